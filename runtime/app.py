@@ -1,0 +1,74 @@
+"""Runs a binary: parses flags, calls `main`, turns a user's mistake into one line and an exit status.
+
+Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 130 interrupted; 143 stopped by SIGTERM.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from runtime.errors import DataError, UsageError
+
+# What the operating system says no to, and what a user can do about it.
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again, it resumes",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again, it resumes",
+    errno.EACCES: "no permission: choose another --workdir, or change the folder's owner or mode",
+    errno.EPERM: "no permission: choose another --workdir, or change the folder's owner or mode",
+    errno.EROFS: "the file system is read-only: choose another --workdir",
+    errno.ENOENT: "no such file or folder: check the path",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
+}
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Runs `main(argv)` as an absl app and exits with the status described in this module's docstring."""
+    logging.set_verbosity(logging.WARNING)
+
+    def guarded(argv: Sequence[str]) -> int:
+        try:
+            if len(argv) > 1:
+                raise UsageError(f"unexpected argument '{argv[1]}': flags are written --name=value, see --help")
+            return main(argv) or 0
+        except UsageError as error:
+            return _fail(error, 2)
+        except DataError as error:
+            return _fail(error, 3)
+        except OSError as error:
+            if error.errno not in _REMEDIES:
+                raise
+            return _fail(f"{error.filename or 'write'}: {_REMEDIES[error.errno]}", 2)
+        except KeyboardInterrupt:
+            return _fail("interrupted; the same command continues from the last checkpoint", 130)
+
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    # absl exits with 1 on a bad flag; a user's mistake is 2 here. A config file is loaded while its flag is parsed,
+    # so a bad config name arrives here too.
+    try:
+        return app.parse_flags_with_usage(list(argv)) if _wants_help(argv) else flags.FLAGS(list(argv))
+    except flags.Error as error:
+        sys.exit(_fail(f"{_one_line(error)}; see --help", 2))
+    except (UsageError, ValueError, KeyError, AttributeError, TypeError, OSError, ImportError, SyntaxError) as error:
+        sys.exit(_fail(f"--config: {_one_line(error)}", 2))
+
+
+def _wants_help(argv: Sequence[str]) -> bool:
+    return any(a.lstrip("-").split("=")[0] in ("help", "helpfull", "helpshort", "helpxml", "h", "?") for a in argv[1:])
+
+
+def _fail(message: object, status: int) -> int:
+    program = os.path.relpath(sys.argv[0]) if sys.argv and sys.argv[0] else "heed"
+    name = program.removesuffix(".py").replace(os.sep, ".")
+    print(f"{name}: {_one_line(message)}", file=sys.stderr, flush=True)
+    return status
+
+
+def _one_line(message: object) -> str:
+    text = message.args[0] if isinstance(message, KeyError) and message.args else message
+    return " ".join(str(text).split())

@@ -1,0 +1,101 @@
+"""Artifacts: folders on disk that one stage writes and another reads.
+
+A folder is built beside its final place and renamed when it is whole, so nothing half-written is ever found under its
+name. `manifest.json` is its table of contents: kind, format version, the writer's own fields, and the size and crc32 of
+each file, checked when the folder is opened.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import DataError, UsageError
+
+MANIFEST = "manifest.json"
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Writes `value` as JSON in one step: readers see the old file or the new one, never half of it."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Reads a JSON file; a missing or broken one is a DataError that names it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run the stage that writes it first") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not valid JSON ({error}); delete it and run the stage that writes it again") from None
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str], *, kind: str, version: int, fields: Mapping[str, Any]) -> Iterator[Path]:
+    """Yields an empty folder to fill; on success adds its manifest and moves it to `path`, replacing what was there.
+
+    `fields` may be filled while the folder is being written: it is read at the end. On an exception nothing stays.
+    """
+    final = Path(path)
+    partial = final.with_name(final.name + ".partial")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        files = {
+            str(file.relative_to(partial)): {"bytes": file.stat().st_size, "crc32": _crc32(file)}
+            for file in sorted(partial.rglob("*"))
+            if file.is_file()
+        }
+        write_json(partial / MANIFEST, {**fields, "kind": kind, "version": version, "files": files})
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(partial, final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def open_manifest(path: str | os.PathLike[str], *, kind: str, version: int, flag: str) -> dict[str, Any]:
+    """The manifest of the artifact at `path`, after checking kind, version, and every file's size and crc32.
+
+    Errors: UsageError names `flag` where the folder is missing or of another kind or version; DataError names the file
+    that is missing, truncated or altered.
+    """
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(f"{flag}={path}: no {kind} here (no {MANIFEST}); give the folder that the {kind} stage wrote")
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    if manifest.get("kind") != kind:
+        raise UsageError(f"{flag}={path}: holds '{manifest.get('kind')}', not '{kind}'; give the right folder")
+    if manifest.get("version") != version:
+        raise UsageError(
+            f"{flag}={path}: {kind} format {manifest.get('version')}, this code reads {version}; write it again"
+        )
+    for name, expected in manifest["files"].items():
+        file = folder / name
+        if not file.is_file():
+            raise DataError(f"{file}: missing; write the {kind} again")
+        if file.stat().st_size != expected["bytes"]:
+            raise DataError(
+                f"{file}: {file.stat().st_size} bytes, {expected['bytes']} were written: truncated or altered; "
+                f"write the {kind} again"
+            )
+        if _crc32(file) != expected["crc32"]:
+            raise DataError(f"{file}: checksum does not match its manifest: altered; write the {kind} again")
+    return manifest
+
+
+def _crc32(path: Path, chunk: int = 1 << 22) -> int:
+    value = 0
+    with open(path, "rb") as file:
+        while block := file.read(chunk):
+            value = zlib.crc32(block, value)
+    return value
