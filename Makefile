@@ -1,0 +1,50 @@
+# make demo   everything on a synthetic feed, ending with the path of report.html
+# make test   lint, types, tests
+# Both make .venv first, from the pinned requirements. PYTHON=/path/to/python3.11 chooses the interpreter.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKDIR ?= runs/demo
+BIN := .venv/bin
+# The checkout's own folders only: a PYTHONPATH of the caller's shell must not reach the runs.
+unexport PYTHONPATH
+
+.PHONY: help demo test lint format clean
+.DELETE_ON_ERROR:
+
+help:  ## what there is to make
+	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):[^#]*## */  make \1\t/' | expand -t 16
+
+demo: .venv/installed  ## every stage on the synthetic feed; ends with the path of report.html
+	$(BIN)/python -m pipelines.run --config=configs/pipeline.py:demo --workdir=$(WORKDIR)
+
+test: lint  ## lint, types and all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed-dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed-dev  ## rewrite the code in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# A stamp inside the folder says that the install ended well; a half-made one is finished by the next make.
+.venv/installed: requirements.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python found; install Python 3.11, or give PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "make: $(PYTHON) is not Python 3.11 (the pinned wheels are for 3.11); install it, or give PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' || { \
+	  echo "make: $(PYTHON) has no venv module; install it (Debian, Ubuntu: apt install python3.11-venv)" >&2; exit 2; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:  ## removes .venv and caches; runs/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
