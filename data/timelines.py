@@ -1,0 +1,175 @@
+"""The timelines artifact: every user's events in order, as memory-mapped arrays, with the splits marked.
+
+Events lie user by user; within a user they are ordered by time, ties in the order they were logged. For user u
+
+    train = [offsets[u], valid_start[u])
+    valid = [valid_start[u], test_start[u])
+    test  = [test_start[u], offsets[u + 1])
+
+are positions in the event arrays. Items are dense indices 1..N, 0 is padding. Arrays on disk and mapped into memory
+give gathers of millions of events a second with nothing to decode, so a batch is one fancy index.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from data import feedback
+from runtime import artifact
+from runtime.errors import DataError
+
+KIND = "timelines"
+VERSION = 1
+SPLITS = ("train", "valid", "test")
+
+EVENT_DTYPES = {
+    "item": np.int32,  # 1..N
+    "timestamp_ms": np.int64,  # 0: earlier history whose time is unknown, sorted first
+    "play_ms": np.int32,  # -1 unknown
+    "duration_ms": np.int32,  # -1 unknown
+    "dwell": np.uint8,  # feedback.dwell_bucket(play_ms)
+    "feedback": np.uint16,  # feedback.BITS
+    "surface": np.int32,  # dense, 0 unknown
+    "randomly_exposed": np.uint8,
+    "questionnaire_shown": np.uint8,
+    "questionnaire_answer": np.int8,  # -1 no answer
+}
+USER_DTYPES = {"offsets": np.int64, "valid_start": np.int64, "test_start": np.int64}
+
+
+def write(
+    path: str | os.PathLike[str],
+    *,
+    arrays: Mapping[str, NDArray[Any]],
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    fields: Mapping[str, Any],
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Writes the artifact at `path`, whole or not at all.
+
+    Args:
+      arrays: the event arrays (EVENT_DTYPES, all [E]) and `offsets` [U+1], `valid_start` [U], `test_start` [U].
+      items: row i describes dense item i, row 0 is padding; users: row u describes user u.
+      fields: the manifest's own fields; the three sizes are added here.
+      extra: file name -> text, written beside the arrays.
+    """
+    num_events, num_users = len(arrays["item"]), len(arrays["offsets"]) - 1
+    if arrays["offsets"][-1] != num_events or len(users) != num_users:
+        raise ValueError(
+            f"offsets end at {arrays['offsets'][-1]} for {num_events} events; {len(users)} users, not {num_users}"
+        )
+    sizes = {"num_users": num_users, "num_items": len(items) - 1, "num_events": num_events}
+    with artifact.writing(path, kind=KIND, version=VERSION, fields={**fields, **sizes}) as folder:
+        for name, dtype in {**EVENT_DTYPES, **USER_DTYPES}.items():
+            np.save(folder / f"{name}.npy", np.ascontiguousarray(arrays[name], dtype=dtype))
+        items.write_parquet(folder / "items.parquet")
+        users.write_parquet(folder / "users.parquet")
+        for name, text in (extra or {}).items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Timelines:
+    """An opened timelines artifact. Arrays are read-only memory maps, shapes and dtypes as EVENT_DTYPES says."""
+
+    path: Path
+    manifest: dict[str, Any]
+    items: pl.DataFrame
+    users: pl.DataFrame
+    item: NDArray[np.int32]
+    timestamp_ms: NDArray[np.int64]
+    play_ms: NDArray[np.int32]
+    duration_ms: NDArray[np.int32]
+    dwell: NDArray[np.uint8]
+    feedback: NDArray[np.uint16]
+    surface: NDArray[np.int32]
+    randomly_exposed: NDArray[np.uint8]
+    questionnaire_shown: NDArray[np.uint8]
+    questionnaire_answer: NDArray[np.int8]
+    offsets: NDArray[np.int64]
+    valid_start: NDArray[np.int64]
+    test_start: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], flag: str = "--data") -> Timelines:
+        """Opens the artifact after checking every file's checksum; errors name `flag` (see artifact.open_manifest)."""
+        manifest = artifact.open_manifest(path, kind=KIND, version=VERSION, flag=flag)
+        folder = Path(path)
+        arrays = {
+            # An empty array cannot be mapped. `asarray` drops the memmap subclass, whose indexing is slower.
+            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r" if manifest["num_events"] else None))
+            for name in (*EVENT_DTYPES, *USER_DTYPES)
+        }
+        items, users = pl.read_parquet(folder / "items.parquet"), pl.read_parquet(folder / "users.parquet")
+        if len(arrays["item"]) != manifest["num_events"] or len(items) != manifest["num_items"] + 1:
+            raise DataError(f"{folder}: array lengths do not match {artifact.MANIFEST}; write the timelines again")
+        return cls(path=folder, manifest=manifest, items=items, users=users, **arrays)
+
+    @property
+    def num_users(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def num_items(self) -> int:
+        """N: dense item indices are 1..N."""
+        return len(self.items) - 1
+
+    def bounds(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First event and end of `split` for each user: two [U] arrays of positions."""
+        edges = (self.offsets[:-1], self.valid_start, self.test_start, self.offsets[1:])
+        if split not in SPLITS:
+            raise ValueError(f"split '{split}': one of {', '.join(SPLITS)}")
+        at = SPLITS.index(split)
+        return edges[at], edges[at + 1]
+
+    def user_of_event(self) -> NDArray[np.int32]:
+        """The user index of every event, int32 [E]."""
+        return np.repeat(np.arange(self.num_users, dtype=np.int32), np.diff(self.offsets))
+
+    def in_split(self, split: str) -> NDArray[np.bool_]:
+        """True for the events of `split`, [E]."""
+        start, end = self.bounds(split)
+        user, position = self.user_of_event(), np.arange(len(self.item))
+        return (position >= start[user]) & (position < end[user])
+
+    def histories(self, users: ArrayLike, before: ArrayLike, length: int) -> dict[str, NDArray[np.int32]]:
+        """The last `length` events of each user strictly before a position: the user tower's input.
+
+        Args:
+          users: [B] user indices. before: [B] positions in the event arrays.
+        Returns:
+          `item`, `dwell`, `feedback`, each int32 [B, length], events in order from the left, zeros after the last.
+        """
+        users, before = np.asarray(users), np.asarray(before, np.int64)
+        start = np.maximum(self.offsets[users], before - length)
+        position = start[:, None] + np.arange(length)  # [B, length]
+        real = position < before[:, None]
+        position = np.where(real, position, 0)
+        columns = {"item": self.item, "dwell": self.dwell, "feedback": self.feedback}
+        return {name: np.where(real, column[position], 0).astype(np.int32) for name, column in columns.items()}
+
+    def held_out(
+        self, split: str, names: Iterable[str], unseen: bool = True
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The (user, item) pairs of `split` with any of the named feedback, once each, ordered by user, then item.
+
+        With `unseen`, without the items that the user has met before the split begins.
+
+        Returns: user index [M], item index [M].
+        """
+        user = self.user_of_event()
+        key = user.astype(np.int64) * (self.num_items + 1) + self.item
+        wanted = np.unique(key[self.in_split(split) & feedback.has(self.feedback, *names)])
+        if unseen:
+            met = np.arange(len(key)) < self.bounds(split)[0][user]
+            wanted = np.setdiff1d(wanted, key[met], assume_unique=False)
+        return wanted // (self.num_items + 1), wanted % (self.num_items + 1)
