@@ -1,0 +1,108 @@
+"""One jitted step: its arithmetic, NNX states, and the same numbers on eight devices as on one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.sharding import PartitionSpec
+
+from training.mesh import make_mesh, parameter_shardings, shard_batch
+from training.step import create_state, make_train_step
+
+RULES = ((r"embedding$", PartitionSpec("model", None)),)
+
+
+def squares(params, batch, key):
+    loss = jnp.mean((batch["x"] @ params["w"] - batch["y"]) ** 2)
+    return loss, {"labels": jnp.float32(batch["x"].shape[0]), "draw": jax.random.uniform(key)}
+
+
+def test_step_is_gradient_descent_and_keys_are_folded_with_the_step():
+    mesh, optimizer, key = make_mesh(devices=jax.devices()[:1]), optax.sgd(0.5), jax.random.key(7)
+    state = create_state(lambda key: {"w": jnp.zeros(2)}, optimizer, key=key, mesh=mesh)
+    step = make_train_step(squares, optimizer, state)
+    batch = shard_batch({"x": np.array([[1.0, 2.0]], np.float32), "y": np.array([3.0], np.float32)}, mesh)
+    state, metrics = step(state, batch, key)
+    # loss = (0 - 3)^2; gradient = 2 * (0 - 3) * x = (-6, -12); w = 0 + 0.5 * (6, 12)
+    assert metrics["loss"] == 9.0
+    np.testing.assert_allclose(metrics["grad_norm"], np.sqrt(6.0**2 + 12.0**2), rtol=1e-6)
+    np.testing.assert_allclose(state.params["w"], [3.0, 6.0])
+    assert metrics["draw"] == jax.random.uniform(jax.random.fold_in(key, 0))
+    state, metrics = step(state, batch, key)
+    assert metrics["draw"] == jax.random.uniform(jax.random.fold_in(key, 1))
+    assert state.step == 2
+    assert step._cache_size() == 1
+
+
+class Tower(nnx.Module):
+    """An embedding and a layer: enough to have a table to split and an NNX state to carry."""
+
+    def __init__(self, rngs: nnx.Rngs):
+        self.items = nnx.Embed(16, 8, rngs=rngs)
+        self.layers = nnx.List([nnx.Linear(8, 8, rngs=rngs)])
+
+    def __call__(self, ids):
+        return self.layers[0](self.items(ids)) @ self.items.embedding[...].T
+
+
+def train_tower(mesh, rules):
+    """Losses and final embedding of ten Adam steps; the parameters are an nnx.State."""
+    graph = nnx.graphdef(nnx.eval_shape(lambda: Tower(nnx.Rngs(0))))
+    key, optimizer = jax.random.key(0), optax.adam(1e-2)
+    state = create_state(lambda key: nnx.state(Tower(nnx.Rngs(key))), optimizer, key=key, mesh=mesh, rules=rules)
+
+    def loss_fn(params, batch, key):
+        logits = nnx.merge(graph, params)(batch["item"])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).mean(), {}
+
+    step = make_train_step(loss_fn, optimizer, state)
+    rng, losses = np.random.default_rng(0), []
+    for _ in range(10):
+        batch = {name: rng.integers(0, 16, 8).astype(np.int32) for name in ("item", "label")}
+        state, metrics = step(state, shard_batch(batch, mesh), key)
+        losses.append(float(metrics["loss"]))
+    assert step._cache_size() == 1
+    return state, losses
+
+
+def on_eight_devices():
+    mesh = make_mesh(data=4, model=2)
+    state, losses = train_tower(mesh, RULES)
+    table = state.params["items"]["embedding"][...]
+    moment = state.opt_state[0].mu["items"]["embedding"][...]
+    shards = [array.addressable_shards[0].data.shape for array in (table, moment)]
+    print(json.dumps({"losses": losses, "table": np.asarray(table).tolist(), "shards": shards}))
+
+
+def test_eight_devices_agree_with_one():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from tests.training_step_test import on_eight_devices as run; run()"],
+        env={**os.environ, **flags},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    eight = json.loads(done.stdout)
+    state, losses = train_tower(make_mesh(devices=jax.devices()[:1]), RULES)
+    np.testing.assert_allclose(eight["losses"], losses, atol=1e-5)
+    np.testing.assert_allclose(eight["table"], state.params["items"]["embedding"][...], atol=1e-5)
+    assert eight["shards"] == [[8, 8], [8, 8]]  # 16 rows over 2 devices of `model`, the moments like the table
+
+
+def test_mesh_that_does_not_fit():
+    with pytest.raises(ValueError, match="3 x 1"):
+        make_mesh(data=3, devices=jax.devices()[:1])
+
+
+def test_rule_that_matches_nothing():
+    with pytest.raises(ValueError, match="embeding"):
+        parameter_shardings(make_mesh(), {"embedding": jnp.zeros((4, 2))}, ((r"embeding$", PartitionSpec("model")),))

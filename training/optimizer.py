@@ -1,0 +1,60 @@
+"""AdamW with warm-up, cosine decay, global-norm clipping, and weight decay on matrices only."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def warmup_cosine(
+    *, learning_rate: float, total_steps: int, warmup_steps: int = 0, final_fraction: float = 0.0
+) -> optax.Schedule:
+    """lr(s) = learning_rate * min(1, (s + 1) / warmup) * (f + (1 - f) * (1 + cos(pi * progress)) / 2).
+
+    `progress` goes from 0 at the end of the warm-up to 1 at `total_steps`; `final_fraction` f is what is left of the
+    rate there, and 1 keeps it constant after the warm-up. The first step already learns: s + 1, not s.
+    Errors: ValueError where the warm-up is longer than the training.
+    """
+    if not 0 <= warmup_steps <= total_steps:
+        raise ValueError(f"warmup_steps={warmup_steps} is not between 0 and total_steps={total_steps}")
+    decay_steps = max(total_steps - warmup_steps, 1)
+
+    def schedule(step: jax.typing.ArrayLike) -> jax.Array:
+        warmup = jnp.minimum(1.0, (jnp.asarray(step) + 1.0) / max(warmup_steps, 1))
+        progress = jnp.clip((jnp.asarray(step) - warmup_steps) / decay_steps, 0.0, 1.0)
+        decay = final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+        return learning_rate * warmup * decay
+
+    return schedule
+
+
+def make_optimizer(
+    *,
+    learning_rate: float,
+    total_steps: int,
+    warmup_steps: int = 0,
+    final_fraction: float = 0.0,
+    weight_decay: float = 0.0,
+    clip_norm: float = 1.0,
+    b1: float = 0.9,
+    b2: float = 0.999,
+) -> optax.GradientTransformation:
+    """AdamW (Loshchilov & Hutter, 2019) on gradients clipped to a global norm of `clip_norm`.
+
+    Biases, gains and other vectors are not decayed.
+    """
+    schedule = warmup_cosine(
+        learning_rate=learning_rate,
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
+        final_fraction=final_fraction,
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(clip_norm),
+        optax.adamw(schedule, b1=b1, b2=b2, weight_decay=weight_decay, mask=_matrices),
+    )
+
+
+def _matrices(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
