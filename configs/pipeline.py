@@ -1,0 +1,40 @@
+"""What a pipeline run is made of: the data, the models, the weights of the sweep, and how one weight is chosen.
+
+    python -m pipelines.run --config=configs/pipeline.py:demo --workdir=runs/demo
+
+Names: `demo` and `standard` (synthetic feeds), `kuairand_pure` and `kuairand_pure_short` (real logs, with --data),
+`tables` (your own logs as canonical tables, with --data), `tiny` (seconds, for tests).
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(name: str = "demo") -> ConfigDict:
+    """The pipeline called `name`; weights are comparable only within one corpus (see configs/retrieval.py)."""
+    synthetic = {"demo", "standard", "tiny"}
+    weights = {
+        "demo": {"dislike_input_and_label": (300.0, 1000.0), "skip_label": (30.0,)},
+        "standard": {"dislike_input_and_label": (100.0, 300.0, 1000.0, 3000.0), "skip_label": (30.0, 100.0)},
+        "kuairand_pure": {"dislike_input_and_label": (300.0, 3000.0), "skip_label": (25.0, 50.0, 100.0, 200.0, 500.0)},
+        "kuairand_pure_short": {"dislike_input_and_label": (300.0,), "skip_label": (50.0,)},
+        "tables": {"dislike_input_and_label": (100.0, 300.0, 1000.0), "skip_label": (25.0, 50.0, 100.0)},
+        "tiny": {"dislike_input_and_label": (100.0,), "skip_label": (50.0,)},
+    }
+    if name not in weights:
+        raise ValueError(f"no pipeline '{name}'; there are {', '.join(sorted(weights))}")
+    config = ConfigDict()
+    config.name = name
+    config.world = name if name in synthetic else ""  # "": the logs are the user's, named by --data
+    config.data = "tables" if name in synthetic else name.removesuffix("_short")
+    config.retrieval = name
+    config.counterfactual = name
+    # Models without negative labels; each sweep is held up against one of them, its `reference`.
+    config.plain = ("no_dislike_signal", "dislike_input")
+    config.sweeps = {
+        signals: {"weights": sweep, "reference": "dislike_input"} for signals, sweep in weights[name].items()
+    }
+    # The rule of the choice, on validation days: the largest weight that keeps this share of the reference's
+    # Recall@100, and the smallest weight where none does.
+    config.keep_recall = 0.98
+    config.serve = "dislike_input_and_label"  # the model that gets an index and SavedModels
+    return config

@@ -1,0 +1,156 @@
+"""The graph of stages, as plain data: what runs, on which files, writing which files.
+
+    [world] -> prepare -> train/<variant> -> validate/<variant> -> select -> serve
+                                          -> test/<variant>
+                                          -> export/<variant> -> counterfactual/<variant>
+                                                                    ... all of them -> report
+
+A variant is a config of the paper and, where it has negative labels, one of the weights of the sweep:
+`dislike_input`, `dislike_input_and_label-w300`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+PIPELINE = "pipeline.json"  # the resolved config of the pipeline, for the stages that see the whole of it
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One process: `python -m module [--config=config] flags --workdir=folder`."""
+
+    name: str
+    module: str
+    folder: Path
+    flags: tuple[str, ...] = ()
+    config: str = ""  # configs/<file>.py:<name>
+    inputs: tuple[Path, ...] = ()  # files of earlier stages, or of the user
+    outputs: tuple[Path, ...] = ()  # files whose presence says that the stage has ended well
+    keeps_folder: bool = False  # the folder holds what other stages wrote: a fresh start removes the outputs alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A model of the pipeline: what it reads and learns from, and how much its negative labels weigh."""
+
+    signals: str
+    weight: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.signals if self.weight is None else f"{self.signals}-w{self.weight:g}"
+
+
+def variants(config: ConfigDict) -> list[Variant]:
+    """The models that a pipeline trains: those without negative labels, then each sweep from light to heavy."""
+    plain = [Variant(signals=signals) for signals in config.plain]
+    swept = [Variant(signals=s, weight=w) for s, sweep in config.sweeps.items() for w in sorted(sweep.weights)]
+    return plain + swept
+
+
+def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
+    """Every stage of a pipeline, in an order in which they can run; `data` is "" for the synthetic feed."""
+    timelines = workdir / "timelines"
+    sources = [] if data else [_world(config, workdir / "world")]
+    prepare = _prepare(config, data=data or str(workdir / "world"), sources=sources, timelines=timelines)
+    models = [stage for variant in variants(config) for stage in _model_stages(variant, config, workdir, timelines)]
+    select = Stage(
+        name="select",
+        module="pipelines.choose",
+        folder=workdir,
+        inputs=(workdir / PIPELINE, *(f for s in models if s.name.startswith("validate/") for f in s.outputs)),
+        outputs=(workdir / "selected" / "metrics.json",),
+        keeps_folder=True,
+    )
+    chosen = workdir / "selected" / config.serve
+    serve = Stage(
+        name="serve",
+        module="retrieval.export",
+        folder=workdir / "serve",
+        flags=(f"--data={timelines}", f"--checkpoint={chosen}"),
+        inputs=(*prepare.outputs, *select.outputs, chosen / "metrics.json"),
+        outputs=(workdir / "serve" / "metrics.json", workdir / "serve" / "recommender" / "manifest.json"),
+    )
+    before = [*sources, prepare, *models, select, serve]
+    report = Stage(
+        name="report",
+        module="pipelines.report",
+        folder=workdir,
+        inputs=(workdir / PIPELINE, TEMPLATE, *(file for stage in before for file in stage.outputs)),
+        outputs=(workdir / "metrics.json", workdir / "report.html"),
+        keeps_folder=True,
+    )
+    return [*before, report]
+
+
+def _world(config: ConfigDict, folder: Path) -> Stage:
+    return Stage(
+        name="world",
+        module="simulation.world",
+        folder=folder,
+        config=f"configs/world.py:{config.world}",
+        outputs=(folder / "manifest.json",),
+    )
+
+
+def _prepare(config: ConfigDict, *, data: str, sources: list[Stage], timelines: Path) -> Stage:
+    # The synthetic feed's manifest vouches for its files; a user's are inputs one by one.
+    files = [file for s in sources for file in s.outputs] or sorted(f for f in Path(data).rglob("*") if f.is_file())
+    return Stage(
+        name="prepare",
+        module="data.prepare",
+        folder=timelines,
+        config=f"configs/data.py:{config.data}",
+        flags=(f"--data={data}",),
+        inputs=tuple(files),
+        outputs=(timelines / "manifest.json",),
+    )
+
+
+def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
+    name = variant.name
+    retrieval = f"configs/retrieval.py:{config.retrieval},{variant.signals}"
+    weight = () if variant.weight is None else (f"--config.negative_weight={variant.weight:g}",)
+    train = Stage(
+        name=f"train/{name}",
+        module="retrieval.train",
+        folder=workdir / "train" / name,
+        config=retrieval,
+        flags=(*weight, f"--data={timelines}"),
+        inputs=(timelines / "manifest.json",),
+        outputs=(workdir / "train" / name / "metrics.json",),
+    )
+    on_model = (f"--data={timelines}", f"--checkpoint={train.folder}")
+    validate, test = (
+        Stage(
+            name=f"{stage}/{name}",
+            module="retrieval.evaluate",
+            folder=workdir / stage / name,
+            config=retrieval,
+            flags=(*weight, *on_model, f"--split={split}"),
+            inputs=(*train.inputs, *train.outputs),
+            outputs=(workdir / stage / name / "metrics.json",),
+        )
+        for stage, split in (("validate", "valid"), ("test", "test"))
+    )
+    export = Stage(
+        name=f"export/{name}",
+        module="retrieval.export",
+        folder=workdir / "export" / name,
+        flags=(*on_model, "--noserving"),
+        inputs=(*train.inputs, *train.outputs),
+        outputs=(workdir / "export" / name / "recommender" / "manifest.json",),
+    )
+    counterfactual = Stage(
+        name=f"counterfactual/{name}",
+        module="simulation.counterfactual",
+        folder=workdir / "counterfactual" / name,
+        config=f"configs/counterfactual.py:{config.counterfactual}",
+        flags=(f"--recommender={export.folder / 'recommender'}",),
+        inputs=export.outputs,
+        outputs=(workdir / "counterfactual" / name / "metrics.json",),
+    )
+    return [train, validate, test, export, counterfactual]
