@@ -1,0 +1,84 @@
+"""Who may import whom: the house's table, and that `--help` loads neither TensorFlow nor JAX."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# folder -> the folders that it may import besides itself.
+ALLOWED = {
+    "runtime": set(),
+    "configs": set(),
+    "nn": set(),
+    "metrics": set(),
+    "data": {"metrics", "runtime"},
+    "training": {"data", "runtime"},
+    "retrieval": {"data", "nn", "training", "metrics", "runtime"},
+    "simulation": {"data", "metrics", "runtime"},
+    "pipelines": {"data", "nn", "training", "metrics", "runtime", "retrieval", "simulation"},
+}
+FREE = {"tests", "benchmarks"}  # may import everything
+SLOW = ("tensorflow", "jax", "scann")
+
+
+def _sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"relative import on line {node.lineno}: write the folder's name"
+            yield node.module or "", node
+
+
+def _folders() -> set[str]:
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {line.split("/")[0] for line in tracked.splitlines() if "/" in line}
+
+
+def test_every_folder_has_a_row() -> None:
+    assert _folders() <= ALLOWED.keys() | FREE
+
+
+@pytest.mark.parametrize("folder", sorted(ALLOWED))
+def test_imports_follow_the_table(folder: str) -> None:
+    offences = [
+        f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
+        for path in _sources(folder)
+        for name, node in _imports(ast.parse(path.read_text(encoding="utf-8")))
+        if name.split(".")[0] in (ALLOWED.keys() | FREE) - ALLOWED[folder] - {folder}
+    ]
+    assert not offences
+
+
+def _binaries() -> list[str]:
+    return [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in sorted(ALLOWED)
+        for path in _sources(folder)
+        if "app.run(main)" in path.read_text(encoding="utf-8")
+    ]
+
+
+@pytest.mark.parametrize("module", _binaries())
+def test_help_is_plain_and_loads_no_array_library(module: str) -> None:
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = [{module!r}, '--help']\n"
+        "try:\n"
+        f"    runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as end:\n"
+        "    status = end.code\n"
+        f"print('loaded:', *[name for name in {SLOW!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--workdir" in done.stdout
+    assert done.stderr.strip().splitlines()[-1] == "loaded:"
