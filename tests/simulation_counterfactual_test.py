@@ -1,0 +1,269 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.counterfactual import get_config
+from data.feedback import BITS, DWELL_EDGES_MS
+from runtime.artifact import writing
+from runtime.errors import DataError, UsageError
+from simulation.counterfactual import run
+from simulation.recommender import load
+from tests import fake_recommender as fake
+
+# 60 items: 5 clusters of 12, each of 3 creators of 4. Integer vectors, so that sums are exact in any order.
+NUM_ITEMS, DIM = 60, 6
+INDEX = np.arange(NUM_ITEMS + 1)
+CLUSTER = np.where(INDEX > 0, (INDEX - 1) % 5 + 1, 0)
+CREATOR = np.where(INDEX > 0, (INDEX - 1) % 15 + 1, 0)
+VECTORS = np.random.default_rng(0).integers(-8, 9, (NUM_ITEMS + 1, DIM)).astype(np.float32) * (INDEX > 0)[:, None]
+ONE_HOT = np.eye(6, dtype=np.float32)[CLUSTER] * (INDEX > 0)[:, None]  # [N+1, 6]
+ITEMS = fake.item_table(CREATOR, CLUSTER)
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Recommenders that see dislikes, with and without a step function; one that is blind; one of the last event."""
+    folder = tmp_path_factory.mktemp("exports")
+    sees, blind = ({"tower": fake.sum_tower(VECTORS, sees_dislikes=s)} for s in (True, False))
+    step = fake.sum_step(VECTORS, sees_dislikes=True)
+    return {
+        "tower": fake.write(folder / "tower", vectors=VECTORS, items=ITEMS, **sees),
+        "step": fake.write(folder / "step", vectors=VECTORS, items=ITEMS, step=step, **sees),
+        "blind": fake.write(folder / "blind", vectors=VECTORS, items=ITEMS, **blind),
+        "last": fake.write(folder / "last", vectors=ONE_HOT, items=ITEMS, tower=fake.last_tower(ONE_HOT)),
+    }
+
+
+@pytest.fixture(scope="module")
+def measured(exports, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workdir of a run on the recommender that sees dislikes."""
+    workdir = tmp_path_factory.mktemp("measured")
+    measure(exports["tower"], workdir)
+    return workdir
+
+
+def settings(**changes):
+    config = get_config("tiny")
+    config.update(users=30, k=6, slate_size=5, bootstrap_samples=200, **changes)
+    return config
+
+
+def results(workdir: Path):
+    with np.load(workdir / "per_user.npz") as arrays:
+        per_user = dict(arrays)
+    return json.loads((workdir / "metrics.json").read_text()), per_user
+
+
+def measure(export: Path, workdir: Path, **changes):
+    run(settings(**changes), str(export), str(workdir))
+    return results(workdir)
+
+
+def test_a_model_blind_to_dislikes_answers_exactly_zero(exports, tmp_path):
+    metrics, per_user = measure(exports["blind"], tmp_path)
+    for kind in ("content", "creator"):
+        for bound in ("", "/low", "/high"):
+            assert metrics[f"long_watch+dislike/{kind}{bound}"] == 0.0
+    # This one reads neither dwell nor feedback: every branch is the baseline.
+    for branch in ("long_watch+dislike", "skip", "quit_early"):
+        np.testing.assert_array_equal(per_user[f"slates/{branch}"], per_user["slates/long_watch"])
+
+
+def test_a_model_that_turns_away_from_the_cluster(exports, tmp_path):
+    # The query is +e_c or -e_c of the last item's cluster c. 12 items a cluster, at most 6 consumed, a slate of 5:
+    # after a long watch all of c, after a dislike none: 0 / 1 - 1 = -1, for every user and so for every resample.
+    metrics, _ = measure(exports["last"], tmp_path)
+    assert metrics["similarity/long_watch/content"] == 1.0
+    assert metrics["similarity/long_watch+dislike/content"] == 0.0
+    for bound in ("", "/low", "/high"):
+        assert metrics[f"long_watch+dislike/content{bound}"] == 0 / 1 - 1
+        assert metrics[f"long_watch+dislike/creator{bound}"] == 0 / 1 - 1
+        assert metrics[f"skip/content{bound}"] == 0.0
+    assert metrics["users/content"] == 30
+
+
+def test_metrics_are_the_ratio_of_the_per_user_means(measured):
+    metrics, per_user = results(measured)
+    for kind in ("content", "creator"):
+        base, branch = (per_user[f"{name}/{kind}"].mean() for name in ("long_watch", "long_watch+dislike"))
+        assert metrics[f"long_watch+dislike/{kind}"] == pytest.approx(branch / base - 1)
+        assert metrics[f"long_watch+dislike/{kind}"] < 0
+        assert metrics[f"long_watch+dislike/{kind}/low"] <= metrics[f"long_watch+dislike/{kind}"]
+        assert metrics[f"long_watch+dislike/{kind}/high"] >= metrics[f"long_watch+dislike/{kind}"]
+
+
+def test_the_step_function_gives_what_the_tower_gives(exports, measured, tmp_path):
+    metrics, per_user = results(measured)
+    metrics_of_step, per_user_of_step = measure(exports["step"], tmp_path)
+    assert metrics == metrics_of_step
+    for name, values in per_user.items():
+        np.testing.assert_array_equal(values, per_user_of_step[name])
+
+
+def test_consumed_items_are_never_recommended(measured):
+    _, per_user = results(measured)
+    for user, consumed in enumerate(per_user["items"]):
+        assert len(set(consumed)) == 6
+        assert consumed.min() >= 1
+        for branch in ("long_watch", "long_watch+dislike", "skip", "quit_early"):
+            slate = per_user[f"slates/{branch}"][user]
+            assert len(set(slate)) == 5
+            assert slate.min() >= 1
+            assert not set(slate) & set(consumed)
+
+
+def test_a_branch_does_not_depend_on_the_others(exports, measured, tmp_path):
+    _, together = results(measured)
+    _, alone = measure(exports["tower"], tmp_path, branches=("long_watch+dislike",))
+    for name in ("items", "slates/long_watch", "slates/long_watch+dislike"):
+        np.testing.assert_array_equal(together[name], alone[name])
+
+
+def test_the_same_seed_gives_the_same_files_and_another_does_not(exports, measured, tmp_path):
+    for name, seed in (("again", 0), ("other", 1)):
+        measure(exports["tower"], tmp_path / name, seed=seed)
+    for file in ("metrics.json", "per_user.npz", "examples.json"):
+        once, again, other = ((run / file).read_bytes() for run in (measured, tmp_path / "again", tmp_path / "other"))
+        assert once == again
+        assert once != other
+
+
+def test_examples_name_items_as_the_log_does(exports, tmp_path):
+    _, per_user = measure(exports["last"], tmp_path, examples=2)
+    examples = json.loads((tmp_path / "examples.json").read_text())
+    assert len(examples) == 2
+    for user, example in enumerate(examples):
+        consumed = per_user["items"][user]
+        assert [entry["item_id"] for entry in example["history"]] == [f"item{i}" for i in consumed[:-1]]
+        assert all(entry["action"] in settings().behaviours for entry in example["history"])
+        assert example["item"] == {
+            "item_id": f"item{consumed[-1]}",
+            "creator_id": f"by{CREATOR[consumed[-1]]}",
+            "cluster_id": f"about{CLUSTER[consumed[-1]]}",
+        }
+        for branch, slate in example["slates"].items():
+            indices = per_user[f"slates/{branch}"][user]
+            assert [entry["item_id"] for entry in slate] == [f"item{i}" for i in indices]
+            assert all(entry["same_content"] == (branch != "long_watch+dislike") for entry in slate)
+            assert [entry["same_creator"] for entry in slate] == list(CREATOR[indices] == CREATOR[consumed[-1]])
+
+
+def test_a_complete_workdir_is_left_alone_and_another_model_refused(exports, measured, capsys):
+    written = (measured / "metrics.json").stat().st_mtime_ns
+    measure(exports["tower"], measured)
+    assert "complete already" in capsys.readouterr().out
+    assert (measured / "metrics.json").stat().st_mtime_ns == written
+    with pytest.raises(UsageError, match="another config or dataset"):
+        measure(exports["blind"], measured)
+
+
+def test_a_similarity_without_its_column_is_left_out_and_said_so(tmp_path, capsys):
+    tower = fake.sum_tower(VECTORS, sees_dislikes=True)
+    for name, items in (
+        ("no_column", ITEMS.drop("creator", "creator_id")),
+        ("all_unknown", fake.item_table(0 * CREATOR, CLUSTER)),
+    ):
+        export = fake.write(tmp_path / name, vectors=VECTORS, items=items, tower=tower)
+        metrics, _ = measure(export, tmp_path / f"run_{name}")
+        assert "creator similarity left out" in capsys.readouterr().out
+        assert "long_watch+dislike/content" in metrics
+        assert not any("creator" in key for key in metrics)
+    export = fake.write(tmp_path / "neither", vectors=VECTORS, items=ITEMS.drop("creator", "cluster"), tower=tower)
+    with pytest.raises(UsageError, match="neither cluster nor creator"):
+        measure(export, tmp_path / "run_neither")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"branches": ("hate",)}, "action 'hate': 'hate' is not known; write one of skip, quit_early"),
+        ({"branches": ("skip+boo",)}, "'boo' is not known"),
+        ({"branches": ("skip+like",)}, "no skip"),
+        ({"branches": ("long_watch",)}, "the baseline not among them"),
+        ({"k": 17}, "--config.k=17: the recommender reads the last 16 events"),
+        ({"k": 1}, "--config.k=1: at least 2"),
+        ({"users": 0}, "--config.users=0"),
+        ({"slate_size": 55}, "61 items, the recommender has 60"),
+        ({"slate_size": 100}, "--config.slate_size=100"),
+        ({"place_power": float("nan")}, "place_power=nan"),
+        ({"behaviours": {"skip": -1.0}}, "behaviours.skip=-1.0"),
+    ],
+)
+def test_a_setting_that_cannot_be_run_is_named(exports, tmp_path, changes, message):
+    config = settings()
+    config.update(changes)
+    with pytest.raises(UsageError) as error:
+        run(config, str(exports["tower"]), str(tmp_path / "run"))
+    assert message in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_popularity_needs_counts(tmp_path):
+    items = ITEMS.with_columns(train_count=0 * ITEMS["train_count"])
+    tower = fake.sum_tower(VECTORS, sees_dislikes=True)
+    export = fake.write(tmp_path / "export", vectors=VECTORS, items=items, tower=tower)
+    with pytest.raises(UsageError, match="first_item_power=0"):
+        measure(export, tmp_path / "run")
+    measure(export, tmp_path / "run", first_item_power=0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"version": 2}, UsageError, "recommender format 2, this code reads 1"),
+        ({"kind": "timelines"}, UsageError, "holds 'timelines', not 'recommender'"),
+        ({"feedback_bits": {"dislike": 0}}, UsageError, "feedback_bits is"),
+        ({"dwell_edges_ms": [1]}, UsageError, "dwell_edges_ms is"),
+        ({"num_items": 7}, DataError, "item_vectors.npy: float32"),
+        ({"dim": 5}, DataError, "user_tower.jax: gives"),
+        ({"length": 8}, DataError, "user_tower.jax: takes"),
+        ({"vectors": np.where(INDEX[:, None] == 9, np.nan, VECTORS)}, DataError, "row 9 is not finite"),
+        ({"items": ITEMS.head(10)}, DataError, "item_table.parquet: 10 rows"),
+        ({"items": ITEMS.drop("train_count")}, DataError, "no column 'train_count'"),
+    ],
+)
+def test_a_manifest_that_promises_something_else_is_refused(tmp_path, changes, error, message):
+    fields = {"vectors": VECTORS, "items": ITEMS, "tower": fake.sum_tower(VECTORS, sees_dislikes=True)} | changes
+    with pytest.raises(error) as raised:
+        load(fake.write(tmp_path / "export", **fields))
+    assert message in str(raised.value)
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"--recommender=.*no recommender here"):
+        load(tmp_path)
+    with writing(tmp_path / "bare", kind="recommender", version=1, fields={}):
+        pass
+    with pytest.raises(DataError, match="no field 'length'"):
+        load(tmp_path / "bare")
+    fields = {"length": 16, "dim": DIM, "num_items": NUM_ITEMS, "feedback_bits": BITS, "dwell_edges_ms": DWELL_EDGES_MS}
+    with writing(tmp_path / "garbage", kind="recommender", version=1, fields=fields) as folder:
+        (folder / "user_tower.jax").write_bytes(b"no function")
+    with pytest.raises(DataError, match=r"user_tower\.jax: not a function saved by jax.export"):
+        load(tmp_path / "garbage")
+    (tmp_path / "garbage" / "user_tower.jax").write_bytes(b"altered____")
+    with pytest.raises(DataError, match=r"user_tower\.jax: checksum"):
+        load(tmp_path / "garbage")
+
+
+def test_the_command_line(exports, tmp_path):
+    def command(*flags: str):
+        return subprocess.run(
+            [sys.executable, "-m", "simulation.counterfactual", *flags],
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+        )
+
+    no_recommender = command(f"--workdir={tmp_path}")
+    assert no_recommender.returncode == 2
+    assert no_recommender.stderr.splitlines() == [
+        "simulation.counterfactual: --recommender is required: the folder that retrieval.export wrote"
+    ]
+    bad_size = command("--config=configs/counterfactual.py:huge")
+    assert bad_size.returncode == 2
+    assert "no size 'huge'" in bad_size.stderr
