@@ -149,12 +149,12 @@ class Timelines:
         Returns:
           `item`, `dwell`, `feedback`, each int32 [B, length], events in order from the left, zeros after the last.
         """
-        users, before = np.asarray(users), np.asarray(before, np.int64)
-        start = np.maximum(self.offsets[users], before - length)
-        position = start[:, None] + np.arange(length)  # [B, length]
-        real = position < before[:, None]
+        end = np.asarray(before, np.int64)[:, None]  # [B, 1]
+        start = np.maximum(self.offsets[np.asarray(users)][:, None], end - length)
+        position = start + np.arange(length)  # [B, length]
+        real = position < end
         position = np.where(real, position, 0)
-        columns = {"item": self.item, "dwell": self.dwell, "feedback": self.feedback}
+        columns: dict[str, NDArray[Any]] = {"item": self.item, "dwell": self.dwell, "feedback": self.feedback}
         return {name: np.where(real, column[position], 0).astype(np.int32) for name, column in columns.items()}
 
     def held_out(

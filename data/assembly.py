@@ -1,0 +1,177 @@
+"""From canonical tables to the arrays of the timelines artifact: merged, encoded, sorted, split."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data import catalogue, clock, feedback, splits, vocabulary
+from data.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
+from data.timelines import EVENT_DTYPES, SPLITS
+from runtime.errors import DataError
+
+EARLIER_MS = 0  # the time of earlier history: unknown, and before everything else
+_UNKNOWN = {"play_ms": -1, "duration_ms": -1, "questionnaire_answer": -1}  # where a log says nothing else: 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembled:
+    """What `timelines.write` takes; `fields["counts"]` tells what became of each row."""
+
+    arrays: dict[str, NDArray[Any]]
+    items: pl.DataFrame
+    users: pl.DataFrame
+    fields: dict[str, Any]
+
+
+def assemble(
+    tables: Tables, *, valid_start_ms: int | None = None, test_start_ms: int | None = None, min_item_count: int = 0
+) -> Assembled:
+    """Makes timelines of a log.
+
+    Args:
+      valid_start_ms, test_start_ms: where validation and test begin; None is after 80% and after 90% of the log's time.
+      min_item_count: items with fewer events before validation leave the catalogue, and their events are dropped.
+    Errors: DataError for a log of one user, for boundaries in the wrong order and for a split without events.
+    """
+    merged = merge_relogged(tables.events)
+    if merged["user_id"].n_unique() < 2:
+        raise DataError(f"all events are of one user, '{merged['user_id'][0]}': give a log of two users or more")
+    first, end = int(merged["timestamp_ms"].min()), int(merged["timestamp_ms"].max()) + 1  # type: ignore[arg-type]
+    valid_start_ms = first + (end - first) * 8 // 10 if valid_start_ms is None else valid_start_ms
+    test_start_ms = first + (end - first) * 9 // 10 if test_start_ms is None else test_start_ms
+    moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
+
+    log = merged
+    if tables.earlier is not None:
+        earlier = tables.earlier.with_columns(timestamp_ms=pl.lit(EARLIER_MS, pl.Int64))
+        log = pl.concat([earlier, merged], how="diagonal")  # earlier first: the sort below keeps the order of ties
+    rare = _rare_items(log, before_ms=valid_start_ms, min_count=min_item_count)
+    log = log.filter(~pl.col("item_id").is_in(rare.implode()))
+    if log.is_empty():
+        raise DataError(f"no item has {min_item_count} events before validation; lower --config.min_item_count")
+
+    catalogued = [] if tables.items is None else [tables.items["item_id"].filter(~_in(tables.items["item_id"], rare))]
+    item_ids = vocabulary.build(log["item_id"], *catalogued)
+    user_ids = vocabulary.build(log["user_id"])
+    user = pl.Series("user", vocabulary.encode(log["user_id"], user_ids) - 1)
+    log = log.with_columns(user).sort("user", "timestamp_ms", maintain_order=True)
+
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(log["user"].to_numpy(), minlength=len(user_ids)))])
+    time = log["timestamp_ms"].to_numpy()
+    valid_start, test_start = splits.by_time(time, offsets, **moments)
+    splits.check_no_leak(time, offsets, valid_start, test_start, **moments)
+
+    surfaces = vocabulary.build(log["surface"]) if "surface" in log.columns else pl.Series([], dtype=pl.String)
+    arrays, present = _event_arrays(log, item_ids, surfaces)
+    arrays |= {"offsets": offsets, "valid_start": valid_start, "test_start": test_start}
+
+    durations = pl.DataFrame({"item_id": log["item_id"], "duration_ms": arrays["duration_ms"]})
+    items, features = catalogue.build(
+        item_ids,
+        tables.items,
+        attributes=tables.attributes,
+        durations=durations.group_by("item_id").agg(pl.col("duration_ms").max()),
+    )
+    trained = arrays["item"][splits.inside(offsets[:-1], valid_start, len(time))]
+    items = items.with_columns(train_count=np.bincount(trained, minlength=len(items)).astype(np.int32))
+    users = pl.DataFrame({"user_id": user_ids})
+    if tables.users is not None:
+        users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
+
+    fields = {
+        "vocabulary_hash": vocabulary.fingerprint(item_ids),
+        "id_dtype": {"item": vocabulary.id_dtype(item_ids), "user": vocabulary.id_dtype(user_ids)},
+        **moments,
+        "end_ms": end,
+        "item_features": features,
+        "surfaces": surfaces.to_list(),
+        "feedback": present,
+        "counts": _counts(tables, merged, log),
+    }
+    return Assembled(arrays, items, users, fields)
+
+
+def split_sizes(made: Assembled) -> dict[str, int]:
+    """Events in train, valid and test."""
+    edges = (
+        made.arrays["offsets"][:-1],
+        made.arrays["valid_start"],
+        made.arrays["test_start"],
+        made.arrays["offsets"][1:],
+    )
+    return {name: int((edges[i + 1] - edges[i]).sum()) for i, name in enumerate(SPLITS)}
+
+
+def metrics(made: Assembled) -> dict[str, int]:
+    """The counts as flat names."""
+    counts = made.fields["counts"]
+    flat = {f"rows/{name}": counts[name] for name in ("read", "kept", "merged", "earlier_history")}
+    flat |= {f"rows/dropped/{reason}": count for reason, count in counts["dropped"].items()}
+    flat |= {f"events/{name}": size for name, size in split_sizes(made).items()}
+    return flat | {"users": len(made.users), "items": len(made.items) - 1}
+
+
+def summary(made: Assembled) -> str:
+    """What came in and what became of it, for people."""
+    counts, fields, sizes = made.fields["counts"], made.fields, split_sizes(made)
+    lines = [("rows read", counts["read"], ""), ("  kept", counts["kept"], "")]
+    lines += [("  merged", counts["merged"], "logged again: same user, item and time")]
+    lines += [("  dropped", count, reason) for reason, count in counts["dropped"].items()]
+    if counts["earlier_history"]:
+        lines += [("earlier history", counts["earlier_history"], "events of unknown time, before all others")]
+    lines += [("train", sizes["train"], f"events, up to {clock.show(fields['valid_start_ms'])}")]
+    lines += [("valid", sizes["valid"], f"events, up to {clock.show(fields['test_start_ms'])}")]
+    lines += [("test", sizes["test"], f"events, up to {clock.show(fields['end_ms'])}")]
+    lines += [("users", len(made.users), ""), ("items", len(made.items) - 1, "")]
+    return "\n".join(f"{name:<16}{count:>13,}  {note}".rstrip() for name, count, note in lines)
+
+
+def _event_arrays(
+    log: pl.DataFrame, item_ids: pl.Series, surfaces: pl.Series
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The event arrays, and the names of the feedback that this log has."""
+
+    def column(name: str) -> NDArray[Any]:
+        if name not in log.columns:
+            return np.full(len(log), _UNKNOWN.get(name, 0), EVENT_DTYPES[name])
+        return log[name].fill_null(_UNKNOWN.get(name, 0)).to_numpy()
+
+    play_ms, duration_ms = column("play_ms"), column("duration_ms")
+    has_play = "play_ms" in log.columns
+    flags = {name: log[name].fill_null(0).to_numpy() for name in FEEDBACK_COLUMNS if name in log.columns}
+    if has_play and "long_view" not in flags:
+        flags["long_view"] = feedback.is_long_view(play_ms, duration_ms)
+    arrays = {
+        "item": vocabulary.encode(log["item_id"], item_ids),
+        "timestamp_ms": log["timestamp_ms"].to_numpy(),
+        "play_ms": play_ms,
+        "duration_ms": duration_ms,
+        "dwell": feedback.dwell_bucket(play_ms),
+        "feedback": feedback.to_bits(flags, play_ms=play_ms if has_play else None),
+        "surface": vocabulary.encode(log["surface"], surfaces) if len(surfaces) else column("surface"),
+    }
+    asked = ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")
+    arrays |= {name: column(name) for name in asked}
+    return arrays, [name for name in feedback.BITS if name in flags or (name == "skip" and has_play)]
+
+
+def _rare_items(log: pl.DataFrame, *, before_ms: int, min_count: int) -> pl.Series:
+    early = log.group_by("item_id").agg(count=(pl.col("timestamp_ms") < before_ms).sum())
+    return early.filter(pl.col("count") < min_count)["item_id"]
+
+
+def _in(ids: pl.Series, some: pl.Series) -> pl.Series:
+    return ids.is_in(some.implode())
+
+
+def _counts(tables: Tables, merged: pl.DataFrame, log: pl.DataFrame) -> dict[str, Any]:
+    earlier = int(log["timestamp_ms"].eq(EARLIER_MS).sum())
+    kept = len(log) - earlier
+    dropped = {"quarantined": tables.rows_read - len(tables.events), "rare item": len(merged) - kept}
+    relogged = len(tables.events) - len(merged)
+    if tables.rows_read != kept + relogged + sum(dropped.values()):
+        raise AssertionError(f"{tables.rows_read} rows read: {kept} kept, {relogged} merged, dropped {dropped}")
+    return {"read": tables.rows_read, "kept": kept, "merged": relogged, "dropped": dropped, "earlier_history": earlier}

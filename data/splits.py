@@ -1,0 +1,79 @@
+"""Where each user's validation and test events begin.
+
+`by_time` is the split for measuring a system: whatever happens before a moment is known, whatever comes after is not.
+`leave_one_out` exists to compare with numbers published that way; it lets a model see the future of other users.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import clock
+from runtime.errors import DataError
+
+Positions = NDArray[np.int64]
+
+
+def by_time(
+    timestamp_ms: NDArray[np.int64], offsets: Positions, *, valid_start_ms: int, test_start_ms: int
+) -> tuple[Positions, Positions]:
+    """First validation and first test position of each user: events at or after each moment.
+
+    Args:
+      timestamp_ms: [E], ascending within each user. offsets: [U+1] positions where users begin.
+    Returns:
+      valid_start [U], test_start [U], offsets[u] <= valid_start[u] <= test_start[u] <= offsets[u + 1].
+    """
+    if valid_start_ms >= test_start_ms:
+        raise DataError(
+            f"validation starts at {clock.show(valid_start_ms)}, test at {clock.show(test_start_ms)}: "
+            "give a --config.valid_start before --config.test_start"
+        )
+    begin, end = offsets[:-1], offsets[1:]
+    valid_start, test_start = (
+        begin + earlier[end] - earlier[begin]
+        for moment in (valid_start_ms, test_start_ms)
+        for earlier in [np.concatenate([[0], np.cumsum(timestamp_ms < moment)])]  # [E+1]
+    )
+    return valid_start, test_start
+
+
+def check_no_leak(
+    timestamp_ms: NDArray[np.int64],
+    offsets: Positions,
+    valid_start: Positions,
+    test_start: Positions,
+    *,
+    valid_start_ms: int,
+    test_start_ms: int,
+) -> None:
+    """DataError unless train < valid_start_ms <= valid < test_start_ms <= test in time, and none of them is empty."""
+    edges = (offsets[:-1], valid_start, test_start, offsets[1:])
+    lowest, highest = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    moments = (lowest, valid_start_ms, test_start_ms, highest)
+    dated = timestamp_ms[timestamp_ms > 0]  # earlier history has no times
+    span = f"the log runs from {clock.show(dated.min())} to {clock.show(dated.max())}"
+    for index, name in enumerate(("train", "valid", "test")):
+        where = inside(edges[index], edges[index + 1], len(timestamp_ms))
+        times = timestamp_ms[where]
+        if not len(times):
+            raise DataError(f"no event is left for {name} ({span}); move --config.valid_start or --config.test_start")
+        wrong = (times < moments[index]) | (times >= moments[index + 1])
+        if wrong.any():
+            raise DataError(
+                f"leak: {int(wrong.sum()):,} events of the {name} split lie outside its time, the first at "
+                f"{clock.show(times[wrong][0])}; sort each user's events by time and prepare again"
+            )
+
+
+def leave_one_out(offsets: Positions) -> tuple[Positions, Positions]:
+    """A user's last event is test, the one before it validation; users of under three events only train."""
+    end = offsets[1:]
+    enough = np.diff(offsets) >= 3
+    return end - 2 * enough, end - enough
+
+
+def inside(start: Positions, end: Positions, length: int) -> NDArray[np.bool_]:
+    """True at the positions of [0, length) that lie in any of the stretches [start, end)."""
+    # +1 where a stretch starts, -1 where it ends; the running sum is 1 inside. Empty stretches cancel out.
+    steps = np.bincount(start, minlength=length + 1) - np.bincount(end, minlength=length + 1)
+    return np.cumsum(steps[:length]) > 0
