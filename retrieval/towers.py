@@ -1,0 +1,60 @@
+"""The user tower as files that run without its code: `jax.export`, for any batch size and every platform at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+class Retriever(Protocol):
+    """What a trained model has to offer to be exported; row 0 of the item vectors is padding."""
+
+    @property
+    def length(self) -> int:
+        """T, the events of a history that the model reads."""
+
+    @property
+    def input_feedback(self) -> Sequence[str]:
+        """Names, of data/feedback.py's BITS, of the feedback that the model reads."""
+
+    def encode(self, inputs: Mapping[str, Any], /) -> jax.Array:
+        """Item, dwell, feedback [b, T] int32 -> queries [b, D]; can be traced."""
+
+    def initial_state(self, batch_size: int, /) -> jax.Array:
+        """Zeros [b, H]."""
+
+    def step(self, state: Any, item: Any, dwell: Any, feedback: Any, /) -> tuple[jax.Array, jax.Array]:
+        """State [b, H] and one event each [b] -> the next state and queries [b, D]; can be traced."""
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """[N + 1, D]; a query's scores are its inner products with them."""
+
+
+def tower(retriever: Retriever) -> Callable[..., jax.Array]:
+    """The user tower as a function of three arrays: item, dwell, feedback [b, T] int32 -> queries [b, D]."""
+    return lambda item, dwell, feedback: retriever.encode({"item": item, "dwell": dwell, "feedback": feedback})
+
+
+def exported_tower(retriever: Retriever) -> bytes:
+    """`jax.export.deserialize(...).call(item, dwell, feedback)` gives the queries of any batch of histories."""
+    history = jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"b, {retriever.length}"), np.int32)
+    return _serialized(tower(retriever), *[history] * 3)
+
+
+def exported_step(retriever: Retriever) -> bytes:
+    """One event at a time: `call(state [b, H], item, dwell, feedback [b])` gives the next state and queries [b, D].
+
+    The zero state is the empty history, and item 0 leaves the state as it is.
+    """
+    (batch,) = jax.export.symbolic_shape("b")
+    state = jax.ShapeDtypeStruct((batch, retriever.initial_state(1).shape[1]), np.float32)
+    event = jax.ShapeDtypeStruct((batch,), np.int32)
+    return _serialized(retriever.step, state, *[event] * 3)
+
+
+def _serialized(function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct) -> bytes:
+    return bytes(jax.export.export(jax.jit(function), platforms=PLATFORMS)(*inputs).serialize())
