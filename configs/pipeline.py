@@ -27,7 +27,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.world = name if name in synthetic else ""  # "": the logs are the user's, named by --data
     config.data = "tables" if name in synthetic else name.removesuffix("_short")
     config.retrieval = name
-    config.counterfactual = name
+    config.counterfactual = "tiny" if name == "tiny" else "standard"
     # Models without negative labels; each sweep is held up against one of them, its `reference`.
     config.plain = ("no_dislike_signal", "dislike_input")
     config.sweeps = {

@@ -55,7 +55,7 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
     """Every stage of a pipeline, in an order in which they can run; `data` is "" for the synthetic feed."""
     timelines = workdir / "timelines"
     sources = [] if data else [_world(config, workdir / "world")]
-    prepare = _prepare(config, data=data or str(workdir / "world"), sources=sources, timelines=timelines)
+    prepare = _prepare(config, data=data or str(workdir / "world" / "tables"), sources=sources, timelines=timelines)
     models = [stage for variant in variants(config) for stage in _model_stages(variant, config, workdir, timelines)]
     select = Stage(
         name="select",
@@ -92,7 +92,7 @@ def _world(config: ConfigDict, folder: Path) -> Stage:
         module="simulation.world",
         folder=folder,
         config=f"configs/world.py:{config.world}",
-        outputs=(folder / "manifest.json",),
+        outputs=(folder / "tables" / "manifest.json", folder / "metrics.json"),
     )
 
 
@@ -106,7 +106,7 @@ def _prepare(config: ConfigDict, *, data: str, sources: list[Stage], timelines: 
         config=f"configs/data.py:{config.data}",
         flags=(f"--data={data}",),
         inputs=tuple(files),
-        outputs=(timelines / "manifest.json",),
+        outputs=(timelines / "manifest.json", timelines / "metrics.json"),
     )
 
 

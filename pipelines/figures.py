@@ -1,0 +1,83 @@
+"""Which numbers go into which chart. A chart without its numbers is an empty string, and the report says why."""
+
+from collections.abc import Mapping
+
+from pipelines import charts
+from pipelines.charts import Point
+from pipelines.evidence import Evidence, Model
+from pipelines.findings import DISLIKE, KINDS, PAPER, TITLES, interval
+
+_CURVES = {
+    "train_loss": "Training loss",
+    "valid/recall@100": "Validation Recall@100",
+    "log_mean_p_negative": "Log mean p of the negatives",
+}
+
+
+def training(evidence: Evidence) -> str:
+    """Loss, validation recall and the probability of negatives, by step."""
+    panels: dict[str, dict[str, tuple[str, list[tuple[int, float]]]]] = {}
+    for metric, heading in _CURVES.items():
+        lines = {m.name: (m.variant.signals, m.curves[metric]) for m in evidence.models if metric in m.curves}
+        if lines:
+            panels[heading] = lines
+    return charts.curves(panels) if panels else ""
+
+
+def responsiveness(evidence: Evidence) -> str:
+    """The three configs of the paper beside the paper's own figures."""
+    groups: dict[str, list[Point]] = {}
+    for signals in PAPER:
+        model = evidence.chosen(signals)
+        found = model.counterfactual if model else {}
+        points = [interval(found, f"{DISLIKE}/{kind}", TITLES[signals]) for kind in KINDS]
+        if all(points):
+            groups[signals] = [point for point in points if point]
+    return charts.bars(groups, paper=PAPER, kinds=[f"by {kind}" for kind in KINDS]) if groups else ""
+
+
+def frontiers(evidence: Evidence, changes: Mapping[str, float]) -> dict[str, str]:
+    """What a heavier negative weight buys and costs: a chart for each thing it buys."""
+    return {
+        name: chart
+        for name, chart in {
+            "skip": _frontier(evidence, changes, "skip@100", "Skip@100, relative to no negatives"),
+            "dislike": _frontier(evidence, changes, "dislike@100", "Dislike@100, relative to no negatives"),
+            "responsiveness": _frontier(evidence, changes, "", "Similar items after a dislike (content)"),
+        }.items()
+        if chart
+    }
+
+
+def _frontier(evidence: Evidence, changes: Mapping[str, float], metric: str, y_label: str) -> str:
+    # metric "": responsiveness, which is already relative to the model's own baseline.
+    series: dict[str, list[tuple[float, Point]]] = {}
+    chosen, reference = [], None
+    for model in evidence.models:
+        if f"change/{model.name}/recall@100" not in changes:
+            continue
+        point = interval(changes, f"change/{model.name}/{metric}") if metric else _responds(model)
+        if point is None:
+            continue
+        x = 1 + changes[f"change/{model.name}/recall@100"]
+        labelled = Point(point.value, point.low, point.high, f"{model.variant.weight:g}")
+        series.setdefault(model.variant.signals, []).append((x, labelled))
+        base = evidence.model(model.reference)
+        y = 0.0 if metric else getattr(_responds(base) if base else None, "value", None)
+        reference = (1.0, y) if y is not None else None
+        if model.chosen:
+            chosen.append((x, point.value))
+    if not series:
+        return ""
+    return charts.frontier(
+        series,
+        reference=reference,
+        goal=evidence.pipeline["keep_recall"],
+        chosen=chosen,
+        x_label="Recall@100 kept",
+        y_label=y_label,
+    )
+
+
+def _responds(model: Model) -> Point | None:
+    return interval(model.counterfactual, f"{DISLIKE}/content")

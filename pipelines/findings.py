@@ -1,0 +1,131 @@
+"""What the numbers say: comparisons of models, paired over users, and the sentences that a reader takes home.
+
+Every sentence follows from a figure and its interval; where the interval holds zero, the sentence says so.
+"""
+
+import numpy as np
+
+from metrics import intervals
+from pipelines.charts import Point, signed
+from pipelines.evidence import Evidence, Metrics, Model
+
+# Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator.
+PAPER = {
+    "no_dislike_signal": (0.0, 0.0),
+    "dislike_input": (-0.227, -0.228),
+    "dislike_input_and_label": (-0.608, -0.641),
+}
+KINDS = ("content", "creator")
+TITLES = {
+    "no_dislike_signal": "Blind to dislikes",
+    "dislike_input": "Dislikes as input",
+    "dislike_input_and_label": "Dislikes as input and label",
+    "skip_label": "Skips as label",
+}
+DISLIKE, SKIP = "long_watch+dislike", "skip"
+
+
+def title(model: Model) -> str:
+    """What a reader calls this model."""
+    weight = model.variant.weight
+    return TITLES[model.variant.signals] + ("" if weight is None else f", weight {weight:g}")
+
+
+def interval(metrics: Metrics, name: str, label: str = "") -> Point | None:
+    """A metric with its bounds, or None where it was not measured."""
+    if name not in metrics:
+        return None
+    value = metrics[name]
+    return Point(value, metrics.get(f"{name}/low", value), metrics.get(f"{name}/high", value), label)
+
+
+def change(model: Model, reference: Model, metric: str) -> Point | None:
+    """Relative change of a test metric against another model, paired over users where both kept theirs."""
+    if metric not in model.test or not reference.test.get(metric):
+        return None
+    if metric in model.test_users and metric in reference.test_users:
+        before, after = reference.test_users[metric], model.test_users[metric]
+        both = ~np.isnan(before) & ~np.isnan(after)
+        return Point(*intervals.relative_change(before[both], after[both]))
+    ratio = model.test[metric] / reference.test[metric] - 1
+    return Point(ratio, ratio, ratio)
+
+
+def against_reference(evidence: Evidence) -> dict[str, float]:
+    """`change/<model>/<metric>` with bounds: every model with negative labels against the one it is held up against."""
+    numbers: dict[str, float] = {}
+    for model in evidence.models:
+        reference = evidence.model(model.reference)
+        for metric in ("recall@100", "ndcg@100", "skip@100", "dislike@100", "coverage@100"):
+            point = change(model, reference, metric) if reference else None
+            if point:
+                name = f"change/{model.name}/{metric}"
+                numbers |= {name: point.value, f"{name}/low": point.low, f"{name}/high": point.high}
+    return numbers
+
+
+def in_words(point: Point) -> str:
+    """A relative change for a reader: what it is, and whether it can be told from nothing."""
+    if point.low == point.high == 0:
+        return "stays as it is"
+    if point.low == point.high:
+        return f"{'falls' if point.value < 0 else 'rises'} by {abs(point.value):.1%}"
+    if point.low <= 0 <= point.high:
+        return f"does not change measurably (95% interval {signed(point.low)} to {signed(point.high)})"
+    verb, low, high = ("falls", -point.high, -point.low) if point.value < 0 else ("rises", point.low, point.high)
+    return f"{verb} by {abs(point.value):.1%} (95% interval {low:.1%} to {high:.1%})"
+
+
+def headline(evidence: Evidence) -> list[str]:
+    """The answer in two or three paragraphs, the first of one sentence."""
+    found = [_on_dislikes(evidence), _on_weaker_models(evidence), _on_its_price(evidence), _on_skips(evidence)]
+    return [sentence for sentence in found if sentence]
+
+
+def _on_dislikes(evidence: Evidence) -> str:
+    model = evidence.chosen("dislike_input_and_label")
+    point = interval(model.counterfactual, f"{DISLIKE}/content") if model else None
+    if not point:
+        return "The counterfactual simulation has not run yet: this report cannot say how the models respond."
+    return (
+        "With the model that learns from dislikes, one “not interested” after a long watch changes what comes next: "
+        f"the share of items of the same kind among the next {evidence.simulation['slate_size']} recommendations "
+        f"{in_words(point)}."
+    )
+
+
+def _on_weaker_models(evidence: Evidence) -> str:
+    said = []
+    for signals, words in (
+        ("dislike_input", "where dislikes are only an input, the share"),
+        ("no_dislike_signal", "for a model that is blind to them, it"),
+    ):
+        model = evidence.chosen(signals)
+        point = interval(model.counterfactual, f"{DISLIKE}/content") if model else None
+        if point:
+            said.append(f"{words} {in_words(point)}")
+    return f"{'; '.join(said)}.".capitalize() if said else ""
+
+
+def _on_its_price(evidence: Evidence) -> str:
+    model = evidence.chosen("dislike_input_and_label")
+    reference = evidence.model(model.reference) if model else None
+    recall = change(model, reference, "recall@100") if model and reference else None
+    if not (model and reference and recall):
+        return ""
+    before, after = reference.test["recall@100"], model.test["recall@100"]
+    return f"The price, on days that no model saw: Recall@100 {in_words(recall)}, from {before:.3f} to {after:.3f}."
+
+
+def _on_skips(evidence: Evidence) -> str:
+    model = evidence.chosen("skip_label")
+    reference = evidence.model(model.reference) if model else None
+    if not (model and reference):
+        return ""
+    fewer, recall = change(model, reference, "skip@100"), change(model, reference, "recall@100")
+    if not (fewer and recall):
+        return ""
+    return (
+        f"For the model that learns from skips, the share of later-skipped items in the top 100 {in_words(fewer)}, and "
+        f"Recall@100 {in_words(recall)}."
+    )

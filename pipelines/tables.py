@@ -1,0 +1,115 @@
+"""Rows of the report's tables, from what the stages left behind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.charts import Point, signed
+from pipelines.evidence import Evidence
+from pipelines.findings import DISLIKE, KINDS, change, interval, title
+
+# metric, heading, whether more is better
+COLUMNS = (
+    ("recall@10", "Recall@10", True),
+    ("recall@50", "Recall@50", True),
+    ("recall@100", "Recall@100", True),
+    ("ndcg@10", "NDCG@10", True),
+    ("ndcg@100", "NDCG@100", True),
+    ("mrr", "MRR", True),
+    ("skip@100", "Skip@100", False),
+    ("dislike@100", "Dislike@100", False),
+    ("coverage@100", "Coverage@100", True),
+)
+_BASELINES = {
+    "popularity_7d": "Popularity, last 7 days",
+    "item_knn": "Item-kNN",
+    "item_knn_popularity": "Item-kNN × popularity",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table; `cells` are None where nothing was measured, `emphasis` marks the chosen models."""
+
+    label: str
+    cells: Sequence[Point | None]
+    emphasis: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """A number to remember."""
+
+    figure: str
+    caption: str
+    detail: str
+
+
+def retrieval(evidence: Evidence) -> list[Row]:
+    """Baselines first, then the models, on the test days."""
+    measured = [model for model in evidence.models if model.test]
+    rows = [
+        Row(label, [interval(measured[0].test, f"{name}/{metric}") for metric, _, _ in COLUMNS])
+        for name, label in _BASELINES.items()
+        if measured and f"{name}/recall@100" in measured[0].test
+    ]
+    for model in measured:
+        cells = [interval(model.test, metric) for metric, _, _ in COLUMNS]
+        rows.append(Row(title(model), cells, emphasis=model.chosen and model.variant.weight is not None))
+    return rows
+
+
+def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
+    """Relative change of similarity for every branch and kind: headings, and a row per model."""
+    keys = list(dict.fromkeys(f"{b}/{k}" for b in evidence.simulation.get("branches", ()) for k in KINDS))
+    measured = [model for model in evidence.models if model.counterfactual]
+    rows = [
+        Row(
+            title(model),
+            [interval(model.counterfactual, key) for key in keys],
+            emphasis=model.chosen and model.variant.weight is not None,
+        )
+        for model in measured
+    ]
+    return keys, rows
+
+
+def cards(evidence: Evidence) -> list[Card]:
+    """The few numbers at the top."""
+    found = []
+    model = evidence.chosen("dislike_input_and_label")
+    if model and (point := interval(model.counterfactual, f"{DISLIKE}/content")):
+        found.append(
+            Card(signed(point.value), "similar items in the next slate after one “not interested”", _bounds(point))
+        )
+    served = evidence.chosen(evidence.pipeline["serve"])
+    reference = evidence.model(served.reference) if served else None
+    if served and reference:
+        if point := change(served, reference, "recall@100"):
+            found.append(Card(f"{1 + point.value:.1%}", "of Recall@100 kept", _bounds(point, plus=1.0)))
+        for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
+            if point := change(served, reference, metric):
+                found.append(Card(signed(point.value), f"{what} items in the top 100", _bounds(point)))
+    return found
+
+
+def examples(evidence: Evidence, *, users: int = 3) -> list[dict[str, Any]]:
+    """The first users' slates after a long watch and after the same watch with a dislike."""
+    model = evidence.chosen("dislike_input_and_label")
+    baseline = evidence.simulation.get("baseline", "")
+    shown = []
+    for example in (model.examples if model else [])[:users]:
+        slates = {name: example["slates"][name] for name in (baseline, DISLIKE) if name in example["slates"]}
+        shown.append({**example, "slates": slates, "same": {name: _same(slate) for name, slate in slates.items()}})
+    return shown
+
+
+def _same(slate: Sequence[Mapping[str, Any]]) -> int:
+    return sum(bool(entry.get("same_content")) for entry in slate)
+
+
+def _bounds(point: Point, *, plus: float = 0.0) -> str:
+    if point.low == point.high:
+        return ""
+    form = signed if not plus else "{:.1%}".format
+    return f"95% interval {form(plus + point.low)} to {form(plus + point.high)}"
