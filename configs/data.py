@@ -11,20 +11,14 @@ from ml_collections import ConfigDict
 
 def get_config(name: str = "kuairand_pure") -> ConfigDict:
     """The config of the dataset called `name`."""
-    splits = {
-        # Days in China, whose log it is. `time_ms` decides: 0.9% of the rows, all within an hour of midnight, carry the
-        # next day's `date` because they were received after it.
-        "kuairand_pure": ("2022-05-03T00:00+08:00", "2022-05-04T00:00+08:00"),
-        "kuairand_1k": ("2022-05-03T00:00+08:00", "2022-05-04T00:00+08:00"),
-        "kuairand_27k": ("2022-05-03T00:00+08:00", "2022-05-04T00:00+08:00"),
-        # Empty: the last tenth of the log's time is test, the tenth before it validation.
-        "tables": ("", ""),
-    }
-    if name not in splits:
-        raise ValueError(f"no dataset '{name}'; there are {', '.join(splits)}")
+    datasets = ("kuairand_pure", "kuairand_1k", "kuairand_27k", "tables")
+    if name not in datasets:
+        raise ValueError(f"no dataset '{name}'; there are {', '.join(datasets)}")
     config = ConfigDict()
     config.dataset = name
-    config.valid_start, config.test_start = splits[name]  # ISO 8601; UTC where no offset is given
+    # When validation and test begin, like 2022-05-03T00:00+08:00 (UTC where no offset is given). Empty: the days that
+    # data/kuairand.py names, and for tables the last tenth of the log's time is test, the tenth before it validation.
+    config.valid_start = config.test_start = ""
     # What users did before the log begins, where a file beside it tells (KuaiRand-Pure only).
     config.earlier_history = True
     # Items with fewer events before validation are left out. KuaiRand-27K has 32 million, most of them seen once or

@@ -54,14 +54,26 @@ def read(dataset: str, folder: Path, *, earlier_history: bool, rejected: "Quaran
     return kuairand.read_kuairand(folder, version, earlier_history=earlier_history, quarantine=rejected)
 
 
-def moment(config: Mapping[str, Any], name: str) -> int | None:
-    """A boundary in milliseconds, None where the config leaves it empty; UsageError where it is no time."""
-    from data import clock
+def moments(config: Mapping[str, Any]) -> dict[str, int | None]:
+    """Where validation and test begin, in milliseconds: the config's word, else the dataset's, else None.
 
-    try:
-        return clock.parse(config[name]) if config[name] else None
-    except ValueError:
-        raise UsageError(f"--config.{name}={config[name]}: no time; write it like 2022-05-03T00:00+08:00") from None
+    Errors: UsageError where the config's is no time.
+    """
+    from data import clock, kuairand
+
+    own = (
+        {}
+        if config["dataset"] == "tables"
+        else {"valid_start": kuairand.VALID_START, "test_start": kuairand.TEST_START}
+    )
+    found = {}
+    for name in ("valid_start", "test_start"):
+        text = config[name] or own.get(name, "")
+        try:
+            found[f"{name}_ms"] = clock.parse(text) if text else None
+        except ValueError:
+            raise UsageError(f"--config.{name}={text}: no time; write it like 2022-05-03T00:00+08:00") from None
+    return found
 
 
 def fingerprints(files: Sequence[Path]) -> dict[str, str]:
@@ -110,7 +122,7 @@ def main(argv: Sequence[str]) -> int | None:
     if not _DATA.value or not _WORKDIR.value:
         raise UsageError(f"--{'workdir' if _DATA.value else 'data'} is required: see --help")
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
-    moments = {f"{name}_ms": moment(config, name) for name in ("valid_start", "test_start")}
+    boundaries = moments(config)
     if _DOWNLOAD.value:
         from data.kuairand_builder import download
 
@@ -125,7 +137,7 @@ def main(argv: Sequence[str]) -> int | None:
     with progress(label="prepare", total=3, unit="step") as bar:
         tables = read(dataset, folder, earlier_history=config["earlier_history"], rejected=rejected)
         bar.update()
-        made = assembly.assemble(tables, **moments, min_item_count=config["min_item_count"])
+        made = assembly.assemble(tables, **boundaries, min_item_count=config["min_item_count"])
         bar.update()
         extra = {CONFIG: json.dumps(identity, indent=1), METRICS: json.dumps(assembly.metrics(made), indent=1)}
         if len(rejected.frame()):

@@ -21,13 +21,13 @@ class Quarantine:
     def add(
         self, file: str | os.PathLike[str], rows: pl.Series, column: str, values: pl.Series, reason: str, remedy: str
     ) -> None:
-        """Takes the rows of `file` with these numbers, whose `column` holds `values`, each bad for `reason`."""
+        """Takes the rows of `file` with these numbers, whose `column` ("": the row itself) holds `values`."""
         if not self.enabled:
-            shown = "" if values[0] is None else f" '{values[0]}'"
+            where = f"row {rows[0]}, column {column}" if column else f"row {rows[0]}"
+            shown = "" if values[0] is None else f" '{values[0]}'" if column else f" {values[0]}"
             more = f" ({len(rows) - 1:,} more rows like it)" if len(rows) > 1 else ""
             raise DataError(
-                f"{file}: row {rows[0]}, column {column}:{shown} {reason}{more}; "
-                f"{remedy}, or give --quarantine to set such rows aside"
+                f"{file}: {where}:{shown} {reason}{more}; {remedy}, or give --quarantine to set such rows aside"
             )
         self._frames.append(
             pl.DataFrame({"row": rows.cast(pl.Int64), "value": values.cast(pl.String)}).select(
@@ -47,6 +47,6 @@ class Quarantine:
         """How many rows of which file were set aside, and why, for people."""
         counts = self.frame().group_by("file", "column", "reason", maintain_order=True).len()
         return [
-            f"quarantined: {count:,} rows of {file}, column {column}: {reason}"
+            f"quarantined: {count:,} rows of {file}: {column or 'row'} {reason}"
             for file, column, reason, count in counts.rows()
         ]

@@ -92,7 +92,7 @@ def header(path: Path) -> list[str]:
         raise DataError(f"{path}: no such file; check --data, or put the file there")
     if path.suffix != ".csv":
         return list(_parquet(path).schema_arrow.names)
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="") as file:
         names = next(csv.reader(file), [])
     if not names:
         raise DataError(f"{path}: an empty file; copy or download it again")
@@ -163,7 +163,7 @@ def _faults(
     if path.suffix == ".csv":
         fields = _fields_per_row(path)
         reason = f"fields where the header has {width}: cut short or broken"
-        yield fields != width, "(whole row)", fields, reason, "copy or download the file again"
+        yield fields != width, "", fields, reason, "copy or download the file again"
     for column in columns:
         found = raw[column.in_file]
         numeric = column.dtype.is_integer() if column.dtype is not None else found.dtype.is_numeric()
@@ -205,7 +205,9 @@ def _whole_numbers(found: pl.Series, path: Path) -> pl.Series:
     if found.dtype in (pl.String, pl.Categorical, pl.Null):
         text = found.cast(pl.String)
         return text.cast(pl.Int64, strict=False).fill_null(_whole_numbers(text.cast(pl.Float64, strict=False), path))
-    raise DataError(f"{path}: column {found.name} is of type {found.dtype}; write it as whole numbers")
+    raise DataError(
+        f"{path}: column {found.name} is of type {found.dtype}; write whole numbers, times as milliseconds since 1970"
+    )
 
 
 def _kind(series: pl.Series) -> str:

@@ -13,6 +13,7 @@ give gathers of millions of events a second with nothing to decode, so a batch i
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -70,11 +71,24 @@ def write(
     sizes = {"num_users": num_users, "num_items": len(items) - 1, "num_events": num_events}
     with artifact.writing(path, kind=KIND, version=VERSION, fields={**fields, **sizes}) as folder:
         for name, dtype in {**EVENT_DTYPES, **USER_DTYPES}.items():
-            np.save(folder / f"{name}.npy", np.ascontiguousarray(arrays[name], dtype=dtype))
-        items.write_parquet(folder / "items.parquet")
-        users.write_parquet(folder / "users.parquet")
+            _save(folder / f"{name}.npy", np.ascontiguousarray(arrays[name], dtype=dtype))
+        _save_table(folder / "items.parquet", items)
+        _save_table(folder / "users.parquet", users)
         for name, text in (extra or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    # Neither numpy.save nor polars says why a write failed; a file's own write does (disk full).
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
+
+
+def _save_table(path: Path, table: pl.DataFrame) -> None:
+    content = io.BytesIO()
+    table.write_parquet(content)
+    path.write_bytes(content.getbuffer())
 
 
 @dataclasses.dataclass(frozen=True)
