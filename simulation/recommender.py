@@ -165,4 +165,11 @@ def _item_table(path: Path, rows: int) -> pl.DataFrame:
     for column in ("item_id", "train_count"):
         if column not in items.columns:
             raise DataError(f"{path}: no column '{column}'; export the recommender again")
-    return items
+    numbers = [column for column in ("train_count", "creator", "cluster") if column in items.columns]
+    for column in numbers:
+        if not items.schema[column].is_integer():
+            raise DataError(
+                f"{path}: column '{column}' is {items.schema[column]}, not whole numbers with 0 for unknown; "
+                "export the recommender again"
+            )
+    return items.with_columns(pl.col(numbers).fill_null(0))

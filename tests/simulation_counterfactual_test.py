@@ -28,12 +28,12 @@ ITEMS = fake.item_table(CREATOR, CLUSTER)
 def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Recommenders that see dislikes, with and without a step function; one that is blind; one of the last event."""
     folder = tmp_path_factory.mktemp("exports")
-    sees, blind = ({"tower": fake.sum_tower(VECTORS, sees_dislikes=s)} for s in (True, False))
+    sees, blind = (fake.sum_tower(VECTORS, sees_dislikes=sees) for sees in (True, False))
     step = fake.sum_step(VECTORS, sees_dislikes=True)
     return {
-        "tower": fake.write(folder / "tower", vectors=VECTORS, items=ITEMS, **sees),
-        "step": fake.write(folder / "step", vectors=VECTORS, items=ITEMS, step=step, **sees),
-        "blind": fake.write(folder / "blind", vectors=VECTORS, items=ITEMS, **blind),
+        "tower": fake.write(folder / "tower", vectors=VECTORS, items=ITEMS, tower=sees),
+        "step": fake.write(folder / "step", vectors=VECTORS, items=ITEMS, tower=sees, step=step),
+        "blind": fake.write(folder / "blind", vectors=VECTORS, items=ITEMS, tower=blind),
         "last": fake.write(folder / "last", vectors=ONE_HOT, items=ITEMS, tower=fake.last_tower(ONE_HOT)),
     }
 
@@ -224,6 +224,7 @@ def test_popularity_needs_counts(tmp_path):
         ({"vectors": np.where(INDEX[:, None] == 9, np.nan, VECTORS)}, DataError, "row 9 is not finite"),
         ({"items": ITEMS.head(10)}, DataError, "item_table.parquet: 10 rows"),
         ({"items": ITEMS.drop("train_count")}, DataError, "no column 'train_count'"),
+        ({"items": ITEMS.with_columns(creator="creator_id")}, DataError, "column 'creator' is String"),
     ],
 )
 def test_a_manifest_that_promises_something_else_is_refused(tmp_path, changes, error, message):
