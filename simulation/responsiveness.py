@@ -40,13 +40,18 @@ class Outcome:
     slates: np.ndarray
 
 
+def chunk_users(users: int, rows: int) -> int:
+    """How many of `users` to simulate in one call, each with a score for each of `rows` item vectors."""
+    return min(users, _CHUNK_USERS, max(1, _CHUNK_SCORES // rows))
+
+
 def simulate(recommender: Recommender, plan: Plan, branches: Sequence[Action], *, slate_size: int) -> Outcome:
     """Follows the plan with the recommender and branches at the k-th item.
 
     Chunks of users of one shape, so one compilation, and as many at a time as there are cores: XLA's top-k on a CPU,
     most of the work, uses one. Errors: DataError where the recommender's queries are not finite.
     """
-    size = min(plan.num_users, _CHUNK_USERS, max(1, _CHUNK_SCORES // len(recommender.item_vectors)))
+    size = chunk_users(plan.num_users, len(recommender.item_vectors))
     starts = range(0, plan.num_users, size)
     item_vectors = jnp.asarray(recommender.item_vectors)
     plan_dwell, plan_feedback = (column[plan.action] for column in action_columns(plan.actions))  # [U, k-1]

@@ -1,0 +1,142 @@
+"""How long 2,000 simulated users take, against the matrix products alone that no exact simulation can avoid.
+
+  python -m benchmarks.counterfactual_speed [--items=10000 --items=100000]
+
+Trajectories of k items and four branches, slates of 100, by a GRU of random weights (128 wide, vectors of 64) that went
+through jax.export as a trained one does. The time is everything from a drawn plan to slates in host memory, the best of
+--repeats after one that compiles. The bare products are as many queries @ item_vectors.T, in as many threads.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from runtime import app
+
+if TYPE_CHECKING:
+    import jax
+
+    from simulation.recommender import Recommender
+
+_ITEMS = flags.DEFINE_multi_integer("items", [10_000], "Items in the catalogue; once for each row of the table.")
+_USERS = flags.DEFINE_integer("users", 2_000, "Simulated users.", lower_bound=1)
+_K = flags.DEFINE_integer("k", 50, "Items consumed before the branches are compared.", lower_bound=2)
+_REPEATS = flags.DEFINE_integer("repeats", 3, "Timed runs after the one that compiles.", lower_bound=1)
+
+DIM, HIDDEN, SLATE = 64, 128, 100
+BRANCHES = ("long_watch", "long_watch+dislike", "skip", "quit_early")
+BEHAVIOURS = {"skip": 0.4, "quit_early": 0.3, "long_watch": 0.3}
+
+
+def gru_recommender(num_items: int) -> "Recommender":
+    """A GRU over item vectors, dwell and the dislike bit, exported and read back."""
+    import jax
+    import jax.export
+    import jax.numpy as jnp
+    import numpy as np
+    import polars as pl
+
+    from data.feedback import BITS, NUM_DWELL_BUCKETS
+    from simulation.recommender import Recommender, incremental
+
+    rng = np.random.default_rng(0)
+
+    def normal(*shape: int) -> np.ndarray:
+        return (rng.normal(size=shape) / np.sqrt(shape[-2])).astype(np.float32)
+
+    item_vectors = normal(num_items + 1, DIM) * (np.arange(num_items + 1) > 0)[:, None]
+    dwells, dislikes = normal(NUM_DWELL_BUCKETS, DIM), normal(2, DIM)
+    inputs, recurrent, project = normal(DIM, 3 * HIDDEN), normal(HIDDEN, 3 * HIDDEN), normal(HIDDEN, DIM)
+
+    def step(state: "jax.Array", item: "jax.Array", dwell: "jax.Array", feedback: "jax.Array") -> tuple:
+        dislike = (feedback >> BITS["dislike"]) & 1
+        x = jnp.asarray(item_vectors)[item] + jnp.asarray(dwells)[dwell] + jnp.asarray(dislikes)[dislike]
+        from_input = jnp.split(x @ inputs, 3, axis=1)
+        from_state = jnp.split(state @ recurrent, 3, axis=1)
+        update, reset = (jax.nn.sigmoid(a + b) for a, b in zip(from_input[:2], from_state[:2], strict=True))
+        state = update * state + (1 - update) * jnp.tanh(from_input[2] + reset * from_state[2])
+        return state, state @ project
+
+    (b,) = jax.export.symbolic_shape("b")
+    event = [jax.ShapeDtypeStruct((b,), jnp.int32)] * 3
+    exported = jax.export.export(jax.jit(step))(jax.ShapeDtypeStruct((b, HIDDEN), jnp.float32), *event)
+    start, run = incremental(jax.export.deserialize(exported.serialize()).call, state_size=HIDDEN)
+    return Recommender(start, run, item_vectors, pl.DataFrame(), max_history=_K.value, fingerprint="")
+
+
+def bare_products(recommender: "Recommender", *, users: int, products: int) -> Callable[[], None]:
+    """As many products of `users` queries with all item vectors, in the simulation's chunks, in a thread per core."""
+    import jax
+    import jax.numpy as jnp
+
+    from simulation.responsiveness import chunk_users
+
+    item_vectors = jnp.asarray(recommender.item_vectors)
+    size = chunk_users(users, len(item_vectors))
+
+    @jax.jit
+    def run(queries: jax.Array) -> jax.Array:
+        # The maximum keeps the product from being left out; other queries each time keep it from being hoisted.
+        return jax.lax.map(lambda t: ((queries + t) @ item_vectors.T).max(), jnp.arange(products, dtype=jnp.float32))
+
+    def chunk(start: int) -> None:
+        run(jnp.full((size, DIM), start, jnp.float32)).block_until_ready()
+
+    def all_chunks() -> None:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(chunk, range(0, users, size)))
+
+    return all_chunks
+
+
+def seconds(run: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """(the first run, which compiles; the best of the others)."""
+    times = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return times[0], min(times[1:])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measures and prints."""
+    del argv
+    # Imported here so that --help does not wait for them.
+    import numpy as np
+
+    from simulation.actions import Action
+    from simulation.responsiveness import simulate
+    from simulation.trajectories import draw_plan
+
+    users, k = _USERS.value, _K.value
+    print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {os.cpu_count()} cores")
+    print(f"{'items':>9} {'first run':>10} {'best':>8} {'users × steps / s':>18} {'bare products':>14} {'ratio':>6}")
+    for num_items in _ITEMS.value:
+        recommender = gru_recommender(num_items)
+        plan = draw_plan(
+            seed=0,
+            users=users,
+            k=k,
+            slate_size=SLATE,
+            place_power=0.0,
+            item_counts=np.ones(num_items + 1),
+            first_item_power=0.0,
+            behaviours=BEHAVIOURS,
+        )
+        branches = [Action.parse(name) for name in BRANCHES]
+        run = partial(simulate, recommender, plan, branches, slate_size=SLATE)
+        first, best = seconds(run, _REPEATS.value)
+        products = bare_products(recommender, users=users, products=k - 1 + len(BRANCHES))
+        _, bare = seconds(products, _REPEATS.value)
+        rate = users * (k - 1 + len(BRANCHES)) / best
+        print(f"{num_items:>9,} {first:>8.1f} s {best:>6.1f} s {rate:>18,.0f} {bare:>12.1f} s {best / bare:>5.1f}x")
+
+
+if __name__ == "__main__":
+    app.run(main)
