@@ -15,9 +15,11 @@ def imported_files(module: str, root: Path = ROOT) -> list[str]:
     found: set[str] = set()
     waiting = [module]
     while waiting:
-        path = _file(waiting.pop(), root)
+        name = waiting.pop()
+        path = _file(name, root)
         if path is None or str(path) in found:
             continue
+        waiting.append(name.rpartition(".")[0])  # importing a module runs its package first
         found.add(str(path))
         waiting.extend(_names(ast.parse((root / path).read_text(encoding="utf-8"), filename=str(path))))
     return sorted(found)
@@ -34,6 +36,8 @@ def _names(tree: ast.Module) -> Iterator[str]:
 
 
 def _file(module: str, root: Path) -> Path | None:
+    if not module:
+        return None
     path = Path(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if (root / candidate).is_file():

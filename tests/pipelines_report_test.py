@@ -1,0 +1,139 @@
+"""The report on made-up numbers: what it says, what it admits to not knowing, and that it needs nothing else."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs import pipeline
+from pipelines.charts import Point
+from pipelines.evidence import flat, gather
+from pipelines.findings import against_reference, headline, in_words
+from pipelines.page import render
+from pipelines.stages import variants
+
+
+def _write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def _with_interval(name: str, value: float, half: float) -> dict[str, float]:
+    return {name: value, f"{name}/low": value - half, f"{name}/high": value + half}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    _write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
+    return tmp_path
+
+
+@pytest.fixture
+def workdir(empty: Path) -> Path:
+    config = pipeline.get_config("tiny")
+    slate = [{"item_id": 7, "creator_id": 3, "cluster_id": 2, "same_content": True, "same_creator": False}]
+    for variant in variants(config):
+        learns = variant.signals == "dislike_input_and_label"
+        recall, skips = (0.38, 0.1) if learns else (0.4, 0.2)
+        test = {**_with_interval("recall@100", recall, 0.01), "skip@100": skips, "item_knn/recall@100": 0.3}
+        _write(empty / "test" / variant.name / "metrics.json", test)
+        np.savez(empty / "test" / variant.name / "per_user.npz", **{"recall@100": np.full(9, recall)})
+        change = {"no_dislike_signal": 0.0, "dislike_input": -0.1}.get(variant.signals, -0.55)
+        kinds = {}
+        for kind in ("content", "creator"):
+            kinds |= _with_interval(f"long_watch+dislike/{kind}", change, 0.02 if change else 0.0)
+        folder = empty / "counterfactual" / variant.name
+        _write(folder / "metrics.json", kinds)
+        simulated = {
+            "users": 50,
+            "k": 8,
+            "slate_size": 10,
+            "baseline": "long_watch",
+            "branches": ["long_watch+dislike"],
+        }
+        _write(folder / "config.json", {"config": simulated})
+        slates = {"long_watch": slate, "long_watch+dislike": []}
+        history = [{"item_id": 5, "action": "skip"}]
+        _write(folder / "examples.json", [{"user": 0, "history": history, "item": slate[0], "slates": slates}])
+        curve = [{"step": s, "name": "train_loss", "value": 9.0 - s} for s in (0, 1, 1, 2)]
+        (empty / "train" / variant.name).mkdir(parents=True)
+        lines = "\n".join(json.dumps(point) for point in curve) + '\n{"step": 3, "na'  # cut by a kill
+        (empty / "train" / variant.name / "metrics.jsonl").write_text(lines)
+    chosen = {f"{signals}/negative_weight": sweep.weights[0] for signals, sweep in config.sweeps.items()}
+    recalls = {f"{signals}/recall@100{end}": 0.4 for signals in config.sweeps for end in ("", "/reference")}
+    _write(empty / "selected" / "metrics.json", {**chosen, **recalls})
+    return empty
+
+
+def _page(workdir: Path) -> str:
+    evidence = gather(workdir)
+    return render(evidence, against_reference(evidence))
+
+
+def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) -> None:
+    said = " ".join(headline(gather(workdir)))
+    assert "next 10 recommendations falls by 55.0% (95% interval 53.0% to 57.0%)" in said
+    assert "falls by 10.0% (95% interval 8.0% to 12.0%)" in said
+    assert "blind to them, it stays as it is" in said
+    assert "Recall@100 falls by 5.0%" in said  # 0.38 / 0.4 - 1
+    assert "from 0.400 to 0.380" in said
+
+
+def test_changes_are_paired_with_the_sweeps_reference(workdir: Path) -> None:
+    changes = against_reference(gather(workdir))
+    assert changes["change/dislike_input_and_label-w100/recall@100"] == pytest.approx(0.38 / 0.4 - 1)
+    assert changes["change/dislike_input_and_label-w100/skip@100"] == pytest.approx(0.1 / 0.2 - 1)
+    assert changes["change/skip_label-w50/recall@100"] == pytest.approx(0)
+
+
+def test_page_needs_nothing_from_elsewhere(workdir: Path) -> None:
+    page = _page(workdir)
+    assert not re.search(r"""(src|href)=["'](?!#)""", re.sub(r'xlink:href="#[^"]*"', "", page))
+    assert not re.search(r"url\((?!#)|@import|<script", page)
+
+
+def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
+    page = _page(workdir)
+    assert page.count("<svg") == 2 * 4  # responsiveness, two trades (no dislike@100 here), training: wide and narrow
+    assert "1 of 1 alike" in page
+    assert "−60.8%" in page  # the paper's, beside ours
+    assert "Item-kNN" in page
+
+
+def test_no_two_drawings_share_an_id(workdir: Path) -> None:
+    ids = re.findall(r'<clipPath id="([^"]+)"', _page(workdir))
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("stage", ["counterfactual", "test", "train", "prepare", "serve"])
+def test_a_run_without_results_says_which_stage_is_missing(stage: str, empty: Path) -> None:
+    page = _page(empty)
+    assert f"the stage <code>{stage}</code> has left no numbers" in page
+    assert "cannot say how the models respond" in page
+
+
+def test_metrics_hold_every_stages_numbers_under_flat_names(workdir: Path) -> None:
+    numbers = flat(gather(workdir))
+    assert numbers["test/dislike_input/recall@100"] == 0.4
+    assert numbers["counterfactual/dislike_input_and_label-w100/long_watch+dislike/content"] == -0.55
+    assert numbers["selected/skip_label/negative_weight"] == 50.0
+
+
+def test_curves_keep_the_later_of_two_lines_and_survive_a_cut_one(workdir: Path) -> None:
+    assert gather(workdir).models[0].curves == {"train_loss": [(0, 9.0), (1, 8.0), (2, 7.0)]}
+
+
+@pytest.mark.parametrize(
+    ("point", "words"),
+    [
+        (Point(-0.3, -0.4, -0.2), "falls by 30.0% (95% interval 20.0% to 40.0%)"),
+        (Point(0.3, 0.2, 0.4), "rises by 30.0% (95% interval 20.0% to 40.0%)"),
+        (Point(-0.1, -0.3, 0.1), "does not change measurably (95% interval −30.0% to +10.0%)"),
+        (Point(0.0, 0.0, 0.0), "stays as it is"),
+    ],
+)
+def test_words_follow_the_interval(point: Point, words: str) -> None:
+    assert in_words(point) == words

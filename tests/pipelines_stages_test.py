@@ -1,0 +1,81 @@
+"""The graph of stages as data, and the source files that a stage is made of."""
+
+from pathlib import Path
+
+import pytest
+
+from configs import pipeline
+from pipelines.sources import imported_files
+from pipelines.stages import PIPELINE, TEMPLATE, stages, variants
+
+NAMES = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
+
+
+def _graph(name: str, tmp_path: Path):
+    config = pipeline.get_config(name)
+    data = tmp_path / "logs"
+    data.mkdir()
+    (data / "events.parquet").touch()
+    return config, stages(config, data="" if config.world else str(data), workdir=tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_input_is_there_or_written_by_an_earlier_stage(name: str, tmp_path: Path) -> None:
+    config, graph = _graph(name, tmp_path)
+    run = tmp_path / "run"
+    links = {run / "selected" / signals / "metrics.json" for signals in config.sweeps}  # select makes them
+    known = {run / PIPELINE, TEMPLATE, tmp_path / "logs" / "events.parquet"}
+    for stage in graph:
+        assert set(stage.inputs) <= known, stage.name
+        assert stage.outputs
+        known |= set(stage.outputs) | (links if stage.name == "select" else set())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_and_outputs_are_nobody_elses(name: str, tmp_path: Path) -> None:
+    _, graph = _graph(name, tmp_path)
+    names, outputs = [s.name for s in graph], [file for s in graph for file in s.outputs]
+    assert len(set(names)) == len(names)
+    assert len(set(outputs)) == len(outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_sweep_is_held_up_against_is_trained(name: str) -> None:
+    config = pipeline.get_config(name)
+    trained = {variant.name for variant in variants(config)}
+    assert {sweep.reference for sweep in config.sweeps.values()} <= trained
+    assert config.serve in config.sweeps
+
+
+def test_weights_go_from_light_to_heavy_and_into_the_command(tmp_path: Path) -> None:
+    config, graph = _graph("tiny", tmp_path)
+    config.sweeps.skip_label.weights = (50.0, 2.5)
+    assert [v.name for v in variants(config)][-2:] == ["skip_label-w2.5", "skip_label-w50"]
+    train = next(s for s in graph if s.name == "train/dislike_input_and_label-w100")
+    assert train.config == "configs/retrieval.py:tiny,dislike_input_and_label"
+    assert "--config.negative_weight=100" in train.flags
+
+
+def test_an_unknown_pipeline_lists_those_there_are() -> None:
+    with pytest.raises(ValueError, match="no pipeline 'nope'; there are demo, "):
+        pipeline.get_config("nope")
+
+
+def test_a_module_is_made_of_its_imports_and_theirs(tmp_path: Path) -> None:
+    files = {
+        "a/__init__.py": "",
+        "a/binary.py": "import numpy\ndef main():\n    from b.deep import thing\n",
+        "a/other.py": "",
+        "b/__init__.py": "",
+        "b/deep.py": "from b import leaf\nimport a.binary\n",  # a circle ends
+        "b/leaf.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert imported_files("a.binary", tmp_path) == [name for name in files if name != "a/other.py"]
+
+
+def test_editing_the_report_trains_no_model() -> None:
+    assert "pipelines/report.py" in imported_files("pipelines.report")
+    assert "pipelines/report.py" not in imported_files("retrieval.train")
