@@ -103,13 +103,11 @@ def measured_index(
     """
     tune, held_out = (queries[0::2], queries[1::2]) if len(queries) > 1 else (queries, queries)
     k = min(RECALL_AT, len(vectors) - 1)
-    built = index.build(
-        vectors, tune, k=k, recall_target=options.recall_target, brute_force_below=options.brute_force_below
-    )
+    built = index.build(vectors, tune, k=k, recall_target=options.recall_target)
     recall = index.recall(built, vectors, held_out, index.kth_best_score(vectors, held_out, k), k)
     if recall < options.recall_floor:
         raise DataError(
             f"index: recall@{RECALL_AT} is {recall:.4f} on {len(held_out)} users, under --config.export.recall_floor="
-            f"{options.recall_floor}; lower it, or search exactly with --config.export.brute_force_below={len(vectors)}"
+            f"{options.recall_floor}; lower it, or raise --config.export.recall_target (above 1: exact search)"
         )
     return built, {f"recall@{RECALL_AT}": recall, "qps": index.queries_per_second(built, held_out, k)}

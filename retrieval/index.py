@@ -2,7 +2,8 @@
 
 A corpus is cut into about sqrt(N) leaves by k-means; a query looks into the nearest few, scores their items from 4-bit
 codes (anisotropic quantization, Guo et al., ICML '20) and scores the best of those again exactly. How many leaves and
-how many again is chosen by measurement. Small corpora are scored whole: there the tree costs more than it saves.
+how many again is chosen by measurement. Where that comes to as much work as scoring every item, as in small corpora,
+every item is scored.
 """
 
 import contextlib
@@ -93,11 +94,10 @@ def build(
     *,
     k: int = 100,
     recall_target: float = 0.97,
-    brute_force_below: int = 5_000,
 ) -> Index:
     """Builds the index and takes the cheapest effort whose recall@k on `queries` reaches `recall_target`.
 
-    Where none does, the effort with the highest recall; the caller measures on other queries and decides.
+    Where none does that is cheaper than scoring every item, every item is scored: a target above 1 asks for that.
 
     Args:
       item_vectors: [N+1, D]; row 0 is padding and not indexed.
@@ -112,32 +112,27 @@ def build(
     vectors = np.ascontiguousarray(item_vectors[1:], np.float32)  # [N, D]
     num_items, dim = vectors.shape
     k = min(k, num_items)
-    builder = scann_ops_pybind.builder(vectors, k, "dot_product")
-    if num_items < max(brute_force_below, 2):
-        return Index(builder.score_brute_force().build(), num_items, Effort(k))
+    efforts = _efforts(num_items, k)
+    if efforts:
+        builder = scann_ops_pybind.builder(vectors, k, "dot_product").tree(efforts[0].leaves, 1).reorder(k)
+        searcher = builder.score_ah(min(2, dim), anisotropic_quantization_threshold=0.2).build()
+        threshold = kth_best_score(item_vectors, queries, k)  # [Q]
+        for effort in efforts:
+            index = Index(searcher, num_items, effort)
+            if recall(index, item_vectors, queries, threshold, k) >= recall_target:
+                return index
+    exact = scann_ops_pybind.builder(vectors, k, "dot_product").score_brute_force().build()
+    return Index(exact, num_items, Effort(k))
 
+
+def _efforts(num_items: int, k: int) -> list[Effort]:
+    # Those that are less work than scoring every item, least first. Measured on one core with 64 dimensions: an item
+    # scored again costs as much as three scored from codes or in one sweep over all of them.
     leaves = round(max(math.sqrt(num_items), num_items / 500))
-    builder = builder.tree(leaves, 1, training_sample_size=max(100_000, 50 * leaves))
-    builder = builder.score_ah(min(2, dim), anisotropic_quantization_threshold=0.2).reorder(k)
-    searcher = builder.build()
-    threshold = kth_best_score(item_vectors, queries, k)  # [Q]
-    best, best_recall = None, -1.0
-    for effort in _efforts(num_items, leaves, k):
-        index = Index(searcher, num_items, effort)
-        found = recall(index, item_vectors, queries, threshold, k)
-        if found > best_recall:
-            best, best_recall = index, found
-        if found >= recall_target:
-            break
-    assert best is not None
-    return best
-
-
-def _efforts(num_items: int, leaves: int, k: int) -> list[Effort]:
-    # Cheapest first. Measured on one core with 64 dimensions, an item scored again costs twice one scored from codes.
     search = sorted({min(leaves, 1 << i) for i in range(leaves.bit_length() + 1)})
-    efforts = [Effort(k, leaves, s, min(num_items, f * k)) for s in search for f in (2, 4, 8)]
-    return sorted(efforts, key=lambda e: num_items * e.leaves_to_search / leaves + 2 * e.reorder)
+    efforts = [Effort(k, leaves, s, min(num_items, factor * k)) for s in search for factor in (2, 4, 8)]
+    work = {effort: num_items * effort.leaves_to_search / leaves + 3 * effort.reorder for effort in efforts}
+    return sorted((effort for effort in efforts if work[effort] < num_items), key=work.__getitem__)
 
 
 def kth_best_score(item_vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int) -> NDArray[np.float32]:

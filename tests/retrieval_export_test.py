@@ -16,13 +16,13 @@ from data import feedback, timelines
 from retrieval import exporting
 from runtime import artifact
 from runtime.errors import DataError
+from simulation import recommender
 
-USERS, N, D, H, T = 40, 250, 6, 8, 5
+USERS, N, D, H, T = 40, 3_000, 6, 8, 5
 OPTIONS = SimpleNamespace(
     num_queries=64,
     recall_target=0.97,
     recall_floor=0.95,
-    brute_force_below=100,
     max_k=300,
     reject_unknown_ids=True,
     warmup_batch_sizes=(1,),
@@ -140,6 +140,7 @@ def test_manifest_describes_the_folder(exported, log):
     assert manifest["input_features"] == ["item", "dwell", "dislike", "skip"]
     assert manifest["index"]["recall@100"] == metrics["ann/recall@100"] >= 0.95
     assert manifest["index"]["qps"] == metrics["ann/qps"] > 0
+    assert manifest["index"]["leaves"] > 0
     assert 0 < metrics["exact/p50_ms"] <= metrics["exact/p99_ms"]
     assert 0 < metrics["ann/p50_ms"] <= metrics["ann/p99_ms"]
 
@@ -173,15 +174,25 @@ def test_user_tower_gives_the_models_queries(exported, log, batch):
 
 def test_user_step_folded_over_a_history_gives_the_towers_queries(exported, log):
     folder, _ = exported
-    step = jax.export.deserialize((folder / "user_step.jax").read_bytes())
+    step = jax.jit(jax.export.deserialize((folder / "user_step.jax").read_bytes()).call)
     inputs = histories(log)
     state = jnp.zeros((USERS, H))
     for t in range(T):
         before = state
-        state, queries = step.call(state, inputs["item"][:, t], inputs["dwell"][:, t], inputs["feedback"][:, t])
+        state, queries = step(state, inputs["item"][:, t], inputs["dwell"][:, t], inputs["feedback"][:, t])
         padding = inputs["item"][:, t] == 0
         np.testing.assert_array_equal(state[padding], before[padding])
     np.testing.assert_allclose(queries, StandIn().encode(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_simulation_reads_the_folder(exported, log):
+    folder, _ = exported
+    loaded = recommender.load(folder)
+    assert (loaded.num_items, loaded.max_history) == (N, T)
+    inputs = histories(log)
+    events = tuple(inputs[name].T for name in ("item", "dwell", "feedback"))  # [T, USERS]
+    _, queries = jax.lax.scan(lambda state, event: loaded.step(state, *event), loaded.start(USERS), events)
+    np.testing.assert_allclose(queries[-1], StandIn().encode(inputs), rtol=1e-4, atol=1e-5)
 
 
 # Answers requests in a process that cannot import jax.

@@ -36,13 +36,14 @@ def exact(vectors, queries, k):
 @pytest.fixture(scope="module")
 def tree(corpus):
     vectors, tune, _ = corpus
-    return index.build(vectors, tune, k=K, recall_target=0.97, brute_force_below=100)
+    return index.build(vectors, tune, k=K, recall_target=0.97)
 
 
-def test_small_corpus_is_searched_exactly(corpus):
+def test_where_a_tree_saves_no_work_every_item_is_scored(corpus):
     vectors, tune, queries = corpus
-    built = index.build(vectors, tune, k=K, brute_force_below=10_000)
-    assert built.effort.leaves == 0
+    assert index.build(vectors[: 6 * K], tune, k=K).effort == index.Effort(K)
+    built = index.build(vectors, tune, k=K, recall_target=1.01)
+    assert built.effort == index.Effort(K)
     item, score = built.search(queries, K)
     expected_item, expected_score = exact(vectors, queries, K)
     np.testing.assert_array_equal(item, expected_item)
@@ -63,7 +64,7 @@ def test_tree_reaches_its_target_on_queries_it_was_not_tuned_on(corpus, tree):
 def test_effort_is_the_cheapest_that_reaches_the_target(corpus, tree):
     vectors, tune, _ = corpus
     threshold = index.kth_best_score(vectors, tune, K)
-    efforts = index._efforts(3_000, tree.effort.leaves, K)
+    efforts = index._efforts(3_000, K)
     cheaper = efforts[: efforts.index(tree.effort)]
     for effort in cheaper:
         weaker = dataclasses.replace(tree, effort=effort)
@@ -98,14 +99,13 @@ def test_wide_requests_search_in_proportion(corpus, tree):
 def test_ties_at_the_border_are_no_misses():
     vectors = np.ones((300, 4), np.float32)
     queries = np.ones((2, 4), np.float32)
-    built = index.build(vectors, queries, k=10, brute_force_below=100)
+    built = index.build(vectors, queries, k=10)
     assert index.recall(built, vectors, queries, index.kth_best_score(vectors, queries, 10), 10) == 1.0
 
 
-def test_recall_counts_missing_items_as_misses(corpus):
-    vectors, tune, queries = corpus
-    built = index.build(vectors, tune, k=K, brute_force_below=100)
-    starved = dataclasses.replace(built, effort=dataclasses.replace(built.effort, leaves_to_search=1, reorder=K))
+def test_recall_counts_missing_items_as_misses(corpus, tree):
+    vectors, _, queries = corpus
+    starved = dataclasses.replace(tree, effort=dataclasses.replace(tree.effort, leaves_to_search=1, reorder=K))
     assert index.recall(starved, vectors, queries, index.kth_best_score(vectors, queries, K), K) < 0.9
 
 

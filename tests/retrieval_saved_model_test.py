@@ -150,10 +150,11 @@ def folder(tmp_path_factory):
     built = tmp_path_factory.mktemp("built")
     queries = RNG.normal(size=(8, D)).astype(np.float32)
     searches = {}
-    for name, brute_force_below in (("scann_int", 10_000), ("scann_tree_string", 10)):
-        searcher = index.build(ITEM_VECTORS, queries, k=10, brute_force_below=brute_force_below)
+    for name, recall_target in (("scann_int", 1.01), ("scann_tree_string", 0.1)):
+        searcher = index.build(ITEM_VECTORS, queries, k=10, recall_target=recall_target)
         searcher.save(built / f"index_{name}")
         leaves = searcher.effort.leaves
+        assert (leaves > 0) == ("tree" in name)
         effort = index.Effort(10, leaves, leaves, N) if leaves else searcher.effort  # exact, and yet a tree
         searches[name] = saved_model.ScannSearch(built / f"index_{name}", num_items=N, effort=effort)
     shared = saved_model.TensorFlowTower(tower, T)
