@@ -1,0 +1,5 @@
+"""How good a recommender is: pure functions of arrays for ranking, diversity, intervals, and the simple baselines.
+
+Imports nothing of the project. Ranking quality is kept per query, so that every mean gets an interval over users and
+two models can be compared user by user.
+"""
