@@ -1,0 +1,186 @@
+"""Checkpoints that survive kills, flipped bits, full disks and a second writer.
+
+The newest steps and the one of the best score are kept. A step is used only where it verifies (`saved_step`); else the
+next one is, and stderr says why.
+"""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+from orbax.checkpoint import checkpoint_managers
+
+from runtime.artifact import read_json, write_json
+from runtime.errors import DataError, UsageError
+from training.lock import lock_folder
+from training.saved_step import ITEMS, best_first, contents, first_whole, scores
+from training.step import TrainState
+
+FINGERPRINT = "fingerprint.json"
+_DELETED = "deleted"  # old steps are renamed into it first: a deletion that is cut short leaves no half a step
+
+
+class Checkpoints:
+    """The checkpoints of one training run; the only writer of its folder until closed.
+
+    `fingerprint` says what the run is of (config, vocabulary hash, batch size, ...; JSON values): saved input positions
+    mean nothing to another run. Errors: UsageError where the folder is locked or has another fingerprint.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, fingerprint: Mapping[str, Any], keep: int = 2) -> None:
+        self.path = Path(path).absolute()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as on_error:
+            if jax.process_index() == 0:
+                on_error.enter_context(lock_folder(self.path))
+            _check_fingerprint(self.path / FINGERPRINT, json.loads(json.dumps(fingerprint)))
+            self._policy = _LatestAndBest(keep)
+            self._manager = _manager(self.path, preservation_policy=self._policy)
+            self._policy.scores = scores(self._manager)
+            self._held = on_error.pop_all()
+
+    def save(self, step: int, state: TrainState, data_state: Any, *, score: float | None = None) -> None:
+        """Starts to write `state` and `data_state` (JSON values); a step that is there already is left as it is.
+
+        The best step is the one of the highest score; NaN is no score. Errors: OSError where the disk is full, for this
+        save or the one before.
+        """
+        self.wait()
+        if step in self._manager.all_steps():
+            return
+        score = score if score is not None and math.isfinite(score) else None
+        self._policy.scores[step] = score
+        with _disk_errors(self.path):
+            self._manager.save(step, args=contents(state, data_state, score), force=True)
+
+    def restore_latest(self, target: TrainState) -> tuple[TrainState, Any, int] | None:
+        """(state, data_state, step) of the newest step that verifies, laid out like `target`; None where none does.
+
+        The damaged ones are set aside, so that their place is free. Errors: UsageError where a step holds another
+        model's state.
+        """
+        self.wait()
+        found, damaged = first_whole(self._manager, sorted(self._manager.all_steps(), reverse=True), target)
+        for step in damaged:
+            self._set_aside(step)
+        return found
+
+    def restore_best(self, target: TrainState) -> tuple[TrainState, Any, int] | None:
+        """(state, data_state, step) of the best score's step; of the newest one where no step has a score."""
+        self.wait()
+        return first_whole(self._manager, best_first(scores(self._manager)), target)[0]
+
+    def latest_step(self) -> int | None:
+        """The newest step, written to the end."""
+        self.wait()
+        return self._manager.latest_step()
+
+    def wait(self) -> None:
+        """Blocks until the last save is on disk. Errors: OSError where the disk is full."""
+        with _disk_errors(self.path):
+            self._manager.wait_until_finished()
+        if jax.process_index() == 0:
+            shutil.rmtree(self.path / _DELETED, ignore_errors=True)
+
+    def close(self) -> None:
+        """Waits, then lets go of the folder."""
+        with self._held:
+            self.wait()
+            self._manager.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _set_aside(self, step: int) -> None:
+        if jax.process_index() == 0:
+            aside = self.path / f"damaged-{step}"
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(self.path / str(step), aside)
+        multihost_utils.sync_global_devices(f"set aside {step}")
+        self._manager.reload()
+
+
+def restore_params(path: str | os.PathLike[str], target: Any, *, best: bool = True) -> tuple[Any, int]:
+    """(params, step) of the best score's step, or of the newest one; `target` gives structure, shapes and layout.
+
+    For those who read a run, while it is written or later: takes no lock and changes nothing.
+    Errors: UsageError where there is no checkpoint or it holds another model; DataError where none verifies.
+    """
+    folder = Path(path).absolute()
+    found = None
+    if folder.is_dir():
+        with _manager(folder, read_only=True) as manager:
+            known = scores(manager)
+            if known:
+                steps = best_first(known) if best else sorted(known, reverse=True)
+                found, _ = first_whole(manager, steps, {"params": target})
+                if found is None:
+                    raise DataError(f"{path}: no checkpoint verifies; train again")
+    if found is None:
+        raise UsageError(f"{path}: no checkpoint here; give the folder of a training run")
+    return found[0]["params"], found[2]
+
+
+class _LatestAndBest(checkpoint_managers.PreservationPolicy):
+    """Keeps the newest steps and the one with the highest score."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self.scores: dict[int, float | None] = {}
+
+    def should_preserve(self, checkpoints: Sequence[Any], **_: Any) -> list[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-self._keep :], *best_first({step: self.scores.get(step) for step in steps})[:1]}
+        return [step in kept for step in steps]
+
+
+def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    writes = not options.get("read_only", False)
+    return ocp.CheckpointManager(
+        folder,
+        item_names=ITEMS,
+        options=ocp.CheckpointManagerOptions(
+            lightweight_initialize=True,  # a damaged step must not keep the folder from being opened
+            cleanup_tmp_directories=writes,
+            todelete_subdir=_DELETED if writes else None,
+            **options,
+        ),
+    )
+
+
+def _check_fingerprint(file: Path, fingerprint: Mapping[str, Any]) -> None:
+    if not file.exists():
+        if jax.process_index() == 0:
+            write_json(file, fingerprint)
+        return
+    saved = read_json(file)
+    for name in sorted(saved.keys() | fingerprint.keys()):
+        if saved.get(name) != fingerprint.get(name):
+            raise UsageError(
+                f"{file.parent}: checkpoints of another run ({name}: {saved.get(name)!r} there, "
+                f"{fingerprint.get(name)!r} now); choose another --workdir or delete this one"
+            )
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turns what the storage layer says about a full disk into the OSError that it is."""
+    try:
+        yield
+    except Exception as error:
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number), str(folder)) from None
+        raise

@@ -1,0 +1,167 @@
+"""The training loop: one visible `for` that resumes, logs, evaluates, saves and stops."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, Self
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from runtime.errors import DataError
+from runtime.progress import progress
+from training.checkpoints import Checkpoints
+from training.mesh import shard_batch
+from training.meter import Meter, NonFiniteError, Throughput
+from training.metric_log import MetricLog
+from training.step import TrainState, TrainStep
+from training.termination import EXIT_STATUS, Termination
+
+
+class Batches(Protocol):
+    """An iterator of host batches {name: [B, ...]} whose position is a JSON value, as Grain's is."""
+
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
+    def get_state(self) -> Any: ...
+    def set_state(self, state: Any) -> None: ...
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a checkpoint remembers of a run besides its state and input position; JSON values."""
+
+    train_loss: float | None = None
+    valid: dict[str, float] = dataclasses.field(default_factory=dict)  # of `best_step`
+    best_step: int = 0
+    best_score: float | None = None
+    evaluations_since_best: int = 0
+    throughput: Throughput = dataclasses.field(default_factory=Throughput)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**{**saved, "throughput": Throughput(**saved["throughput"])})
+
+    def evaluated(self, step: int, valid: dict[str, float], score: float | None) -> bool:
+        """True where `score` is the best so far, which NaN never is. Without scores the newest evaluation counts."""
+        better = score is not None and (np.isfinite(score) if self.best_score is None else score > self.best_score)
+        if better or score is None:
+            self.valid, self.best_step, self.best_score, self.evaluations_since_best = valid, step, score, 0
+        else:
+            self.evaluations_since_best += 1
+        return bool(better)
+
+    def out_of(self, patience: int | None) -> bool:
+        """True after `patience` evaluations that were no better than the best."""
+        return patience is not None and self.evaluations_since_best >= patience
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The state after `step`; `metrics` has `steps`, `train_loss`, the rates, and `valid/...` of the best step."""
+
+    state: TrainState
+    step: int
+    best_step: int
+    metrics: dict[str, float]
+
+
+def train(
+    state: TrainState,
+    train_step: TrainStep,
+    batches: Batches,
+    *,
+    num_steps: int,
+    mesh: Mesh,
+    key: jax.Array,
+    checkpoints: Checkpoints,
+    metric_log: MetricLog,
+    save_every: int,
+    log_every: int = 50,
+    evaluate: Callable[[TrainState], Mapping[str, float]] | None = None,
+    eval_every: int | None = None,
+    best_metric: str | None = None,
+    higher_is_better: bool = True,
+    patience: int | None = None,
+) -> Result:
+    """Trains from the newest checkpoint, or from `state`, to `num_steps`; called again it continues where it ended.
+
+    `evaluate` runs after the last step and, where given, every `eval_every` steps. A step with a new best `best_metric`
+    is saved and kept; after `patience` evaluations without one training ends. SIGTERM saves, then raises
+    SystemExit(143).
+    Errors: DataError where a loss or gradient is not finite (it is never saved), or the input ends.
+    """
+    first, run = 0, Progress()
+    if (restored := checkpoints.restore_latest(state)) is not None:
+        state, saved, first = restored
+        batches.set_state(saved["batches"])
+        run = Progress.from_json(saved["run"])
+    metric_log.resume(first)
+    meter = Meter(run.throughput)
+    step = first
+    end = first if run.out_of(patience) else num_steps
+
+    with Termination() as termination, progress(label="train", total=num_steps, unit="step") as bar:
+        bar.initial = bar.n = first
+        for step in range(first + 1, end + 1):
+            batch = _next(batches, step)
+            state, metrics = train_step(state, shard_batch(batch, mesh), key)
+            meter.add(step, metrics, examples=_rows(batch) * jax.process_count())
+            bar.update()
+
+            terminated = termination.asked(step)
+            saves = terminated or step % save_every == 0 or step == num_steps
+            evaluates = evaluate is not None and (step % (eval_every or num_steps) == 0 or step == num_steps)
+            # The device is waited for at a pause only. The first step is one: it compiles, which is not timed.
+            pauses = saves or evaluates or step == first + 1
+            if pauses or step % log_every == 0:
+                for at, values in _finite(meter.windows(wait=pauses), checkpoints):
+                    metric_log.write(at, values)
+                    run.train_loss = values["train_loss"]
+                    bar.set_postfix({k: f"{v:.4g}" for k, v in values.items() if "/" not in k}, refresh=False)
+            score = None
+            if evaluates and evaluate is not None:
+                valid = {f"valid/{name}": float(value) for name, value in evaluate(state).items()}
+                metric_log.write(step, valid)
+                if best_metric is not None:
+                    score = valid[f"valid/{best_metric}"] * (1 if higher_is_better else -1)
+                improved = run.evaluated(step, valid, score)
+                saves = saves or improved or run.out_of(patience)
+            if saves:
+                position = {"batches": batches.get_state(), "run": dataclasses.asdict(run)}
+                checkpoints.save(step, state, position, score=score)
+            if pauses:
+                meter.start_clock()
+            if terminated:
+                checkpoints.wait()
+                raise SystemExit(EXIT_STATUS)
+            if run.out_of(patience):
+                break
+    checkpoints.wait()
+    loss = {} if run.train_loss is None else {"train_loss": run.train_loss}
+    return Result(state, step, run.best_step, {"steps": step, **loss, **run.throughput.rates(), **run.valid})
+
+
+def _next(batches: Batches, step: int) -> Mapping[str, np.ndarray]:
+    try:
+        return next(batches)
+    except StopIteration:
+        raise DataError(f"the training input ended before step {step}; repeat it, or train for fewer steps") from None
+
+
+def _rows(batch: Mapping[str, np.ndarray]) -> int:
+    return next(iter(batch.values())).shape[0]
+
+
+def _finite(
+    windows: Iterator[tuple[int, dict[str, float]]], checkpoints: Checkpoints
+) -> Iterator[tuple[int, dict[str, float]]]:
+    try:
+        yield from windows
+    except NonFiniteError as error:
+        good = checkpoints.latest_step()
+        raise DataError(
+            f"{error}, on batch {error.step - 1} of the input (counted from 0); last good checkpoint: "
+            f"{'none' if good is None else f'step {good} in {checkpoints.path}'}; "
+            "lower the learning rate or look at that batch"
+        ) from None
