@@ -49,11 +49,11 @@ def test_what_a_sweep_is_held_up_against_is_trained(name: str) -> None:
 
 def test_weights_go_from_light_to_heavy_and_into_the_command(tmp_path: Path) -> None:
     config, graph = _graph("tiny", tmp_path)
-    config.sweeps.skip_label.weights = (50.0, 2.5)
-    assert [v.name for v in variants(config)][-2:] == ["skip_label-w2.5", "skip_label-w50"]
     train = next(s for s in graph if s.name == "train/dislike_input_and_label-w100")
     assert train.config == "configs/retrieval.py:tiny,dislike_input_and_label"
     assert "--config.negative_weight=100" in train.flags
+    config.sweeps.dislike_input_and_label.weights = (50.0, 2.5)
+    assert [v.name for v in variants(config)][-2:] == ["dislike_input_and_label-w2.5", "dislike_input_and_label-w50"]
 
 
 def test_an_unknown_pipeline_lists_those_there_are() -> None:
