@@ -36,6 +36,6 @@ def get_config(name: str = "demo") -> ConfigDict:
     # The rule of the choice, on validation days: the largest weight that keeps this share of the reference's
     # Recall@100, and the smallest weight where none does.
     config.keep_recall = 0.98
-    # The model that gets an index and SavedModels. KuaiRand's logs hold too few dislikes to learn from; skips they have.
+    # The model that gets an index and SavedModels. KuaiRand has too few dislikes to learn from, but has skips.
     config.serve = "skip_label" if name.startswith("kuairand") else "dislike_input_and_label"
     return config
