@@ -1,0 +1,111 @@
+"""The synthetic feed, in three sizes.
+
+    python -m simulation.world --config=configs/world.py:demo --workdir=runs/world
+
+`tiny` is for tests, `demo` (2,000 users, 3,000 items, 300k events) is what `make demo` runs, `standard` (5,000 users,
+10,000 items, 1M events, about 10 s on one core) is what the README's result table is made of. Expect 1-2% dislikes.
+
+The parameters are set from what logs show (`python -m benchmarks.feedback_facts` prints them beside the synthetic ones),
+never from the responsiveness of a model trained on the result.
+"""
+
+from ml_collections import ConfigDict
+
+_SIZES = {
+    "tiny": {"num_users": 200, "num_items": 400, "num_creators": 80, "num_clusters": 12, "num_events": 12_000},
+    "demo": {"num_users": 2_000, "num_items": 3_000, "num_creators": 500, "num_clusters": 40, "num_events": 300_000},
+    "standard": {
+        "num_users": 5_000,
+        "num_items": 10_000,
+        "num_creators": 1_500,
+        "num_clusters": 80,
+        "num_events": 1_000_000,
+    },
+}
+
+
+def get_config(size: str = "demo") -> ConfigDict:
+    """The synthetic feed of this size: tiny, demo or standard."""
+    if size not in _SIZES:
+        raise ValueError(f"no world called '{size}'; there are {', '.join(_SIZES)}")
+    config = ConfigDict({"seed": 1, **_SIZES[size]})
+    config.days = 14
+    config.start_ms = 1_650_844_800_000  # 2022-04-25 00:00 UTC
+
+    # Who is there and what there is.
+    config.activity_sigma = 0.9  # of log events per user; 0.93 on KuaiRand-Pure
+    config.max_activity = 5.0  # the most active user, in multiples of the mean
+    config.interests = 6  # clusters a user cares about
+    config.favourite_creators = 6
+    config.second_cluster = 0.15  # share of a creator's items outside its main cluster
+    config.popularity_sigma = 1.0  # of log popularity: of a creator, and again of an item within its creator
+    config.duration_median_ms = 50_000  # KuaiRand-Pure: 53 s
+    config.duration_sigma = 1.1
+    config.duration_range_ms = (5_000, 300_000)
+
+    # What a user does with an item, on the logit scale unless said otherwise.
+    config.behaviour = ConfigDict(
+        {
+            # engage: watch beyond the first seconds. KuaiRand-Pure: 44% of impressions are clicks.
+            "engage": -1.75,
+            "engage_interest": 1.9,
+            "engage_favourite": 0.7,
+            "engage_quality": 0.5,
+            "engage_clickbait": 0.8,
+            "engage_sour": -1.2,
+            # Play time: median and log sigma of the part that is drawn. KuaiRand-Pure: 1.8 s without a click, 26 s with.
+            "glance_ms": 1_800,
+            "glance_sigma": 0.9,
+            "engaged_at_ms": 7_000,
+            "watch_ms": 19_000,
+            "watch_sigma": 1.3,
+            "watch_sour": -0.7,  # added to log play time
+            "dislike_delay_ms": 2_000,  # finding the button: a hated play lasts 4.4 s at the median
+            # satisfied
+            "satisfied": 0.2,
+            "satisfied_interest": 1.5,
+            "satisfied_favourite": 0.5,
+            "satisfied_quality": 0.8,
+            "satisfied_clickbait": -1.6,
+            "satisfied_sour": -2.5,
+            # Probabilities when engaged and satisfied for certain. KuaiRand-Pure: 1.7% of impressions are likes.
+            "like": 0.052,
+            "comment": 0.008,
+            "follow": 0.004,
+            "share": 0.0025,
+            # Probability of a dislike: of what disappoints, and of whatever has turned sour, at any dwell.
+            "dislike": 0.010,
+            "dislike_sour": 0.40,
+            # Probability that an enjoyed exposure is the one too many: its cluster, or its creator, turns sour for good.
+            "cluster_turns_sour": 0.0028,
+            "creator_turns_sour": 0.0012,
+        }
+    )
+
+    # What the platform shows. It counts watching, and never looks at a dislike.
+    config.policy = ConfigDict(
+        {
+            "random": 0.025,  # share of uniformly random exposure
+            "session": 20,  # events in a session, on average
+            "same_cluster": 0.5,  # within a session, the chance to serve the cluster just watched again
+            "same_creator": 0.3,  # of these, the same creator
+            "favourite": 0.15,  # otherwise: an item of a creator the user follows
+            "affinity_noise": 0.3,
+            "affinity_floor": 0.05,
+            "affinity_power": 2.0,
+            "affinity_rate": 0.05,  # of the running mean of engagement, per exposure
+        }
+    )
+
+    # Who is asked whether an item was satisfying, and who answers (logit scale).
+    config.questionnaire = ConfigDict(
+        {
+            "shown": -4.0,
+            "shown_interest": 1.2,
+            "shown_popularity": 0.4,
+            "answered": -1.2,
+            "answered_interest": 1.0,
+            "answered_willingness": 0.8,
+        }
+    )
+    return config

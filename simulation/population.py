@@ -1,0 +1,125 @@
+"""Who is in the synthetic feed and what there is to watch: draws the catalogue of items and the users."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items, N of them; all arrays are [N] except `creator_cluster` [creators]."""
+
+    creator: np.ndarray
+    cluster: np.ndarray
+    duration_ms: np.ndarray
+    uploaded_ms: np.ndarray
+    quality: np.ndarray  # standard normal
+    clickbait: np.ndarray  # in [0, 1], mostly low: draws attention, disappoints
+    popularity: np.ndarray  # relative weight with which the platform picks it within its cluster or creator
+    creator_cluster: np.ndarray
+
+    @property
+    def log_popularity(self) -> np.ndarray:
+        """Standardised log popularity [N]."""
+        log = np.log(self.popularity)
+        return (log - log.mean()) / log.std()
+
+
+@dataclass(frozen=True)
+class Users:
+    """Users, U of them. `sour_cluster` and `sour_creator` are state: they turn true as aversions set in."""
+
+    interest: np.ndarray  # [U, clusters], in [0, 1], 1 for the dearest cluster, 0 for most
+    favourites: np.ndarray  # [U, F] creators
+    willingness: np.ndarray  # [U] to answer questionnaires, standard normal
+    sour_cluster: np.ndarray  # [U, clusters] bool
+    sour_creator: np.ndarray  # [U, creators] bool
+
+    def is_favourite(self, users: np.ndarray, creators: np.ndarray) -> np.ndarray:
+        """Whether each creator [n] is a favourite of the user [n] beside it."""
+        return (self.favourites[users] == creators[:, None]).any(axis=1)
+
+    def is_sour(self, users: np.ndarray, clusters: np.ndarray, creators: np.ndarray) -> np.ndarray:
+        """Whether each user [n] has turned against the cluster [n] or the creator [n] beside it."""
+        return self.sour_cluster[users, clusters] | self.sour_creator[users, creators]
+
+
+def draw_catalogue(rng: np.random.Generator, config: Any) -> Catalogue:
+    """Creators publish mostly in one cluster, sometimes in a second; popularity is heavy-tailed; uploads precede the log."""
+    # Clusters differ in size, and so do creators; every cluster has at least one creator.
+    cluster_share = rng.dirichlet(np.full(config.num_clusters, 2.0))
+    main = rng.choice(config.num_clusters, size=config.num_creators, p=cluster_share)
+    main[: config.num_clusters] = np.arange(config.num_clusters)
+    second = rng.choice(config.num_clusters, size=config.num_creators, p=cluster_share)
+    fame = rng.lognormal(sigma=config.popularity_sigma, size=config.num_creators)
+    # Every creator has an item in its main cluster, so that no group is empty; the rest goes to the productive ones.
+    output = rng.lognormal(sigma=1.0, size=config.num_creators)
+    extra = rng.choice(config.num_creators, size=config.num_items - config.num_creators, p=output / output.sum())
+    creator = np.concatenate([np.arange(config.num_creators), extra])
+    aside = (rng.random(config.num_items) < config.second_cluster) & (
+        np.arange(config.num_items) >= config.num_creators
+    )
+    cluster = np.where(aside, second[creator], main[creator])
+    shuffle = rng.permutation(config.num_items)
+    creator, cluster = creator[shuffle], cluster[shuffle]
+    quality = rng.normal(size=config.num_items)
+    clickbait = rng.beta(1.0, 4.0, size=config.num_items)
+    duration = rng.lognormal(np.log(config.duration_median_ms), config.duration_sigma, size=config.num_items)
+    age_days = rng.exponential(30.0, size=config.num_items)
+    noise = rng.lognormal(sigma=config.popularity_sigma, size=config.num_items)
+    return Catalogue(
+        creator=creator,
+        cluster=cluster,
+        duration_ms=np.clip(duration, *config.duration_range_ms).astype(np.int64),
+        uploaded_ms=config.start_ms - (age_days * 86_400_000).astype(np.int64),
+        quality=quality,
+        clickbait=clickbait,
+        popularity=fame[creator] * noise * np.exp(0.3 * quality),
+        creator_cluster=main,
+    )
+
+
+def draw_users(rng: np.random.Generator, catalogue: Catalogue, config: Any) -> Users:
+    """Each user cares about a few clusters, popular ones more often, and follows creators who publish in them."""
+    U, K = config.num_users, config.num_clusters
+    popularity = np.bincount(catalogue.cluster, weights=catalogue.popularity, minlength=K)
+    # The largest of log weight + Gumbel noise: a draw without replacement for all users at once.
+    keys = 0.5 * np.log(popularity + 1e-9) + rng.gumbel(size=(U, K))
+    chosen = np.argsort(-keys, axis=1, kind="stable")[:, : config.interests]  # [U, interests]
+    strength = rng.gamma(1.5, size=chosen.shape)
+    interest = np.zeros((U, K))
+    np.put_along_axis(interest, chosen, strength / strength.max(axis=1, keepdims=True), axis=1)
+    return Users(
+        interest=interest,
+        favourites=_draw_favourites(rng, interest, catalogue, config.favourite_creators),
+        willingness=rng.normal(size=U),
+        sour_cluster=np.zeros((U, K), bool),
+        sour_creator=np.zeros((U, config.num_creators), bool),
+    )
+
+
+def _draw_favourites(rng: np.random.Generator, interest: np.ndarray, catalogue: Catalogue, count: int) -> np.ndarray:
+    # A cluster in proportion to interest, then an item of it by popularity: its creator. Duplicates do no harm.
+    cumulative = np.cumsum(interest, axis=1)
+    draws = rng.random((len(interest), count)) * cumulative[:, -1:]
+    clusters = (cumulative[:, None, :] <= draws[:, :, None]).sum(axis=2)  # [U, count]
+    items = GroupSampler(catalogue.cluster, catalogue.popularity, interest.shape[1])
+    return catalogue.creator[items.draw(clusters.ravel(), rng.random(clusters.size))].reshape(clusters.shape)
+
+
+class GroupSampler:
+    """Draws items of a given group (cluster or creator) with probability proportional to their weight."""
+
+    def __init__(self, group: np.ndarray, weight: np.ndarray, groups: int):
+        """`group` [N] ints below `groups`, `weight` [N] positive."""
+        self._order = np.argsort(group, kind="stable")
+        self._cumulative = np.concatenate([[0.0], np.cumsum(weight[self._order])])
+        self._start = np.searchsorted(group[self._order], np.arange(groups + 1))
+
+    def draw(self, groups: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """One item [n] of each group [n]; `uniforms` [n] in [0, 1). The groups must not be empty."""
+        first, last = self._start[groups], self._start[groups + 1]
+        low, high = self._cumulative[first], self._cumulative[last]
+        place = np.searchsorted(self._cumulative, low + uniforms * (high - low), side="right") - 1
+        return self._order[np.clip(place, first, last - 1)]
