@@ -103,7 +103,7 @@ class _Reporter:
         self._position = 0
 
     def initialize(self, tasks: dict[str, Task], selected: Sequence[str]) -> None:
-        self._total = len(tasks)
+        self._total = len(selected)
 
     def get_status(self, task: Task) -> None:
         self._position += 1
