@@ -7,6 +7,7 @@ next one is, and stderr says why.
 import contextlib
 import errno
 import json
+import logging
 import math
 import os
 import shutil
@@ -147,6 +148,7 @@ class _LatestAndBest(checkpoint_managers.PreservationPolicy):
 
 
 def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    logging.getLogger("absl").addFilter(_not_orbax)
     writes = not options.get("read_only", False)
     return ocp.CheckpointManager(
         folder,
@@ -158,6 +160,11 @@ def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
             **options,
         ),
     )
+
+
+def _not_orbax(record: logging.LogRecord) -> bool:
+    """False for the log of Orbax, where every thread leaves a traceback of an error that is raised and told anyway."""
+    return f"{os.sep}orbax{os.sep}" not in record.pathname
 
 
 def _check_fingerprint(file: Path, fingerprint: Mapping[str, Any]) -> None:
