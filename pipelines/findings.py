@@ -3,11 +3,9 @@
 Every sentence follows from a figure and its interval; where the interval holds zero, the sentence says so.
 """
 
-import numpy as np
-
-from metrics import intervals
 from pipelines.charts import Point, signed
 from pipelines.evidence import Evidence, Metrics, Model
+from retrieval.evaluation import compare, with_bounds
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator.
 PAPER = {
@@ -39,29 +37,22 @@ def interval(metrics: Metrics, name: str, label: str = "") -> Point | None:
     return Point(value, metrics.get(f"{name}/low", value), metrics.get(f"{name}/high", value), label)
 
 
-def change(model: Model, reference: Model, metric: str) -> Point | None:
-    """Relative change of a test metric against another model, paired over users where both kept theirs."""
-    if metric not in model.test or not reference.test.get(metric):
-        return None
-    if metric in model.test_users and metric in reference.test_users:
-        before, after = reference.test_users[metric], model.test_users[metric]
-        both = ~np.isnan(before) & ~np.isnan(after)
-        return Point(*intervals.relative_change(before[both], after[both]))
-    ratio = model.test[metric] / reference.test[metric] - 1
-    return Point(ratio, ratio, ratio)
-
-
 def against_reference(evidence: Evidence) -> dict[str, float]:
-    """`change/<model>/<metric>` with bounds: every model with negative labels against the one it is held up against."""
+    """`change/<model>/<metric>` with bounds: the relative change of every test metric from the sweep's reference to the
+    model, paired over users.
+    """
     numbers: dict[str, float] = {}
     for model in evidence.models:
         reference = evidence.model(model.reference)
-        for metric in ("recall@100", "ndcg@100", "skip@100", "dislike@100", "coverage@100"):
-            point = change(model, reference, metric) if reference else None
-            if point:
-                name = f"change/{model.name}/{metric}"
-                numbers |= {name: point.value, f"{name}/low": point.low, f"{name}/high": point.high}
+        if reference and reference.test_users and model.test_users:
+            changes = with_bounds(compare(reference.test_users, model.test_users))
+            numbers |= {f"change/{model.name}/{name}": value for name, value in changes.items()}
     return numbers
+
+
+def change(changes: Metrics, model: Model | None, metric: str) -> Point | None:
+    """The relative change of a test metric of `model` from its reference, as `against_reference` found it."""
+    return interval(changes, f"change/{model.name}/{metric}") if model else None
 
 
 def in_words(point: Point) -> str:
@@ -76,9 +67,14 @@ def in_words(point: Point) -> str:
     return f"{verb} by {abs(point.value):.1%} (95% interval {low:.1%} to {high:.1%})"
 
 
-def headline(evidence: Evidence) -> list[str]:
-    """The answer in two or three paragraphs, the first of one sentence."""
-    found = [_on_dislikes(evidence), _on_weaker_models(evidence), _on_its_price(evidence), _on_skips(evidence)]
+def headline(evidence: Evidence, changes: Metrics) -> list[str]:
+    """The answer, a few sentences, the first of which can stand alone."""
+    found = [
+        _on_dislikes(evidence),
+        _on_weaker_models(evidence),
+        _on_its_price(evidence, changes),
+        _on_skips(evidence, changes),
+    ]
     return [sentence for sentence in found if sentence]
 
 
@@ -107,22 +103,19 @@ def _on_weaker_models(evidence: Evidence) -> str:
     return f"{'; '.join(said)}.".capitalize() if said else ""
 
 
-def _on_its_price(evidence: Evidence) -> str:
+def _on_its_price(evidence: Evidence, changes: Metrics) -> str:
     model = evidence.chosen("dislike_input_and_label")
     reference = evidence.model(model.reference) if model else None
-    recall = change(model, reference, "recall@100") if model and reference else None
+    recall = change(changes, model, "recall@100")
     if not (model and reference and recall):
         return ""
     before, after = reference.test["recall@100"], model.test["recall@100"]
     return f"The price, on days that no model saw: Recall@100 {in_words(recall)}, from {before:.3f} to {after:.3f}."
 
 
-def _on_skips(evidence: Evidence) -> str:
+def _on_skips(evidence: Evidence, changes: Metrics) -> str:
     model = evidence.chosen("skip_label")
-    reference = evidence.model(model.reference) if model else None
-    if not (model and reference):
-        return ""
-    fewer, recall = change(model, reference, "skip@100"), change(model, reference, "recall@100")
+    fewer, recall = change(changes, model, "skip@100"), change(changes, model, "recall@100")
     if not (fewer and recall):
         return ""
     return (

@@ -70,6 +70,7 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
         name="serve",
         module="retrieval.export",
         folder=workdir / "serve",
+        config=f"configs/retrieval.py:{config.retrieval},{config.serve}",
         flags=(f"--data={timelines}", f"--checkpoint={chosen}"),
         inputs=(*prepare.outputs, *select.outputs, chosen / "metrics.json"),
         outputs=(workdir / "serve" / "metrics.json", workdir / "serve" / "recommender" / "manifest.json"),
@@ -136,20 +137,22 @@ def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines
         )
         for stage, split in (("validate", "valid"), ("test", "test"))
     )
+    recommender = workdir / "export" / name / "recommender"
     export = Stage(
         name=f"export/{name}",
         module="retrieval.export",
         folder=workdir / "export" / name,
+        config=retrieval,
         flags=(*on_model, "--noserving"),
         inputs=(*train.inputs, *train.outputs),
-        outputs=(workdir / "export" / name / "recommender" / "manifest.json",),
+        outputs=(workdir / "export" / name / "metrics.json", recommender / "manifest.json"),
     )
     counterfactual = Stage(
         name=f"counterfactual/{name}",
         module="simulation.counterfactual",
         folder=workdir / "counterfactual" / name,
         config=f"configs/counterfactual.py:{config.counterfactual}",
-        flags=(f"--recommender={export.folder / 'recommender'}",),
+        flags=(f"--recommender={recommender}",),
         inputs=export.outputs,
         outputs=(workdir / "counterfactual" / name / "metrics.json",),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.charts import Point, signed
-from pipelines.evidence import Evidence
+from pipelines.evidence import Evidence, Metrics
 from pipelines.findings import DISLIKE, KINDS, change, interval, title
 
 # metric, heading, whether more is better
@@ -74,7 +74,7 @@ def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
     return keys, rows
 
 
-def cards(evidence: Evidence) -> list[Card]:
+def cards(evidence: Evidence, changes: Metrics) -> list[Card]:
     """The few numbers at the top."""
     found = []
     model = evidence.chosen("dislike_input_and_label")
@@ -83,13 +83,11 @@ def cards(evidence: Evidence) -> list[Card]:
             Card(signed(point.value), "similar items in the next slate after one “not interested”", _bounds(point))
         )
     served = evidence.chosen(evidence.pipeline["serve"])
-    reference = evidence.model(served.reference) if served else None
-    if served and reference:
-        if point := change(served, reference, "recall@100"):
-            found.append(Card(f"{1 + point.value:.1%}", "of Recall@100 kept", _bounds(point, plus=1.0)))
-        for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
-            if point := change(served, reference, metric):
-                found.append(Card(signed(point.value), f"{what} items in the top 100", _bounds(point)))
+    if recall := change(changes, served, "recall@100"):
+        found.append(Card(f"{1 + recall.value:.1%}", "of Recall@100 kept", _bounds(recall, plus=1.0)))
+    for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
+        if fewer := change(changes, served, metric):
+            found.append(Card(signed(fewer.value), f"{what} items in the top 100", _bounds(fewer)))
     return found
 
 

@@ -40,7 +40,8 @@ def workdir(empty: Path) -> Path:
         recall, skips = (0.38, 0.1) if learns else (0.4, 0.2)
         test = {**_with_interval("recall@100", recall, 0.01), "skip@100": skips, "item_knn/recall@100": 0.3}
         _write(empty / "test" / variant.name / "metrics.json", test)
-        np.savez(empty / "test" / variant.name / "per_user.npz", **{"recall@100": np.full(9, recall)})
+        per_user = {"user": np.arange(9), "recall@100": np.full(9, recall), "skip@100": np.full(9, skips)}
+        np.savez(empty / "test" / variant.name / "per_user.npz", **per_user)
         change = {"no_dislike_signal": 0.0, "dislike_input": -0.1}.get(variant.signals, -0.55)
         kinds = {}
         for kind in ("content", "creator"):
@@ -74,7 +75,8 @@ def _page(workdir: Path) -> str:
 
 
 def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) -> None:
-    said = " ".join(headline(gather(workdir)))
+    evidence = gather(workdir)
+    said = " ".join(headline(evidence, against_reference(evidence)))
     assert "next 10 recommendations falls by 55.0% (95% interval 53.0% to 57.0%)" in said
     assert "falls by 10.0% (95% interval 8.0% to 12.0%)" in said
     assert "blind to them, it stays as it is" in said
