@@ -1,0 +1,90 @@
+"""Two-tower retrieval: `<dataset>,<signals>`.
+
+    python -m retrieval.train --config=configs/retrieval.py:kuairand_pure,dislike_input_and_label \
+        --data=TIMELINES --workdir=DIR
+
+Signals, after Wang et al., RecSys '23 (what the model reads and what it learns from are independent settings):
+  no_dislike_signal        reads no dislikes, learns from positives
+  dislike_input            reads dislikes, learns from positives
+  dislike_input_and_label  reads dislikes, learns from positives and, as "not to recommend", from dislikes
+  skip_label               reads dislikes, learns from positives and, as "not to recommend", from skips
+"""
+
+from ml_collections import ConfigDict
+
+_SIGNALS = {
+    "no_dislike_signal": {"input": (), "negative": ()},
+    "dislike_input": {"input": ("dislike",), "negative": ()},
+    "dislike_input_and_label": {"input": ("dislike",), "negative": ("dislike",)},
+    "skip_label": {"input": ("dislike",), "negative": ("skip",)},
+}
+
+
+def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
+    """The config called `<dataset>,<signals>`."""
+    dataset, _, signals = name.partition(",")
+    signals = signals or "dislike_input_and_label"
+    if signals not in _SIGNALS:
+        raise ValueError(f"no signals '{signals}'; there are {', '.join(_SIGNALS)}")
+    datasets = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
+    if dataset not in datasets:
+        raise ValueError(f"no dataset '{dataset}'; there are {', '.join(datasets)}")
+    config = ConfigDict()
+    config.seed = 0
+
+    # What the model reads, and what it learns from. Without watch time a click is a positive (see data/feedback.py).
+    config.input_feedback = (*_SIGNALS[signals]["input"], "like")
+    config.positive = ("long_view", "like", "share", "follow")
+    config.negative = _SIGNALS[signals]["negative"]
+    config.positive_weight = 1.0
+    # With N items p is about 1/N, and the gradient of the not-to-recommend term is w·p: for a corpus of thousands w has
+    # to be of the order of hundreds before it moves anything. On KuaiRand-Pure w = 1 changes no metric.
+    config.negative_weight = 300.0
+
+    # Towers.
+    config.length = 64  # events of a history that are read
+    config.dim = 64
+    config.hidden = 128
+    config.dropout = 0.1
+
+    # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
+    config.softmax = "exact"
+    config.block_size = 1024
+    config.num_candidates = 4096
+
+    # Optimisation. batch_size counts packed rows of `length` positions.
+    config.batch_size = 32
+    config.num_epochs = 6
+    config.patience = 2  # epochs without a better validation Recall@100
+    config.learning_rate = 3e-3
+    config.warmup_steps = 100
+    config.final_fraction = 0.02
+    config.weight_decay = 0.0
+    config.clip_norm = 1.0
+    config.train_on = ("train",)  # ("train", "valid") learns from the validation days too, for a fixed num_epochs
+    config.save_every = 500
+
+    # Devices: `data` x `model` of them; on a CPU each device is a thread of its own.
+    config.mesh = {"data": -1, "model": 1}
+    config.cpu_devices = 2
+
+    # Validation while training: Recall@100 of this many users with held-out positives.
+    config.eval_users = 4096
+
+    # Export: see retrieval/index.py and retrieval/serving.py.
+    config.export = {
+        "recall_target": 0.97,  # of the index against exact search; above 1 is exact search
+        "recall_floor": 0.95,  # below this the export fails
+        "num_queries": 2000,
+        "max_k": 1000,  # most items that one request may ask for
+        "reject_unknown_ids": True,  # False ignores history and excluded items that the catalogue does not know
+        "warmup_batch_sizes": (1, 8, 64),
+    }
+
+    if dataset.startswith("kuairand_pure"):
+        config.positive = ("click", "long_view")
+        config.batch_size = 32
+    if dataset in ("kuairand_pure_short", "tiny"):
+        config.num_epochs = 1
+        config.dim, config.hidden, config.eval_users = 16, 16, 500
+    return config

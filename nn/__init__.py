@@ -1,0 +1,1 @@
+"""Neural building blocks that two stages share: masked GRU, MLP, softmax margins over a large table."""

@@ -1,0 +1,261 @@
+"""Softmax margins: the one quantity behind both "recommend this" and "do not recommend this".
+
+With logits l_j = q·v_j + b_j over the items j of a corpus and a label y, the margin is
+
+    m = l_y − z,   z = log Σ_{j≠y} exp(l_j),
+
+the label's logit against the log-partition of everything but the label. Then, exactly and at any logit,
+−log p(y) = softplus(−m) and −log(1 − p(y)) = softplus(m): no clamp, no epsilon. The paper's equation 1 (Wang et al.,
+RecSys '23) needs nothing else. z is summed without the label instead of subtracting it afterwards, which would cancel
+to nothing as p → 1.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+_ITEMS = "model"  # mesh axis over which the rows of the item table are sharded
+_ROWS = "data"  # mesh axis over which queries are sharded
+
+
+def label_margins(
+    queries: jax.Array,
+    item_table: jax.Array,
+    labels: jax.Array,
+    *,
+    block_size: int,
+    item_bias: jax.Array | None = None,
+    where: jax.Array | None = None,
+    mesh: Mesh | None = None,
+) -> jax.Array:
+    """Margins of the labels against the whole corpus, exact, in memory O(rows × block_size).
+
+    margin_r = l_{r,y} − log Σ_{j≠y} exp(l_{r,j}), l_{r,j} = queries_r · item_table_j + item_bias_j.
+
+    The log-sum-exp runs online over blocks of the table; the gradient recomputes each block:
+    ∂m/∂l_y = 1 and ∂m/∂l_j = −q_j, q the softmax over j ≠ y. The loss that Wang et al. (RecSys '23, equation 1) build
+    on it has gradients bounded by 1 at every logit.
+
+    Args:
+      queries: [rows, D].
+      item_table: [N, D], N ≥ 2.
+      labels: [rows] int, in [0, N); others are the caller's error (a label out of range reads a clamped row).
+      block_size: items per block; memory grows with it, speed is best where a block of logits fits the cache.
+      item_bias: [N]; −inf takes an item out of the corpus. Such an item must not be a label.
+      where: [rows] bool; False rows have margin 0 and no gradient.
+      mesh: if given, `queries`, `labels` and `where` are sharded over its axis 'data' and the table's rows over its
+        axis 'model', whose size must divide N.
+
+    Returns:
+      [rows] float32.
+
+    Raises:
+      ValueError: shapes that do not fit, fewer than two items, block_size < 1.
+    """
+    rows, dim = queries.shape
+    num_items = item_table.shape[0]
+    if item_table.ndim != 2 or item_table.shape[1] != dim or labels.shape != (rows,):
+        raise ValueError(f"queries {queries.shape}, item_table {item_table.shape} and labels {labels.shape} do not fit")
+    if num_items < 2:
+        raise ValueError("a margin needs at least two items")
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got {block_size}")
+    if mesh is not None and (num_items % mesh.shape[_ITEMS] or rows % mesh.shape[_ROWS]):
+        raise ValueError(f"mesh {dict(mesh.shape)} does not divide {num_items} items or {rows} rows")
+    item_bias = jnp.zeros(num_items, jnp.float32) if item_bias is None else item_bias
+    where = jnp.ones(rows, bool) if where is None else where
+    margins = _label_margins(min(block_size, num_items), mesh, queries, item_table, item_bias, labels)
+    return jnp.where(where, margins, 0.0)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _label_margins(block_size, mesh, queries, item_table, item_bias, labels):
+    return _forward(block_size, mesh, queries, item_table, item_bias, labels)[0]
+
+
+def _forward(block_size, mesh, queries, item_table, item_bias, labels):
+    local = functools.partial(_local_forward, block_size, mesh is not None)
+    if mesh is not None:
+        local = jax.shard_map(
+            local,
+            mesh=mesh,
+            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS)),
+            out_specs=(P(_ROWS), P(_ROWS)),
+            check_vma=False,
+        )
+    label_logits, rest = local(queries, item_table, item_bias, labels)
+    return label_logits - rest, (queries, item_table, item_bias, labels, rest)
+
+
+def _backward(block_size, mesh, residuals, cotangents):
+    local = functools.partial(_local_backward, block_size, mesh is not None)
+    if mesh is not None:
+        local = jax.shard_map(
+            local,
+            mesh=mesh,
+            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS)),
+            out_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS)),
+            check_vma=False,
+        )
+    d_queries, d_table, d_bias = local(*residuals, cotangents)
+    return d_queries, d_table, d_bias, None
+
+
+_label_margins.defvjp(_forward, _backward)
+
+
+def _local_labels(labels, num_local, sharded):
+    """Labels as row numbers of this shard's part of the table, and whether they lie in it."""
+    local = labels - lax.axis_index(_ITEMS) * num_local if sharded else labels
+    return local, (local >= 0) & (local < num_local)
+
+
+def _block(table, bias, index, block_size):
+    """Block `index` of the table. The last one is moved back to fit; the rows it repeats come with bias −inf."""
+    num_items = table.shape[0]
+    start = jnp.minimum(index * block_size, num_items - block_size)
+    vectors = lax.dynamic_slice_in_dim(table, start, block_size)  # [block, D]
+    biases = lax.dynamic_slice_in_dim(bias, start, block_size)  # [block]
+    fresh = start + jnp.arange(block_size) >= index * block_size
+    return start, vectors, jnp.where(fresh, biases, -jnp.inf)
+
+
+def _block_logits(queries, vectors, biases, start, labels):
+    logits = jnp.matmul(queries, vectors.T, preferred_element_type=jnp.float32) + biases  # [rows, block]
+    is_label = (labels - start)[:, None] == jnp.arange(vectors.shape[0])
+    return jnp.where(is_label, -jnp.inf, logits)
+
+
+def _local_forward(block_size, sharded, queries, table, bias, labels):
+    rows, num_local = queries.shape[0], table.shape[0]
+    block_size = min(block_size, num_local)
+    labels, here = _local_labels(labels, num_local, sharded)
+
+    def accumulate(index, carry):
+        largest, total = carry
+        start, vectors, biases = _block(table, bias, index, block_size)
+        logits = _block_logits(queries, vectors, biases, start, labels)
+        new_largest = jnp.maximum(largest, logits.max(axis=1))
+        shift = jnp.where(jnp.isfinite(new_largest), new_largest, 0.0)  # nothing but −inf so far
+        total = total * jnp.exp(largest - shift) + jnp.exp(logits - shift[:, None]).sum(axis=1)
+        return new_largest, total
+
+    empty = (jnp.full(rows, -jnp.inf, jnp.float32), jnp.zeros(rows, jnp.float32))
+    largest, total = lax.fori_loop(0, -(-num_local // block_size), accumulate, empty)
+    label_rows = jnp.where(here, labels, 0)
+    label_logits = jnp.sum(queries * table[label_rows], axis=1, dtype=jnp.float32) + bias[label_rows]
+    label_logits = jnp.where(here, label_logits, 0.0)
+    if sharded:
+        everywhere = lax.pmax(largest, _ITEMS)
+        shift = jnp.where(jnp.isfinite(everywhere), everywhere, 0.0)
+        total = lax.psum(total * jnp.exp(largest - shift), _ITEMS)
+        largest = everywhere
+        label_logits = lax.psum(label_logits, _ITEMS)
+    return label_logits, jnp.where(jnp.isfinite(largest), largest, 0.0) + jnp.log(total)
+
+
+def _local_backward(block_size, sharded, queries, table, bias, labels, rest, cotangents):
+    num_local = table.shape[0]
+    block_size = min(block_size, num_local)
+    labels, here = _local_labels(labels, num_local, sharded)
+
+    def accumulate(index, carry):
+        d_queries, d_table, d_bias = carry
+        start, vectors, biases = _block(table, bias, index, block_size)
+        logits = _block_logits(queries, vectors, biases, start, labels)
+        d_logits = -cotangents[:, None] * jnp.exp(logits - rest[:, None])  # [rows, block]
+        d_queries += jnp.matmul(d_logits, vectors, preferred_element_type=jnp.float32)
+        d_vectors = jnp.matmul(d_logits.T, queries, preferred_element_type=jnp.float32)
+        d_table = _add_slice(d_table, d_vectors, start)
+        d_bias = _add_slice(d_bias, d_logits.sum(axis=0), start)
+        return d_queries, d_table, d_bias
+
+    zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (queries, table, bias))
+    d_queries, d_table, d_bias = lax.fori_loop(0, -(-num_local // block_size), accumulate, zeros)
+    label_rows = jnp.where(here, labels, 0)
+    d_label = jnp.where(here, cotangents, 0.0)  # ∂m/∂l_y = 1
+    d_queries += d_label[:, None] * table[label_rows]
+    d_table = d_table.at[label_rows].add(d_label[:, None] * queries)
+    d_bias = d_bias.at[label_rows].add(d_label)
+    if sharded:
+        d_queries = lax.psum(d_queries, _ITEMS)
+        d_table, d_bias = lax.psum((d_table, d_bias), _ROWS)
+    return d_queries.astype(queries.dtype), d_table.astype(table.dtype), d_bias.astype(bias.dtype)
+
+
+def _add_slice(array, update, start):
+    current = lax.dynamic_slice_in_dim(array, start, update.shape[0])
+    return lax.dynamic_update_slice_in_dim(array, current + update, start, axis=0)
+
+
+def sampled_label_margins(
+    queries: jax.Array,
+    candidate_vectors: jax.Array,
+    candidate_ids: jax.Array,
+    log_expected_counts: jax.Array,
+    label_vectors: jax.Array,
+    labels: jax.Array,
+    *,
+    candidate_bias: jax.Array | None = None,
+    label_bias: jax.Array | None = None,
+    where: jax.Array | None = None,
+) -> jax.Array:
+    """Margins of the labels against sampled candidates, with the logQ correction.
+
+    margin_r = l_{r,y} − log Σ_{c: id_c ≠ y} exp(l_{r,c} − log E[count_c]).
+
+    E[count_c] is the expected number of times the candidate's item stands among the candidates, so the sum is an
+    unbiased estimate of Σ_{j≠y} exp(l_j) (Bengio & Senécal 2008; Yi et al., RecSys '19). A candidate that is the row's
+    own label (an accidental hit) is left out. With every item once and zero log counts this is `label_margins`.
+
+    Args:
+      queries: [rows, D].
+      candidate_vectors: [C, D], shared by all rows.
+      candidate_ids: [C] int.
+      log_expected_counts: [C].
+      label_vectors: [rows, D], the labels' item vectors.
+      labels: [rows] int, in the numbering of `candidate_ids`.
+      candidate_bias: [C]; −inf takes a candidate out.
+      label_bias: [rows].
+      where: [rows] bool; False rows have margin 0 and no gradient.
+
+    Returns:
+      [rows] float32. A row all of whose candidates are its own label has nothing to be compared with: margin 0, no
+      gradient.
+
+    Raises:
+      ValueError: shapes that do not fit.
+    """
+    rows, dim = queries.shape
+    num_candidates = candidate_ids.shape[0]
+    if (
+        candidate_vectors.shape != (num_candidates, dim)
+        or log_expected_counts.shape != (num_candidates,)
+        or label_vectors.shape != (rows, dim)
+        or labels.shape != (rows,)
+    ):
+        raise ValueError(
+            f"queries {queries.shape}, candidate_vectors {candidate_vectors.shape}, candidate_ids "
+            f"{candidate_ids.shape}, log_expected_counts {log_expected_counts.shape}, label_vectors "
+            f"{label_vectors.shape} and labels {labels.shape} do not fit"
+        )
+    logits = jnp.matmul(queries, candidate_vectors.T, preferred_element_type=jnp.float32)  # [rows, C]
+    logits -= log_expected_counts
+    if candidate_bias is not None:
+        logits += candidate_bias
+    counted = candidate_ids[None, :] != labels[:, None]
+    if candidate_bias is not None:
+        counted &= jnp.isfinite(candidate_bias)
+    comparable = counted.any(axis=1)
+    # A row without candidates would make log-sum-exp's gradient NaN even where its result is not used.
+    logits = jnp.where(counted | ~comparable[:, None], logits, -jnp.inf)
+    label_logits = jnp.sum(queries * label_vectors, axis=1, dtype=jnp.float32)
+    if label_bias is not None:
+        label_logits += label_bias
+    margins = label_logits - jax.nn.logsumexp(logits, axis=1)
+    used = comparable if where is None else comparable & where
+    return jnp.where(used, margins, 0.0)

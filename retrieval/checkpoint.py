@@ -1,0 +1,139 @@
+"""From timelines and config to a model, and from a training run's folder back to a trained one."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data import feedback
+from data.timelines import Timelines
+from retrieval.model import TwoTower
+from runtime.artifact import read_json
+from runtime.errors import UsageError
+from runtime.workdir import CONFIG, is_complete
+from training.checkpoints import restore_params
+
+CHECKPOINTS = "checkpoints"
+
+
+def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
+    """What a training run is of: its config, without what has no influence on the model, and its data."""
+    ignored = ("export", "save_every")
+    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
+    return {"config": kept, "timelines": timelines.manifest["vocabulary_hash"], "events": timelines.manifest["num_events"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A model without its values: `init(key) -> params`, `merge(params) -> model`, and the params' shapes."""
+
+    init: Callable[[jax.Array], Any]
+    merge: Callable[[Any], TwoTower]
+    shapes: Any
+
+
+def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture:
+    """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`.
+
+    Errors: UsageError names unknown feedback.
+    """
+    unknown = [name for name in config.input_feedback if name not in feedback.BITS]
+    if unknown:
+        raise UsageError(f"--config.input_feedback: no feedback '{unknown[0]}'; one of {', '.join(feedback.BITS)}")
+    named = timelines.manifest["item_features"]
+    rows = timelines.num_items + 1
+    rows += -rows % model_shards
+    features = np.zeros((rows, len(named)), np.int32)  # [rows, F]
+    for column, feature in enumerate(named):
+        features[: timelines.num_items + 1, column] = timelines.items[feature["name"]].fill_null(0).to_numpy()
+    seen = np.zeros(rows, bool)
+    seen[: timelines.num_items + 1] = timelines.items["train_count"].fill_null(0).to_numpy() > 0
+
+    def make(key: jax.Array) -> TwoTower:
+        return TwoTower(
+            features,
+            [feature["cardinality"] for feature in named],
+            seen,
+            dim=config.dim,
+            hidden=config.hidden,
+            input_bits=[feedback.BITS[name] for name in config.input_feedback],
+            dropout=config.dropout,
+            rngs=nnx.Rngs(key),
+        )
+
+    key = jax.random.key(0)
+    graph, shapes, _ = nnx.split(nnx.eval_shape(lambda: make(key)), nnx.Param, ...)
+    constants = jax.jit(lambda: nnx.split(make(key), nnx.Param, ...)[2])()
+    return Architecture(
+        init=lambda key: nnx.split(make(key), nnx.Param, ...)[1],
+        merge=lambda params: nnx.merge(graph, params, constants),
+        shapes=shapes,
+    )
+
+
+class Retriever:
+    """A trained model on the items of its timelines: what evaluation and export need."""
+
+    def __init__(self, merge: Callable[[Any], TwoTower], params: Any, config: ConfigDict, num_items: int):
+        self.config = config
+        self.length: int = config.length  # T, the events of a history that the model reads
+        self.input_feedback = tuple(config.input_feedback)
+        self._num_items = num_items
+        self._vectors = jax.jit(lambda params: merge(params).items())(params)
+
+        @jax.jit
+        def encode(params, vectors, inputs):
+            model = merge(params)
+            states = model.states(inputs, vectors)
+            return model.queries(states[:, -1])  # padding leaves the state of the last event as it is
+
+        @jax.jit
+        def step(params, vectors, state, item, dwell, feedback):
+            model = merge(params)
+            state = model.step(state, vectors, item, dwell, feedback)
+            return state, model.queries(state)
+
+        self._params, self._encode, self._step = params, encode, step
+
+    def encode(self, inputs: Mapping[str, Any]) -> jax.Array:
+        """Item, dwell, feedback [B, T] int32, in order, zeros anywhere -> queries [B, D]; can be traced."""
+        return self._encode(self._params, self._vectors, dict(inputs))
+
+    def initial_state(self, batch_size: int) -> jax.Array:
+        """The state of an empty history, zeros [B, H]."""
+        return jnp.zeros((batch_size, self.config.hidden), jnp.float32)
+
+    def step(self, state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
+        """State [B, H] and one event each [B] -> the next state and queries [B, D]; can be traced."""
+        return self._step(self._params, self._vectors, state, item, dwell, feedback)
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """[N + 1, D]; row 0, the padding, is zero."""
+        vectors = np.array(self._vectors[: self._num_items + 1], np.float32)
+        vectors[0] = 0.0
+        return vectors
+
+
+def load(path: str | os.PathLike[str], timelines: Timelines) -> Retriever:
+    """The best checkpoint of the training run in `path`.
+
+    Errors: UsageError where the run is not complete or was trained on other timelines.
+    """
+    folder = Path(path)
+    if not is_complete(folder):
+        raise UsageError(f"--checkpoint={path}: no complete training run here; run retrieval.train on it first")
+    saved = read_json(folder / CONFIG)
+    config = ConfigDict(saved["config"])
+    if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
+        raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
+    architecture = build(config, timelines)
+    params, _ = restore_params(folder / CHECKPOINTS, architecture.shapes)
+    return Retriever(architecture.merge, params, config, timelines.num_items)

@@ -1,0 +1,116 @@
+"""The training objective over packed batches: towers, margins (exact or sampled), joint loss."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from data.feedback import NEGATIVE, POSITIVE
+from retrieval import negatives
+from retrieval.losses import joint_loss, label_margins, sampled_label_margins
+from retrieval.model import TwoTower
+from runtime.errors import UsageError
+
+Batch = Mapping[str, jax.Array]
+LossFn = Callable[[Any, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+
+
+def make_loss(
+    merge: Callable[[Any], TwoTower],
+    config: ConfigDict,
+    *,
+    num_items: int,
+    label_counts: np.ndarray,
+    mesh: Mesh | None = None,
+) -> LossFn:
+    """The loss of a batch, `loss_fn(params, batch, key) -> (loss, metrics)`: Σ_i L_i / number of positive labels.
+
+    L_i is `joint_loss` (Wang et al., RecSys '23, equation 1). Dividing by the positives alone keeps their term the same
+    whatever negative labels a batch holds.
+
+    Args:
+      merge: parameters -> model.
+      config: configs/retrieval.py.
+      num_items: N; table rows above N are padding.
+      label_counts: [rows] training labels of each item, for the sampled softmax.
+      mesh: where rows and item table are sharded; None on one device.
+    """
+    if config.softmax not in ("exact", "uniform", "log_uniform", "in_batch", "mixed"):
+        raise UsageError(f"--config.softmax={config.softmax}: one of exact, uniform, log_uniform, in_batch, mixed")
+    rows = np.arange(len(label_counts))
+    item_bias = jnp.where((rows > 0) & (rows <= num_items), 0.0, -jnp.inf)  # padding rows are no items
+    by_popularity = jnp.asarray(1 + np.argsort(-label_counts[1 : num_items + 1], kind="stable"), jnp.int32)
+    label_frequency = jnp.asarray(label_counts[: num_items + 1] / max(label_counts.sum(), 1), jnp.float32)
+
+    def candidates(key, labels, where):
+        count = config.num_candidates
+        match config.softmax:
+            case "uniform":
+                return negatives.uniform(key, num_candidates=count, num_items=num_items)
+            case "log_uniform":
+                return negatives.log_uniform(key, num_candidates=count, by_popularity=by_popularity)
+            case "in_batch":
+                return negatives.in_batch(labels, where=where, label_frequency=label_frequency)
+            case _:
+                return negatives.mixed(key, labels, where=where, label_frequency=label_frequency, num_candidates=count)
+
+    def loss_fn(params: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        model = merge(params)
+        dropout_key, candidate_key = jax.random.split(key)
+        vectors = model.items()  # [rows, D]
+        rngs = nnx.Rngs(dropout=dropout_key) if config.dropout else None
+        states = model.states(batch, vectors, dropout_rngs=rngs)  # [B, T, H]
+        shards = batch["label"].shape[0]
+        states = states.reshape(shards, -1, states.shape[-1])  # [S, B / S * T, H]
+        states = jnp.take_along_axis(states, batch["label_position"][..., None], axis=1)  # [S, R, H]
+        queries = model.queries(states).reshape(-1, vectors.shape[1])  # [S * R, D]
+        labels, kind = batch["label"].reshape(-1), batch["label_kind"].reshape(-1)
+        where = kind > 0
+        labels = jnp.where(where, labels, 1)
+        if config.softmax == "exact":
+            margins = label_margins(
+                queries, vectors, labels, block_size=config.block_size, item_bias=item_bias, where=where, mesh=mesh
+            )
+        else:
+            ids, log_expected = candidates(candidate_key, labels, where)
+            margins = sampled_label_margins(
+                queries, vectors[ids], ids, log_expected, vectors[labels], labels, where=where
+            )
+        is_positive, is_negative = kind == POSITIVE, kind == NEGATIVE
+        losses = joint_loss(
+            margins,
+            is_positive=is_positive,
+            is_negative=is_negative,
+            positive_weights=config.positive_weight,
+            negative_weights=config.negative_weight,
+        )
+        positives = jnp.maximum(is_positive.sum(), 1)
+        negative_p = jnp.where(is_negative, jax.nn.sigmoid(margins), 0.0).sum() / jnp.maximum(is_negative.sum(), 1)
+        metrics = {
+            "labels": where.sum(),
+            "positive_loss": jnp.where(is_positive, losses, 0.0).sum() / positives,
+            "negative_p": negative_p,
+        }
+        return losses.sum() / positives, metrics
+
+    return loss_fn
+
+
+def gradient_norms(loss_fn: LossFn, params: Any, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    """Global norms of the gradients of the two terms on one batch: how much each pulls at the parameters."""
+
+    def norm(kind: int) -> jax.Array:
+        # The positives stay in as the divisor: their margins' gradients are cut off, not their count.
+        def term(params):
+            loss, metrics = loss_fn(params, batch, key)
+            return metrics["positive_loss"] if kind == POSITIVE else loss - metrics["positive_loss"]
+
+        squares = jax.tree.map(lambda g: jnp.sum(g * g), jax.grad(term)(params))
+        return jnp.sqrt(sum(jax.tree.leaves(squares)))
+
+    return {"positive_gradient_norm": norm(POSITIVE), "negative_gradient_norm": norm(NEGATIVE)}

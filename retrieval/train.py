@@ -1,0 +1,36 @@
+"""Trains two-tower retrieval on the joint objective; re-running the same command resumes.
+
+    python -m retrieval.train --config=configs/retrieval.py:kuairand_pure,dislike_input_and_label \
+        --data=TIMELINES --workdir=DIR
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from runtime import app
+
+_CONFIG = config_flags.DEFINE_config_file("config", "configs/retrieval.py", "What to train.", lock_config=True)
+_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints and metrics.", required=True)
+_COORDINATOR = flags.DEFINE_string("coordinator", "", "host:port of process 0, for training on several hosts.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", 1, "Hosts that train together.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", 0, "Number of this host.")
+
+
+def main(argv):
+    """Trains, or says that the run in --workdir is complete."""
+    del argv
+    # Imported here: --help must not wait for jax.
+    from retrieval.training import train
+    from training.compilation import enable_compilation_cache, set_cpu_devices
+    from training.mesh import initialize_distributed
+
+    enable_compilation_cache()
+    set_cpu_devices(_CONFIG.value.cpu_devices)
+    if _COORDINATOR.value:
+        initialize_distributed(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,123 @@
+"""One training run of retrieval: batches, model, objective and validation, joined by `training.loop`."""
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec as P
+from ml_collections import ConfigDict
+
+from data.feedback import BITS
+from data.loader import PackedBatches, iterate
+from data.timelines import Timelines
+from retrieval.checkpoint import CHECKPOINTS, build, identity
+from retrieval.objective import gradient_norms, make_loss
+from retrieval.validation import make_validation
+from runtime.artifact import write_json
+from runtime.errors import DataError, UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from training.checkpoints import Checkpoints
+from training.loop import train as run_loop
+from training.mesh import make_mesh, shard_batch
+from training.metric_log import MetricLog
+from training.optimizer import make_optimizer
+from training.step import TrainState, create_state, make_train_step
+
+# Rows of the item tables over the mesh's `model` axis; everything else is copied.
+RULES = ((r"(id|event)_embedding", P("model", None)),)
+
+
+def train(config: ConfigDict, *, data: str, workdir: str) -> str:
+    """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
+
+    Errors: UsageError and DataError of the parts, each one line.
+    """
+    timelines = Timelines.open(data)
+    _check(config, timelines)
+    run_of = identity(config, timelines)
+    folder = open_workdir(workdir, run_of)
+    if is_complete(folder):
+        return f"already complete: {folder}"
+    try:
+        mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
+    except ValueError as error:
+        raise UsageError(f"--config.mesh: {error}") from None
+    shards, hosts = mesh.shape["data"], jax.process_count()
+    per_host = shards // hosts
+    batches = PackedBatches(
+        timelines,
+        length=config.length,
+        batch_size=config.batch_size,
+        num_epochs=config.num_epochs,
+        positive=config.positive,
+        negative=config.negative,
+        seed=config.seed,
+        train_on=config.train_on,
+        num_shards=shards,
+        shard=slice(jax.process_index() * per_host, (jax.process_index() + 1) * per_host),
+    )
+    model = build(config, timelines, model_shards=mesh.shape["model"])
+    rows = timelines.num_items + 1
+    loss_fn = make_loss(
+        model.merge,
+        config,
+        num_items=timelines.num_items,
+        label_counts=np.pad(batches.label_counts(), (0, -rows % mesh.shape["model"])),
+        mesh=mesh if mesh.size > 1 else None,
+    )
+    optimizer = make_optimizer(
+        learning_rate=config.learning_rate,
+        total_steps=len(batches),
+        warmup_steps=min(config.warmup_steps, len(batches)),
+        final_fraction=config.final_fraction,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
+    rules = RULES if mesh.shape["model"] > 1 else ()
+    state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh, rules=rules)
+    validate = make_validation(config, timelines, model.merge) if "valid" not in config.train_on else None
+    probe = shard_batch(batches[0], mesh)
+    norms = jax.jit(lambda params: gradient_norms(loss_fn, params, probe, jax.random.key(0)))
+
+    def evaluate(state: TrainState) -> dict[str, float]:
+        measured = dict(validate(state.params)) if validate else {}
+        if config.negative:
+            measured.update(norms(state.params))
+        return {name: float(value) for name, value in measured.items()}
+
+    print(
+        f"{timelines.num_items} items, {batches.labels_per_epoch} labels in {batches.num_rows} rows of "
+        f"{config.length}; {len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
+    )
+    with (
+        Checkpoints(folder / CHECKPOINTS, fingerprint=run_of) as checkpoints,
+        MetricLog(folder) as metric_log,
+    ):
+        result = run_loop(
+            state,
+            make_train_step(loss_fn, optimizer, state),
+            iterate(batches),
+            num_steps=len(batches),
+            mesh=mesh,
+            key=jax.random.key(config.seed),
+            checkpoints=checkpoints,
+            metric_log=metric_log,
+            save_every=config.save_every,
+            evaluate=evaluate,
+            eval_every=batches.batches_per_epoch,
+            best_metric="recall@100" if validate else None,
+            patience=config.patience if validate else None,
+        )
+    metrics = {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}
+    if jax.process_index() == 0:
+        write_json(folder / METRICS, metrics)
+    return f"trained {result.step} steps, best at {result.best_step}: {folder}"
+
+
+def _check(config: ConfigDict, timelines: Timelines) -> None:
+    for flag, names in (("positive", config.positive), ("negative", config.negative)):
+        for name in names:
+            if name not in BITS:
+                raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(BITS)}")
+    if timelines.num_items < 2:
+        raise DataError(f"{timelines.path}: {timelines.num_items} item(s); a recommender needs at least 2")
+    if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:
+        raise UsageError(f"--config.train_on={config.train_on}: ('train',) or ('train', 'valid')")

@@ -1,0 +1,72 @@
+"""Recall@100 on the validation days, quick enough for every epoch; retrieval/evaluation.py is the full measurement."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from data.timelines import Timelines
+from retrieval.model import TwoTower
+from runtime.errors import DataError
+
+_CHUNK = 256  # users scored at a time
+
+
+def make_validation(
+    config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower]
+) -> Callable[[Any], dict[str, jax.Array]]:
+    """`validate(params) -> {"recall@100"}` over `config.eval_users` users, drawn once; items already met are left out.
+
+    Errors: DataError where the validation days hold no positive.
+    """
+    user, item = timelines.held_out("valid", config.positive)
+    if not len(user):
+        raise DataError(
+            f"{timelines.path}: no {' or '.join(config.positive)} of an unmet item on the validation days; "
+            "prepare with an earlier --config.valid_start"
+        )
+    users = np.unique(user)
+    users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
+    start = timelines.bounds("valid")[0]
+    chosen = np.isin(user, users)
+    targets = _padded(np.searchsorted(users, user[chosen]), item[chosen], len(users))  # [U, M]
+    before = start[users] - timelines.offsets[users]
+    met_row = np.repeat(np.arange(len(users)), before)
+    within = np.arange(len(met_row)) - np.repeat(np.cumsum(before) - before, before)
+    met = _padded(met_row, timelines.item[timelines.offsets[users][met_row] + within], len(users))
+    inputs = {**timelines.histories(users, start[users], config.length), "targets": targets, "met": met}
+    inputs["where"] = np.ones(len(users), bool)
+    padding = -len(users) % _CHUNK
+    inputs = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
+    inputs = {n: jnp.asarray(a).reshape(-1, _CHUNK, *a.shape[1:]) for n, a in inputs.items()}  # [chunks, _CHUNK, ...]
+    k = min(100, timelines.num_items)
+
+    @jax.jit
+    def validate(params: Any, inputs: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        model = merge(params)
+        vectors = model.items()
+        rows = jnp.arange(_CHUNK)[:, None]
+
+        def chunk_recall(chunk):
+            states = model.states(chunk, vectors)
+            scores = model.queries(states[:, -1]) @ vectors[: timelines.num_items + 1].T  # [_CHUNK, N + 1]
+            scores = scores.at[rows, chunk["met"]].set(-jnp.inf).at[:, 0].set(-jnp.inf)
+            kth_best = jax.lax.top_k(scores, k)[0][:, -1:]
+            real = chunk["targets"] > 0
+            hit = real & (jnp.take_along_axis(scores, chunk["targets"], axis=1) >= kth_best)
+            return jnp.where(chunk["where"], hit.sum(axis=1) / jnp.maximum(real.sum(axis=1), 1), 0.0).sum()
+
+        return {"recall@100": jax.lax.map(chunk_recall, inputs).sum() / len(users)}
+
+    return lambda params: validate(params, inputs)
+
+
+def _padded(row: np.ndarray, values: np.ndarray, num_rows: int) -> np.ndarray:
+    """Values of each row side by side, [rows, most of any row], 0 filling up; `row` ascends."""
+    counts = np.bincount(row, minlength=num_rows)
+    array = np.zeros((num_rows, max(counts.max(initial=0), 1)), np.int32)
+    array[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = values
+    return array
