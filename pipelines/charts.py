@@ -148,18 +148,20 @@ def frontier(
     return draw(paint, title=f"{y_label} against {x_label}", height=3.3, phone_height=3.2, width=5.2)
 
 
-def curves(panels: Mapping[str, Mapping[str, tuple[str, list[tuple[int, float]]]]]) -> str:
-    """Training curves: panel title -> line label -> (signals, [(step, value)])."""
+def curves(panels: Mapping[str, Sequence[tuple[str, Sequence[tuple[int, float]]]]], *, logarithmic: str) -> str:
+    """Training curves: panel title -> lines of (signals, [(step, value)]); one of the panels has a logarithmic axis."""
 
     def paint(figure: Figure, narrow: bool) -> None:
         for axes, (title, lines) in zip(_panels(figure, len(panels), narrow), panels.items()):
             seen: dict[str, int] = {}
-            for signals, points in lines.values():
+            for signals, points in lines:
                 style = ("-", "--", ":", "-.")[seen.get(signals, 0) % 4]
                 seen[signals] = seen.get(signals, 0) + 1
                 axes.plot(*zip(*points), style, color=COLOURS[signals], linewidth=1.3)
             axes.set_title(title)
             axes.set_xlabel("step")
+            if title == logarithmic:
+                axes.set_yscale("log")
 
     rows = len(panels)
     return draw(paint, title="Training curves", height=2.7, phone_height=2.2 * rows)

@@ -7,21 +7,22 @@ from pipelines.charts import Point
 from pipelines.evidence import Evidence, Model
 from pipelines.findings import DISLIKE, KINDS, PAPER, TITLES, interval
 
+_NEGATIVE = "Mean p of the negative labels"
 _CURVES = {
     "train_loss": "Training loss",
     "valid/recall@100": "Validation Recall@100",
-    "log_mean_p_negative": "Log mean p of the negatives",
+    "train/negative_p": _NEGATIVE,
 }
 
 
 def training(evidence: Evidence) -> str:
-    """Loss, validation recall and the probability of negatives, by step."""
-    panels: dict[str, dict[str, tuple[str, list[tuple[int, float]]]]] = {}
+    """Loss, validation recall and, of models that have them, the probability of negative labels, by step."""
+    panels = {}
     for metric, heading in _CURVES.items():
-        lines = {m.name: (m.variant.signals, m.curves[metric]) for m in evidence.models if metric in m.curves}
-        if lines:
-            panels[heading] = lines
-    return charts.curves(panels) if panels else ""
+        models = [m for m in evidence.models if metric in m.curves and (m.reference or heading != _NEGATIVE)]
+        if models:
+            panels[heading] = [(m.variant.signals, m.curves[metric]) for m in models]
+    return charts.curves(panels, logarithmic=_NEGATIVE) if panels else ""
 
 
 def responsiveness(evidence: Evidence) -> str:

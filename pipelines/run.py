@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         status = engine.run(selected, alone=bool(_ONLY.value), force=_FORCE.value)
     if status == 0:
-        print(workdir / "report.html" if "report" in selected else f"done: {', '.join(selected)}")
+        print(workdir / "report.html" if "report" in selected else f"{len(selected)} stage(s) done: {workdir}")
     return status
 
 
