@@ -5,28 +5,73 @@ user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
 user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
 item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count; row 0 is padding
-scann/, saved_model/, saved_model_scann/    what servers need: index.py, saved_model.py
+scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
 """
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data import feedback
 from data.timelines import Timelines
-from retrieval import index, towers
+from retrieval import checkpoint, index, towers
 from retrieval.towers import Retriever
+from retrieval.tuned_index import tuned_index, users_queries
 from runtime import artifact
-from runtime.errors import DataError
+from runtime.errors import DataError, UsageError
 from runtime.progress import progress
+from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 
 KIND = "recommender"
 VERSION = 1
+FOLDER = "recommender"
 TABLE_COLUMNS = ("item_id", "creator_id", "cluster_id", "creator", "cluster", "train_count")
-RECALL_AT = 100
+
+
+def export(options: Any, *, data: str, trained: str, workdir: str | None, with_serving: bool) -> str:
+    """Exports the model of the training run in `trained` into `workdir`; returns the line that says where it is.
+
+    Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines.
+    Errors: UsageError names the flag or setting at fault; DataError as `write`.
+    """
+    check(options)
+    timelines = Timelines.open(data)
+    retriever = checkpoint.load(trained, timelines)
+    lineage = {
+        "timelines": _digest(timelines.path / artifact.MANIFEST),
+        "checkpoint": _digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
+        "config": retriever.config.to_dict(),
+    }
+    folder = open_workdir(workdir, {"export": options.to_dict(), "serving": with_serving, "lineage": lineage})
+    if _is_exported(folder):
+        return f"complete already: {folder / FOLDER}"
+    try:
+        metrics = write(
+            folder / FOLDER,
+            retriever=retriever,
+            timelines=timelines,
+            options=options,
+            lineage=lineage,
+            with_serving=with_serving,
+        )
+    except BaseException:
+        (folder / CONFIG).unlink()  # nothing is half done here, so an export with other settings may come next
+        raise
+    artifact.write_json(folder / METRICS, metrics)
+    figures = ", ".join(f"{name} {value:,.4g}" for name, value in metrics.items())
+    return f"recommender: {folder / FOLDER}" + (f" ({figures})" if figures else "")
+
+
+def check(options: Any) -> None:
+    """Raises UsageError, naming the setting, where `config.export` makes no sense."""
+    for name in ("max_k", "num_queries"):
+        if options[name] < 1:
+            raise UsageError(f"--config.export.{name}={options[name]}: at least 1")
+    if any(size < 1 for size in options.warmup_batch_sizes):
+        raise UsageError(f"--config.export.warmup_batch_sizes={options.warmup_batch_sizes}: each at least 1")
 
 
 def write(
@@ -41,7 +86,6 @@ def write(
     """Writes the artifact at `path`, whole or not at all, and returns its metrics.
 
     Args:
-      options: `config.export` of configs/retrieval.py, which says what each is.
       with_serving: also write what servers need; simulation does not, and a sweep of models saves the time.
     Errors: DataError where item vectors or queries are not finite, or the index misses `options.recall_floor`.
     """
@@ -71,9 +115,7 @@ def write(
         if with_serving:
             from retrieval import serving  # loads TensorFlow
 
-            built, figures = measured_index(
-                vectors, sampled_queries(retriever, timelines, options.num_queries), options
-            )
+            built, figures = tuned_index(vectors, users_queries(retriever, timelines, options.num_queries), options)
             built.save(folder / "scann")
             fields["index"] = {**figures, **dataclasses.asdict(built.effort)}
             bar.update()
@@ -83,31 +125,17 @@ def write(
     return metrics
 
 
-def sampled_queries(retriever: Retriever, timelines: Timelines, count: int, batch: int = 256) -> NDArray[np.float32]:
-    """Queries of up to `count` users at the end of the log, the moment at which serving begins, [Q, D]."""
-    users = np.random.default_rng(0).permutation(timelines.num_users)[:count]
-    queries = []
-    for start in range(0, len(users), batch):
-        block = np.resize(users[start : start + batch], batch)  # full batches: compiled once
-        histories = timelines.histories(block, timelines.offsets[block + 1], retriever.length)
-        queries.append(np.asarray(retriever.encode(histories), np.float32))
-    return np.concatenate(queries)[: len(users)]
+def _is_exported(workdir: Path) -> bool:
+    # A recommender that is damaged, or that somebody took away, is written again.
+    if not is_complete(workdir):
+        return False
+    try:
+        artifact.open_manifest(workdir / FOLDER, kind=KIND, version=VERSION, flag="--workdir")
+    except (DataError, UsageError) as error:
+        print(f"{error}: exporting again")
+        return False
+    return True
 
 
-def measured_index(
-    vectors: NDArray[np.float32], queries: NDArray[np.float32], options: Any
-) -> tuple[index.Index, dict[str, float]]:
-    """The index, tuned on half of the queries, with its recall and speed on the other half.
-
-    Errors: DataError where that recall is under `options.recall_floor`.
-    """
-    tune, held_out = (queries[0::2], queries[1::2]) if len(queries) > 1 else (queries, queries)
-    k = min(RECALL_AT, len(vectors) - 1)
-    built = index.build(vectors, tune, k=k, recall_target=options.recall_target)
-    recall = index.recall(built, vectors, held_out, index.kth_best_score(vectors, held_out, k), k)
-    if recall < options.recall_floor:
-        raise DataError(
-            f"index: recall@{RECALL_AT} is {recall:.4f} on {len(held_out)} users, under --config.export.recall_floor="
-            f"{options.recall_floor}; lower it, or raise --config.export.recall_target (above 1: exact search)"
-        )
-    return built, {f"recall@{RECALL_AT}": recall, "qps": index.queries_per_second(built, held_out, k)}
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -4,29 +4,23 @@ import pickle
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from ml_collections import ConfigDict
 
+from configs.retrieval import get_config
 from data import feedback, timelines
 from retrieval import exporting
 from runtime import artifact
-from runtime.errors import DataError
+from runtime.errors import DataError, UsageError
 from simulation import recommender
 
 USERS, N, D, H, T = 40, 3_000, 6, 8, 5
-OPTIONS = SimpleNamespace(
-    num_queries=64,
-    recall_target=0.97,
-    recall_floor=0.95,
-    max_k=300,
-    reject_unknown_ids=True,
-    warmup_batch_sizes=(1,),
-)
+OPTIONS = {**get_config().export, "num_queries": 64, "warmup_batch_sizes": (1,)}
 
 
 class StandIn:
@@ -34,6 +28,7 @@ class StandIn:
 
     length = T
     input_feedback = ("dislike", "skip")
+    config = ConfigDict()
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -106,7 +101,7 @@ def write(path, log, model=None, **options):
         path,
         retriever=model or StandIn(),
         timelines=log,
-        options=SimpleNamespace(**{**vars(OPTIONS), **options}),
+        options=ConfigDict({**OPTIONS, **options}),
         lineage={"checkpoint": 7},
     )
 
@@ -286,8 +281,64 @@ def test_an_index_under_the_floor_is_refused(tmp_path, log):
 
 def test_without_serving_there_is_what_simulation_reads(tmp_path, log):
     metrics = exporting.write(
-        tmp_path / "r", retriever=StandIn(), timelines=log, options=OPTIONS, lineage={}, with_serving=False
+        tmp_path / "r", retriever=StandIn(), timelines=log, options=ConfigDict(OPTIONS), lineage={}, with_serving=False
     )
     names = {"manifest.json", "item_vectors.npy", "item_table.parquet", "user_tower.jax", "user_step.jax"}
     assert {file.name for file in (tmp_path / "r").iterdir()} == names
     assert metrics == {}
+
+
+@pytest.fixture
+def run(log, tmp_path, monkeypatch):
+    """Exports to tmp_path/out, from a training run that stands in for one, and returns the last line."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "metrics.json").write_text("{}")
+    monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines: StandIn())
+
+    def export(workdir="out", **options):
+        return exporting.export(
+            ConfigDict({**OPTIONS, **options}),
+            data=str(log.path),
+            trained=str(tmp_path / "train"),
+            workdir=str(tmp_path / workdir),
+            with_serving=False,
+        )
+
+    return export
+
+
+def test_running_again_says_complete_and_mends_what_is_damaged(run, tmp_path, capsys):
+    recommender = tmp_path / "out" / "recommender"
+    assert run() == f"recommender: {recommender}"
+    assert (tmp_path / "out" / "metrics.json").exists()
+    assert run() == f"complete already: {recommender}"
+    (recommender / "item_vectors.npy").write_bytes(b"")
+    assert run() == f"recommender: {recommender}"
+    assert "item_vectors.npy: 0 bytes" in capsys.readouterr().out
+    assert np.load(recommender / "item_vectors.npy").shape == (N + 1, D)
+
+
+def test_a_workdir_of_another_export_is_refused(run, tmp_path):
+    run()
+    with pytest.raises(UsageError, match="another config or dataset"):
+        run(max_k=7)
+    (tmp_path / "train" / "metrics.json").write_text('{"steps": 1}')  # trained again
+    with pytest.raises(UsageError, match=r"lineage\.checkpoint"):
+        run()
+
+
+def test_after_a_refused_export_other_settings_may_follow(run, tmp_path, monkeypatch):
+    broken = StandIn()
+    broken.vectors[7, 2] = np.nan
+    monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines: broken)
+    with pytest.raises(DataError, match="row 7"):
+        run()
+    assert not list((tmp_path / "out").iterdir())
+    broken.vectors[7, 2] = 0.0
+    assert run(max_k=7).startswith("recommender: ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_k", 0), ("num_queries", 0), ("warmup_batch_sizes", (8, 0))])
+def test_settings_that_make_no_sense_are_named(run, name, value):
+    with pytest.raises(UsageError, match=f"--config.export.{name}="):
+        run(**{name: value})
