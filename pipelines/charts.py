@@ -87,22 +87,19 @@ def bars(groups: Mapping[str, Sequence[Point]], *, paper: Mapping[str, Sequence[
                 axes.barh(row, point.value, height=0.52, color=COLOURS[signals])
                 axes.plot([point.low, point.high], [row, row], color=INK, linewidth=1.1, solid_capstyle="butt")
                 axes.plot(paper[signals][n], row, "D", color=INK, markersize=6.5, fillstyle="none", clip_on=False)
-                beside: dict[str, Any] = {
-                    "xytext": (7, 5),
-                    "textcoords": "offset points",
-                    "va": "center",
-                    "annotation_clip": False,
-                }
-                axes.annotate(signed(point.value), (0, row), fontweight="bold", **beside)
-                beside["xytext"] = (7, -7)
-                axes.annotate(f"paper {signed(paper[signals][n])}", (0, row), color=MUTED, fontsize=8, **beside)
+                edge = axes.get_yaxis_transform()  # x from 0 at the left edge to 1 at the right, y in rows
+                beside: dict[str, Any] = {"xycoords": edge, "textcoords": "offset points", "va": "center"}
+                axes.annotate(signed(point.value), (1, row), (7, 5), fontweight="bold", **beside)
+                axes.annotate(
+                    f"paper {signed(paper[signals][n])}", (1, row), (7, -7), color=MUTED, fontsize=8, **beside
+                )
             axes.axvline(0, color=MUTED, linewidth=1.6)
             axes.set_yticks(range(len(groups)), [points[n].label for points in groups.values()])
             axes.tick_params(axis="y", labelcolor=INK, labelleft=narrow or n == 0)
             axes.grid(axis="y", visible=False)
             axes.set_ylim(len(groups) - 0.4, -0.6)
             lowest = min([p[n].low for p in groups.values()] + [f[n] for f in paper.values()])
-            axes.set_xlim(left=min(1.06 * lowest, -0.1), right=0)
+            axes.set_xlim(left=1.06 * lowest, right=1.06 * max(0.0, *(p[n].high for p in groups.values())))
             axes.spines["bottom"].set_visible(False)
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.set_title(kind)

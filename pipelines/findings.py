@@ -82,7 +82,7 @@ def _on_dislikes(evidence: Evidence) -> str:
     model = evidence.chosen("dislike_input_and_label")
     point = interval(model.counterfactual, f"{DISLIKE}/content") if model else None
     if not point:
-        return "The counterfactual simulation has not run yet: this report cannot say how the models respond."
+        return "The weights are not chosen or not simulated yet: this report cannot say how the models respond."
     return (
         "With the model that learns from dislikes, one “not interested” after a long watch changes what comes next: "
         f"the share of items of the same kind among the next {evidence.simulation['slate_size']} recommendations "
