@@ -18,12 +18,13 @@ _UNKNOWN = {"play_ms": -1, "duration_ms": -1, "questionnaire_answer": -1}  # whe
 
 @dataclasses.dataclass(frozen=True)
 class Assembled:
-    """What `timelines.write` takes; `fields["counts"]` tells what became of each row."""
+    """What `timelines.write` takes, and what a user should be told; fields["counts"] is what became of each row."""
 
     arrays: dict[str, NDArray[Any]]
     items: pl.DataFrame
     users: pl.DataFrame
     fields: dict[str, Any]
+    notes: tuple[str, ...]
 
 
 def assemble(
@@ -39,22 +40,20 @@ def assemble(
     merged = merge_relogged(tables.events)
     if merged["user_id"].n_unique() < 2:
         raise DataError(f"all events are of one user, '{merged['user_id'][0]}': give a log of two users or more")
-    first, end = int(merged["timestamp_ms"].min()), int(merged["timestamp_ms"].max()) + 1  # type: ignore[arg-type]
+    times = merged["timestamp_ms"].to_numpy()
+    first, end = int(times.min()), int(times.max()) + 1
     valid_start_ms = first + (end - first) * 8 // 10 if valid_start_ms is None else valid_start_ms
     test_start_ms = first + (end - first) * 9 // 10 if test_start_ms is None else test_start_ms
     moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
 
-    log = merged
+    log, items = merged, tables.items
     if tables.earlier is not None:
         earlier = tables.earlier.with_columns(timestamp_ms=pl.lit(EARLIER_MS, pl.Int64))
         log = pl.concat([earlier, merged], how="diagonal")  # earlier first: the sort below keeps the order of ties
-    rare = _rare_items(log, before_ms=valid_start_ms, min_count=min_item_count)
-    log = log.filter(~pl.col("item_id").is_in(rare.implode()))
-    if log.is_empty():
-        raise DataError(f"no item has {min_item_count} events before validation; lower --config.min_item_count")
+    if min_item_count > 0:
+        log, items = _without_rare(log, items, before_ms=valid_start_ms, min_count=min_item_count)
 
-    catalogued = [] if tables.items is None else [tables.items["item_id"].filter(~_in(tables.items["item_id"], rare))]
-    item_ids = vocabulary.build(log["item_id"], *catalogued)
+    item_ids = vocabulary.build(log["item_id"], *([] if items is None else [items["item_id"]]))
     user_ids = vocabulary.build(log["user_id"])
     user = pl.Series("user", vocabulary.encode(log["user_id"], user_ids) - 1)
     log = log.with_columns(user).sort("user", "timestamp_ms", maintain_order=True)
@@ -69,16 +68,19 @@ def assemble(
     arrays |= {"offsets": offsets, "valid_start": valid_start, "test_start": test_start}
 
     durations = pl.DataFrame({"item_id": log["item_id"], "duration_ms": arrays["duration_ms"]})
-    items, features = catalogue.build(
+    item_table, features = catalogue.build(
         item_ids,
-        tables.items,
+        items,
         attributes=tables.attributes,
         durations=durations.group_by("item_id").agg(pl.col("duration_ms").max()),
     )
     trained = arrays["item"][splits.inside(offsets[:-1], valid_start, len(time))]
-    items = items.with_columns(train_count=np.bincount(trained, minlength=len(items)).astype(np.int32))
+    train_count = np.bincount(trained, minlength=len(item_table)).astype(np.int32)
     users = pl.DataFrame({"user_id": user_ids})
+    notes = list(tables.notes)
     if tables.users is not None:
+        idle = len(tables.users) - int(tables.users["user_id"].is_in(user_ids.implode()).sum())
+        notes += [f"{idle:,} users without an event: left out"] if idle else []
         users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
 
     fields = {
@@ -91,7 +93,7 @@ def assemble(
         "feedback": present,
         "counts": _counts(tables, merged, log),
     }
-    return Assembled(arrays, items, users, fields)
+    return Assembled(arrays, item_table.with_columns(train_count=train_count), users, fields, tuple(notes))
 
 
 def split_sizes(made: Assembled) -> dict[str, int]:
@@ -158,13 +160,15 @@ def _event_arrays(
     return arrays, [name for name in feedback.BITS if name in flags or (name == "skip" and has_play)]
 
 
-def _rare_items(log: pl.DataFrame, *, before_ms: int, min_count: int) -> pl.Series:
-    early = log.group_by("item_id").agg(count=(pl.col("timestamp_ms") < before_ms).sum())
-    return early.filter(pl.col("count") < min_count)["item_id"]
-
-
-def _in(ids: pl.Series, some: pl.Series) -> pl.Series:
-    return ids.is_in(some.implode())
+def _without_rare(
+    log: pl.DataFrame, items: pl.DataFrame | None, *, before_ms: int, min_count: int
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    counts = log.filter(pl.col("timestamp_ms") < before_ms).group_by("item_id").len()
+    common = counts.filter(pl.col("len") >= min_count).select("item_id")
+    if common.is_empty():
+        raise DataError(f"no item has {min_count} events before validation; lower --config.min_item_count")
+    log = log.join(common, on="item_id", how="semi", maintain_order="left")
+    return log, None if items is None else items.join(common, on="item_id", how="semi", maintain_order="left")
 
 
 def _counts(tables: Tables, merged: pl.DataFrame, log: pl.DataFrame) -> dict[str, Any]:

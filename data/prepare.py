@@ -152,7 +152,7 @@ def main(argv: Sequence[str]) -> int | None:
         )
         bar.update()
     print(assembly.summary(made))
-    for note in (*tables.notes, *rejected.notes()):
+    for note in (*made.notes, *rejected.notes()):
         print(note)
     print(f"timelines: {workdir}")
     return None

@@ -83,7 +83,9 @@ def read(
     if not good.any():
         raise DataError(f"{path}: none of {len(raw):,} rows is good; run without --quarantine to see the first fault")
     dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}
-    return pl.DataFrame(values).filter(good).cast(dtypes), len(raw)  # type: ignore[arg-type]
+    frame = pl.DataFrame(values)
+    frame = frame if good.all() else frame.filter(good)
+    return frame.cast(dtypes), len(raw)  # type: ignore[arg-type]
 
 
 def header(path: Path) -> list[str]:
@@ -92,8 +94,11 @@ def header(path: Path) -> list[str]:
         raise DataError(f"{path}: no such file; check --data, or put the file there")
     if path.suffix != ".csv":
         return list(_parquet(path).schema_arrow.names)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file), [])
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; write it again as UTF-8") from None
     if not names:
         raise DataError(f"{path}: an empty file; copy or download it again")
     return names
@@ -166,6 +171,8 @@ def _faults(
         yield fields != width, "", fields, reason, "copy or download the file again"
     for column in columns:
         found = raw[column.in_file]
+        if found.dtype.is_nested():
+            raise DataError(f"{path}: column {found.name} is of type {found.dtype}; write one value a row")
         numeric = column.dtype.is_integer() if column.dtype is not None else found.dtype.is_numeric()
         value = _whole_numbers(found, path) if numeric else found.cast(pl.String)
         values[column.name] = value
