@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,14 @@ class Retriever:
         self._num_items = num_items
         self._vectors = jax.jit(lambda params: merge(params).items())(params)
 
-        @jax.jit
+        # Inlined, so that what traces them (export) keeps only the weights that they read.
+        @partial(jax.jit, inline=True)
         def encode(params, vectors, inputs):
             model = merge(params)
             states = model.states(inputs, vectors)
             return model.queries(states[:, -1])  # padding leaves the state of the last event as it is
 
-        @jax.jit
+        @partial(jax.jit, inline=True)
         def step(params, vectors, state, item, dwell, feedback):
             model = merge(params)
             state = model.step(state, vectors, item, dwell, feedback)
