@@ -68,8 +68,8 @@ class Recommender(tf.Module):
                 history = self._rows_of("history_item_id", inputs)  # [b, t]
                 exclude = self._rows_of("exclude_item_id", inputs)  # [b, e]
             queries = self.tower(*self._last_events(history, inputs))  # [b, D]
-            padding = tf.zeros_like(history[:, :1])  # row 0 is no item, [b, 1]
-            item, score = self.search(queries, tf.concat([padding, history, exclude], 1), inputs["k"])
+            banned = tf.pad(tf.concat([history, exclude], 1), [[0, 0], [1, 0]])  # and row 0, which is no item
+            item, score = self.search(queries, banned, inputs["k"])
             return {"item_id": tf.gather(self.ids, item), "score": score}
 
         def spec(name, dtype):
@@ -85,9 +85,7 @@ class Recommender(tf.Module):
         shape = tf.shape(inputs["history_item_id"])
         columns = ["history_play_ms", *(f"history_{name}" for name in self.input_feedback)]
         checks = [
-            _check(
-                tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape differs from history_item_id's", name
-            )
+            _check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
             for name in columns
         ]
         same_batch = tf.shape(inputs["exclude_item_id"])[0] == shape[0]
