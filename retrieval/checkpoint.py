@@ -29,7 +29,11 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     """What a training run is of: its config, without what has no influence on the model, and its data."""
     ignored = ("export", "save_every")
     kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
-    return {"config": kept, "timelines": timelines.manifest["vocabulary_hash"], "events": timelines.manifest["num_events"]}
+    return {
+        "config": kept,
+        "timelines": timelines.manifest["vocabulary_hash"],
+        "events": timelines.manifest["num_events"],
+    }
 
 
 @dataclasses.dataclass(frozen=True)
