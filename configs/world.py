@@ -5,8 +5,8 @@
 `tiny` is for tests, `demo` (2,000 users, 3,000 items, 300k events) is what `make demo` runs, `standard` (5,000 users,
 10,000 items, 1M events, about 10 s on one core) is what the README's result table is made of. Expect 1-2% dislikes.
 
-The parameters are set from what logs show (`python -m benchmarks.feedback_facts` prints them beside the synthetic ones),
-never from the responsiveness of a model trained on the result.
+The parameters are set from what logs show (`python -m benchmarks.feedback_facts` prints them beside the
+synthetic ones), never from the responsiveness of a model trained on the result.
 """
 
 from ml_collections import ConfigDict
@@ -34,9 +34,10 @@ def get_config(size: str = "demo") -> ConfigDict:
 
     # Who is there and what there is.
     config.activity_sigma = 0.9  # of log events per user; 0.93 on KuaiRand-Pure
-    config.max_activity = 5.0  # the most active user, in multiples of the mean
-    config.interests = 6  # clusters a user cares about
+    config.max_activity = 4.0  # the most active user, in multiples of the mean
+    config.interests = 8  # clusters a user cares about
     config.favourite_creators = 6
+    config.readiness = 2.0  # to press dislike: the smaller, the more users differ (a + b of a beta distribution)
     config.second_cluster = 0.15  # share of a creator's items outside its main cluster
     config.popularity_sigma = 1.0  # of log popularity: of a creator, and again of an item within its creator
     config.duration_median_ms = 50_000  # KuaiRand-Pure: 53 s
@@ -52,15 +53,15 @@ def get_config(size: str = "demo") -> ConfigDict:
             "engage_favourite": 0.7,
             "engage_quality": 0.5,
             "engage_clickbait": 0.8,
-            "engage_sour": -1.2,
-            # Play time: median and log sigma of the part that is drawn. KuaiRand-Pure: 1.8 s without a click, 26 s with.
+            "engage_sour": -0.8,
+            # Play time: median and log sigma of the drawn part. KuaiRand-Pure: 1.8 s without a click, 26 s with.
             "glance_ms": 1_800,
-            "glance_sigma": 0.9,
+            "glance_sigma": 0.85,
             "engaged_at_ms": 7_000,
             "watch_ms": 19_000,
             "watch_sigma": 1.3,
             "watch_sour": -0.7,  # added to log play time
-            "dislike_delay_ms": 2_000,  # finding the button: a hated play lasts 4.4 s at the median
+            "dislike_delay_ms": 900,  # finding the button: a hated play lasts 4.4 s at the median
             # satisfied
             "satisfied": 0.2,
             "satisfied_interest": 1.5,
@@ -76,8 +77,8 @@ def get_config(size: str = "demo") -> ConfigDict:
             # Probability of a dislike: of what disappoints, and of whatever has turned sour, at any dwell.
             "dislike": 0.010,
             "dislike_sour": 0.40,
-            # Probability that an enjoyed exposure is the one too many: its cluster, or its creator, turns sour for good.
-            "cluster_turns_sour": 0.0028,
+            # Probability that an enjoyed exposure is one too many: its cluster, or creator, turns sour for good.
+            "cluster_turns_sour": 0.003,
             "creator_turns_sour": 0.0012,
         }
     )

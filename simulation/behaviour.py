@@ -60,7 +60,9 @@ def react(
     engaged = uniform[0] < appeal("engage")
     satisfaction = appeal("satisfied")
     # Sourness does not look at dwell: a long view is as likely to end in a dislike as a glance.
-    dislike_probability = np.where(sour, b.dislike_sour, b.dislike * (1 - satisfaction))
+    readiness = people.readiness[users]
+    disappointment = b.dislike * (1 - satisfaction) * readiness / b.dislike_sour
+    dislike_probability = np.where(sour, readiness, disappointment)
     dislike = uniform[1] < dislike_probability
     watch = b.engaged_at_ms + b.watch_ms * np.exp(b.watch_sigma * normal + b.watch_sour * sour)
     glance = np.minimum(b.glance_ms * np.exp(b.glance_sigma * normal), b.engaged_at_ms) + b.dislike_delay_ms * dislike

@@ -8,7 +8,7 @@ import polars as pl
 
 from runtime.progress import progress
 from simulation.behaviour import Reactions, react, turn_sour
-from simulation.logging_policy import RANDOM, LoggingPolicy
+from simulation.logging_policy import LoggingPolicy
 from simulation.population import Catalogue, Users, draw_catalogue, draw_users
 
 _LOGGED = ("click", "like", "dislike", "follow", "comment", "share", "long_view")
@@ -37,7 +37,7 @@ def simulate(config: Any) -> World:
     new_session = rng.random(len(user)) < 1 / config.policy.session
     new_session[offset[:-1]] = True
     item = np.zeros(len(user), np.int64)
-    source = np.zeros(len(user), np.int8)
+    randomly = np.zeros(len(user), bool)
     log: dict[str, np.ndarray] = {}
     onsets: list[tuple[np.ndarray, int, np.ndarray]] = []
 
@@ -45,7 +45,7 @@ def simulate(config: Any) -> World:
         for t in range(length[0]):
             active = np.arange(np.searchsorted(-length, -t))
             rows = offset[active] + t
-            items, source[rows] = policy.serve(rng, active, new_session[rows])
+            items, randomly[rows] = policy.serve(rng, active, new_session[rows])
             reactions = react(rng, active, items, people=people, catalogue=catalogue, config=config)
             cluster_now, creator_now = turn_sour(
                 rng, active, items, reactions.click, people=people, catalogue=catalogue, config=config
@@ -58,7 +58,7 @@ def simulate(config: Any) -> World:
             bar.update(len(active))
 
     timestamp = _clock(rng, user, new_session, log["play_ms"], config)
-    return _tables(rng, catalogue, people, user, item, source, timestamp, log, onsets, config)
+    return _tables(rng, catalogue, people, user, item, randomly, timestamp, log, onsets, config)
 
 
 def _draw_lengths(rng: np.random.Generator, config: Any) -> np.ndarray:
@@ -100,7 +100,7 @@ def _tables(
     people: Users,
     user: np.ndarray,
     item: np.ndarray,
-    source: np.ndarray,
+    randomly: np.ndarray,
     timestamp: np.ndarray,
     log: dict[str, np.ndarray],
     onsets: list[tuple[np.ndarray, int, np.ndarray]],
@@ -119,13 +119,11 @@ def _tables(
         ids
         | {"play_ms": log["play_ms"][order], "duration_ms": catalogue.duration_ms[item[order]]}
         | {name: log[name][order] for name in _LOGGED}
-        | {"randomly_exposed": source[order] == RANDOM, "questionnaire_shown": log["questionnaire_shown"][order]}
+        | {"randomly_exposed": randomly[order], "questionnaire_shown": log["questionnaire_shown"][order]}
     ).with_columns(
         questionnaire_answer=pl.when(pl.Series(answered)).then(pl.Series(log["satisfied"][order].astype(np.int8)))
     )
-    impressions = pl.DataFrame(
-        ids | {name: log[name][order] for name in _TRUTH} | {"averse": log["sour"][order], "source": source[order]}
-    )
+    impressions = pl.DataFrame(ids | {name: log[name][order] for name in _TRUTH} | {"averse": log["sour"][order]})
     items = pl.DataFrame(
         {
             "item_id": np.arange(config.num_items),

@@ -6,7 +6,6 @@ import numpy as np
 
 from simulation.population import Catalogue, GroupSampler, Users
 
-RANDOM, SAME_CREATOR, SAME_CLUSTER, FAVOURITE, INTEREST = range(5)
 _TRIES = 4
 
 
@@ -28,39 +27,37 @@ class LoggingPolicy:
         self._catalogue = catalogue
         self._by_cluster = GroupSampler(catalogue.cluster, catalogue.popularity, clusters)
         self._by_creator = GroupSampler(catalogue.creator, catalogue.popularity, config.num_creators)
+        self._any_in_cluster = GroupSampler(catalogue.cluster, np.ones(len(catalogue.cluster)), clusters)
         self._p = config.policy
 
-    def serve(self, rng: np.random.Generator, users: np.ndarray, new_session: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Items [n] for users [n], and from which of the sources each came [n]."""
+    def serve(
+        self, rng: np.random.Generator, users: np.ndarray, new_session: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Items [n] for users [n], and which of them were drawn uniformly from the whole catalogue, mask [n]."""
         n, p = len(users), self._p
-        uniform = rng.random((5, n))
-        sticky = ~new_session & (uniform[1] < p.same_cluster)
-        source = np.where(
-            sticky,
-            np.where(uniform[2] < p.same_creator, SAME_CREATOR, SAME_CLUSTER),
-            np.where(uniform[2] < p.favourite, FAVOURITE, INTEREST),
-        )
-        source[uniform[0] < p.random] = RANDOM
-
+        uniform = rng.random((6, n))
+        sticky = ~new_session & (uniform[0] < p.same_cluster)
+        by_creator = uniform[1] < np.where(sticky, p.same_creator, p.favourite)
         last = self._last[users]
+        favourite = self._favourites[users, (uniform[2] * self._favourites.shape[1]).astype(np.int64)]
+        creator = np.where(sticky, self._catalogue.creator[last], favourite)
         weight = np.cumsum((p.affinity_floor + self._affinity[users]) ** p.affinity_power, axis=1)
-        drawn = (weight <= uniform[3, :, None] * weight[:, -1:]).sum(axis=1)
-        cluster = np.where(source == SAME_CLUSTER, self._catalogue.cluster[last], drawn)
-        follow = self._favourites[users, (uniform[3] * self._favourites.shape[1]).astype(np.int64)]
-        creator = np.where(source == SAME_CREATOR, self._catalogue.creator[last], follow)
+        interesting = (weight <= uniform[3, :, None] * weight[:, -1:]).sum(axis=1)  # [n] clusters
+        cluster = np.where(sticky, self._catalogue.cluster[last], interesting)
 
-        # Of a few draws the first that the user has not seen.
-        draws = rng.random((_TRIES, n))
-        from_creator = (source == SAME_CREATOR) | (source == FAVOURITE)
-        candidates = np.where(
-            from_creator,
-            self._by_creator.draw(np.broadcast_to(creator, draws.shape), draws),
-            self._by_cluster.draw(np.broadcast_to(cluster, draws.shape), draws),
-        )  # [tries, n]
-        fresh = ~self._seen[users, candidates]
-        items = candidates[fresh.argmax(axis=0), np.arange(n)]
-        items = np.where(source == RANDOM, (uniform[4] * self._seen.shape[1]).astype(np.int64), items)
-        return items, source
+        # Popular items of the creator or cluster; failing these, any of the cluster. Shown is the first not yet seen.
+        draws = rng.random((2 * _TRIES, n))
+        popular = self._by_cluster.draw(np.broadcast_to(cluster, (_TRIES, n)), draws[:_TRIES])
+        popular = np.where(
+            by_creator, self._by_creator.draw(np.broadcast_to(creator, (_TRIES, n)), draws[:_TRIES]), popular
+        )
+        cluster = np.where(by_creator, self._catalogue.cluster[popular[0]], cluster)
+        other = self._any_in_cluster.draw(np.broadcast_to(cluster, (_TRIES, n)), draws[_TRIES:])
+        candidates = np.concatenate([popular, other])  # [2 * tries, n]
+        unseen = ~self._seen[users, candidates]
+        items = candidates[unseen.argmax(axis=0), np.arange(n)]
+        randomly = uniform[4] < p.random
+        return np.where(randomly, (uniform[5] * self._seen.shape[1]).astype(np.int64), items), randomly
 
     def observe(self, users: np.ndarray, items: np.ndarray, engaged: np.ndarray) -> None:
         """Learns from what was watched."""

@@ -33,6 +33,7 @@ class Users:
     interest: np.ndarray  # [U, clusters], in [0, 1], 1 for the dearest cluster, 0 for most
     favourites: np.ndarray  # [U, F] creators
     willingness: np.ndarray  # [U] to answer questionnaires, standard normal
+    readiness: np.ndarray  # [U] to press dislike on what has turned sour, a probability
     sour_cluster: np.ndarray  # [U, clusters] bool
     sour_creator: np.ndarray  # [U, creators] bool
 
@@ -46,9 +47,10 @@ class Users:
 
 
 def draw_catalogue(rng: np.random.Generator, config: Any) -> Catalogue:
-    """Creators publish mostly in one cluster, sometimes in a second; popularity is heavy-tailed; uploads precede the log."""
+    """Creators publish mostly in one cluster, sometimes in a second; popularity is heavy-tailed; uploads precede
+    the log."""
     # Clusters differ in size, and so do creators; every cluster has at least one creator.
-    cluster_share = rng.dirichlet(np.full(config.num_clusters, 2.0))
+    cluster_share = rng.dirichlet(np.full(config.num_clusters, 5.0))
     main = rng.choice(config.num_clusters, size=config.num_creators, p=cluster_share)
     main[: config.num_clusters] = np.arange(config.num_clusters)
     second = rng.choice(config.num_clusters, size=config.num_creators, p=cluster_share)
@@ -94,6 +96,11 @@ def draw_users(rng: np.random.Generator, catalogue: Catalogue, config: Any) -> U
         interest=interest,
         favourites=_draw_favourites(rng, interest, catalogue, config.favourite_creators),
         willingness=rng.normal(size=U),
+        readiness=rng.beta(
+            config.readiness * config.behaviour.dislike_sour,
+            config.readiness * (1 - config.behaviour.dislike_sour),
+            size=U,
+        ),
         sour_cluster=np.zeros((U, K), bool),
         sour_creator=np.zeros((U, config.num_creators), bool),
     )

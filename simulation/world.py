@@ -25,7 +25,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the tables and the t
 
 
 def write_world(world: "World", folder: Path, config: Any) -> None:
-    """Writes `folder`/tables and `folder`/truth; each appears whole or not at all. The bytes depend on the config only."""
+    """Writes `folder`/tables and `folder`/truth; each appears whole or not at all. Same config, same bytes."""
     from runtime.artifact import writing
 
     for name, tables in (("truth", world.truth), ("tables", world.tables)):
