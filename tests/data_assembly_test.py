@@ -1,0 +1,132 @@
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data import feedback
+from data.assembly import assemble, summary
+from data.tables import Tables
+from runtime.errors import DataError
+
+T = 1_650_000_000_000
+
+
+def log(rows, *, rows_read=None, **parts):
+    """Tables of rows (user, item, seconds after T, play_ms, like)."""
+    schema = {"user_id": pl.String, "item_id": pl.Int64, "timestamp_ms": pl.Int64, "play_ms": pl.Int32, "like": pl.Int8}
+    events = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("timestamp_ms") * 1000 + T)
+    tables = Tables(events=events, items=None, users=None, earlier=None, rows_read=rows_read or len(rows))
+    return dataclasses.replace(tables, **parts)
+
+
+def split_at(valid, test):
+    return {"valid_start_ms": T + valid * 1000, "test_start_ms": T + test * 1000}
+
+
+# In no order of user or time; v likes item 0 twice at one moment (logged again).
+ROWS = [
+    ("v", 0, 10, 500, 1),
+    ("u", 50, 30, 4_000, 0),
+    ("u", 0, 10, 20_000, 0),
+    ("v", 0, 10, 700, 0),
+    ("u", 9, 10, 1_000, 0),
+    ("v", 9, 20, None, 0),
+    ("u", 9, 20, 0, 0),
+]
+
+
+def test_events_are_sorted_by_user_and_time_with_ties_as_logged():
+    made = assemble(log(ROWS), **split_at(20, 30))
+    arrays = made.arrays
+    np.testing.assert_array_equal(arrays["item"], [1, 2, 2, 3, 1, 2])  # items 0, 9, 50 are 1, 2, 3
+    np.testing.assert_array_equal(arrays["timestamp_ms"], T + 1000 * np.array([10, 10, 20, 30, 10, 20]))
+    np.testing.assert_array_equal(arrays["offsets"], [0, 4, 6])
+    np.testing.assert_array_equal(arrays["valid_start"], [2, 5])
+    np.testing.assert_array_equal(arrays["test_start"], [3, 6])
+    np.testing.assert_array_equal(arrays["play_ms"], [20_000, 1_000, 0, 4_000, 700, -1])
+    assert made.users["user_id"].to_list() == ["u", "v"]
+    assert made.items["item_id"].to_list() == [None, 0, 9, 50]
+    assert made.items["train_count"].to_list() == [0, 2, 1, 0]
+
+
+def test_feedback_is_derived_once_rows_are_merged():
+    made = assemble(log(ROWS), **split_at(20, 30))
+    bits = made.arrays["feedback"]
+    # The like of the repeated row keeps the 700 ms play from being a skip; an unknown play time is none either.
+    np.testing.assert_array_equal(feedback.has(bits, "skip"), [False, True, True, False, False, False])
+    np.testing.assert_array_equal(feedback.has(bits, "like"), [False, False, False, False, True, False])
+    np.testing.assert_array_equal(feedback.has(bits, "long_view"), [True, False, False, False, False, False])
+    assert made.fields["feedback"] == ["long_view", "like", "skip"]
+
+
+def test_the_rows_add_up():
+    made = assemble(log(ROWS, rows_read=9), **split_at(20, 30))
+    assert made.fields["counts"] == {
+        "read": 9,
+        "kept": 6,
+        "merged": 1,
+        "dropped": {"quarantined": 2, "rare item": 0},
+        "earlier_history": 0,
+    }
+    assert "rows read                   9" in summary(made)
+
+
+def test_rare_items_leave_the_catalogue_with_their_events():
+    items = pl.DataFrame({"item_id": [0, 9, 50, 60]})
+    made = assemble(log([*ROWS, ("v", 0, 30, 1, 0)], items=items), **split_at(20, 30), min_item_count=1)
+    assert made.items["item_id"].to_list() == [None, 0, 9]  # 50 comes up on the test day only, 60 never
+    assert made.fields["counts"]["dropped"]["rare item"] == 1
+    with pytest.raises(DataError, match=r"--config\.min_item_count"):
+        assemble(log(ROWS), **split_at(20, 30), min_item_count=3)
+
+
+def test_videos_never_seen_stay_in_the_catalogue():
+    made = assemble(log(ROWS, items=pl.DataFrame({"item_id": [0, 5, 9, 50]})), **split_at(20, 30))
+    assert made.items["item_id"].to_list() == [None, 0, 5, 9, 50]
+    assert made.items["train_count"].to_list() == [0, 2, 0, 1, 0]
+
+
+def test_earlier_history_comes_first_and_only_trains():
+    earlier = pl.DataFrame(
+        {"user_id": ["v", "v", "w"], "item_id": [50, 9, 0], "long_view": [0, 1, 0], "like": [1, 0, 0]},
+        schema_overrides={"long_view": pl.Int8, "like": pl.Int8},
+    )
+    made = assemble(log(ROWS, earlier=earlier), **split_at(20, 30))
+    arrays = made.arrays
+    assert made.users["user_id"].to_list() == ["u", "v", "w"]
+    np.testing.assert_array_equal(arrays["item"][4:8], [3, 2, 1, 2])  # v: 50, 9, then the log's 0, 9
+    np.testing.assert_array_equal(arrays["timestamp_ms"][4:6], [0, 0])
+    np.testing.assert_array_equal(arrays["dwell"][4:6], [feedback.DWELL_UNKNOWN] * 2)
+    np.testing.assert_array_equal(feedback.has(arrays["feedback"][4:6], "like"), [True, False])
+    np.testing.assert_array_equal(feedback.has(arrays["feedback"][4:6], "long_view"), [False, True])
+    assert not feedback.has(arrays["feedback"][4:6], "skip").any()
+    assert made.fields["counts"]["earlier_history"] == 3
+    assert made.fields["counts"]["kept"] == 6
+    np.testing.assert_array_equal(arrays["valid_start"], [2, 7, 9])
+    np.testing.assert_array_equal(arrays["offsets"][1:], [4, 8, 9])
+
+
+def test_by_default_the_last_two_tenths_of_the_time_are_held_out():
+    rows = [(user, item, second, 1, 0) for second in range(20) for user, item in (("u", 1), ("v", 2))]
+    made = assemble(log(rows))
+    # 19 s and a millisecond: nine tenths lie within second 17, eight within second 15.
+    assert made.fields["test_start_ms"] == T + 19_001 * 9 // 10
+    assert (made.arrays["timestamp_ms"] >= made.fields["test_start_ms"]).sum() == 2 * 2
+    np.testing.assert_array_equal(made.arrays["test_start"] - made.arrays["valid_start"], [2, 2])
+
+
+def test_attributes_of_users_and_surfaces():
+    users = pl.DataFrame({"user_id": ["u", "x"], "region": ["north", "south"]})
+    tables = log(ROWS, users=users)
+    events = tables.events.with_columns(surface=pl.Series(["tab", "feed", "feed", "tab", None, "tab", "feed"]))
+    made = assemble(dataclasses.replace(tables, events=events), **split_at(20, 30))
+    assert made.users.rows() == [("u", "north"), ("v", None)]
+    assert made.notes == ("1 users without an event: left out",)
+    assert made.fields["surfaces"] == ["feed", "tab"]
+    np.testing.assert_array_equal(made.arrays["surface"], [1, 0, 1, 1, 2, 2])
+
+
+def test_one_user_is_not_enough():
+    with pytest.raises(DataError, match="all events are of one user, 'u'"):
+        assemble(log([("u", 1, 0, 1, 0), ("u", 2, 9, 1, 0)]))

@@ -1,0 +1,177 @@
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data.quarantine import Quarantine
+from data.rows import Column, read
+from runtime.errors import DataError
+
+COLUMNS = (
+    Column("user_id", required=True, nullable=False),
+    Column("play_ms", pl.Int32, low=0, high=2**31 - 1),
+    Column("like", pl.Int8, low=0, high=1, remedy="likes are 0 or 1"),
+)
+GOOD = pl.DataFrame({"user_id": [7, 8, 9], "play_ms": [1, None, 3], "like": [0, 1, None]})
+
+
+def parquet(tmp_path, frame, name="log.parquet"):
+    frame.write_parquet(tmp_path / name)
+    return tmp_path / name
+
+
+def csv(tmp_path, text, name="log.csv"):
+    (tmp_path / name).write_text(text)
+    return tmp_path / name
+
+
+def rows(path, columns=COLUMNS, **options):
+    return read(path, columns, quarantine=Quarantine(), **options)
+
+
+def fault(path, columns=COLUMNS, **options):
+    with pytest.raises(DataError) as caught:
+        rows(path, columns, **options)
+    return str(caught.value)
+
+
+def test_good_rows_come_as_they_are_with_their_types(tmp_path):
+    frame, count = rows(parquet(tmp_path, GOOD))
+    assert count == 3
+    assert frame.to_dict(as_series=False) == GOOD.to_dict(as_series=False)
+    assert frame.dtypes == [pl.Int64, pl.Int32, pl.Int8]
+
+
+def test_csv_ids_are_text_and_empty_fields_are_unknown(tmp_path):
+    frame, count = rows(csv(tmp_path, "user_id,play_ms,like\n007,1,0\nb,,1\n"))
+    assert count == 2
+    assert frame.rows() == [("007", 1, 0), ("b", None, 1)]
+
+
+def test_whole_numbers_may_be_written_as_floats_booleans_or_text(tmp_path):
+    frame = pl.DataFrame({"user_id": ["a", "b"], "play_ms": [1.0, 2.0], "like": [True, False]})
+    assert rows(parquet(tmp_path, frame))[0].rows() == [("a", 1, 1), ("b", 2, 0)]
+    assert rows(csv(tmp_path, "user_id,play_ms,like\na,87433.0,1\n"))[0].rows() == [("a", 87_433, 1)]
+
+
+def test_columns_come_under_their_canonical_names_and_missing_optional_ones_stay_out(tmp_path):
+    columns = (Column("item_id", pl.Int64, source="video_id", required=True), Column("like", pl.Int8))
+    frame, _ = rows(csv(tmp_path, "other,video_id\nx,4\n"), columns)
+    assert frame.to_dict(as_series=False) == {"item_id": [4]}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (float("nan"), "row 2, column play_ms: 'nan' is not a whole number"),
+        (1.5, "row 2, column play_ms: '1.5' is not a whole number"),
+        ("long", "row 2, column play_ms: 'long' is not a whole number"),
+        (-5, "row 2, column play_ms: '-5' is below 0"),
+        (2**31, "row 2, column play_ms: '2147483648' is above 2147483647"),
+    ],
+)
+def test_a_bad_number_is_named(tmp_path, value, told):
+    kind = str if isinstance(value, str) else type(value)
+    frame = GOOD.with_columns(play_ms=pl.Series([kind(1), value, kind(3)]))
+    path = parquet(tmp_path, frame)
+    assert told in fault(path)
+    assert str(path) in fault(path)
+    assert "--quarantine" in fault(path)
+
+
+def test_csv_rows_are_numbered_as_an_editor_does(tmp_path):
+    path = csv(tmp_path, "user_id,play_ms,like\na,1,0\nb,x,0\n")
+    assert "row 3, column play_ms: 'x' is not a whole number" in fault(path)
+
+
+def test_how_many_more_and_the_remedy_are_told(tmp_path):
+    told = fault(parquet(tmp_path, GOOD.with_columns(like=pl.lit(2))))
+    assert "row 1, column like: '2' is above 1 (2 more rows like it); likes are 0 or 1" in told
+
+
+def test_an_empty_required_field(tmp_path):
+    assert "row 1, column user_id: is empty" in fault(
+        parquet(tmp_path, GOOD.with_columns(user_id=pl.Series([None, 8, 9])))
+    )
+    assert "column user_id: '' is empty" in fault(parquet(tmp_path, GOOD.with_columns(user_id=pl.lit(""))))
+
+
+def test_values_that_must_be_known_or_unique(tmp_path):
+    known = {"user_id": (pl.Series([7, 9]), "users.parquet")}
+    assert "row 2, column user_id: '8' is not in users.parquet" in fault(parquet(tmp_path, GOOD), known=known)
+    text = {"user_id": (pl.Series(["7"]), "users.parquet")}
+    assert "user_id holds numbers, users.parquet text; make them alike" in fault(parquet(tmp_path, GOOD), known=text)
+    twice = pl.concat([GOOD, GOOD.head(1)])
+    unique = (Column("user_id", unique=True),)
+    assert "row 4, column user_id: '7' stands in more than one row" in fault(parquet(tmp_path, twice), unique)
+
+
+def test_a_missing_file_column_or_row(tmp_path):
+    assert "no.csv: no such file" in fault(tmp_path / "no.csv")
+    assert "no column 'user_id', only play_ms, like" in fault(parquet(tmp_path, GOOD.drop("user_id")))
+    assert "no rows" in fault(parquet(tmp_path, GOOD.head(0)))
+    assert "no rows" in fault(csv(tmp_path, "user_id,play_ms,like\n"))
+    assert "empty file" in fault(csv(tmp_path, ""))
+
+
+def test_a_truncated_csv(tmp_path):
+    whole = "user_id,play_ms,like\na,1,0\nb,2,1\n"
+    assert "row 3: 2 fields where the header has 3: cut short" in fault(csv(tmp_path, whole[: whole.rindex(",")]))
+    # A quoted comma is no new field, a blank line is no row.
+    assert rows(csv(tmp_path, 'user_id,play_ms,like\n"a,b",1,0\n'))[0]["user_id"].to_list() == ["a,b"]
+    assert "row 2: 0 fields" in fault(csv(tmp_path, "user_id,play_ms,like\n\na,1,0\n"))
+    assert "row 2: 4 fields" in fault(csv(tmp_path, "user_id,play_ms,like\na,1,0,1\nb,1,0\n"))
+
+
+def test_a_truncated_or_altered_parquet_file(tmp_path):
+    path = parquet(tmp_path, GOOD)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert "cut short, or no Parquet file" in fault(path)
+    # Without page checksums most flipped bits would be read as values.
+    ids = pa.array(range(10_000))
+    pq.write_table(pa.table({"user_id": ids}), path, write_page_checksum=True, compression="none", use_dictionary=False)
+    altered = bytearray(path.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    path.write_bytes(altered)
+    assert "damaged" in fault(path)
+
+
+def test_a_column_of_a_wrong_type(tmp_path):
+    times = GOOD.with_columns(play_ms=pl.from_epoch("user_id"))
+    assert "column play_ms is of type Datetime" in fault(parquet(tmp_path, times))
+    assert "column user_id is of type List" in fault(
+        parquet(tmp_path, GOOD.with_columns(user_id=pl.concat_list("like")))
+    )
+
+
+def test_text_that_is_not_utf8(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes("user_id,größe\na,1\n".encode("latin-1"))
+    assert "not UTF-8" in fault(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,play_ms,like\na,1,0\n", encoding="utf-8-sig")
+    assert rows(path)[0].rows() == [("a", 1, 0)]
+
+
+def test_quarantine_sets_each_bad_row_aside_once(tmp_path):
+    frame = pl.DataFrame({"user_id": [1, 2, 3, None], "play_ms": [-1, 2, -3, -4], "like": [5, 0, 0, 0]})
+    quarantine = Quarantine(enabled=True)
+    good, count = read(parquet(tmp_path, frame), COLUMNS, quarantine=quarantine)
+    assert count == 4
+    assert good.rows() == [(2, 2, 0)]
+    assert quarantine.frame().rows() == [
+        ("log.parquet", 4, "user_id", None, "is empty"),
+        ("log.parquet", 1, "play_ms", "-1", "is below 0"),
+        ("log.parquet", 3, "play_ms", "-3", "is below 0"),
+    ]
+    assert quarantine.notes()[1] == "quarantined: 2 rows of log.parquet: play_ms is below 0"
+
+
+def test_quarantine_of_everything_is_an_error(tmp_path):
+    path = parquet(tmp_path, GOOD.with_columns(like=pl.lit(2)))
+    with pytest.raises(DataError, match="none of 3 rows is good"):
+        read(path, COLUMNS, quarantine=Quarantine(enabled=True))

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from data import splits
+from runtime.errors import DataError
+
+# Three users: five events, none, three.
+TIMES = np.array([0, 10, 20, 30, 40, 5, 25, 29], np.int64)
+OFFSETS = np.array([0, 5, 5, 8], np.int64)
+
+
+def test_by_time_cuts_each_user_at_the_moments():
+    valid, test = splits.by_time(TIMES, OFFSETS, valid_start_ms=20, test_start_ms=30)
+    np.testing.assert_array_equal(valid, [2, 5, 6])
+    np.testing.assert_array_equal(test, [3, 5, 8])
+    splits.check_no_leak(TIMES, OFFSETS, valid, test, valid_start_ms=20, test_start_ms=30)
+
+
+def test_by_time_equals_a_loop_over_random_timelines():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(0, 6, 50)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    times = np.concatenate([np.sort(rng.integers(0, 100, size)) for size in sizes])
+    valid, test = splits.by_time(times, offsets, valid_start_ms=60, test_start_ms=80)
+    for user in range(50):
+        own = times[offsets[user] : offsets[user + 1]]
+        assert valid[user] == offsets[user] + (own < 60).sum()
+        assert test[user] == offsets[user] + (own < 80).sum()
+
+
+def test_a_leak_is_an_error():
+    valid, test = splits.by_time(TIMES, OFFSETS, valid_start_ms=20, test_start_ms=30)
+    late = valid.copy()
+    late[0] += 1  # the event at 20 would be trained on
+    with pytest.raises(DataError, match="leak: 1 events of the train split"):
+        splits.check_no_leak(TIMES, OFFSETS, late, np.maximum(test, late), valid_start_ms=20, test_start_ms=30)
+
+
+def test_unsorted_times_are_found():
+    times = TIMES[::-1].copy()
+    valid, test = splits.by_time(times, OFFSETS, valid_start_ms=20, test_start_ms=30)
+    with pytest.raises(DataError, match="leak"):
+        splits.check_no_leak(times, OFFSETS, valid, test, valid_start_ms=20, test_start_ms=30)
+
+
+@pytest.mark.parametrize(
+    ("valid_start", "test_start", "empty"), [(-1, 30, "train"), (31, 35, "valid"), (20, 99, "test")]
+)
+def test_an_empty_split_is_an_error_that_names_the_flag(valid_start, test_start, empty):
+    moments = {"valid_start_ms": valid_start, "test_start_ms": test_start}
+    valid, test = splits.by_time(TIMES, OFFSETS, **moments)
+    with pytest.raises(DataError, match=rf"no event is left for {empty}.*--config\.valid_start"):
+        splits.check_no_leak(TIMES, OFFSETS, valid, test, **moments)
+
+
+def test_moments_in_the_wrong_order():
+    with pytest.raises(DataError, match=r"--config\.valid_start"):
+        splits.by_time(TIMES, OFFSETS, valid_start_ms=30, test_start_ms=30)
+
+
+def test_leave_one_out_keeps_short_timelines_for_training():
+    offsets = np.array([0, 5, 7, 10])
+    valid, test = splits.leave_one_out(offsets)
+    np.testing.assert_array_equal(valid, [3, 7, 8])
+    np.testing.assert_array_equal(test, [4, 7, 9])
+
+
+def test_inside_joins_neighbouring_stretches():
+    found = splits.inside(np.array([0, 2, 4]), np.array([2, 2, 5]), 6)
+    np.testing.assert_array_equal(found, [True, True, False, False, True, False])

@@ -1,0 +1,108 @@
+import polars as pl
+import pytest
+
+from data.quarantine import Quarantine
+from data.tables import merge_relogged, read_tables
+from runtime.errors import DataError
+
+T = 1_650_000_000_000
+EVENTS = pl.DataFrame(
+    {"user_id": [1, 1, 2], "item_id": ["b", "a", "a"], "timestamp_ms": [T, T + 1, T + 2], "like": [0, 1, 0]}
+)
+
+
+def tables(folder, *, quarantine=None, **frames):
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    return read_tables(folder, quarantine=quarantine or Quarantine())
+
+
+def fault(folder, **frames):
+    with pytest.raises(DataError) as caught:
+        tables(folder, **frames)
+    return str(caught.value)
+
+
+def test_events_alone_are_enough(tmp_path):
+    read = tables(tmp_path, events=EVENTS)
+    assert read.events.to_dict(as_series=False) == EVENTS.to_dict(as_series=False)
+    assert (read.items, read.users, read.earlier, read.rows_read, read.attributes) == (None, None, None, 3, [])
+
+
+def test_further_columns_of_items_are_categories_and_others_are_told(tmp_path):
+    items = pl.DataFrame(
+        {"item_id": ["a", "b"], "creator_id": [5, None], "colour": ["red", "blue"], "price": [1.5, 2.0]}
+    )
+    read = tables(tmp_path, events=EVENTS, items=items, users=pl.DataFrame({"user_id": [1, 2, 3], "region": [1, 1, 2]}))
+    assert read.attributes == ["colour"]
+    assert read.items["creator_id"].to_list() == [5, None]
+    assert read.users.columns == ["user_id", "region"]
+    assert read.notes == ("items.parquet: column price is double, no category: left out",)
+
+
+def test_csv_tables(tmp_path):
+    EVENTS.write_csv(tmp_path / "events.csv")
+    assert read_tables(tmp_path, quarantine=Quarantine()).events["user_id"].to_list() == ["1", "1", "2"]
+    EVENTS.write_parquet(tmp_path / "events.parquet")
+    with pytest.raises(DataError, match="both are there"):
+        read_tables(tmp_path, quarantine=Quarantine())
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [(T // 1000, "is below 946684800000"), (-1, "is below"), (T * 1000, "is above"), (None, "is empty")],
+)
+def test_absurd_times_are_told_with_the_unit(tmp_path, time, told):
+    message = fault(tmp_path, events=EVENTS.with_columns(timestamp_ms=pl.Series([T, time, T])))
+    assert "row 2, column timestamp_ms" in message
+    assert told in message
+    assert time is None or "milliseconds since 1970" in message
+
+
+def test_feedback_is_required(tmp_path):
+    assert "no feedback column, only user_id, item_id, timestamp_ms" in fault(tmp_path, events=EVENTS.drop("like"))
+    assert tables(tmp_path, events=EVENTS.drop("like").with_columns(play_ms=5)).events["play_ms"].to_list() == [5] * 3
+
+
+def test_missing_pieces_are_named(tmp_path):
+    assert "events.parquet: no such file; check --data" in fault(tmp_path)
+    assert "no column 'item_id'" in fault(tmp_path, events=EVENTS.drop("item_id"))
+    assert "no rows" in fault(tmp_path, events=EVENTS.head(0))
+
+
+def test_negative_item_numbers_are_reserved(tmp_path):
+    events = EVENTS.with_columns(item_id=pl.Series([0, 3, -1]))
+    assert "row 3, column item_id: '-1' is below 0" in fault(tmp_path, events=events)
+
+
+def test_an_item_that_the_items_table_lacks(tmp_path):
+    items = pl.DataFrame({"item_id": ["a"]})
+    assert "row 1, column item_id: 'b' is not in items.parquet" in fault(tmp_path, events=EVENTS, items=items)
+    read = tables(tmp_path, events=EVENTS, items=items, quarantine=Quarantine(enabled=True))
+    assert (len(read.events), read.rows_read) == (2, 3)
+    twice = pl.DataFrame({"item_id": ["a", "b", "b"]})
+    assert "items.parquet: row 3, column item_id: 'b' stands in more than one row" in fault(tmp_path, items=twice)
+    numbers = pl.DataFrame({"item_id": [1, 2]})
+    assert "item_id holds text, items.parquet numbers" in fault(tmp_path, items=numbers)
+
+
+def test_events_logged_again_are_merged_in_place():
+    flags = {"like": pl.Int8, "play_ms": pl.Int32}
+    events = pl.DataFrame(
+        {
+            "user_id": [1, 1, 1, 2, 1],
+            "item_id": [7, 8, 7, 7, 7],
+            "timestamp_ms": [5, 5, 5, 5, 6],
+            "like": [0, 0, 1, 0, 0],
+            "play_ms": [10, 4, 3, None, 2],
+            "surface": ["x", "x", "y", "z", "z"],
+        },
+        schema_overrides=flags,
+    )
+    # Rows 0 and 2 are one event: OR of the likes, longest play, first surface. Row 4 is of another time.
+    assert merge_relogged(events).rows() == [
+        (1, 7, 5, 1, 10, "x"),
+        (1, 8, 5, 0, 4, "x"),
+        (2, 7, 5, 0, None, "z"),
+        (1, 7, 6, 0, 2, "z"),
+    ]

@@ -1,0 +1,126 @@
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data import feedback, splits, timelines
+from data.timelines import Timelines
+from runtime.errors import DataError, UsageError
+
+CLICK, LIKE, SKIP = (1 << feedback.BITS[name] for name in ("click", "like", "skip"))
+# Two users, five items. User 0: three training events, one validation, two test; user 1: one of each.
+ITEM = [1, 2, 1, 3, 2, 4, 5, 1, 2]
+FEEDBACK = [CLICK, 0, LIKE, CLICK, CLICK, CLICK, CLICK, CLICK | LIKE, SKIP]
+
+
+def arrays():
+    zeros = np.zeros(len(ITEM))
+    made = dict.fromkeys(timelines.EVENT_DTYPES, zeros)
+    made |= {"item": np.array(ITEM), "feedback": np.array(FEEDBACK), "dwell": np.arange(2, 11)}
+    return made | {"offsets": np.array([0, 6, 9]), "valid_start": np.array([3, 7]), "test_start": np.array([4, 8])}
+
+
+@pytest.fixture
+def opened(tmp_path):
+    return write(tmp_path)
+
+
+def write(tmp_path):
+    items = pl.DataFrame({"item_id": [None, 10, 20, 30, 40, 50]})
+    users = pl.DataFrame({"user_id": ["a", "b"]})
+    timelines.write(
+        tmp_path / "t", arrays=arrays(), items=items, users=users, fields={"dataset": "x"}, extra={"n": "1"}
+    )
+    return Timelines.open(tmp_path / "t")
+
+
+def test_what_is_written_is_read(opened):
+    assert (opened.num_users, opened.num_items) == (2, 5)
+    assert {name: opened.manifest[name] for name in ("dataset", "num_users", "num_items", "num_events")} == {
+        "dataset": "x",
+        "num_users": 2,
+        "num_items": 5,
+        "num_events": 9,
+    }
+    for name, dtype in {**timelines.EVENT_DTYPES, **timelines.USER_DTYPES}.items():
+        np.testing.assert_array_equal(getattr(opened, name), arrays()[name])
+        assert getattr(opened, name).dtype == dtype
+    assert opened.users["user_id"].to_list() == ["a", "b"]
+    assert (opened.path / "n").read_text() == "1"
+
+
+def test_splits_partition_the_events(opened):
+    expected = ["train"] * 3 + ["valid"] + ["test"] * 2 + ["train", "valid", "test"]
+    for split in timelines.SPLITS:
+        np.testing.assert_array_equal(opened.in_split(split), [name == split for name in expected])
+    np.testing.assert_array_equal(opened.user_of_event(), [0] * 6 + [1] * 3)
+    with pytest.raises(ValueError, match="'later'"):
+        opened.bounds("later")
+
+
+def test_histories_are_the_last_events_before_a_position(opened):
+    inputs = opened.histories(users=[0, 0, 1, 1], before=[4, 1, 6, 9], length=3)
+    np.testing.assert_array_equal(inputs["item"], [[2, 1, 3], [1, 0, 0], [0, 0, 0], [5, 1, 2]])
+    np.testing.assert_array_equal(inputs["dwell"], [[3, 4, 5], [2, 0, 0], [0, 0, 0], [8, 9, 10]])
+    np.testing.assert_array_equal(
+        inputs["feedback"], [[0, LIKE, CLICK], [CLICK, 0, 0], [0, 0, 0], [CLICK, CLICK | LIKE, SKIP]]
+    )
+    assert {array.dtype for array in inputs.values()} == {np.dtype(np.int32)}
+
+
+def test_a_history_never_reaches_into_another_user(opened):
+    inputs = opened.histories(users=[1], before=[8], length=5)
+    np.testing.assert_array_equal(inputs["item"], [[5, 1, 0, 0, 0]])
+
+
+def test_held_out_pairs_are_unique_and_unseen(opened):
+    def pairs(*arguments, **options):
+        return list(zip(*(side.tolist() for side in opened.held_out(*arguments, **options))))
+
+    assert pairs("test", ["click"]) == [(0, 4)]  # user 0 has met item 2 in training
+    assert pairs("test", ["click"], unseen=False) == [(0, 2), (0, 4)]
+    assert pairs("valid", ["click", "like"]) == [(0, 3), (1, 1)]
+    assert pairs("test", ["skip"]) == [(1, 2)]
+    assert pairs("test", ["dislike"]) == []
+    # Item 1 twice in training, once as a pair.
+    assert pairs("train", ["click", "like"]) == [(0, 1), (1, 5)]
+
+
+def test_items_met_on_validation_days_are_seen_on_test_days(tmp_path):
+    opened = write(tmp_path)
+    item = np.array(ITEM)
+    item[5] = 3  # user 0's validation item again
+    again = dataclasses.replace(opened, item=item)
+    assert len(again.held_out("test", ["click"])[0]) == 0
+
+
+def test_another_split_is_another_view_of_the_same_events(opened):
+    valid_start, test_start = splits.leave_one_out(opened.offsets)
+    view = dataclasses.replace(opened, valid_start=valid_start, test_start=test_start)
+    np.testing.assert_array_equal(np.flatnonzero(view.in_split("test")), [5, 8])
+
+
+def test_a_damaged_or_wrong_folder_is_told(opened, tmp_path):
+    with pytest.raises(UsageError, match="--data"):
+        Timelines.open(tmp_path)
+    target = opened.path / "item.npy"
+    whole = target.read_bytes()
+    target.write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"item\.npy.*truncated"):
+        Timelines.open(opened.path)
+    target.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"item\.npy: checksum"):
+        Timelines.open(opened.path)
+
+
+def test_inconsistent_arrays_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="2 users"):
+        timelines.write(
+            tmp_path / "t",
+            arrays=arrays() | {"offsets": np.array([0, 5, 8])},
+            items=pl.DataFrame({"item_id": [None]}),
+            users=pl.DataFrame({"user_id": [1, 2]}),
+            fields={},
+        )
+    assert not (tmp_path / "t").exists()
