@@ -13,6 +13,7 @@ import pytest
 from flax import nnx
 from jax.sharding import PartitionSpec
 
+from training.checkpoints import Checkpoints
 from training.mesh import make_mesh, parameter_shardings, shard_batch
 from training.step import create_state, make_train_step
 
@@ -72,19 +73,22 @@ def train_tower(mesh, rules):
     return state, losses
 
 
-def on_eight_devices():
+def on_eight_devices(folder):
+    """What the subprocess of the next test runs: trains and saves on a 4 x 2 mesh."""
     mesh = make_mesh(data=4, model=2)
     state, losses = train_tower(mesh, RULES)
     table = state.params["items"]["embedding"][...]
     moment = state.opt_state[0].mu["items"]["embedding"][...]
     shards = [array.addressable_shards[0].data.shape for array in (table, moment)]
+    with Checkpoints(folder, fingerprint={}) as checkpoints:
+        checkpoints.save(10, state, None)
     print(json.dumps({"losses": losses, "table": np.asarray(table).tolist(), "shards": shards}))
 
 
-def test_eight_devices_agree_with_one():
+def test_eight_devices_agree_with_one_and_their_checkpoint_restores_on_one(tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", "from tests.training_step_test import on_eight_devices as run; run()"],
+        [sys.executable, "-c", f"from tests.training_step_test import on_eight_devices as f; f({str(tmp_path)!r})"],
         env={**os.environ, **flags},
         capture_output=True,
         text=True,
@@ -97,10 +101,27 @@ def test_eight_devices_agree_with_one():
     np.testing.assert_allclose(eight["table"], state.params["items"]["embedding"][...], atol=1e-5)
     assert eight["shards"] == [[8, 8], [8, 8]]  # 16 rows over 2 devices of `model`, the moments like the table
 
+    with Checkpoints(tmp_path, fingerprint={}) as checkpoints:
+        restored, _, step = checkpoints.restore_latest(state)
+    assert step == 10
+    np.testing.assert_array_equal(restored.params["items"]["embedding"][...], np.float32(eight["table"]))
+
 
 def test_mesh_that_does_not_fit():
     with pytest.raises(ValueError, match="3 x 1"):
         make_mesh(data=3, devices=jax.devices()[:1])
+
+
+def test_batch_that_does_not_divide():
+    mesh = jax.sharding.AbstractMesh((4, 1), ("data", "model"))
+    with pytest.raises(ValueError, match="6 rows"):
+        shard_batch({"x": np.zeros((6, 2))}, mesh)
+
+
+def test_parameter_that_does_not_divide():
+    mesh = jax.sharding.AbstractMesh((1, 4), ("data", "model"))
+    with pytest.raises(ValueError, match=r"parameter items/embedding \(6, 2\) cannot be split"):
+        parameter_shardings(mesh, {"items": {"embedding": jnp.zeros((6, 2))}}, RULES)
 
 
 def test_rule_that_matches_nothing():

@@ -1,0 +1,47 @@
+"""The schedule is its formula; clipping and decay touch what they should."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from training.optimizer import make_optimizer, warmup_cosine
+
+
+def test_schedule_warms_up_then_follows_a_cosine():
+    schedule = warmup_cosine(learning_rate=2.0, total_steps=14, warmup_steps=4, final_fraction=0.1)
+    np.testing.assert_allclose([schedule(s) for s in range(4)], [0.5, 1.0, 1.5, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(schedule(9), 2.0 * (0.1 + 0.9 * 0.5), rtol=1e-6)  # halfway, cos(pi / 2) = 0
+    np.testing.assert_allclose([schedule(14), schedule(99)], [0.2, 0.2], rtol=1e-6)
+
+
+def test_schedule_without_warmup_or_decay_is_constant():
+    schedule = warmup_cosine(learning_rate=0.3, total_steps=5, final_fraction=1.0)
+    np.testing.assert_allclose([schedule(s) for s in range(7)], [0.3] * 7, rtol=1e-6)
+
+
+def test_warmup_longer_than_training():
+    with pytest.raises(ValueError, match="warmup_steps=6"):
+        warmup_cosine(learning_rate=1.0, total_steps=5, warmup_steps=6)
+
+
+def updates(grads, params, **options):
+    optimizer = make_optimizer(learning_rate=0.1, total_steps=10, final_fraction=1.0, **options)
+    return optimizer.update(grads, optimizer.init(params), params)[0]
+
+
+def test_only_matrices_decay():
+    params = {"matrix": jnp.full((2, 2), 3.0), "vector": jnp.full(2, 3.0)}
+    zeros = {"matrix": jnp.zeros((2, 2)), "vector": jnp.zeros(2)}
+    change = updates(zeros, params, weight_decay=0.5)
+    np.testing.assert_allclose(change["matrix"], np.full((2, 2), -0.1 * 0.5 * 3.0), rtol=1e-6)
+    np.testing.assert_array_equal(change["vector"], np.zeros(2))
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    # Adam's first moment without memory (b1 = 0) is the gradient it was given: (30, 40) / 50.
+    optimizer = make_optimizer(learning_rate=0.1, total_steps=10, clip_norm=1.0, b1=0.0)
+    params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
+    _, state = optimizer.update({"a": jnp.array([30.0]), "b": jnp.array([40.0])}, optimizer.init(params), params)
+    moment = optax.tree_utils.tree_get(state, "mu")
+    np.testing.assert_allclose([moment["a"][0], moment["b"][0]], [0.6, 0.8], rtol=1e-6)
