@@ -3,7 +3,9 @@
     python -m data.prepare --config=configs/data.py:kuairand_pure --data=DIR --workdir=DIR
     python -m data.prepare --config=configs/data.py:tables --data=DIR --workdir=DIR
 
-kuairand_pure, on the days 2022-04-25 to 2022-05-05: 180,022 events kept of 185,061, in about two seconds.
+kuairand_pure, on the days 2022-04-25 to 2022-05-05: 180,022 events kept of 185,061 rows, 5,039 merged, and 898,257
+events of earlier history, in about two seconds. Memory is about 300 bytes a row: 1 GB for 3.7 million rows measured, so
+some 100 GB for all of kuairand_27k, which has not been run.
 """
 
 from ml_collections import ConfigDict
