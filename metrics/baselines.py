@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-_BLOCK = 256  # item rows compared with all others at a time
+_BLOCK = 1 << 22  # similarities held at a time
 
 
 def popularity(items: ArrayLike, *, num_items: int) -> NDArray[np.float32]:
@@ -25,19 +25,20 @@ def interactions(users: ArrayLike, items: ArrayLike, *, num_users: int, num_item
 
 
 def item_neighbours(matrix: sp.csr_matrix, *, neighbours: int, shrinkage: float = 0.0) -> sp.csr_matrix:
-    """cos(i, j) = |users of both| / (√(|users of i| · |users of j|) + shrinkage), for the `neighbours` nearest j of each i.
+    """cos(i, j) = |users of both| / (√(|users of i| |users of j|) + shrinkage), for the `neighbours` nearest j of i.
 
     Args:
       matrix: [U, N + 1] of 0/1. shrinkage: takes off from similarities that few users vouch for.
     Returns:
-      [N + 1, N + 1], zero diagonal. Memory: block × N dense, then N × neighbours.
+      [N + 1, N + 1], zero diagonal; ties at the last neighbour all stay. Time: Σ_u (items of u)², N² comparisons.
     """
     if neighbours < 1:
         raise ValueError(f"neighbours = {neighbours}: at least 1")
     users_of = np.sqrt(np.asarray(matrix.sum(axis=0)).ravel())  # [N + 1]
     by_item, kept = matrix.T.tocsr(), []
-    for start in range(0, matrix.shape[1], _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, matrix.shape[1]))
+    block = max(1, _BLOCK // matrix.shape[1])
+    for start in range(0, matrix.shape[1], block):
+        rows = np.arange(start, min(start + block, matrix.shape[1]))
         both = (by_item[rows] @ matrix).toarray()  # [block, N + 1]
         scale = users_of[rows, None] * users_of + shrinkage
         cosine = np.divide(both, scale, out=np.zeros_like(both), where=both > 0)
@@ -55,7 +56,7 @@ def knn_scores(histories: sp.csr_matrix, similarities: sp.csr_matrix) -> NDArray
 
 
 def times_popularity(
-    scores: NDArray[np.float32], counts: NDArray[np.float32], *, power: float = 0.5, floor: float = 1e-3
+    scores: NDArray[np.float32], counts: NDArray[np.float32], *, power: float, floor: float = 1e-3
 ) -> NDArray[np.float32]:
     """(score_j + floor) · (count_j + 1)^power, [B, N + 1].
 

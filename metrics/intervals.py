@@ -8,7 +8,7 @@ All functions take per-user arrays [U] and are deterministic in (inputs, seed). 
 blocks of 4 million. Without users, or where the statistic is 0 / 0, the figures are NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -39,22 +39,19 @@ def bootstrap(
       statistic: maps sums over users, each [R], to [R]. NaN says that it is undefined; such resamples are left out.
       columns: per-user arrays [U]; users are drawn whole, the same ones in every column.
     """
-    data = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)  # [U, C]
-    if data.ndim != 2:
-        raise ValueError(f"columns are per-user arrays [U]; one has shape {data.shape[:1] + data.shape[2:]}")
-    if not np.isfinite(data).all():
-        raise ValueError("a per-user array holds NaN or infinity: mask such users out with `where`")
-    if samples < 1 or not 0 < level < 1:
-        raise ValueError(f"samples = {samples} must be at least 1, level = {level} between 0 and 1")
-    value = float(statistic(*data.sum(axis=0, keepdims=True).T)[0])
-    if not np.isfinite(value):
-        return Interval(value, np.nan, np.nan)
-    drawn = statistic(*_resampled_sums(data, samples=samples, seed=seed).T)
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return Interval(value, np.nan, np.nan)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
+    own, drawn = _sums(columns, samples=samples, seed=seed)
+    return _interval(statistic(*own), statistic(*drawn), level=level)
+
+
+def ratios(
+    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], *, samples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """`ratio` of many (numerators, denominators) at the cost of one: all are seen on the same drawn users."""
+    own, drawn = _sums([column for pair in pairs.values() for column in pair], samples=samples, seed=seed)
+    return {
+        name: _interval(_divide(*own[2 * n : 2 * n + 2]), _divide(*drawn[2 * n : 2 * n + 2]), level=level)
+        for n, name in enumerate(pairs)
+    }
 
 
 def mean(values: ArrayLike, *, where: ArrayLike | None = None, **options) -> Interval:
@@ -97,16 +94,44 @@ def jackknife(value: float, without: ArrayLike, *, level: float = 0.95) -> Inter
     return Interval(value, value - half, value + half)
 
 
-def _resampled_sums(data: NDArray[np.float64], *, samples: int, seed: int) -> NDArray[np.float64]:
-    users, rng = len(data), np.random.default_rng(seed)
-    sums = np.empty((samples, data.shape[1]))
-    rows = max(1, _BLOCK // users)
-    for start in range(0, samples, rows):
+def flat(figures: Mapping[str, Interval], prefix: str = "") -> dict[str, float]:
+    """name -> number and bounds as `name/low`, `name/high`, as metrics.json has them; undefined figures left out."""
+    return {
+        f"{prefix}{name}{end}": float(number)
+        for name, figure in figures.items()
+        if np.isfinite(figure.value)
+        for end, number in zip(("", "/low", "/high"), figure, strict=True)
+    }
+
+
+def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # Of C columns [U]: their sums over the users [C, 1], and over each resample of the users [C, samples].
+    data = np.stack([np.asarray(column, np.float64) for column in columns])  # [C, U]
+    if data.ndim != 2:
+        raise ValueError(f"a per-user array is [U], not {data.shape[1:]}")
+    if not np.isfinite(data).all():
+        raise ValueError("a per-user array holds NaN or infinity: mask such users out with `where`")
+    if samples < 1:
+        raise ValueError(f"samples = {samples}: at least 1")
+    users, rng = data.shape[1], np.random.default_rng(seed)
+    drawn = np.zeros((samples, len(data)))
+    rows = max(1, _BLOCK // max(1, users))
+    for start in range(0, samples if users else 0, rows):
         block = min(rows, samples - start)
-        drawn = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=block * users).reshape(block, users)
-        sums[start : start + block] = times @ data
-    return sums
+        chosen = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
+        times = np.bincount(chosen.ravel(), minlength=block * users).reshape(block, users)
+        drawn[start : start + block] = times.astype(np.float64) @ data.T
+    return data.sum(axis=1, keepdims=True), drawn.T
+
+
+def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: float) -> Interval:
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level}: between 0 and 1")
+    value, drawn = float(own[0]), drawn[np.isfinite(drawn)]
+    if not np.isfinite(value) or not len(drawn):
+        return Interval(value, np.nan, np.nan)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
 
 
 def _divide(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Ranking quality, all of it from one thing: the rank of each held-out target among the items that may be shown.
 
-Shapes: U queries (users), N columns of scores (one per item), M targets per query, padded, with `where` telling the real
-ones. Figures are per query, [U]; a query without targets has none and gets NaN, which no mean can overlook.
+Shapes: U queries (users), N columns of scores (one per item), M targets per query, padded, with `where` telling the
+real ones. Figures are per query, [U]; a query without targets has none and gets NaN, which no mean can overlook.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ def target_ranks(
 ) -> Floats:
     """rank = 1 + #(eligible items that score higher) + #(other eligible items that score the same) / 2.
 
-    The rank that random tie-breaking gives on average, so a scorer of constants earns what chance does, not a first place.
+    The mean rank over random orders of what ties: a scorer of constants puts every target in the middle, not first.
     Targets count among the items: three targets ahead of everything else have ranks 1, 2, 3. Sorts one row at a time:
     memory O(N) beyond the inputs.
 
     Args:
       scores: [U, N], NaN only where not eligible. targets: [U, M] column indices into `scores`.
-      eligible: [U, N], items that may be shown to this user; all by default. where: [U, M], real targets; all by default.
+      eligible: [U, N], items that may be shown to this user. where: [U, M], real targets. All by default.
     Returns:
       [U, M]; inf where masked, and where the target itself is not eligible: it is never shown.
     """
@@ -51,6 +51,17 @@ def target_ranks(
         ties = at_or_below - np.searchsorted(ascending, score, side="left") - 1
         ranks[row, real] = 1 + len(ascending) - at_or_below + ties / 2
     return ranks
+
+
+def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1) -> NDArray[np.int64]:
+    """The values of each row side by side, in the order given: [num_rows, most of any row], `fill` after the last."""
+    rows, values = np.asarray(rows), np.asarray(values)
+    count = np.bincount(rows, minlength=num_rows)
+    order = np.argsort(rows, kind="stable")
+    column = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+    table = np.full((num_rows, count.max(initial=0)), fill, np.int64)
+    table[rows[order], column] = values[order]
+    return table
 
 
 def top_k(scores: ArrayLike, k: int, *, eligible: ArrayLike | None = None) -> NDArray[np.int64]:

@@ -3,9 +3,10 @@
 Every sentence follows from a figure and its interval; where the interval holds zero, the sentence says so.
 """
 
+from metrics.intervals import flat
 from pipelines.charts import Point, signed
 from pipelines.evidence import Evidence, Metrics, Model
-from retrieval.evaluation import compare, with_bounds
+from retrieval.evaluation import compare
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator.
 PAPER = {
@@ -45,7 +46,7 @@ def against_reference(evidence: Evidence) -> dict[str, float]:
     for model in evidence.models:
         reference = evidence.model(model.reference)
         if reference and reference.test_users and model.test_users:
-            changes = with_bounds(compare(reference.test_users, model.test_users))
+            changes = flat(compare(reference.test_users, model.test_users))
             numbers |= {f"change/{model.name}/{name}": value for name, value in changes.items()}
     return numbers
 
