@@ -48,7 +48,7 @@ def get_config(size: str = "demo") -> ConfigDict:
     config.behaviour = ConfigDict(
         {
             # engage: watch beyond the first seconds. KuaiRand-Pure: 44% of impressions are clicks.
-            "engage": -1.75,
+            "engage": -1.5,
             "engage_interest": 1.9,
             "engage_favourite": 0.7,
             "engage_quality": 0.5,
@@ -78,8 +78,8 @@ def get_config(size: str = "demo") -> ConfigDict:
             "dislike": 0.010,
             "dislike_sour": 0.40,
             # Probability that an enjoyed exposure is one too many: its cluster, or creator, turns sour for good.
-            "cluster_turns_sour": 0.003,
-            "creator_turns_sour": 0.0012,
+            "cluster_turns_sour": 0.0036,
+            "creator_turns_sour": 0.0014,
         }
     )
 
@@ -91,6 +91,7 @@ def get_config(size: str = "demo") -> ConfigDict:
             "same_cluster": 0.5,  # within a session, the chance to serve the cluster just watched again
             "same_creator": 0.3,  # of these, the same creator
             "favourite": 0.15,  # otherwise: an item of a creator the user follows
+            "affinity_start": 0.6,  # of the dearest cluster
             "affinity_noise": 0.3,
             "affinity_floor": 0.05,
             "affinity_power": 2.0,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from data.feedback import is_long_view
 from simulation.population import Catalogue, Users
 
 
@@ -31,7 +32,7 @@ class Reactions:
     shown_propensity: np.ndarray
     answered_propensity: np.ndarray  # given that it is shown
     dislike_probability: np.ndarray
-    sour: np.ndarray
+    averse: np.ndarray  # the cluster or the creator had turned sour
 
 
 def react(
@@ -80,7 +81,7 @@ def react(
     return Reactions(
         play_ms=play_ms,
         click=engaged,
-        long_view=play_ms >= np.minimum(duration, 18_000),  # KuaiRand's definition
+        long_view=is_long_view(play_ms, duration),
         like=uniform[2] < b.like * warm,
         comment=uniform[3] < b.comment * warm,
         follow=uniform[4] < b.follow * warm,
@@ -93,7 +94,7 @@ def react(
         shown_propensity=shown_propensity,
         answered_propensity=answered_propensity,
         dislike_probability=dislike_probability,
-        sour=sour,
+        averse=sour,
     )
 
 

@@ -14,45 +14,47 @@ from absl import flags
 from ml_collections import config_flags
 
 from runtime import app
+from runtime.artifact import write_json, writing
+from runtime.workdir import METRICS, is_complete, open_workdir
 
 if TYPE_CHECKING:
-    from simulation.feed import World
+    import polars as pl
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", "configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the tables and the truth.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where tables/ and truth/ go.")
 
 
-def write_world(world: "World", folder: Path, config: Any) -> None:
-    """Writes `folder`/tables and `folder`/truth; each appears whole or not at all. Same config, same bytes."""
-    from runtime.artifact import writing
-
-    for name, tables in (("truth", world.truth), ("tables", world.tables)):
-        with writing(folder / name, kind=f"world_{name}", version=1, fields={"config": config}) as path:
-            for table, frame in tables.items():
-                frame.write_parquet(path / f"{table}.parquet", compression="zstd", statistics=True)
+def write(folder: Path, frames: dict[str, "pl.DataFrame"], *, kind: str, config: dict[str, Any]) -> None:
+    """Writes each frame as Parquet into `folder`, which appears whole or not at all. Same frames, same bytes."""
+    with writing(folder, kind=kind, version=1, fields={"config": config}) as partial:
+        for name, frame in frames.items():
+            frame.write_parquet(partial / f"{name}.parquet", compression="zstd", row_group_size=1 << 18)
 
 
 def main(argv: Sequence[str]) -> int | None:
     """Generates, writes, and prints what the log looks like."""
     del argv
     # Imported here so that --help does not wait for them.
-    from runtime.artifact import write_json
-    from runtime.workdir import METRICS, is_complete, open_workdir
-    from simulation.feed import facts, simulate
+    from simulation.facts import log_facts
+    from simulation.feed import check, simulate
+    from simulation.world_tables import tables, truth, truth_facts
 
-    config = _CONFIG.value.to_dict()
-    workdir = open_workdir(_WORKDIR.value, {"config": config})
+    config = _CONFIG.value
+    check(config)
+    workdir = open_workdir(_WORKDIR.value, {"config": config.to_dict()})
     if is_complete(workdir):
         print(f"complete already: {workdir}")
         return None
-    world = simulate(_CONFIG.value)
-    write_world(world, workdir, config)
-    numbers = facts(world)
-    for name, value in numbers.items():
-        print(f"{name:<44}{value:>14,.4f}" if isinstance(value, float) else f"{name:<44}{value:>14,}")
-    write_json(workdir / METRICS, numbers)
+    feed = simulate(config)
+    log, known = tables(feed), truth(feed)
+    write(workdir / "tables", log, kind="tables", config=config.to_dict())
+    write(workdir / "truth", known, kind="truth", config=config.to_dict())
+    facts = log_facts(log["events"], log["items"]) | truth_facts(log["events"], known["impressions"])
+    for name, value in facts.items():
+        print(f"{name:<44}{value:>12,.4g}")
+    write_json(workdir / METRICS, {name: value for name, value in facts.items() if value == value})
     print(f"tables: {workdir / 'tables'}  truth: {workdir / 'truth'}")
     return None
 

@@ -1,0 +1,77 @@
+"""The facts that the synthetic feed is set from, on real logs and on the feed side by side.
+
+  python -m benchmarks.feedback_facts --data=../shared/data/kuairand_pure \\
+      --explicit=../shared/data/kuairand_27k_explicit/log_explicit_27k.csv [--config=configs/world.py:standard]
+
+`--explicit` is a KuaiRand log of likes and hates only: it knows what comes with a like or a hate, no rates.
+Read with care: KuaiRand-Pure keeps 7,583 of millions of videos, so that most of what a user saw between two of its rows
+is not in it. Its stickiness is what is left after that thinning. The feed is sticky by premise.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from runtime import app
+from runtime.errors import UsageError
+
+_DATA = flags.DEFINE_string("data", None, "KuaiRand-Pure in its official layout.")
+_EXPLICIT = flags.DEFINE_string("explicit", None, "A KuaiRand log (CSV) of likes and hates only.")
+_CONFIG = config_flags.DEFINE_config_file("config", "configs/world.py:demo", "The synthetic feed.", lock_config=True)
+
+
+def kuairand_facts(folder: str) -> dict[str, float]:
+    """All facts of KuaiRand-Pure; rows that repeat a user, an item and a time count once."""
+    from data.kuairand import read_kuairand
+    from data.quarantine import Quarantine
+    from data.tables import merge_relogged
+    from simulation.facts import log_facts
+
+    log = read_kuairand(folder, "pure", earlier_history=False, quarantine=Quarantine())
+    assert log.items is not None
+    return log_facts(merge_relogged(log.events), log.items)
+
+
+def explicit_facts(path: str) -> dict[str, float]:
+    """Of a log of likes and hates only: what comes with them. What needs rows of neither is left out."""
+    import polars as pl
+
+    from simulation.facts import given_feedback
+
+    if not Path(path).is_file():
+        raise UsageError(f"--explicit={path}: no such file")
+    names = {"time_ms": "timestamp_ms", "play_time_ms": "play_ms"}
+    names |= {"is_click": "click", "is_like": "like", "is_hate": "dislike"}
+    facts = given_feedback(pl.read_csv(path).rename(names))
+    return {name: value for name, value in facts.items() if "clicked/median" not in name}
+
+
+def synthetic_facts() -> dict[str, float]:
+    """All facts of the feed that --config describes."""
+    from simulation.facts import log_facts
+    from simulation.feed import simulate
+    from simulation.world_tables import tables
+
+    log = tables(simulate(_CONFIG.value))
+    return log_facts(log["events"], log["items"])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints one row a fact, one column a log."""
+    del argv
+    columns = {}
+    if _DATA.value:
+        columns["KuaiRand-Pure"] = kuairand_facts(_DATA.value)
+    if _EXPLICIT.value:
+        columns["likes and hates"] = explicit_facts(_EXPLICIT.value)
+    columns["synthetic"] = synthetic_facts()
+    print(f"{'':<44}" + "".join(f"{title:>18}" for title in columns))
+    for name in columns["synthetic"]:
+        cells = [f"{column[name]:,.4g}" if name in column else "-" for column in columns.values()]
+        print(f"{name:<44}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+if __name__ == "__main__":
+    app.run(main)
