@@ -24,7 +24,7 @@ def log_facts(events: pl.DataFrame, items: pl.DataFrame) -> dict[str, float]:
 
 def rates(events: pl.DataFrame) -> dict[str, float]:
     """Shares of all impressions, and the spread of activity over users."""
-    per_user = events.group_by("user_id").len()["len"]
+    per_user = events.group_by("user_id").len()["len"].sort()
     return {
         "users": len(per_user),
         "events": events.height,
@@ -51,10 +51,16 @@ def given_feedback(events: pl.DataFrame) -> dict[str, float]:
         "play_ms/not_clicked/median": _number(events.filter(~_is("click"))["play_ms"].median()),
         "play_ms/clicked/median": _number(events.filter(_is("click"))["play_ms"].median()),
         "play_ms/liked/median": _number(events.filter(_is("like"))["play_ms"].median()),
-        **{f"play_ms/disliked/{name}": _number(disliked["play_ms"].quantile(q)) for name, q in quantiles.items()},
+        **{
+            f"play_ms/disliked/{name}": _number(disliked["play_ms"].quantile(q, "linear"))
+            for name, q in quantiles.items()
+        },
         "disliked/clicked": _mean(disliked, "click"),
         "disliked/long_view": _mean(disliked, "long_view"),
-        **{f"dislikes_per_disliking_user/{name}": _number(per_user.quantile(q)) for name, q in quantiles.items()},
+        **{
+            f"dislikes_per_disliking_user/{name}": _number(per_user.quantile(q, "linear"))
+            for name, q in quantiles.items()
+        },
         "next_explicit_is_dislike/after_like": _mean(explicit.filter(last == 0), "dislike"),
         "next_explicit_is_dislike/after_dislike": _mean(explicit.filter(last == 1), "dislike"),
     }
