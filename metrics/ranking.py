@@ -55,7 +55,7 @@ def target_ranks(
 
 def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1) -> NDArray[np.int64]:
     """The values of each row side by side, in the order given: [num_rows, most of any row], `fill` after the last."""
-    rows, values = np.asarray(rows), np.asarray(values)
+    rows, values = np.asarray(rows, np.int64), np.asarray(values)
     count = np.bincount(rows, minlength=num_rows)
     order = np.argsort(rows, kind="stable")
     column = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)

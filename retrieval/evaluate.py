@@ -11,6 +11,7 @@ Of the config only `positive`, what counts as a target, is read; the model's own
 
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -74,7 +75,8 @@ def run(
     metrics = dict(model.metrics)
     for name, baseline in measured.items():
         metrics |= {f"{name}/{metric}": value for metric, value in baseline.metrics.items()}
-    np.savez_compressed(folder / "per_user.npz", **model.per_user)
+    per_user: dict[str, Any] = dict(model.per_user)
+    np.savez_compressed(folder / "per_user.npz", **per_user)
     write_json(folder / METRICS, metrics)
     print(table({"model": model.metrics, **{name: baseline.metrics for name, baseline in measured.items()}}))
     print(
