@@ -53,7 +53,10 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
         return app.parse_flags_with_usage(list(argv)) if _wants_help(argv) else flags.FLAGS(list(argv))
     except flags.Error as error:
-        sys.exit(_fail(f"{_one_line(error)}; see --help", 2))
+        # A config file's error arrives with its traceback: the last line says what went wrong.
+        flag, failed, traceback = str(error).partition(": Error whilst parsing config file")
+        reason = f"{flag}: {traceback.strip().splitlines()[-1]}" if failed and traceback.strip() else error
+        sys.exit(_fail(f"{_one_line(reason)}; see --help", 2))
     except (UsageError, ValueError, KeyError, AttributeError, TypeError, OSError, ImportError, SyntaxError) as error:
         sys.exit(_fail(f"--config: {_one_line(error)}", 2))
 
