@@ -68,15 +68,20 @@ def given_feedback(events: pl.DataFrame) -> dict[str, float]:
 
 def stickiness(events: pl.DataFrame) -> dict[str, float]:
     """P(a user's next event, of another item, has the same cluster or creator): in a session, and hours later."""
-    events = _in_order(events)
-    gap = pl.col("timestamp_ms") - pl.col("timestamp_ms").shift(1).over("user_id")
-    other = events.with_columns(gap=gap).filter(pl.col("item_id") != pl.col("item_id").shift(1).over("user_id"))
+
+    def last(name: str) -> pl.Expr:
+        return pl.col(name).shift(1).over("user_id")
+
+    pairs = _in_order(events).select(
+        gap=pl.col("timestamp_ms") - last("timestamp_ms"),
+        other=pl.col("item_id") != last("item_id"),
+        **{group: pl.col(f"{group}_id") == last(f"{group}_id") for group in ("cluster", "creator")},
+    )
     found = {}
     for group in ("cluster", "creator"):
-        column = pl.col(f"{group}_id")
-        pairs = other.select("gap", same=(column == column.shift(1).over("user_id"))).drop_nulls()
-        found[f"next_same_{group}/in_session"] = _mean(pairs.filter(pl.col("gap") < SESSION_GAP_MS), "same")
-        found[f"next_same_{group}/hours_later"] = _mean(pairs.filter(pl.col("gap") > FAR_APART_MS), "same")
+        known = pairs.filter("other").drop_nulls(group)
+        found[f"next_same_{group}/in_session"] = _mean(known.filter(pl.col("gap") < SESSION_GAP_MS), group)
+        found[f"next_same_{group}/hours_later"] = _mean(known.filter(pl.col("gap") > FAR_APART_MS), group)
     return found
 
 
