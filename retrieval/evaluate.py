@@ -1,4 +1,4 @@
-"""Measures a trained retrieval model on held-out days, beside popularity and item-kNN.
+r"""Measures a trained retrieval model on held-out days, beside popularity and item-kNN.
 
     python -m retrieval.evaluate --config=configs/retrieval.py:kuairand_pure --data=TIMELINES \
         --checkpoint=TRAIN_WORKDIR --workdir=DIR --split=test
