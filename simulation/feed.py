@@ -53,6 +53,16 @@ def check(config: Any) -> None:
         if config[name] < value:
             reason = f", {reasons[name]}" if name in reasons else ""
             raise UsageError(f"--config.{name}={config[name]}: at least {value}{reason}")
+    shares = [("", "second_cluster")]
+    shares += [("policy.", name) for name in ("random", "same_cluster", "same_creator", "favourite")]
+    shares += [("behaviour.", name) for name in ("like", "comment", "follow", "share", "dislike")]
+    shares += [("behaviour.", name) for name in ("cluster_turns_sour", "creator_turns_sour")]
+    for section, name in shares:
+        value = (config[section[:-1]] if section else config)[name]
+        if not 0 <= value <= 1:
+            raise UsageError(f"--config.{section}{name}={value}: a probability, from 0 to 1")
+    if not 0 < config.behaviour.dislike_sour < 1:
+        raise UsageError(f"--config.behaviour.dislike_sour={config.behaviour.dislike_sour}: between 0 and 1")
 
 
 def simulate(config: Any) -> Feed:

@@ -291,6 +291,15 @@ def test_worlds_that_cannot_be_are_refused(name: str, value: int, message: str) 
         check(_config(**{name: value}))
 
 
+@pytest.mark.parametrize("name", ["behaviour.like", "behaviour.dislike_sour", "policy.random"])
+def test_probabilities_beyond_one_are_refused(name: str) -> None:
+    config = _config()
+    section, entry = name.split(".")
+    config[section][entry] = 1.5
+    with pytest.raises(UsageError, match=f"--config.{name}=1.5"):
+        check(config)
+
+
 def test_binary_writes_the_same_bytes_twice_and_keeps_truth_apart(tmp_path) -> None:
     for name in ("a", "b"):
         done = _run(tmp_path / name)
