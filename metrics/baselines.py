@@ -24,13 +24,11 @@ def interactions(users: ArrayLike, items: ArrayLike, *, num_users: int, num_item
     return matrix
 
 
-def item_neighbours(matrix: sp.csr_matrix, *, neighbours: int, shrinkage: float = 0.0) -> sp.csr_matrix:
-    """cos(i, j) = |users of both| / (√(|users of i| |users of j|) + shrinkage), for the `neighbours` nearest j of i.
+def item_neighbours(matrix: sp.csr_matrix, *, neighbours: int) -> sp.csr_matrix:
+    """cos(i, j) = |users of both| / √(|users of i| |users of j|), for the `neighbours` nearest j of each i.
 
-    Args:
-      matrix: [U, N + 1] of 0/1. shrinkage: takes off from similarities that few users vouch for.
-    Returns:
-      [N + 1, N + 1], zero diagonal; ties at the last neighbour all stay. Time: Σ_u (items of u)², N² comparisons.
+    Takes the 0/1 matrix [U, N + 1]; gives [N + 1, N + 1] with a zero diagonal. Ties at the last neighbour all stay.
+    Time: Σ_u (items of u)² products and N² comparisons.
     """
     if neighbours < 1:
         raise ValueError(f"neighbours = {neighbours}: at least 1")
@@ -40,7 +38,7 @@ def item_neighbours(matrix: sp.csr_matrix, *, neighbours: int, shrinkage: float 
     for start in range(0, matrix.shape[1], block):
         rows = np.arange(start, min(start + block, matrix.shape[1]))
         both = (by_item[rows] @ matrix).toarray()  # [block, N + 1]
-        scale = users_of[rows, None] * users_of + shrinkage
+        scale = users_of[rows, None] * users_of
         cosine = np.divide(both, scale, out=np.zeros_like(both), where=both > 0)
         cosine[np.arange(len(rows)), rows] = 0.0
         if neighbours < cosine.shape[1]:

@@ -43,18 +43,6 @@ def entropy(groups: ArrayLike, *, where: ArrayLike | None = None) -> NDArray[np.
     return np.where(total[:, 0] > 0, terms.sum(axis=1), np.nan)
 
 
-def gini(counts: ArrayLike) -> float:
-    """Gini coefficient of how often each item is shown: 0 all alike, 1 − 1/N one item only; NaN if none is shown.
-
-    Σ_i (2 i − N − 1) c_i / (N Σ c), c ascending, i from 1.
-    """
-    counts = np.sort(np.asarray(counts, np.float64))
-    if not counts.sum() > 0 or counts[0] < 0:
-        return float("nan")
-    place = np.arange(1, len(counts) + 1)
-    return float(((2 * place - len(counts) - 1) * counts).sum() / (len(counts) * counts.sum()))
-
-
 def _group_sizes(groups: ArrayLike, where: ArrayLike | None) -> NDArray[np.int64]:
     # Items of each group in each slate, [U, G]: G groups occur in any of them.
     groups = np.asarray(groups)

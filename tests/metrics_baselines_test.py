@@ -41,11 +41,6 @@ def test_only_the_nearest_stay(matrix):
         baselines.item_neighbours(matrix, neighbours=0)
 
 
-def test_shrinkage_takes_off_what_few_users_vouch_for(matrix):
-    similarities = baselines.item_neighbours(matrix, neighbours=4, shrinkage=2.0).toarray()
-    assert similarities[1, 2] == pytest.approx(2 / (np.sqrt(6) + 2))
-
-
 def test_neighbours_are_those_of_brute_force_whatever_the_block(monkeypatch):
     rng = np.random.default_rng(0)
     dense = rng.random((30, 21)) < 0.3

@@ -48,12 +48,3 @@ def test_entropy_is_that_of_the_shares():
         shares = np.unique(row, return_counts=True)[1] / 15
         expected.append(-(shares * np.log(shares)).sum())
     np.testing.assert_allclose(diversity.entropy(groups), expected, rtol=1e-12)
-
-
-def test_gini():
-    assert diversity.gini([4, 4, 4, 4]) == 0.0
-    assert diversity.gini([0, 0, 0, 9]) == 1 - 1 / 4
-    counts = np.array([1.0, 5.0, 2.0])
-    pairs = np.abs(counts[:, None] - counts).sum()
-    assert diversity.gini(counts) == pytest.approx(pairs / (2 * 3 * counts.sum()))
-    assert np.isnan(diversity.gini([0, 0]))
