@@ -6,7 +6,7 @@
 10,000 items, 1M events, about 6 s on one core) is what the README's result table is made of. Expect 1-2% dislikes.
 
 The parameters are set from what logs show, never from the responsiveness of a model trained on the result:
-`python -m benchmarks.feedback_facts` prints both side by side. Two things are the feed's own. Dislikes are more frequent
+`python -m benchmarks.feedback_facts` prints both side by side. Two things are the feed's own. Dislikes are commoner
 than in KuaiRand (1.5% of impressions, not 0.09%), so that a small log can carry the signal. And the platform is sticky
 by premise: KuaiRand-Pure keeps too few videos to show what a user saw next.
 """
