@@ -32,13 +32,13 @@ def item_neighbours(matrix: sp.csr_matrix, *, neighbours: int) -> sp.csr_matrix:
     """
     if neighbours < 1:
         raise ValueError(f"neighbours = {neighbours}: at least 1")
-    users_of = np.sqrt(np.asarray(matrix.sum(axis=0)).ravel())  # [N + 1]
+    norms = np.sqrt(np.asarray(matrix.sum(axis=0)).ravel())  # [N + 1]
     by_item, kept = matrix.T.tocsr(), []
     block = max(1, _BLOCK // matrix.shape[1])
     for start in range(0, matrix.shape[1], block):
         rows = np.arange(start, min(start + block, matrix.shape[1]))
         both = (by_item[rows] @ matrix).toarray()  # [block, N + 1]
-        scale = users_of[rows, None] * users_of
+        scale = norms[rows, None] * norms
         cosine = np.divide(both, scale, out=np.zeros_like(both), where=both > 0)
         cosine[np.arange(len(rows)), rows] = 0.0
         if neighbours < cosine.shape[1]:
