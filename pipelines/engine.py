@@ -5,6 +5,7 @@ import json
 import runpy
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,14 @@ class _Reporter:
         self._position += 1
 
     def execute_task(self, task: Task) -> None:
+        self._started = time.monotonic()
         print(f"[{self._position}/{self._total}] {task.name}", flush=True)
 
     def skip_uptodate(self, task: Task) -> None:
         print(f"[{self._position}/{self._total}] {task.name}: up to date", flush=True)
 
     def add_success(self, task: Task) -> None:
+        print(f"  {time.monotonic() - self._started:.1f} s", flush=True)
         self._finished.backend.dump()
 
     def add_failure(self, task: Task, failure: BaseFail) -> None:

@@ -56,12 +56,16 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
     timelines = workdir / "timelines"
     sources = [] if data else [_world(config, workdir / "world")]
     prepare = _prepare(config, data=data or str(workdir / "world" / "tables"), sources=sources, timelines=timelines)
-    models = [stage for variant in variants(config) for stage in _model_stages(variant, config, workdir, timelines)]
+    models = [
+        stage
+        for n, variant in enumerate(variants(config))
+        for stage in _model_stages(variant, config, workdir, timelines, first=n == 0)
+    ]
     select = Stage(
         name="select",
         module="pipelines.choose",
         folder=workdir,
-        inputs=(workdir / PIPELINE, *(f for s in models if s.name.startswith("validate/") for f in s.outputs)),
+        inputs=(workdir / PIPELINE, *(s.outputs[0] for s in models if s.name.startswith("validate/"))),
         outputs=(workdir / "selected" / "metrics.json",),
         keeps_folder=True,
     )
@@ -111,7 +115,7 @@ def _prepare(config: ConfigDict, *, data: str, sources: list[Stage], timelines: 
     )
 
 
-def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
+def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines: Path, *, first: bool) -> list[Stage]:
     name = variant.name
     retrieval = f"configs/retrieval.py:{config.retrieval},{variant.signals}"
     weight = () if variant.weight is None else (f"--config.negative_weight={variant.weight:g}",)
@@ -125,17 +129,18 @@ def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines
         outputs=(workdir / "train" / name / "metrics.json",),
     )
     on_model = (f"--data={timelines}", f"--checkpoint={train.folder}")
+    # The baselines are the same beside every model: they are measured once, on the test days.
     validate, test = (
         Stage(
             name=f"{stage}/{name}",
             module="retrieval.evaluate",
             folder=workdir / stage / name,
             config=retrieval,
-            flags=(*weight, *on_model, f"--split={split}"),
+            flags=(*on_model, f"--split={split}", *([] if baselines else ["--nobaselines"])),
             inputs=(*train.inputs, *train.outputs),
-            outputs=(workdir / stage / name / "metrics.json",),
+            outputs=(workdir / stage / name / "metrics.json", workdir / stage / name / "per_user.npz"),
         )
-        for stage, split in (("validate", "valid"), ("test", "test"))
+        for stage, split, baselines in (("validate", "valid", False), ("test", "test", first))
     )
     recommender = workdir / "export" / name / "recommender"
     export = Stage(
