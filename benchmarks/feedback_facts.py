@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
+from runtime.config import define_config
 from runtime.errors import UsageError
 
 _DATA = flags.DEFINE_string("data", None, "KuaiRand-Pure in its official layout.")
 _EXPLICIT = flags.DEFINE_string("explicit", None, "A KuaiRand log (CSV) of likes and hates only.")
-_CONFIG = config_flags.DEFINE_config_file("config", "configs/world.py:demo", "The synthetic feed.", lock_config=True)
+_CONFIG = define_config("configs/world.py:demo", "The synthetic feed.")
 
 
 def kuairand_facts(folder: str) -> dict[str, float]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
+from runtime.config import define_config
 from runtime.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 DATASETS = ("kuairand_pure", "kuairand_1k", "kuairand_27k", "tables")
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/data.py:kuairand_pure", f"The log and its split: configs/data.py:{'|'.join(DATASETS)}."
+_CONFIG = define_config(
+    "configs/data.py:kuairand_pure", f"The log and its split: configs/data.py:{'|'.join(DATASETS)}."
 )
 _DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "The log's layout, where it is not the config's.")
 _DATA = flags.DEFINE_string("data", None, "Folder of the log: KuaiRand's CSV files, or events.parquet and its tables.")

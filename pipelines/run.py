@@ -11,11 +11,11 @@ the interrupted one resumes in its folder, or starts afresh where what it depend
 from collections.abc import Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
+from runtime.config import define_config
 
-_CONFIG = config_flags.DEFINE_config_file("config", "configs/pipeline.py:demo", "Pipeline.", lock_config=True)
+_CONFIG = define_config("configs/pipeline.py:demo", "Pipeline.")
 _DATA = flags.DEFINE_string("data", "", "Folder of the logs, for a pipeline on real data.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder that gets one folder per stage, and report.html.")
 _LIST = flags.DEFINE_boolean("list", False, "Say which stages there are and which would run, and run none.")

@@ -14,16 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
 from runtime.artifact import write_json
+from runtime.config import define_config
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/retrieval.py", "Settings: FILE or FILE:NAME.", lock_config=True
-)
+_CONFIG = define_config("configs/retrieval.py", "Settings: FILE or FILE:NAME.")
 _DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of retrieval.train.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")

@@ -11,14 +11,12 @@ import os
 from collections.abc import Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
+from runtime.config import define_config
 from runtime.errors import UsageError
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/retrieval.py", "Settings, as in --config.export.recall_floor=0.9.", lock_config=True
-)
+_CONFIG = define_config("configs/retrieval.py", "Settings, as in --config.export.recall_floor=0.9.")
 _DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of retrieval.train.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where the recommender goes.")

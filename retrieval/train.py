@@ -5,11 +5,11 @@
 """
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
+from runtime.config import define_config
 
-_CONFIG = config_flags.DEFINE_config_file("config", "configs/retrieval.py", "What to train.", lock_config=True)
+_CONFIG = define_config("configs/retrieval.py", "What to train.")
 _DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints and metrics.", required=True)
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "host:port of process 0, for training on several hosts.")

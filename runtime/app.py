@@ -3,10 +3,11 @@
 Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 130 interrupted; 143 stopped by SIGTERM.
 """
 
+import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -47,18 +48,29 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     app.run(guarded, flags_parser=_parse_flags)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
-    # absl exits with 1 on a bad flag; a user's mistake is 2 here. A config file is loaded while its flag is parsed,
-    # so a bad config name arrives here too.
+@contextlib.contextmanager
+def flag_mistakes() -> Iterator[None]:
+    """Turns what goes wrong while flags are defined or parsed into one line and exit status 2."""
     try:
-        return app.parse_flags_with_usage(list(argv)) if _wants_help(argv) else flags.FLAGS(list(argv))
+        yield
     except flags.Error as error:
         # A config file's error arrives with its traceback: the last line says what went wrong.
         flag, failed, traceback = str(error).partition(": Error whilst parsing config file")
         reason = f"{flag}: {traceback.strip().splitlines()[-1]}" if failed and traceback.strip() else error
         sys.exit(_fail(f"{_one_line(reason)}; see --help", 2))
-    except (UsageError, ValueError, KeyError, AttributeError, TypeError, OSError, ImportError, SyntaxError) as error:
+    except (KeyError, AttributeError) as error:
+        sys.exit(_fail(f"--config: no such setting: {_one_line(error)}; see the config file", 2))
+    except UsageError as error:
         sys.exit(_fail(f"--config: {_one_line(error)}", 2))
+    except Exception as error:  # a config file is the user's own Python: it may raise anything
+        sys.exit(_fail(f"--config: {type(error).__name__}: {_one_line(error)}; see the config file", 2))
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    # absl exits with 1 on a bad flag; a user's mistake is 2 here. A config file is loaded while its flag is parsed,
+    # so a bad config name arrives here too.
+    with flag_mistakes():
+        return app.parse_flags_with_usage(list(argv)) if _wants_help(argv) else flags.FLAGS(list(argv))
 
 
 def _wants_help(argv: Sequence[str]) -> bool:
@@ -73,5 +85,7 @@ def _fail(message: object, status: int) -> int:
 
 
 def _one_line(message: object) -> str:
-    text = message.args[0] if isinstance(message, KeyError) and message.args else message
-    return " ".join(str(text).split())
+    # str() of a KeyError is the repr of its message, and ml_collections puts one inside an AttributeError.
+    while isinstance(message, (KeyError, AttributeError)) and message.args:
+        message = message.args[0]
+    return " ".join(str(message).split())

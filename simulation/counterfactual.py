@@ -14,19 +14,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from runtime import app
 from runtime.artifact import write_json
+from runtime.config import define_config
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 
 if TYPE_CHECKING:
     from simulation.recommender import Recommender
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/counterfactual.py", "Settings: FILE or FILE:SIZE.", lock_config=True
-)
+_CONFIG = define_config("configs/counterfactual.py", "Settings: FILE or FILE:SIZE.")
 _RECOMMENDER = flags.DEFINE_string("recommender", None, "The folder that retrieval.export wrote.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 

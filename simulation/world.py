@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from runtime import app
 from runtime.artifact import write_json, writing
+from runtime.config import define_config
 from runtime.workdir import METRICS, is_complete, open_workdir
 
 if TYPE_CHECKING:
     import polars as pl
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.", lock_config=True
-)
+_CONFIG = define_config("configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where tables/ and truth/ go.")
 
 
