@@ -1,6 +1,7 @@
 """The --config flag of every binary: FILE or FILE:NAME, and overrides as in --config.x=y.
 
-FILE is Python with a function `get_config`, loaded by ml_collections. A mistake in it is a user's mistake: one line on stderr, exit status 2, no traceback.
+FILE is Python with a function `get_config`, loaded by ml_collections. A mistake in it is a user's mistake: one line on
+stderr, exit status 2, no traceback.
 """
 
 from absl import flags
