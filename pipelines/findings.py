@@ -21,7 +21,8 @@ TITLES = {
     "dislike_input_and_label": "Dislikes as input and label",
     "skip_label": "Skips as label",
 }
-DISLIKE, SKIP = "long_watch+dislike", "skip"
+DISLIKE = "long_watch+dislike"
+_NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
 
 
 def title(model: Model) -> str:
@@ -76,14 +77,14 @@ def headline(evidence: Evidence, changes: Metrics) -> list[str]:
         _on_its_price(evidence, changes),
         _on_skips(evidence, changes),
     ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in found if sentence] or [_NOTHING]
 
 
 def _on_dislikes(evidence: Evidence) -> str:
     model = evidence.chosen("dislike_input_and_label")
     point = interval(model.counterfactual, f"{DISLIKE}/content") if model else None
     if not point:
-        return "The weights are not chosen or not simulated yet: this report cannot say how the models respond."
+        return ""
     return (
         "With the model that learns from dislikes, one “not interested” after a long watch changes what comes next: "
         f"the share of items of the same kind among the next {evidence.simulation['slate_size']} recommendations "

@@ -92,8 +92,8 @@ def cards(evidence: Evidence, changes: Metrics) -> list[Card]:
 
 
 def examples(evidence: Evidence, *, users: int = 3) -> list[dict[str, Any]]:
-    """The first users' slates after a long watch and after the same watch with a dislike."""
-    model = evidence.chosen("dislike_input_and_label")
+    """The first users' slates of the served model, after a long watch and after the same watch with a dislike."""
+    model = evidence.chosen(evidence.pipeline["serve"])
     baseline = evidence.simulation.get("baseline", "")
     shown = []
     for example in (model.examples if model else [])[:users]:
