@@ -51,15 +51,15 @@ def label_margins(
         axis 'model', whose size must divide N.
 
     Returns:
-      [rows] float32.
+      [rows] float32. A row whose label is all that is left of the corpus has nothing to be compared with: margin 0, no
+      gradient.
 
     Raises:
       ValueError: shapes that do not fit, fewer than two items, block_size < 1.
     """
-    rows, dim = queries.shape
-    num_items = item_table.shape[0]
-    if item_table.ndim != 2 or item_table.shape[1] != dim or labels.shape != (rows,):
+    if item_table.ndim != 2 or queries.shape[1:] != item_table.shape[1:] or labels.shape != queries.shape[:1]:
         raise ValueError(f"queries {queries.shape}, item_table {item_table.shape} and labels {labels.shape} do not fit")
+    rows, num_items = queries.shape[0], item_table.shape[0]
     if num_items < 2:
         raise ValueError("a margin needs at least two items")
     if block_size < 1:
@@ -84,24 +84,30 @@ def _forward(block_size, mesh, queries, item_table, item_bias, labels):
             local,
             mesh=mesh,
             in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS)),
-            out_specs=(P(_ROWS), P(_ROWS)),
+            out_specs=(P(_ROWS), P(_ROWS), P(_ROWS)),
             check_vma=False,
         )
-    label_logits, rest = local(queries, item_table, item_bias, labels)
-    return label_logits - rest, (queries, item_table, item_bias, labels, rest)
+    label_logits, largest, log_total = local(queries, item_table, item_bias, labels)
+    # In this order: largest + log_total, at large logits, would round log_total away.
+    margins = (label_logits - largest) - log_total
+    margins = jnp.where(jnp.isneginf(log_total), 0.0, margins)
+    return margins, (queries, item_table, item_bias, labels, largest, log_total)
 
 
 def _backward(block_size, mesh, residuals, cotangents):
+    queries, item_table, item_bias, labels, largest, log_total = residuals
+    alone = jnp.isneginf(log_total)
+    log_total, cotangents = jnp.where(alone, 0.0, log_total), jnp.where(alone, 0.0, cotangents)
     local = functools.partial(_local_backward, block_size, mesh is not None)
     if mesh is not None:
         local = jax.shard_map(
             local,
             mesh=mesh,
-            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS)),
+            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS), P(_ROWS)),
             out_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS)),
             check_vma=False,
         )
-    d_queries, d_table, d_bias = local(*residuals, cotangents)
+    d_queries, d_table, d_bias = local(queries, item_table, item_bias, labels, largest, log_total, cotangents)
     return d_queries, d_table, d_bias, None
 
 
@@ -155,10 +161,10 @@ def _local_forward(block_size, sharded, queries, table, bias, labels):
         total = lax.psum(total * jnp.exp(largest - shift), _ITEMS)
         largest = everywhere
         label_logits = lax.psum(label_logits, _ITEMS)
-    return label_logits, jnp.where(jnp.isfinite(largest), largest, 0.0) + jnp.log(total)
+    return label_logits, jnp.where(jnp.isfinite(largest), largest, 0.0), jnp.log(total)
 
 
-def _local_backward(block_size, sharded, queries, table, bias, labels, rest, cotangents):
+def _local_backward(block_size, sharded, queries, table, bias, labels, largest, log_total, cotangents):
     num_local = table.shape[0]
     block_size = min(block_size, num_local)
     labels, here = _local_labels(labels, num_local, sharded)
@@ -167,7 +173,7 @@ def _local_backward(block_size, sharded, queries, table, bias, labels, rest, cot
         d_queries, d_table, d_bias = carry
         start, vectors, biases = _block(table, bias, index, block_size)
         logits = _block_logits(queries, vectors, biases, start, labels)
-        d_logits = -cotangents[:, None] * jnp.exp(logits - rest[:, None])  # [rows, block]
+        d_logits = -cotangents[:, None] * jnp.exp((logits - largest[:, None]) - log_total[:, None])  # [rows, block]
         d_queries += jnp.matmul(d_logits, vectors, preferred_element_type=jnp.float32)
         d_vectors = jnp.matmul(d_logits.T, queries, preferred_element_type=jnp.float32)
         d_table = _add_slice(d_table, d_vectors, start)
@@ -216,7 +222,7 @@ def sampled_label_margins(
       queries: [rows, D].
       candidate_vectors: [C, D], shared by all rows.
       candidate_ids: [C] int.
-      log_expected_counts: [C].
+      log_expected_counts: [C]; infinity takes a candidate out.
       label_vectors: [rows, D], the labels' item vectors.
       labels: [rows] int, in the numbering of `candidate_ids`.
       candidate_bias: [C]; −inf takes a candidate out.
@@ -243,19 +249,19 @@ def sampled_label_margins(
             f"{candidate_ids.shape}, log_expected_counts {log_expected_counts.shape}, label_vectors "
             f"{label_vectors.shape} and labels {labels.shape} do not fit"
         )
-    logits = jnp.matmul(queries, candidate_vectors.T, preferred_element_type=jnp.float32)  # [rows, C]
-    logits -= log_expected_counts
-    if candidate_bias is not None:
-        logits += candidate_bias
-    counted = candidate_ids[None, :] != labels[:, None]
-    if candidate_bias is not None:
-        counted &= jnp.isfinite(candidate_bias)
-    comparable = counted.any(axis=1)
-    # A row without candidates would make log-sum-exp's gradient NaN even where its result is not used.
-    logits = jnp.where(counted | ~comparable[:, None], logits, -jnp.inf)
     label_logits = jnp.sum(queries * label_vectors, axis=1, dtype=jnp.float32)
     if label_bias is not None:
         label_logits += label_bias
-    margins = label_logits - jax.nn.logsumexp(logits, axis=1)
+    logits = jnp.matmul(queries, candidate_vectors.T, preferred_element_type=jnp.float32)  # [rows, C]
+    logits -= log_expected_counts
+    counted = (candidate_ids != labels[:, None]) & jnp.isfinite(log_expected_counts)
+    if candidate_bias is not None:
+        logits += candidate_bias
+        counted &= jnp.isfinite(candidate_bias)
+    comparable = counted.any(axis=1)
+    # A row without candidates would make log-sum-exp's gradient NaN even where its result is not used.
+    logits = jnp.where(counted, logits, jnp.where(comparable, -jnp.inf, 0.0)[:, None])
+    # The label's logit goes in, not on top: a sum of large logits would round their difference away.
+    margins = -jax.nn.logsumexp(logits - label_logits[:, None], axis=1)
     used = comparable if where is None else comparable & where
     return jnp.where(used, margins, 0.0)
