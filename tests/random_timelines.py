@@ -1,0 +1,62 @@
+"""Small random timelines for tests: users of very different lengths, with training, validation and test days."""
+
+import numpy as np
+import polars as pl
+
+from data import feedback, timelines
+from data.timelines import Timelines
+
+NAMES = ("click", "long_view", "like", "dislike")
+
+
+def write(folder, *, lengths=None, num_items=20, unseen=3, seed=0, one_event_per_item=False, vocabulary_hash="x"):
+    """Writes and opens timelines of users with `lengths` events, the last two fifths of them held out.
+
+    Each event has each of NAMES with probability 0.3. The last `unseen` items occur in no training event. Creator and
+    cluster of item j are j mod 4 + 1 and j mod 2 + 1. With `one_event_per_item` event e is of item e + 1, so that an
+    item names its event.
+    """
+    rng = np.random.default_rng(seed)
+    lengths = np.asarray(rng.integers(1, 14, 16) if lengths is None else lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    num_events = offsets[-1]
+    valid_start = offsets[:-1] + -(-lengths * 3 // 5)
+    test_start = offsets[:-1] + -(-lengths * 4 // 5)
+    user = np.repeat(np.arange(len(lengths)), lengths)
+    trained = np.arange(num_events) < valid_start[user]
+    if one_event_per_item:
+        num_items, item = num_events, np.arange(1, num_events + 1)
+    else:
+        item = rng.integers(1, num_items + 1, num_events)
+        item[trained] = rng.integers(1, num_items - unseen + 1, trained.sum())
+    play_ms = rng.integers(-1, 100_000, num_events)
+    flags = {name: rng.random(num_events) < 0.3 for name in NAMES}
+    index = np.arange(num_items + 1)
+    timelines.write(
+        folder,
+        arrays={
+            **dict.fromkeys(timelines.EVENT_DTYPES, np.zeros(num_events)),
+            "item": item,
+            "timestamp_ms": np.arange(num_events),
+            "play_ms": play_ms,
+            "dwell": feedback.dwell_bucket(play_ms),
+            "feedback": feedback.to_bits(flags, play_ms=play_ms),
+            "offsets": offsets,
+            "valid_start": valid_start,
+            "test_start": test_start,
+        },
+        items=pl.DataFrame(
+            {
+                "item_id": [None, *range(100, 100 + num_items)],
+                "creator": np.where(index > 0, index % 4 + 1, 0).astype(np.int32),
+                "cluster": np.where(index > 0, index % 2 + 1, 0).astype(np.int32),
+                "train_count": np.bincount(item[trained], minlength=num_items + 1).astype(np.int32),
+            }
+        ),
+        users=pl.DataFrame({"user_id": range(len(lengths))}),
+        fields={
+            "vocabulary_hash": vocabulary_hash,
+            "item_features": [{"name": "creator", "cardinality": 5}, {"name": "cluster", "cardinality": 3}],
+        },
+    )
+    return Timelines.open(folder)
