@@ -75,12 +75,13 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
         )
 
     key = jax.random.key(0)
-    graph, shapes, _ = nnx.split(nnx.eval_shape(lambda: make(key)), nnx.Param, ...)
-    constants = jax.jit(lambda: nnx.split(make(key), nnx.Param, ...)[2])()
+    model = nnx.eval_shape(lambda: make(key))
+    graph = nnx.graphdef(model)
+    constants = jax.jit(lambda: nnx.state(make(key), nnx.Not(nnx.Param)))()
     return Architecture(
-        init=lambda key: nnx.split(make(key), nnx.Param, ...)[1],
+        init=lambda key: nnx.state(make(key), nnx.Param),
         merge=lambda params: nnx.merge(graph, params, constants),
-        shapes=shapes,
+        shapes=nnx.state(model, nnx.Param),
     )
 
 

@@ -40,12 +40,12 @@ def make_validation(
     inputs = {**timelines.histories(users, start[users], config.length), "targets": targets, "met": met}
     inputs["where"] = np.ones(len(users), bool)
     padding = -len(users) % _CHUNK
-    inputs = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
-    inputs = {n: jnp.asarray(a).reshape(-1, _CHUNK, *a.shape[1:]) for n, a in inputs.items()}  # [chunks, _CHUNK, ...]
+    padded = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
+    chunks = {n: jnp.asarray(a).reshape(-1, _CHUNK, *a.shape[1:]) for n, a in padded.items()}  # [chunks, _CHUNK, ...]
     k = min(100, timelines.num_items)
 
     @jax.jit
-    def validate(params: Any, inputs: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    def validate(params: Any, chunks: dict[str, jax.Array]) -> dict[str, jax.Array]:
         model = merge(params)
         vectors = model.items()
         rows = jnp.arange(_CHUNK)[:, None]
@@ -59,9 +59,9 @@ def make_validation(
             hit = real & (jnp.take_along_axis(scores, chunk["targets"], axis=1) >= kth_best)
             return jnp.where(chunk["where"], hit.sum(axis=1) / jnp.maximum(real.sum(axis=1), 1), 0.0).sum()
 
-        return {"recall@100": jax.lax.map(chunk_recall, inputs).sum() / len(users)}
+        return {"recall@100": jax.lax.map(chunk_recall, chunks).sum() / len(users)}
 
-    return lambda params: validate(params, inputs)
+    return lambda params: validate(params, chunks)
 
 
 def _padded(row: np.ndarray, values: np.ndarray, num_rows: int) -> np.ndarray:
