@@ -32,11 +32,14 @@ class Windows:
 
 
 def cut_windows(begin: np.ndarray, end: np.ndarray, *, length: int) -> Windows:
-    """Windows over the event ranges [begin_u, end_u) of all users, consecutive ones overlapping by `length` // 4."""
+    """Windows over the event ranges [begin_u, end_u) of all users, consecutive ones overlapping by a quarter.
+
+    At least by one position: a window that is not a user's first always reads the event before its first label.
+    """
     if length < 2:
         raise UsageError(f"--config.length={length}: a window needs at least 2 positions")
     events = end - begin
-    stride = length - length // 4
+    stride = length - max(1, length // 4)
     extra = np.maximum(0, -((events - length) // -stride))  # windows after the first, rounded up
     count = np.where(events > 0, 1 + extra, 0)
     user = np.repeat(np.arange(len(events)), count)
@@ -62,8 +65,7 @@ def pack_rows(lengths: np.ndarray, capacity: int, rng: np.random.Generator) -> t
     by_length = shuffled[np.argsort(lengths[shuffled], kind="stable")]
     remaining = np.bincount(lengths, minlength=capacity + 1)
     first = np.cumsum(remaining) - remaining  # where each length's windows begin in by_length
-    rows: list[np.ndarray] = []
-    sizes: list[np.ndarray] = []
+    rows, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for largest in range(capacity, 0, -1):
         while remaining[largest]:
             pattern, space = [], capacity
@@ -132,6 +134,9 @@ class PackedBatches:
         Raises:
           UsageError: sizes that do not fit together. DataError: no event carries one of the label signals.
         """
+        for name, value in (("batch_size", batch_size), ("num_epochs", num_epochs)):
+            if value < 1:
+                raise UsageError(f"--config.{name}={value}: must be at least 1")
         if batch_size % num_shards:
             raise UsageError(f"--config.batch_size={batch_size}: not divisible by {num_shards} shards of the mesh")
         self._timelines = timelines
