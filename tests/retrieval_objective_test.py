@@ -1,0 +1,216 @@
+"""The loss of packed batches against one user and one event at a time, and what a model may and may not depend on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.retrieval import get_config
+from data.feedback import BITS, NEGATIVE, POSITIVE, label_kinds
+from data.loader import PackedBatches
+from retrieval.checkpoint import Retriever, build
+from retrieval.objective import gradient_norms, make_loss
+from runtime.errors import UsageError
+from tests import random_timelines
+from training.names import named_leaves
+
+T = 16  # longer than any user's training events: one window holds all of a user's past
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return random_timelines.write(tmp_path_factory.mktemp("log") / "t")
+
+
+def config_of(signals="dislike_input_and_label", **options):
+    config = get_config(f"tiny,{signals}")
+    config.update({"dim": 6, "hidden": 7, "length": T, "batch_size": 2, "dropout": 0.0, "block_size": 5})
+    config.update(options)
+    return config
+
+
+def parameters_of(model):
+    """Random ones: some of a model's parameters start at zero, where they would have no influence."""
+
+    @jax.jit
+    def noisy(key):
+        leaves, structure = jax.tree.flatten(model.init(key))
+        keys = jax.random.split(key, len(leaves))
+        noise = [0.3 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
+        return jax.tree.unflatten(structure, [leaf + extra for leaf, extra in zip(leaves, noise, strict=True)])
+
+    return noisy(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def model(log):
+    """The model of `config_of()`, and of any config that differs in its labels or softmax only."""
+    return build(config_of(), log)
+
+
+@pytest.fixture(scope="module")
+def params(model):
+    return parameters_of(model)
+
+
+@pytest.fixture(scope="module")
+def retriever(model, params, log):
+    return Retriever(model.merge, params, config_of(), log.num_items)
+
+
+@pytest.fixture(scope="module")
+def batches(log):
+    return batches_of(log, config_of())
+
+
+def batches_of(log, config):
+    return PackedBatches(
+        log,
+        length=config.length,
+        batch_size=config.batch_size,
+        num_epochs=1,
+        positive=config.positive,
+        negative=config.negative,
+        seed=0,
+    )
+
+
+def loss_of(log, config, model, batches):
+    return make_loss(model.merge, config, num_items=log.num_items, label_counts=batches.label_counts())
+
+
+def brute_force(log, config, retriever):
+    """Equation 1 summed over all training events, each from its user's whole past, unpacked; (positive, negative)."""
+    kinds = label_kinds(log.feedback, positive=config.positive, negative=config.negative)
+    user = log.user_of_event()
+    events = np.flatnonzero((kinds > 0) & log.in_split("train"))
+    queries = np.float64(retriever.encode(log.histories(user[events], events, T)))
+    logits = queries @ np.float64(retriever.item_vectors()[1:]).T
+    label = logits[np.arange(len(events)), log.item[events] - 1]
+    p = np.exp(label - np.log(np.exp(logits).sum(axis=1)))
+    positive = -np.log(p[kinds[events] == POSITIVE]).sum()
+    negative = -np.log(1 - p[kinds[events] == NEGATIVE]).sum()
+    return positive, negative, (kinds[events] == POSITIVE).sum()
+
+
+def test_packed_batches_give_the_loss_of_each_user_alone(log, model, params, retriever, batches):
+    config = config_of(negative_weight=40.0, positive_weight=2.0)
+    loss_fn = jax.jit(loss_of(log, config, model, batches))
+    total, positive_total, positives = 0.0, 0.0, 0
+    for index in range(len(batches)):
+        batch = batches[index]
+        loss, metrics = loss_fn(params, batch, jax.random.key(0))
+        count = np.sum(batch["label_kind"] == POSITIVE)
+        assert metrics["labels"] == np.sum(batch["label_kind"] > 0)
+        total, positives = total + float(loss) * count, positives + count
+        positive_total += float(metrics["positive_loss"]) * count
+    positive, negative, expected_positives = brute_force(log, config, retriever)
+    assert positives == expected_positives
+    assert total == pytest.approx(2 * positive + 40 * negative, rel=1e-4)
+    assert positive_total == pytest.approx(2 * positive, rel=1e-4)
+
+
+def test_samples_that_hold_every_item_often_are_close_to_exact(log, model, params, batches):
+    exact, _ = jax.jit(loss_of(log, config_of(), model, batches))(params, batches[0], jax.random.key(0))
+    # The batch's own labels are few: alone they come no nearer.
+    for softmax, error in (("uniform", 0.05), ("log_uniform", 0.05), ("mixed", 0.05), ("in_batch", 0.5)):
+        config = config_of(softmax=softmax, num_candidates=4096)
+        loss_fn = jax.jit(jax.value_and_grad(loss_of(log, config, model, batches), has_aux=True))
+        (loss, _), gradient = loss_fn(params, batches[0], jax.random.key(0))
+        assert float(loss) == pytest.approx(float(exact), rel=error)
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
+def test_negative_weight_scales_the_negative_term_only(log, model, params, batches):
+    def measured(weight):
+        loss_fn = loss_of(log, config_of(negative_weight=weight), model, batches)
+
+        @jax.jit
+        def all_of(params, batch, key):
+            loss, metrics = loss_fn(params, batch, key)
+            return {"loss": loss, **metrics, **gradient_norms(loss_fn, params, batch, key)}
+
+        return {name: float(x) for name, x in all_of(params, batches[0], jax.random.key(0)).items()}
+
+    one, many = measured(1.0), measured(300.0)
+    for name in ("positive_loss", "negative_p", "positive_gradient_norm"):
+        assert many[name] == pytest.approx(one[name], rel=1e-6)
+    negative_term = one["loss"] - one["positive_loss"]
+    assert negative_term > 0
+    assert many["loss"] - many["positive_loss"] == pytest.approx(300 * negative_term, rel=1e-3)
+    assert many["negative_gradient_norm"] == pytest.approx(300 * one["negative_gradient_norm"], rel=1e-4)
+
+
+def test_a_batch_without_positives_or_without_labels_is_finite(log, model, params, batches):
+    batch = batches[0]
+    loss_fn = jax.jit(jax.value_and_grad(loss_of(log, config_of(), model, batches), has_aux=True))
+    kinds = batch["label_kind"]
+    for kept in (np.where(kinds == POSITIVE, 0, kinds), np.zeros_like(kinds)):
+        (loss, metrics), gradient = loss_fn(params, {**batch, "label_kind": kept}, jax.random.key(0))
+        assert np.isfinite(loss)
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+        assert metrics["positive_loss"] == 0.0
+    assert loss == 0.0  # of no label at all
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize(("signals", "reads"), [("no_dislike_signal", False), ("dislike_input", True)])
+def test_dislikes_are_read_where_the_config_says_so(log, signals, reads):
+    config = config_of(signals)
+    model = build(config, log)
+    retriever = Retriever(model.merge, parameters_of(model), config, log.num_items)
+    inputs = log.histories(np.arange(log.num_users), log.test_start, T)
+    queries = retriever.encode(inputs)
+    disliked = retriever.encode({**inputs, "feedback": inputs["feedback"] ^ (1 << BITS["dislike"])})
+    differs = np.any(queries != disliked, axis=1)
+    np.testing.assert_array_equal(differs, inputs["item"].any(axis=1) & reads)  # no history, no dislike
+    shared = retriever.encode({**inputs, "feedback": inputs["feedback"] ^ (1 << BITS["share"])})
+    np.testing.assert_array_equal(queries, shared)  # what no config asks for is never read
+
+
+def test_one_event_at_a_time_is_the_same_and_padding_may_stand_anywhere(log, retriever):
+    inputs = log.histories(np.arange(log.num_users), log.test_start, T)
+    expected = retriever.encode(inputs)
+    state = retriever.initial_state(log.num_users)
+    for position in range(T):
+        state, queries = retriever.step(state, *(inputs[name][:, position] for name in ("item", "dwell", "feedback")))
+    np.testing.assert_allclose(queries, expected, atol=1e-5)
+    order = np.argsort(inputs["item"] > 0, axis=1, kind="stable")  # padding first
+    moved = {name: np.take_along_axis(array, order, axis=1) for name, array in inputs.items()}
+    np.testing.assert_allclose(retriever.encode(moved), expected, atol=1e-5)
+
+
+def test_an_item_never_seen_in_training_has_the_vector_of_its_content(log, params, retriever):
+    vectors = np.float64(retriever.item_vectors())
+    leaves = {name: np.float64(leaf) for name, leaf in named_leaves(params).items()}
+    creator, cluster = (leaves[f"items/feature_embeddings/{column}"] for column in (0, 1))
+    item = np.arange(1, log.num_items + 1)
+    content = creator[item % 4 + 1] + cluster[item % 2 + 1]
+    seen = log.items["train_count"].to_numpy()[1:] > 0
+    assert 0 < seen.sum() < log.num_items
+    np.testing.assert_allclose(vectors[1:], content + seen[:, None] * leaves["items/id_embedding"][1:], atol=1e-6)
+    np.testing.assert_array_equal(vectors[0], 0.0)
+
+
+def test_rows_that_fill_up_a_sharded_table_change_nothing(log, model, params, batches):
+    larger = build(config_of(), log, model_shards=8)
+    rows = {name: leaf.shape[0] for name, leaf in named_leaves(larger.shapes).items()}
+    assert rows["items/id_embedding"] == 24  # 20 items and padding, rounded up
+    widened = jax.tree.map(
+        lambda leaf, shape: jnp.full(shape.shape, 7.0).at[tuple(slice(n) for n in leaf.shape)].set(leaf),
+        params,
+        larger.shapes,
+    )
+    losses = []
+    for some, values in ((model, params), (larger, widened)):
+        counts = np.pad(batches.label_counts(), (0, 3 * (some is larger)))
+        loss_fn = make_loss(some.merge, config_of(), num_items=log.num_items, label_counts=counts)
+        losses.append(float(jax.jit(loss_fn)(values, batches[0], jax.random.key(0))[0]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_unknown_settings(log, model, batches):
+    with pytest.raises(UsageError, match=r"--config\.softmax=hierarchical: one of exact, uniform"):
+        loss_of(log, config_of(softmax="hierarchical"), model, batches)
+    with pytest.raises(UsageError, match=r"--config\.input_feedback: no feedback 'hate'; one of click"):
+        build(config_of(input_feedback=("hate",)), log)
