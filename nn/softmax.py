@@ -68,7 +68,7 @@ def label_margins(
         raise ValueError(f"mesh {dict(mesh.shape)} does not divide {num_items} items or {rows} rows")
     item_bias = jnp.zeros(num_items, jnp.float32) if item_bias is None else item_bias
     where = jnp.ones(rows, bool) if where is None else where
-    margins = _label_margins(min(block_size, num_items), mesh, queries, item_table, item_bias, labels)
+    margins = _label_margins(block_size, mesh, queries, item_table, item_bias, labels)
     return jnp.where(where, margins, 0.0)
 
 
@@ -120,6 +120,12 @@ def _local_labels(labels, num_local, sharded):
     return local, (local >= 0) & (local < num_local)
 
 
+def _even_blocks(num_items, block_size):
+    """(blocks, size of each): as few blocks of at most `block_size` as there can be, all but the last alike."""
+    num_blocks = -(-num_items // block_size)
+    return num_blocks, -(-num_items // num_blocks)
+
+
 def _block(table, bias, index, block_size):
     """Block `index` of the table. The last one is moved back to fit; the rows it repeats come with bias −inf."""
     num_items = table.shape[0]
@@ -131,27 +137,28 @@ def _block(table, bias, index, block_size):
 
 
 def _block_logits(queries, vectors, biases, start, labels):
-    logits = jnp.matmul(queries, vectors.T, preferred_element_type=jnp.float32) + biases  # [rows, block]
-    is_label = (labels - start)[:, None] == jnp.arange(vectors.shape[0])
+    """[block, rows]. Rows last: a CPU sums many of them in one instruction, and no product has to transpose a block."""
+    logits = jnp.matmul(vectors, queries.T, preferred_element_type=jnp.float32) + biases[:, None]
+    is_label = labels - start == jnp.arange(vectors.shape[0])[:, None]
     return jnp.where(is_label, -jnp.inf, logits)
 
 
 def _local_forward(block_size, sharded, queries, table, bias, labels):
     rows, num_local = queries.shape[0], table.shape[0]
-    block_size = min(block_size, num_local)
+    num_blocks, block_size = _even_blocks(num_local, block_size)
     labels, here = _local_labels(labels, num_local, sharded)
 
     def accumulate(index, carry):
         largest, total = carry
         start, vectors, biases = _block(table, bias, index, block_size)
         logits = _block_logits(queries, vectors, biases, start, labels)
-        new_largest = jnp.maximum(largest, logits.max(axis=1))
+        new_largest = jnp.maximum(largest, logits.max(axis=0))
         shift = jnp.where(jnp.isfinite(new_largest), new_largest, 0.0)  # nothing but −inf so far
-        total = total * jnp.exp(largest - shift) + jnp.exp(logits - shift[:, None]).sum(axis=1)
+        total = total * jnp.exp(largest - shift) + jnp.exp(logits - shift).sum(axis=0)
         return new_largest, total
 
     empty = (jnp.full(rows, -jnp.inf, jnp.float32), jnp.zeros(rows, jnp.float32))
-    largest, total = lax.fori_loop(0, -(-num_local // block_size), accumulate, empty)
+    largest, total = lax.fori_loop(0, num_blocks, accumulate, empty)
     label_rows = jnp.where(here, labels, 0)
     label_logits = jnp.sum(queries * table[label_rows], axis=1, dtype=jnp.float32) + bias[label_rows]
     label_logits = jnp.where(here, label_logits, 0.0)
@@ -166,25 +173,25 @@ def _local_forward(block_size, sharded, queries, table, bias, labels):
 
 def _local_backward(block_size, sharded, queries, table, bias, labels, largest, log_total, cotangents):
     num_local = table.shape[0]
-    block_size = min(block_size, num_local)
+    num_blocks, block_size = _even_blocks(num_local, block_size)
     labels, here = _local_labels(labels, num_local, sharded)
 
     def accumulate(index, carry):
         d_queries, d_table, d_bias = carry
         start, vectors, biases = _block(table, bias, index, block_size)
         logits = _block_logits(queries, vectors, biases, start, labels)
-        d_logits = -cotangents[:, None] * jnp.exp((logits - largest[:, None]) - log_total[:, None])  # [rows, block]
-        d_queries += jnp.matmul(d_logits, vectors, preferred_element_type=jnp.float32)
-        d_vectors = jnp.matmul(d_logits.T, queries, preferred_element_type=jnp.float32)
+        d_logits = -cotangents * jnp.exp((logits - largest) - log_total)  # [block, rows]
+        d_queries += jnp.matmul(vectors.T, d_logits, preferred_element_type=jnp.float32)  # [D, rows]
+        d_vectors = jnp.matmul(d_logits, queries, preferred_element_type=jnp.float32)  # [block, D]
         d_table = _add_slice(d_table, d_vectors, start)
-        d_bias = _add_slice(d_bias, d_logits.sum(axis=0), start)
+        d_bias = _add_slice(d_bias, d_logits.sum(axis=1), start)
         return d_queries, d_table, d_bias
 
-    zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (queries, table, bias))
-    d_queries, d_table, d_bias = lax.fori_loop(0, -(-num_local // block_size), accumulate, zeros)
+    zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (queries.T, table, bias))
+    d_queries, d_table, d_bias = lax.fori_loop(0, num_blocks, accumulate, zeros)
     label_rows = jnp.where(here, labels, 0)
     d_label = jnp.where(here, cotangents, 0.0)  # ∂m/∂l_y = 1
-    d_queries += d_label[:, None] * table[label_rows]
+    d_queries = d_queries.T + d_label[:, None] * table[label_rows]
     d_table = d_table.at[label_rows].add(d_label[:, None] * queries)
     d_bias = d_bias.at[label_rows].add(d_label)
     if sharded:
