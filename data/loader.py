@@ -225,11 +225,21 @@ class PackedBatches:
         return self._shuffled(epoch)[batch]
 
     def _shuffled(self, epoch: int) -> np.ndarray:
-        """The rows of an epoch's batches, [batches, B], filled up with −1."""
+        """The rows of an epoch's batches, [batches, B], filled up with −1.
+
+        A batch gets one row of each of B strata, rows of about as many labels as one another: two batches then differ
+        by no more labels than two rows can. The strata's order in the batch spreads them over any number of shards.
+        So the arrays of labels, sized for the fullest shard, have little to fill.
+        """
         if getattr(self, "_cached_epoch", None) != epoch:
+            rng = np.random.default_rng([self._seed, 1, epoch])
             rows = np.full(self.batches_per_epoch * self._batch_size, -1)
-            rows[: self.num_rows] = np.random.default_rng([self._seed, 1, epoch]).permutation(self.num_rows)
-            self._cached_epoch, self._cached_rows = epoch, rows.reshape(-1, self._batch_size)
+            rows[: self.num_rows] = rng.permutation(self.num_rows)
+            labels = np.where(rows >= 0, self._labels_of_row[rows], 0)
+            strata = rows[np.argsort(labels, kind="stable")].reshape(self._batch_size, -1)
+            spread = np.argsort(np.arange(self._batch_size) * 0.5 * (5**0.5 - 1) % 1)  # by the golden ratio
+            self._cached_epoch = epoch
+            self._cached_rows = rng.permuted(strata, axis=1)[np.argsort(spread)].T  # [batches, B]
         return self._cached_rows
 
     def _count_labels(self) -> np.ndarray:
@@ -239,12 +249,12 @@ class PackedBatches:
         return total[self._row_offsets[1:]] - total[self._row_offsets[:-1]]
 
     def _label_capacity(self, num_epochs: int) -> int:
-        """The most labels that a shard of any planned batch holds, in steps of 64: one shape, so one compilation."""
+        """The most labels that a shard of any planned batch holds, in steps of 16: one shape, so one compilation."""
         most = 0
         for epoch in range(num_epochs):
             rows = self._shuffled(epoch).reshape(-1, self._batch_size // self._num_shards)
             most = max(most, int(np.where(rows >= 0, self._labels_of_row[rows], 0).sum(axis=1).max()))
-        return 64 * math.ceil(most / 64)
+        return 16 * math.ceil(most / 16)
 
 
 def iterate(batches: PackedBatches) -> grain.DatasetIterator:

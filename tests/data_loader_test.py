@@ -140,6 +140,15 @@ def assert_same(batch, other):
         np.testing.assert_array_equal(batch[name], other[name])
 
 
+def test_two_batches_differ_by_no_more_labels_than_two_rows_can(log):
+    rows = batches_of(log, batch_size=1)
+    of_row = [int((rows[i]["label_kind"] > 0).sum()) for i in range(len(rows))]
+    batches = batches_of(log, batch_size=6)
+    of_batch = [int((batches[i]["label_kind"] > 0).sum()) for i in range(len(batches))]
+    fewest = min(of_row) if len(rows) % 6 == 0 else 0  # what fills up the last batch has none
+    assert max(of_batch) - min(of_batch) <= max(of_row) - fewest
+
+
 def test_a_seed_is_an_order(log):
     batches, again, other = (batches_of(log, seed=seed) for seed in (3, 3, 4))
     for index in reversed(range(len(batches))):  # in any order of access
