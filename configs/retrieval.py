@@ -34,6 +34,9 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
 
     # What the model reads, and what it learns from. Without watch time a click is a positive (see data/feedback.py).
     config.input_feedback = (*_SIGNALS[signals]["input"], "like")
+    config.memory_feedback = _SIGNALS[signals][
+        "input"
+    ]  # what the query forgets, retrieval/aversion.py; () is the paper
     config.positive = ("long_view", "like", "share", "follow")
     config.negative = _SIGNALS[signals]["negative"]
     config.positive_weight = 1.0
@@ -45,7 +48,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.length = 64  # events of a history that are read
     config.dim = 64
     config.hidden = 128
-    config.dropout = 0.1
+    config.dropout = 0.5
 
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
     config.softmax = "exact"

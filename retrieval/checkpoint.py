@@ -50,9 +50,12 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
 
     Errors: UsageError names unknown feedback.
     """
-    unknown = [name for name in config.input_feedback if name not in feedback.BITS]
-    if unknown:
-        raise UsageError(f"--config.input_feedback: no feedback '{unknown[0]}'; one of {', '.join(feedback.BITS)}")
+    for flag in ("input_feedback", "memory_feedback"):
+        for name in config[flag]:
+            if name not in feedback.BITS:
+                raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
+    if not set(config.memory_feedback) <= set(config.input_feedback):
+        raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
     named = timelines.manifest["item_features"]
     rows = timelines.num_items + 1
     rows += -rows % model_shards
@@ -70,6 +73,7 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
             dim=config.dim,
             hidden=config.hidden,
             input_bits=[feedback.BITS[name] for name in config.input_feedback],
+            memory_bits=[feedback.BITS[name] for name in config.memory_feedback],
             dropout=config.dropout,
             rngs=nnx.Rngs(key),
         )
@@ -94,6 +98,7 @@ class Retriever:
         self.input_feedback = tuple(config.input_feedback)
         self._num_items = num_items
         self._vectors = jax.jit(lambda params: merge(params).items())(params)
+        self._state_size = merge(params).state_size
 
         # Inlined, so that what traces them (export) keeps only the weights that they read.
         @partial(jax.jit, inline=True)
@@ -115,11 +120,11 @@ class Retriever:
         return self._encode(self._params, self._vectors, dict(inputs))
 
     def initial_state(self, batch_size: int) -> jax.Array:
-        """The state of an empty history, zeros [B, H]."""
-        return jnp.zeros((batch_size, self.config.hidden), jnp.float32)
+        """The state of an empty history, zeros [B, state]."""
+        return jnp.zeros((batch_size, self._state_size), jnp.float32)
 
     def step(self, state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
-        """State [B, H] and one event each [B] -> the next state and queries [B, D]; can be traced."""
+        """State [B, state] and one event each [B] -> the next state and queries [B, D]; can be traced."""
         return self._step(self._params, self._vectors, state, item, dwell, feedback)
 
     def item_vectors(self) -> NDArray[np.float32]:

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from data.feedback import NUM_DWELL_BUCKETS
 from nn.gru import GRU
+from retrieval.aversion import AversionMemory
 
 
 class Constant(nnx.Variable):
@@ -35,6 +37,7 @@ class ItemTower(nnx.Module):
           rngs: initial values.
         """
         init = nnx.initializers.normal(dim**-0.5)
+        self.dim = dim
         self.features = Constant(jnp.asarray(features, jnp.int32))
         self.seen = Constant(jnp.asarray(seen, jnp.float32)[:, None])
         self.id_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
@@ -55,8 +58,9 @@ class TwoTower(nnx.Module):
     """User tower (GRU) and item tower of Wang et al., RecSys '23, sections 2 and 3.
 
     An event enters as item vector ⊕ (dwell bucket + feedback flags); the GRU's state h after it gives the query
-    q = W h + b, and item j scores q · v_j. Which feedback the input shows is `input_feedback`; what the labels are is
-    the business of the loss.
+    q = W h + b, and item j scores q · v_j. Which feedback the input shows is `input_bits`; what the labels are is the
+    business of the loss. With `memory_bits` the query also forgets what was said no to (retrieval/aversion.py); the
+    state of a user is then h beside that memory.
     """
 
     def __init__(
@@ -68,10 +72,12 @@ class TwoTower(nnx.Module):
         dim: int,
         hidden: int,
         input_bits: Sequence[int],
+        memory_bits: Sequence[int],
         dropout: float,
         rngs: nnx.Rngs,
     ):
-        """Args as ItemTower; `hidden` H; `input_bits`, places in the feedback bitmask that the model reads."""
+        """Args as ItemTower; `hidden` H; `input_bits`, places in the feedback bitmask that the GRU reads, and
+        `memory_bits`, those that say no, none for the GRU alone."""
         init = nnx.initializers.normal(dim**-0.5)
         self.items = ItemTower(features, cardinalities, seen, dim=dim, rngs=rngs)
         self.input_bits = tuple(input_bits)
@@ -81,6 +87,13 @@ class TwoTower(nnx.Module):
         self.dropout = nnx.Dropout(dropout)
         self.gru = GRU(2 * dim, hidden, rngs=rngs)
         self.projection = nnx.Linear(hidden, dim, rngs=rngs)
+        self.no_mask = sum(1 << bit for bit in memory_bits)
+        self.aversion = AversionMemory(dim) if memory_bits else None
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that a user's state has."""
+        return self.gru.hidden + (self.items.dim if self.aversion is not None else 0)
 
     def events(self, item_vectors: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
         """What the GRU reads of events of any shape [...]: [..., 2 D]."""
@@ -93,17 +106,38 @@ class TwoTower(nnx.Module):
     def states(
         self, inputs: Mapping[str, jax.Array], item_vectors: jax.Array, *, dropout_rngs: nnx.Rngs | None = None
     ) -> jax.Array:
-        """GRU states after each position of item, dwell, feedback (and, in packed rows, reset) [B, T]: [B, T, H]."""
-        events = self.events(item_vectors, inputs["item"], inputs["dwell"], inputs["feedback"])  # [B, T, 2 D]
+        """States after each position of item, dwell, feedback (and, in packed rows, reset) [B, T]: [B, T, state]."""
+        item, feedback = inputs["item"], inputs["feedback"]
+        events = self.events(item_vectors, item, inputs["dwell"], feedback)  # [B, T, 2 D]
         if dropout_rngs is not None:
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
-        return self.gru(events, where=inputs["item"] > 0, reset=inputs.get("reset"))
+        reset = inputs.get("reset", jnp.zeros(item.shape, bool))
+        hidden = self.gru(events, where=item > 0, reset=reset)  # [B, T, H]
+        if self.aversion is None:
+            return hidden
+
+        def remember(memory, position):
+            vectors, said_no, is_event, is_start = position
+            memory = jnp.where(is_start[:, None], 0.0, memory)
+            memory = jnp.where(is_event[:, None], self.aversion.step(memory, vectors, said_no), memory)
+            return memory, memory
+
+        positions = (item_vectors[item], feedback & self.no_mask > 0, item > 0, reset)
+        time_major = jax.tree.map(lambda array: array.swapaxes(0, 1), positions)  # [T, B, ...]
+        empty = jnp.zeros((item.shape[0], self.items.dim), jnp.float32)
+        _, memory = lax.scan(jax.checkpoint(remember), empty, time_major)
+        return jnp.concatenate([hidden, memory.swapaxes(0, 1)], axis=-1)
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
-        """One event each [B] onto states [B, H]: [B, H]. Item 0 is no event and leaves the state as it is."""
-        updated = self.gru.step(state, self.events(item_vectors, item, dwell, feedback))
-        return jnp.where((item > 0)[:, None], updated, state)
+        """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
+        hidden, memory = jnp.split(state, [self.gru.hidden], axis=-1)
+        updated = [self.gru.step(hidden, self.events(item_vectors, item, dwell, feedback))]
+        if self.aversion is not None:
+            updated.append(self.aversion.step(memory, item_vectors[item], feedback & self.no_mask > 0))
+        return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
 
     def queries(self, states: jax.Array) -> jax.Array:
-        """States [..., H] -> queries [..., D]."""
-        return self.projection(states)
+        """States [..., state] -> queries [..., D]."""
+        hidden, memory = jnp.split(states, [self.gru.hidden], axis=-1)
+        queries = self.projection(hidden)
+        return queries if self.aversion is None else self.aversion.forget(queries, memory)
