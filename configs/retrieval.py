@@ -85,8 +85,10 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     }
 
     if dataset.startswith("kuairand_pure"):
-        config.positive = ("click", "long_view")
-        config.batch_size = 32
+        config.positive = ("click", "long_view")  # its earlier history has long views and no clicks
+        config.dropout = 0.3
+    if dataset == "standard":
+        config.batch_size, config.num_epochs = 64, 4
     if dataset in ("kuairand_pure_short", "tiny"):
         config.num_epochs = 1
         config.dim, config.hidden, config.eval_users = 16, 16, 500

@@ -11,7 +11,7 @@ import polars as pl
 
 from data.feedback import SKIP_BELOW_MS
 
-SESSION_GAP_MS = 30 * 60_000
+CLOSE_MS = 60_000
 FAR_APART_MS = 6 * 3_600_000
 
 
@@ -80,7 +80,7 @@ def stickiness(events: pl.DataFrame) -> dict[str, float]:
     found = {}
     for group in ("cluster", "creator"):
         known = pairs.filter("other").drop_nulls(group)
-        found[f"next_same_{group}/in_session"] = _mean(known.filter(pl.col("gap") < SESSION_GAP_MS), group)
+        found[f"next_same_{group}/within_a_minute"] = _mean(known.filter(pl.col("gap") < CLOSE_MS), group)
         found[f"next_same_{group}/hours_later"] = _mean(known.filter(pl.col("gap") > FAR_APART_MS), group)
     return found
 

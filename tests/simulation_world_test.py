@@ -85,8 +85,8 @@ def test_after_a_dislike_the_same_cluster_is_disliked_again_and_still_served(log
     assert facts["cluster_after_dislike/long_view"] < 0.9 * facts["cluster_before_dislike/long_view"]
     # The platform is deaf to dislikes.
     assert facts["cluster_after_dislike/share"] > 0.5 * facts["cluster_before_dislike/share"]
-    assert facts["next_same_cluster/in_session"] > 2 * facts["next_same_cluster/hours_later"]
-    assert facts["next_same_creator/in_session"] > 2 * facts["next_same_creator/hours_later"]
+    assert facts["next_same_cluster/within_a_minute"] > 1.5 * facts["next_same_cluster/hours_later"]
+    assert facts["next_same_creator/within_a_minute"] > 2 * facts["next_same_creator/hours_later"]
 
 
 def test_aversions_begin_at_a_watched_item_of_their_target_and_last(log, known) -> None:
@@ -257,8 +257,8 @@ def test_facts_of_a_log_by_hand() -> None:
     assert given["dislikes_per_disliking_user/median"] == 2
     sticky = stickiness(events)
     # In session 1->2, 2->1, 3->4; hours later 1->3; 4->4 is the same item.
-    assert sticky["next_same_cluster/in_session"] == pytest.approx(2 / 3)
-    assert sticky["next_same_creator/in_session"] == pytest.approx(1 / 3)
+    assert sticky["next_same_cluster/within_a_minute"] == pytest.approx(2 / 3)
+    assert sticky["next_same_creator/within_a_minute"] == pytest.approx(1 / 3)
     assert sticky["next_same_cluster/hours_later"] == 1.0
     around = around_first_dislike(events)
     # The first dislike is the second of six events: one event before, four after, two of them of its cluster.
