@@ -134,9 +134,6 @@ class PackedBatches:
         Raises:
           UsageError: sizes that do not fit together. DataError: no event carries one of the label signals.
         """
-        for name, value in (("batch_size", batch_size), ("num_epochs", num_epochs)):
-            if value < 1:
-                raise UsageError(f"--config.{name}={value}: must be at least 1")
         if batch_size % num_shards:
             raise UsageError(f"--config.batch_size={batch_size}: not divisible by {num_shards} shards of the mesh")
         self._timelines = timelines

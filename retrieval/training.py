@@ -24,6 +24,8 @@ from training.step import TrainState, create_state, make_train_step
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
 
+_SIZES = ("dim", "hidden", "batch_size", "num_epochs", "block_size", "num_candidates", "save_every", "eval_users")
+
 
 def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
@@ -117,6 +119,9 @@ def _check(config: ConfigDict, timelines: Timelines) -> None:
         for name in names:
             if name not in BITS:
                 raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(BITS)}")
+    for name in _SIZES:
+        if config[name] < 1:
+            raise UsageError(f"--config.{name}={config[name]}: must be at least 1")
     if timelines.num_items < 2:
         raise DataError(f"{timelines.path}: {timelines.num_items} item(s); a recommender needs at least 2")
     if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:

@@ -224,8 +224,6 @@ def test_rows_hold_every_window_once_and_never_too_much(seed):
     [
         ({"length": 1}, r"--config\.length=1: .* at least 2"),
         ({"batch_size": 4, "num_shards": 3}, r"--config\.batch_size=4: .* 3 shards"),
-        ({"batch_size": 0}, r"--config\.batch_size=0: .* at least 1"),
-        ({"num_epochs": 0}, r"--config\.num_epochs=0: .* at least 1"),
     ],
 )
 def test_sizes_that_do_not_fit(log, options, message):

@@ -22,9 +22,9 @@ def make_mesh(*, data: int = -1, model: int = 1, devices: Sequence[jax.Device] |
     """A mesh of `data` x `model` devices; -1 takes what is left. Errors: ValueError where the devices do not fit."""
     devices = jax.devices() if devices is None else devices
     if data == -1:
-        data = len(devices) // model
+        data = len(devices) // max(model, 1)
     if model == -1:
-        model = len(devices) // data
+        model = len(devices) // max(data, 1)
     if data * model != len(devices):
         raise ValueError(f"a mesh of {data} x {model} (data x model) does not fit {len(devices)} devices")
     return Mesh(np.asarray(devices).reshape(data, model), ("data", "model"))
