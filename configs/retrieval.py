@@ -12,7 +12,7 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
 
 from ml_collections import ConfigDict
 
-_SIGNALS = {
+_SIGNALS: dict[str, dict[str, tuple[str, ...]]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
     "dislike_input_and_label": {"input": ("dislike",), "negative": ("dislike",)},
@@ -87,6 +87,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     if dataset.startswith("kuairand_pure"):
         config.positive = ("click", "long_view")  # its earlier history has long views and no clicks
         config.dropout = 0.3
+        config.batch_size, config.num_epochs = 64, 4
     if dataset == "standard":
         config.batch_size, config.num_epochs = 64, 4
     if dataset in ("kuairand_pure_short", "tiny"):

@@ -113,13 +113,13 @@ class TwoTower(nnx.Module):
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
         reset = inputs.get("reset", jnp.zeros(item.shape, bool))
         hidden = self.gru(events, where=item > 0, reset=reset)  # [B, T, H]
-        if self.aversion is None:
+        if (aversion := self.aversion) is None:
             return hidden
 
         def remember(memory, position):
             vectors, said_no, is_event, is_start = position
             memory = jnp.where(is_start[:, None], 0.0, memory)
-            memory = jnp.where(is_event[:, None], self.aversion.step(memory, vectors, said_no), memory)
+            memory = jnp.where(is_event[:, None], aversion.step(memory, vectors, said_no), memory)
             return memory, memory
 
         positions = (item_vectors[item], feedback & self.no_mask > 0, item > 0, reset)
