@@ -1,0 +1,89 @@
+"""Exit statuses, and that every mistake is one line that says what to do."""
+
+import pytest
+
+from tests import command_line
+
+BINARY = """import errno, sys
+sys.path.insert(0, ".")
+from absl import flags
+from runtime import app
+from runtime.errors import DataError, UsageError
+WAY = flags.DEFINE_string("way", "", "How to end.")
+OF = "results/metrics.json"
+ENDS = {
+    "usage": UsageError("--k=0: at least 1"),
+    "data": DataError("events.parquet: row 3,\\n  column play_ms: -7"),
+    "interrupt": KeyboardInterrupt(),
+    "disk full": OSError(errno.ENOSPC, "No space left on device", OF),
+    "disk full, file unknown": OSError(errno.ENOSPC, "No space left on device"),
+    "permission": PermissionError(errno.EACCES, "Permission denied", OF),
+    "read-only": OSError(errno.EROFS, "Read-only file system", OF),
+    "missing": FileNotFoundError(errno.ENOENT, "No such file or directory", OF),
+    "below a file": NotADirectoryError(errno.ENOTDIR, "Not a directory", OF),
+    "bug": ZeroDivisionError("division by zero"),
+    "other system error": OSError(errno.EIO, "Input/output error", OF),
+}
+def main(argv):
+    if WAY.value in ENDS:
+        raise ENDS[WAY.value]
+    return 7 if WAY.value == "status" else None
+if __name__ == "__main__":
+    app.run(main)
+"""
+
+# Exit status, and what the line on stderr says.
+ENDS = {
+    "usage": (2, "binary: --k=0: at least 1"),
+    "data": (3, "binary: events.parquet: row 3, column play_ms: -7"),
+    "interrupt": (130, "the same command continues from the last checkpoint"),
+    "disk full": (2, "results/metrics.json: the disk is full: free some space and run the same command again"),
+    "disk full, file unknown": (2, "write: the disk is full"),
+    "permission": (2, "results/metrics.json: no permission: choose another --workdir"),
+    "read-only": (2, "results/metrics.json: the file system is read-only: choose another --workdir"),
+    "missing": (2, "results/metrics.json: no such file or folder: check the path"),
+    "below a file": (2, "results/metrics.json: a part of the path is a file"),
+}
+OTHERS = {
+    "well": ["--way="],
+    "status": ["--way=status"],
+    "bug": ["--way=bug"],
+    "other system error": ["--way=other system error"],
+    "argument": ["way=usage"],
+    "unknown flag": ["--wya=usage"],
+}
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    binary = tmp_path_factory.mktemp("app") / "binary.py"
+    binary.write_text(BINARY)
+    commands = {**{name: [f"--way={name}"] for name in ENDS}, **OTHERS}
+    return command_line.run({name: [str(binary), *flags] for name, flags in commands.items()})
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_mistake_is_one_line_and_a_status(ended, name):
+    status, message = ENDS[name]
+    assert ended[name].status == status
+    assert message in ended[name].stderr
+    assert ended[name].stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["argument", "unknown flag"])
+def test_a_mistyped_flag_is_one_line(ended, name):
+    assert ended[name].status == 2
+    assert "--help" in ended[name].stderr
+    assert ended[name].stderr.count("\n") == 1
+
+
+def test_what_main_returns_is_the_status(ended):
+    assert (ended["well"].status, ended["well"].stderr) == (0, "")
+    assert ended["status"].status == 7
+
+
+@pytest.mark.parametrize(("name", "error"), [("bug", "ZeroDivisionError"), ("other system error", "OSError")])
+def test_what_is_no_users_mistake_keeps_its_traceback(ended, name, error):
+    assert ended[name].status == 1
+    assert "Traceback" in ended[name].stderr
+    assert error in ended[name].stderr
