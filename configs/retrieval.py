@@ -32,12 +32,13 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
-    # What the model reads, and what it learns from. Without watch time a click is a positive (see data/feedback.py).
+    # What the model reads, and what it learns from. No `positive`: long views, likes, shares and follows, or clicks
+    # where the log has none of these.
     config.input_feedback = (*_SIGNALS[signals]["input"], "like")
     config.memory_feedback = _SIGNALS[signals][
         "input"
     ]  # what the query forgets, retrieval/aversion.py; () is the paper
-    config.positive = ("long_view", "like", "share", "follow")
+    config.positive = ()
     config.negative = _SIGNALS[signals]["negative"]
     config.positive_weight = 1.0
     # With N items p is about 1/N, and the gradient of the not-to-recommend term is w·p: for a corpus of thousands w has

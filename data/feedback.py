@@ -20,6 +20,7 @@ BITS: dict[str, int] = {
     "skip": 7,
 }
 POSITIVE_ACTIONS = ("long_view", "like", "share", "follow", "comment")
+POSITIVE_LABELS = ("long_view", "like", "share", "follow")  # what to recommend; clicks where a log has none of these
 SKIP_BELOW_MS = 3_000
 LONG_VIEW_MS = 18_000
 

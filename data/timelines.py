@@ -137,6 +137,12 @@ class Timelines:
         """N: dense item indices are 1..N."""
         return len(self.items) - 1
 
+    @property
+    def positive_feedback(self) -> tuple[str, ...]:
+        """What counts as positive in this log: POSITIVE_LABELS, or clicks where the log has none of them."""
+        logged = tuple(name for name in feedback.POSITIVE_LABELS if name in self.manifest["feedback"])
+        return logged or ("click",)
+
     def bounds(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First event and end of `split` for each user: two [U] arrays of positions."""
         edges = (self.offsets[:-1], self.valid_start, self.test_start, self.offsets[1:])

@@ -43,9 +43,10 @@ def run(
     from retrieval import evaluation
     from retrieval.checkpoint import load
 
-    if not positive or not set(positive) <= BITS.keys():
-        raise UsageError(f"--config.positive={tuple(positive)}: one or more of {', '.join(BITS)}")
+    if not set(positive) <= BITS.keys():
+        raise UsageError(f"--config.positive={tuple(positive)}: only {', '.join(BITS)}")
     timelines = Timelines.open(data)
+    positive = tuple(positive) or timelines.positive_feedback
     retriever = load(checkpoint, timelines)
     vectors = retriever.item_vectors()
     identity = {

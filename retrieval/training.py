@@ -33,6 +33,8 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     Errors: UsageError and DataError of the parts, each one line.
     """
     timelines = Timelines.open(data)
+    config = ConfigDict(config.to_dict())
+    config.positive = tuple(config.positive) or timelines.positive_feedback
     _check(config, timelines)
     run_of = identity(config, timelines)
     folder = open_workdir(workdir, run_of)

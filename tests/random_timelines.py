@@ -57,6 +57,7 @@ def write(folder, *, lengths=None, num_items=20, unseen=3, seed=0, one_event_per
         fields={
             "vocabulary_hash": vocabulary_hash,
             "item_features": [{"name": "creator", "cardinality": 5}, {"name": "cluster", "cardinality": 3}],
+            "feedback": list(feedback.BITS),
         },
     )
     return Timelines.open(folder)
