@@ -305,7 +305,7 @@ def test_the_binary_measures_the_model_alone_on_demand(log, tmp_path, monkeypatc
 
 
 def test_the_binary_names_bad_flags(log, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match=r"--config.positive=\('clicks',\): one or more of click, "):
+    with pytest.raises(UsageError, match=r"--config.positive=\('clicks',\): only click, "):
         run_binary(log, tmp_path / "w", monkeypatch, positive=("clicks",))
     assert not (tmp_path / "w").exists()
     root = Path(__file__).resolve().parent.parent
