@@ -36,7 +36,8 @@ STEPS = 3
 def config_of(**options):
     config = get_config("tiny,dislike_input_and_label")
     config.update({"dim": 6, "hidden": 7, "length": 16, "batch_size": 2, "block_size": 5, "num_epochs": 3})
-    config.update({"save_every": 2, "warmup_steps": 2, "patience": 10, "learning_rate": 0.03, **options})
+    config.update({"save_every": 2, "warmup_steps": 2, "patience": 10, "learning_rate": 0.03})
+    config.update({"positive": ("long_view", "like"), **options})
     return config
 
 
@@ -147,16 +148,17 @@ def parts(data, mesh):
     signals = {"positive": config.positive, "negative": config.negative}
     sizes = {"length": config.length, "batch_size": config.batch_size, "num_epochs": STEPS, "num_shards": shards}
     batches = PackedBatches(timelines, **sizes, **signals, seed=0)
-    # The same first parameters whatever the table is rounded up to: those of one device, with other rows below.
+    # The same first parameters whatever the tables are rounded up to.
     narrow, model = (checkpoint.build(config, timelines, model_shards=n) for n in (1, model_shards))
+    first = jax.device_get(jax.jit(narrow.init)(jax.random.key(0)))
     counts = np.pad(batches.label_counts(), (0, -(timelines.num_items + 1) % model_shards))
     sharding = mesh if mesh.size > 1 else None
     loss_fn = make_loss(model.merge, config, num_items=timelines.num_items, label_counts=counts, mesh=sharding)
 
     def init(key):
         return jax.tree.map(
-            lambda leaf, shape: jnp.zeros(shape.shape).at[tuple(slice(n) for n in leaf.shape)].set(leaf),
-            narrow.init(key),
+            lambda leaf, shape: jnp.pad(leaf, [(0, n - m) for m, n in zip(leaf.shape, shape.shape, strict=True)]),
+            first,
             model.shapes,
         )
 
@@ -211,17 +213,19 @@ def on_eight_devices(data, file):
 def test_eight_devices_agree_with_one(log, tmp_path):
     file = tmp_path / "arrays.npz"
     code = f"from tests.retrieval_training_test import on_eight_devices as f; f({str(log.path)!r}, {str(file)!r})"
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu", "NPROC": "256"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **flags}, capture_output=True, text=True, check=False
-    )
+    # Optimised half as much, it compiles twice as fast.
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags += " --xla_llvm_disable_expensive_passes=true"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "256"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     one = make_mesh(devices=jax.devices()[:1])
     expected = {**margins(None), **trained(log.path, one)}
     assert len(found) == len(MESHES) * len(expected)
     for shape, name in itertools.product(MESHES, expected):
-        np.testing.assert_allclose(found[f"{shape}:{name}"], expected[name], atol=1e-5, err_msg=f"{shape} {name}")
+        array, message = found[f"{shape}:{name}"], f"{shape} {name}"
+        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-5, err_msg=message)
 
 
 @pytest.mark.parametrize(
