@@ -9,17 +9,13 @@ figures user by user, with which two models are compared in pairs (retrieval/eva
 Of the config only `positive`, what counts as a target, is read; the model's own is in its checkpoint.
 """
 
-import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from absl import flags
 
 from runtime import app
-from runtime.artifact import write_json
 from runtime.config import define_config
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
 
 _CONFIG = define_config("configs/retrieval.py", "Settings: FILE or FILE:NAME.")
 _DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
@@ -28,81 +24,15 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _BASELINES = flags.DEFINE_boolean("baselines", True, "Measure popularity and item-kNN too.")
 
-_SHOWN = ("recall@10", "recall@50", "recall@100", "ndcg@10", "mrr", "skip@100", "dislike@100", "coverage@100")
-
-
-def run(
-    *, positive: Sequence[str], data: str, checkpoint: str, workdir: str | None, split: str, with_baselines: bool
-) -> None:
-    """The whole measurement, from a checkpoint and timelines to the files in `workdir`."""
-    # Imported here: --help must not wait for jax.
-    import numpy as np
-
-    from data.feedback import BITS
-    from data.timelines import Timelines
-    from retrieval import evaluation
-    from retrieval.checkpoint import load
-
-    if not set(positive) <= BITS.keys():
-        raise UsageError(f"--config.positive={tuple(positive)}: only {', '.join(BITS)}")
-    timelines = Timelines.open(data)
-    positive = tuple(positive) or timelines.positive_feedback
-    retriever = load(checkpoint, timelines)
-    vectors = retriever.item_vectors()
-    identity = {
-        "checkpoint": f"{zlib.crc32(vectors.tobytes()):08x}",
-        "timelines": timelines.manifest["files"],
-        "positive": sorted(positive),
-        "split": split,
-        "baselines": with_baselines,
-    }
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
-        return
-
-    scorers: dict[str, evaluation.ScoreFn] = {
-        "model": evaluation.model_scorer(retriever.encode, vectors, timelines, split=split, length=retriever.length)
-    }
-    if with_baselines:
-        scorers |= evaluation.baseline_scorers(timelines, split=split, positive=positive)
-    measured = {
-        name: evaluation.evaluate(scorer, timelines, split=split, positive=positive, label=name)
-        for name, scorer in scorers.items()
-    }
-    model = measured.pop("model")
-    metrics = dict(model.metrics)
-    for name, baseline in measured.items():
-        metrics |= {f"{name}/{metric}": value for metric, value in baseline.metrics.items()}
-    per_user: dict[str, Any] = dict(model.per_user)
-    np.savez_compressed(folder / "per_user.npz", **per_user)
-    write_json(folder / METRICS, metrics)
-    print(table({"model": model.metrics, **{name: baseline.metrics for name, baseline in measured.items()}}))
-    print(
-        f"{metrics['targets']:,.0f} positive, {metrics['skips']:,.0f} skipped and {metrics['dislikes']:,.0f} disliked "
-        f"items of {metrics['users']:,.0f} users, split {split}: {folder / METRICS}"
-    )
-
-
-def table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Scorers down, metrics across, half the interval's width after ±; a dash where nothing was measured."""
-    lines = [" " * 20 + "".join(f"{name:>14}" for name in _SHOWN)]
-    for label, metrics in rows.items():
-        cells = (
-            f"{metrics[name]:.3f} ±{(metrics[f'{name}/high'] - metrics[f'{name}/low']) / 2:.3f}"
-            if name in metrics
-            else "-"
-            for name in _SHOWN
-        )
-        lines.append(f"{label:<20}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join(lines)
-
 
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
     if not _DATA.value or not _CHECKPOINT.value:
         raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
+    # Imported here: --help must not wait for jax.
+    from retrieval.measurement import run
+
     run(
         positive=_CONFIG.value.positive,
         data=_DATA.value,

@@ -11,8 +11,7 @@ from data import timelines as timelines_lib
 from data.feedback import mask_of
 from data.timelines import Timelines
 from metrics import ranking
-from retrieval import evaluate as binary
-from retrieval import evaluation
+from retrieval import evaluation, measurement
 from runtime.errors import DataError, UsageError
 
 N = 120
@@ -278,7 +277,7 @@ class Retriever:
 def run_binary(log, workdir, monkeypatch, **changed):
     monkeypatch.setattr("retrieval.checkpoint.load", lambda path, timelines: Retriever())
     options = {"positive": ("click",), "split": "test", "with_baselines": True, **changed}
-    binary.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
+    measurement.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
 
 
 def test_the_binary_writes_its_figures_and_keeps_them(log, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from configs.counterfactual import get_config
 from data.feedback import BITS, DWELL_EDGES_MS
 from runtime.artifact import writing
 from runtime.errors import DataError, UsageError
-from simulation.counterfactual import run
+from simulation.measurement import run
 from simulation.recommender import load
 from tests import fake_recommender as fake
 
