@@ -1,4 +1,4 @@
-"""One measurement of a trained model on held-out days, beside the baselines: the work of `python -m retrieval.evaluate`."""
+"""Measures a trained model on held-out days, beside the baselines: the work of `python -m retrieval.evaluate`."""
 
 import zlib
 from collections.abc import Mapping, Sequence
