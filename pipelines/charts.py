@@ -136,8 +136,8 @@ def frontier(
         for x, y in chosen:
             axes.plot(x, y, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)
         axes.axvline(goal, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlabel(x_label)
         axes.set_title(y_label)
         axes.margins(0.1, 0.14)
