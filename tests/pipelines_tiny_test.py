@@ -68,7 +68,7 @@ def test_every_stage_left_its_numbers(runs: tuple[Path, list[str]]) -> None:
         "train/dislike_input/steps",
         "validate/dislike_input/recall@100",
         "test/dislike_input_and_label-w100/skip@100",
-        "test/dislike_input/item_knn/recall@100",
+        "test/no_dislike_signal/item_knn/recall@100",
         "change/dislike_input_and_label-w100/recall@100",
         "serve/ann/recall@100",
         "selected/dislike_input_and_label/negative_weight",

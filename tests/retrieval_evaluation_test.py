@@ -275,7 +275,7 @@ class Retriever:
 
 
 def run_binary(log, workdir, monkeypatch, **changed):
-    monkeypatch.setattr("retrieval.checkpoint.load", lambda path, timelines: Retriever())
+    monkeypatch.setattr(measurement, "load", lambda path, timelines: Retriever())
     options = {"positive": ("click",), "split": "test", "with_baselines": True, **changed}
     measurement.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
 
