@@ -1,7 +1,6 @@
 """The facts that the synthetic feed is set from, on real logs and on the feed side by side.
 
-  python -m benchmarks.feedback_facts --data=../shared/data/kuairand_pure \\
-      --explicit=../shared/data/kuairand_27k_explicit/log_explicit_27k.csv [--config=configs/world.py:standard]
+  python -m benchmarks.feedback_facts --data=KuaiRand-Pure --explicit=LOG.csv [--config=configs/world.py:standard]
 
 `--explicit` is a KuaiRand log of likes and hates only: it knows what comes with a like or a hate, no rates.
 Read with care: KuaiRand-Pure keeps 7,583 of millions of videos, so that most of what a user saw between two of its rows

@@ -50,7 +50,7 @@ def ours(config: ConfigDict, timelines: "Timelines", *, steps: int) -> tuple[Run
         length=config.length,
         batch_size=config.batch_size,
         num_epochs=config.num_epochs,
-        positive=config.positive,
+        positive=tuple(config.positive) or timelines.positive_feedback,
         negative=config.negative,
         seed=config.seed,
         num_shards=mesh.shape["data"],

@@ -67,7 +67,7 @@ def given_feedback(events: pl.DataFrame) -> dict[str, float]:
 
 
 def stickiness(events: pl.DataFrame) -> dict[str, float]:
-    """P(a user's next event, of another item, has the same cluster or creator): in a session, and hours later."""
+    """P(a user's next event, of another item, has the same cluster or creator): within a minute, and hours later."""
 
     def last(name: str) -> pl.Expr:
         return pl.col(name).shift(1).over("user_id")
