@@ -5,8 +5,8 @@
 `tiny` is for tests, `demo` (2,000 users, 3,000 items, 300k events) is what `make demo` runs, `standard` (5,000 users,
 10,000 items, 1M events, about 6 s on one core) is what the README's result table is made of. Expect about 1% dislikes.
 
-The parameters are set from what logs show, never from the responsiveness of a model trained on the result:
-`python -m benchmarks.feedback_facts` prints both side by side. Some things are the feed's own. Dislikes are commoner
+The parameters are set from what logs show, where they show it: `python -m benchmarks.feedback_facts` prints both side
+by side. Some things are the feed's own. Dislikes are commoner
 than in KuaiRand (1% of impressions, not 0.09%), so that a small log can carry the signal; where nothing has turned sour
 they are as rare as there. And the platform is sticky by premise: KuaiRand-Pure keeps 7,583 of millions of videos, so
 little of it is left there (the next video has the same first tag in 17% of cases within a minute and 14% hours later;
