@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
+from metrics import ranking
 from retrieval.model import TwoTower
 from runtime.errors import DataError
 
@@ -32,12 +33,18 @@ def make_validation(
     users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
     start = timelines.bounds("valid")[0]
     chosen = np.isin(user, users)
-    targets = _padded(np.searchsorted(users, user[chosen]), item[chosen], len(users))  # [U, M]
+    targets = ranking.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0)  # [U, M]
     before = start[users] - timelines.offsets[users]
     met_row = np.repeat(np.arange(len(users)), before)
     within = np.arange(len(met_row)) - np.repeat(np.cumsum(before) - before, before)
-    met = _padded(met_row, timelines.item[timelines.offsets[users][met_row] + within], len(users))
-    inputs = {**timelines.histories(users, start[users], config.length), "targets": targets, "met": met}
+    met = ranking.padded(
+        met_row, timelines.item[timelines.offsets[users][met_row] + within], num_rows=len(users), fill=0
+    )
+    inputs: dict[str, np.ndarray] = {
+        **timelines.histories(users, start[users], config.length),
+        "targets": targets,
+        "met": met,
+    }
     inputs["where"] = np.ones(len(users), bool)
     padding = -len(users) % _CHUNK
     padded = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
@@ -62,11 +69,3 @@ def make_validation(
         return {"recall@100": jax.lax.map(chunk_recall, chunks).sum() / len(users)}
 
     return lambda params: validate(params, chunks)
-
-
-def _padded(row: np.ndarray, values: np.ndarray, num_rows: int) -> np.ndarray:
-    """Values of each row side by side, [rows, most of any row], 0 filling up; `row` ascends."""
-    counts = np.bincount(row, minlength=num_rows)
-    array = np.zeros((num_rows, max(counts.max(initial=0), 1)), np.int32)
-    array[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = values
-    return array
