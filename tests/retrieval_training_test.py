@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from retrieval.objective import make_loss
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
 from training.checkpoints import restore_params
-from training.compilation import enable_compilation_cache
+from training.compilation import CONCURRENT_COLLECTIVES, enable_compilation_cache, set_cpu_devices
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
@@ -226,6 +227,25 @@ def test_eight_devices_agree_with_one(log, tmp_path):
     for shape, name in itertools.product(MESHES, expected):
         array, message = found[f"{shape}:{name}"], f"{shape} {name}"
         np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-5, err_msg=message)
+
+
+def count_collectives(data):
+    """What the subprocess of the next test runs."""
+    set_cpu_devices(2)
+    mesh = make_mesh(data=2)
+    batches, loss_fn, optimizer, state = parts(data, mesh)
+    step = make_train_step(loss_fn, optimizer, state)
+    program = step.lower(state, shard_batch(batches[0], mesh), jax.random.key(0)).compile().as_text()
+    collectives = re.findall(r" (all-reduce|all-gather|all-to-all|collective-permute)\((.*)", program)
+    print("collectives:", sum("replica_groups={{0},{1}}" not in rest for _, rest in collectives))
+
+
+def test_two_cpu_devices_have_threads_enough_for_their_collectives(log):
+    code = f"from tests.retrieval_training_test import count_collectives as f; f({str(log.path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    count = int(done.stdout.split("collectives:")[1])
+    assert 1 <= count <= CONCURRENT_COLLECTIVES
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,15 @@ def enable_compilation_cache(path: str | os.PathLike[str] = DEFAULT_CACHE) -> No
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+# Collectives of one training step that may wait for other devices at the same time; a test counts them.
+CONCURRENT_COLLECTIVES = 4
+
+
 def set_cpu_devices(count: int) -> None:
     """Makes the CPU look like `count` devices. Errors: RuntimeError where JAX has started already."""
-    # XLA runs all of them in one pool of a thread per core, and a collective holds its thread until the other devices
-    # arrive. Where one device's collectives hold every thread, nobody can arrive, and XLA aborts after 40 seconds.
-    # A single device waits for nobody, and is a third faster where XLA does not split its work over so many threads.
+    # XLA runs all devices in one pool of threads, and a collective holds its thread until the other devices arrive.
+    # With too few threads all of them wait and nobody arrives: XLA aborts after 40 seconds. With many more than cores
+    # every product is cut into pieces too small: 64 threads on 2 cores lose a quarter of the speed of 5.
     if count > 1:
-        os.environ.setdefault("NPROC", str(32 * count))
+        os.environ.setdefault("NPROC", str(max(os.cpu_count() or 1, 1 + CONCURRENT_COLLECTIVES * (count - 1))))
     jax.config.update("jax_num_cpu_devices", count)
