@@ -1,1 +1,1 @@
-"""Neural building blocks that two stages share: masked GRU, attention block, MLP, softmax margins over a large table."""
+"""Neural building blocks that two stages share: masked GRU, attention, MLP, softmax margins over a large table."""
