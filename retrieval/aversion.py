@@ -31,6 +31,23 @@ class AversionMemory(nnx.Module):
         write, keep = jax.nn.sigmoid(self.write[...]), jax.nn.sigmoid(self.keep[...])
         return jnp.where(said_no[:, None], (1.0 - write) * memory + write * item_vectors, keep * memory)
 
+    def scan(self, item_vectors: jax.Array, said_no: jax.Array, *, where: jax.Array, reset: jax.Array) -> jax.Array:
+        """The memory after each position, all positions at once: `step` is linear in m, so steps compose.
+
+        Item vectors [B, T, D]; said_no, where (an event stands here) and reset (a sequence begins here) [B, T] bool
+        -> [B, T, D].
+        """
+        write, keep = jax.nn.sigmoid(self.write[...]), jax.nn.sigmoid(self.keep[...])
+        said_no, where, reset = (mask[..., None] for mask in (said_no & where, where, reset))
+        scale = jnp.where(said_no, 1.0 - write, jnp.where(where, keep, 1.0))  # m ← scale ⊙ m + added
+        added = jnp.where(said_no, write * item_vectors, 0.0)
+        scale = jnp.where(reset, 0.0, scale)
+
+        def compose(first, then):
+            return first[0] * then[0], then[0] * first[1] + then[1]
+
+        return jax.lax.associative_scan(compose, (scale, added), axis=1)[1]
+
     def forget(self, queries: jax.Array, memory: jax.Array) -> jax.Array:
         """Queries [..., D] without what they hold of the memory [..., D]."""
         held = jnp.sum(queries * (memory @ self.key_kernel[...]), axis=-1, keepdims=True)

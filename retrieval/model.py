@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 
 from data.feedback import NUM_DWELL_BUCKETS
 from nn.gru import GRU
@@ -113,20 +112,11 @@ class TwoTower(nnx.Module):
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
         reset = inputs.get("reset", jnp.zeros(item.shape, bool))
         hidden = self.gru(events, where=item > 0, reset=reset)  # [B, T, H]
-        if (aversion := self.aversion) is None:
+        if self.aversion is None:
             return hidden
-
-        def remember(memory, position):
-            vectors, said_no, is_event, is_start = position
-            memory = jnp.where(is_start[:, None], 0.0, memory)
-            memory = jnp.where(is_event[:, None], aversion.step(memory, vectors, said_no), memory)
-            return memory, memory
-
-        positions = (item_vectors[item], feedback & self.no_mask > 0, item > 0, reset)
-        time_major = jax.tree.map(lambda array: array.swapaxes(0, 1), positions)  # [T, B, ...]
-        empty = jnp.zeros((item.shape[0], self.items.dim), jnp.float32)
-        _, memory = lax.scan(jax.checkpoint(remember), empty, time_major)
-        return jnp.concatenate([hidden, memory.swapaxes(0, 1)], axis=-1)
+        said_no = feedback & self.no_mask > 0
+        memory = self.aversion.scan(item_vectors[item], said_no, where=item > 0, reset=reset)
+        return jnp.concatenate([hidden, memory], axis=-1)
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
         """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
