@@ -19,8 +19,9 @@ ALLOWED = {
     "data": {"metrics", "runtime"},
     "training": {"data", "runtime"},
     "retrieval": {"data", "nn", "training", "metrics", "runtime"},
+    "satisfaction": {"data", "nn", "training", "metrics", "runtime"},
     "simulation": {"data", "metrics", "runtime"},
-    "pipelines": {"data", "nn", "training", "metrics", "runtime", "retrieval", "simulation"},
+    "pipelines": {"data", "nn", "training", "metrics", "runtime", "retrieval", "satisfaction", "simulation"},
 }
 FREE = {"tests", "benchmarks"}  # may import everything
 SLOW = ("tensorflow", "jax", "scann")
