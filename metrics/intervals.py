@@ -6,9 +6,12 @@ takes out what users differ by: intervals of differences are much narrower than 
 
 All functions take per-user arrays [U] and are deterministic in (inputs, seed). Time and memory: samples × U draws, in
 blocks of 4 million. Without users, or where the statistic is 0 / 0, the figures are NaN.
+
+What is no ratio of sums (the AUC) is a function of how often each user is drawn: `resampled` gives its values, those of
+two models on the same drawn users, and `of_resamples` the interval of one, or of the difference of two.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -41,6 +44,24 @@ def bootstrap(
     """
     own, drawn = _sums(columns, samples=samples, seed=seed)
     return _interval(statistic(*own), statistic(*drawn), level=level)
+
+
+def resampled(
+    statistic: Callable[[NDArray[np.float64]], ArrayLike], num_users: int, *, samples: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
+    """`statistic` of all users, then of each resample: [1 + samples].
+
+    `statistic` maps how often each user is drawn [R, U] to [R], NaN where it is undefined. Equal num_users, samples and
+    seed draw the same users, so that two such arrays may be subtracted: the paired difference.
+    """
+    own = np.asarray(statistic(np.ones((1, num_users))), np.float64)
+    return np.concatenate([own, *(statistic(times) for times in _draws(num_users, samples=samples, seed=seed))])
+
+
+def of_resamples(values: ArrayLike, *, level: float = 0.95) -> Interval:
+    """The figure and its percentile interval of what `resampled` gives, or of the difference of two such arrays."""
+    values = np.asarray(values, np.float64)
+    return _interval(values[:1], values[1:], level=level)
 
 
 def ratios(
@@ -111,17 +132,24 @@ def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDA
         raise ValueError(f"a per-user array is [U], not {data.shape[1:]}")
     if not np.isfinite(data).all():
         raise ValueError("a per-user array holds NaN or infinity: mask such users out with `where`")
+    drawn = [times @ data.T for times in _draws(data.shape[1], samples=samples, seed=seed)]
+    return data.sum(axis=1, keepdims=True), np.concatenate(drawn).T
+
+
+def _draws(users: int, *, samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    # How often each user is drawn in each resample, [samples, U] in blocks of rows.
     if samples < 1:
         raise ValueError(f"samples = {samples}: at least 1")
-    users, rng = data.shape[1], np.random.default_rng(seed)
-    drawn = np.zeros((samples, len(data)))
+    rng = np.random.default_rng(seed)
     rows = max(1, _BLOCK // max(1, users))
-    for start in range(0, samples if users else 0, rows):
+    for start in range(0, samples, rows):
         block = min(rows, samples - start)
+        if not users:
+            yield np.zeros((block, 0))
+            continue
         chosen = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
         times = np.bincount(chosen.ravel(), minlength=block * users).reshape(block, users)
-        drawn[start : start + block] = times.astype(np.float64) @ data.T
-    return data.sum(axis=1, keepdims=True), drawn.T
+        yield times.astype(np.float64)
 
 
 def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: float) -> Interval:

@@ -112,3 +112,29 @@ def test_flat_names_bounds_and_leaves_out_the_undefined():
         "knn/recall@10/low": 0.4,
         "knn/recall@10/high": 0.6,
     }
+
+
+def test_resampled_draws_what_bootstrap_draws():
+    values, weights = np.random.default_rng(0).random((2, 40))
+
+    def pooled(times):
+        return times @ values / (times @ weights)
+
+    own = intervals.resampled(pooled, 40, samples=200, seed=3)
+    assert own.shape == (201,)
+    assert intervals.of_resamples(own) == pytest.approx(intervals.ratio(values, weights, samples=200, seed=3))
+
+
+def test_difference_of_resamples_is_paired():
+    first, second = np.random.default_rng(1).random((2, 50))
+    before, after = (
+        intervals.resampled(lambda times, v=v: times @ v / times.sum(axis=1), 50, samples=300) for v in (first, second)
+    )
+    assert intervals.of_resamples(after - before) == pytest.approx(intervals.difference(first, second, samples=300))
+    assert intervals.of_resamples(before - before) == (0.0, 0.0, 0.0)
+
+
+def test_resamples_where_the_statistic_is_undefined_are_left_out():
+    nothing = intervals.of_resamples(intervals.resampled(lambda times: np.full(len(times), np.nan), 3, samples=5))
+    assert np.isnan(nothing).all()
+    assert intervals.of_resamples([2.0, np.nan, 1.0, 3.0], level=0.5) == (2.0, 1.5, 2.5)
