@@ -14,7 +14,7 @@ import pytest
 
 from runtime.errors import DataError
 from training.checkpoints import Checkpoints, restore_params
-from training.loop import train
+from training.loop import DivergedError, train
 from training.mesh import make_mesh
 from training.metric_log import MetricLog
 from training.optimizer import make_optimizer
@@ -150,8 +150,13 @@ def test_non_finite_loss_stops_and_is_never_saved(tmp_path, log_every):
             batch = super().__next__()
             return {**batch, "y": batch["y"] * np.float32(np.nan)} if self._n == 8 else batch
 
-    with pytest.raises(DataError, match=r"loss is nan at step 8, on batch 7 .* last good checkpoint: step 6 in"):
+    with pytest.raises(
+        DivergedError, match=r"loss is nan at step 8, on batch 7 .* good checkpoint: step 6 in"
+    ) as error:
         run(tmp_path, Poisoned(), log_every=log_every)
+    assert error.value.step == 8
+    norms = [line["value"] for line in logged(tmp_path) if line["name"] == "train/grad_norm_max"]
+    assert error.value.metrics["grad_norm/max"] == max(norms)
     assert not (tmp_path / "checkpoints" / "9").exists()
 
 

@@ -11,11 +11,21 @@ from jax.sharding import Mesh
 from runtime.errors import DataError
 from runtime.progress import progress
 from training.checkpoints import Checkpoints
+from training.histogram import LogHistogram
 from training.mesh import shard_batch
 from training.meter import Meter, NonFiniteError, Throughput
 from training.metric_log import MetricLog
 from training.step import TrainState, TrainStep
 from training.termination import EXIT_STATUS, Termination
+
+
+class DivergedError(DataError):
+    """A loss or gradient was not finite: `step` is the first one, `metrics` the percentiles of `grad_norm` before."""
+
+    def __init__(self, message: str, *, step: int, metrics: Mapping[str, float]) -> None:
+        super().__init__(message)
+        self.step = step
+        self.metrics = dict(metrics)
 
 
 class Batches(Protocol):
@@ -36,11 +46,13 @@ class Progress:
     best_score: float | None = None
     evaluations_since_best: int = 0
     throughput: Throughput = dataclasses.field(default_factory=Throughput)
+    grad_norms: LogHistogram = dataclasses.field(default_factory=LogHistogram)
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`."""
-        return cls(**{**saved, "throughput": Throughput(**saved["throughput"])})
+        parts = {"throughput": Throughput(**saved["throughput"]), "grad_norms": LogHistogram(**saved["grad_norms"])}
+        return cls(**{**saved, **parts})
 
     def evaluated(self, step: int, valid: dict[str, float], score: float | None) -> bool:
         """True where `score` is the best so far, which NaN never is. Without scores the newest evaluation counts."""
@@ -58,7 +70,8 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """The state after `step`; `metrics` has `steps`, `train_loss`, the rates, and `valid/...` of the best step."""
+    """The state after `step`; `metrics` has `steps`, `train_loss`, percentiles of `grad_norm` (before clipping), the
+    rates, and `valid/...` of the best step."""
 
     state: TrainState
     step: int
@@ -89,7 +102,7 @@ def train(
     `evaluate` runs after the last step and, where given, every `eval_every` steps. A step with a new best `best_metric`
     is saved and kept; after `patience` evaluations without one training ends. SIGTERM saves, then raises
     SystemExit(143).
-    Errors: DataError where a loss or gradient is not finite (it is never saved), or the input ends.
+    Errors: DivergedError where a loss or gradient is not finite (it is never saved); DataError where the input ends.
     """
     first, run = 0, Progress()
     if (restored := checkpoints.restore_latest(state)) is not None:
@@ -97,7 +110,7 @@ def train(
         batches.set_state(saved["batches"])
         run = Progress.from_json(saved["run"])
     metric_log.resume(first)
-    meter = Meter(run.throughput)
+    meter = Meter(run.throughput, run.grad_norms)
     step = first
     end = first if run.out_of(patience) else num_steps
 
@@ -115,7 +128,7 @@ def train(
             # The device is waited for at a pause only. The first step is one: it compiles, which is not timed.
             pauses = saves or evaluates or step == first + 1
             if pauses or step % log_every == 0:
-                for at, values in _finite(meter.windows(wait=pauses), checkpoints):
+                for at, values in _finite(meter.windows(wait=pauses), checkpoints, run):
                     metric_log.write(at, values)
                     run.train_loss = values["train_loss"]
                     bar.set_postfix({k: f"{v:.4g}" for k, v in values.items() if "/" not in k}, refresh=False)
@@ -139,7 +152,8 @@ def train(
                 break
     checkpoints.wait()
     loss = {} if run.train_loss is None else {"train_loss": run.train_loss}
-    return Result(state, step, run.best_step, {"steps": step, **loss, **run.throughput.rates(), **run.valid})
+    norms = run.grad_norms.summary("grad_norm")
+    return Result(state, step, run.best_step, {"steps": step, **loss, **norms, **run.throughput.rates(), **run.valid})
 
 
 def _next(batches: Batches, step: int) -> Mapping[str, np.ndarray]:
@@ -154,14 +168,16 @@ def _rows(batch: Mapping[str, np.ndarray]) -> int:
 
 
 def _finite(
-    windows: Iterator[tuple[int, dict[str, float]]], checkpoints: Checkpoints
+    windows: Iterator[tuple[int, dict[str, float]]], checkpoints: Checkpoints, run: Progress
 ) -> Iterator[tuple[int, dict[str, float]]]:
     try:
         yield from windows
     except NonFiniteError as error:
         good = checkpoints.latest_step()
-        raise DataError(
+        raise DivergedError(
             f"{error}, on batch {error.step - 1} of the input (counted from 0); last good checkpoint: "
             f"{'none' if good is None else f'step {good} in {checkpoints.path}'}; "
-            "lower the learning rate or look at that batch"
+            "lower the learning rate or look at that batch",
+            step=error.step,
+            metrics=run.grad_norms.summary("grad_norm"),
         ) from None

@@ -1,4 +1,4 @@
-"""What a training loop reports: means of the step's metrics, and examples and labels a second.
+"""What a training loop reports: means of the step's metrics, the largest gradient, and examples and labels a second.
 
 Metrics stay on the device until they are read, a window of steps later, so that reading them never holds it up.
 """
@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
+
+from training.histogram import LogHistogram
 
 COUNTS = "labels"  # the metric that counts targets; it is summed, not averaged
 
@@ -39,10 +41,12 @@ class NonFiniteError(Exception):
 
 
 class Meter:
-    """Collects the metrics of steps; `total` is the throughput since the start of the run."""
+    """Collects the metrics of steps; `total` is the throughput since the start of the run, and `grad_norms` holds the
+    gradient norm of every step."""
 
-    def __init__(self, total: Throughput) -> None:
+    def __init__(self, total: Throughput, grad_norms: LogHistogram) -> None:
         self.total = total
+        self.grad_norms = grad_norms
         self._steps: list[tuple[int, int, Mapping[str, jax.Array]]] = []  # step, examples, metrics
         self._windows: list[list[tuple[int, int, Mapping[str, jax.Array]]]] = []
         self._clock: float | None = None
@@ -76,6 +80,8 @@ class Meter:
             for name in ("loss", "grad_norm"):
                 if not math.isfinite(metrics[name]):
                     raise NonFiniteError(step, name, float(metrics[name]))
+        norms = [float(metrics["grad_norm"]) for metrics in fetched]
+        self.grad_norms.add(norms)
         means = {name: float(np.mean([m[name] for m in fetched])) for name in fetched[0] if name != COUNTS}
         span = Throughput(sum(n for _, n, _ in window), float(sum(m.get(COUNTS, 0.0) for m in fetched)))
         if self._clock is not None:
@@ -85,4 +91,4 @@ class Meter:
             self.total.labels += span.labels
             self.total.seconds += span.seconds
         report = {f"train_{name}" if name == "loss" else f"train/{name}": mean for name, mean in means.items()}
-        return window[-1][0], {**report, **span.rates()}
+        return window[-1][0], {**report, "train/grad_norm_max": max(norms), **span.rates()}
