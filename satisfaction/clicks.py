@@ -1,0 +1,94 @@
+"""Users' clicks in order, on the items of a corpus: what the main model reads, and what it is asked for."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from runtime.errors import DataError, UsageError
+from satisfaction.splits import PROTOCOLS, core, held_out_clicks, is_click, is_earlier, training_end
+
+
+@dataclasses.dataclass(frozen=True)
+class Clicks:
+    """Clicks lie user by user, in order. Items are numbered within the corpus, 1..n; 0 is padding.
+
+    User u's clicks are [offsets[u], offsets[u + 1]) of the click arrays; those before valid_start[u] may be learned
+    from, those before test_start[u] are known when test targets are asked for.
+    """
+
+    corpus: NDArray[np.int32]  # [n + 1] item of the timelines; corpus[0] = 0
+    code: NDArray[np.int32]  # [N + 1] its inverse, 0 outside the corpus
+    item: NDArray[np.int32]  # [C] numbers within the corpus
+    event: NDArray[np.int64]  # [C] positions in the timelines' arrays
+    offsets: NDArray[np.int64]  # [U + 1]
+    valid_start: NDArray[np.int64]  # [U]
+    test_start: NDArray[np.int64]  # [U]
+
+    @property
+    def num_items(self) -> int:
+        """n."""
+        return len(self.corpus) - 1
+
+    @property
+    def num_users(self) -> int:
+        """U, with those who have no click here."""
+        return len(self.offsets) - 1
+
+    def user(self) -> NDArray[np.int64]:
+        """[C], whose click each is."""
+        return np.repeat(np.arange(self.num_users), np.diff(self.offsets))
+
+    def starts(self, split: str) -> NDArray[np.int64]:
+        """[U], the first click of `split`, valid or test."""
+        return {"valid": self.valid_start, "test": self.test_start}[split]
+
+    def ends(self, split: str) -> NDArray[np.int64]:
+        """[U], the end of `split`."""
+        return {"valid": self.test_start, "test": self.offsets[1:]}[split]
+
+    def targets(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(users [Q], click [Q]): of each user with a click in `split`, the first one."""
+        users = np.flatnonzero(self.starts(split) < self.ends(split))
+        return users, self.starts(split)[users]
+
+
+def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
+    """The clicks of `timelines` under a protocol of satisfaction/splits.py.
+
+    `time`: all users and items. `leave_one_out` (Zhang et al., section 5.1.1): users and items of the 5-core of the
+    log's clicks, with earlier history on these items as earlier clicks; what follows the test click is left out.
+    Errors: DataError where nothing is left.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"--config.protocol={protocol}: one of {', '.join(PROTOCOLS)}")
+    user, item = timelines.user_of_event(), np.asarray(timelines.item)
+    kept = is_click(timelines)
+    if protocol == "leave_one_out":
+        in_core = core(user, item, kept & ~is_earlier(timelines))
+        users, valid, test = held_out_clicks(timelines)
+        valid_event, test_event = (np.array(timelines.offsets[1:]) for _ in range(2))
+        valid_event[users], test_event[users] = valid, test
+        is_user, is_item = np.zeros(timelines.num_users, bool), np.zeros(timelines.num_items + 1, bool)
+        is_user[users] = is_item[item[in_core]] = True
+        kept &= is_user[user] & is_item[item] & (np.arange(len(item)) <= test_event[user])
+    else:
+        valid_event, test_event = training_end(timelines, protocol), np.asarray(timelines.test_start)
+    if not kept.any():
+        raise DataError(f"{timelines.path}: no clicks are left under --config.protocol={protocol}; take more days")
+    before = np.concatenate([[0], np.cumsum(kept)])  # [E + 1]
+    corpus = np.concatenate([[0], np.unique(item[kept])]).astype(np.int32)
+    if protocol == "time":
+        corpus = np.arange(timelines.num_items + 1, dtype=np.int32)
+    code = np.zeros(timelines.num_items + 1, np.int32)
+    code[corpus] = np.arange(len(corpus))
+    return Clicks(
+        corpus=corpus,
+        code=code,
+        item=code[item[kept]],
+        event=np.flatnonzero(kept),
+        offsets=before[timelines.offsets],
+        valid_start=before[valid_event],
+        test_start=before[test_event],
+    )

@@ -1,0 +1,66 @@
+"""The paper's evaluation protocol: each user's held-out click among 99 items that the user never clicked.
+
+Zhang et al., section 5.1.2. The items are drawn uniformly from the corpus, without replacement, with a seed, once for
+both splits and every model, and are saved: figures are comparable only on the same draws.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics import ranking
+from runtime.errors import DataError
+from satisfaction.clicks import Clicks
+
+NEGATIVES = 99
+FILE = "negatives.npz"
+
+
+def draw_negatives(clicks: Clicks, users: NDArray[np.int64], *, seed: int, count: int = NEGATIVES) -> NDArray[np.int32]:
+    """[Q, count] corpus items that none of the user's clicks, held-out ones included, is on; no item twice a row.
+
+    Errors: DataError where a user has clicked so much that fewer than `count` items are left.
+    """
+    clicked = np.zeros((len(users), clicks.num_items + 1), bool)  # [Q, n + 1]
+    row = np.full(clicks.num_users, -1)
+    row[users] = np.arange(len(users))
+    at = row[clicks.user()]
+    clicked[at[at >= 0], clicks.item[at >= 0]] = True
+    clicked[:, 0] = True
+    left = int((~clicked).sum(axis=1).min(initial=clicks.num_items))
+    if left < count:
+        raise DataError(f"a user has only {left} items never clicked, {count} are drawn: give a log of more items")
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((len(users), count), np.int32)
+    for q in range(len(users)):
+        drawn[q] = rng.choice(np.flatnonzero(~clicked[q]), count, replace=False)
+    return drawn
+
+
+def saved_negatives(folder: str | os.PathLike[str], clicks: Clicks, *, seed: int) -> NDArray[np.int32]:
+    """The negatives of the users with a test click: those saved in `folder`, else drawn and saved there.
+
+    Errors: DataError where the file is of another corpus or seed.
+    """
+    users, _ = clicks.targets("test")
+    file = Path(folder) / FILE
+    if not file.exists():
+        drawn = draw_negatives(clicks, users, seed=seed)
+        np.savez_compressed(file, users=users, items=clicks.corpus[drawn], seed=seed)
+        return drawn
+    with np.load(file) as saved:
+        if int(saved["seed"]) != seed or not np.array_equal(saved["users"], users):
+            raise DataError(f"{file}: drawn for other users or another seed; delete it to draw again")
+        return clicks.code[saved["items"]]
+
+
+def ranks_among(scores: NDArray[np.floating], targets: NDArray[np.integer], negatives: NDArray[np.integer]):
+    """Rank of each target among itself and its negatives, ties counted half: [B] of scores [B, n + 1].
+
+    rank = 1 + #(negatives that score higher) + #(negatives that score the same) / 2.
+    """
+    candidates = np.concatenate([np.asarray(targets)[:, None], negatives], axis=1)  # [B, 1 + count]
+    found = np.take_along_axis(np.asarray(scores), candidates, axis=1)
+    return ranking.target_ranks(found, np.zeros((len(found), 1), np.int64))[:, 0]
