@@ -21,7 +21,7 @@ from data.feedback import BITS, DWELL_EDGES_MS
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
 
-State = Any  # a pytree: what the recommender remembers of a batch of users
+State = Any  # a pytree of arrays [b, ...]: what the recommender remembers of a batch of users
 Start = Callable[[int], State]
 Step = Callable[[State, jax.Array, jax.Array, jax.Array], tuple[State, jax.Array]]
 
@@ -32,7 +32,8 @@ class Recommender:
 
     start(b) is the state of b users without history; step(state, item [b], dwell [b], feedback [b]) -> (state,
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
-    row 0 is padding. `max_history` is the number of events a query can depend on; `fingerprint` changes with the model.
+    row 0 is padding. `max_history` is the number of events a query can depend on; `fingerprint` changes with the model,
+    `vocabulary_hash` with what the indices mean.
     """
 
     start: Start
@@ -41,6 +42,7 @@ class Recommender:
     items: pl.DataFrame
     max_history: int
     fingerprint: str
+    vocabulary_hash: str = ""
 
     @property
     def num_items(self) -> int:
@@ -69,12 +71,12 @@ def windowed(user_tower: Callable[..., jax.Array], *, length: int) -> tuple[Star
 
     def start(batch: int) -> State:
         empty = jnp.zeros((batch, length), jnp.int32)
-        return (empty, empty, empty), jnp.int32(0)
+        return (empty, empty, empty), jnp.zeros(batch, jnp.int32)
 
     def step(state: State, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> tuple[State, jax.Array]:
         columns, count = state
-        event = (item, dwell, feedback)
-        columns = tuple(column.at[:, count].set(value) for column, value in zip(columns, event, strict=True))
+        rows, event = jnp.arange(len(item)), (item, dwell, feedback)
+        columns = tuple(column.at[rows, count].set(value) for column, value in zip(columns, event, strict=True))
         return (columns, count + 1), user_tower(*columns)
 
     return start, step
@@ -115,6 +117,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         items=_item_table(folder / "item_table.parquet", num_items + 1),
         max_history=length,
         fingerprint=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest(),
+        vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
     )
 
 

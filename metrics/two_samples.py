@@ -1,0 +1,89 @@
+"""Intervals for an A/B test: two groups of different users, every figure a ratio of sums over users.
+
+Where `metrics/intervals.py` pairs two models on the same users, here nobody is in both groups, so each group is
+resampled on its own (Efron and Tibshirani, 1993, chapter 8: the two-sample problem). A figure's many
+columns (metrics, days) are seen on the same drawn users, at the cost of one matrix product.
+"""
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metrics.intervals import Interval
+
+_BLOCK = 1 << 22  # draws held at a time
+
+
+class Changes(NamedTuple):
+    """Relative changes of M figures and the bounds of their intervals, each [M]; NaN where a figure is undefined."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def relative_changes(
+    control: tuple[ArrayLike, ArrayLike],
+    treatment: tuple[ArrayLike, ArrayLike],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Changes:
+    """(Σ_t numerators / Σ_t denominators) / (Σ_c numerators / Σ_c denominators) − 1 for each of M figures.
+
+    Percentile bootstrap, users of the two groups drawn independently; resamples in which a figure is undefined are left
+    out of its interval.
+
+    Args:
+      control, treatment: (numerators [U, M], denominators [U, M]) of the users in each group; finite.
+      samples: resamples. seed: equal inputs and seeds give equal bounds.
+    """
+    if not 0 < level < 1 or samples < 1:
+        raise ValueError(f"level = {level}, samples = {samples}: level between 0 and 1, at least 1 sample")
+    rng = np.random.default_rng(seed)
+    before, after = (_ratios(group, samples=samples, rng=rng) for group in (control, treatment))
+    # A change from nothing is none that can be told.
+    change = np.divide(after, before, out=np.full(before.shape, np.nan), where=before != 0) - 1  # [1 + samples, M]
+    defined = np.isfinite(change[1:]).any(axis=0) & np.isfinite(change[0])
+    bounds = np.full((2, change.shape[1]), np.nan)
+    if defined.any():
+        bounds[:, defined] = np.nanquantile(change[1:, defined], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Changes(np.where(np.isfinite(change[0]), change[0], np.nan), bounds[0], bounds[1])
+
+
+def share(hits: int, trials: int, *, level: float = 0.95) -> Interval:
+    """hits / trials with Wilson's score interval (Wilson, 1927), which holds for few trials and shares near 0 or 1.
+
+    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n). NaN without trials.
+    """
+    if trials < 1:
+        return Interval(np.nan, np.nan, np.nan)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    p = hits / trials
+    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z * np.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2)) / (1 + z * z / trials)
+    return Interval(p, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
+def _ratios(group: tuple[ArrayLike, ArrayLike], *, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    # [1 + samples, M]: of the users themselves, then of each resample.
+    numerators, denominators = (np.asarray(part, np.float64) for part in group)
+    if numerators.ndim != 2 or numerators.shape != denominators.shape:
+        raise ValueError(f"numerators {numerators.shape} and denominators {denominators.shape} are both [U, M]")
+    data = np.concatenate([numerators, denominators], axis=1)  # [U, 2M]
+    if not np.isfinite(data).all():
+        raise ValueError("a per-user array holds NaN or infinity")
+    users, figures = numerators.shape
+    sums = np.zeros((1 + samples, 2 * figures))
+    sums[0] = data.sum(axis=0)
+    rows = max(1, _BLOCK // max(1, users))
+    for start in range(1, 1 + samples if users else 1, rows):
+        block = min(rows, 1 + samples - start)
+        drawn = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=block * users).reshape(block, users)
+        sums[start : start + block] = times.astype(np.float64) @ data
+    top, bottom = sums[:, :figures], sums[:, figures:]
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
