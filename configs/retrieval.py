@@ -8,15 +8,28 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
   dislike_input            reads dislikes, learns from positives
   dislike_input_and_label  reads dislikes, learns from positives and, as "not to recommend", from dislikes
   skip_label               reads dislikes, learns from positives and, as "not to recommend", from skips
+  skip_and_dislike_label   reads dislikes, learns from positives and, as "not to recommend", from skips and dislikes
+and the alternatives of its section 2, to be compared with these (python -m benchmarks.alternatives):
+  dislike_excluded         does not read what was disliked, learns from positives
+  negative_weight          reads dislikes, which have a negative weight in the cross entropy
+  reinforce                reads dislikes, which have a negative reward in REINFORCE with top-K off-policy correction
+  softmax_negatives        reads dislikes, which weigh more among the softmax negatives of the positives beside them
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
-_SIGNALS: dict[str, dict[str, tuple[str, ...]]] = {
+_SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
     "dislike_input_and_label": {"input": ("dislike",), "negative": ("dislike",)},
     "skip_label": {"input": ("dislike",), "negative": ("skip",)},
+    "skip_and_dislike_label": {"input": ("dislike",), "negative": ("skip", "dislike")},
+    "dislike_excluded": {"input": (), "negative": (), "excluded": ("dislike",)},
+    "negative_weight": {"input": ("dislike",), "negative": ("dislike",), "objective": "negative_weight", "weight": 1.0},
+    "reinforce": {"input": ("dislike",), "negative": ("dislike",), "objective": "reinforce", "weight": 1.0},
+    "softmax_negatives": {"input": ("dislike",), "negative": ("dislike",), "objective": "softmax_negatives"},
 }
 
 
@@ -38,12 +51,19 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.memory_feedback = _SIGNALS[signals][
         "input"
     ]  # what the query forgets, retrieval/aversion.py; () is the paper
+    config.excluded_feedback = _SIGNALS[signals].get("excluded", ())  # events that the model does not read at all
     config.positive = ()
     config.negative = _SIGNALS[signals]["negative"]
     config.positive_weight = 1.0
     # With N items p is about 1/N, and the gradient of the not-to-recommend term is w·p: for a corpus of thousands w has
     # to be of the order of hundreds before it moves anything. On KuaiRand-Pure w = 1 changes no metric.
-    config.negative_weight = 300.0
+    # For the alternatives: the negative weight or reward, where 300 would leave nothing of the positives' term; and how
+    # many times a disliked item counts among the negatives.
+    config.negative_weight = _SIGNALS[signals].get("weight", 300.0)
+    # not_to_recommend; for comparison negative_weight, reinforce, softmax_negatives (retrieval/alternatives.py).
+    config.objective = _SIGNALS[signals].get("objective", "not_to_recommend")
+    config.reinforce_top_k = 16  # K and, below, the cap of the importance weights: e^3 in Chen et al., WSDM '19
+    config.reinforce_weight_cap = 20.0
 
     # Towers.
     config.length = 64  # events of a history that are read

@@ -50,8 +50,13 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
 
     Errors: UsageError names unknown feedback.
     """
-    for flag in ("input_feedback", "memory_feedback"):
-        for name in config[flag]:
+    excluded = tuple(config.get("excluded_feedback", ()))
+    for flag, names in (
+        ("input_feedback", config.input_feedback),
+        ("memory_feedback", config.memory_feedback),
+        ("excluded_feedback", excluded),
+    ):
+        for name in names:
             if name not in feedback.BITS:
                 raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
     if not set(config.memory_feedback) <= set(config.input_feedback):
@@ -74,6 +79,7 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
             hidden=config.hidden,
             input_bits=[feedback.BITS[name] for name in config.input_feedback],
             memory_bits=[feedback.BITS[name] for name in config.memory_feedback],
+            excluded_bits=[feedback.BITS[name] for name in excluded],
             dropout=config.dropout,
             rngs=nnx.Rngs(key),
         )
@@ -95,7 +101,7 @@ class Retriever:
     def __init__(self, merge: Callable[[Any], TwoTower], params: Any, config: ConfigDict, num_items: int):
         self.config = config
         self.length: int = config.length  # T, the events of a history that the model reads
-        self.input_feedback = tuple(config.input_feedback)
+        self.input_feedback = tuple(dict.fromkeys((*config.input_feedback, *config.get("excluded_feedback", ()))))
         self._num_items = num_items
         self._vectors = jax.jit(lambda params: merge(params).items())(params)
         self._state_size = merge(params).state_size

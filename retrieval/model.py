@@ -72,11 +72,12 @@ class TwoTower(nnx.Module):
         hidden: int,
         input_bits: Sequence[int],
         memory_bits: Sequence[int],
+        excluded_bits: Sequence[int] = (),
         dropout: float,
         rngs: nnx.Rngs,
     ):
         """Args as ItemTower; `hidden` H; `input_bits`, places in the feedback bitmask that the GRU reads, and
-        `memory_bits`, those that say no, none for the GRU alone."""
+        `memory_bits`, those that say no, none for the GRU alone; `excluded_bits`, those of events that are not read."""
         init = nnx.initializers.normal(dim**-0.5)
         self.items = ItemTower(features, cardinalities, seen, dim=dim, rngs=rngs)
         self.input_bits = tuple(input_bits)
@@ -87,6 +88,7 @@ class TwoTower(nnx.Module):
         self.gru = GRU(2 * dim, hidden, rngs=rngs)
         self.projection = nnx.Linear(hidden, dim, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
+        self.excluded_mask = sum(1 << bit for bit in excluded_bits)
         self.aversion = AversionMemory(dim) if memory_bits else None
 
     @property
@@ -106,7 +108,8 @@ class TwoTower(nnx.Module):
         self, inputs: Mapping[str, jax.Array], item_vectors: jax.Array, *, dropout_rngs: nnx.Rngs | None = None
     ) -> jax.Array:
         """States after each position of item, dwell, feedback (and, in packed rows, reset) [B, T]: [B, T, state]."""
-        item, feedback = inputs["item"], inputs["feedback"]
+        feedback = inputs["feedback"]
+        item = jnp.where(feedback & self.excluded_mask > 0, 0, inputs["item"])
         events = self.events(item_vectors, item, inputs["dwell"], feedback)  # [B, T, 2 D]
         if dropout_rngs is not None:
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
@@ -120,6 +123,7 @@ class TwoTower(nnx.Module):
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
         """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
+        item = jnp.where(feedback & self.excluded_mask > 0, 0, item)
         hidden, memory = jnp.split(state, [self.gru.hidden], axis=-1)
         updated = [self.gru.step(hidden, self.events(item_vectors, item, dwell, feedback))]
         if self.aversion is not None:

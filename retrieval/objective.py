@@ -1,4 +1,4 @@
-"""The training objective over packed batches: towers, margins (exact or sampled), joint loss."""
+"""The training objective over packed batches: towers, margins (exact or sampled), joint loss or an alternative."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,10 +11,12 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from data.feedback import NEGATIVE, POSITIVE
-from retrieval import negatives
+from retrieval import alternatives, negatives
 from retrieval.losses import joint_loss, label_margins, sampled_label_margins
 from retrieval.model import TwoTower
 from runtime.errors import UsageError
+
+OBJECTIVES = ("not_to_recommend", "negative_weight", "reinforce", "softmax_negatives")
 
 Batch = Mapping[str, jax.Array]
 LossFn = Callable[[Any, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
@@ -30,8 +32,9 @@ def make_loss(
 ) -> LossFn:
     """The loss of a batch, `loss_fn(params, batch, key) -> (loss, metrics)`: Σ_i L_i / number of positive labels.
 
-    L_i is `joint_loss` (Wang et al., RecSys '23, equation 1). Dividing by the positives alone keeps their term the same
-    whatever negative labels a batch holds.
+    L_i is `joint_loss` (Wang et al., RecSys '23, equation 1), or where `config.objective` says so one of
+    retrieval/alternatives.py. Dividing by the positives alone keeps their term the same whatever negative labels a
+    batch holds.
 
     Args:
       merge: parameters -> model.
@@ -42,10 +45,20 @@ def make_loss(
     """
     if config.softmax not in ("exact", "uniform", "log_uniform", "in_batch", "mixed"):
         raise UsageError(f"--config.softmax={config.softmax}: one of exact, uniform, log_uniform, in_batch, mixed")
+    if config.objective not in OBJECTIVES:
+        raise UsageError(f"--config.objective={config.objective}: one of {', '.join(OBJECTIVES)}")
+    if config.objective == "softmax_negatives" and config.negative_weight < 1:
+        raise UsageError(
+            f"--config.negative_weight={config.negative_weight}: how many times a disliked item counts among the "
+            "negatives, at least 1"
+        )
     rows = np.arange(len(label_counts))
     item_bias = jnp.where((rows > 0) & (rows <= num_items), 0.0, -jnp.inf)  # padding rows are no items
     by_popularity = jnp.asarray(1 + np.argsort(-label_counts[1 : num_items + 1], kind="stable"), jnp.int32)
     label_frequency = jnp.asarray(label_counts[: num_items + 1] / max(label_counts.sum(), 1), jnp.float32)
+    # The policy that wrote the log, without its context: how often it led to each item, one more so that none is 0.
+    behaviour = (label_counts[: num_items + 1] + 1) / (label_counts.sum() + num_items)
+    log_behaviour = jnp.asarray(np.log(behaviour), jnp.float32)
 
     def candidates(key, labels, where):
         count = config.num_candidates
@@ -58,6 +71,20 @@ def make_loss(
                 return negatives.in_batch(labels, where=where, label_frequency=label_frequency)
             case _:
                 return negatives.mixed(key, labels, where=where, label_frequency=label_frequency, num_candidates=count)
+
+    def with_disliked(margins, queries, vectors, labels, batch):
+        marked = batch["label_kind"] == NEGATIVE  # [S, R]
+        starts = batch["reset"].reshape(marked.shape[0], -1).cumsum(axis=1)
+        window = jnp.take_along_axis(starts, batch["label_position"], axis=1)  # [S, R]
+        places, there = alternatives.beside(marked, window)  # [S, R, 2]
+        disliked = jnp.take_along_axis(batch["label"][..., None], places, axis=1).reshape(-1, 2)  # [S * R, 2]
+        return alternatives.upweighted_margins(
+            margins,
+            jnp.sum(queries * vectors[labels], axis=1),
+            jnp.einsum("rd,rad->ra", queries, vectors[disliked]),
+            weight=config.negative_weight,
+            where=there.reshape(-1, 2) & (disliked != labels[:, None]),
+        )
 
     def loss_fn(params: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         model = merge(params)
@@ -82,13 +109,28 @@ def make_loss(
                 queries, vectors[ids], ids, log_expected, vectors[labels], labels, where=where
             )
         is_positive, is_negative = kind == POSITIVE, kind == NEGATIVE
-        losses = joint_loss(
-            margins,
-            is_positive=is_positive,
-            is_negative=is_negative,
-            positive_weights=config.positive_weight,
-            negative_weights=config.negative_weight,
-        )
+        weighted = {
+            "is_positive": is_positive,
+            "is_negative": is_negative,
+            "positive_weights": config.positive_weight,
+            "negative_weights": config.negative_weight,
+        }
+        match config.objective:
+            case "negative_weight":
+                losses = alternatives.negative_weight_loss(margins, **weighted)
+            case "reinforce":
+                losses = alternatives.reinforce_loss(
+                    margins,
+                    log_behaviour[labels],
+                    **weighted,
+                    top_k=config.reinforce_top_k,
+                    weight_cap=config.reinforce_weight_cap,
+                )
+            case "softmax_negatives":
+                margins_beside = with_disliked(margins, queries, vectors, labels, batch)
+                losses = joint_loss(margins_beside, **{**weighted, "is_negative": jnp.zeros_like(is_negative)})
+            case _:
+                losses = joint_loss(margins, **weighted)
         positives = jnp.maximum(is_positive.sum(), 1)
         negative_p = jnp.where(is_negative, jax.nn.sigmoid(margins), 0.0).sum() / jnp.maximum(is_negative.sum(), 1)
         metrics = {

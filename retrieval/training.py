@@ -15,6 +15,7 @@ from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from training.checkpoints import Checkpoints
+from training.loop import DivergedError
 from training.loop import train as run_loop
 from training.mesh import make_mesh, shard_batch
 from training.metric_log import MetricLog
@@ -24,13 +25,15 @@ from training.step import TrainState, create_state, make_train_step
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
 
+DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient that is not finite
+
 _SIZES = ("dim", "hidden", "batch_size", "num_epochs", "block_size", "num_candidates", "save_every", "eval_users")
 
 
 def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
-    Errors: UsageError and DataError of the parts, each one line.
+    Errors: UsageError and DataError of the parts, each one line; a run that diverges leaves diverged.json too.
     """
     timelines = Timelines.open(data)
     config = ConfigDict(config.to_dict())
@@ -95,21 +98,25 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         Checkpoints(folder / CHECKPOINTS, fingerprint=run_of) as checkpoints,
         MetricLog(folder) as metric_log,
     ):
-        result = run_loop(
-            state,
-            make_train_step(loss_fn, optimizer, state),
-            iterate(batches),
-            num_steps=len(batches),
-            mesh=mesh,
-            key=jax.random.key(config.seed),
-            checkpoints=checkpoints,
-            metric_log=metric_log,
-            save_every=config.save_every,
-            evaluate=evaluate,
-            eval_every=batches.batches_per_epoch,
-            best_metric="recall@100" if validate else None,
-            patience=config.patience if validate else None,
-        )
+        try:
+            result = run_loop(
+                state,
+                make_train_step(loss_fn, optimizer, state),
+                iterate(batches),
+                num_steps=len(batches),
+                mesh=mesh,
+                key=jax.random.key(config.seed),
+                checkpoints=checkpoints,
+                metric_log=metric_log,
+                save_every=config.save_every,
+                evaluate=evaluate,
+                eval_every=batches.batches_per_epoch,
+                best_metric="recall@100" if validate else None,
+                patience=config.patience if validate else None,
+            )
+        except DivergedError as error:
+            write_json(folder / DIVERGED, {"step": error.step, **error.metrics})  # for whoever compares objectives
+            raise
     metrics = {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}
     if jax.process_index() == 0:
         write_json(folder / METRICS, metrics)

@@ -149,6 +149,58 @@ def test_negative_weight_scales_the_negative_term_only(log, model, params, batch
     assert many["negative_gradient_norm"] == pytest.approx(300 * one["negative_gradient_norm"], rel=1e-4)
 
 
+def disliked_beside(log, event, kinds):
+    """Items of the user's disliked events next to `event` among its training events, before and after."""
+    user = log.user_of_event()[event]
+    mine = [e for e in range(log.offsets[user], log.valid_start[user]) if kinds[e] == NEGATIVE]
+    before, after = [e for e in mine if e < event][-1:], [e for e in mine if e > event][:1]
+    return [log.item[e] for e in (*before, *after) if log.item[e] != log.item[event]]
+
+
+@pytest.mark.parametrize("objective", ["negative_weight", "reinforce", "softmax_negatives"])
+def test_the_alternatives_give_the_loss_of_each_event_alone(log, model, params, retriever, batches, objective):
+    config = config_of(objective=objective, negative_weight=3.0, positive_weight=2.0, reinforce_weight_cap=1.5)
+    loss_fn = jax.jit(loss_of(log, config, model, batches))
+    kinds = label_kinds(log.feedback, positive=config.positive, negative=config.negative)
+    events = np.flatnonzero((kinds > 0) & log.in_split("train"))
+    queries = np.float64(retriever.encode(log.histories(log.user_of_event()[events], events, T)))
+    logits = queries @ np.float64(retriever.item_vectors()).T
+    counts = batches.label_counts()
+    expected = 0.0
+    for event, scores in zip(events, logits, strict=True):
+        label, reward = log.item[event], {POSITIVE: 2.0, NEGATIVE: -3.0}[kinds[event]]
+        times = np.ones(log.num_items + 1)
+        times[0] = 0
+        if objective == "softmax_negatives":
+            reward = max(reward, 0.0)
+            np.add.at(times, disliked_beside(log, event, kinds), 3.0 - 1)
+        log_p = scores[label] - np.log(np.sum(times * np.exp(scores)))
+        if objective == "reinforce":
+            behaviour = (counts[label] + 1) / (counts.sum() + log.num_items)
+            reward *= min(np.exp(log_p) / behaviour, 1.5) * 16 * (1 - np.exp(log_p)) ** 15
+        expected -= reward * log_p
+    total = 0.0
+    for index in range(len(batches)):
+        loss, _ = loss_fn(params, batches[index], jax.random.key(0))
+        total += float(loss) * np.sum(batches[index]["label_kind"] == POSITIVE)
+    assert total == pytest.approx(expected, rel=1e-4)
+
+
+def test_excluded_events_are_not_read(log):
+    config = config_of("dislike_excluded")
+    model = build(config, log)
+    retriever = Retriever(model.merge, parameters_of(model), config, log.num_items)
+    assert retriever.input_feedback == ("like", "dislike")  # servers have to say which events were disliked
+    inputs = log.histories(np.arange(log.num_users), log.test_start, T)
+    disliked = (inputs["feedback"] & (1 << BITS["dislike"])) > 0
+    without = {name: np.where(disliked, 0, column) for name, column in inputs.items()}
+    np.testing.assert_array_equal(retriever.encode(inputs), retriever.encode(without))
+    state = retriever.initial_state(log.num_users)
+    for position in range(T):
+        state, queries = retriever.step(state, *(inputs[name][:, position] for name in ("item", "dwell", "feedback")))
+    np.testing.assert_allclose(queries, retriever.encode(without), atol=1e-5)
+
+
 def test_a_batch_without_positives_or_without_labels_is_finite(log, model, params, batches):
     batch = batches[0]
     loss_fn = jax.jit(jax.value_and_grad(loss_of(log, config_of(), model, batches), has_aux=True))
@@ -220,5 +272,9 @@ def test_rows_that_fill_up_a_sharded_table_change_nothing(log, model, params, ba
 def test_unknown_settings(log, model, batches):
     with pytest.raises(UsageError, match=r"--config\.softmax=hierarchical: one of exact, uniform"):
         loss_of(log, config_of(softmax="hierarchical"), model, batches)
+    with pytest.raises(UsageError, match=r"--config\.objective=hinge: one of not_to_recommend"):
+        loss_of(log, config_of(objective="hinge"), model, batches)
+    with pytest.raises(UsageError, match=r"--config\.negative_weight=0\.5: how many times"):
+        loss_of(log, config_of(objective="softmax_negatives", negative_weight=0.5), model, batches)
     with pytest.raises(UsageError, match=r"--config\.input_feedback: no feedback 'hate'; one of click"):
         build(config_of(input_feedback=("hate",)), log)

@@ -1,0 +1,111 @@
+"""The paper's alternatives to the not-to-recommend term (section 2), on the same margins, to be compared with it.
+
+With the margin m of a label, log p = −softplus(−m) and p = σ(m). Where the not-to-recommend term pulls at the label's
+logit with w·p, which vanishes once the item is no longer recommended, these pull with what is left at p → 0:
+
+    negative weight in cross entropy    w (1 − p) → w, for ever: the loss w log p has no lower bound, ∂/∂p = w / p
+    REINFORCE with a negative reward    w min(p / β, c) K (1 − p)^K: up to w c K while p is small but β is smaller
+    up-weighted among the negatives     part of the positive's own term: no gradient where the positive is learned
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def negative_weight_loss(
+    margins: jax.Array,
+    *,
+    is_positive: jax.Array,
+    is_negative: jax.Array,
+    positive_weights: jax.Array | float = 1.0,
+    negative_weights: jax.Array | float = 1.0,
+) -> jax.Array:
+    """Cross entropy in which negative labels have a negative weight: L_i = −r_i log p, or +w_i log p.
+
+    Wang et al., RecSys '23, section 2. Shapes as in `retrieval.losses.joint_loss`; rows that are neither are 0,
+    whatever their margin. The negative term has no lower bound.
+    """
+    log_p = -jax.nn.softplus(-_safe(margins, is_positive | is_negative))
+    positive = jnp.where(is_positive, -positive_weights * log_p, 0.0)
+    return positive + jnp.where(is_negative, negative_weights * log_p, 0.0)
+
+
+def reinforce_loss(
+    margins: jax.Array,
+    log_behaviour: jax.Array,
+    *,
+    is_positive: jax.Array,
+    is_negative: jax.Array,
+    positive_weights: jax.Array | float = 1.0,
+    negative_weights: jax.Array | float = 1.0,
+    top_k: int = 16,
+    weight_cap: float = float("inf"),
+) -> jax.Array:
+    """REINFORCE with off-policy correction for slates: L_i = −R_i · stop(min(p/β, c) · K (1 − p)^(K−1)) · log p.
+
+    The reward R_i is r_i of positive labels, −w_i of negative ones. Chen et al., WSDM '19 (Top-K Off-Policy Correction
+    for a REINFORCE Recommender System): sections 4.2 to 4.4, equation 9; Wang et al., RecSys '23, section 2. The
+    value means nothing, its gradient does: nothing flows through the correction.
+
+    Args:
+      margins: [rows]. log_behaviour: [rows], log β, the probability with which the log's policy chose the label.
+      is_positive, is_negative, positive_weights, negative_weights: as in `retrieval.losses.joint_loss`.
+      top_k: K, the size of the slates.
+      weight_cap: c, the most that an importance weight p/β may be.
+    """
+    if top_k < 1:
+        raise ValueError(f"top_k must be at least 1, got {top_k}")
+    used = is_positive | is_negative
+    margins, log_behaviour = _safe(margins, used), _safe(log_behaviour, used)
+    log_p = -jax.nn.softplus(-margins)
+    log_not_p = -jax.nn.softplus(margins)
+    importance = jnp.minimum(jnp.exp(jnp.minimum(log_p - log_behaviour, 80.0)), weight_cap)
+    correction = importance * top_k * jnp.exp((top_k - 1) * log_not_p)
+    reward = jnp.where(is_positive, positive_weights, 0.0) - jnp.where(is_negative, negative_weights, 0.0)
+    return -reward * jax.lax.stop_gradient(correction) * log_p
+
+
+def upweighted_margins(
+    margins: jax.Array, label_logits: jax.Array, disliked_logits: jax.Array, *, weight: float, where: jax.Array
+) -> jax.Array:
+    """Margins against a corpus in which some disliked items count `weight` times.
+
+    m' = l_y − log(Σ_{j≠y} exp(l_j) + (weight − 1) Σ_d exp(l_d)): the alternative of section 2 that includes disliked
+    items among the softmax negatives of adjacent positive labels (Wang et al., RecSys '23).
+
+    Args:
+      margins, label_logits: [rows], m and l_y.
+      disliked_logits: [rows, A], l_d of the disliked items beside each row.
+      weight: at least 1; 1 changes nothing.
+      where: [rows, A] bool, entries that are there.
+    """
+    if weight < 1:
+        raise ValueError(f"weight must be at least 1, got {weight}")
+    if weight == 1:
+        return margins
+    extra = jnp.where(where, disliked_logits - label_logits[:, None], -jnp.inf)
+    any_there = where.any(axis=1)
+    # A row without any would make log-sum-exp's gradient NaN even where its result is not used.
+    extra = jax.nn.logsumexp(jnp.where(any_there[:, None], extra, 0.0), axis=1)
+    return jnp.where(any_there, -jnp.logaddexp(-margins, extra + jnp.log(weight - 1.0)), margins)
+
+
+def beside(marked: jax.Array, segment: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The marked rows next to each row, before and after it, in its own segment.
+
+    marked, segment [S, R], rows in order and segments contiguous -> places [S, R, 2] along the second axis, and whether
+    there is one [S, R, 2]. A marked row is next to itself.
+    """
+    rows = jnp.broadcast_to(jnp.arange(marked.shape[1]), marked.shape)
+    before = jax.lax.cummax(jnp.where(marked, rows, -1), axis=1)
+    after = jax.lax.cummin(jnp.where(marked, rows, marked.shape[1]), axis=1, reverse=True)
+    places = jnp.stack([before, after], axis=-1)  # [S, R, 2]
+    inside = (places >= 0) & (places < marked.shape[1])
+    places = jnp.where(inside, places, 0)
+    same = jnp.take_along_axis(segment[..., None], places, axis=1) == segment[..., None]
+    return places, inside & same
+
+
+def _safe(values: jax.Array, used: jax.Array) -> jax.Array:
+    # A row that does not count may hold NaN or infinity.
+    return jnp.where(used, values, 0.0)
