@@ -1,0 +1,57 @@
+"""Quality of ranked lists whose every item was shown: each user's impressions, in the order that scores give them.
+
+Flat shapes: E items of G lists, `groups` [E] saying which list each is of, 0..G − 1. Lists whose figure no order could
+change have none and get NaN: of one class for NDCG, no longer than k for what stands in the first k.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def ranks_within(scores: ArrayLike, groups: ArrayLike) -> Floats:
+    """Place of each item in its list, from 1, highest score first; equal scores share their mean place. [E]."""
+    scores, groups = np.asarray(scores, np.float64), np.asarray(groups, np.int64)
+    if scores.ndim != 1 or groups.shape != scores.shape:
+        raise ValueError(f"scores {scores.shape} and groups {groups.shape} are both [E]")
+    if np.isnan(scores).any():
+        raise ValueError("scores hold NaN: no ranking")
+    order = np.lexsort((-scores, groups))
+    group, score = groups[order], scores[order]
+    index = np.arange(len(order))
+    new_list = np.concatenate([[True], group[1:] != group[:-1]])[: len(order)]
+    starts = np.flatnonzero(new_list | np.concatenate([[True], score[1:] != score[:-1]])[: len(order)])
+    ends = np.append(starts[1:], len(order))[: len(starts)]
+    list_start = np.maximum.accumulate(np.where(new_list, index, 0))
+    ranks = np.empty(len(order))
+    ranks[order] = np.repeat((starts + 1 + ends) / 2, ends - starts) - list_start
+    return ranks
+
+
+def ndcg(ranks: ArrayLike, relevant: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:
+    """NDCG@k of binary relevance, [G]: Σ_{relevant, rank ≤ k} 1 / log2(1 + rank) over its value in the best order.
+
+    Järvelin and Kekäläinen, TOIS 2002. NaN where all or none of a list's items are relevant.
+    """
+    ranks, relevant, groups = np.asarray(ranks, np.float64), np.asarray(relevant, bool), np.asarray(groups, np.int64)
+    gains = np.where(relevant & (ranks <= k), 1 / np.log2(1 + ranks), 0.0)
+    found = np.bincount(groups, gains, num_groups)
+    size, targets = np.bincount(groups, minlength=num_groups), np.bincount(groups, relevant, num_groups).astype(int)
+    ideal = np.concatenate([[1.0], np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))])  # [k + 1], 1 where nothing is
+    return np.where((targets > 0) & (targets < size), found / ideal[np.minimum(targets, k)], np.nan)
+
+
+def share_of_top(ranks: ArrayLike, marked: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:
+    """Marked items among the first k, over k: [G]. Items tied across place k count by the share that fits.
+
+    NaN where a list has k items or fewer: they are all in its first k, whatever their order.
+    """
+    ranks, marked, groups = np.asarray(ranks, np.float64), np.asarray(marked, bool), np.asarray(groups, np.int64)
+    # Items of one list with one rank are tied: n of them at mean place r hold the places r − (n − 1)/2 … r + (n − 1)/2.
+    place = groups * (2 * len(ranks) + 2) + np.rint(2 * ranks).astype(np.int64)  # mean places are halves
+    _, tie, tied = np.unique(place, return_inverse=True, return_counts=True)
+    n = tied[tie]
+    inside = np.clip((k - ranks + (n + 1) / 2) / n, 0.0, 1.0)
+    taken = np.bincount(groups, marked * inside, num_groups)
+    return np.where(np.bincount(groups, minlength=num_groups) > k, taken / k, np.nan)

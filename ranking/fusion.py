@@ -1,0 +1,125 @@
+"""One score of many predictions: score = Σ_k γ_k y_k, γ < 0 for what should not happen (Pan et al., CIKM '23, 2.4.2).
+
+γ by hand, or chosen on the validation days. Order does not change when all γ are scaled alike, so Σ|γ_k| = 1 here.
+The objective is stated, and the choice is made in one pool of candidates:
+
+    NDCG@10 of long views − penalty · skip@10,
+
+both means over the users' lists of impressions in the order of the score (metrics/lists.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metrics import lists
+from runtime.errors import UsageError
+
+NEGATIVE_TASKS = ("GVV", "dislike")
+TOP = 10
+PENALTIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the trade-off curve
+POOL = 400  # candidates for γ
+
+
+class ListQuality(NamedTuple):
+    """NDCG@10 of long views, and the share of the first 10 that was skipped; NaN where no list tells."""
+
+    ndcg: float
+    skip: float
+
+
+class Trade(NamedTuple):
+    """The γ [K] that is best on the validation days at a penalty, and what it gives there."""
+
+    penalty: float
+    weights: NDArray[np.float64]
+    quality: ListQuality
+
+
+def signs(tasks: Sequence[str]) -> NDArray[np.float64]:
+    """−1 for tasks that should not happen, 1 for the others, [K]."""
+    return np.array([-1.0 if task in NEGATIVE_TASKS else 1.0 for task in tasks])
+
+
+def fuse(probabilities: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
+    """Σ_k γ_k y_k of probabilities [..., K] and γ [K]: [...]."""
+    return np.asarray(probabilities, np.float64) @ np.asarray(weights, np.float64)
+
+
+def parse(entries: Sequence[str], tasks: Sequence[str], *, flag: str = "--gamma") -> NDArray[np.float64]:
+    """γ [K] of entries like `GVV=-1`, 0 for tasks without one, scaled to Σ|γ_k| = 1.
+
+    Errors: UsageError names an entry that is no TASK=NUMBER, an unknown or repeated task, or that all are 0.
+    """
+    given: dict[str, float] = {}
+    for entry in entries:
+        task, equals, number = entry.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = np.nan
+        if not equals or not np.isfinite(value):
+            raise UsageError(f"{flag}={entry}: written TASK=NUMBER, like {tasks[0]}=1")
+        if task in given:
+            raise UsageError(f"{flag}={entry}: {task} is given twice; name each task once")
+        given[task] = value
+    return weights(given, tasks, flag=flag)
+
+
+def weights(given: Mapping[str, float], tasks: Sequence[str], *, flag: str = "--gamma") -> NDArray[np.float64]:
+    """γ [K] in the order of the tasks; as `parse`."""
+    for task in given:
+        if task not in tasks:
+            raise UsageError(f"{flag}={task}: the model has no such task; it has {', '.join(tasks)}")
+    found = np.array([given.get(task, 0.0) for task in tasks])
+    if not found.any():
+        raise UsageError(f"{flag}: every weight is 0, which orders nothing; give one, like {tasks[0]}=1")
+    return found / np.abs(found).sum()
+
+
+def quality_of_lists(
+    scores: ArrayLike, long_view: ArrayLike, skip: ArrayLike, lists_of: ArrayLike, *, num_lists: int
+) -> ListQuality:
+    """Means over the lists that order can change: scores, long_view, skip and the number of its list, each [E]."""
+    ranks = lists.ranks_within(scores, lists_of)
+    ndcg = lists.ndcg(ranks, long_view, lists_of, num_groups=num_lists, k=TOP)
+    share = lists.share_of_top(ranks, skip, lists_of, num_groups=num_lists, k=TOP)
+    return ListQuality(_mean(ndcg), _mean(share))
+
+
+def trade_off(
+    probabilities: ArrayLike,
+    long_view: ArrayLike,
+    skip: ArrayLike,
+    lists_of: ArrayLike,
+    *,
+    tasks: Sequence[str],
+    num_lists: int,
+    penalties: Sequence[float] = PENALTIES,
+    pool: int = POOL,
+    seed: int = 0,
+) -> list[Trade]:
+    """The best γ for each penalty, from one pool: each task alone, all alike, and random shares with the right signs.
+
+    Args: probabilities [E, K] of validation impressions; the rest [E]. skip@10 counts 0 where no list has over 10
+    impressions. Deterministic in (inputs, seed).
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    shares = (
+        np.random.default_rng(seed).dirichlet(np.full(len(tasks), 0.7), pool) if len(tasks) > 1 else np.ones((1, 1))
+    )
+    candidates = np.concatenate([np.eye(len(tasks)), np.full((1, len(tasks)), 1 / len(tasks)), shares]) * signs(tasks)
+    measured = [
+        quality_of_lists(fuse(probabilities, gamma), long_view, skip, lists_of, num_lists=num_lists)
+        for gamma in candidates
+    ]
+    ndcg, skipped = np.nan_to_num(np.array(measured)).T
+    best = [int(np.argmax(ndcg - penalty * skipped)) for penalty in penalties]
+    return [Trade(penalty, candidates[at], measured[at]) for penalty, at in zip(penalties, best, strict=True)]
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
