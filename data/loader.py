@@ -9,6 +9,7 @@ the rate of one record at a time.
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import grain
 import numpy as np
@@ -254,7 +255,14 @@ class PackedBatches:
         return 16 * math.ceil(most / 16)
 
 
-def iterate(batches: PackedBatches) -> grain.DatasetIterator:
+class Planned(Protocol):
+    """Batches by number, all epochs' in order."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]: ...
+
+
+def iterate(batches: Planned) -> grain.DatasetIterator:
     """A Grain iterator over all planned batches, read ahead by one thread; its state resumes at the very next batch."""
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
     return iter(grain.MapDataset.source(batches).to_iter_dataset(options))

@@ -20,6 +20,7 @@ ALLOWED = {
     "training": {"data", "runtime"},
     "retrieval": {"data", "nn", "training", "metrics", "runtime"},
     "satisfaction": {"data", "nn", "training", "metrics", "runtime"},
+    "ranking": {"data", "nn", "training", "metrics", "runtime"},
     "simulation": {"data", "metrics", "runtime"},
     "pipelines": {"data", "nn", "training", "metrics", "runtime", "retrieval", "satisfaction", "simulation"},
 }

@@ -1,0 +1,86 @@
+"""Multi-feedback ranking: `<dataset>[,<variant>]`.
+
+    python -m ranking.train --config=configs/ranking.py:kuairand_pure --data=TIMELINES --workdir=DIR
+
+Variants, after Pan et al., CIKM '23; each differs from `full` in one setting:
+  full                 feedback-aware encoder, context features, MMoE
+  no_feedback_encoder  without the encoder: the paper's baseline
+  shared_bottom        one shared network under all tasks' towers instead of experts and gates
+  single_task_<TASK>   only that task, such as single_task_EVV
+  mlp                  the features straight into one shared network
+"""
+
+from ml_collections import ConfigDict
+
+_VARIANTS = ("full", "no_feedback_encoder", "shared_bottom", "single_task_<TASK>", "mlp")
+_DATASETS = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
+_SINGLE = "single_task_"
+
+
+def get_config(name: str = "demo,full") -> ConfigDict:
+    """The config called `<dataset>,<variant>`."""
+    dataset, _, variant = name.partition(",")
+    variant = variant or "full"
+    if dataset not in _DATASETS:
+        raise ValueError(f"no dataset '{dataset}'; there are {', '.join(_DATASETS)}")
+    if variant not in _VARIANTS and not (variant.startswith(_SINGLE) and len(variant) > len(_SINGLE)):
+        raise ValueError(f"no variant '{variant}'; there are {', '.join(_VARIANTS)}")
+    config = ConfigDict()
+    config.seed = 0
+
+    # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction) and what a past event shows.
+    config.tasks = ("EVV", "FVV", "GVV")
+    config.history_feedback = ("EVV", "FVV", "GVV")
+    config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
+
+    # The model.
+    config.length = 64  # events of a history that are read
+    config.dim = 8
+    config.encoder = True
+    config.blocks = 1
+    config.heads = 1  # has to divide dim + the number of history_feedback
+    config.context = True
+    config.slots = 0  # S of the slot-wise importance; 0: a slot for each feature
+    config.experts = 4  # 0: shared bottom
+    config.hidden = (128, 64)
+    config.tower = (32,)
+    config.dropout = 0.2
+    config.feature_dropout = 0.1
+
+    # The objective.
+    config.loss = "logloss"  # or bpr, which needs negatives
+    config.negatives = 0  # unobserved items to each impression, negatives of every task
+    config.task_weights = ()  # one for each task, or () to adapt them, ranking/task_weights.py
+
+    # Optimisation.
+    config.batch_size = 512
+    config.num_epochs = 3
+    config.patience = 1  # epochs without a better mean AUC on the validation days
+    config.learning_rate = 1e-3
+    config.warmup_steps = 100
+    config.final_fraction = 0.05
+    config.weight_decay = 0.01
+    config.clip_norm = 1.0
+    config.train_on = ("train",)  # ("train", "valid") learns from the validation days too, for a fixed num_epochs
+    config.save_every = 500
+
+    # Devices: `data` x `model` of them; on a CPU each device is a thread of its own.
+    config.mesh = {"data": -1, "model": 1}
+    config.cpu_devices = 2
+
+    match variant:
+        case "no_feedback_encoder":
+            config.encoder = False
+        case "shared_bottom":
+            config.experts = 0
+        case "mlp":
+            config.encoder, config.context, config.experts = False, False, 0
+        case _ if variant.startswith(_SINGLE):
+            config.tasks = (variant.removeprefix(_SINGLE),)
+    if dataset.startswith("kuairand_pure"):
+        # Its earlier history has no watch times, but long views and likes.
+        config.history_feedback = ("EVV", "FVV", "GVV", "click", "long_view", "like")
+    if dataset in ("kuairand_pure_short", "tiny"):
+        config.num_epochs = 1
+        config.dim, config.hidden, config.tower, config.length = 4, (16, 16), (8,), 16
+    return config

@@ -1,0 +1,120 @@
+"""Ranked impressions: who was shown what and when, the history before that moment, and batches of them for Grain.
+
+An impression is an event of known time. Its history is every event of the user strictly before that time: events of the
+same moment, such as a page logged at once, are not in one another's history.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data.timelines import Timelines
+from runtime.errors import DataError, UsageError
+
+Gather = Callable[[NDArray[np.int64], np.random.Generator], dict[str, np.ndarray]]
+"""Positions [B] of events (-1 fills a batch) and a source of chance -> the batch's arrays, each [B, ...]."""
+
+_DRAWS = 8
+
+
+def ranked_positions(timelines: Timelines, *splits: str) -> NDArray[np.int64]:
+    """Positions of the events of `splits` whose time is known, in order. Errors: DataError where there is none."""
+    inside = np.logical_or.reduce([timelines.in_split(split) for split in splits])
+    positions = np.flatnonzero(inside & (timelines.timestamp_ms > 0))
+    if not len(positions):
+        raise DataError(f"{timelines.path}: no event of known time in {' or '.join(splits)}: there is nothing to rank")
+    return positions
+
+
+def history_ends(timelines: Timelines) -> NDArray[np.int64]:
+    """For each event the position at which its history ends: the user's first event of the same time, int64 [E]."""
+    new = np.diff(timelines.timestamp_ms, prepend=-1) != 0
+    new[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
+    return np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+
+
+def windows(
+    columns: Mapping[str, NDArray[Any]], first: ArrayLike, end: ArrayLike, length: int
+) -> dict[str, NDArray[Any]]:
+    """The last `length` entries of columns [E] in [first, end): [B, length] each, from the left, zeros after them."""
+    stop = np.asarray(end, np.int64)[:, None]
+    start = np.maximum(np.asarray(first, np.int64)[:, None], stop - length)
+    position = start + np.arange(length)  # [B, length]
+    real = position < stop
+    position = np.where(real, position, 0)
+    return {name: np.where(real, column[position], np.zeros((), column.dtype)) for name, column in columns.items()}
+
+
+class Unobserved:
+    """Draws items that a user never met: not in their history, nor on the days that are trained on."""
+
+    def __init__(self, timelines: Timelines):
+        trained = np.flatnonzero(timelines.in_split("train") | (timelines.timestamp_ms <= 0))
+        self._num_items = timelines.num_items
+        user = timelines.user_of_event()[trained].astype(np.int64)
+        self._met = np.unique(user * (self._num_items + 1) + timelines.item[trained])
+
+    def draw(self, users: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
+        """Uniform items for users [B]: int32 [B, count], 0 where 8 draws met nothing new."""
+        user = np.repeat(np.asarray(users, np.int64), count)
+        items = np.zeros(len(user), np.int64)
+        open_ = np.arange(len(user))
+        for _ in range(_DRAWS):
+            drawn = rng.integers(1, self._num_items + 1, len(open_))
+            key = user[open_] * (self._num_items + 1) + drawn
+            at = np.minimum(np.searchsorted(self._met, key), max(len(self._met) - 1, 0))
+            is_met = self._met[at] == key if len(self._met) else np.zeros(len(key), bool)
+            items[open_[~is_met]] = drawn[~is_met]
+            open_ = open_[is_met]
+        return items.reshape(-1, count).astype(np.int32)
+
+
+class ImpressionBatches:
+    """Random access to training batches, in the order in which an epoch's shuffle puts them; made for `iterate`.
+
+    Element i is what `gather` makes of B positions, -1 where the epoch's last batch is not full. With `shard` a host
+    gathers its own rows only; chance is the same whatever the number of hosts is that it is shared among.
+    """
+
+    def __init__(
+        self,
+        positions: NDArray[np.int64],
+        gather: Gather,
+        *,
+        batch_size: int,
+        num_epochs: int,
+        seed: int,
+        num_shards: int = 1,
+        shard: slice | None = None,
+    ):
+        """Args: positions [n] of events; batch_size B over all hosts, a multiple of num_shards; shard, the parts that
+        this host loads. Errors: UsageError for sizes that do not fit together."""
+        if batch_size % num_shards:
+            raise UsageError(f"--config.batch_size={batch_size}: not divisible by {num_shards} shards of the mesh")
+        self._positions, self._gather, self._batch_size, self._seed = positions, gather, batch_size, seed
+        self._num_shards = num_shards
+        self._shards = range(num_shards)[shard if shard is not None else slice(None)]
+        self.num_impressions = len(positions)
+        self.batches_per_epoch = math.ceil(len(positions) / batch_size)
+        self._num_batches = self.batches_per_epoch * num_epochs
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        epoch, batch = divmod(int(index), self.batches_per_epoch)
+        chosen = self._shuffled(epoch)[batch].reshape(self._num_shards, -1)
+        arrays = [
+            self._gather(chosen[shard], np.random.default_rng([self._seed, 2, index, shard])) for shard in self._shards
+        ]
+        return {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        if getattr(self, "_cached_epoch", None) != epoch:
+            rows = np.full(self.batches_per_epoch * self._batch_size, -1, np.int64)
+            rows[: self.num_impressions] = np.random.default_rng([self._seed, 1, epoch]).permutation(self._positions)
+            self._cached_epoch, self._cached = epoch, rows.reshape(-1, self._batch_size)
+        return self._cached

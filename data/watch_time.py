@@ -1,0 +1,69 @@
+"""How long others watched: EVV, FVV and GVV, the feedback that watch time alone gives.
+
+    EVV (engaged)  watched longer than 50% of the item's viewers
+    FVV (focused)  watched longer than 60% of them
+    GVV (glance)   watched under three seconds
+
+after Pan et al., CIKM '23, table 1. Unlike data/feedback.py's skip, a glance is one whatever else the viewer did.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data.feedback import SKIP_BELOW_MS
+from data.timelines import Timelines
+
+WATCH_FEEDBACK = ("EVV", "FVV", "GVV")
+QUANTILES = (0.5, 0.6)  # of EVV and FVV
+MIN_PLAYS = 20  # an item of fewer is measured against all items of about its duration
+
+
+def thresholds(timelines: Timelines, *, min_plays: int = MIN_PLAYS) -> NDArray[np.float32]:
+    """The watch time above which a play is EVV, and FVV: ms, float32 [N + 1, 2]; row 0, the padding, is of all plays.
+
+    The quantiles of the item's plays on the training days, or, where there are fewer than `min_plays`, of the plays of
+    all items in its duration bucket, or of all plays. Nothing on a later day moves them. Infinite where no training
+    event has a watch time.
+    """
+    counted = timelines.in_split("train") & (timelines.play_ms >= 0)
+    item, play_ms = timelines.item[counted], timelines.play_ms[counted].astype(np.float64)
+    if not len(play_ms):
+        return np.full((timelines.num_items + 1, len(QUANTILES)), np.inf, np.float32)
+    bucket = _duration_bucket(timelines)
+    overall, _ = group_quantiles(play_ms, np.zeros(len(item), np.int64), 1)  # [1, 2]
+    per_bucket, plays = group_quantiles(play_ms, bucket[item], int(bucket.max()) + 1)
+    per_bucket = np.where(plays[:, None] >= min_plays, per_bucket, overall)
+    per_item, plays = group_quantiles(play_ms, item, timelines.num_items + 1)
+    values = np.where(plays[:, None] >= min_plays, per_item, per_bucket[bucket])
+    values[0] = overall[0]
+    return values.astype(np.float32)
+
+
+def group_quantiles(
+    values: NDArray[np.float64], groups: NDArray[np.integer], num_groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """QUANTILES of each group's values, [G, 2], linear between neighbours, 0 for an empty group; and sizes [G]."""
+    ordered = values[np.lexsort((values, groups))]
+    sizes = np.bincount(groups, minlength=num_groups)
+    first = np.cumsum(sizes) - sizes
+    place = np.maximum(sizes - 1, 0)[:, None] * np.asarray(QUANTILES)  # [G, 2], counted within the group
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(sizes - 1, 0)[:, None])
+    low, high = (ordered[np.minimum(first[:, None] + offset, max(len(ordered) - 1, 0))] for offset in (below, above))
+    return np.where(sizes[:, None] > 0, low + (place - below) * (high - low), 0.0), sizes
+
+
+def watch_feedback(
+    play_ms: ArrayLike, item: ArrayLike, thresholds_ms: NDArray[np.float32]
+) -> dict[str, NDArray[np.bool_]]:
+    """EVV, FVV and GVV of plays [E] of items [E], bool [E]; all False where the watch time is unknown (negative)."""
+    play = np.asarray(play_ms)
+    longer = play[..., None] > thresholds_ms[np.asarray(item)]  # [E, 2]
+    known = play >= 0
+    return {"EVV": known & longer[..., 0], "FVV": known & longer[..., 1], "GVV": known & (play < SKIP_BELOW_MS)}
+
+
+def _duration_bucket(timelines: Timelines) -> NDArray[np.int64]:
+    if "duration" not in timelines.items.columns:
+        return np.zeros(timelines.num_items + 1, np.int64)
+    return timelines.items["duration"].fill_null(0).to_numpy().astype(np.int64)

@@ -1,0 +1,1 @@
+"""Multi-feedback ranking (Pan et al., CIKM '23): who engages, who focuses, who glances past."""

@@ -1,0 +1,144 @@
+"""From a run's config and tables to a model, and from its folder back to a trained one."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from ranking import tasks as ranking_tasks
+from ranking.inputs import Impressions
+from ranking.model import RankingModel
+from ranking.tables import FOLDER, Tables, schema
+from runtime.artifact import read_json
+from runtime.errors import UsageError
+from runtime.workdir import CONFIG, is_complete
+from training.checkpoints import restore_params
+
+CHECKPOINTS = "checkpoints"
+_CHUNK = 1024  # impressions at a time
+
+
+def identity(config: ConfigDict, timelines: Timelines, satisfaction: str | None) -> dict[str, Any]:
+    """What a training run is of: its config, without what has no influence on the model, and its data."""
+    kept = {name: value for name, value in config.to_dict().items() if name != "save_every"}
+    return {
+        "config": kept,
+        "timelines": timelines.manifest["vocabulary_hash"],
+        "events": timelines.manifest["num_events"],
+        "satisfaction": satisfaction,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A model without its values: `init(key) -> params`, `merge(params) -> model`, and the params' shapes."""
+
+    init: Callable[[jax.Array], Any]
+    merge: Callable[[Any], RankingModel]
+    shapes: Any
+
+
+def build(config: ConfigDict, timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Architecture:
+    """The model of `config` on the items and users of `timelines`; id tables are rounded up to `model_shards`.
+
+    Errors: UsageError names the sizes that do not fit together.
+    """
+    constants_of = schema(timelines, tables, model_shards=model_shards)
+
+    def make(key: jax.Array) -> RankingModel:
+        return RankingModel(constants_of, config, rngs=nnx.Rngs(key))
+
+    key = jax.random.key(0)
+    try:
+        model = nnx.eval_shape(lambda: make(key))
+    except ValueError as error:
+        raise UsageError(f"--config: {error}") from None
+    graph = nnx.graphdef(model)
+    constants = jax.jit(lambda: nnx.state(make(key), nnx.Not(nnx.Param)))()
+    return Architecture(
+        init=lambda key: nnx.state(make(key), nnx.Param),
+        merge=lambda params: nnx.merge(graph, params, constants),
+        shapes=nnx.state(model, nnx.Param),
+    )
+
+
+class Ranker:
+    """A trained model on its timelines: what evaluation and export need.
+
+    `tasks` names the columns of what `predict` and `labels` return. `model` is the trained RankingModel; `tables` what
+    it took from the training days.
+    """
+
+    def __init__(
+        self,
+        merge: Callable[[Any], RankingModel],
+        params: Any,
+        config: ConfigDict,
+        timelines: Timelines,
+        tables: Tables,
+        satisfaction: NDArray[np.float32] | None,
+    ):
+        self.config, self.tables = config, tables
+        self.tasks: tuple[str, ...] = tuple(config.tasks)
+        self._timelines, self._satisfaction = timelines, satisfaction
+        self._labels: ranking_tasks.Labels | None = None
+        self.impressions = Impressions(
+            timelines,
+            tables,
+            length=config.length,
+            satisfaction=satisfaction if config.satisfaction_feature else None,
+        )
+        self._params, self._merge = params, merge
+        self._logits = jax.jit(lambda params, inputs: merge(params)(inputs))
+
+    @property
+    def model(self) -> RankingModel:
+        """The model with its trained values."""
+        return self._merge(self._params)
+
+    def score(self, inputs: Mapping[str, Any]) -> jax.Array:
+        """Probabilities [B, C, K] of the inputs that ranking/inputs.py describes; can be traced."""
+        return jax.nn.sigmoid(self._logits(self._params, dict(inputs)))
+
+    def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Probabilities [n, K] of the impressions at event positions [n]."""
+        positions = np.asarray(positions, np.int64)
+        found = np.zeros((len(positions), len(self.tasks)), np.float32)
+        for start in range(0, len(positions), _CHUNK):
+            part = positions[start : start + _CHUNK]
+            filled = np.pad(part, (0, _CHUNK - len(part)), mode="edge")  # one shape, so one compilation
+            found[start : start + _CHUNK] = np.asarray(self.score(self.impressions.inputs(filled)))[: len(part), 0]
+        return found
+
+    def labels(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Labels [n, K], and where there is one [n, K], of the impressions at event positions [n]."""
+        if self._labels is None:
+            self._labels = ranking_tasks.labels(self.tasks, self._timelines, self.tables.thresholds, self._satisfaction)
+        return self._labels.values[positions], self._labels.where[positions]
+
+
+def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
+    """The best checkpoint of the training run in `path`.
+
+    Errors: UsageError where the run is not complete or was trained on other timelines.
+    """
+    folder = Path(path)
+    if not is_complete(folder):
+        raise UsageError(f"--checkpoint={path}: no complete training run here; run ranking.train on it first")
+    saved = read_json(folder / CONFIG)
+    config = ConfigDict(saved["config"])
+    if (saved["timelines"], saved["events"]) != (timelines.manifest["vocabulary_hash"], len(timelines.item)):
+        raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
+    tables = Tables.open(folder / FOLDER)
+    architecture = build(config, timelines, tables)
+    params, _ = restore_params(folder / CHECKPOINTS, architecture.shapes)
+    satisfaction = ranking_tasks.read_satisfaction(saved["satisfaction"], timelines)
+    return Ranker(architecture.merge, params, config, timelines, tables, satisfaction)

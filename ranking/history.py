@@ -1,0 +1,66 @@
+"""What a window of past events says in numbers: smoothed rates of each feedback, overall and where items match.
+
+Computed in the model from the history that it is given, so that training and serving cannot differ, and nothing at or
+after the impression can enter. Packed feedback has bit w for "was so" and bit 15 + w for "is known", W <= 15 of them.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_FEEDBACK = 15
+PRIOR_COUNT = 3.0  # observations that the prior weighs
+DECAY = 0.8  # weight of an event for each later one, in the recent rates
+
+
+def pack(values: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Feedback [..., W] and where it is known [..., W] as int32 [...]. Errors: ValueError for W above 15."""
+    names = values.shape[-1]
+    if names > MAX_FEEDBACK:
+        raise ValueError(f"{names} kinds of feedback; at most {MAX_FEEDBACK} fit")
+    shifts = np.arange(names, dtype=np.int32)
+    return ((values & known) << shifts).sum(-1, dtype=np.int32) | (known << (shifts + MAX_FEEDBACK)).sum(
+        -1, dtype=np.int32
+    )
+
+
+def unpack(packed: jax.Array, num_feedback: int) -> tuple[jax.Array, jax.Array]:
+    """The inverse: values and known, each float32 [..., W]."""
+    shifts = jnp.arange(num_feedback, dtype=packed.dtype)
+    values, known = ((packed[..., None] >> (shifts + offset)) & 1 for offset in (0, MAX_FEEDBACK))
+    return values.astype(jnp.float32), known.astype(jnp.float32)
+
+
+def evidence(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax.Array) -> jax.Array:
+    """How far the weighted rates lie from the prior, and how much there is of them.
+
+    logit((Σ_t a_t y_t + m p) / (Σ_t a_t k_t + m)) − logit p for each feedback, and log(1 + Σ_t a_t): zeros where
+    nothing is known.
+
+    Args:
+      weights: a [B, C, T]. values, known: y and k, [B, T, W]. prior: p, broadcast to [B, C, W]; strictly within (0, 1).
+    Returns:
+      [B, C, W + 1].
+    """
+    total = jnp.einsum("bct,btw->bcw", weights, values)
+    count = jnp.einsum("bct,btw->bcw", weights, known)
+    shift = logit((total + PRIOR_COUNT * prior) / (count + PRIOR_COUNT)) - logit(prior)
+    return jnp.concatenate([shift, jnp.log1p(weights.sum(-1))[..., None]], axis=-1)
+
+
+def smoothed(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax.Array) -> jax.Array:
+    """(Σ_t a_t y_t + m p) / (Σ_t a_t k_t + m), [B, C, W]; args as `evidence`."""
+    total = jnp.einsum("bct,btw->bcw", weights, values)
+    count = jnp.einsum("bct,btw->bcw", weights, known)
+    return (total + PRIOR_COUNT * prior) / (count + PRIOR_COUNT)
+
+
+def logit(p: jax.Array) -> jax.Array:
+    """log(p / (1 − p))."""
+    return jnp.log(p) - jnp.log1p(-p)
+
+
+def places_from_end(where: jax.Array) -> jax.Array:
+    """For real events [B, T] how many come after: 0 for the last; what stands at padding means nothing."""
+    return jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - 1

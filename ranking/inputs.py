@@ -1,0 +1,113 @@
+"""What the model is given for an impression, as arrays; all of it from strictly before the impression's time.
+
+item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback as history.pack makes it
+satisfaction            [B, T] float32: 0 where unknown; for models with that feature
+user, platform, hour    [B] int32: 1 + user index, surface, 1 + hour of the day (UTC); 0 unknown
+gap                     [B] float32: seconds since the last event of known time, -1 without one
+candidate               [B, C] int32: items
+rates                   [B, C, R] float32: of the item, its creator, its cluster: W rates and log(1 + plays) each
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.impressions import Unobserved, history_ends, windows
+from data.rate_history import RateHistory
+from data.timelines import Timelines
+from ranking import history
+from ranking.tables import Tables, outcomes
+from ranking.tasks import Labels
+
+ITEM_PRIOR_COUNT = 10.0  # plays that the prior of an item's, a creator's or a cluster's rates weighs
+_HOUR_MS = 3_600_000
+
+
+class Impressions:
+    """Makes the model's inputs for impressions of a log."""
+
+    def __init__(
+        self, timelines: Timelines, tables: Tables, *, length: int, satisfaction: NDArray[np.float32] | None = None
+    ):
+        """`length` T; `satisfaction` [E], NaN where unknown, for models that read it."""
+        self._timelines, self._length = timelines, length
+        values, known = outcomes(timelines, tables.manifest["history_feedback"], tables.thresholds)
+        self._columns: dict[str, NDArray[Any]] = {
+            "item": timelines.item,
+            "feedback": history.pack(values, known),
+            "surface": timelines.surface,
+        }
+        if satisfaction is not None:
+            self._columns["satisfaction"] = np.nan_to_num(satisfaction).astype(np.float32)
+        self._user, self._end = timelines.user_of_event(), history_ends(timelines)
+        timed = timelines.timestamp_ms > 0
+        observed = np.where(known, values.astype(np.float32), np.nan)[timed]
+        self._keys = [_keys_of_items(timelines, name) for name in (None, "creator", "cluster")]
+        item, time = timelines.item[timed], timelines.timestamp_ms[timed]
+        self._rates = [
+            RateHistory(keys[item], observed, time, prior_rate=tables.prior, prior_count=ITEM_PRIOR_COUNT)
+            for keys in self._keys
+        ]
+
+    def inputs(
+        self, positions: NDArray[np.int64], candidates: NDArray[np.int32] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The inputs of impressions at positions [B], of candidates [B, C], or of the item that was shown, C = 1."""
+        user, end, time = self._user[positions], self._end[positions], self._timelines.timestamp_ms[positions]
+        first = self._timelines.offsets[user]
+        if candidates is None:
+            candidates = self._timelines.item[positions][:, None]
+        last = np.where(end > first, self._timelines.timestamp_ms[np.maximum(end - 1, 0)], 0)
+        return {
+            **windows(self._columns, first, end, self._length),
+            "user": user + np.int32(1),
+            "platform": self._timelines.surface[positions].astype(np.int32),
+            "hour": (1 + time // _HOUR_MS % 24).astype(np.int32),
+            "gap": np.where(last > 0, (time - last) / 1000, -1).astype(np.float32),
+            "candidate": candidates.astype(np.int32),
+            "rates": self.rates(candidates, np.broadcast_to(time[:, None], candidates.shape)),
+        }
+
+    def rates(self, items: NDArray[Any], time: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """The rates of items [...] strictly before times [...], or after the last event: [..., R]."""
+        return np.concatenate([rates.at(keys[items], time) for keys, rates in zip(self._keys, self._rates)], axis=-1)
+
+
+class TrainingInputs:
+    """Inputs and labels of training impressions: `gather` for data.impressions.ImpressionBatches.
+
+    Column 0 of the candidates is the item that was shown, with the labels observed; the others are items that the user
+    never met, negatives of every task.
+    """
+
+    def __init__(self, impressions: Impressions, timelines: Timelines, labels: Labels, *, negatives: int):
+        """`negatives`: unobserved items to each impression."""
+        self._impressions, self._timelines, self._labels = impressions, timelines, labels
+        self._negatives, self._user = negatives, timelines.user_of_event()
+        self._unobserved = Unobserved(timelines) if negatives else None
+
+    def __call__(self, positions: NDArray[np.int64], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        real = positions >= 0
+        positions = np.where(real, positions, 0)
+        candidates = self._timelines.item[positions][:, None]
+        label, where = self._labels.values[positions][:, None], self._labels.where[positions][:, None]
+        if self._unobserved is not None:
+            drawn = self._unobserved.draw(self._user[positions], self._negatives, rng)
+            candidates = np.concatenate([candidates, drawn], axis=1)
+            shape = (*drawn.shape, label.shape[-1])
+            label = np.concatenate([label, np.zeros(shape, np.float32)], axis=1)
+            where = np.concatenate([where, np.broadcast_to((drawn > 0)[..., None], shape)], axis=1)
+        inputs = self._impressions.inputs(positions, candidates)
+        return {**inputs, "label": label, "where": where & real[:, None, None]}
+
+
+def _keys_of_items(timelines: Timelines, name: str | None) -> NDArray[np.int64]:
+    """The key of every item's rates, [N + 1]: itself, or its creator or cluster; -1 where unknown."""
+    if name is None:
+        keys = np.arange(timelines.num_items + 1)
+    elif name in timelines.items.columns:
+        keys = timelines.items[name].fill_null(0).to_numpy().astype(np.int64)
+    else:
+        keys = np.zeros(timelines.num_items + 1, np.int64)
+    return np.where(keys > 0, keys, -1)

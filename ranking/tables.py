@@ -1,0 +1,148 @@
+"""What a run takes from its log once, and serving needs of it: thresholds, categories, rates; an artifact on disk."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data import feedback, vocabulary
+from data.timelines import Timelines
+from data.watch_time import WATCH_FEEDBACK, thresholds, watch_feedback
+from ranking.features import Schema
+from runtime import artifact
+from runtime.errors import UsageError
+
+KIND, VERSION = "ranking_tables", 1
+FOLDER = "tables"
+_MAX_CATEGORIES = 10_000  # a user attribute of more values is an id, not a profile
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """Row j describes item j, and row u + 1 user u; row 0 is padding, or a user that nobody knows.
+
+    thresholds [N + 1, 2] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the training days.
+    user_features [U + 1, P] int32, 0 unknown. item_seen [N + 1], user_seen [U + 1]: with events of known time to train
+    on. manifest: `history_feedback`, and `user_features`, a {"name", "values"} each, whose values are the codes from 1.
+    """
+
+    thresholds: NDArray[np.float32]
+    prior: NDArray[np.float32]
+    user_features: NDArray[np.int32]
+    item_seen: NDArray[np.bool_]
+    user_seen: NDArray[np.bool_]
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], flag: str = "--checkpoint") -> "Tables":
+        """Reads the artifact; errors as artifact.open_manifest."""
+        manifest = artifact.open_manifest(path, kind=KIND, version=VERSION, flag=flag)
+        arrays = {field.name: np.load(Path(path) / f"{field.name}.npy") for field in _arrays()}
+        return cls(**arrays, manifest=manifest)
+
+    def write(self, path: str | os.PathLike[str], rates: NDArray[np.float32]) -> None:
+        """Writes them with `rates` [N + 1, R], each item's after the last event: what serving starts from."""
+        with artifact.writing(path, kind=KIND, version=VERSION, fields=self.manifest) as folder:
+            for field in _arrays():
+                np.save(folder / f"{field.name}.npy", getattr(self, field.name))
+            np.save(folder / "rates.npy", rates)
+
+
+def build(timelines: Timelines, history_feedback: Sequence[str]) -> Tables:
+    """The tables of a log, from its training days. Errors: UsageError names unknown history feedback."""
+    for name in history_feedback:
+        if name not in WATCH_FEEDBACK and name not in feedback.BITS:
+            known = ", ".join((*WATCH_FEEDBACK, *feedback.BITS))
+            raise UsageError(f"--config.history_feedback: no feedback '{name}'; one of {known}")
+    bounds = thresholds(timelines)
+    observed, is_known = outcomes(timelines, history_feedback, bounds)
+    trained = timelines.in_split("train") & (timelines.timestamp_ms > 0)
+    count = is_known[trained].sum(axis=0)
+    prior = (observed & is_known)[trained].sum(axis=0) / np.maximum(count, 1)
+    codes, features = _user_features(timelines.users)
+    return Tables(
+        thresholds=bounds,
+        prior=np.clip(prior, 1e-3, 1 - 1e-3).astype(np.float32),
+        user_features=codes,
+        item_seen=np.bincount(timelines.item[trained], minlength=timelines.num_items + 1) > 0,
+        user_seen=np.bincount(timelines.user_of_event()[trained] + 1, minlength=timelines.num_users + 1) > 0,
+        manifest={
+            "history_feedback": list(history_feedback),
+            "user_features": features,
+            "vocabulary_hash": timelines.manifest["vocabulary_hash"],
+        },
+    )
+
+
+def outcomes(
+    timelines: Timelines, names: Sequence[str], thresholds_ms: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the named feedback each event has, and of which that is known: bool [E, W] each.
+
+    Earlier history knows a feedback where any of its events has it: what such a log does not list was never asked.
+    """
+    watched = watch_feedback(timelines.play_ms, timelines.item, thresholds_ms)
+    earlier = timelines.timestamp_ms <= 0
+    values = np.zeros((len(timelines.item), len(names)), bool)
+    known = np.zeros_like(values)
+    for column, name in enumerate(names):
+        if name in watched:
+            values[:, column], known[:, column] = watched[name], timelines.play_ms >= 0
+        else:
+            values[:, column] = feedback.has(timelines.feedback, name)
+            known[:, column] = ~earlier | values[earlier, column].any()
+    return values, known
+
+
+def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Schema:
+    """The model's constants; id tables are rounded up to a multiple of `model_shards` rows."""
+    items, named = timelines.items, timelines.manifest["item_features"]
+
+    def column(name: str, dtype: Any = np.int32) -> NDArray[Any]:
+        if name not in items.columns:
+            return np.zeros(len(items), dtype)
+        return items[name].fill_null(0).to_numpy().astype(dtype)
+
+    def rounded(array: NDArray[Any]) -> NDArray[Any]:
+        return np.pad(array, [(0, -len(array) % model_shards)] + [(0, 0)] * (array.ndim - 1))
+
+    duration = np.maximum(column("duration_ms", np.float32), 0.0)
+    numbers = np.stack([np.log1p(duration / 1000) / 3, (duration > 0).astype(np.float32)], axis=1)
+    item_features = [column(feature["name"]) for feature in named]
+    users = tables.manifest["user_features"]
+    return Schema(
+        item_features=rounded(np.stack(item_features, axis=1) if named else np.zeros((len(items), 0), np.int32)),
+        item_cardinalities=[feature["cardinality"] for feature in named],
+        item_names=[feature["name"] for feature in named],
+        user_features=rounded(tables.user_features),
+        user_cardinalities=[len(feature["values"]) + 1 for feature in users],
+        user_names=[feature["name"] for feature in users],
+        item_seen=rounded(tables.item_seen),
+        user_seen=rounded(tables.user_seen),
+        item_numbers=rounded(numbers.astype(np.float32)),
+        creator=rounded(column("creator")),
+        cluster=rounded(column("cluster")),
+        num_platforms=len(timelines.manifest.get("surfaces", ())),
+        feedback=tables.manifest["history_feedback"],
+        prior=tables.prior,
+    )
+
+
+def _user_features(users: pl.DataFrame) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
+    codes: list[NDArray[np.int32]] = []
+    features = []
+    for name in users.columns:
+        values = vocabulary.build(users[name])
+        if name != "user_id" and 1 < len(values) <= _MAX_CATEGORIES:
+            codes.append(np.concatenate([[0], vocabulary.encode(users[name], values)]).astype(np.int32))
+            features.append({"name": name, "values": values.to_list()})
+    return np.stack(codes, axis=1) if codes else np.zeros((len(users) + 1, 0), np.int32), features
+
+
+def _arrays() -> list[dataclasses.Field[Any]]:
+    return [field for field in dataclasses.fields(Tables) if field.name != "manifest"]

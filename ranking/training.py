@@ -1,0 +1,134 @@
+"""One training run of ranking: labels, batches, model, objective and validation, joined by `training.loop`."""
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec as P
+from ml_collections import ConfigDict
+
+from data.impressions import ImpressionBatches, ranked_positions
+from data.loader import iterate
+from data.timelines import Timelines
+from ranking import tables as ranking_tables
+from ranking import tasks
+from ranking.checkpoint import CHECKPOINTS, build, identity
+from ranking.inputs import Impressions, TrainingInputs
+from ranking.objective import LOSSES, make_loss
+from ranking.validation import make_validation
+from runtime.artifact import write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from training.checkpoints import Checkpoints
+from training.loop import train as run_loop
+from training.mesh import make_mesh
+from training.metric_log import MetricLog
+from training.optimizer import make_optimizer
+from training.step import TrainState, create_state, make_train_step
+
+# Rows of the id tables over the mesh's `model` axis; everything else is copied.
+RULES = ((r"(user|item)_embedding", P("model", None)),)
+
+_SIZES = ("length", "dim", "batch_size", "num_epochs", "save_every")
+
+
+def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | None = None) -> str:
+    """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
+
+    Args: satisfaction: folder of satisfaction scores, for the task or the feature of that name.
+    Errors: UsageError and DataError of the parts, each one line.
+    """
+    timelines = Timelines.open(data)
+    _check(config)
+    scores = tasks.read_satisfaction(satisfaction, timelines)
+    tasks.check(config.tasks, timelines, has_satisfaction=scores is not None)
+    if config.satisfaction_feature and scores is None:
+        raise UsageError("--config.satisfaction_feature needs --satisfaction, the folder of satisfaction scores")
+    run_of = identity(config, timelines, satisfaction)
+    folder = open_workdir(workdir, run_of)
+    if is_complete(folder):
+        return f"already complete: {folder}"
+    try:
+        mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
+    except ValueError as error:
+        raise UsageError(f"--config.mesh: {error}") from None
+    tables = ranking_tables.build(timelines, config.history_feedback)
+    labels = tasks.labels(config.tasks, timelines, tables.thresholds, scores)
+    positions = ranked_positions(timelines, *config.train_on)
+    tasks.check_classes(config.tasks, labels, positions, " and ".join(config.train_on))
+    impressions = Impressions(
+        timelines, tables, length=config.length, satisfaction=scores if config.satisfaction_feature else None
+    )
+    shards = mesh.shape["data"]
+    per_host = shards // jax.process_count()
+    batches = ImpressionBatches(
+        positions,
+        TrainingInputs(impressions, timelines, labels, negatives=config.negatives),
+        batch_size=config.batch_size,
+        num_epochs=config.num_epochs,
+        seed=config.seed,
+        num_shards=shards,
+        shard=slice(jax.process_index() * per_host, (jax.process_index() + 1) * per_host),
+    )
+    model = build(config, timelines, tables, model_shards=mesh.shape["model"])
+    loss_fn = make_loss(model.merge, config, config.tasks)
+    optimizer = make_optimizer(
+        learning_rate=config.learning_rate,
+        total_steps=len(batches),
+        warmup_steps=min(config.warmup_steps, len(batches)),
+        final_fraction=config.final_fraction,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
+    rules = RULES if mesh.shape["model"] > 1 else ()
+    state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh, rules=rules)
+    validate = None
+    if "valid" not in config.train_on:
+        held_out = ranked_positions(timelines, "valid")
+        tasks.check_classes(config.tasks, labels, held_out, "valid")
+        validate = make_validation(model.merge, impressions, held_out, labels, config.tasks)
+
+    def evaluate(state: TrainState) -> dict[str, float]:
+        return validate(state.params) if validate else {}
+
+    print(
+        f"{len(positions)} impressions of {timelines.num_items} items, tasks {', '.join(config.tasks)}; "
+        f"{len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
+    )
+    with (
+        Checkpoints(folder / CHECKPOINTS, fingerprint=run_of) as checkpoints,
+        MetricLog(folder) as metric_log,
+    ):
+        if jax.process_index() == 0:
+            tables.write(folder / ranking_tables.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
+        result = run_loop(
+            state,
+            make_train_step(loss_fn, optimizer, state),
+            iterate(batches),
+            num_steps=len(batches),
+            mesh=mesh,
+            key=jax.random.key(config.seed),
+            checkpoints=checkpoints,
+            metric_log=metric_log,
+            save_every=config.save_every,
+            evaluate=evaluate,
+            eval_every=batches.batches_per_epoch,
+            best_metric="auc" if validate else None,
+            patience=config.patience if validate else None,
+        )
+    metrics = {**result.metrics, "best_step": result.best_step, "impressions_per_epoch": len(positions)}
+    if jax.process_index() == 0:
+        write_json(folder / METRICS, metrics)
+    return f"trained {result.step} steps, best at {result.best_step}: {folder}"
+
+
+def _check(config: ConfigDict) -> None:
+    for name in _SIZES:
+        if config[name] < 1:
+            raise UsageError(f"--config.{name}={config[name]}: must be at least 1")
+    if config.loss not in LOSSES:
+        raise UsageError(f"--config.loss={config.loss}: one of {', '.join(LOSSES)}")
+    if config.negatives < 0 or config.negatives != int(config.negatives):
+        raise UsageError(f"--config.negatives={config.negatives}: a number of items, 0 or more")
+    if config.loss == "bpr" and not config.negatives:
+        raise UsageError("--config.loss=bpr orders pairs of items: it needs --config.negatives of at least 1")
+    if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:
+        raise UsageError(f"--config.train_on={config.train_on}: ('train',) or ('train', 'valid')")

@@ -1,0 +1,37 @@
+"""AUC of each task on the validation days, quick enough for every epoch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.binary import auc
+from ranking.inputs import Impressions
+from ranking.model import RankingModel
+from ranking.tasks import Labels
+
+_CHUNK = 1024  # impressions at a time
+_SOFT = 0.5  # a soft label of more is a positive
+
+
+def make_validation(
+    merge: Callable[[Any], RankingModel],
+    impressions: Impressions,
+    positions: NDArray[np.int64],
+    labels: Labels,
+    tasks: Sequence[str],
+) -> Callable[[Any], dict[str, float]]:
+    """`validate(params) -> {"<TASK>/auc": …, "auc": their mean}` over the impressions at `positions`."""
+    filled = np.pad(positions, (0, -len(positions) % _CHUNK), mode="edge").reshape(-1, _CHUNK)
+    logits = jax.jit(lambda params, inputs: merge(params)(inputs)[:, 0])
+    values, where = labels.values[positions] > _SOFT, labels.where[positions]
+
+    def validate(params: Any) -> dict[str, float]:
+        scores = [np.asarray(logits(params, impressions.inputs(chunk))) for chunk in filled]
+        flat = np.concatenate(scores)[: len(positions)]
+        areas = {f"{task}/auc": auc(flat[:, k], values[:, k], where=where[:, k]) for k, task in enumerate(tasks)}
+        return {**areas, "auc": float(np.mean(list(areas.values())))}
+
+    return validate
