@@ -131,6 +131,18 @@ def test_what_was_trained_is_loaded_and_nothing_is_done_twice(log, uninterrupted
     assert {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")} == before
 
 
+def test_a_run_is_repeated_on_the_validation_days_too(log, uninterrupted, tmp_path):
+    with pytest.raises(UsageError, match=rf"--refit={tmp_path}: no complete training run here"):
+        training.refit_config(str(tmp_path), config_of())
+    before = results(uninterrupted)
+    config = training.refit_config(str(uninterrupted), get_config("tiny,no_dislike_signal"))
+    assert config.train_on == ("train", "valid")
+    assert config.num_epochs == before["best_step"] / before["steps_per_epoch"] <= 3
+    assert (config.learning_rate, tuple(config.negative)) == (0.03, ("dislike",))  # of the run, not of the defaults
+    training.train(config, data=str(log.path), workdir=str(tmp_path / "final"))
+    assert results(tmp_path / "final")["labels_per_epoch"] > before["labels_per_epoch"]
+
+
 def test_training_lowers_the_loss_and_logs_both_terms(uninterrupted):
     lines = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()]
     names = {line["name"] for line in lines}
@@ -140,6 +152,17 @@ def test_training_lowers_the_loss_and_logs_both_terms(uninterrupted):
     assert losses[-1] < losses[0]
     # Each of the 20 items is among the best 100: all that is held out is found.
     assert results(uninterrupted)["valid/recall@100"] == 1.0
+
+
+def test_a_run_that_diverges_says_where_and_leaves_it_for_whoever_compares(log, tmp_path):
+    with pytest.raises(
+        DataError, match=r"is (nan|inf|-inf) at step \d+, .* last good checkpoint: .*lower the learning rate"
+    ):
+        run(log, tmp_path / "run", learning_rate=1e38, warmup_steps=0)
+    found = json.loads((tmp_path / "run" / training.DIVERGED).read_text())
+    assert 1 < found["step"] <= 4
+    assert found["grad_norm/max"] >= 0
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def parts(data, mesh):

@@ -1,0 +1,33 @@
+"""The paper's alternatives to the not-to-recommend loss, side by side (Wang et al., RecSys '23, section 2).
+
+    python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
+
+Sizes: `demo` (about 20 minutes on 2 cores) and `tiny` (for tests), each on the synthetic feed of that name.
+"""
+
+from ml_collections import ConfigDict
+
+# Signals of configs/retrieval.py -> the weights of their negative labels; () where there are none.
+ROWS: dict[str, tuple[float, ...]] = {
+    "no_dislike_signal": (),
+    "dislike_excluded": (),
+    "dislike_input": (),
+    "dislike_input_and_label": (1000.0,),
+    "negative_weight": (0.1, 1.0),
+    "reinforce": (1.0,),
+    "softmax_negatives": (300.0,),
+    "skip_label": (30.0,),
+    "skip_and_dislike_label": (30.0,),
+}
+
+
+def get_config(size: str = "demo") -> ConfigDict:
+    """The comparison on the feed of this size."""
+    if size not in ("demo", "tiny"):
+        raise ValueError(f"no comparison '{size}'; there are demo, tiny")
+    config = ConfigDict()
+    config.size = size  # of configs/world.py and configs/retrieval.py
+    config.counterfactual = "tiny" if size == "tiny" else "standard"
+    config.seed = 0  # of the trainings
+    config.rows = ConfigDict(ROWS)
+    return config
