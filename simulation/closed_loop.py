@@ -1,0 +1,128 @@
+"""Closes the loop: users of the synthetic feed live through simulated days, each served by the recommender of its arm.
+
+What a user does is `simulation/behaviour.py`, sour turns included; whether it comes and when it goes is
+`simulation/returning.py`; what is shown is `simulation/serving.py`. All users take their next item at the same time.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data import feedback
+from runtime.progress import progress
+from simulation.arms import Arm, world_items
+from simulation.behaviour import Reactions, react, turn_sour
+from simulation.returning import Habits, come, leave, next_mood
+from simulation.serving import Rank, Server
+from simulation.tallies import Tallies
+from simulation.world_state import World, take
+
+
+def choose_users(rng: np.random.Generator, world: World, count: int) -> np.ndarray:
+    """`count` users of the world [count], in random order: each ⌊count / U⌋ times, and a random rest once more.
+
+    Who is there more than once starts from the same tastes and the same past, and has its own luck from then on.
+    """
+    rest = rng.choice(world.num_users, size=count % world.num_users, replace=False)
+    return rng.permutation(np.concatenate([np.tile(np.arange(world.num_users), count // world.num_users), rest]))
+
+
+def run(
+    rng: np.random.Generator,
+    world: World,
+    users: np.ndarray,
+    arm_of: np.ndarray,
+    arms: Sequence[Arm],
+    *,
+    habits: Habits,
+    config: Any,
+    ranks: Mapping[str, Rank] | None = None,
+) -> Tallies:
+    """Serves users [n] of the world, each by `arms[arm_of]`, for `config.days` (configs/ab_test.py).
+
+    `habits` are those of these users [n]; `ranks` gives an arm, by name, a ranking stage.
+    """
+    people = take(world.people, users)
+    tallies = Tallies(world, users, days=config.days, window=config.diversity_window)
+    place = np.zeros(len(users), np.int64)  # of each user among those of its arm
+    for n in range(len(arms)):
+        place[arm_of == n] = np.arange((arm_of == n).sum())
+    servers = [
+        _server(world, users[arm_of == n], arm, config=config, rank=(ranks or {}).get(arm.name))
+        for n, arm in enumerate(arms)
+    ]
+    items_of = [world_items(arm.recommender, world) for arm in arms]
+    mood = np.zeros(len(users))
+    with progress(label="A/B test", total=len(users) * config.days, unit="user-day") as bar:
+        for day in range(config.days):
+            here = np.flatnonzero(come(rng, habits, mood))
+            bar.update(len(users) - len(here))
+            while len(here):
+                uniforms, index, item = rng.random(len(here)), np.zeros(len(here), np.int64), np.zeros(len(here), int)
+                for n, server in enumerate(servers):
+                    mine = arm_of[here] == n
+                    if mine.any():
+                        index[mine] = server.serve(place[here[mine]], uniforms[mine])
+                        item[mine] = items_of[n][index[mine]]
+                reactions = react(rng, here, item, people=people, catalogue=world.catalogue, config=world.config)
+                turn_sour(
+                    rng, here, item, reactions.click, people=people, catalogue=world.catalogue, config=world.config
+                )
+                bits = _bits(reactions)
+                dwell = feedback.dwell_bucket(reactions.play_ms)
+                for n, server in enumerate(servers):
+                    mine = arm_of[here] == n
+                    if mine.any():
+                        server.observe(place[here[mine]], index[mine], dwell[mine], bits[mine])
+                tallies.add(day, here, item, reactions, skip=feedback.has(bits, "skip"))
+                gone, dismissed = leave(rng, here, reactions, habits=habits, config=config.returning)
+                tallies.dismiss(day, here[dismissed])
+                bar.update(int(gone.sum()))
+                here = here[~gone]
+            sums = tallies.sums
+            mood = next_mood(
+                mood,
+                habits=habits,
+                impressions=sums["impressions"][:, day],
+                satisfaction=sums["satisfaction"][:, day],
+                dislikes=sums["dislikes"][:, day],
+                config=config.returning,
+            )
+    return tallies
+
+
+def _bits(reactions: Reactions) -> np.ndarray:
+    names = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
+    return feedback.to_bits({name: getattr(reactions, name) for name in names}, play_ms=reactions.play_ms)
+
+
+def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any, rank: Rank | None) -> Server:
+    # Every user with the log behind it: the newest events that the recommender knows, and all items met.
+    recommender, log = arm.recommender, world.log
+    index_of = np.zeros(world.num_items, np.int64)
+    items = world_items(recommender, world)
+    index_of[items[1:]] = np.arange(1, len(items))
+    index, user = index_of[log.item], log.user
+    met = np.zeros((world.num_users, len(items)), bool)
+    met[user, index] = True
+    met[:, 0] = False
+
+    known = np.flatnonzero(index > 0)
+    offsets = np.searchsorted(user[known], np.arange(world.num_users + 1))
+    length = max(1, recommender.max_history // 2)
+    position = np.maximum(offsets[users, None], offsets[users + 1, None] - length) + np.arange(length)
+    real = position < offsets[users + 1, None]  # [n, length]
+    rows = known[np.minimum(position, max(0, len(known) - 1))]
+    histories = tuple(
+        np.pad(np.where(real, column[rows], 0), ((0, 0), (0, recommender.max_history - length)))
+        for column in (index, log.dwell, log.feedback)
+    )
+    return Server(
+        recommender,
+        histories,
+        met[users],
+        slate_size=config.slate_size,
+        temperature=config.temperature,
+        rank=rank,
+    )

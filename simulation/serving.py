@@ -1,0 +1,171 @@
+"""Serves users one item at a time with an exported recommender: the policy of an A/B test and of an off-policy check.
+
+    π(y | x) = softmax over the slate of logit_y / temperature,    logit_y = query(x) · v_y
+
+where the slate is the exact top k of the items that the user has not met. Temperature 1 is the softmax that the
+retrieval model was trained as, restricted to its slate; towards 0 it serves the first item. Where fewer than k items
+are new to a user, the rest of the slate is what was met before, behind all that is new.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from runtime.errors import DataError
+from runtime.progress import chunks
+from simulation.recommender import Recommender, Start, State, Step
+
+# A ranking stage between the slate and the user: (item, dwell, feedback of the recent events, [b, T] each, zeros after
+# the last; slate [b, k]; logits [b, k]) -> logits [b, k].
+Rank = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+
+_CHUNK = 512  # users in one call
+_MET = 1e4  # taken from the logits of items that the user has met
+
+
+@partial(jax.jit, static_argnames=("start", "step"))
+def replay(
+    item: jax.Array, dwell: jax.Array, feedback: jax.Array, *, start: Start, step: Step
+) -> tuple[State, jax.Array]:
+    """State and query [b, D] after histories [b, T] that are filled from the left, at least one event each."""
+
+    def one(carry: tuple[State, jax.Array], event: tuple[jax.Array, ...]) -> tuple[tuple[State, jax.Array], None]:
+        state, query = carry
+        after, answer = step(state, *event)
+        real = event[0] > 0  # [b]
+
+        def where_real(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(real.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        return (jax.tree.map(where_real, after, state), where_real(answer, query)), None
+
+    columns = (item.T, dwell.T, feedback.T)  # [T, b]
+    state = start(len(item))
+    blank = jnp.zeros_like(jax.eval_shape(step, state, *(column[0] for column in columns))[1])
+    (state, query), _ = jax.lax.scan(one, (state, blank), columns)
+    return state, query
+
+
+@partial(jax.jit, static_argnames=("slate_size",))
+def slates(
+    queries: jax.Array, item_vectors: jax.Array, met: jax.Array, *, slate_size: int
+) -> tuple[jax.Array, jax.Array]:
+    """The top slate_size items and their logits, best first: queries [b, D], met [b, N+1] mask -> [b, k] each."""
+    logits = jnp.matmul(queries, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
+    logits = jnp.where(met, logits - _MET, logits).at[:, 0].set(-jnp.inf)
+    best, items = jax.lax.top_k(logits, slate_size)
+    return items, best
+
+
+def probabilities(logits: np.ndarray, *, temperature: float) -> np.ndarray:
+    """π over each slate, float64 [b, k], from its logits [b, k], best first."""
+    scaled = (np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)) / temperature
+    weights = np.exp(scaled)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def draw(policy: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """A place [b] in each slate, drawn from `policy` [b, k] by inverting its cumulative sum at `uniforms` [b]."""
+    cumulative = np.cumsum(policy, axis=1)
+    places = (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(axis=1)
+    return np.minimum(places, policy.shape[1] - 1)
+
+
+class Server:
+    """One recommender in front of n users: what it remembers of each, and what each has met.
+
+    The state of a user has read at most T = `max_history` events. When it is full it is made anew from the last T // 2,
+    so that every query rests on the last T // 2 to T events, as the queries that the model was trained on.
+    """
+
+    def __init__(
+        self,
+        recommender: Recommender,
+        histories: Sequence[np.ndarray],
+        met: np.ndarray,
+        *,
+        slate_size: int,
+        temperature: float,
+        rank: Rank | None = None,
+    ):
+        """histories: item, dwell, feedback [n, T], each user's newest events, filled from the left, at least one;
+        met [n, N + 1]: the items that each user has met, a mask that is kept up to date here.
+        """
+        self._recommender, self._slate_size, self._temperature, self._rank = recommender, slate_size, temperature, rank
+        self._vectors = jnp.asarray(recommender.item_vectors)
+        self._columns = tuple(np.array(column, np.int32) for column in histories)
+        self._read = (self._columns[0] > 0).sum(axis=1)  # [n]
+        self._met = met
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._replay = partial(replay, start=recommender.start, step=recommender.step)
+        self._step = jax.jit(recommender.step)
+        users = np.arange(len(met))
+        state, query = self._call(self._replay, users, *self._columns)
+        self._state: Any = state
+        self._query: np.ndarray = query
+
+    def serve(self, users: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """An item [m] for each of `users` [m], drawn from the policy at `uniforms` [m]."""
+        top = partial(slates, item_vectors=self._vectors, slate_size=self._slate_size)
+        items, logits = self._call(lambda query, met: top(query, met=met), users, self._query, self._met)
+        if self._rank:
+            logits = self._call(self._rank, users, *self._columns, of_call=(items, logits))
+        if not np.isfinite(logits).all():
+            raise DataError("a recommender gave logits that are not finite: the model has diverged; train it again")
+        places = draw(probabilities(logits, temperature=self._temperature), uniforms)
+        return items[np.arange(len(users)), places]
+
+    def observe(self, users: np.ndarray, items: np.ndarray, dwell: np.ndarray, feedback: np.ndarray) -> None:
+        """What the users [m], none of them twice, did with the items [m] they were served."""
+        self._met[users, items] = True
+        self._make_room(users[self._read[users] == self._recommender.max_history])
+        event = (items.astype(np.int32), dwell.astype(np.int32), feedback.astype(np.int32))
+        for column, value in zip(self._columns, event, strict=True):
+            column[users, self._read[users]] = value
+        self._read[users] += 1
+        state, query = self._call(lambda *args: self._step(*args), users, self._state, of_call=event)
+        self._remember(users, state, query)
+
+    def _make_room(self, users: np.ndarray) -> None:
+        if not len(users):
+            return
+        kept = self._recommender.max_history // 2
+        for column in self._columns:
+            newest = column[users, self._recommender.max_history - kept :]
+            column[users] = 0
+            column[users, :kept] = newest
+        self._read[users] = kept
+        self._remember(users, *self._call(self._replay, users, *self._columns))
+
+    def _remember(self, users: np.ndarray, state: Any, query: np.ndarray) -> None:
+        def put(whole: np.ndarray, rows: np.ndarray) -> None:
+            whole[users] = rows
+
+        jax.tree.map(put, (self._state, self._query), (state, query))
+
+    def _call(self, function: Callable[..., Any], users: np.ndarray, *of_user: Any, of_call: Any = ()) -> Any:
+        # function(rows of `of_user` [n, ...], `of_call` [m, ...]) for the users [m], in chunks of few sizes, so few
+        # compilations, and as many at a time as there are cores: XLA's top-k on a CPU uses one.
+        def run(part: slice) -> Any:
+            rows = _padded(users[part])
+            own = jax.tree.map(lambda whole: whole[rows], of_user)
+            given = jax.tree.map(lambda whole: whole[part][_padded(np.arange(len(users[part])))], of_call)
+            answer = function(*own, *given)
+            return jax.tree.map(lambda array: np.asarray(array)[: len(users[part])], answer)
+
+        parts = list(self._pool.map(run, chunks(len(users), _CHUNK)))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    # The last row again until the length is a power of four times eight: 8, 32, 128, 512.
+    size = 8
+    while size < len(rows):
+        size *= 4
+    return np.concatenate([rows, np.full(size - len(rows), rows[-1])])
