@@ -74,8 +74,8 @@ class FeatureConstruction(nnx.Module):
         self.platform_embedding = table(schema.num_platforms + 1)
         self.hour_embedding, self.gap_embedding = table(HOURS), table(GAP_BUCKETS)
         # One table for all categories of a kind: one lookup instead of dozens.
-        self.profile_embedding = table(sum(schema.user_cardinalities))
-        self.content_embedding = table(sum(schema.item_cardinalities))
+        self.profile_embedding = table(max(1, sum(schema.user_cardinalities)))
+        self.content_embedding = table(max(1, sum(schema.item_cardinalities)))
         w = self.num_feedback
         user_groups = {"history": w + 1, "recent": w + 1, "last_two": 4 * w, "same_platform": w + 1}
         item_groups = {"same_creator": w + 1, "same_cluster": w + 1, "same_item": w + 1}
