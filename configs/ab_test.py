@@ -36,5 +36,8 @@ def get_config(size: str = "standard") -> ConfigDict:
     # of 13 seconds each, so that an hour is out of reach and ten minutes is what the most active get to.
     config.long_day_ms = 600_000
 
+    # Dislikes per 100 impressions, by which users are sorted for the long run of dislikes and diversity.
+    config.dislike_bins = (0.0, 0.01, 0.5, 1.0, 2.0, 4.0)
+
     config.bootstrap_samples = 1_000
     return config

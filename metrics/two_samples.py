@@ -31,6 +31,7 @@ def relative_changes(
     samples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    least_users: int = 10,
 ) -> Changes:
     """(Σ_t numerators / Σ_t denominators) / (Σ_c numerators / Σ_c denominators) − 1 for each of M figures.
 
@@ -40,13 +41,16 @@ def relative_changes(
     Args:
       control, treatment: (numerators [U, M], denominators [U, M]) of the users in each group; finite.
       samples: resamples. seed: equal inputs and seeds give equal bounds.
+      least_users: a figure with fewer users behind its numerator, in either group, is undefined: of a handful a
+        bootstrap knows no spread, and of none it would claim to be certain.
     """
     if not 0 < level < 1 or samples < 1:
         raise ValueError(f"level = {level}, samples = {samples}: level between 0 and 1, at least 1 sample")
     rng = np.random.default_rng(seed)
     before, after = (_ratios(group, samples=samples, rng=rng) for group in (control, treatment))
-    # A change from nothing is none that can be told.
+    known = np.minimum(*(np.count_nonzero(group[0], axis=0) for group in (control, treatment))) >= least_users  # [M]
     change = np.divide(after, before, out=np.full(before.shape, np.nan), where=before != 0) - 1  # [1 + samples, M]
+    change = np.where(known, change, np.nan)
     defined = np.isfinite(change[1:]).any(axis=0) & np.isfinite(change[0])
     bounds = np.full((2, change.shape[1]), np.nan)
     if defined.any():

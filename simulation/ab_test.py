@@ -1,0 +1,41 @@
+"""An A/B test on the synthetic feed: users split at random, each group served by its exported recommender for days.
+
+  python -m simulation.ab_test --config=configs/ab_test.py --world=WORLD --arms=control=DIR,treatment=DIR --workdir=DIR
+
+WORLD is the workdir of the simulation.world whose log the recommenders were trained on; users go on from its end. The
+first arm is the one that the others are held up against. Writes into --workdir: metrics.json (`<metric>/relative` with
+`/low` and `/high`, `<metric>/<arm>`; `group/<activity>/<metric>/relative`; from the third arm on its name comes first,
+`<arm>/<metric>/relative`; with --aa_tests `aa/<metric>`, the share of false positives), by_day.json, long_run.json,
+definitions.json and per_user.npz (`arm`, `user` and every sum [users, days]). The metrics: simulation/ab_metrics.py.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from runtime import app
+from runtime.config import define_config
+from runtime.errors import UsageError
+
+_CONFIG = define_config("configs/ab_test.py", "Settings: FILE or FILE:SIZE.")
+_WORLD = flags.DEFINE_string("world", None, "The workdir of the simulation.world.")
+_ARMS = flags.DEFINE_list("arms", [], "NAME=DIR for each arm: folders that retrieval.export wrote; control first.")
+_AA_TESTS = flags.DEFINE_integer("aa_tests", 0, "Split the control's users this often in two, and count differences.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Checks the flags and runs."""
+    del argv
+    if not _WORLD.value:
+        raise UsageError("--world is required: the workdir of the simulation.world that the arms were trained on")
+    if _AA_TESTS.value < 0:
+        raise UsageError(f"--aa_tests={_AA_TESTS.value}: 0 or more")
+    # Imported here: --help must not wait for jax.
+    from simulation.experiment import run
+
+    run(_CONFIG.value, world=_WORLD.value, arms=_ARMS.value, aa_tests=_AA_TESTS.value, workdir=_WORKDIR.value)
+
+
+if __name__ == "__main__":
+    app.run(main)

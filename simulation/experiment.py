@@ -1,0 +1,179 @@
+"""One A/B test, from exported recommenders and a world to files: the work of `simulation.ab_test`."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from runtime.artifact import MANIFEST, write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from simulation import closed_loop
+from simulation.aa_tests import false_positives
+from simulation.ab_metrics import Change, Metric, Sums, all_metrics, changes
+from simulation.arms import Arm, load_arms, parse
+from simulation.long_run import relation
+from simulation.returning import Habits, habits
+from simulation.world_state import open_world
+
+GROUPS = ("low_activity", "medium_activity", "high_activity")  # thirds of the world's users by events in the log
+
+
+def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
+    """Raises UsageError, naming the setting, where `config` cannot be run on `arms`."""
+    if config.users < len(arms):
+        raise UsageError(f"--config.users={config.users}: fewer than the {len(arms)} arms; at least one user for each")
+    for name in ("days", "slate_size", "diversity_window", "bootstrap_samples", "long_day_ms"):
+        if config[name] < 1:
+            raise UsageError(f"--config.{name}={config[name]}: at least 1")
+    if not 0 < config.temperature < math.inf:
+        raise UsageError(f"--config.temperature={config.temperature}: a finite number above 0")
+    for name in ("decay", "dismiss"):
+        if not 0 <= config.returning[name] <= 1:
+            raise UsageError(f"--config.returning.{name}={config.returning[name]}: from 0 to 1")
+    for name in ("satisfaction", "dislike"):
+        if not math.isfinite(config.returning[name]):
+            raise UsageError(f"--config.returning.{name}={config.returning[name]}: a finite number")
+    num_items = arms[0].recommender.num_items
+    if config.slate_size > num_items:
+        raise UsageError(f"--config.slate_size={config.slate_size}: the recommenders have {num_items} items; use fewer")
+
+
+def run(config: ConfigDict, *, world: str, arms: Sequence[str], aa_tests: int, workdir: str | None) -> None:
+    """The whole test, from `--world` and `--arms` to the files in `workdir`."""
+    folders = parse(arms, least=2)
+    feed = open_world(world)
+    loaded = load_arms(folders)
+    check(config, loaded)
+    identity = {
+        "config": config.to_dict(),
+        "arms": {arm.name: arm.recommender.fingerprint for arm in loaded},
+        "world": hashlib.sha256((Path(world) / "truth" / MANIFEST).read_bytes()).hexdigest(),
+        "aa_tests": aa_tests,
+    }
+    folder = open_workdir(workdir, identity)
+    if is_complete(folder):
+        print(f"{folder / METRICS}: complete already; delete the workdir to test again")
+        return
+
+    rng = np.random.default_rng(config.seed)
+    users = closed_loop.choose_users(rng, feed, config.users)
+    arm_of = np.arange(len(users)) % len(loaded)  # the users come in random order
+    theirs = habits(feed).of(users)
+    sums = closed_loop.run(rng, feed, users, arm_of, loaded, habits=theirs, config=config).sums
+    per_user: dict[str, Any] = {"user": users, "arm": arm_of, **sums}
+    np.savez_compressed(folder / "per_user.npz", **per_user)
+
+    metrics = all_metrics(long_day_ms=config.long_day_ms)
+    groups = activity_group(habits(feed), users)
+    figures, daily = compare(metrics, sums, arm_of, groups, [arm.name for arm in loaded], config)
+    if aa_tests:
+        options = {"tests": aa_tests, "samples": config.bootstrap_samples, "seed": config.seed}
+        control = {name: values[arm_of == 0] for name, values in sums.items()}
+        figures |= {f"aa/{k}": v for k, v in false_positives(metrics, control, **options).items()}
+        figures["aa/tests"] = aa_tests
+    long_run = {
+        arm.name: relation(
+            {name: values[arm_of == n] for name, values in sums.items()},
+            bins=config.dislike_bins,
+            samples=config.bootstrap_samples,
+            seed=config.seed,
+        )
+        for n, arm in enumerate(loaded)
+    }
+    write_json(folder / "by_day.json", daily)
+    write_json(folder / "long_run.json", long_run)
+    write_json(folder / "definitions.json", definitions(metrics))
+    write_json(folder / METRICS, figures)
+    for line in lines(metrics, figures, [arm.name for arm in loaded]):
+        print(line)
+    print(f"A/B test of {config.users:,} users over {config.days} days: {folder / METRICS}")
+
+
+def activity_group(habits: Habits, users: np.ndarray) -> np.ndarray:
+    """Index into GROUPS of users [n]: thirds of all users by events in the log."""
+    edges = np.quantile(habits.activity, [1 / 3, 2 / 3])
+    return np.searchsorted(edges, habits.activity[users], side="right")
+
+
+def compare(
+    metrics: Mapping[str, Metric],
+    sums: Sums,
+    arm_of: np.ndarray,
+    group_of: np.ndarray,
+    names: Sequence[str],
+    config: Any,
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """(flat figures, {arm: {metric: {"value" | "low" | "high": [days]}}}) of every arm against the first."""
+
+    def of(where: np.ndarray) -> Sums:
+        return {name: values[where] for name, values in sums.items()}
+
+    options = {"samples": config.bootstrap_samples, "seed": config.seed}
+    figures: dict[str, float] = {}
+    daily: dict[str, Any] = {}
+    for n, name in enumerate(names):
+        figures[f"users/{name}"] = int((arm_of == n).sum())
+        figures[f"impressions/{name}"] = float(sums["impressions"][arm_of == n].sum())
+        if n == 0:
+            continue
+        prefix = "" if n == 1 else f"{name}/"
+        found = changes(metrics, of(arm_of == 0), of(arm_of == n), by_day=True, **options)
+        for metric, (total, *_) in found.items():
+            figures |= _flat(f"{prefix}{metric}/relative", total)
+            levels = {names[0]: total.control, name: total.treatment}
+            figures |= {f"{metric}/{arm}": value for arm, value in levels.items() if math.isfinite(value)}
+        daily[name] = {metric: _by_day(days) for metric, (_, *days) in found.items()}
+        for g, group in enumerate(GROUPS):
+            inside = group_of == g
+            if not (inside & (arm_of == 0)).any() or not (inside & (arm_of == n)).any():
+                continue
+            parts = changes(metrics, of(inside & (arm_of == 0)), of(inside & (arm_of == n)), **options)
+            for metric, (total,) in parts.items():
+                figures |= _flat(f"{prefix}group/{group}/{metric}/relative", total)
+    return figures, daily
+
+
+def definitions(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
+    """name -> title, formula, the papers' words and which way is better, for whoever reads the files."""
+    kept = ("title", "formula", "words", "better")
+    return {name: {key: asdict(metric)[key] for key in kept} for name, metric in metrics.items()}
+
+
+def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Sequence[str]) -> list[str]:
+    """One line for each metric and arm, for the terminal, and one for each A/A share."""
+    found = []
+    for n, name in enumerate(names[1:]):
+        for metric, known in metrics.items():
+            key = f"{f'{name}/' if n else ''}{metric}/relative"
+            if key in figures:
+                bounds = f"[{figures[f'{key}/low']:+.2%}, {figures[f'{key}/high']:+.2%}]"
+                level = f"{figures[f'{metric}/{names[0]}']:,.5g} -> {figures[f'{metric}/{name}']:,.5g}"
+                found.append(f"{known.title:<32} {name:<12} {figures[key]:+8.2%}  {bounds:<20} {level}")
+    for metric, known in metrics.items():
+        if (key := f"aa/{metric}") in figures:
+            bounds = f"[{figures[f'{key}/low']:.1%}, {figures[f'{key}/high']:.1%}]"
+            found.append(f"{known.title:<32} A/A false positives {figures[key]:.1%}  {bounds}")
+    return found
+
+
+def _flat(key: str, change: Change) -> dict[str, float]:
+    # Undefined figures are left out: JSON has no NaN.
+    values = {key: change.relative, f"{key}/low": change.low, f"{key}/high": change.high}
+    return values if all(math.isfinite(value) for value in values.values()) else {}
+
+
+def _by_day(days: Sequence[Change]) -> dict[str, list[float | None]]:
+    def column(values: list[float]) -> list[float | None]:
+        return [value if math.isfinite(value) else None for value in values]
+
+    return {
+        "value": column([day.relative for day in days]),
+        "low": column([day.low for day in days]),
+        "high": column([day.high for day in days]),
+    }
