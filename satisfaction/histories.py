@@ -1,0 +1,39 @@
+"""The transformers over clicked, satisfied and dissatisfied histories: equations 7 and 8 of SAQRec."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from nn.attention import SelfAttentionBlock
+
+
+class HistoryEncoder(nnx.Module):
+    """H = Trm(V + P): item vectors plus learned positions through transformer blocks (Zhang et al., equations 7, 8).
+
+    The mask is causal, where the released code's is not: row t of H then stands for the history up to t, and one pass
+    gives a label to each position. `none` is learned, and stands for a history without an event.
+    """
+
+    def __init__(self, length: int, dim: int, *, blocks: int, heads: int, hidden: int, dropout: float, rngs: nnx.Rngs):
+        """`length` T, the longest history; `dim` D; `hidden`, width of the blocks' feed-forward networks."""
+        init = nnx.initializers.normal(dim**-0.5)
+        self.positions = nnx.Param(init(rngs.params(), (length, dim), jnp.float32))
+        self.none = nnx.Param(init(rngs.params(), (dim,), jnp.float32))
+        self.blocks = nnx.List(
+            [SelfAttentionBlock(dim, heads=heads, hidden=hidden, dropout=dropout, rngs=rngs) for _ in range(blocks)]
+        )
+        self.dropout = nnx.Dropout(dropout)
+
+    def __call__(self, vectors: jax.Array, *, where: jax.Array, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
+        """H [B, T, D] of item vectors [B, T, D]; zero where masked. where: [B, T] bool, real events."""
+        x = vectors + self.positions[...]
+        if dropout_rngs is not None:
+            x = self.dropout(x, rngs=dropout_rngs, deterministic=False)
+        for block in self.blocks:
+            x = block(x, where=where, causal=True, dropout_rngs=dropout_rngs)
+        return jnp.where(where[..., None], x, 0.0)
+
+    def last(self, encoded: jax.Array, count: jax.Array) -> jax.Array:
+        """h, the row of the last of the first `count` events: [B, Q, D] of H [B, T, D] and count [B, Q]; or `none`."""
+        rows = jnp.take_along_axis(encoded, jnp.maximum(count - 1, 0)[..., None], axis=1)  # [B, Q, D]
+        return jnp.where((count > 0)[..., None], rows, self.none[...])

@@ -1,0 +1,85 @@
+"""The losses of SAQRec: equations 15 to 19 of Zhang et al., CIKM '24, on logits.
+
+Predictions ŷ and ŝ_f of equation 14 are inner products; −s log ŝ − (1 − s) log(1 − ŝ) with ŝ = σ(l) is
+softplus(l) − s·l, exact at any logit.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import betainc
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """−s log σ(l) − (1 − s) log(1 − σ(l)) of each example; labels s in [0, 1], clicks or pseudo-labels."""
+    return jax.nn.softplus(logits) - labels * logits
+
+
+def masked_mean(losses: jax.Array, *, where: jax.Array) -> jax.Array:
+    """The mean over True places, 0 where there are none."""
+    return jnp.where(where, losses, 0.0).sum() / jnp.maximum(where.sum(), 1)
+
+
+def click_bce(positive_logits: jax.Array, negative_logits: jax.Array, *, where: jax.Array) -> jax.Array:
+    """L_C of equation 15, D being the clicks and as many sampled non-clicks as there are columns.
+
+    Args:
+      positive_logits: [R]. negative_logits: [R, K]. where: [R] bool.
+    """
+    terms = cross_entropy(positive_logits, jnp.ones(())) + cross_entropy(negative_logits, jnp.zeros(())).sum(axis=1)
+    return masked_mean(terms, where=where) / (1 + negative_logits.shape[1])
+
+
+def minmax(losses: jax.Array, *, where: jax.Array) -> jax.Array:
+    """(loss − min) / (max − min) over the batch's True places, in [0, 1]; 0 where all are equal."""
+    low = jnp.min(losses, where=where, initial=jnp.inf)
+    high = jnp.max(losses, where=where, initial=-jnp.inf)
+    span = jnp.where(high > low, high - low, 1.0)
+    return jnp.clip(jnp.where(where & (high > low), (losses - low) / span, 0.0), 0.0, 1.0)
+
+
+def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:
+    """λ of equation 17 as the released code reads it: the CDF of Beta(a, b) at each example's min-max scaled loss.
+
+    λ is in [0, 1] and rises with the loss, 0 for the batch's smallest and 1 for its largest: where the model agrees
+    with the pseudo-label it is believed, where it does not the pseudo-label is. The paper says "the beta function" and
+    that λ falls with the loss, no more; the released code has a = b = ½.
+    """
+    return lambda losses, *, where: jnp.where(where, betainc(a, b, minmax(losses, where=where)), 0.0)
+
+
+def satisfaction_loss(
+    logits: jax.Array,
+    imputed: jax.Array,
+    *,
+    where: jax.Array,
+    corrects: jax.Array,
+    weight: Callable[..., jax.Array],
+) -> jax.Array:
+    """L_S of equation 16, or with label correction L_S^mix of equation 17: equation 18 is the switch between them.
+
+    ŝ_mix = λ ŝ + (1 − λ) σ(l), λ = weight(per-example L_S); the mixed label is a label, no gradient goes through it.
+
+    Args:
+      logits: l of ŝ_f, [R]. imputed: ŝ [R]. where: [R] bool. corrects: bool, scalar or [R], epoch ≥ N_mix.
+    """
+    losses = cross_entropy(logits, imputed)
+    share = weight(jax.lax.stop_gradient(losses), where=where)
+    mixed = share * imputed + (1.0 - share) * jax.nn.sigmoid(jax.lax.stop_gradient(logits))
+    return masked_mean(cross_entropy(logits, jnp.where(corrects, mixed, imputed)), where=where)
+
+
+def l2_norm(params: Any) -> jax.Array:
+    """‖Θ‖₂ over all leaves; its gradient at zero is zero."""
+    total = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(params))
+    return jnp.sqrt(jnp.maximum(total, 1e-24))
+
+
+def total_loss(
+    click: jax.Array, satisfaction: jax.Array, params: Any, *, satisfaction_weight: float, l2_weight: float
+) -> jax.Array:
+    """L = L_C + β L_S + γ ‖Θ_f‖₂ (equation 19)."""
+    total = click + satisfaction_weight * satisfaction
+    return total + l2_weight * l2_norm(params) if l2_weight else total

@@ -1,0 +1,113 @@
+"""The training objective over batches of click sequences: the click loss, one of three, and the satisfaction loss."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from ml_collections import ConfigDict
+
+from nn.softmax import label_margins, sampled_label_margins
+from runtime.errors import UsageError
+from satisfaction.losses import beta_cdf_weight, click_bce, masked_mean, satisfaction_loss, total_loss
+
+LossFn = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+ClickLoss = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+"""(queries [R, D], items [n + 1, D], labels [R], where [R], key) -> scalar."""
+
+
+def bce_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
+    """Equation 15, the paper's: binary cross-entropy against `num_negatives` uniform items a click."""
+
+    def loss(queries, items, labels, where, key):
+        # Uniform over the other n − 1 items: those at and above the label move up by one.
+        drawn = jax.random.randint(key, (len(labels), config.num_negatives), 1, num_items)
+        drawn += drawn >= labels[:, None]
+        positive = jnp.sum(queries * items[labels], axis=1)
+        return click_bce(positive, jnp.einsum("rd,rkd->rk", queries, items[drawn]), where=where)
+
+    return loss
+
+
+def exact_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
+    """−log softmax over the corpus, exact, on the margins of nn/softmax.py."""
+    item_bias = jnp.where(jnp.arange(num_items + 1) > 0, 0.0, -jnp.inf)  # the padding row is no item
+
+    def loss(queries, items, labels, where, key):
+        margins = label_margins(queries, items, labels, block_size=config.block_size, item_bias=item_bias, where=where)
+        return masked_mean(jax.nn.softplus(-margins), where=where)
+
+    return loss
+
+
+def sampled_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
+    """−log softmax over the label and `num_candidates` uniform items shared by the batch, logQ-corrected."""
+
+    def loss(queries, items, labels, where, key):
+        count = config.num_candidates
+        ids = jax.random.randint(key, (count,), 1, num_items + 1)
+        log_expected = jnp.full(count, jnp.log(count / num_items))
+        margins = sampled_label_margins(queries, items[ids], ids, log_expected, items[labels], labels, where=where)
+        return masked_mean(jax.nn.softplus(-margins), where=where)
+
+    return loss
+
+
+CLICK_LOSSES: dict[str, Callable[[ConfigDict, int], ClickLoss]] = {
+    "bce": bce_click_loss,
+    "exact": exact_click_loss,
+    "sampled": sampled_click_loss,
+}
+
+
+def make_loss(
+    merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int, label_capacity: int, has_satisfaction: bool
+) -> LossFn:
+    """`loss_fn(params, batch, key) -> (loss, metrics)`: equation 19 on the labels of a batch.
+
+    Args:
+      merge: parameters -> model, SAQRec or another with its `items` and `users`. config: config.align.
+      label_capacity: the most labels of a batch. has_satisfaction: whether the model has a satisfaction head.
+    Errors: UsageError for an unknown click loss.
+    """
+    if config.click_loss not in CLICK_LOSSES:
+        raise UsageError(f"--config.align.click_loss={config.click_loss}: one of {', '.join(CLICK_LOSSES)}")
+    click_loss = CLICK_LOSSES[config.click_loss](config, num_items)
+    weight = beta_cdf_weight(*config.label_correction)
+    learns_satisfaction = has_satisfaction and config.satisfaction_weight > 0
+
+    def loss_fn(params, batch, key):
+        model = merge(params)
+        dropout_key, negative_key = jax.random.split(key)
+        rngs = nnx.Rngs(dropout=dropout_key)
+        items = model.items()
+        users = model.users(batch, items, dropout_rngs=rngs).users  # [B, T, D]
+        flat = batch["label_where"].reshape(-1)
+        place = jnp.nonzero(flat, size=label_capacity, fill_value=0)[0]  # [R]
+        where = jnp.arange(label_capacity) < flat.sum()
+        queries = users.reshape(-1, users.shape[-1])[place]  # [R, D]
+        labels = jnp.where(where, batch["label"].reshape(-1)[place], 1)
+        click = click_loss(queries, items, labels, where, negative_key)
+        metrics = {"labels": where.sum(), "click_loss": click}
+        satisfaction = jnp.zeros(())
+        if learns_satisfaction:
+            vectors = model.satisfaction_vectors(items, dropout_rngs=rngs)[labels]
+            satisfaction = satisfaction_loss(
+                jnp.sum(queries * vectors, axis=1),
+                batch["label_score"].reshape(-1)[place],
+                where=where,
+                corrects=batch["corrects"].any(),
+                weight=weight,
+            )
+            metrics["satisfaction_loss"] = satisfaction
+        loss = total_loss(
+            click,
+            satisfaction,
+            params,
+            satisfaction_weight=config.satisfaction_weight,
+            l2_weight=config.l2_weight,
+        )
+        return loss, metrics
+
+    return loss_fn

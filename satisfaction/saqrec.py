@@ -1,0 +1,83 @@
+"""SAQRec, the main model: from a user's histories to what they will click and how satisfied they will be."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from ml_collections import ConfigDict
+from numpy.typing import ArrayLike
+
+from nn.mlp import MLP
+from satisfaction.disentanglement import Disentanglement, weight_mlp, weighted_sum
+from satisfaction.histories import HistoryEncoder
+from satisfaction.levels import LevelEnhancement
+
+
+class Aggregated(NamedTuple):
+    """u_f [B, T, D], and the weights that the paper calls satisfaction levels' [B, T, N_I]; None without MLSE."""
+
+    users: jax.Array
+    level_weights: jax.Array | None
+
+
+class SAQRec(nnx.Module):
+    """Zhang et al., CIKM '24, section 4.3: three histories, SID, MLSE and their sum u_f (equations 7 to 14).
+
+    Row t of what it gives stands for the user after the clicks up to position t. Without `disentanglement` u_s+ and
+    u_s− are left out of equation 13, without `levels` u_MLSE is: the ablations of Table 3.
+    """
+
+    def __init__(self, config: ConfigDict, *, item: ArrayLike, user: ArrayLike, rngs: nnx.Rngs):
+        """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D], `user` v_u [U, D]."""
+        self.item_embedding, self.user_embedding = nnx.Param(jnp.asarray(item)), nnx.Param(jnp.asarray(user))
+        dim = self.item_embedding[...].shape[1]
+        sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
+        trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
+        self.dropout = nnx.Dropout(config.dropout)
+        self.clicked = HistoryEncoder(config.length, dim, **trm)
+        self.satisfied = self.dissatisfied = self.positive = self.negative = self.levels = None
+        if config.disentanglement:
+            self.satisfied = HistoryEncoder(config.satisfied_length, dim, **trm)
+            self.dissatisfied = HistoryEncoder(config.dissatisfied_length, dim, **trm)
+            self.positive, self.negative = Disentanglement(dim, **sizes), Disentanglement(dim, **sizes)
+        if config.levels:
+            self.levels = LevelEnhancement(dim, num_levels=config.num_levels, **sizes)
+        parts = 2 + 2 * bool(config.disentanglement) + bool(config.levels)
+        self.final = weight_mlp(parts, dim, **sizes)
+        self.satisfaction = MLP((dim, config.hidden, dim), dropout=config.dropout, rngs=rngs)
+
+    def items(self) -> jax.Array:
+        """v_i of all items, [n + 1, D]; row 0, the padding, is zero."""
+        return self.item_embedding[...].at[0].set(0.0)
+
+    def users(
+        self, batch: Mapping[str, jax.Array], items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None
+    ) -> Aggregated:
+        """u_f of each position of the rows of satisfaction/sequences.py (equation 13)."""
+        where = batch["item"] > 0  # [B, T]
+        visible = where[:, None, :] & jnp.tri(where.shape[1], dtype=bool)  # [B, T, T]
+        clicks = self.clicked(items[batch["item"]], where=where, dropout_rngs=dropout_rngs)
+        position = jnp.where(where, jnp.arange(1, where.shape[1] + 1), 0)  # the first position may read nothing
+        parts = [self.clicked.last(clicks, position)]
+        user = jnp.broadcast_to(self.user_embedding[...][batch["user"]][:, None], clicks.shape)
+        parts.append(user if dropout_rngs is None else self.dropout(user, rngs=dropout_rngs, deterministic=False))
+        if self.positive is not None:
+            for name, encoder, sid in (
+                ("satisfied", self.satisfied, self.positive),
+                ("dissatisfied", self.dissatisfied, self.negative),
+            ):
+                history = encoder(items[batch[name]], where=batch[name] > 0, dropout_rngs=dropout_rngs)  # [B, S, D]
+                query = encoder.last(history, batch[f"{name}_count"])  # [B, T, D]
+                parts.append(sid(clicks, query, visible=visible, dropout_rngs=dropout_rngs))
+        level_weights = None
+        if self.levels is not None:
+            part, level_weights = self.levels(clicks, batch["score"], visible=visible, dropout_rngs=dropout_rngs)
+            parts.append(part)
+        users, _ = weighted_sum(jnp.stack(parts, axis=-2), self.final, dropout_rngs=dropout_rngs)
+        return Aggregated(users, level_weights)
+
+    def satisfaction_vectors(self, items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
+        """MLP_s(v_i) [..., D] of v_i [..., D]: ŝ_f = u_f · MLP_s(v_i) is the logit of equation 14."""
+        return self.satisfaction(items, dropout_rngs=dropout_rngs)
