@@ -57,7 +57,7 @@ def load_arms(folders: Mapping[str, str]) -> list[Arm]:
     return arms
 
 
-def world_items(recommender: Recommender, world: World) -> np.ndarray:
+def world_items(recommender: Recommender, world: World, *, flag: str = "--arms") -> np.ndarray:
     """The world's item of each index of the recommender's table, int64 [N + 1], -1 for padding.
 
     Errors: UsageError where an item is not of the world: the recommender was trained on another log.
@@ -67,6 +67,6 @@ def world_items(recommender: Recommender, world: World) -> np.ndarray:
     if unknown.any():
         stranger = recommender.items["item_id"][int(np.flatnonzero(unknown)[0]) + 1]
         raise UsageError(
-            f"--arms: item {stranger} is not of --world; give the world that the recommenders were trained on"
+            f"{flag}: item {stranger} is not of --world; give the world that the recommender was trained on"
         )
     return np.concatenate([[-1], ids[1:]])
