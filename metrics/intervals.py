@@ -49,10 +49,10 @@ def bootstrap(
 def resampled(
     statistic: Callable[[NDArray[np.float64]], ArrayLike], num_users: int, *, samples: int = 1000, seed: int = 0
 ) -> NDArray[np.float64]:
-    """`statistic` of all users, then of each resample: [1 + samples].
+    """`statistic` of all users, then of each resample: [1 + samples], or [1 + samples, M] of M statistics together.
 
-    `statistic` maps how often each user is drawn [R, U] to [R], NaN where it is undefined. Equal num_users, samples and
-    seed draw the same users, so that two such arrays may be subtracted: the paired difference.
+    `statistic` maps how often each user is drawn [R, U] to [R] or [R, M], NaN where it is undefined. Equal num_users,
+    samples and seed draw the same users, so that two such arrays may be subtracted: the paired difference.
     """
     own = np.asarray(statistic(np.ones((1, num_users))), np.float64)
     return np.concatenate([own, *(statistic(times) for times in _draws(num_users, samples=samples, seed=seed))])
