@@ -58,10 +58,10 @@ def relative_changes(
     return Changes(np.where(np.isfinite(change[0]), change[0], np.nan), bounds[0], bounds[1])
 
 
-def share(hits: int, trials: int, *, level: float = 0.95) -> Interval:
+def share(hits: float, trials: float, *, level: float = 0.95) -> Interval:
     """hits / trials with Wilson's score interval (Wilson, 1927), which holds for few trials and shares near 0 or 1.
 
-    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n). NaN without trials.
+    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n). NaN for less than one trial.
     """
     if trials < 1:
         return Interval(np.nan, np.nan, np.nan)

@@ -1,0 +1,29 @@
+"""Off-policy estimates: which policy is evaluated, and how coverage is measured.
+
+  python -m simulation.off_policy --config=configs/off_policy.py --data=TIMELINES --arms=a=DIR,b=DIR --workdir=DIR
+
+Sizes: `standard`, the default; `tiny` serves tests.
+"""
+
+from ml_collections import ConfigDict
+
+SIZES = {
+    "standard": {"slate_size": 100, "pool": 5_000, "exposures": 5_000, "truth_draws": 100},
+    "tiny": {"slate_size": 10, "pool": 100, "exposures": 100, "truth_draws": 20},
+}
+
+
+def get_config(size: str = "standard") -> ConfigDict:
+    """The settings of one size."""
+    if size not in SIZES:
+        raise ValueError(f"no size '{size}' in configs/off_policy.py; write one of {', '.join(SIZES)}")
+    config = ConfigDict(SIZES[size])
+    config.seed = 0
+    # The policy: a draw from the softmax of logits / temperature over the top slate_size items new to the user.
+    config.temperature = 1.0
+    # Days whose random exposures count: the models have not learned from these.
+    config.splits = ("valid", "test")
+    # Coverage: each seed draws `exposures` contexts from a pool of that many moments of these days, an item uniformly
+    # for each, and the user's reaction; the truth is the policy's own rate over the pool, from truth_draws items each.
+    config.bootstrap_samples = 1_000
+    return config

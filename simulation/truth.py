@@ -1,0 +1,52 @@
+"""What the synthetic feed knows about a log's contexts: what each user would have done with any item there."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from data.timelines import Timelines
+from runtime.errors import UsageError
+from simulation.behaviour import Reactions, react
+from simulation.contexts import Contexts, Policy
+from simulation.serving import draw
+from simulation.world_state import World
+
+
+class TruthAt:
+    """The users of n contexts as they were, aversions included, ready to react to any item of the timelines."""
+
+    def __init__(self, world: World, timelines: Timelines, at: Contexts):
+        """Errors: UsageError where users or items of the timelines are not of this world."""
+        ids = {}
+        for column, table, size in (
+            ("user_id", timelines.users, world.num_users),
+            ("item_id", timelines.items[1:], world.num_items),
+        ):
+            numbers = table[column].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+            if ((numbers < 0) | (numbers >= size)).any():
+                raise UsageError(
+                    f"--world: --data has a {column} that this world has not; give the world it was made of"
+                )
+            ids[column] = numbers
+        self._item = np.concatenate([[0], ids["item_id"]])  # the world's item of each index
+        self._catalogue, self._config = world.catalogue, world.config
+        self._people = world.people_at(ids["user_id"][at.user], timelines.timestamp_ms[at.position])
+
+    def react(self, rng: np.random.Generator, rows: np.ndarray, items: np.ndarray) -> Reactions:
+        """What the users of the contexts `rows` [m] do with items [m], indices of the timelines."""
+        return react(rng, rows, self._item[items], people=self._people, catalogue=self._catalogue, config=self._config)
+
+    def value(self, rng: np.random.Generator, policy: Policy, *, draws: int) -> dict[str, float]:
+        """The policy's own rates in these contexts: `draws` items for each from the policy, and what comes of them.
+
+        Of dislikes the probabilities are averaged, of long views what was drawn.
+        """
+        sums: dict[str, float] = {"dislike": 0.0, "long_view": 0.0}
+        rows: Any = np.arange(len(policy.items))
+        for _ in range(draws):
+            places = draw(policy.probability, rng.random(len(rows)))
+            reactions = self.react(rng, rows, policy.items[rows, places])
+            sums["dislike"] += float(reactions.dislike_probability.mean())
+            sums["long_view"] += float(reactions.long_view.mean())
+        return {name: total / draws for name, total in sums.items()}
