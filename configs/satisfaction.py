@@ -58,4 +58,34 @@ def get_config(name: str = "demo") -> ConfigDict:
 
 def align(name: str) -> ConfigDict:
     """The main model: equations 7 to 19."""
-    return ConfigDict()
+    config = ConfigDict()
+    # Histories: the last clicks, satisfied and dissatisfied events that are read (section 5.1.4, KuaiRand).
+    config.length, config.satisfied_length, config.dissatisfied_length = 50, 20, 5
+    config.blocks, config.heads, config.hidden, config.dropout = 1, 2, 64, 0.3
+    # Ablations of Table 3: without SID, without MLSE, without MTL (satisfaction_weight = 0), and without the unbiased
+    # model, which is the satisfaction step's own setting.
+    config.disentanglement = True
+    config.levels = True
+    config.num_levels = 8  # N_I
+    config.satisfaction_weight = 1.0  # beta
+    config.l2_weight = 0.0  # gamma
+    config.correct_from = 3  # N_mix: the epoch, from 0, at which label correction begins
+    # lambda = CDF of Beta(a, b) at the min-max scaled loss of each example, as in the released code.
+    config.label_correction = (0.5, 0.5)
+
+    # exact or sampled softmax over the corpus, or bce, the paper's, against num_negatives uniform items.
+    config.click_loss = "exact"
+    config.block_size, config.num_candidates, config.num_negatives = 2048, 1024, 2
+
+    config.batch_size = 128  # rows of `length` clicks
+    config.num_epochs, config.patience = 15, 3  # epochs without a better validation MRR
+    config.learning_rate, config.warmup_steps, config.final_fraction = 1e-3, 50, 0.02
+    config.weight_decay, config.clip_norm = 0.0, 1.0
+    config.eval_users = 5000
+
+    # The plain GRU over clicks, exact softmax, trained beside it: the baseline to beat.
+    config.gru = True
+    config.gru_hidden, config.gru_dropout, config.gru_learning_rate = 128, 0.3, 3e-3
+    if name in ("tiny", "kuairand_pure_short"):
+        config.hidden, config.gru_hidden, config.num_epochs, config.eval_users = 16, 16, 1, 500
+    return config

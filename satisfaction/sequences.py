@@ -1,4 +1,4 @@
-"""Batches for the main model: windows of users' clicks, with what each user was satisfied and dissatisfied by so far."""
+"""Batches for the main model: windows of users' clicks, with what satisfied and dissatisfied each user so far."""
 
 import dataclasses
 

@@ -1,0 +1,176 @@
+"""Step "align": trains the main model on base embeddings and imputed satisfactions, and the plain GRU beside it."""
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from data.timelines import Timelines
+from runtime.artifact import write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction.answers import answers
+from satisfaction.architecture import Architecture, architecture
+from satisfaction.clicks import Clicks, clicks_of
+from satisfaction.embeddings import BaseEmbeddings
+from satisfaction.gru_softmax import GRUSoftmax
+from satisfaction.objective import make_loss
+from satisfaction.ranking_validation import make_validation
+from satisfaction.saqrec import SAQRec
+from satisfaction.scores import Scores
+from satisfaction.sequences import Histories, SequenceBatches, iterate
+from training.checkpoints import Checkpoints
+from training.loop import train as run_loop
+from training.mesh import make_mesh
+from training.metric_log import MetricLog
+from training.optimizer import make_optimizer
+from training.step import TrainState, create_state, make_train_step
+
+CHECKPOINTS = "checkpoints"
+SAQREC, GRU = "saqrec", "gru_softmax"  # folders of the two models
+
+_SIZES = (
+    "length",
+    "satisfied_length",
+    "dissatisfied_length",
+    "num_levels",
+    "num_negatives",
+    "num_candidates",
+    "batch_size",
+    "num_epochs",
+)
+
+
+def train_alignment(
+    config: ConfigDict, timelines: Timelines, base: BaseEmbeddings, scores: Scores, folder: Path
+) -> str:
+    """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
+
+    Args:
+      config: the whole of configs/satisfaction.py; `align` is this step's. base, scores: of the steps before.
+    Errors: UsageError and DataError of the parts, each one line.
+    """
+    check(config.align)
+    identity = {
+        "config": config.align.to_dict(),
+        "seed": config.seed,
+        "protocol": config.protocol,
+        "answers": config.answers,
+        "dim": base.dim,
+        "timelines": timelines.manifest["vocabulary_hash"],
+        "events": timelines.manifest["num_events"],
+        "base": f"{zlib.crc32(np.ascontiguousarray(base.item)):08x}",
+        "scores": f"{zlib.crc32(np.ascontiguousarray(scores.satisfaction)):08x}",
+    }
+    folder = open_workdir(folder, identity)
+    if is_complete(folder):
+        return f"already complete: {folder}"
+    histories = histories_of(config, timelines, scores)
+    metrics = {}
+    for name, model in architectures(config, histories.clicks, base).items():
+        found = _fit(config, histories, model, folder / name, has_satisfaction=name == SAQREC, identity=identity)
+        metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
+    write_json(folder / METRICS, metrics)
+    return f"aligned, MRR {metrics[f'{SAQREC}/valid/mrr']:.4f} on the validation clicks: {folder}"
+
+
+def histories_of(config: ConfigDict, timelines: Timelines, scores: Scores) -> Histories:
+    """What the model may know at each click of `timelines`, under `config.protocol` and `config.answers`."""
+    return Histories(
+        clicks_of(timelines, config.protocol),
+        timelines,
+        answers=answers(timelines, config.answers),
+        satisfaction=scores.satisfaction,
+        length=config.align.length,
+        satisfied_length=config.align.satisfied_length,
+        dissatisfied_length=config.align.dissatisfied_length,
+    )
+
+
+def architectures(config: ConfigDict, clicks: Clicks, base: BaseEmbeddings) -> dict[str, Architecture]:
+    """The models of this step by name: SAQRec and, with `align.gru`, the GRU that it has to beat."""
+    item, user = np.asarray(base.item)[clicks.corpus], np.asarray(base.user)
+    made: dict[str, Callable[[Any], Any]] = {SAQREC: lambda rngs: SAQRec(config.align, item=item, user=user, rngs=rngs)}
+    if config.align.gru:
+        made[GRU] = lambda rngs: GRUSoftmax(config.align, num_items=clicks.num_items, dim=base.dim, rngs=rngs)
+    return {name: architecture(make) for name, make in made.items()}
+
+
+def check(align: ConfigDict) -> None:
+    """Raises UsageError, naming the setting, where it makes no sense."""
+    for name in _SIZES:
+        if align[name] < 1:
+            raise UsageError(f"--config.align.{name}={align[name]}: must be at least 1")
+    for name in ("satisfaction_weight", "l2_weight"):
+        if not 0 <= align[name] < float("inf"):
+            raise UsageError(f"--config.align.{name}={align[name]}: must be finite and not negative")
+    if len(align.label_correction) != 2 or min(align.label_correction) <= 0:
+        raise UsageError(
+            f"--config.align.label_correction={align.label_correction}: the two parameters of a beta distribution, "
+            "both above 0"
+        )
+
+
+def _fit(
+    config: ConfigDict,
+    histories: Histories,
+    model: Architecture,
+    folder: Path,
+    *,
+    has_satisfaction: bool,
+    identity: dict[str, Any],
+) -> dict[str, float]:
+    align = config.align
+    batches = SequenceBatches(
+        histories,
+        batch_size=align.batch_size,
+        num_epochs=align.num_epochs,
+        correct_from=align.correct_from,
+        seed=config.seed,
+    )
+    # The GRU's is the exact softmax, whatever the main model's click loss: it is the baseline to beat.
+    options = align.copy_and_resolve_references()
+    options.click_loss = align.click_loss if has_satisfaction else "exact"
+    loss_fn = make_loss(
+        model.merge,
+        options,
+        num_items=histories.clicks.num_items,
+        label_capacity=batches.label_capacity,
+        has_satisfaction=has_satisfaction,
+    )
+    optimizer = make_optimizer(
+        learning_rate=align.learning_rate if has_satisfaction else align.gru_learning_rate,
+        total_steps=len(batches),
+        warmup_steps=min(align.warmup_steps, len(batches)),
+        final_fraction=align.final_fraction,
+        weight_decay=align.weight_decay,
+        clip_norm=align.clip_norm,
+    )
+    mesh = make_mesh(data=1, devices=jax.devices()[:1])
+    state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh)
+    validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
+
+    def evaluate(state: TrainState) -> dict[str, float]:
+        return validate(state.params)
+
+    with Checkpoints(folder / CHECKPOINTS, fingerprint=identity) as checkpoints, MetricLog(folder) as metric_log:
+        result = run_loop(
+            state,
+            make_train_step(loss_fn, optimizer, state),
+            iterate(batches),
+            num_steps=len(batches),
+            mesh=mesh,
+            key=jax.random.key(config.seed),
+            checkpoints=checkpoints,
+            metric_log=metric_log,
+            save_every=config.save_every,
+            evaluate=evaluate,
+            eval_every=batches.batches_per_epoch,
+            best_metric="mrr",
+            patience=align.patience,
+        )
+    return {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}

@@ -1,0 +1,139 @@
+"""How well scorers rank held-out clicks: among 99 sampled items, and among all; by activity, with paired intervals."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metrics import baselines, intervals, ranking
+from metrics.intervals import Interval
+from runtime.errors import DataError
+from runtime.progress import chunks, progress
+from satisfaction.clicks import Clicks
+from satisfaction.protocol import ranks_among
+
+HR_AT = (1, 5, 10)
+NDCG_AT = (5, 10)
+GROUPS = ("G1", "G2", "G3", "G4")
+NEIGHBOURS = 2_000  # of item-kNN
+_SCORES_HELD = 1 << 23  # scores in memory at a time
+
+ScoreFn = Callable[[NDArray[np.int64], NDArray[np.int64]], ArrayLike]
+"""Scores of every item of the corpus: (users [B], click asked for [B]) -> [B, n + 1]; column 0 is ignored."""
+
+
+class Ranks(NamedTuple):
+    """Of each user with a test click: its rank among 1 + 99 items, and among all items the user has not clicked yet."""
+
+    sampled: NDArray[np.float64]  # [Q]
+    full: NDArray[np.float64]  # [Q]
+
+
+def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split: str, label: str) -> Ranks:
+    """Ranks of each user's first click of `split`, ties counted half. Errors: DataError for a score not finite."""
+    users, target = clicks.targets(split)
+    ranks = Ranks(np.empty(len(users)), np.empty(len(users)))
+    columns = clicks.num_items + 1
+    with progress(label=label, total=len(users), unit="user") as bar:
+        for rows in chunks(len(users), max(1, min(512, _SCORES_HELD // columns))):
+            scores, expected = np.asarray(score(users[rows], target[rows])), (rows.stop - rows.start, columns)
+            if scores.shape != expected:
+                raise ValueError(f"scores {scores.shape} where [users, items + 1] is {expected}")
+            if not np.isfinite(scores[:, 1:]).all():
+                raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
+            items = clicks.item[target[rows]]
+            ranks.sampled[rows] = ranks_among(scores, items, negatives[rows])
+            eligible = unclicked(clicks, users[rows], target[rows])
+            eligible[np.arange(len(items)), items] = True  # a click on an item clicked before counts
+            ranks.full[rows] = ranking.target_ranks(scores, items[:, None], eligible=eligible)[:, 0]
+            bar.update(rows.stop - rows.start)
+    return ranks
+
+
+def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """[B, n + 1], False at padding and at what each user clicked before the click at `before` [B]."""
+    start = clicks.offsets[users]
+    count = before - start
+    row = np.repeat(np.arange(len(users)), count)
+    place = np.arange(len(row)) + np.repeat(start - (np.cumsum(count) - count), count)
+    eligible = np.ones((len(users), clicks.num_items + 1), bool)
+    eligible[:, 0] = eligible[row, clicks.item[place]] = False
+    return eligible
+
+
+def per_user(ranks: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """HR@{1, 5, 10}, NDCG@{5, 10} and the reciprocal rank of one target a user, each [Q]."""
+    column = ranks[:, None]
+    found = {f"hr@{k}": ranking.hit_rate(column, k) for k in HR_AT}
+    found |= {f"ndcg@{k}": ranking.ndcg(column, k) for k in NDCG_AT}
+    return found | {"mrr": ranking.reciprocal_rank(column)}
+
+
+def summarize(ranks: Ranks, *, prefix: str = "", samples: int = 1000) -> dict[str, float]:
+    """Means with 95% bounds; the full-corpus figures under `full/`."""
+    figures: dict[str, Interval] = {}
+    for where, values in (("", ranks.sampled), ("full/", ranks.full)):
+        pairs = {f"{where}{name}": (value, np.ones(len(value))) for name, value in per_user(values).items()}
+        figures |= intervals.ratios(pairs, samples=samples)
+    return intervals.flat(figures, prefix)
+
+
+def compare(before: Ranks, after: Ranks, *, prefix: str, samples: int = 1000) -> dict[str, float]:
+    """Mean differences after − before of the sampled metrics, paired over users, with 95% bounds."""
+    old, new = per_user(before.sampled), per_user(after.sampled)
+    changes = {name: intervals.difference(old[name], new[name], samples=samples) for name in old}
+    return intervals.flat(changes, prefix)
+
+
+def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
+    """0..3 [Q] for G1..G4, quarters of the users by clicks before `split`, few to many (Zhang et al., section 5.4.1).
+
+    Ties keep the order of users, so that the groups are of one size.
+    """
+    users, target = clicks.targets(split)
+    count = target - clicks.offsets[users]
+    place = np.empty(len(users), np.int64)
+    place[np.argsort(count, kind="stable")] = np.arange(len(users))
+    return place * len(GROUPS) // max(len(users), 1)
+
+
+def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> dict[str, float]:
+    """`G1/hr@10`, `G1/ndcg@5`, `G1/mrr`, … with bounds, of the sampled protocol."""
+    found: dict[str, float] = {}
+    for number, name in enumerate(GROUPS):
+        inside = groups == number
+        pairs = {m: (v[inside], np.ones(inside.sum())) for m, v in per_user(ranks.sampled).items()}
+        found |= intervals.flat(intervals.ratios(pairs), f"{prefix}{name}/")
+    return found
+
+
+def baseline_scorers(clicks: Clicks, *, split: str, dated: NDArray[np.bool_]) -> Mapping[str, ScoreFn]:
+    """Popularity (clicks of the log) and cosine item-kNN, on all that is known before `split`.
+
+    Both know the validation clicks on the test split, which no model learns from: if that favours anybody, it is them.
+    `dated` [C]: clicks of the log, not of earlier history.
+    """
+    user = clicks.user()
+    known = np.arange(len(clicks.item)) < clicks.starts(split)[user]
+    counts = baselines.popularity(clicks.item[known & dated], num_items=clicks.num_items)
+    histories = baselines.interactions(
+        user[known], clicks.item[known], num_users=clicks.num_users, num_items=clicks.num_items
+    )
+    similarities = baselines.item_neighbours(histories, neighbours=min(NEIGHBOURS, clicks.num_items))
+    return {
+        "popularity": lambda users, _: np.broadcast_to(counts, (len(users), len(counts))),
+        "item_knn": lambda users, _: baselines.knn_scores(histories[users], similarities),
+    }
+
+
+def flat_rows(rows: Mapping[str, Ranks], *, main: str, groups: NDArray[Any]) -> dict[str, float]:
+    """All figures of metrics.json: the main model's without a prefix, the others' under their name, and what the main
+    model gains over each, paired, under `gain_over/<name>/`."""
+    found: dict[str, float] = {}
+    for name, ranks in rows.items():
+        prefix = "" if name == main else f"{name}/"
+        found |= summarize(ranks, prefix=prefix) | by_group(ranks, groups, prefix=prefix)
+        if name != main:
+            found |= compare(ranks, rows[main], prefix=f"gain_over/{name}/")
+    return found
