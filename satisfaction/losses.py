@@ -37,7 +37,9 @@ def minmax(losses: jax.Array, *, where: jax.Array) -> jax.Array:
     low = jnp.min(losses, where=where, initial=jnp.inf)
     high = jnp.max(losses, where=where, initial=-jnp.inf)
     span = jnp.where(high > low, high - low, 1.0)
-    return jnp.clip(jnp.where(where & (high > low), (losses - low) / span, 0.0), 0.0, 1.0)
+    # The quotient of the largest may round below 1, where the distribution's density is infinite.
+    scaled = jnp.where(losses >= high, 1.0, jnp.clip((losses - low) / span, 0.0, 1.0))
+    return jnp.where(where & (high > low), scaled, 0.0)
 
 
 def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:

@@ -37,14 +37,13 @@ class SAQRec(nnx.Module):
         trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
         self.dropout = nnx.Dropout(config.dropout)
         self.clicked = HistoryEncoder(config.length, dim, **trm)
-        self.satisfied = self.dissatisfied = self.positive = self.negative = self.levels = None
-        if config.disentanglement:
-            self.satisfied = HistoryEncoder(config.satisfied_length, dim, **trm)
-            self.dissatisfied = HistoryEncoder(config.dissatisfied_length, dim, **trm)
-            self.positive, self.negative = Disentanglement(dim, **sizes), Disentanglement(dim, **sizes)
-        if config.levels:
-            self.levels = LevelEnhancement(dim, num_levels=config.num_levels, **sizes)
-        parts = 2 + 2 * bool(config.disentanglement) + bool(config.levels)
+        sid, num_levels = config.disentanglement, config.num_levels
+        self.satisfied = HistoryEncoder(config.satisfied_length, dim, **trm) if sid else None
+        self.dissatisfied = HistoryEncoder(config.dissatisfied_length, dim, **trm) if sid else None
+        self.positive = Disentanglement(dim, **sizes) if sid else None
+        self.negative = Disentanglement(dim, **sizes) if sid else None
+        self.levels = LevelEnhancement(dim, num_levels=num_levels, **sizes) if config.levels else None
+        parts = 2 + 2 * bool(sid) + bool(config.levels)
         self.final = weight_mlp(parts, dim, **sizes)
         self.satisfaction = MLP((dim, config.hidden, dim), dropout=config.dropout, rngs=rngs)
 
