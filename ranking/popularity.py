@@ -1,0 +1,34 @@
+"""The baseline that knows no user: how often each item drew each feedback on the training days."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.impressions import ranked_positions
+from data.timelines import Timelines
+from ranking.tasks import Labels
+
+PRIOR_COUNT = 20.0  # impressions that the rate of all items weighs
+
+
+class Popularity:
+    """Predicts (Σ y + m·p) / (n + m) of the item's training impressions, p the rate of all items."""
+
+    def __init__(self, timelines: Timelines, tasks: Sequence[str], labels: Labels):
+        """Args: labels of every event of the log, [E, K] in the order of the tasks."""
+        self.tasks = tuple(tasks)
+        train = ranked_positions(timelines, "train")
+        self._item = timelines.item
+        self._rates = np.empty((timelines.num_items + 1, len(self.tasks)), np.float32)
+        for k in range(len(self.tasks)):
+            known = train[labels.where[train, k]]
+            values, item = labels.values[known, k].astype(np.float64), timelines.item[known]
+            total = np.bincount(item, values, timelines.num_items + 1)
+            count = np.bincount(item, minlength=timelines.num_items + 1)
+            rate = values.mean() if len(values) else 0.5
+            self._rates[:, k] = (total + PRIOR_COUNT * rate) / (count + PRIOR_COUNT)
+
+    def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Probabilities [n, K] of the impressions at event positions [n]."""
+        return self._rates[self._item[positions]]

@@ -1,0 +1,150 @@
+"""What is known of an impression before it happens, as one row of numbers and categories: what trees read.
+
+The information of the neural ranker and more that trees cannot find themselves: smoothed rates of every feedback by
+user, item, creator, tag and pairs of them, each over the events strictly before (data/running_rates.py); the last
+outcomes and the time since; ids, platform, hour, item features and profile as categories.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.impressions import history_ends
+from data.running_rates import NO_KEY, running_rates
+from data.timelines import Timelines
+from data.watch_time import WATCH_FEEDBACK
+from ranking.tables import Tables, outcomes
+
+FEEDBACK = (*WATCH_FEEDBACK, "click", "long_view", "like")
+PRIOR_COUNT = {"user": 10.0, "user_cluster": 10.0, "user_surface": 10.0}  # 20 for the others
+_RECENT = (5, 20)  # events
+_LAST = 2
+_SESSION_MS = 30 * 60_000
+_HOUR_MS = 3_600_000
+
+
+class Table(NamedTuple):
+    """values [n, F] float32, NaN where unknown; `names` [F]; `categories`, those whose numbers are codes from 0."""
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) -> Table:
+    """The rows of the impressions at event positions [n]; every event of the log may count into a later one's rates."""
+    names, observed = _outcomes(timelines, tables)  # [E, W]
+    trained = observed[timelines.in_split("train")]
+    prior = np.nansum(trained, axis=0) / np.maximum((~np.isnan(trained)).sum(axis=0), 1)
+    codes = _codes(timelines)
+    numbers: dict[str, NDArray[Any]] = {}
+    for key, values in _keys(timelines, codes).items():
+        rates = running_rates(
+            values, observed, timelines.timestamp_ms, prior_rate=prior, prior_count=PRIOR_COUNT.get(key, 20.0)
+        )[positions]
+        numbers |= {f"{key}/{name}": rates[:, k] for k, name in enumerate([*names, "count"])}
+    numbers |= _recent(timelines, observed, names, codes, prior, positions)
+    numbers["log_duration"] = np.log1p(np.maximum(timelines.duration_ms[positions], 0))
+    user = timelines.user_of_event()[positions]
+    profile = [feature["name"] for feature in tables.manifest["user_features"]]
+    categories = {name: values[positions] for name, values in codes.items()}
+    categories |= {name: tables.user_features[user + 1, column] for column, name in enumerate(profile)}
+    columns = [np.asarray(column, np.float32) for column in (numbers | categories).values()]
+    return Table(np.stack(columns, axis=1), (*numbers, *categories), tuple(categories))
+
+
+def _outcomes(timelines: Timelines, tables: Tables) -> tuple[list[str], NDArray[np.float64]]:
+    # [E, W], NaN where unknown: feedback, the share of the item that was watched (2 at most), log seconds.
+    watched = bool((timelines.play_ms >= 0).any())
+    names = [n for n in FEEDBACK if (watched if n in WATCH_FEEDBACK else n in timelines.manifest["feedback"])]
+    values, known = outcomes(timelines, names, tables.thresholds)
+    columns = [np.where(known, values, np.nan)]
+    if watched:
+        play, duration = timelines.play_ms.astype(np.float64), timelines.duration_ms.astype(np.float64)
+        share = np.where((play >= 0) & (duration > 0), np.minimum(play / np.maximum(duration, 1), 2.0), np.nan)
+        seconds = np.where(play >= 0, np.log1p(np.maximum(play, 0) / 1000), np.nan)
+        columns.append(np.stack([share, seconds], axis=1))
+        names += ["share_watched", "log_seconds"]
+    return names, np.concatenate(columns, axis=1)
+
+
+def _codes(timelines: Timelines) -> dict[str, NDArray[np.int64]]:
+    # The categories of each event, [E].
+    of_items = {
+        feature["name"]: timelines.items[feature["name"]].fill_null(0).to_numpy().astype(np.int64)[timelines.item]
+        for feature in timelines.manifest["item_features"]
+    }
+    return {
+        "item": timelines.item.astype(np.int64),
+        "surface": timelines.surface.astype(np.int64),
+        "hour": timelines.timestamp_ms // _HOUR_MS % 24,
+        **of_items,
+    }
+
+
+def _keys(timelines: Timelines, codes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+    # What rates are taken by; pairs of a user, or an item, with a category; unknown categories have no rate.
+    user = timelines.user_of_event().astype(np.int64)
+    known: dict[str, NDArray[Any]] = {name: np.where(code > 0, code, NO_KEY) for name, code in codes.items()}
+    singles = {name: known[name] for name in ("item", "creator", "cluster", "surface") if name in known}
+    pairs = {
+        f"user_{name}": _pair(user, known[name])
+        for name in ("cluster", "creator", "surface", "duration", "item", "upload_type", "second_tag")
+        if name in known
+    }
+    return {"user": user} | singles | pairs | {"item_surface": _pair(codes["item"], known["surface"])}
+
+
+def _pair(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    width = int(second.max(initial=0)) + 1
+    return np.where(second == NO_KEY, NO_KEY, first * width + second)
+
+
+def _recent(
+    timelines: Timelines,
+    observed: NDArray[np.float64],
+    names: list[str],
+    codes: Mapping[str, NDArray[np.int64]],
+    prior: NDArray[np.float64],
+    positions: NDArray[np.int64],
+) -> dict[str, NDArray[Any]]:
+    # The user's last events before each impression: their outcomes one by one, and smoothed rates of the last few.
+    time = timelines.timestamp_ms
+    first = timelines.offsets[timelines.user_of_event()[positions]]
+    end = history_ends(timelines)[positions]
+    columns: dict[str, NDArray[Any]] = {}
+    for lag in range(1, _LAST + 1):
+        at = end - lag
+        real = (at >= first) & (time[np.maximum(at, 0)] > 0)
+        at = np.where(real, at, 0)
+        columns |= {f"last{lag}/{n}": np.where(real, observed[at, k], np.nan) for k, n in enumerate(names)}
+        gap = np.log1p(np.where(real, time[positions] - time[at], 0) / 1000)
+        columns[f"last{lag}/gap"] = np.where(real, gap, np.nan)
+        for name in [n for n in ("creator", "cluster", "duration", "surface") if n in codes]:
+            same = codes[name][positions] == codes[name][at]
+            columns[f"last{lag}/same_{name}"] = np.where(real, same, np.nan)
+    known = ~np.isnan(observed)
+    zero = np.zeros((1, observed.shape[1]))
+    sums, counts = (np.concatenate([zero, np.cumsum(a, axis=0)]) for a in (np.where(known, observed, 0.0), known))
+    for length in _RECENT:
+        begin = np.maximum(end - length, first)
+        rates = (sums[end] - sums[begin] + 3 * prior) / (counts[end] - counts[begin] + 3)
+        columns |= {f"recent{length}/{name}": rates[:, k] for k, name in enumerate(names)}
+    return columns | _session(timelines, first, end, positions)
+
+
+def _session(
+    timelines: Timelines, first: NDArray[np.int64], end: NDArray[np.int64], positions: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    # Events and seconds since the last pause of half an hour.
+    time = timelines.timestamp_ms
+    index = np.arange(len(time))
+    pause = np.diff(time, prepend=0) > _SESSION_MS
+    pause[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
+    start = np.maximum(np.maximum.accumulate(np.where(pause, index, 0))[positions], first)
+    return {
+        "session/events": np.maximum(end - start, 0),
+        "session/seconds": np.log1p(np.maximum(time[positions] - time[start], 0) / 1000),
+    }
