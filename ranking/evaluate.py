@@ -1,0 +1,51 @@
+r"""Measures a trained ranker on held-out days, beside other rankers, LightGBM and popularity.
+
+    python -m ranking.evaluate --data=TIMELINES --checkpoint=TRAIN_WORKDIR --workdir=DIR --split=test \
+        --compare=no_feedback_encoder=OTHER_TRAIN_WORKDIR,mlp=ANOTHER
+
+Writes metrics.json (`<TASK>/auc|gauc|logloss|ece`, `fused/ndcg@10`, `fused/skip@10`, the others' under their name and a
+slash; 95% bounds under /low and /high; `<row>/<figure>/difference`, the model's minus the row's, on the same drawn
+users; the model's by engagement level and by platform), per_user.npz, reliability.json and curves.json (the trade-off
+of the fusion, which experts each task uses, the weights of the features).
+Probabilities are calibrated, and γ is chosen, on the validation days, for every row alike.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from runtime import app
+from runtime.errors import UsageError
+
+_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of ranking.train.")
+_COMPARE = flags.DEFINE_list("compare", [], "NAME=DIR of other runs of ranking.train, to be rows beside the model.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
+_GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1; chosen where not given.")
+_PENALTY = flags.DEFINE_float("penalty", 1.0, "Of skip@10, beside NDCG@10 of long views, where γ is chosen.")
+_LIGHTGBM = flags.DEFINE_boolean("lightgbm", True, "Train and measure LightGBM too.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Checks the flags and runs."""
+    del argv
+    if not _DATA.value or not _CHECKPOINT.value:
+        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
+    # Imported here: --help must not wait for jax.
+    from ranking.measurement import run
+
+    run(
+        data=_DATA.value,
+        checkpoint=_CHECKPOINT.value,
+        compare=_COMPARE.value,
+        workdir=_WORKDIR.value,
+        split=_SPLIT.value,
+        gamma=_GAMMA.value,
+        penalty=_PENALTY.value,
+        with_lightgbm=_LIGHTGBM.value,
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
