@@ -110,9 +110,9 @@ def main(argv: Sequence[str]) -> None:
     # Imported here so that --help does not wait for them.
     import numpy as np
 
-    from simulation.actions import Action
+    from simulation.branching import Branch
     from simulation.responsiveness import simulate
-    from simulation.trajectories import draw_plan
+    from simulation.trajectories import Slates, draw_plan
 
     users, k = _USERS.value, _K.value
     print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {os.cpu_count()} cores")
@@ -129,8 +129,8 @@ def main(argv: Sequence[str]) -> None:
             first_item_power=0.0,
             behaviours=BEHAVIOURS,
         )
-        branches = [Action.parse(name) for name in BRANCHES]
-        run = partial(simulate, recommender, plan, branches, slate_size=SLATE)
+        branches = [Branch.parse(name) for name in BRANCHES]
+        run = partial(simulate, recommender, plan, branches, slates=Slates(SLATE))
         first, best = seconds(run, _REPEATS.value)
         products = bare_products(recommender, users=users, products=k - 1 + len(BRANCHES))
         _, bare = seconds(products, _REPEATS.value)

@@ -2,7 +2,9 @@
 
   python -m simulation.counterfactual --config=configs/counterfactual.py --recommender=EXPORT --workdir=DIR
 
-Sizes: `standard` is the paper's (2,000 users, k = 50), the default; `tiny` serves tests and laptops.
+`<size>` or `<size>,<experiment>`. Sizes: `standard` is the paper's (2,000 users, k = 50), the default; `tiny` serves
+tests and laptops. Experiments: `paper`, the default; `in_a_row`, one to five dislikes of the same cluster; `memory`,
+one dislike, looked at 1, 5 and 20 steps later; `sweeps`, other lengths of the history and of the slate.
 Expected for long_watch+dislike: a model that is blind to dislikes 0 exactly. The paper: dislikes as input -22.7% by
 content and -22.8% by creator, as input and training label -60.8% and -64.1%. Seconds, not minutes, on 2 cores.
 """
@@ -15,20 +17,26 @@ SIZES = {
 }
 
 
-def get_config(size: str = "standard") -> ConfigDict:
-    """The settings of one size."""
+def get_config(name: str = "standard") -> ConfigDict:
+    """The settings of one size and experiment."""
+    size, _, experiment = name.partition(",")
     if size not in SIZES:
         raise ValueError(f"no size '{size}' in configs/counterfactual.py; write one of {', '.join(SIZES)}")
     config = ConfigDict(SIZES[size])
     config.seed = 0
 
     # At the k-th item: every branch is compared with the baseline. A play, then any of +like, +follow, +comment,
-    # +share, +dislike (simulation/actions.py).
+    # +share, +dislike (simulation/actions.py); ACTION*3 is three in a row, ACTION,ACTION one after the other, from the
+    # second on further items of the k-th item's cluster, and compared with the baseline done as often.
     config.baseline = "long_watch"
     config.branches = ("long_watch+dislike", "skip", "quit_early")
+    # The slates that are looked at: 1 is the one right after the branch, 5 that after four more items, which the user
+    # takes from the branch's own slates and treats as by `behaviours`.
+    config.distances = (1,)
 
     # Before it, random behaviour: what is done with each item, whatever the item is. The shares of these plays in
     # KuaiRand-Pure. No dislikes, so that the branch measures the answer to a first one, not to one more.
+    # With --world users do what they like instead, with --data and --histories what they did.
     config.behaviours = ConfigDict(
         {"skip": 0.41, "quit_early": 0.13, "medium_watch": 0.14, "long_watch": 0.30, "long_watch+like": 0.02}
     )
@@ -36,7 +44,29 @@ def get_config(size: str = "standard") -> ConfigDict:
     config.place_power = 0.0
     # The first item: P is proportional to its training count to this power. 1: by popularity; 0: any item alike.
     config.first_item_power = 1.0
+    # Replays (--data): each history ends at the user's last event with any of this feedback; () is the last of all.
+    config.cut_at = ()
+
+    # The same with other k, and on the first so many items of the slate.
+    config.sweep_k = ()
+    config.sweep_slate_size = ()
 
     config.bootstrap_samples = 2_000
     config.examples = 8  # users whose slates are written out for the report
+
+    longest, largest = config.k, config.slate_size
+    match experiment:
+        case "" | "paper":
+            pass
+        case "in_a_row":
+            config.branches = ("long_watch+dislike", *(f"long_watch+dislike*{n}" for n in (2, 3, 5)))
+        case "memory":
+            config.branches = ("long_watch+dislike",)
+            config.distances = (1, 5, 20) if size == "standard" else (1, 3)
+            config.k = 4 * longest // 5  # leaves room for the steps after it in what a model reads
+        case "sweeps":
+            config.sweep_k = (longest // 5, longest // 2)
+            config.sweep_slate_size = (largest // 10, largest // 4)
+        case _:
+            raise ValueError(f"no experiment '{experiment}'; there are paper, in_a_row, memory, sweeps")
     return config

@@ -1,6 +1,7 @@
 """Runs a binary: parses flags, calls `main`, turns a user's mistake into one line and an exit status.
 
-Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 130 interrupted; 143 stopped by SIGTERM.
+Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 4 the model falls short of a gate; 130
+interrupted; 143 stopped by SIGTERM.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
-from runtime.errors import DataError, UsageError
+from runtime.errors import DataError, FellShortError, UsageError
 
 # What the operating system says no to, and what a user can do about it.
 _REMEDIES = {
@@ -38,6 +39,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
             return _fail(error, 2)
         except DataError as error:
             return _fail(error, 3)
+        except FellShortError as error:
+            return _fail(error, 4)
         except OSError as error:
             if error.errno not in _REMEDIES:
                 raise

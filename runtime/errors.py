@@ -1,4 +1,4 @@
-"""The two kinds of mistake a binary reports in one line.
+"""What a binary reports in one line: two kinds of mistake, and a model that falls short.
 
 Every message names the flag, file, column or value at fault and says what to do about it.
 """
@@ -10,3 +10,7 @@ class UsageError(Exception):
 
 class DataError(Exception):
     """The data is at fault: a missing column, a bad value, a truncated file. Exit status 3."""
+
+
+class FellShortError(Exception):
+    """The model is at fault: it has been measured, and does not pass the gate that the command set. Exit status 4."""

@@ -30,6 +30,14 @@ class Action:
     feedback: int
 
     @classmethod
+    def of_event(cls, dwell: int, bits: int) -> Self:
+        """The action that a logged event comes closest to, by name; its dwell and feedback stay those of the event."""
+        logged = (name for name in ("skip", "long_view", "click") if feedback.has(bits, name))
+        play = {"skip": "skip", "long_view": "long_watch", "click": "medium_watch"}.get(next(logged, ""), "quit_early")
+        reactions = [name for name in REACTIONS if feedback.has(bits, name)]
+        return cls("+".join([play, *reactions]), int(dwell), int(bits))
+
+    @classmethod
     def parse(cls, name: str) -> Self:
         """The action of that name. Errors: UsageError with the known names; a liked play is no skip."""
         play, *reactions = name.split("+")

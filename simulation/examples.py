@@ -2,20 +2,24 @@
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from simulation.responsiveness import KINDS, Outcome
-from simulation.trajectories import Plan
+from simulation.actions import Action
+from simulation.responsiveness import Outcome
+from simulation.similarity import KINDS
 
 
 def examples(
-    outcome: Outcome, plan: Plan, items: pl.DataFrame, *, users: int, recent: int = 5, shown: int = 10
+    outcome: Outcome, items: pl.DataFrame, *, users: int, recent: int = 5, shown: int = 10
 ) -> list[dict[str, Any]]:
     """For each of the first `users`: the last `recent` items with the action on each, the item where the history
     branches, and the top `shown` of each branch's slate, marked where they share that item's creator or content.
 
-    Items are given by original ids: {"item_id", "creator_id", "cluster_id"}, as far as the table has them; slate
-    entries also {"same_content", "same_creator"}.
+    Items are given by original ids: {"item_id", "creator_id", "cluster_id"}, as far as the table has them; items of
+    history and slates also {"same_content", "same_creator"}. `shares` counts these over the whole slate, {branch:
+    {"content", "creator"}}; `place_before` is a shown item's place, from 1, in the whole slate of the first branch,
+    None where it is not in it.
     """
     ids = [name for name in ("item_id", "creator_id", "cluster_id") if name in items.columns]
     labels = {kind: items[column].to_numpy() for kind, column in KINDS.items() if column in items.columns}
@@ -24,20 +28,37 @@ def examples(
         return items.select(ids).row(int(index), named=True)
 
     def compared(index: int, last: int) -> dict[str, Any]:
-        same = {f"same_{kind}": bool(label[index] == label[last] != 0) for kind, label in labels.items()}
-        return {**entry(index), **same}
+        return {**entry(index), **{f"same_{kind}": bool(_same(label, index, last)) for kind, label in labels.items()}}
 
     def example(user: int) -> dict[str, Any]:
-        *before, last = outcome.history[user]
-        names = [plan.actions[action].name for action in plan.action[user]]
+        last, before = outcome.last[user], np.flatnonzero(outcome.item[user])[-recent:]
+        slates = {branch.name: outcome.slates[n, 0, user] for n, branch in enumerate(outcome.branches)}
+        first = next(iter(slates.values())).tolist()
         return {
             "user": user,
-            "history": [{**entry(i), "action": name} for i, name in list(zip(before, names, strict=True))[-recent:]],
+            "history": [
+                {
+                    **compared(outcome.item[user, t], last),
+                    "action": Action.of_event(outcome.dwell[user, t], outcome.feedback[user, t]).name,
+                }
+                for t in before
+            ],
             "item": entry(last),
             "slates": {
-                branch.name: [compared(i, last) for i in slate[user, :shown]]
-                for branch, slate in zip(outcome.branches, outcome.slates, strict=True)
+                name: [
+                    {**compared(i, last), "place_before": first.index(i) + 1 if i in first else None}
+                    for i in slate[:shown].tolist()
+                ]
+                for name, slate in slates.items()
+            },
+            "shares": {
+                name: {kind: int(_same(label, slate, last).sum()) for kind, label in labels.items()}
+                for name, slate in slates.items()
             },
         }
 
-    return [example(user) for user in range(min(users, len(outcome.history)))]
+    return [example(user) for user in range(min(users, len(outcome.last)))]
+
+
+def _same(label: np.ndarray, index: np.ndarray | int, last: int) -> np.ndarray:
+    return (label[index] == label[last]) & (label[last] != 0)

@@ -1,8 +1,8 @@
 """Counterfactual responsiveness: how much less of the same a recommender shows after a "no".
 
-Wang et al., RecSys '23, section 4. Each user follows a trajectory to the k-th item, where the history branches into one
-action each. S is the share of a branch's next slate that has the content cluster (the creator) of that item, and the
-branch's responsiveness is mean S_branch / mean S_baseline - 1 over users: -0.6 is 60% less of the same.
+Wang et al., RecSys '23, section 4. Each user follows a trajectory to the k-th item, where the history branches. S is
+how alike a branch's next slate is to that item, as the share of its content cluster or creator, and the branch's
+responsiveness is mean S_branch / mean S_baseline - 1 over users: -0.6 is 60% less of the same.
 """
 
 import os
@@ -12,17 +12,14 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-import polars as pl
 
-from metrics.intervals import relative_change
-from runtime.errors import DataError, UsageError
+from metrics.intervals import flat, relative_change
+from runtime.errors import DataError
 from runtime.progress import progress
-from simulation.actions import Action
+from simulation.branching import Branch, branch_columns, items_in_a_row, slates_after
 from simulation.recommender import Recommender
-from simulation.trajectories import Plan, action_columns, follow, slates_after
-
-# similarity -> the column of the item table it compares; 0 there is unknown
-KINDS = {"content": "cluster", "creator": "creator"}
+from simulation.similarity import KINDS, VECTORS
+from simulation.trajectories import Plan, Slates, Trajectories
 
 _CHUNK_USERS = 250
 _CHUNK_SCORES = 1 << 23  # scores a chunk holds at once: 32 MiB
@@ -30,14 +27,31 @@ _CHUNK_SCORES = 1 << 23  # scores a chunk holds at once: 32 MiB
 
 @dataclass(frozen=True)
 class Outcome:
-    """The k items of each user [U, k], and the slates [n, U, slate_size] after each of n actions on the last of them.
+    """What U users did and were shown. Entries of items and slates are indices of the item table.
 
-    Entries are indices of the item table.
+    item, dwell, feedback [U, k-1]: the events before the branch, from the left, zeros after the last; last [U]: the
+    k-th item; slates [n, distances, U, size] after each of n branches; reach [U]: how many items in a row there were,
+    for branches of that length and less.
     """
 
-    branches: tuple[Action, ...]
-    history: np.ndarray
+    branches: tuple[Branch, ...]
+    distances: tuple[int, ...]
+    item: np.ndarray
+    dwell: np.ndarray
+    feedback: np.ndarray
+    last: np.ndarray
     slates: np.ndarray
+    reach: np.ndarray
+
+    @property
+    def history(self) -> np.ndarray:
+        """The items [U, k], the last of which is the one branched at."""
+        return np.concatenate([self.item, self.last[:, None]], axis=1)
+
+    @property
+    def valid(self) -> np.ndarray:
+        """[n, U]: whether the user's cluster had as many items left as the branch acts on."""
+        return np.stack([self.reach >= branch.length for branch in self.branches])
 
 
 def chunk_users(users: int, rows: int) -> int:
@@ -45,100 +59,117 @@ def chunk_users(users: int, rows: int) -> int:
     return min(users, _CHUNK_USERS, max(1, _CHUNK_SCORES // rows))
 
 
-def simulate(recommender: Recommender, plan: Plan, branches: Sequence[Action], *, slate_size: int) -> Outcome:
-    """Follows the plan with the recommender and branches at the k-th item.
+def simulate(
+    recommender: Recommender,
+    trajectories: Trajectories,
+    branches: Sequence[Branch],
+    *,
+    slates: Slates,
+    shown: Slates | None = None,
+    distances: Sequence[int] = (1,),
+    later: Plan | None = None,
+) -> Outcome:
+    """Follows the trajectories with the recommender and branches at the k-th item.
+
+    Args:
+      slates: what users choose from; shown: what is looked at after the branches, the same by default.
+      distances: in how many steps to look, ascending, from 1.
+      later: what users do after the branch where a distance is more than 1: a plan of at least the last distance items.
 
     Chunks of users of one shape, so one compilation, and as many at a time as there are cores: XLA's top-k on a CPU,
     most of the work, uses one. Errors: DataError where the recommender's queries are not finite.
     """
-    size = chunk_users(plan.num_users, len(recommender.item_vectors))
-    starts = range(0, plan.num_users, size)
+    total, distances = trajectories.num_users, tuple(distances)
+    size = chunk_users(total, len(recommender.item_vectors))
     item_vectors = jnp.asarray(recommender.item_vectors)
-    plan_dwell, plan_feedback = (column[plan.action] for column in action_columns(plan.actions))  # [U, k-1]
-    dwell, feedback = action_columns(branches)
+    cluster = np.zeros(len(item_vectors), np.int32)
+    if "cluster" in recommender.items.columns:
+        cluster = recommender.items["cluster"].to_numpy().astype(np.int32)
+    longest, actions = max(branch.length for branch in branches), branch_columns(branches)
 
     def run(start: int) -> tuple[np.ndarray, ...]:
-        users = np.minimum(np.arange(start, start + size), plan.num_users - 1)  # the last chunk repeats its last user
-        state, history = follow(
+        users = np.minimum(np.arange(start, start + size), total - 1)  # the last chunk repeats its last user
+        walk = trajectories.walk(recommender, item_vectors, users, slates)
+        items = items_in_a_row(walk, item_vectors, jnp.asarray(cluster), length=longest)
+        nothing = np.zeros((size, 0), np.int32)
+        after = (nothing,) * 3 if later is None else (later.place[users], *later.events(users))
+        found, queries = slates_after(
+            walk,
             item_vectors,
-            *(jnp.asarray(column[users]) for column in (plan.first_item, plan.place, plan_dwell, plan_feedback)),
-            start=recommender.start,
+            items,
+            actions,
+            after,
             step=recommender.step,
-            slate_size=slate_size,
+            slates=shown or slates,
+            distances=distances,
         )
-        slates, queries = slates_after(
-            item_vectors, state, history, dwell, feedback, step=recommender.step, slate_size=slate_size
-        )
-        return np.asarray(history), np.asarray(slates), np.asarray(queries)
+        reach = (items > 0).sum(axis=1)
+        return tuple(np.asarray(part) for part in (*walk.columns, walk.last, reach, found, queries))
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress(label="counterfactual", total=plan.num_users, unit="user") as bar,
+        progress(label="counterfactual", total=total, unit="user") as bar,
     ):
         results = []
-        for result in pool.map(run, starts):
+        for result in pool.map(run, range(0, total, size)):
             results.append(result)
-            bar.update(min(size, plan.num_users - bar.n))
-    histories, slates, queries = zip(*results, strict=True)
+            bar.update(min(size, total - bar.n))
+    *of_user, found, queries = zip(*results, strict=True)
     if not all(np.isfinite(block).all() for block in queries):
         raise DataError("the user tower gave queries that are not finite: the model has diverged; train it again")
+    item, dwell, feedback, last, reach = (np.concatenate(blocks)[:total] for blocks in of_user)
     return Outcome(
         branches=tuple(branches),
-        history=np.concatenate(histories)[: plan.num_users],
-        slates=np.concatenate(slates, axis=1)[:, : plan.num_users],
+        distances=distances,
+        item=item,
+        dwell=dwell,
+        feedback=feedback,
+        last=last,
+        slates=np.concatenate(found, axis=2)[:, :, :total],
+        reach=reach,
     )
 
 
-def similarity(slates: np.ndarray, last: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """S = share of each slate whose label is the last item's; NaN where that label is 0, unknown.
-
-    slates [n, U, slate_size] and last [U] index labels [N+1] -> float64 [n, U].
-    """
-    wanted = labels[last]  # [U]
-    share = (labels[slates] == wanted[:, None]).mean(axis=-1)  # [n, U]
-    return np.where(wanted == 0, np.nan, share)
-
-
-def similarities(outcome: Outcome, items: pl.DataFrame) -> dict[str, np.ndarray]:
-    """{kind: similarity [n, U]} for each of KINDS that the item table knows anything about; UsageError where none."""
-    known = {kind: column for kind, column in KINDS.items() if column in items.columns and (items[column] != 0).any()}
-    if not known:
-        raise UsageError(
-            "--recommender: its item table knows neither cluster nor creator of any item: nothing to compare"
-        )
-    last = outcome.history[:, -1]
-    return {kind: similarity(outcome.slates, last, items[column].to_numpy()) for kind, column in known.items()}
-
-
 def summary(
-    similarities: Mapping[str, np.ndarray], names: Sequence[str], *, seed: int, samples: int
+    similarities: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    *,
+    baselines: Sequence[int],
+    seed: int,
+    samples: int,
+    prefix: str = "",
 ) -> dict[str, float]:
-    """Metrics of similarity arrays [n, U] whose rows are the branches `names`, the baseline first.
+    """Metrics of similarity arrays [n, U] whose rows are the branches `names`, each compared with row `baselines[n]`.
 
     `<branch>/<kind>` with `/low` and `/high` (95% bootstrap over users, paired), `similarity/<branch>/<kind>` the mean,
-    `users/<kind>` how many users have one. A relative change is left out where the baseline's mean is 0: nothing was
-    similar, so nothing can become less so.
+    `users/<kind>` how many users have one (`users/<branch>/<kind>` where a branch has fewer), all behind `prefix`. A
+    relative change is left out where the baseline's mean is 0 or less: nothing was similar, so nothing can become less
+    so.
     """
     metrics: dict[str, float] = {}
     for kind, rows in similarities.items():
-        rows = rows[:, ~np.isnan(rows[0])]  # unknown is unknown in every branch: it is the item's own label
-        metrics[f"users/{kind}"] = rows.shape[1]
-        if not rows.size:
-            continue
-        metrics |= {f"similarity/{name}/{kind}": float(row.mean()) for name, row in zip(names, rows, strict=True)}
-        for name, row in zip(names[1:], rows[1:], strict=True):
-            change = relative_change(rows[0], row, seed=seed, samples=samples)
-            if np.isfinite(change.value):
-                key = f"{name}/{kind}"
-                metrics |= {key: change.value, f"{key}/low": change.low, f"{key}/high": change.high}
+        known = ~np.isnan(rows[0])
+        metrics[f"{prefix}users/{kind}"] = int(known.sum())
+        for n, (name, row, baseline) in enumerate(zip(names, rows, baselines, strict=True)):
+            there = ~np.isnan(row)  # unknown is unknown in the baseline too: it is the item's own label, or its cluster
+            if not there.any():
+                continue
+            if there.sum() < known.sum():
+                metrics[f"{prefix}users/{name}/{kind}"] = int(there.sum())
+            metrics[f"{prefix}similarity/{name}/{kind}"] = float(row[there].mean())
+            before = rows[baseline][there]
+            if n != baseline and before.mean() > 0:
+                change = relative_change(before, row[there], seed=seed, samples=samples)
+                metrics |= flat({f"{name}/{kind}": change}, prefix)
     return metrics
 
 
-def lines(metrics: Mapping[str, float], branches: Sequence[str]) -> list[str]:
+def lines(metrics: Mapping[str, float], branches: Sequence[str], *, prefix: str = "") -> list[str]:
     """One line for each branch and kind, for the terminal."""
-    return [
-        f"{name:<24} {kind:<8} {metrics[key]:+8.1%}  [{metrics[f'{key}/low']:+.1%}, {metrics[f'{key}/high']:+.1%}]"
-        for name in branches
-        for kind in KINDS
-        if (key := f"{name}/{kind}") in metrics
-    ]
+    found = []
+    for name in branches:
+        for kind in (*KINDS, VECTORS):
+            if (key := f"{prefix}{name}/{kind}") in metrics:
+                low, high = metrics[f"{key}/low"], metrics[f"{key}/high"]
+                found.append(f"{prefix + name:<32} {kind:<8} {metrics[key]:+8.1%}  [{low:+.1%}, {high:+.1%}]")
+    return found

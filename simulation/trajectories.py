@@ -4,16 +4,59 @@ What a user will do is drawn before any recommender is asked: the first item, th
 each item. So two recommenders meet the same users, and following a plan is a deterministic function of the model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from simulation.actions import Action
-from simulation.recommender import Start, State, Step
+from simulation.recommender import Recommender, State, Step
+from simulation.serving import Rank
+
+Columns = tuple[jax.Array, jax.Array, jax.Array]  # item, dwell, feedback of events [b, T], zeros after the last
+
+
+class Walk(NamedTuple):
+    """Users at their k-th item: `query` [b, D] and `state` after the k−1 events in `columns` [b, k−1], `last` [b] the
+    k-th, which nothing has been done with."""
+
+    state: State
+    query: jax.Array
+    columns: Columns
+    last: jax.Array
+
+
+class Trajectories(Protocol):
+    """How users get to their k-th item: they live through it (random behaviour, the user model) or have a past."""
+
+    @property
+    def num_users(self) -> int:
+        """U."""
+
+    def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: "Slates", /) -> Walk:
+        """Users [b], numbers below U, at their k-th item."""
+
+
+@dataclass(frozen=True)
+class Slates:
+    """How a slate is made: the best `candidates` items by inner product, ranked again where there is a ranking stage,
+    of which the first `size` are shown. Hashable, so that it is static under jit."""
+
+    size: int
+    rank: Rank | None = None
+    candidates: int = 0  # 0: as many as are shown
+
+    def of(self, query: jax.Array, item_vectors: jax.Array, columns: Columns, consumed: jax.Array) -> jax.Array:
+        """Items [b, size], best first; nothing in `consumed` [b, n], 0 where there is none, is eligible."""
+        logits, items = _best(query, item_vectors, consumed, max(self.size, self.candidates))
+        if self.rank is not None:
+            order = jnp.argsort(-self.rank(*columns, items, logits), axis=1, stable=True)
+            items = jnp.take_along_axis(items, order, axis=1)
+        return items[:, : self.size]
 
 
 @dataclass(frozen=True)
@@ -34,6 +77,17 @@ class Plan:
     def num_users(self) -> int:
         """U."""
         return len(self.first_item)
+
+    def events(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(dwell, feedback) of what users [b] do, int32 [b, k-1] each."""
+        dwell, feedback = action_columns(self.actions)
+        return dwell[self.action[users]], feedback[self.action[users]]
+
+    def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
+        """Users [b] at their k-th item, served by the recommender (`Trajectories`)."""
+        columns = (self.first_item[users], self.place[users], *self.events(users))
+        given = (jnp.asarray(column) for column in columns)
+        return follow(item_vectors, *given, start=recommender.start, step=recommender.step, slates=slates)
 
 
 def draw_plan(
@@ -82,14 +136,18 @@ def top_slate(queries: jax.Array, item_vectors: jax.Array, consumed: jax.Array, 
     queries [b, D], item_vectors [N+1, D], consumed [b, n] indices, 0 where there is none -> [b, slate_size] int32.
     Needs slate_size + n <= N, else consumed items would come back.
     """
+    return _best(queries, item_vectors, consumed, slate_size)[1]
+
+
+def _best(queries: jax.Array, item_vectors: jax.Array, consumed: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
     # Highest: where the default is a shorter float (TPU, GPU), near ties would swap.
     scores = jnp.matmul(queries, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
     rows = jnp.arange(len(queries))[:, None]
     scores = scores.at[rows, consumed].set(-jnp.inf).at[:, 0].set(-jnp.inf)
-    return jax.lax.top_k(scores, slate_size)[1]
+    return jax.lax.top_k(scores, count)
 
 
-@partial(jax.jit, static_argnames=("start", "step", "slate_size"))
+@partial(jax.jit, static_argnames=("start", "step", "slates"))
 def follow(
     item_vectors: jax.Array,
     first_item: jax.Array,
@@ -97,55 +155,32 @@ def follow(
     dwell: jax.Array,
     feedback: jax.Array,
     *,
-    start: Start,
+    start: Callable[[int], State],
     step: Step,
-    slate_size: int,
-) -> tuple[State, jax.Array]:
+    slates: Slates,
+) -> Walk:
     """Follows a plan to its k-th item: k-1 times act on the item, see the next slate, take the item at the place.
 
-    first_item [b], the rest [b, k-1] -> the state after k-1 events, and the k items [b, k], the last without an action.
+    first_item [b], the rest [b, k-1].
     """
     batch, steps = place.shape
+    state = start(batch)
+    event = (first_item,) * 3
+    blank = jnp.zeros_like(jax.eval_shape(step, state, *event)[1])
 
-    def one(carry: tuple[State, jax.Array], inputs: tuple[jax.Array, ...]) -> tuple[tuple[State, jax.Array], None]:
-        state, history = carry
+    def one(carry: tuple, inputs: tuple[jax.Array, ...]) -> tuple[tuple, None]:
+        state, _, columns, last = carry
         t, place_t, dwell_t, feedback_t = inputs
-        state, queries = step(state, history[:, t], dwell_t, feedback_t)
-        slate = top_slate(queries, item_vectors, history, slate_size=slate_size)
-        chosen = jnp.take_along_axis(slate, place_t[:, None], axis=1)[:, 0]
-        return (state, history.at[:, t + 1].set(chosen)), None
+        state, query = step(state, last, dwell_t, feedback_t)
+        events = (last, dwell_t, feedback_t)
+        columns = tuple(column.at[:, t].set(value) for column, value in zip(columns, events, strict=True))
+        slate = slates.of(query, item_vectors, columns, columns[0])
+        return (state, query, columns, jnp.take_along_axis(slate, place_t[:, None], axis=1)[:, 0]), None
 
-    history = jnp.zeros((batch, steps + 1), jnp.int32).at[:, 0].set(first_item)
+    empty = jnp.zeros((batch, steps), jnp.int32)
     columns = (jnp.arange(steps), place.T, dwell.T, feedback.T)
-    (state, history), _ = jax.lax.scan(one, (start(batch), history), columns)
-    return state, history
-
-
-@partial(jax.jit, static_argnames=("step", "slate_size"))
-def slates_after(
-    item_vectors: jax.Array,
-    state: State,
-    history: jax.Array,
-    dwell: jax.Array,
-    feedback: jax.Array,
-    *,
-    step: Step,
-    slate_size: int,
-) -> tuple[jax.Array, jax.Array]:
-    """What each of n actions on the last item of an identical history leads to: slates [n, b, slate_size], queries.
-
-    state as before the last item of `history` [b, k]; dwell, feedback [n]. Nothing in the history is eligible, in any
-    branch. Branches run one after the other through the same program, so an action whose signal the recommender does
-    not read gives the same slate to the bit, not nearly.
-    """
-    last = history[:, -1]
-
-    def branch(action: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        dwell_of, feedback_of = (jnp.full_like(last, value) for value in action)
-        _, queries = step(state, last, dwell_of, feedback_of)
-        return top_slate(queries, item_vectors, history, slate_size=slate_size), queries
-
-    return jax.lax.map(branch, (dwell, feedback))
+    carry, _ = jax.lax.scan(one, (state, blank, (empty, empty, empty), first_item), columns)
+    return Walk(*carry)
 
 
 def action_columns(actions: Sequence[Action]) -> tuple[np.ndarray, np.ndarray]:

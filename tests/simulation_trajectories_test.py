@@ -6,9 +6,11 @@ import pytest
 from data.feedback import BITS
 from runtime.errors import DataError
 from simulation.actions import Action
+from simulation.branching import Branch
 from simulation.recommender import Recommender, windowed
-from simulation.responsiveness import similarity, simulate, summary
-from simulation.trajectories import Plan, draw_plan, top_slate
+from simulation.responsiveness import simulate, summary
+from simulation.similarity import share_of
+from simulation.trajectories import Plan, Slates, draw_plan, top_slate
 
 N, K, SLATE = 40, 6, 7
 BEHAVIOURS = {"skip": 0.4, "long_watch": 0.5, "long_watch+dislike": 0.1}
@@ -54,9 +56,9 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
 
     start, step = windowed(tower, length=K)
     recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
-    branches = [Action.parse(name) for name in ("long_watch", "long_watch+dislike")]
+    branches = [Branch.parse(name) for name in ("long_watch", "long_watch+dislike")]
     drawn = plan()
-    outcome = simulate(recommender, drawn, branches, slate_size=SLATE)
+    outcome = simulate(recommender, drawn, branches, slates=Slates(SLATE))
 
     def reference_slate(items, actions):
         query = sum(weight(a.feedback) * vectors[i].astype(np.float64) for i, a in zip(items, actions, strict=True))
@@ -70,17 +72,19 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
             items.append(reference_slate(items, actions[: t + 1])[drawn.place[user, t]])
         np.testing.assert_array_equal(outcome.history[user], items)
         for n, branch in enumerate(branches):
-            np.testing.assert_array_equal(outcome.slates[n, user], reference_slate(items, [*actions, branch]))
+            np.testing.assert_array_equal(
+                outcome.slates[n, 0, user], reference_slate(items, [*actions, *branch.actions])
+            )
 
 
 def test_chunks_do_not_change_the_outcome(monkeypatch):
     vectors = np.random.default_rng(3).integers(-5, 6, (N + 1, 3)).astype(np.float32)
     start, step = windowed(lambda item, dwell, feedback: jnp.asarray(vectors)[item].sum(axis=1), length=K)
     recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
-    branches = [Action.parse("long_watch")]
-    whole = simulate(recommender, plan(), branches, slate_size=SLATE)
+    branches = [Branch.parse("long_watch")]
+    whole = simulate(recommender, plan(), branches, slates=Slates(SLATE))
     monkeypatch.setattr("simulation.responsiveness._CHUNK_USERS", 7)  # 20 users: 7 + 7 + 6
-    cut = simulate(recommender, plan(), branches, slate_size=SLATE)
+    cut = simulate(recommender, plan(), branches, slates=Slates(SLATE))
     np.testing.assert_array_equal(whole.history, cut.history)
     np.testing.assert_array_equal(whole.slates, cut.slates)
 
@@ -116,14 +120,14 @@ def test_a_plan_follows_its_distributions():
 
 def test_similarity_is_the_share_of_the_slate_with_the_items_label():
     labels = np.array([0, 1, 1, 2, 0])
-    slates = np.array([[[1, 2, 3, 4], [3, 3, 1, 2], [4, 4, 4, 4]]])
+    slates = np.array([[1, 2, 3, 4], [3, 3, 1, 2], [4, 4, 4, 4]])
     last = np.array([2, 3, 4])
-    np.testing.assert_array_equal(similarity(slates, last, labels), [[2 / 4, 2 / 4, np.nan]])
+    np.testing.assert_array_equal(share_of(labels)(slates, last), [2 / 4, 2 / 4, np.nan])
 
 
 def test_summary_leaves_out_unknown_labels_and_what_has_no_baseline():
     rows = np.array([[0.5, 0.25, np.nan], [0.25, 0.125, np.nan]])
-    metrics = summary({"content": rows, "creator": 0 * rows}, ["a", "b"], seed=0, samples=100)
+    metrics = summary({"content": rows, "creator": 0 * rows}, ["a", "b"], baselines=[0, 0], seed=0, samples=100)
     assert metrics["users/content"] == 2
     assert metrics["similarity/a/content"] == (0.5 + 0.25) / 2
     assert metrics["b/content"] == pytest.approx((0.25 + 0.125) / (0.5 + 0.25) - 1)
@@ -137,4 +141,4 @@ def test_a_diverged_tower_is_reported():
     start, step = windowed(lambda item, dwell, feedback: jnp.full((len(item), 2), jnp.nan), length=K)
     recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
     with pytest.raises(DataError, match="not finite"):
-        simulate(recommender, plan(), [Action.parse("long_watch")], slate_size=SLATE)
+        simulate(recommender, plan(), [Branch.parse("long_watch")], slates=Slates(SLATE))

@@ -1,0 +1,58 @@
+"""Whether the settings of a counterfactual simulation can be run on a recommender, said before anything is computed."""
+
+import math
+
+from ml_collections import ConfigDict
+
+from runtime.errors import UsageError
+from simulation.branching import with_baselines
+from simulation.recommender import Recommender
+
+
+def check(config: ConfigDict, recommender: Recommender) -> None:
+    """Raises UsageError, naming the setting, where `config` cannot be run on `recommender`."""
+    for name, least in (("users", 1), ("k", 2), ("slate_size", 1), ("bootstrap_samples", 1), ("examples", 0)):
+        if config[name] < least:
+            raise UsageError(f"--config.{name}={config[name]}: at least {least}")
+    for name, least in (("sweep_k", 2), ("sweep_slate_size", 1), ("distances", 1)):
+        if any(value < least for value in config[name]):
+            raise UsageError(f"--config.{name}={tuple(config[name])}: each at least {least}")
+    if not config.distances or list(config.distances) != sorted({1, *config.distances}):
+        raise UsageError(f"--config.distances={tuple(config.distances)}: ascending, and 1, right after, the first")
+    for name in ("place_power", "first_item_power"):
+        if not (0 <= config[name] < math.inf):
+            raise UsageError(f"--config.{name}={config[name]}: a finite number, 0 or more")
+    for name, share in config.behaviours.items():
+        if not (0 <= share < math.inf):
+            raise UsageError(f"--config.behaviours.{name}={share}: a finite share, 0 or more")
+    if not any(config.behaviours.values()):
+        raise UsageError("--config.behaviours: all shares are 0; give at least one action a share")
+    branches, _ = with_baselines(config.baseline, config.branches)
+    longest, k = max(branch.length for branch in branches), max((config.k, *config.sweep_k))
+    further = longest - 1 + config.distances[-1] - 1
+    if k + further > recommender.max_history:
+        setting = "k" if k == config.k else "sweep_k"
+        also = f" and {further} more for the longest branch and distance" if further else ""
+        raise UsageError(
+            f"--config.{setting}={k}{also}: the recommender reads the last {recommender.max_history} events, so "
+            f"earlier ones would not count; use --config.{setting}={recommender.max_history - further} or less, or a "
+            "model of longer histories"
+        )
+    size = max((config.slate_size, *config.sweep_slate_size))
+    if size + k + further > recommender.num_items:
+        setting = "slate_size" if size == config.slate_size else "sweep_slate_size"
+        raise UsageError(
+            f"--config.{setting}={size}: a slate beside k={k + further} consumed items needs {size + k + further} "
+            f"items, the recommender has {recommender.num_items}; use a smaller one"
+        )
+    if longest > 1 and not _knows(recommender, "cluster"):
+        raise UsageError(
+            f"--config.branches={tuple(config.branches)}: several actions in a row need items of one cluster, and the "
+            "item table knows no cluster of any item; give branches of one action"
+        )
+    if config.first_item_power > 0 and not (recommender.items["train_count"] > 0).any():
+        raise UsageError("--config.first_item_power: no item has a train_count; use --config.first_item_power=0")
+
+
+def _knows(recommender: Recommender, column: str) -> bool:
+    return column in recommender.items.columns and bool((recommender.items[column] != 0).any())
