@@ -21,6 +21,7 @@ from runtime.artifact import MANIFEST, read_json
 _DAY_MS = 86_400_000
 
 Metrics = Mapping[str, float]
+Curves = Mapping[str, list[tuple[int, float]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Model:
     reference: str | None  # name of the variant that its sweep is held up against
     chosen: bool  # by the rule, on validation days; true of variants without a weight
     train: Metrics
-    curves: Mapping[str, list[tuple[int, float]]]  # metric -> (step, value) in order of steps
+    curves: Curves  # metric -> (step, value) in order of steps
     validate: Metrics
     test: Metrics
     test_users: Mapping[str, np.ndarray]  # metric -> [users] of the test days, NaN where a user has none
@@ -105,7 +106,7 @@ def _model(workdir: Path, variant: Variant, config: ConfigDict, selected: Metric
         reference=sweep.reference if sweep else None,
         chosen=variant.weight in (None, selected.get(f"{variant.signals}/negative_weight")),
         train=_json(workdir / "train" / name / "metrics.json") or {},
-        curves=_curves(workdir / "train" / name / "metrics.jsonl"),
+        curves=read_curves(workdir / "train" / name / "metrics.jsonl"),
         validate=_json(workdir / "validate" / name / "metrics.json") or {},
         test=_json(workdir / "test" / name / "metrics.json") or {},
         test_users=_arrays(workdir / "test" / name / "per_user.npz"),
@@ -137,8 +138,11 @@ def _json(path: Path) -> Any:
     return read_json(path) if path.exists() else None
 
 
-def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    # A run that was killed and resumed logs some steps twice, with equal values: the later line stands.
+def read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """A run's metrics.jsonl: metric -> (step, value) in order of steps; nothing where there is no file.
+
+    A run that was killed and resumed logs some steps twice, with equal values: the later line stands.
+    """
     if not path.exists():
         return {}
     curves: dict[str, dict[int, float]] = {}
