@@ -1,0 +1,134 @@
+"""The evaluation protocol on hand-made cases: clicks, negatives, ranks with ties, groups, paired differences."""
+
+import numpy as np
+import pytest
+
+from runtime.errors import DataError
+from satisfaction import evaluation, protocol
+from satisfaction.clicks import Clicks
+
+
+def clicks_of_lists(lists, *, num_items=9):
+    """Users' clicks as given; the last is test, the one before it validation."""
+    lengths = np.array([len(items) for items in lists])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    item = np.array([i for items in lists for i in items], np.int32)
+    corpus = np.arange(num_items + 1, dtype=np.int32)
+    return Clicks(corpus, corpus, item, np.arange(len(item)), offsets, offsets[1:] - 2, offsets[1:] - 1)
+
+
+CLICKS = clicks_of_lists([[1, 2, 3, 4], [5, 1, 2], [9, 8, 7, 6, 5]])
+
+
+def test_targets_are_the_last_two_clicks():
+    for split, expected in (("valid", [3, 1, 6]), ("test", [4, 2, 5])):
+        users, at = CLICKS.targets(split)
+        np.testing.assert_array_equal(users, [0, 1, 2])
+        np.testing.assert_array_equal(CLICKS.item[at], expected)
+
+
+def test_negatives_were_never_clicked_and_none_is_drawn_twice():
+    drawn = protocol.draw_negatives(CLICKS, np.array([0, 2]), seed=0, count=4)
+    assert set(drawn[0]) <= {5, 6, 7, 8, 9}  # all but 1, 2, 3, 4, the held-out ones among them
+    assert set(drawn[1]) == {1, 2, 3, 4}
+    assert len(set(drawn[0])) == 4
+    np.testing.assert_array_equal(drawn, protocol.draw_negatives(CLICKS, np.array([0, 2]), seed=0, count=4))
+
+
+def test_every_item_left_is_drawn_equally_often():
+    many = clicks_of_lists([[1, 2, 3]] * 3000, num_items=7)
+    drawn = protocol.draw_negatives(many, np.arange(3000), seed=0, count=2)
+    counts = np.bincount(drawn.ravel(), minlength=8)
+    np.testing.assert_array_equal(counts[:4], 0)
+    assert np.abs(counts[4:] - 1500).max() < 5 * np.sqrt(3000 * 0.25)  # each is drawn with probability 2 / 4
+
+
+def test_too_few_items_left():
+    with pytest.raises(DataError, match="a user has only 4 items never clicked, 5 are drawn"):
+        protocol.draw_negatives(CLICKS, np.array([0, 2]), seed=0, count=5)
+
+
+def test_negatives_are_saved_and_read_again(tmp_path):
+    wide = clicks_of_lists([[1, 2, 3], [4, 5, 6]], num_items=120)
+    drawn = protocol.saved_negatives(tmp_path, wide, seed=1)
+    assert drawn.shape == (2, 99)
+    np.testing.assert_array_equal(protocol.saved_negatives(tmp_path, wide, seed=1), drawn)
+    with pytest.raises(DataError, match=r"negatives\.npz: drawn for other users or another seed; delete it"):
+        protocol.saved_negatives(tmp_path, wide, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (5.0, [1, 2, 3, 4], 1.0),
+        (0.0, [1, 2, 3, 4], 5.0),
+        (2.0, [1, 2, 3, 4], 1 + 2 + 1 / 2),  # two above, one beside
+        (1.0, [1, 1, 1, 1], 1 + 4 / 2),  # all tie: the middle of five places
+    ],
+)
+def test_ties_count_half(own, others, expected):
+    scores = np.array([[99.0, own, *others]])
+    found = protocol.ranks_among(scores, np.array([1]), np.array([[2, 3, 4, 5]]))
+    np.testing.assert_array_equal(found, [expected])
+
+
+def test_metrics_of_known_ranks():
+    found = evaluation.per_user(np.array([1.0, 3.5, 10.0, 11.0]))
+    np.testing.assert_array_equal(found["hr@1"], [1, 0, 0, 0])
+    np.testing.assert_array_equal(found["hr@5"], [1, 1, 0, 0])
+    np.testing.assert_array_equal(found["hr@10"], [1, 1, 1, 0])
+    np.testing.assert_allclose(found["ndcg@5"], [1, 1 / np.log2(4.5), 0, 0])
+    np.testing.assert_allclose(found["ndcg@10"], [1, 1 / np.log2(4.5), 1 / np.log2(11), 0])
+    np.testing.assert_allclose(found["mrr"], [1, 1 / 3.5, 1 / 10, 1 / 11])
+
+
+def test_full_ranks_leave_out_what_was_clicked_before():
+    """Scores fall with the item's number: item 4 is first of those that user 0 has not clicked, 1, 2, 3."""
+
+    def score(users, before):
+        return np.broadcast_to(-np.arange(10.0), (len(users), 10))
+
+    negatives = np.array([[5, 6], [3, 4], [1, 2]])
+    found = evaluation.rank(score, CLICKS, negatives, split="test", label="x")
+    np.testing.assert_array_equal(found.sampled, [1, 1, 3])
+    # User 1 clicked 5 and 1 and is asked for 2; user 2 clicked 9, 8, 7, 6 and is asked for 5, after 1, 2, 3, 4.
+    np.testing.assert_array_equal(found.full, [1, 1, 5])
+
+
+def test_a_target_clicked_before_can_be_found():
+    again = clicks_of_lists([[1, 2, 1]], num_items=4)
+    found = evaluation.rank(
+        lambda users, before: np.array([[0.0, 5, 4, 3, 2]]), again, np.array([[3, 4]]), split="test", label="x"
+    )
+    np.testing.assert_array_equal(found.full, [1])
+
+
+def test_a_score_that_is_not_finite():
+    with pytest.raises(DataError, match="gru: a score is not finite"):
+        evaluation.rank(lambda u, b: np.full((3, 10), np.nan), CLICKS, np.ones((3, 2), int), split="test", label="gru")
+
+
+def test_groups_are_quarters_from_few_clicks_to_many():
+    lists = [[1] * count for count in (9, 3, 7, 5, 3, 8, 4, 6)]
+    np.testing.assert_array_equal(evaluation.activity_groups(clicks_of_lists(lists), "test"), [3, 0, 2, 1, 0, 3, 1, 2])
+
+
+def test_gains_are_paired():
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(1, 100, 400).astype(float)
+    better = evaluation.Ranks(np.maximum(1, ranks - 1), ranks)
+    found = evaluation.compare(evaluation.Ranks(ranks, ranks), better, prefix="gain/")
+    expected = (1 / np.maximum(1, ranks - 1) - 1 / ranks).mean()
+    np.testing.assert_allclose(found["gain/mrr"], expected)
+    assert 0 < found["gain/mrr/low"] < expected < found["gain/mrr/high"]
+
+
+def test_baselines_know_what_is_before_the_split_only():
+    scorers = evaluation.baseline_scorers(CLICKS, split="test", dated=np.arange(len(CLICKS.item)) != 0)
+    counts = np.asarray(scorers["popularity"](np.array([0]), np.array([3])))[0]
+    # Known clicks: 1 2 3 | 5 1 | 9 8 7 6, and the very first is of earlier history.
+    np.testing.assert_array_equal(counts, [0, 1, 1, 1, 0, 1, 1, 1, 1, 1])
+    near = np.asarray(scorers["item_knn"](np.array([1]), np.array([6])))[0]
+    # User 1 clicked 5 and 1. Item 1 was clicked by users 0 and 1, items 2 and 3 by user 0: cos = 1 / √(2 · 1).
+    np.testing.assert_allclose(near[[2, 3]], 1 / np.sqrt(2), rtol=1e-6)
+    np.testing.assert_allclose(near[[4, 6, 7]], 0)
