@@ -52,7 +52,7 @@ def run(config: ConfigDict, *, world: str, arms: Sequence[str], aa_tests: int, w
     check(config, loaded)
     identity = {
         "config": config.to_dict(),
-        "arms": {arm.name: arm.recommender.fingerprint for arm in loaded},
+        "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
         "world": hashlib.sha256((Path(world) / "truth" / MANIFEST).read_bytes()).hexdigest(),
         "aa_tests": aa_tests,
     }

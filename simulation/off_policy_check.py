@@ -67,7 +67,7 @@ def run(
     identity = {
         "config": config.to_dict(),
         "data": _digest(Path(data) / MANIFEST),
-        "arms": {arm.name: arm.recommender.fingerprint for arm in loaded},
+        "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
         "world": _digest(Path(world) / "truth" / MANIFEST) if world else "",
         "coverage_seeds": coverage_seeds,
     }

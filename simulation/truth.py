@@ -26,7 +26,7 @@ class TruthAt:
             numbers = table[column].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
             if ((numbers < 0) | (numbers >= size)).any():
                 raise UsageError(
-                    f"--world: --data has a {column} that this world has not; give the world it was made of"
+                    f"--world: --data has a {column} that is not of this world; give the world it was made of"
                 )
             ids[column] = numbers
         self._item = np.concatenate([[0], ids["item_id"]])  # the world's item of each index

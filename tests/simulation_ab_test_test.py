@@ -1,0 +1,215 @@
+"""A whole A/B test on a small world, with arms of which one sees dislikes and the other does not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.ab_test import get_config
+from runtime.errors import UsageError
+from simulation import closed_loop
+from simulation.arms import load_arms
+from simulation.experiment import run
+from simulation.returning import habits
+from simulation.world_state import World, open_world
+from tests import command_line, small_world
+
+NUM_ITEMS = 400
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    small_world.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def opened(world: Path) -> World:
+    return open_world(str(world))
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("arms")
+    return {
+        "blind": small_world.arm(folder / "blind", num_items=NUM_ITEMS, seed=0, sees_dislikes=False),
+        "sees": small_world.arm(folder / "sees", num_items=NUM_ITEMS, seed=0),
+        "third": small_world.arm(folder / "third", num_items=NUM_ITEMS, seed=1),
+    }
+
+
+def settings(**changes):
+    config = get_config("tiny")
+    config.update({"users": 40, "bootstrap_samples": 50, **changes})
+    return config
+
+
+def ab_test(world: Path, workdir: Path, *named: str, aa_tests: int = 0, **changes) -> None:
+    run(settings(**changes), world=str(world), arms=named, aa_tests=aa_tests, workdir=str(workdir))
+
+
+@pytest.fixture(scope="module")
+def tested(world: Path, arms, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workdir = tmp_path_factory.mktemp("tested")
+    names = ("control=" + str(arms["blind"]), "treatment=" + str(arms["sees"]), "third=" + str(arms["third"]))
+    ab_test(world, workdir, *names, aa_tests=3, users=150, days=3)
+    return workdir
+
+
+def test_figures_follow_from_the_per_user_sums(tested: Path) -> None:
+    figures = json.loads((tested / "metrics.json").read_text())
+    with np.load(tested / "per_user.npz") as arrays:
+        per_user = dict(arrays)
+    rates = [
+        per_user["skips"][per_user["arm"] == n].sum() / per_user["impressions"][per_user["arm"] == n].sum()
+        for n in range(3)
+    ]
+    assert figures["skip_rate/relative"] == pytest.approx(rates[1] / rates[0] - 1)
+    assert figures["third/skip_rate/relative"] == pytest.approx(rates[2] / rates[0] - 1)
+    assert figures["skip_rate/relative/low"] <= figures["skip_rate/relative"] <= figures["skip_rate/relative/high"]
+    assert [figures[f"skip_rate/{arm}"] for arm in ("control", "treatment", "third")] == pytest.approx(rates)
+    assert [figures[f"users/{arm}"] for arm in ("control", "treatment", "third")] == [50, 50, 50]
+    assert figures["aa/tests"] == 3
+    assert 0 <= figures["aa/skip_rate"] <= 1
+    assert any(name.startswith("group/high_activity/") for name in figures)
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_days_definitions_and_the_long_run_lie_beside(tested: Path) -> None:
+    daily = json.loads((tested / "by_day.json").read_text())
+    assert daily.keys() == {"treatment", "third"}
+    assert [len(daily["treatment"]["skip_rate"][end]) for end in ("value", "low", "high")] == [3, 3, 3]
+    definitions = json.loads((tested / "definitions.json").read_text())
+    assert definitions["viewers"]["formula"] == "user-days with a click / user-days assigned"
+    assert definitions.keys() == daily["treatment"].keys()
+    long_run = json.loads((tested / "long_run.json").read_text())
+    assert long_run.keys() == {"control", "treatment", "third"}
+
+
+def test_the_same_seed_gives_the_same_files_and_another_does_not(world: Path, arms, tmp_path: Path) -> None:
+    names = [f"{name}={arms[name]}" for name in ("blind", "sees")]
+    for folder, seed in (("once", 0), ("again", 0), ("other", 1)):
+        ab_test(world, tmp_path / folder, *names, seed=seed, days=1)
+    for file in ("metrics.json", "per_user.npz"):
+        once, again, other = ((tmp_path / folder / file).read_bytes() for folder in ("once", "again", "other"))
+        assert once == again
+        assert once != other
+
+
+def test_a_complete_workdir_is_left_alone_and_another_test_refused(world: Path, arms, tmp_path: Path, capsys) -> None:
+    names = [f"{name}={arms[name]}" for name in ("blind", "sees")]
+    ab_test(world, tmp_path, *names)
+    ab_test(world, tmp_path, *names)
+    assert "complete already" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="another config or dataset"):
+        ab_test(world, tmp_path, *reversed(names))
+
+
+def test_users_meet_new_items_from_where_their_log_ends(opened: World, arms) -> None:
+    config = settings(days=2)
+    shown: list[tuple[int, int]] = []
+    original = closed_loop.Tallies.add
+
+    def spy(self, day, users, items, reactions, *, skip):
+        shown.extend(zip(users.tolist(), items.tolist(), strict=True))
+        original(self, day, users, items, reactions, skip=skip)
+
+    users = np.arange(20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closed_loop.Tallies, "add", spy)
+        closed_loop.run(
+            np.random.default_rng(0),
+            opened,
+            users,
+            users % 2,
+            load_arms({name: str(arms[name]) for name in ("blind", "sees")}),
+            habits=habits(opened).of(users),
+            config=config,
+        )
+    assert len(set(shown)) == len(shown) > 100
+    logged = set(zip(opened.log.user.tolist(), opened.log.item.tolist(), strict=True))
+    assert not logged & set(shown)
+
+
+def test_the_worlds_own_people_are_left_as_they_are(world: Path, opened: World, tested: Path) -> None:
+    again = open_world(str(world))
+    np.testing.assert_array_equal(again.people.sour_cluster, opened.people.sour_cluster)
+
+
+def test_everybody_is_there_equally_often_before_anybody_is_there_once_more(opened: World) -> None:
+    rng = np.random.default_rng(0)
+    times = np.bincount(closed_loop.choose_users(rng, opened, 150), minlength=60)
+    assert set(times.tolist()) == {2, 3}
+    assert times.sum() == 150
+    assert len(set(closed_loop.choose_users(rng, opened, 25).tolist())) == 25
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"users": 1}, "--config.users=1: fewer than the 2 arms"),
+        ({"days": 0}, "--config.days=0: at least 1"),
+        ({"slate_size": 401}, "--config.slate_size=401: the recommenders have 400 items"),
+        ({"temperature": 0.0}, "--config.temperature=0.0: a finite number above 0"),
+        ({"returning": {"dismiss": 2.0}}, "--config.returning.dismiss=2.0: from 0 to 1"),
+        ({"returning": {"dislike": float("nan")}}, "--config.returning.dislike=nan: a finite number"),
+    ],
+)
+def test_a_setting_that_cannot_be_run_is_named(world: Path, arms, tmp_path: Path, changes, message: str) -> None:
+    config = settings()
+    config.update(changes)
+    names = [f"{name}={arms[name]}" for name in ("blind", "sees")]
+    with pytest.raises(UsageError) as error:
+        run(config, world=str(world), arms=names, aa_tests=0, workdir=str(tmp_path / "run"))
+    assert message in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_arms_that_do_not_fit_are_named(world: Path, arms, tmp_path: Path) -> None:
+    def other(name: str, num_items: int = NUM_ITEMS, **fields) -> Path:
+        return small_world.arm(tmp_path / name, num_items=num_items, seed=0, **fields)
+
+    strangers = small_world.item_table(NUM_ITEMS).with_columns(item_id=small_world.item_table(NUM_ITEMS)["item_id"] + 7)
+    cases = {
+        "on different item sets (400 and 30 items)": [arms["blind"], other("small", 30)],
+        "of different vocabularies": [arms["blind"], other("vocabulary", vocabulary_hash="another")],
+        "recommender format 2, this code reads 1": [arms["blind"], other("format", version=2)],
+        "item 400 is not of --world": [other("a", items=strangers), other("b", items=strangers)],
+        "names 1 arm(s), at least 2": [arms["blind"]],
+        "no recommender here": [arms["blind"], tmp_path],
+    }
+    for n, (message, folders) in enumerate(cases.items()):
+        with pytest.raises(UsageError) as error:
+            ab_test(world, tmp_path / f"run{n}", *[f"arm{i}={folder}" for i, folder in enumerate(folders)])
+        assert message in str(error.value)
+    for entries, message in ((["blind"], "write NAME=DIR"), (["a=x", "a=y"], "'a' is there twice")):
+        with pytest.raises(UsageError, match=message):
+            ab_test(world, tmp_path / "run", *entries)
+
+
+def test_the_command_line(arms, tmp_path: Path) -> None:
+    both = f"--arms=a={arms['blind']},b={arms['sees']}"
+    binary, workdir = "simulation.ab_test", f"--workdir={tmp_path / 'run'}"
+    ended = command_line.run(
+        {
+            "no_world": [binary, both, workdir],
+            "no_truth": [binary, both, workdir, f"--world={tmp_path}"],
+            "no_arms": [binary, workdir, f"--world={tmp_path}"],
+            "negative": [binary, both, workdir, f"--world={tmp_path}", "--aa_tests=-1"],
+        },
+        preload=["simulation.experiment"],
+    )
+    said = {name: (end.status, end.stderr.strip()) for name, end in ended.items()}
+    assert said["no_world"] == (
+        2,
+        "simulation.ab_test: --world is required: the workdir of the simulation.world that the arms were trained on",
+    )
+    assert said["no_truth"][0] == 2
+    assert said["no_truth"][1].endswith("no truth/ here; give the workdir of a simulation.world")
+    assert said["no_arms"] == (
+        2,
+        "simulation.ab_test: --arms names 0 arm(s), at least 2: write --arms=control=DIR,treatment=DIR",
+    )
+    assert said["negative"] == (2, "simulation.ab_test: --aa_tests=-1: 0 or more")
