@@ -74,9 +74,7 @@ def open_world(path: str, *, flag: str = "--world") -> World:
     """
     folder = Path(path)
     if not (folder / "truth").is_dir():
-        raise UsageError(
-            f"{flag}={path}: no truth/ here; give the workdir of a simulation.world"
-        )
+        raise UsageError(f"{flag}={path}: no truth/ here; give the workdir of a simulation.world")
     manifest = open_manifest(folder / "truth", kind="truth", version=1, flag=flag)
     if open_manifest(folder / "tables", kind="tables", version=1, flag=flag)["config"] != manifest["config"]:
         raise DataError(f"{folder}: tables/ and truth/ are of two worlds; run simulation.world again")
@@ -145,9 +143,7 @@ def _sour(people: Users, aversions: pl.DataFrame) -> Users:
 
 def _log(events: pl.DataFrame, impressions: pl.DataFrame, num_users: int) -> Log:
     if not events.select("user_id", "item_id").equals(impressions.select("user_id", "item_id")):
-        raise DataError(
-            "--world: its truth is not row for row with its events; run simulation.world again"
-        )
+        raise DataError("--world: its truth is not row for row with its events; run simulation.world again")
     order = np.argsort(events["user_id"].to_numpy(), kind="stable")  # events lie in order of time
     user = events["user_id"].to_numpy()[order]
     play_ms = events["play_ms"].to_numpy()[order]
