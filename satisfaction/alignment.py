@@ -105,6 +105,8 @@ def check(align: ConfigDict) -> None:
     for name in _SIZES:
         if align[name] < 1:
             raise UsageError(f"--config.align.{name}={align[name]}: must be at least 1")
+    if align.length < 2:
+        raise UsageError(f"--config.align.length={align.length}: a window needs at least 2 positions")
     for name in ("satisfaction_weight", "l2_weight"):
         if not 0 <= align[name] < float("inf"):
             raise UsageError(f"--config.align.{name}={align[name]}: must be finite and not negative")
