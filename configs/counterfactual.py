@@ -65,7 +65,7 @@ def get_config(name: str = "standard") -> ConfigDict:
             config.distances = (1, 5, 20) if size == "standard" else (1, 3)
             config.k = 4 * longest // 5  # leaves room for the steps after it in what a model reads
         case "sweeps":
-            config.sweep_k = (longest // 5, longest // 2)
+            config.sweep_k = (max(2, longest // 5), longest // 2)
             config.sweep_slate_size = (largest // 10, largest // 4)
         case _:
             raise ValueError(f"no experiment '{experiment}'; there are paper, in_a_row, memory, sweeps")

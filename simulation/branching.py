@@ -17,7 +17,7 @@ import numpy as np
 
 from runtime.errors import UsageError
 from simulation.actions import Action
-from simulation.recommender import State, Step
+from simulation.recommender import Step
 from simulation.trajectories import Slates, Walk
 
 
@@ -127,7 +127,7 @@ def slates_after(
             column.at[rows, count].set(where_real(value, column[rows, count]))
             for column, value in zip(columns, event, strict=True)
         )
-        state: State = jax.tree.map(where_real, after, state)
+        state = jax.tree.map(where_real, after, state)
         return state, where_real(answer, query), columns, count + real
 
     def branch(actions: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

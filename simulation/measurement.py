@@ -93,7 +93,7 @@ def run(
         )
 
     metrics: dict[str, float] = {}
-    per_user: dict[str, np.ndarray] = {}
+    per_user: dict[str, Any] = {}
     for k in (config.k, *config.sweep_k):
         outcome = simulate(k)
         for place, distance in enumerate(config.distances):

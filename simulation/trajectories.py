@@ -17,7 +17,7 @@ from simulation.actions import Action
 from simulation.recommender import Recommender, State, Step
 from simulation.serving import Rank
 
-Columns = tuple[jax.Array, jax.Array, jax.Array]  # item, dwell, feedback of events [b, T], zeros after the last
+Columns = tuple[jax.Array, ...]  # item, dwell, feedback of events [b, T], zeros after the last
 
 
 class Walk(NamedTuple):

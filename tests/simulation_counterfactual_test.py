@@ -9,9 +9,11 @@ import pytest
 from configs.counterfactual import get_config
 from data.feedback import BITS, DWELL_EDGES_MS
 from runtime.artifact import writing
-from runtime.errors import DataError, UsageError
+from runtime.errors import DataError, FellShortError, UsageError
+from simulation.gate import Gate
 from simulation.measurement import run
-from simulation.recommender import load
+from simulation.recommender import Recommender, load
+from simulation.settings import check
 from tests import fake_recommender as fake
 
 # 60 items: 5 clusters of 12, each of 3 creators of 4. Integer vectors, so that sums are exact in any order.
@@ -268,3 +270,85 @@ def test_the_command_line(exports, tmp_path):
     bad_size = command("--config=configs/counterfactual.py:huge")
     assert bad_size.returncode == 2
     assert "no size 'huge'" in bad_size.stderr
+
+
+def test_distances_sweeps_and_rows_have_their_own_names(exports, tmp_path):
+    changes = {"branches": ("long_watch+dislike", "long_watch+dislike*2"), "distances": (1, 4)}
+    metrics, per_user = measure(exports["last"], tmp_path / "run", **changes, sweep_k=(3,), sweep_slate_size=(2, 7))
+    for name in ("long_watch+dislike", "long_watch+dislike*2"):
+        # The query is −e_c right after, and then that of whatever was taken last: who has been turned away from c
+        # stays where the next item was, who has not stays in c.
+        assert metrics[f"{name}/content"] == metrics[f"after_4/{name}/content"] == -1.0
+        for prefix in ("slate_2/", "slate_7/", "k_3/", "k_3/after_4/slate_2/"):
+            assert f"{prefix}{name}/content" in metrics
+            assert per_user[f"{prefix}{name}/content"].shape == (30,)
+    slate, wide = per_user["slates/long_watch"], per_user["after_4/slates/long_watch"]
+    assert slate.shape == wide.shape == (30, 5)
+    share = (CLUSTER[slate[:, :2]] == CLUSTER[per_user["items"][:, -1:]]).mean(axis=1)
+    np.testing.assert_array_equal(per_user["slate_2/long_watch/content"], share)
+    # What is looked at more widely or further on changes nothing of the rest.
+    alone, _ = measure(exports["last"], tmp_path / "alone", branches=("long_watch+dislike",))
+    assert alone.items() <= metrics.items()
+
+
+def test_another_models_vectors_say_what_is_alike(exports, tmp_path):
+    other = fake.write(
+        tmp_path / "other", vectors=ONE_HOT, items=ITEMS, tower=fake.sum_tower(ONE_HOT, sees_dislikes=False)
+    )
+    run(settings(), str(exports["last"]), str(tmp_path / "run"), similarity_vectors=str(other))
+    metrics, per_user = results(tmp_path / "run")
+    # One-hot vectors of the clusters: cosine 1 within a cluster, 0 elsewhere.
+    np.testing.assert_allclose(per_user["skip/vectors"], per_user["skip/content"], atol=1e-6)
+    assert metrics["long_watch+dislike/vectors"] == pytest.approx(-1.0)
+    with pytest.raises(UsageError, match="the recommender itself"):
+        run(settings(), str(other), str(tmp_path / "same"), similarity_vectors=str(other))
+
+
+def test_a_gate_is_judged_again_on_a_complete_run(exports, measured, tmp_path):
+    measure(exports["last"], tmp_path)
+    for limit in (-1.0, -0.5):
+        run(settings(), str(exports["last"]), str(tmp_path), gate=Gate(min_responsiveness=limit))
+        assert results(tmp_path)[0]["gate/long_watch+dislike/content/limit"] == limit
+    with pytest.raises(FellShortError, match=r"long_watch\+dislike/content is .* asked for.*verdict\.json"):
+        run(settings(), str(exports["blind"]), str(tmp_path / "blind"), gate=Gate(min_responsiveness=-0.01))
+    assert json.loads((tmp_path / "blind" / "verdict.json").read_text())["passed"] is False
+    metrics, _ = results(tmp_path / "blind")
+    assert metrics["gate/passed"] == 0
+    assert metrics["long_watch+dislike/content"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"distances": (5, 1)}, "--config.distances=(5, 1): ascending, and 1"),
+        ({"distances": ()}, "--config.distances=()"),
+        ({"distances": (1, 20)}, "--config.k=6 and 19 more for the longest branch and distance"),
+        ({"sweep_k": (1,)}, "--config.sweep_k=(1,): each at least 2"),
+        ({"sweep_k": (40,)}, "--config.sweep_k=40: the recommender reads the last 16"),
+        ({"sweep_slate_size": (58,)}, "--config.sweep_slate_size=58: a slate beside k=6 consumed items needs 64 items"),
+    ],
+)
+def test_a_sweep_that_cannot_be_run_is_named(exports, tmp_path, changes, message):
+    config = settings()
+    config.update(changes)
+    with pytest.raises(UsageError) as error:
+        run(config, str(exports["tower"]), str(tmp_path / "run"))
+    assert message in str(error.value)
+
+
+def test_rows_of_actions_need_clusters(tmp_path):
+    tower = fake.sum_tower(VECTORS, sees_dislikes=True)
+    export = fake.write(tmp_path / "export", vectors=VECTORS, items=ITEMS.drop("cluster"), tower=tower)
+    with pytest.raises(UsageError, match="several actions in a row need items of one cluster"):
+        measure(export, tmp_path / "run", branches=("skip*2",))
+
+
+@pytest.mark.parametrize("experiment", ["paper", "in_a_row", "memory", "sweeps"])
+def test_the_experiments_fit_a_model_of_64_events(experiment):
+    for size in ("standard", "tiny"):
+        config = get_config(f"{size},{experiment}")
+        items = fake.item_table(np.ones(5001, int), np.ones(5001, int))
+        some = Recommender(lambda b: b, lambda *s: s, np.zeros((5001, 2), np.float32), items, 64, fingerprint="")
+        check(config, some)
+    with pytest.raises(ValueError, match="no experiment 'none'; there are paper"):
+        get_config("tiny,none")
