@@ -54,7 +54,8 @@ class Slates:
         """Items [b, size], best first; nothing in `consumed` [b, n], 0 where there is none, is eligible."""
         logits, items = _best(query, item_vectors, consumed, max(self.size, self.candidates))
         if self.rank is not None:
-            order = jnp.argsort(-self.rank(*columns, items, logits), axis=1, stable=True)
+            item, dwell, feedback = columns
+            order = jnp.argsort(-self.rank(item, dwell, feedback, items, logits), axis=1, stable=True)
             items = jnp.take_along_axis(items, order, axis=1)
         return items[:, : self.size]
 
