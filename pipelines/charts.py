@@ -81,7 +81,7 @@ def bars(groups: Mapping[str, Sequence[Point]], *, paper: Mapping[str, Sequence[
     """
 
     def paint(figure: Figure, narrow: bool) -> None:
-        for n, (axes, kind) in enumerate(zip(_panels(figure, len(kinds), narrow), kinds)):
+        for n, (axes, kind) in enumerate(zip(side_by_side(figure, len(kinds), narrow), kinds)):
             for row, (signals, points) in enumerate(groups.items()):
                 point = points[n]
                 axes.barh(row, point.value, height=0.52, color=COLOURS[signals])
@@ -149,7 +149,7 @@ def curves(panels: Mapping[str, Sequence[tuple[str, Sequence[tuple[int, float]]]
     """Training curves: panel title -> lines of (signals, [(step, value)]); one of the panels has a logarithmic axis."""
 
     def paint(figure: Figure, narrow: bool) -> None:
-        for axes, (title, lines) in zip(_panels(figure, len(panels), narrow), panels.items()):
+        for axes, (title, lines) in zip(side_by_side(figure, len(panels), narrow), panels.items()):
             seen: dict[str, int] = {}
             for signals, points in lines:
                 style = ("-", "--", ":", "-.")[seen.get(signals, 0) % 4]
@@ -164,7 +164,8 @@ def curves(panels: Mapping[str, Sequence[tuple[str, Sequence[tuple[int, float]]]
     return draw(paint, title="Training curves", height=2.7, phone_height=2.2 * rows)
 
 
-def _panels(figure: Figure, count: int, narrow: bool) -> list[Axes]:
+def side_by_side(figure: Figure, count: int, narrow: bool) -> list[Axes]:
+    """`count` axes side by side, below one another where the drawing is narrow."""
     return list(figure.subplots(count if narrow else 1, 1 if narrow else count, squeeze=False).flat)
 
 

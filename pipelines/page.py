@@ -1,15 +1,18 @@
 """The report's page: evidence, findings, tables and charts poured into the template."""
 
+from typing import Any
+
 import jinja2
 
-from pipelines import figures, findings, tables
+from pipelines import figures, findings, ranking_figures, ranking_tables, tables
 from pipelines.charts import COLOURS, signed
 from pipelines.evidence import Evidence
+from pipelines.ranking_evidence import RankingEvidence
 from pipelines.stages import TEMPLATE
 
 
-def render(evidence: Evidence, changes: dict[str, float]) -> str:
-    """The page as a string; nothing in it is fetched from anywhere."""
+def render(evidence: Evidence, changes: dict[str, float], ranking: RankingEvidence | None = None) -> str:
+    """The page as a string; nothing in it is fetched from anywhere. Without `ranking` its section says so."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent),
         autoescape=True,
@@ -40,4 +43,27 @@ def render(evidence: Evidence, changes: dict[str, float]) -> str:
         colours=COLOURS,
         signals=findings.TITLES,
         paper=findings.PAPER,
+        **_ranking(ranking),
     )
+
+
+def _ranking(evidence: RankingEvidence | None) -> dict[str, Any]:
+    if evidence is None or not evidence.test:
+        return {"ranking": None}
+    return {
+        "ranking": evidence,
+        "ranking_sentences": ranking_tables.sentences(evidence),
+        "ranking_columns": ranking_tables.columns(evidence),
+        "ranking_rows": ranking_tables.rows(evidence),
+        "ranking_differences": ranking_tables.differences(evidence),
+        "ranking_calibration": ranking_tables.calibration(evidence),
+        "ranking_groups": ranking_tables.groups(evidence),
+        "ranking_colours": ranking_figures.colours(evidence),
+        "ranking_charts": {
+            "task_weights": ranking_figures.task_weights(evidence),
+            "gates": ranking_figures.gates(evidence),
+            "slots": ranking_figures.slots(evidence),
+            "calibration": ranking_figures.calibration(evidence),
+            "trade_off": ranking_figures.trade_off(evidence),
+        },
+    }

@@ -20,6 +20,7 @@ def main(argv: Sequence[str]) -> None:
     from pipelines.evidence import flat, gather
     from pipelines.findings import against_reference
     from pipelines.page import render
+    from pipelines.ranking_evidence import flat_ranking, gather_ranking
     from runtime.artifact import write_json
     from runtime.errors import UsageError
 
@@ -28,8 +29,9 @@ def main(argv: Sequence[str]) -> None:
     workdir = Path(_WORKDIR.value)
     evidence = gather(workdir)
     changes = against_reference(evidence)
-    (workdir / "report.html").write_text(render(evidence, changes), encoding="utf-8")
-    write_json(workdir / "metrics.json", {**flat(evidence), **changes})
+    ranking = gather_ranking(workdir)
+    (workdir / "report.html").write_text(render(evidence, changes, ranking), encoding="utf-8")
+    write_json(workdir / "metrics.json", {**flat(evidence), **changes, **flat_ranking(ranking)})
     print(f"report: {workdir / 'report.html'}")
 
 

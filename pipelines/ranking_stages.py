@@ -1,0 +1,68 @@
+"""The stages of ranking, to be hung into the graph: a ranker, the variants it is held up against, their measurement.
+
+    prepare -> ranking/train/<variant> -> ranking/validate, ranking/test
+
+A pipeline's config says which: `ranking`, the dataset's name in configs/ranking.py, "" or nothing for none, and
+`ranking_variants` beside `full`.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from pipelines.stages import Stage
+
+FOLDER = "ranking"
+FULL = "full"
+RANKING_TEMPLATE = Path(__file__).with_name("ranking.html.j2")
+_VARIANTS = ("no_feedback_encoder", "shared_bottom", "mlp")
+
+
+def ranking_variants(config: ConfigDict) -> tuple[str, ...]:
+    """The rankers that a pipeline trains, the one to be shown first; none where it has no ranking."""
+    if not config.get("ranking", ""):
+        return ()
+    return (FULL, *config.get("ranking_variants", _VARIANTS))
+
+
+def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
+    """Training of each variant, then all of them measured on the validation and on the test days."""
+    variants = ranking_variants(config)
+    if not variants:
+        return []
+    data = (f"--data={timelines}",)
+    train = [
+        Stage(
+            name=f"{FOLDER}/train/{variant}",
+            module="ranking.train",
+            folder=workdir / FOLDER / "train" / variant,
+            config=f"configs/ranking.py:{config.ranking},{variant}",
+            flags=data,
+            inputs=(timelines / "manifest.json",),
+            outputs=(workdir / FOLDER / "train" / variant / "metrics.json",),
+        )
+        for variant in variants
+    ]
+    compare = ",".join(f"{variant}={stage.folder}" for variant, stage in zip(variants[1:], train[1:], strict=True))
+    # LightGBM is a row of the test days: on the validation days it has found when to stop.
+    validate, test = (
+        Stage(
+            name=f"{FOLDER}/{name}",
+            module="ranking.evaluate",
+            folder=workdir / FOLDER / name,
+            flags=(
+                *data,
+                f"--checkpoint={train[0].folder}",
+                *([f"--compare={compare}"] if compare else []),
+                f"--split={split}",
+                *more,
+            ),
+            inputs=(timelines / "manifest.json", *(stage.outputs[0] for stage in train)),
+            outputs=tuple(
+                workdir / FOLDER / name / file
+                for file in ("metrics.json", "per_user.npz", "reliability.json", "curves.json")
+            ),
+        )
+        for name, split, more in (("validate", "valid", ["--nolightgbm"]), ("test", "test", []))
+    )
+    return [*train, validate, test]

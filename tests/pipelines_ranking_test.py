@@ -1,0 +1,174 @@
+"""The ranking section on made-up numbers, its stages, and a run without ranking."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs import pipeline
+from pipelines.evidence import gather
+from pipelines.findings import against_reference
+from pipelines.page import render
+from pipelines.ranking_evidence import flat_ranking, gather_ranking
+from pipelines.ranking_stages import ranking_stages, ranking_variants
+from pipelines.ranking_tables import differences, groups, row_title, rows, sentences
+
+TASKS = ("EVV", "GVV")
+
+
+def _write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def _with_interval(name: str, value: float, half: float) -> dict[str, float]:
+    return {name: value, f"{name}/low": value - half, f"{name}/high": value + half}
+
+
+def _metrics() -> dict[str, float]:
+    found = {"impressions": 900.0, "users": 90.0, "groups/left_out": 1.0, "engagement/growth/impressions": 300.0}
+    for row, auc in (("", 0.7), ("no_feedback_encoder/", 0.69), ("lightgbm/", 0.71), ("popularity/", 0.5)):
+        for task in TASKS:
+            found |= _with_interval(f"{row}{task}/auc", auc, 0.01) | _with_interval(
+                f"{row}{task}/gauc", auc - 0.1, 0.01
+            )
+            found |= _with_interval(f"{row}{task}/logloss", 0.6, 0.01) | _with_interval(f"{row}{task}/ece", 0.01, 0.002)
+            found[f"{row}{task}/uncalibrated/ece"] = 0.04
+            if row:
+                half = 0.02 if task == "GVV" else 0.004  # the second task's difference holds zero
+                found |= _with_interval(f"{row}{task}/auc/difference", 0.7 - auc, half)
+        found |= _with_interval(f"{row}fused/ndcg@10", 0.5, 0.01) | _with_interval(f"{row}fused/skip@10", 0.3, 0.01)
+    found |= {f"{task}/gauc/left_out": 40.0 for task in TASKS}
+    found |= _with_interval("engagement/growth/EVV/auc", 0.72, 0.02)
+    return found | _with_interval("no_feedback_encoder/engagement/growth/EVV/auc/difference", 0.015, 0.005)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    _write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
+    return tmp_path
+
+
+@pytest.fixture
+def workdir(empty: Path) -> Path:
+    folder = empty / "ranking"
+    _write(folder / "test" / "metrics.json", _metrics())
+    gamma = {"EVV": 0.5, "GVV": -0.5}
+    test = {0: {"ndcg": 0.5, "skip": 0.3}, 1: {"ndcg": 0.49, "skip": 0.28}}
+    trade = [{"penalty": p, "gamma": gamma, "valid": {}, "test": quality} for p, quality in test.items()]
+    curves = {
+        "penalty": 1.0,
+        "gamma": dict.fromkeys(("model", "no_feedback_encoder", "lightgbm", "popularity"), gamma),
+        "trade_off": trade,
+        "gates": {"EVV": [0.25, 0.75], "GVV": [0.5, 0.5]},
+        "slots": [["user", 0.4], ["item/creator", 0.6]],
+    }
+    _write(folder / "test" / "curves.json", curves)
+    bins = {"examples": [500, 399, 1], "predicted": [0.2, 0.6, 0.9], "observed": [0.25, 0.55, 0.0]}
+    reliability = {"calibrator": {"slope": 1.0, "bias": 0.0}, "uncalibrated": bins, "calibrated": bins}
+    _write(folder / "test" / "reliability.json", {"model": dict.fromkeys(TASKS, reliability)})
+    train_folder = folder / "train" / "full"
+    _write(train_folder / "config.json", {"config": {"tasks": TASKS}})
+    _write(train_folder / "metrics.json", {"auc": 0.7})
+    lines = [{"step": s, "name": f"train/{t}_weight", "value": 0.5 + s / 10} for t in TASKS for s in (0, 1)]
+    (train_folder / "metrics.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    return empty
+
+
+def _page(workdir: Path) -> str:
+    evidence = gather(workdir)
+    return render(evidence, against_reference(evidence), gather_ranking(workdir))
+
+
+def test_page_holds_the_ranking_section_with_all_its_charts(workdir: Path) -> None:
+    page = _page(workdir)
+    section = page[page.index('id="ranking"') : page.index('id="frontier"')]
+    assert section.count("<svg") == 2 * 5  # calibration, λ, gates, slots, trade-off: wide and narrow
+    assert "LightGBM" in section
+    assert "+0.0100" in section  # 0.70 − 0.69
+    assert "−0.50 · GVV" in section
+    ids = re.findall(r'<clipPath id="([^"]+)"', page)
+    assert len(set(ids)) == len(ids)
+    assert not re.search(r"""(src|href)=["'](?!#)""", re.sub(r'xlink:href="#[^"]*"', "", page))
+
+
+def test_a_run_without_ranking_still_gives_a_report(empty: Path) -> None:
+    assert gather_ranking(empty) is None
+    assert flat_ranking(None) == {}
+    page = _page(empty)
+    assert "the stage <code>ranking/test</code> has left no numbers" in page
+    assert render(gather(empty), {}) == page
+
+
+def test_a_run_whose_ranking_is_not_yet_measured_says_so(empty: Path) -> None:
+    _write(empty / "ranking" / "train" / "full" / "metrics.json", {"auc": 0.7})
+    assert "the stage <code>ranking/test</code> has left no numbers" in _page(empty)
+
+
+def test_a_measurement_without_charts_is_a_table(workdir: Path) -> None:
+    for name in ("curves.json", "reliability.json"):
+        (workdir / "ranking" / "test" / name).unlink()
+    (workdir / "ranking" / "train" / "full" / "metrics.jsonl").unlink()
+    page = _page(workdir)
+    assert "The ranker" in page
+    assert page.count("<svg") == 0
+
+
+def test_rows_and_differences_are_named_and_ordered(workdir: Path) -> None:
+    evidence = gather_ranking(workdir)
+    assert evidence is not None
+    assert [row.label for row in rows(evidence)] == [
+        "Popularity",
+        "LightGBM",
+        "Without the feedback encoder",
+        "The ranker",
+    ]
+    assert [row.emphasis for row in rows(evidence)] == [False, False, False, True]
+    (cell,) = [row.cells[0] for row in differences(evidence) if row.label == "LightGBM"]
+    assert cell is not None
+    assert cell.value == pytest.approx(0.7 - 0.71)
+    assert row_title("single_task_EVV") == "Trained on EVV alone"
+    (group,) = groups(evidence)
+    assert group.label == "engagement: growth (300)"
+    assert [cell.value if cell else None for cell in group.cells] == [0.72, 0.015, None, None]
+
+
+def test_sentences_follow_the_intervals(workdir: Path) -> None:
+    evidence = gather_ranking(workdir)
+    assert evidence is not None
+    against_trees, against_baseline = sentences(evidence)
+    assert against_trees == (
+        "Against LightGBM on the same information, AUC is lower on EVV (−0.0100); "
+        "not to be told apart on GVV (−0.0100)."
+    )
+    assert "higher on EVV (+0.0100); not to be told apart on GVV (+0.0100)" in against_baseline
+
+
+def test_flat_names_say_the_stage_and_the_row(workdir: Path) -> None:
+    numbers = flat_ranking(gather_ranking(workdir))
+    assert numbers["ranking/test/lightgbm/EVV/auc"] == 0.71
+    assert numbers["ranking/train/full/auc"] == 0.7
+
+
+def test_stages_train_every_variant_and_measure_them_together(tmp_path: Path) -> None:
+    config = pipeline.get_config("tiny")
+    with config.unlocked():
+        config.ranking, config.ranking_variants = "tiny", ("mlp",)
+    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    assert list(found) == ["ranking/train/full", "ranking/train/mlp", "ranking/validate", "ranking/test"]
+    test = found["ranking/test"]
+    assert f"--compare=mlp={tmp_path}/ranking/train/mlp" in test.flags
+    assert "--split=test" in test.flags
+    assert "--nolightgbm" in found["ranking/validate"].flags
+    for name in ("full", "mlp"):
+        assert set(found[f"ranking/train/{name}"].outputs) <= set(test.inputs)
+
+
+def test_a_pipeline_without_ranking_has_no_such_stages(tmp_path: Path) -> None:
+    config = pipeline.get_config("tiny")
+    with config.unlocked():
+        config.ranking = ""
+    assert ranking_variants(config) == ()
+    assert ranking_stages(config, tmp_path, tmp_path) == []
