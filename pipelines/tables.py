@@ -1,6 +1,6 @@
 """Rows of the report's tables, from what the stages left behind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,19 +91,17 @@ def cards(evidence: Evidence, changes: Metrics) -> list[Card]:
     return found
 
 
-def examples(evidence: Evidence, *, users: int = 3) -> list[dict[str, Any]]:
-    """The first users' slates of the served model, after a long watch and after the same watch with a dislike."""
+def examples(evidence: Evidence, *, users: int = 5) -> list[dict[str, Any]]:
+    """The first users' slates of the served model, after a long watch and after the same watch with a dislike, with how
+    much of each whole slate (`size`) shares the item's content and creator (`shares`).
+    """
     model = evidence.chosen(evidence.pipeline["serve"])
-    baseline = evidence.simulation.get("baseline", "")
+    baseline, size = evidence.simulation.get("baseline", ""), evidence.simulation.get("slate_size", 0)
     shown = []
     for example in (model.examples if model else [])[:users]:
         slates = {name: example["slates"][name] for name in (baseline, DISLIKE) if name in example["slates"]}
-        shown.append({**example, "slates": slates, "same": {name: _same(slate) for name, slate in slates.items()}})
+        shown.append({**example, "slates": slates, "baseline": baseline, "size": size})
     return shown
-
-
-def _same(slate: Sequence[Mapping[str, Any]]) -> int:
-    return sum(bool(entry.get("same_content")) for entry in slate)
 
 
 def _bounds(point: Point, *, plus: float = 0.0) -> str:

@@ -34,7 +34,7 @@ def empty(tmp_path: Path) -> Path:
 @pytest.fixture
 def workdir(empty: Path) -> Path:
     config = pipeline.get_config("tiny")
-    slate = [{"item_id": 7, "creator_id": 3, "cluster_id": 2, "same_content": True, "same_creator": False}]
+    slate = [{"item_id": 7, "creator_id": 3, "cluster_id": 2, "same_content": True, "same_creator": True}]
     for variant in variants(config):
         learns = variant.signals == "dislike_input_and_label"
         recall, skips = (0.38, 0.1) if learns else (0.4, 0.2)
@@ -56,9 +56,13 @@ def workdir(empty: Path) -> Path:
             "branches": ["long_watch+dislike"],
         }
         _write(folder / "config.json", {"config": simulated})
-        slates = {"long_watch": slate, "long_watch+dislike": []}
+        moved = {**slate[0], "item_id": 8, "same_content": False, "same_creator": False}
+        after = [{**moved, "place_before": 9}, {**moved, "item_id": 9, "place_before": None}]
+        slates = {"long_watch": [{**slate[0], "place_before": 1}], "long_watch+dislike": after}
+        shares = {"long_watch": {"content": 6, "creator": 2}, "long_watch+dislike": {"content": 1, "creator": 0}}
         history = [{"item_id": 5, "action": "skip"}]
-        _write(folder / "examples.json", [{"user": 0, "history": history, "item": slate[0], "slates": slates}])
+        example = {"user": 0, "history": history, "item": slate[0], "slates": slates, "shares": shares}
+        _write(folder / "examples.json", [example])
         curve = [{"step": s, "name": "train_loss", "value": 9.0 - s} for s in (0, 1, 1, 2)]
         (empty / "train" / variant.name).mkdir(parents=True)
         lines = "\n".join(json.dumps(point) for point in curve) + '\n{"step": 3, "na'  # cut by a kill
@@ -100,7 +104,12 @@ def test_page_needs_nothing_from_elsewhere(workdir: Path) -> None:
 def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
     page = _page(workdir)
     assert page.count("<svg") == 2 * 4  # responsiveness, two trades (no dislike@100 here), training: wide and narrow
-    assert "1 of 1 alike" in page
+    assert "Skipped: item 5" in page
+    assert "said nothing: 6 of 10 alike, 2 by its creator" in page
+    assert "“not interested”: 1 of 10 alike, 0 by its creator" in page
+    assert '<li class="same">item 7<span>content 2 · creator <mark>3</mark></span></li>' in page
+    assert "<li>item 8<span>content 2 · creator 3 · was 9</span></li>" in page
+    assert "<li>item 9<span>content 2 · creator 3 · was not there</span></li>" in page
     assert "−60.8%" in page  # the paper's, beside ours
     assert "Item-kNN" in page
 
