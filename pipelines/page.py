@@ -4,15 +4,21 @@ from typing import Any
 
 import jinja2
 
-from pipelines import figures, findings, ranking_figures, ranking_tables, tables
+from pipelines import ab_figures, ab_tables, figures, findings, ranking_figures, ranking_tables, tables
+from pipelines.ab_evidence import AbEvidence
 from pipelines.charts import COLOURS, signed
 from pipelines.evidence import Evidence
 from pipelines.ranking_evidence import RankingEvidence
 from pipelines.stages import TEMPLATE
 
 
-def render(evidence: Evidence, changes: dict[str, float], ranking: RankingEvidence | None = None) -> str:
-    """The page as a string; nothing in it is fetched from anywhere. Without `ranking` its section says so."""
+def render(
+    evidence: Evidence,
+    changes: dict[str, float],
+    ranking: RankingEvidence | None = None,
+    ab: AbEvidence | None = None,
+) -> str:
+    """The page as a string; nothing in it is fetched from anywhere. Without `ranking` or `ab` its section says so."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent),
         autoescape=True,
@@ -25,6 +31,7 @@ def render(evidence: Evidence, changes: dict[str, float], ranking: RankingEviden
         "percent": lambda share: f"{share:.2%}" if share < 0.01 else f"{share:.1%}",
         "bare": lambda share: f"{share:.3f}".removeprefix("0"),  # .123, as intervals are printed
         "signed": signed,
+        "precise": ab_tables.precise,
     }
     return environment.get_template(TEMPLATE.name).render(
         run=evidence,
@@ -44,7 +51,21 @@ def render(evidence: Evidence, changes: dict[str, float], ranking: RankingEviden
         signals=findings.TITLES,
         paper=findings.PAPER,
         **_ranking(ranking),
+        **_ab(ab),
     )
+
+
+def _ab(evidence: AbEvidence | None) -> dict[str, Any]:
+    if evidence is None:
+        return {"ab": None}
+    return {
+        "ab": evidence,
+        "ab_sentences": ab_tables.sentences(evidence),
+        "ab_rows": ab_tables.rows(evidence),
+        "ab_groups": ab_tables.GROUPS,
+        "ab_off_policy": ab_tables.off_policy(evidence),
+        "ab_charts": {"by_day": ab_figures.by_day(evidence), "long_run": ab_figures.long_run(evidence)},
+    }
 
 
 def _ranking(evidence: RankingEvidence | None) -> dict[str, Any]:

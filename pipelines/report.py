@@ -17,6 +17,7 @@ def main(argv: Sequence[str]) -> None:
     """Gathers, renders, writes."""
     del argv
     # Here, so that --help stays fast.
+    from pipelines.ab_evidence import flat_ab, gather_ab
     from pipelines.evidence import flat, gather
     from pipelines.findings import against_reference
     from pipelines.page import render
@@ -29,9 +30,9 @@ def main(argv: Sequence[str]) -> None:
     workdir = Path(_WORKDIR.value)
     evidence = gather(workdir)
     changes = against_reference(evidence)
-    ranking = gather_ranking(workdir)
-    (workdir / "report.html").write_text(render(evidence, changes, ranking), encoding="utf-8")
-    write_json(workdir / "metrics.json", {**flat(evidence), **changes, **flat_ranking(ranking)})
+    ranking, ab = gather_ranking(workdir), gather_ab(workdir)
+    (workdir / "report.html").write_text(render(evidence, changes, ranking, ab), encoding="utf-8")
+    write_json(workdir / "metrics.json", {**flat(evidence), **changes, **flat_ranking(ranking), **flat_ab(ab)})
     print(f"report: {workdir / 'report.html'}")
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +139,12 @@ def compare(
 
 
 def definitions(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
-    """name -> title, formula, the papers' words and which way is better, for whoever reads the files."""
+    """name -> place in the table, title, formula, the papers' words, which way is better: for readers of the files."""
     kept = ("title", "formula", "words", "better")
-    return {name: {key: asdict(metric)[key] for key in kept} for name, metric in metrics.items()}
+    return {
+        name: {"place": place, **{key: getattr(metric, key) for key in kept}}
+        for place, (name, metric) in enumerate(metrics.items())
+    }
 
 
 def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Sequence[str]) -> list[str]:
