@@ -49,7 +49,14 @@ def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:
     with the pseudo-label it is believed, where it does not the pseudo-label is. The paper says "the beta function" and
     that λ falls with the loss, no more; the released code has a = b = ½.
     """
-    return lambda losses, *, where: jnp.where(where, betainc(a, b, minmax(losses, where=where)), 0.0)
+
+    def weight(losses, *, where):
+        scaled = minmax(losses, where=where)
+        # Of Beta(½, ½) the CDF has a closed form, which compiles in a tenth of the time.
+        share = 2 / jnp.pi * jnp.arcsin(jnp.sqrt(scaled)) if a == b == 0.5 else betainc(a, b, scaled)
+        return jnp.where(where, jnp.clip(share, 0.0, 1.0), 0.0)
+
+    return weight
 
 
 def satisfaction_loss(
