@@ -52,6 +52,28 @@ def get_config(name: str = "demo") -> ConfigDict:
         "clip_norm": 1.0,
         "eval_users": 4096,
     }
+    # The small models of a user and an item (satisfaction/pair_model.py).
+    small = {
+        "hidden": 64,
+        "dropout": 0.5,
+        "learning_rate": 3e-3,
+        "final_fraction": 0.1,
+        "weight_decay": 0.1,
+        "clip_norm": 1.0,
+        "valid_share": 0.15,  # of the examples, for early stopping
+        "patience": 6,  # evaluations without a lower loss
+    }
+    config.propensity = {**small, "valid_share": 0.1, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
+    # naive, ips, snips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
+    config.satisfaction = {**small, "batch_size": 1024, "num_steps": 600, "eval_every": 30}
+    config.satisfaction.update({"estimator": "snips", "clip": 0.002, "answer_rates": True})
+    config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
+    if name == "kuairand_27k_explicit":
+        config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo
+    if name in ("tiny", "kuairand_pure_short"):
+        config.base.update({"dim": 16, "hidden": 16, "num_epochs": 1, "eval_users": 500})
+        for step in (config.propensity, config.satisfaction, config.doubly_robust):
+            step.update({"num_steps": 60, "eval_every": 20})
     config.align = align(name)
     return config
 

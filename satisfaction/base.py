@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse as sp
 from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def clicks_only(timelines: Timelines, protocol: str) -> Timelines:
     """The same users' clicks (splits.is_click) alone; `valid_start` is where training ends."""
     kept = is_click(timelines)
     before = np.concatenate([[0], np.cumsum(kept)])  # [E + 1]
-    events = {
+    events: dict[str, Any] = {
         field.name: np.asarray(getattr(timelines, field.name))[kept]
         for field in dataclasses.fields(timelines)
         if getattr(getattr(timelines, field.name), "shape", None) == kept.shape
@@ -126,6 +127,17 @@ def exported_item_vectors(path: str, timelines: Timelines) -> NDArray[np.float32
     if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"{flag}={path}: exported for other items than --data={timelines.path} has; give its own")
     return np.load(Path(path) / "item_vectors.npy")
+
+
+def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protocol: str) -> NDArray[np.float32]:
+    """v_u [U, D]: the mean item vector of the user's training clicks; zero without any."""
+    clicks = clicks_only(timelines, protocol)
+    trained = clicks.in_split("train")
+    user, item = clicks.user_of_event()[trained], clicks.item[trained]
+    pairs = (np.ones(len(user), np.float32), (user, item))
+    counts = sp.csr_matrix(pairs, shape=(timelines.num_users, timelines.num_items + 1))
+    totals = np.maximum(np.bincount(user, minlength=timelines.num_users), 1)[:, None]
+    return (np.asarray(counts @ item_vectors) / totals).astype(np.float32)
 
 
 def _build(

@@ -1,0 +1,34 @@
+"""Trains satisfaction step by step: base recommender, propensities, satisfaction, alignment; re-running resumes.
+
+    python -m satisfaction.train --config=configs/satisfaction.py:kuairand_pure --data=TIMELINES --workdir=DIR
+
+DIR/scores holds what is thought of every impression (satisfaction.npy, propensity.npy), DIR/align the main model.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from runtime import app
+from runtime.config import define_config
+
+_CONFIG = define_config("configs/satisfaction.py", "What to train.")
+_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints, scores and metrics.", required=True)
+_ONLY = flags.DEFINE_enum("only", "", ["", "base", "propensity", "satisfaction", "align"], "Run this step alone.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Trains, or says that the run in --workdir is complete."""
+    del argv
+    # Imported here: --help must not wait for jax.
+    from satisfaction.training import train
+    from training.compilation import enable_compilation_cache, set_cpu_devices
+
+    enable_compilation_cache()
+    set_cpu_devices(_CONFIG.value.cpu_devices)
+    print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value, only=_ONLY.value))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,177 @@
+"""All steps of the stage in order, each in a folder of its own and each resumable."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from data.timelines import Timelines
+from runtime.artifact import read_json, write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction import base, propensity, satisfaction_model, scores
+from satisfaction.answers import answers
+from satisfaction.embeddings import BaseEmbeddings
+from satisfaction.estimators import estimator_of
+from satisfaction.features import PairFeatures, make_features
+from satisfaction.splits import in_training, is_earlier
+
+STEPS = ("base", "propensity", "satisfaction", "align")
+EMBEDDINGS, SCORES = "base_embeddings", "scores"
+_SIZES = ("batch_size", "num_steps", "eval_every", "hidden", "patience")
+
+
+def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str:
+    """Runs the steps that are not done yet, or the one called `only`; returns a line that says where the result is.
+
+    WORKDIR/base_embeddings and WORKDIR/scores are the artifacts, WORKDIR/<step>/metrics.json says that a step is done.
+    Errors: UsageError and DataError of the parts, each one line.
+    """
+    timelines = Timelines.open(data)
+    _check(config)
+    run_of = identity(config, timelines)
+    folder = open_workdir(workdir, run_of)
+    if is_complete(folder) or (only and is_complete(folder / only)):
+        return f"already complete: {folder / only}"
+    run: dict[str, Callable[[], Mapping[str, float]]] = {
+        "base": lambda: _base(config, timelines, folder),
+        "propensity": lambda: _propensity(config, timelines, folder, run_of),
+        "satisfaction": lambda: _satisfaction(config, timelines, folder, run_of),
+        "align": lambda: _align(config, timelines, folder),
+    }
+    for step in [only] if only else STEPS:
+        missing = [before for before in STEPS[: STEPS.index(step)] if not is_complete(folder / before)]
+        if missing:
+            raise UsageError(f"--only={step}: {folder} has no step '{missing[0]}' yet; run --only={missing[0]} first")
+        if is_complete(folder / step):
+            continue
+        (folder / step).mkdir(exist_ok=True)
+        begin = time.perf_counter()
+        metrics = dict(run[step]())
+        write_json(folder / step / METRICS, {**metrics, "seconds": time.perf_counter() - begin})
+    if not all(is_complete(folder / step) for step in STEPS):
+        return f"step {only} done: {folder / only}"
+    metrics = {f"{step}/{name}": n for step in STEPS for name, n in read_json(folder / step / METRICS).items()}
+    write_json(folder / METRICS, metrics)
+    return f"trained {', '.join(STEPS)}: {folder}"
+
+
+def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
+    """What a run is of: its config, without what has no influence on the models, and its data."""
+    kept = {name: value for name, value in config.to_dict().items() if name not in ("cpu_devices", "save_every")}
+    return {
+        "config": kept,
+        "timelines": timelines.manifest["vocabulary_hash"],
+        "events": timelines.manifest["num_events"],
+    }
+
+
+def features_of(config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings) -> PairFeatures:
+    """What the propensity and satisfaction models of `config` read."""
+    return make_features(
+        embeddings,
+        timelines,
+        answers=answers(timelines, config.answers),
+        trained=in_training(timelines, config.protocol),
+        seed=config.seed,
+        answer_rates=config.satisfaction.answer_rates,
+    )
+
+
+def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
+    answers(timelines, config.answers)  # a log without answers is refused before anything is trained
+    if config.base.recommender:
+        metrics: Mapping[str, float] = {}
+        vectors = base.exported_item_vectors(config.base.recommender, timelines)
+    else:
+        metrics = base.train(config, timelines, folder / "base")
+        vectors = base.load(config, timelines, folder / "base").item_vectors
+    users = base.user_vectors(vectors, timelines, config.protocol)
+    BaseEmbeddings(users, vectors).save(folder / EMBEDDINGS, timelines)
+    return metrics
+
+
+def _opened(config: ConfigDict, timelines: Timelines, folder: Path) -> PairFeatures:
+    return features_of(config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir"))
+
+
+def _propensity(
+    config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
+) -> Mapping[str, float]:
+    if not estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
+        return {}  # nothing is weighed by propensity; answers may be all there is
+    _, metrics = propensity.train(
+        config,
+        timelines,
+        _opened(config, timelines, folder),
+        answers=answers(timelines, config.answers),
+        trained=in_training(timelines, config.protocol),
+        folder=folder / "propensity",
+        fingerprint=_fingerprint(run_of, "propensity"),
+    )
+    return metrics
+
+
+def _satisfaction(
+    config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
+) -> Mapping[str, float]:
+    features, given = _opened(config, timelines, folder), answers(timelines, config.answers)
+    everything = np.arange(len(timelines.item))
+    trained = in_training(timelines, config.protocol)
+    if estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
+        model = propensity.reopen(config, features, folder / "propensity")
+        propensities = model.events(features, everything)
+    else:
+        shown = trained & ~is_earlier(timelines)
+        propensities = np.full(len(everything), (given[shown] >= 0).mean())  # the same for all: no selection is assumed
+    fitted, metrics = satisfaction_model.train(
+        config,
+        timelines,
+        features,
+        answers=given,
+        propensity=propensities,
+        trained=trained,
+        folder=folder / "satisfaction",
+        fingerprint=_fingerprint(run_of, "propensity", "satisfaction", "doubly_robust"),
+    )
+    scores.write(
+        folder / SCORES,
+        timelines,
+        satisfaction=np.exp(-np.logaddexp(0.0, -fitted.events(features, everything))),
+        propensity=propensities,
+        method=config.satisfaction.estimator,
+        clip=config.satisfaction.clip,
+    )
+    return metrics
+
+
+def _align(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
+    from satisfaction.alignment import train_alignment
+
+    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
+    found = scores.open_scores(folder / SCORES, timelines, "--workdir")
+    print(train_alignment(config, timelines, embeddings, found, folder / "align"))
+    return read_json(folder / "align" / METRICS)
+
+
+def _fingerprint(run_of: Mapping[str, Any], *steps: str) -> dict[str, Any]:
+    """Of the run, the part that these steps' checkpoints depend on."""
+    config = run_of["config"]
+    kept = {name: config[name] for name in ("seed", "protocol", "answers", "base", *steps)}
+    return {**kept, "timelines": run_of["timelines"], "events": run_of["events"]}
+
+
+def _check(config: ConfigDict) -> None:
+    estimator_of(config.satisfaction.estimator, config.satisfaction.clip)
+    for step in ("propensity", "satisfaction", "doubly_robust"):
+        for name in _SIZES:
+            if config[step][name] < 1:
+                raise UsageError(f"--config.{step}.{name}={config[step][name]}: must be at least 1")
+        if not 0 < config[step].valid_share < 1:
+            raise UsageError(f"--config.{step}.valid_share={config[step].valid_share}: between 0 and 1")
+    for name in ("length", "dim", "hidden", "batch_size", "num_epochs", "block_size", "eval_users"):
+        if config.base[name] < 1:
+            raise UsageError(f"--config.base.{name}={config.base[name]}: must be at least 1")
