@@ -29,8 +29,9 @@ class Model:
     """One variant and its stages' results."""
 
     variant: Variant
+    weight: float | None  # of its negative labels
     reference: str | None  # name of the variant that its sweep is held up against
-    chosen: bool  # by the rule, on validation days; true of variants without a weight
+    chosen: bool  # by the rule, on validation days; true of variants without a weight, and of final ones
     train: Metrics
     curves: Curves  # metric -> (step, value) in order of steps
     validate: Metrics
@@ -63,8 +64,9 @@ class Evidence:
         return next((model for model in self.models if model.name == name), None)
 
     def chosen(self, signals: str) -> Model | None:
-        """The variant of these signals whose weight was chosen, or that has none."""
-        return next((model for model in self.models if model.variant.signals == signals and model.chosen), None)
+        """The variant of these signals whose weight was chosen, or that has none; the final one, where there is one."""
+        found = [model for model in self.models if model.variant.signals == signals and model.chosen]
+        return found[-1] if found else None
 
 
 def gather(workdir: Path) -> Evidence:
@@ -101,10 +103,12 @@ def flat(evidence: Evidence) -> dict[str, float]:
 
 def _model(workdir: Path, variant: Variant, config: ConfigDict, selected: Metrics) -> Model:
     name, sweep = variant.name, config.sweeps.get(variant.signals)
+    chosen_weight = selected.get(f"{variant.signals}/negative_weight")
     return Model(
         variant=variant,
-        reference=sweep.reference if sweep else None,
-        chosen=variant.weight in (None, selected.get(f"{variant.signals}/negative_weight")),
+        weight=chosen_weight if variant.final else variant.weight,
+        reference=Variant(signals=sweep.reference, final=variant.final).name if sweep else None,
+        chosen=variant.weight in (None, chosen_weight),
         train=_json(workdir / "train" / name / "metrics.json") or {},
         curves=read_curves(workdir / "train" / name / "metrics.jsonl"),
         validate=_json(workdir / "validate" / name / "metrics.json") or {},

@@ -55,7 +55,7 @@ def _frontier(evidence: Evidence, changes: Mapping[str, float], metric: str, y_l
     series: dict[str, list[tuple[float, Point]]] = {}
     chosen, reference = [], None
     for model in evidence.models:
-        if f"change/{model.name}/recall@100" not in changes:
+        if model.variant.final or f"change/{model.name}/recall@100" not in changes:
             continue
         point = interval(changes, f"change/{model.name}/{metric}") if metric else _responds(model)
         if point is None:

@@ -27,8 +27,8 @@ _NOTHING = "Nothing has been compared yet: this report cannot say how the models
 
 def title(model: Model) -> str:
     """What a reader calls this model."""
-    weight = model.variant.weight
-    return TITLES[model.variant.signals] + ("" if weight is None else f", weight {weight:g}")
+    weight = "" if model.weight is None else f", weight {model.weight:g}"
+    return TITLES[model.variant.signals] + weight + (", final" if model.variant.final else "")
 
 
 def interval(metrics: Metrics, name: str, label: str = "") -> Point | None:

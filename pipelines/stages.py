@@ -1,12 +1,13 @@
 """The graph of stages, as plain data: what runs, on which files, writing which files.
 
-    [world] -> prepare -> train/<variant> -> validate/<variant> -> select -> serve
+    [world] -> prepare -> train/<variant> -> validate/<variant> -> select -> [train/<signals>-final] -> serve
                                           -> test/<variant>
                                           -> export/<variant> -> counterfactual/<variant>
                                                                     ... all of them -> report
 
 A variant is a config of the paper and, where it has negative labels, one of the weights of the sweep:
-`dislike_input`, `dislike_input_and_label-w300`.
+`dislike_input`, `dislike_input_and_label-w300`. The validation days choose epochs and weights; the final variants are
+then trained again, with what was chosen, on the validation days too: nothing is served that has not seen them.
 """
 
 from dataclasses import dataclass
@@ -34,21 +35,28 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A model of the pipeline: what it reads and learns from, and how much its negative labels weigh."""
+    """A model of the pipeline: what it reads and learns from, and how much its negative labels weigh.
+
+    A final one is trained again with the epochs and the weight that the validation days chose, on these days too.
+    """
 
     signals: str
     weight: float | None = None
+    final: bool = False
 
     @property
     def name(self) -> str:
+        if self.final:
+            return f"{self.signals}-final"
         return self.signals if self.weight is None else f"{self.signals}-w{self.weight:g}"
 
 
 def variants(config: ConfigDict) -> list[Variant]:
-    """The models that a pipeline trains: those without negative labels, then each sweep from light to heavy."""
+    """The models that a pipeline trains: those without negative labels, sweeps from light to heavy, the final ones."""
     plain = [Variant(signals=signals) for signals in config.plain]
     swept = [Variant(signals=s, weight=w) for s, sweep in config.sweeps.items() for w in sorted(sweep.weights)]
-    return plain + swept
+    final = [Variant(signals=signals, final=True) for signals in (*config.plain, *config.sweeps) if config.final]
+    return plain + swept + final
 
 
 def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
@@ -56,11 +64,15 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
     timelines = workdir / "timelines"
     sources = [] if data else [_world(config, workdir / "world")]
     prepare = _prepare(config, data=data or str(workdir / "world" / "tables"), sources=sources, timelines=timelines)
-    models = [
-        stage
-        for n, variant in enumerate(variants(config))
-        for stage in _model_stages(variant, config, workdir, timelines, first=n == 0)
-    ]
+    models, final = (
+        [
+            stage
+            for n, variant in enumerate(variants(config))
+            if variant.final == is_final
+            for stage in _model_stages(variant, config, workdir, timelines, first=n == 0)
+        ]
+        for is_final in (False, True)
+    )
     select = Stage(
         name="select",
         module="pipelines.choose",
@@ -69,17 +81,18 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
         outputs=(workdir / "selected" / "metrics.json",),
         keeps_folder=True,
     )
-    chosen = workdir / "selected" / config.serve
+    served = workdir / ("train" if config.final else "selected")
+    served /= Variant(signals=config.serve, final=config.final).name
     serve = Stage(
         name="serve",
         module="retrieval.export",
         folder=workdir / "serve",
         config=f"configs/retrieval.py:{config.retrieval},{config.serve}",
-        flags=(f"--data={timelines}", f"--checkpoint={chosen}"),
-        inputs=(*prepare.outputs, *select.outputs, chosen / "metrics.json"),
+        flags=(f"--data={timelines}", f"--checkpoint={served}"),
+        inputs=(*prepare.outputs, *select.outputs, served / "metrics.json"),
         outputs=(workdir / "serve" / "metrics.json", workdir / "serve" / "recommender" / "manifest.json"),
     )
-    before = [*sources, prepare, *models, select, serve]
+    before = [*sources, prepare, *models, select, *final, serve]
     report = Stage(
         name="report",
         module="pipelines.report",
@@ -119,13 +132,15 @@ def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines
     name = variant.name
     retrieval = f"configs/retrieval.py:{config.retrieval},{variant.signals}"
     weight = () if variant.weight is None else (f"--config.negative_weight={variant.weight:g}",)
+    first_trained = workdir / ("selected" if variant.signals in config.sweeps else "train") / variant.signals
+    refit = first_trained / "metrics.json" if variant.final else None
     train = Stage(
         name=f"train/{name}",
         module="retrieval.train",
         folder=workdir / "train" / name,
-        config=retrieval,
-        flags=(*weight, f"--data={timelines}"),
-        inputs=(timelines / "manifest.json",),
+        config="" if refit else retrieval,
+        flags=(*weight, *([f"--refit={first_trained}"] if refit else []), f"--data={timelines}"),
+        inputs=(timelines / "manifest.json", *([refit] if refit else [])),
         outputs=(workdir / "train" / name / "metrics.json",),
     )
     on_model = (f"--data={timelines}", f"--checkpoint={train.folder}")
@@ -161,4 +176,5 @@ def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines
         inputs=export.outputs,
         outputs=(workdir / "counterfactual" / name / "metrics.json",),
     )
-    return [train, validate, test, export, counterfactual]
+    # The validation days say nothing about a model that has learned from them.
+    return [train, *([] if refit else [validate]), test, export, counterfactual]

@@ -55,7 +55,7 @@ def retrieval(evidence: Evidence) -> list[Row]:
     ]
     for model in measured:
         cells = [interval(model.test, metric) for metric, _, _ in COLUMNS]
-        rows.append(Row(title(model), cells, emphasis=model.chosen and model.variant.weight is not None))
+        rows.append(Row(title(model), cells, emphasis=model.chosen and model.weight is not None))
     return rows
 
 
@@ -67,7 +67,7 @@ def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
         Row(
             title(model),
             [interval(model.counterfactual, key) for key in keys],
-            emphasis=model.chosen and model.variant.weight is not None,
+            emphasis=model.chosen and model.weight is not None,
         )
         for model in measured
     ]

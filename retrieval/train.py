@@ -2,6 +2,9 @@
 
     python -m retrieval.train --config=configs/retrieval.py:kuairand_pure,dislike_input_and_label \
         --data=TIMELINES --workdir=DIR
+
+With --refit=TRAIN_WORKDIR it trains that run's config once more, on the training and the validation days, for as many
+epochs as were best on the validation days.
 """
 
 from absl import flags
@@ -12,6 +15,9 @@ from runtime.config import define_config
 _CONFIG = define_config("configs/retrieval.py", "What to train.")
 _DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints and metrics.", required=True)
+_REFIT = flags.DEFINE_string(
+    "refit", "", "A complete run of this binary to repeat with the validation days, for --config."
+)
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "host:port of process 0, for training on several hosts.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", 1, "Hosts that train together.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", 0, "Number of this host.")
@@ -21,15 +27,16 @@ def main(argv):
     """Trains, or says that the run in --workdir is complete."""
     del argv
     # Imported here: --help must not wait for jax.
-    from retrieval.training import train
+    from retrieval.training import refit_config, train
     from training.compilation import enable_compilation_cache, set_cpu_devices
     from training.mesh import initialize_distributed
 
+    config = refit_config(_REFIT.value, _CONFIG.value) if _REFIT.value else _CONFIG.value
     enable_compilation_cache()
-    set_cpu_devices(_CONFIG.value.cpu_devices)
+    set_cpu_devices(config.cpu_devices)
     if _COORDINATOR.value:
         initialize_distributed(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-    print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value))
+    print(train(config, data=_DATA.value, workdir=_WORKDIR.value))
 
 
 if __name__ == "__main__":

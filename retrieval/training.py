@@ -1,5 +1,7 @@
 """One training run of retrieval: batches, model, objective and validation, joined by `training.loop`."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 from jax.sharding import PartitionSpec as P
@@ -11,9 +13,9 @@ from data.timelines import Timelines
 from retrieval.checkpoint import CHECKPOINTS, build, identity
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation
-from runtime.artifact import write_json
+from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 from training.checkpoints import Checkpoints
 from training.loop import DivergedError
 from training.loop import train as run_loop
@@ -117,10 +119,27 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         except DivergedError as error:
             write_json(folder / DIVERGED, {"step": error.step, **error.metrics})  # for whoever compares objectives
             raise
-    metrics = {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}
+    metrics = {**result.metrics, "best_step": result.best_step, "steps_per_epoch": batches.batches_per_epoch}
+    metrics["labels_per_epoch"] = batches.labels_per_epoch
     if jax.process_index() == 0:
         write_json(folder / METRICS, metrics)
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
+
+
+def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
+    """The config that repeats the run in `trained` on the training and the validation days, for its best epochs.
+
+    `defaults` gives what a run does not remember, as it changes no model.
+    Errors: UsageError where that run is not complete.
+    """
+    folder = Path(trained)
+    if not is_complete(folder):
+        raise UsageError(f"--refit={trained}: no complete training run here; run retrieval.train on it first")
+    config = ConfigDict({**defaults.to_dict(), **read_json(folder / CONFIG)["config"]})
+    metrics = read_json(folder / METRICS)
+    config.num_epochs = max(1, round(metrics["best_step"] / metrics["steps_per_epoch"]))
+    config.train_on = ("train", "valid")
+    return config
 
 
 def _check(config: ConfigDict, timelines: Timelines) -> None:

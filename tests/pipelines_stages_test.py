@@ -53,7 +53,21 @@ def test_weights_go_from_light_to_heavy_and_into_the_command(tmp_path: Path) -> 
     assert train.config == "configs/retrieval.py:tiny,dislike_input_and_label"
     assert "--config.negative_weight=100" in train.flags
     config.sweeps.dislike_input_and_label.weights = (50.0, 2.5)
+    config.final = False
     assert [v.name for v in variants(config)][-2:] == ["dislike_input_and_label-w2.5", "dislike_input_and_label-w50"]
+
+
+def test_final_models_repeat_what_was_chosen_and_are_served(tmp_path: Path) -> None:
+    config, graph = _graph("tiny", tmp_path)
+    stages_of, run = {stage.name: stage for stage in graph}, tmp_path / "run"
+    final = stages_of["train/dislike_input_and_label-final"]
+    assert f"--refit={run / 'selected' / 'dislike_input_and_label'}" in final.flags
+    assert run / "selected" / "dislike_input_and_label" / "metrics.json" in final.inputs
+    assert f"--refit={run / 'train' / 'dislike_input'}" in stages_of["train/dislike_input-final"].flags
+    assert f"--checkpoint={final.folder}" in stages_of["serve"].flags
+    assert "validate/dislike_input-final" not in stages_of  # it has learned from these days
+    config.final = False
+    assert not any("final" in stage.name for stage in stages(config, data="", workdir=run))
 
 
 def test_an_unknown_pipeline_lists_those_there_are() -> None:

@@ -136,7 +136,7 @@ def test_a_run_is_repeated_on_the_validation_days_too(log, uninterrupted, tmp_pa
         training.refit_config(str(tmp_path), config_of())
     before = results(uninterrupted)
     config = training.refit_config(str(uninterrupted), get_config("tiny,no_dislike_signal"))
-    assert config.train_on == ("train", "valid")
+    assert tuple(config.train_on) == ("train", "valid")
     assert config.num_epochs == before["best_step"] / before["steps_per_epoch"] <= 3
     assert (config.learning_rate, tuple(config.negative)) == (0.03, ("dislike",))  # of the run, not of the defaults
     training.train(config, data=str(log.path), workdir=str(tmp_path / "final"))
