@@ -31,7 +31,8 @@ class Gate:
         return self.min_responsiveness is not None or self.max_recall_loss is not None
 
     def check(self) -> None:
-        """Raises UsageError, naming the flag, where the settings do not fit together."""
+        """Raises UsageError, naming the flag, where the settings do not fit together; DataError where an evaluation is
+        missing."""
         response, loss = self.min_responsiveness, self.max_recall_loss
         if response is not None and not -1 <= response <= 0:
             raise UsageError(
@@ -45,6 +46,9 @@ class Gate:
                 raise UsageError(f"--{flag} is required with --max_recall_loss: a metrics.json of retrieval.evaluate")
             if loss is None and path:
                 raise UsageError(f"--{flag}={path}: without --max_recall_loss there is nothing to hold it up against")
+        if loss is not None:
+            for path in (self.evaluation, self.reference):
+                _recall(path)
 
     def judge(self, metrics: Mapping[str, float], *, branch: str) -> dict[str, Any]:
         """The verdict: {"passed", "checks": [{"name", "value", "limit", "passed"}]}, each value at most its limit.

@@ -1,6 +1,7 @@
 """One measurement of responsiveness, from exported recommender to files: the work of `simulation.counterfactual`."""
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from runtime.errors import FellShortError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from simulation import gate as gates
 from simulation import histories as pasts
-from simulation import responsiveness, similarity
+from simulation import responsiveness
+from simulation.arms import world_items
 from simulation.branching import with_baselines
 from simulation.examples import examples
 from simulation.gate import Gate
 from simulation.recommender import Recommender, load
 from simulation.responsiveness import Outcome
 from simulation.settings import check
+from simulation.similarity import KINDS, Similarity, independent_vectors, measured, measures
 from simulation.trajectories import Plan, Slates, Trajectories, draw_plan
 from simulation.user_model import living_users
 from simulation.world_state import open_world
@@ -45,83 +48,95 @@ def run(
     recommender = load(recommender_path)
     check(config, recommender)
     other = load(similarity_vectors, flag="--similarity_vectors") if similarity_vectors else None
-    vectors = similarity.independent_vectors(recommender, other) if other else None
-    measure = similarity.measures(recommender.items, vectors)
-    sources = {"world": world, "data": data, "histories": histories}
-    # Settings left as they are keep the workdirs of runs that did not know them.
+    vectors = independent_vectors(recommender, other) if other else None
+    measure = measures(recommender.items, vectors)
+    # All pasts are there before the workdir is: what is wrong with them leaves none behind.
+    source = _source(config, recommender, world=world, data=data, histories=histories)
+    trajectories = {k: source(k) for k in (config.k, *config.sweep_k)}
     identity: dict[str, Any] = {"config": config.to_dict(), "recommender": recommender.fingerprint}
-    identity |= {name: _digest(path) for name, path in sources.items() if path}
+    pasts_of = {"world": world, "data": data, "histories": histories}
+    identity |= {name: _digest(path) for name, path in pasts_of.items() if path}
     identity |= {"similarity_vectors": other.fingerprint} if other else {}
-    if world:
-        opened = open_world(world)
-    elif data:
-        timelines = Timelines.open(data)
     folder = open_workdir(workdir, identity)
     if is_complete(folder):
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
         _pass(gate, read_json(folder / METRICS), folder, config)
         return
 
-    def trajectories(k: int) -> Trajectories:
-        if histories:
-            return pasts.read(histories, recommender, k=k)
-        if data:
-            return pasts.replay(
-                timelines, recommender, users=config.users, k=k, cut_at=tuple(config.cut_at), seed=config.seed
-            )
-        plan = _plan(config, recommender, users=config.users, k=k, seed=config.seed)
-        return living_users(opened, plan, seed=config.seed) if world else plan
-
-    for kind, column in similarity.KINDS.items():
+    for kind, column in KINDS.items():
         if kind not in measure:
             print(f"{kind} similarity left out: the item table has no {column} of any item")
     branches, baselines = with_baselines(config.baseline, config.branches)
-    names = [branch.name for branch in branches]
-    sizes = (config.slate_size, *config.sweep_slate_size)
-
-    def simulate(k: int) -> Outcome:
-        followed = trajectories(k)
-        return responsiveness.simulate(
+    metrics: dict[str, float] = {}
+    per_user: dict[str, Any] = {}
+    outcomes: dict[int, Outcome] = {}
+    for k, followed in trajectories.items():
+        outcome = outcomes[k] = responsiveness.simulate(
             recommender,
             followed,
             branches,
             slates=Slates(config.slate_size),
-            shown=Slates(max(sizes)),
+            shown=Slates(max((config.slate_size, *config.sweep_slate_size))),
             distances=config.distances,
             # Other draws than those of the way there.
             later=_plan(config, recommender, users=followed.num_users, k=config.distances[-1], seed=-1 - config.seed),
         )
-
-    metrics: dict[str, float] = {}
-    per_user: dict[str, Any] = {}
-    for k in (config.k, *config.sweep_k):
-        outcome = simulate(k)
-        for place, distance in enumerate(config.distances):
-            for size in sizes:
-                prefix = _prefix(config, k=k, distance=distance, size=size)
-                shown = outcome.slates[:, place, :, :size]
-                found = similarity.measured(measure, shown, outcome.last, outcome.valid)
-                metrics |= responsiveness.summary(
-                    found, names, baselines=baselines, seed=config.seed, samples=config.bootstrap_samples, prefix=prefix
-                )
-                for kind, rows in found.items():
-                    per_user |= {f"{prefix}{name}/{kind}": row for name, row in zip(names, rows, strict=True)}
-                for line in responsiveness.lines(metrics, config.branches, prefix=prefix):
-                    print(line)
-            if k == config.k:
-                prefix = _prefix(config, k=k, distance=distance, size=config.slate_size)
-                shown = outcome.slates[:, place, :, : config.slate_size]
-                per_user |= {f"{prefix}slates/{name}": slate for name, slate in zip(names, shown, strict=True)}
-        if k == config.k:
-            main = outcome
+        figures, of_users = _figures(outcome, measure, config, k=k, baselines=baselines)
+        metrics, per_user = metrics | figures, per_user | of_users
+    main = outcomes[config.k]
     users = len(main.last)
-    if users < config.users:
+    if users < config.users and not histories:
         print(f"{users:,} users of the {config.users:,} asked for: no more have such a history")
     np.savez_compressed(folder / "per_user.npz", items=main.history, **per_user)
     write_json(folder / "examples.json", examples(main, recommender.items, users=config.examples))
     write_json(folder / METRICS, metrics)
     print(f"responsiveness of {users} users at k={config.k}: {folder / METRICS}")
     _pass(gate, metrics, folder, config)
+
+
+def _figures(
+    outcome: Outcome,
+    measure: Mapping[str, Similarity],
+    config: ConfigDict,
+    *,
+    k: int,
+    baselines: Sequence[int],
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Metrics, and arrays of users, at every distance and slate size; prints a line for each responsiveness."""
+    names = [branch.name for branch in outcome.branches]
+    metrics: dict[str, float] = {}
+    per_user: dict[str, np.ndarray] = {}
+    for place, distance in enumerate(config.distances):
+        for size in (config.slate_size, *config.sweep_slate_size):
+            prefix, shown = _prefix(config, k=k, distance=distance, size=size), outcome.slates[:, place, :, :size]
+            found = measured(measure, shown, outcome.last, outcome.valid)
+            metrics |= responsiveness.summary(
+                found, names, baselines=baselines, seed=config.seed, samples=config.bootstrap_samples, prefix=prefix
+            )
+            for kind, rows in found.items():
+                per_user |= {f"{prefix}{name}/{kind}": row for name, row in zip(names, rows, strict=True)}
+            if (k, size) == (config.k, config.slate_size):
+                per_user |= {f"{prefix}slates/{name}": slate for name, slate in zip(names, shown, strict=True)}
+            for line in responsiveness.lines(metrics, config.branches, prefix=prefix):
+                print(line)
+    return metrics, per_user
+
+
+def _source(
+    config: ConfigDict, recommender: Recommender, *, world: str | None, data: str | None, histories: str | None
+) -> Callable[[int], Trajectories]:
+    """Trajectories to a k-th item, as a function of k."""
+    users, seed = config.users, config.seed
+    if histories:
+        return lambda k: pasts.read(histories, recommender, k=k)
+    if data:
+        timelines, cut_at = Timelines.open(data), tuple(config.cut_at)
+        return lambda k: pasts.replay(timelines, recommender, users=users, k=k, cut_at=cut_at, seed=seed)
+    if world:
+        people = open_world(world)
+        world_items(recommender, people, flag="--recommender")
+        return lambda k: living_users(people, _plan(config, recommender, users=users, k=k, seed=seed), seed=seed)
+    return lambda k: _plan(config, recommender, users=users, k=k, seed=seed)
 
 
 def _pass(gate: Gate, metrics: dict[str, float], folder: Path, config: ConfigDict) -> None:

@@ -106,6 +106,70 @@ MISTAKES = {
         "--recommender={folder}/timelines: holds 'timelines', not 'recommender'",
         "give the right folder",
     ),
+    "a recommender of another version": (
+        [*COUNTERFACTUAL, "--recommender={folder}/newer"],
+        2,
+        "--recommender={folder}/newer: recommender format 2, this code reads 1",
+        "write it again",
+    ),
+    "an unknown action": (
+        [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--config.branches=('long_watch+hate',)"],
+        2,
+        "action 'long_watch+hate': 'hate' is not known",
+        "write one of skip, quit_early",
+    ),
+    "a history longer than the model reads": (
+        [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--config.k=17"],
+        2,
+        "--config.k=17: the recommender reads the last 16 events",
+        "use --config.k=16 or less",
+    ),
+    "a replay of other items": (
+        [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--data={folder}/others", "--config.slate_size=5"],
+        2,
+        "--data={folder}/others: other items than the recommender was trained on",
+        "give the timelines",
+    ),
+    "vectors of the model itself": (
+        [
+            *COUNTERFACTUAL,
+            "--recommender={folder}/recommender",
+            "--similarity_vectors={folder}/recommender",
+            "--config.slate_size=5",
+        ],
+        2,
+        "--similarity_vectors: the recommender itself",
+        "give a model that is independent",
+    ),
+    "no histories": (
+        [
+            *COUNTERFACTUAL,
+            "--recommender={folder}/recommender",
+            "--histories={folder}/none.parquet",
+            "--config.slate_size=5",
+        ],
+        2,
+        "--histories={folder}/none.parquet: no such file",
+        "give a Parquet file",
+    ),
+    "no world": (
+        [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--world={folder}/none", "--config.slate_size=5"],
+        2,
+        "--world={folder}/none: no truth/ here",
+        "give the workdir of a simulation.world",
+    ),
+    "two pasts": (
+        [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--world={folder}/none", "--data={folder}/others"],
+        2,
+        "--world and --data: users have one past",
+        "give one of them",
+    ),
+    "a gate without its reference": (
+        [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--max_recall_loss=0.02", "--evaluation=m.json"],
+        2,
+        "--reference_evaluation is required with --max_recall_loss",
+        "a metrics.json of retrieval.evaluate",
+    ),
     "measure into a file": (
         [*COUNTERFACTUAL, "--recommender={folder}/recommender", "--workdir={folder}/file/run"],
         2,
@@ -135,12 +199,15 @@ def folder(tmp_path_factory):
     random_timelines.write(folder / "others", num_items=NUM_ITEMS, vocabulary_hash="y")
     vectors = np.eye(NUM_ITEMS + 1, 4, dtype=np.float32)
     group = np.arange(NUM_ITEMS + 1) % 4
-    fake.write(
-        folder / "recommender",
-        vectors=vectors,
-        items=fake.item_table(group, group),
-        tower=fake.sum_tower(vectors, sees_dislikes=True),
-    )
+    for name, version in (("recommender", 1), ("newer", 2)):
+        fake.write(
+            folder / name,
+            vectors=vectors,
+            items=fake.item_table(group, group),
+            tower=fake.sum_tower(vectors, sees_dislikes=True),
+            version=version,
+            vocabulary_hash="x",
+        )
     for whole, damaged, name in (("timelines", "truncated", "item.npy"), ("recommender", "cut", "item_vectors.npy")):
         shutil.copytree(folder / whole, folder / damaged)
         with open(folder / damaged / name, "r+b") as file:
@@ -158,7 +225,7 @@ def ended(folder):
     commands = {
         name: [word.replace("{folder}", str(folder)) for word in command] for name, (command, *_) in MISTAKES.items()
     }
-    preload = ("retrieval.training", "retrieval.evaluation", "retrieval.exporting", "simulation.responsiveness")
+    preload = ("retrieval.training", "retrieval.evaluation", "retrieval.exporting", "simulation.measurement")
     return command_line.run(commands, preload=preload)
 
 

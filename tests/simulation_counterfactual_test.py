@@ -267,6 +267,12 @@ def test_the_command_line(exports, tmp_path):
     assert no_recommender.stderr.splitlines() == [
         "simulation.counterfactual: --recommender is required: the folder that retrieval.export wrote"
     ]
+    blind = [f"--recommender={exports['blind']}", f"--workdir={tmp_path / 'blind'}", "--min_responsiveness=-0.5"]
+    fell_short = command("--config=configs/counterfactual.py:tiny", *blind)
+    assert fell_short.returncode == 4
+    assert fell_short.stderr.splitlines()[-1].startswith(
+        "simulation.counterfactual: long_watch+dislike/content is +0.0%, at most -50.0% is asked for; "
+    )
     bad_size = command("--config=configs/counterfactual.py:huge")
     assert bad_size.returncode == 2
     assert "no size 'huge'" in bad_size.stderr

@@ -57,7 +57,7 @@ def test_what_cannot_be_judged_is_said(evaluations):
     for name, message in (("nothing", "no recall@100"), ("missing", "no such file; run the stage")):
         gate = Gate(max_recall_loss=0.02, evaluation=evaluations["ours"], reference=evaluations[name])
         with pytest.raises(DataError, match=message):
-            gate.judge(METRICS, branch="no")
+            gate.check()
 
 
 @pytest.mark.parametrize(
