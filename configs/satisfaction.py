@@ -89,6 +89,7 @@ def align(name: str) -> ConfigDict:
     config.disentanglement = True
     config.levels = True
     config.num_levels = 8  # N_I
+    config.user_table = False  # a learned vector for each user, on top of the mean of their clicks
     config.satisfaction_weight = 1.0  # beta
     config.l2_weight = 0.0  # gamma
     config.correct_from = 3  # N_mix: the epoch, from 0, at which label correction begins

@@ -25,8 +25,16 @@ class Aligned:
 
     _ROWS = 512
 
-    def __init__(self, merge: Callable[[Any], Any], params: Any, histories: Histories, *, has_satisfaction: bool):
-        self.histories, self._params = histories, params
+    def __init__(
+        self,
+        merge: Callable[[Any], Any],
+        params: Any,
+        histories: Histories,
+        *,
+        has_satisfaction: bool,
+        num_levels: int = 0,
+    ):
+        self.histories, self._params, self.num_levels = histories, params, num_levels
 
         @jax.jit
         def run(params, batch):
@@ -65,7 +73,8 @@ class Aligned:
         found = self(before)
         if not satisfaction_weight:
             return found["click"]
-        return found["click"] - satisfaction_weight * np.logaddexp(0, -found["satisfaction"])
+        unlikely = np.logaddexp(0, -found["satisfaction"]).astype(np.float32)  # −log σ(ŝ_f)
+        return found["click"] - satisfaction_weight * unlikely
 
 
 def load_aligned(
@@ -78,5 +87,11 @@ def load_aligned(
     models = {}
     for name, model in architectures(config, histories.clicks, base).items():
         params, _ = restore_params(folder / name / CHECKPOINTS, model.shapes)
-        models[name] = Aligned(model.merge, params, histories, has_satisfaction=name == SAQREC)
+        models[name] = Aligned(
+            model.merge,
+            params,
+            histories,
+            has_satisfaction=name == SAQREC,
+            num_levels=config.align.num_levels,
+        )
     return models

@@ -63,14 +63,14 @@ def train_alignment(
         "dim": base.dim,
         "timelines": timelines.manifest["vocabulary_hash"],
         "events": timelines.manifest["num_events"],
-        "base": f"{zlib.crc32(np.ascontiguousarray(base.item)):08x}",
-        "scores": f"{zlib.crc32(np.ascontiguousarray(scores.satisfaction)):08x}",
+        "base": f"{zlib.crc32(np.asarray(base.item).tobytes()):08x}",
+        "scores": f"{zlib.crc32(np.asarray(scores.satisfaction).tobytes()):08x}",
     }
     folder = open_workdir(folder, identity)
     if is_complete(folder):
         return f"already complete: {folder}"
     histories = histories_of(config, timelines, scores)
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name, model in architectures(config, histories.clicks, base).items():
         found = _fit(config, histories, model, folder / name, has_satisfaction=name == SAQREC, identity=identity)
         metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
@@ -93,8 +93,10 @@ def histories_of(config: ConfigDict, timelines: Timelines, scores: Scores) -> Hi
 
 def architectures(config: ConfigDict, clicks: Clicks, base: BaseEmbeddings) -> dict[str, Architecture]:
     """The models of this step by name: SAQRec and, with `align.gru`, the GRU that it has to beat."""
-    item, user = np.asarray(base.item)[clicks.corpus], np.asarray(base.user)
-    made: dict[str, Callable[[Any], Any]] = {SAQREC: lambda rngs: SAQRec(config.align, item=item, user=user, rngs=rngs)}
+    item = np.asarray(base.item)[clicks.corpus]
+    made: dict[str, Callable[[Any], Any]] = {
+        SAQREC: lambda rngs: SAQRec(config.align, item=item, num_users=clicks.num_users, rngs=rngs)
+    }
     if config.align.gru:
         made[GRU] = lambda rngs: GRUSoftmax(config.align, num_items=clicks.num_items, dim=base.dim, rngs=rngs)
     return {name: architecture(make) for name, make in made.items()}

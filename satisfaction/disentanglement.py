@@ -39,8 +39,8 @@ def weight_mlp(count: int, dim: int, *, hidden: int, dropout: float, rngs: nnx.R
     """The MLP of a `weighted_sum` of `count` vectors: it starts from the plain mean, whatever they are."""
     mlp = MLP((count * dim, hidden, count), dropout=dropout, rngs=rngs)
     last = mlp.layers[-1]
-    last.kernel[...] = jnp.zeros_like(last.kernel[...])
-    last.bias[...] = jnp.full(count, 1.0 / count)
+    last.kernel = nnx.Param(jnp.zeros((hidden, count)))
+    last.bias = nnx.Param(jnp.full(count, 1.0 / count))
     return mlp
 
 

@@ -39,12 +39,14 @@ def draw_negatives(clicks: Clicks, users: NDArray[np.int64], *, seed: int, count
     return drawn
 
 
-def saved_negatives(folder: str | os.PathLike[str], clicks: Clicks, *, seed: int) -> NDArray[np.int32]:
-    """The negatives of the users with a test click: those saved in `folder`, else drawn and saved there.
+def saved_negatives(
+    folder: str | os.PathLike[str], clicks: Clicks, *, seed: int, split: str = "test"
+) -> NDArray[np.int32]:
+    """The negatives of the users with a click in `split`: those saved in `folder`, else drawn and saved there.
 
     Errors: DataError where the file is of another corpus or seed.
     """
-    users, _ = clicks.targets("test")
+    users, _ = clicks.targets(split)
     file = Path(folder) / FILE
     if not file.exists():
         drawn = draw_negatives(clicks, users, seed=seed)

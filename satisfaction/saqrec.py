@@ -22,17 +22,28 @@ class Aggregated(NamedTuple):
     level_weights: jax.Array | None
 
 
+def mean_so_far(vectors: jax.Array, *, where: jax.Array) -> jax.Array:
+    """Σ_{j ≤ t} v_j / #{j ≤ t} over True places, [B, T, D]; zero before the first."""
+    total = jnp.cumsum(jnp.where(where[..., None], vectors, 0.0), axis=1)
+    return total / jnp.maximum(jnp.cumsum(where, axis=1), 1)[..., None]
+
+
 class SAQRec(nnx.Module):
     """Zhang et al., CIKM '24, section 4.3: three histories, SID, MLSE and their sum u_f (equations 7 to 14).
 
-    Row t of what it gives stands for the user after the clicks up to position t. Without `disentanglement` u_s+ and
-    u_s− are left out of equation 13, without `levels` u_MLSE is: the ablations of Table 3.
+    Row t of what it gives stands for the user after the clicks up to position t. v_u is the mean vector of the clicks
+    so far, as the base recommender has it of all of them, and with `user_table` a learned vector of the user on top: a
+    row of a table that is fitted to a user's clicks knows the very labels that it is there to predict.
+
+    Without `disentanglement` u_s+ and u_s− are left out of equation 13, without `levels` u_MLSE is: the ablations of
+    Table 3.
     """
 
-    def __init__(self, config: ConfigDict, *, item: ArrayLike, user: ArrayLike, rngs: nnx.Rngs):
-        """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D], `user` v_u [U, D]."""
-        self.item_embedding, self.user_embedding = nnx.Param(jnp.asarray(item)), nnx.Param(jnp.asarray(user))
+    def __init__(self, config: ConfigDict, *, item: ArrayLike, num_users: int, rngs: nnx.Rngs):
+        """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D]."""
+        self.item_embedding = nnx.Param(jnp.asarray(item))
         dim = self.item_embedding[...].shape[1]
+        self.user_embedding = nnx.Param(jnp.zeros((num_users, dim))) if config.user_table else None
         sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
         trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
         self.dropout = nnx.Dropout(config.dropout)
@@ -60,16 +71,19 @@ class SAQRec(nnx.Module):
         clicks = self.clicked(items[batch["item"]], where=where, dropout_rngs=dropout_rngs)
         position = jnp.where(where, jnp.arange(1, where.shape[1] + 1), 0)  # the first position may read nothing
         parts = [self.clicked.last(clicks, position)]
-        user = jnp.broadcast_to(self.user_embedding[...][batch["user"]][:, None], clicks.shape)
+        user = mean_so_far(items[batch["item"]], where=where)
+        if self.user_embedding is not None:
+            user += self.user_embedding[...][batch["user"]][:, None]
         parts.append(user if dropout_rngs is None else self.dropout(user, rngs=dropout_rngs, deterministic=False))
-        if self.positive is not None:
-            for name, encoder, sid in (
-                ("satisfied", self.satisfied, self.positive),
-                ("dissatisfied", self.dissatisfied, self.negative),
-            ):
-                history = encoder(items[batch[name]], where=batch[name] > 0, dropout_rngs=dropout_rngs)  # [B, S, D]
-                query = encoder.last(history, batch[f"{name}_count"])  # [B, T, D]
-                parts.append(sid(clicks, query, visible=visible, dropout_rngs=dropout_rngs))
+        for name, encoder, sid in (
+            ("satisfied", self.satisfied, self.positive),
+            ("dissatisfied", self.dissatisfied, self.negative),
+        ):
+            if encoder is None or sid is None:
+                continue
+            history = encoder(items[batch[name]], where=batch[name] > 0, dropout_rngs=dropout_rngs)  # [B, S, D]
+            query = encoder.last(history, batch[f"{name}_count"])  # [B, T, D]
+            parts.append(sid(clicks, query, visible=visible, dropout_rngs=dropout_rngs))
         level_weights = None
         if self.levels is not None:
             part, level_weights = self.levels(clicks, batch["score"], visible=visible, dropout_rngs=dropout_rngs)

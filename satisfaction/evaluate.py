@@ -1,0 +1,52 @@
+r"""Measures SAQRec on held-out clicks, beside popularity, item-kNN, the base recommender and a plain GRU.
+
+    python -m satisfaction.evaluate --data=TIMELINES --checkpoint=TRAIN_WORKDIR --workdir=DIR
+
+Writes metrics.json: hr@1|5|10, ndcg@5|10 and mrr of the held-out click among 99 sampled items, ties counted half; under
+full/ the same among all items; under G1/ … G4/ by user activity; popularity/, item_knn/, base/, gru_softmax/ and the
+rows of --compare; gain_over/<row>/, what SAQRec gains over each, paired; satisfaction/auc; 95% bounds under /low and
+/high. Beside it negatives.npz, what was drawn; per_user.npz, every user's ranks; examples.json, clicks and what the
+satisfaction model thinks of them. Protocol and answers are those that the model was trained with.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from runtime import app
+from runtime.errors import UsageError
+
+_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of satisfaction.train.")
+_COMPARE = flags.DEFINE_list("compare", [], "More rows: NAME=DIR, other workdirs of satisfaction.train (ablations).")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "Which held-out clicks to measure on.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the sampled items; figures compare only on the same ones.")
+_SATISFACTION_WEIGHT = flags.DEFINE_float(
+    "satisfaction_weight", 0.0, "Weight of log predicted satisfaction in the ranking; 0, the paper, ranks by clicks."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Checks the flags and runs."""
+    del argv
+    if not _DATA.value or not _CHECKPOINT.value:
+        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
+    # Imported here: --help must not wait for jax.
+    from satisfaction.measurement import named_folders, run
+    from training.compilation import enable_compilation_cache
+
+    enable_compilation_cache()
+    run(
+        data=_DATA.value,
+        checkpoint=_CHECKPOINT.value,
+        compare=named_folders(_COMPARE.value, "--compare"),
+        workdir=_WORKDIR.value,
+        split=_SPLIT.value,
+        seed=_SEED.value,
+        satisfaction_weight=_SATISFACTION_WEIGHT.value,
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
