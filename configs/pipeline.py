@@ -2,8 +2,9 @@
 
     python -m pipelines.run --config=configs/pipeline.py:demo --workdir=runs/demo
 
-Names: `demo` and `standard` (synthetic feeds), `kuairand_pure` and `kuairand_pure_short` (real logs, with --data),
-`tables` (your own logs as canonical tables, with --data), `tiny` (seconds, for tests).
+Names: `demo` and `standard` (synthetic feeds), `demo_sticky` and `standard_sticky` (the same, stickier: see
+configs/world.py), `kuairand_pure` and `kuairand_pure_short` (real logs, with --data), `tables` (your own logs as
+canonical tables, with --data), `tiny` (seconds, for tests).
 """
 
 from ml_collections import ConfigDict
@@ -20,13 +21,17 @@ def get_config(name: str = "demo") -> ConfigDict:
         "tables": {"dislike_input_and_label": (100.0, 300.0, 1000.0), "skip_label": (25.0, 50.0, 100.0)},
         "tiny": {"dislike_input_and_label": (100.0,)},
     }
+    weights |= {f"{size}_sticky": {"dislike_input_and_label": (300.0, 1000.0, 3000.0)} for size in ("demo", "standard")}
     if name not in weights:
         raise ValueError(f"no pipeline '{name}'; there are {', '.join(sorted(weights))}")
+    dataset = name.removesuffix("_sticky")
     config = ConfigDict()
     config.name = name
-    config.world = name if name in synthetic else ""  # "": the logs are the user's, named by --data
-    config.data = "tables" if name in synthetic else name.removesuffix("_short")
-    config.retrieval = name
+    config.world = (
+        name.replace("_sticky", ",sticky") if dataset in synthetic else ""
+    )  # "": the logs are the user's, named by --data
+    config.data = "tables" if dataset in synthetic else name.removesuffix("_short")
+    config.retrieval = dataset
     config.counterfactual = "tiny" if name == "tiny" else "standard"
     # Models without negative labels; each sweep is held up against one of them, its `reference`.
     config.plain = ("dislike_input",) if name.startswith("kuairand") else ("no_dislike_signal", "dislike_input")
@@ -35,7 +40,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     }
     # The rule of the choice, on validation days: the largest weight that keeps this share of the reference's
     # Recall@100, and the smallest weight where none does.
-    config.keep_recall = 0.97 if name in synthetic else 0.98
+    config.keep_recall = 0.97 if dataset in synthetic else 0.98
     # Train once more, with what the validation days chose, on these days too, and serve that.
     config.final = name in ("kuairand_pure", "tables", "tiny")
     # The model that gets an index and SavedModels. KuaiRand has too few dislikes to learn from, but has skips.

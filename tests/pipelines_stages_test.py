@@ -8,7 +8,7 @@ from configs import pipeline
 from pipelines.sources import imported_files
 from pipelines.stages import PIPELINE, TEMPLATE, stages, variants
 
-NAMES = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
+NAMES = ("demo", "demo_sticky", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
 
 
 def _graph(name: str, tmp_path: Path):
