@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "cat_smooth": 50.0,
     "cat_l2": 50.0,
     "min_data_per_group": 200,
+    "num_threads": 1,  # on two cores that others use too, two threads wait for each other: 40 times slower
 }
 MAX_ROUNDS = 600
 PATIENCE = 40  # rounds without a better logloss on the validation days

@@ -3,6 +3,12 @@
 The information of the neural ranker and more that trees cannot find themselves: smoothed rates of every feedback by
 user, item, creator, tag and pairs of them, each over the events strictly before (data/running_rates.py); the last
 outcomes and the time since; ids, platform, hour, item features and profile as categories.
+
+No rate of EVV or FVV by item, or by what names the item. They are measured against the item's own plays of the
+training days, half of which are EVV by definition: there, each earlier one makes a later one rarer, and trees learn
+that, while on any other day it is not so. The item's threshold stands for it. Nor a rate by platform alone, which is a
+clock. On the validation days of KuaiRand-Pure the three together take EVV from an AUC / GAUC of .703 / .548 to
+.727 / .603.
 """
 
 from collections.abc import Mapping
@@ -18,6 +24,8 @@ from data.watch_time import WATCH_FEEDBACK
 from ranking.tables import Tables, outcomes
 
 FEEDBACK = (*WATCH_FEEDBACK, "click", "long_view", "like")
+RELATIVE = ("EVV", "FVV")
+BY_ITEM = ("item", "creator", "item_surface")
 PRIOR_COUNT = {"user": 10.0, "user_cluster": 10.0, "user_surface": 10.0}  # 20 for the others
 _RECENT = (5, 20)  # events
 _LAST = 2
@@ -44,9 +52,15 @@ def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) ->
         rates = running_rates(
             values, observed, timelines.timestamp_ms, prior_rate=prior, prior_count=PRIOR_COUNT.get(key, 20.0)
         )[positions]
-        numbers |= {f"{key}/{name}": rates[:, k] for k, name in enumerate([*names, "count"])}
+        numbers |= {
+            f"{key}/{name}": rates[:, k]
+            for k, name in enumerate([*names, "count"])
+            if not (key in BY_ITEM and name in RELATIVE)
+        }
     numbers |= _recent(timelines, observed, names, codes, prior, positions)
-    numbers["log_duration"] = np.log1p(np.maximum(timelines.duration_ms[positions], 0))
+    numbers["log_duration"] = np.log1p(np.maximum(timelines.duration_ms[positions], 0) / 1000)
+    limits = np.log1p(tables.thresholds[timelines.item[positions]] / 1000)
+    numbers |= {f"threshold/{name}": limits[:, k] for k, name in enumerate(RELATIVE) if np.isfinite(limits).all()}
     user = timelines.user_of_event()[positions]
     profile = [feature["name"] for feature in tables.manifest["user_features"]]
     categories = {name: values[positions] for name, values in codes.items()}
@@ -88,10 +102,10 @@ def _keys(timelines: Timelines, codes: Mapping[str, NDArray[np.int64]]) -> dict[
     # What rates are taken by; pairs of a user, or an item, with a category; unknown categories have no rate.
     user = timelines.user_of_event().astype(np.int64)
     known: dict[str, NDArray[Any]] = {name: np.where(code > 0, code, NO_KEY) for name, code in codes.items()}
-    singles = {name: known[name] for name in ("item", "creator", "cluster", "surface") if name in known}
+    singles = {name: known[name] for name in ("item", "creator", "cluster") if name in known}
     pairs = {
         f"user_{name}": _pair(user, known[name])
-        for name in ("cluster", "creator", "surface", "duration", "item", "upload_type", "second_tag")
+        for name in ("cluster", "creator", "surface", "duration", "upload_type")
         if name in known
     }
     return {"user": user} | singles | pairs | {"item_surface": _pair(codes["item"], known["surface"])}

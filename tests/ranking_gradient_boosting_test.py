@@ -13,7 +13,7 @@ from runtime.errors import UsageError
 from tests import impression_log
 
 TASKS = ("EVV", "GVV", "click")
-SMALL = {"num_leaves": 4, "min_data_in_leaf": 5, "min_data_per_group": 5, "num_threads": 1}
+SMALL = {"num_leaves": 4, "min_data_in_leaf": 5, "min_data_per_group": 5}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,15 @@ def test_pairs_have_rates_of_their_own(log, labels, everything):
     prior = labels.values[log.in_split("train"), 2].mean()
     expected = (labels.values[same, 2].sum() + 10 * prior) / (same.sum() + 10)
     assert _column(everything, "user_cluster/click")[at] == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_measured_against_the_item_has_no_rate_by_item(tables, log, everything):
+    for key in ("item", "creator", "item_surface"):
+        assert f"{key}/GVV" in everything.names
+        assert f"{key}/EVV" not in everything.names
+    assert "user/EVV" in everything.names
+    limit = tables.thresholds[log.item, 0] / 1000
+    np.testing.assert_allclose(_column(everything, "threshold/EVV"), np.log1p(limit), rtol=1e-5)
 
 
 def test_last_outcomes_and_gap(log, labels, everything):
