@@ -1,4 +1,4 @@
-"""The comparison of objectives: what its rows run, what it reads from them, and that divergence is one of its results."""
+"""The comparison of objectives: what its rows run, what it reads of them, and that divergence is one of its results."""
 
 import json
 from pathlib import Path
