@@ -36,7 +36,7 @@ def rows(config: ConfigDict, workdir: Path) -> list[Row]:
     """Every row of the table, in order."""
     return [
         Row(signals=signals, weight=weight, workdir=workdir)
-        for signals, weights in config.rows.items()
+        for signals, weights in config.rows
         for weight in (sorted(weights) or [None])
     ]
 

@@ -7,18 +7,18 @@ Sizes: `demo` (about 20 minutes on 2 cores) and `tiny` (for tests), each on the 
 
 from ml_collections import ConfigDict
 
-# Signals of configs/retrieval.py -> the weights of their negative labels; () where there are none.
-ROWS: dict[str, tuple[float, ...]] = {
-    "no_dislike_signal": (),
-    "dislike_excluded": (),
-    "dislike_input": (),
-    "dislike_input_and_label": (1000.0,),
-    "negative_weight": (0.1, 1.0),
-    "reinforce": (1.0,),
-    "softmax_negatives": (300.0,),
-    "skip_label": (30.0,),
-    "skip_and_dislike_label": (30.0,),
-}
+# Signals of configs/retrieval.py, and the weights of their negative labels: none where there are none.
+ROWS: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("no_dislike_signal", ()),
+    ("dislike_excluded", ()),
+    ("dislike_input", ()),
+    ("dislike_input_and_label", (1000.0,)),
+    ("negative_weight", (0.1, 1.0)),
+    ("reinforce", (1.0,)),
+    ("softmax_negatives", (300.0,)),
+    ("skip_label", (30.0,)),
+    ("skip_and_dislike_label", (30.0,)),
+)
 
 
 def get_config(size: str = "demo") -> ConfigDict:
@@ -29,5 +29,5 @@ def get_config(size: str = "demo") -> ConfigDict:
     config.size = size  # of configs/world.py and configs/retrieval.py
     config.counterfactual = "tiny" if size == "tiny" else "standard"
     config.seed = 0  # of the trainings
-    config.rows = ConfigDict(ROWS)
+    config.rows = ROWS
     return config
