@@ -8,6 +8,7 @@ through jax.export as a trained one does. The time is everything from a drawn pl
 """
 
 import os
+import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +137,8 @@ def main(argv: Sequence[str]) -> None:
         _, bare = seconds(products, _REPEATS.value)
         rate = users * (k - 1 + len(BRANCHES)) / best
         print(f"{num_items:>9,} {first:>8.1f} s {best:>6.1f} s {rate:>18,.0f} {bare:>12.1f} s {best / bare:>5.1f}x")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
+    print(f"peak memory: {peak:.1f} GiB")
 
 
 if __name__ == "__main__":

@@ -77,9 +77,12 @@ def simulate(
       later: what users do after the branch where a distance is more than 1: a plan of at least the last distance items.
 
     Chunks of users of one shape, so one compilation, and as many at a time as there are cores: XLA's top-k on a CPU,
-    most of the work, uses one. Errors: DataError where the recommender's queries are not finite.
+    most of the work, uses one. Errors: DataError where the recommender's queries are not finite; ValueError where
+    `later` is too short.
     """
     total, distances = trajectories.num_users, tuple(distances)
+    if distances[-1] - 1 > (0 if later is None else later.place.shape[1]):
+        raise ValueError(f"distances {distances}: `later` has to say what users do until then")
     size = chunk_users(total, len(recommender.item_vectors))
     item_vectors = jnp.asarray(recommender.item_vectors)
     cluster = np.zeros(len(item_vectors), np.int32)

@@ -99,6 +99,11 @@ def test_a_branch_does_not_depend_on_the_others_nor_on_how_far_is_looked(outcome
     np.testing.assert_array_equal(alone.slates[:, 0], outcome[0].slates[[0, 3], 0])
 
 
+def test_a_distance_needs_to_know_what_comes_in_between():
+    with pytest.raises(ValueError, match="`later` has to say what users do until then"):
+        simulated(later=draw_plan(seed=2, k=DISTANCES[-1] - 1, **PLAN))
+
+
 def test_a_larger_slate_to_look_at_changes_nothing_of_the_way_there(outcome):
     wide, *_ = simulated(shown=Slates(2 * SLATE))
     np.testing.assert_array_equal(wide.item, outcome[0].item)
