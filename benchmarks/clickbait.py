@@ -7,7 +7,7 @@ r"""True satisfaction of what SAQRec recommends on the synthetic feed, against t
     python -m benchmarks.clickbait --world=runs/world --data=runs/timelines --run=runs/satisfaction --workdir=DIR
 
 For each user, at the moment of the held-out click: the top 10 of the items not clicked yet, and how likely, by the
-feed's own behaviour model, the user would be satisfied with each. The models have never seen this truth. SAQRec ranks by
+feed's own behaviour model, the user would be satisfied with each. No model has ever seen this truth. SAQRec ranks by
 click logit + w · log predicted satisfaction; w = 0 is the paper's. The largest w of the grid that keeps 98% of the base
 recommender's HR@10 on the validation clicks is chosen; the test clicks are read once, after that.
 """
