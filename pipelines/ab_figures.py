@@ -42,7 +42,7 @@ def by_day(evidence: AbEvidence) -> str:
             axes.set_title(title)
             axes.set_xlabel("day")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
         for axes in list(axes_of)[len(panels) :]:
             axes.set_visible(False)
 
