@@ -3,6 +3,10 @@
   python -m simulation.ab_test --config=configs/ab_test.py --world=WORLD --arms=control=DIR,treatment=DIR --workdir=DIR
 
 Sizes: `standard` (20,000 users, 7 days), the default; `demo` (4,000 users, 7 days); `tiny` serves tests.
+Measured on the demo feed with --aa_tests=200, no_dislike_signal against dislike_input_and_label at weight 1,000:
+1.2 million impressions, 2 minutes of CPU, 0.8 GB; dislike rate -72% [-75%, -69%], repeated dislikes on the same creator
+-90% [-92%, -88%], viewers +0.1% [-1.5%, +1.9%], enjoyment +4.3% [+1.8%, +6.9%]. The paper, behind other stages of a
+platform that heeds dislikes already: -2.44%, -9.60%, -0.14%; enjoyment is not published for that experiment.
 """
 
 from ml_collections import ConfigDict

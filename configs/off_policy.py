@@ -3,6 +3,9 @@
   python -m simulation.off_policy --config=configs/off_policy.py --data=TIMELINES --arms=a=DIR,b=DIR --workdir=DIR
 
 Sizes: `standard`, the default; `tiny` serves tests.
+Measured on the demo feed, two models, --coverage_seeds=50: 10 seconds of CPU; 92% to 96% of the intervals of long-view
+rates hold the truth, and all of those of dislike rates, which are wide: of 1,500 random exposures the policies would
+have shown about 50.
 """
 
 from ml_collections import ConfigDict
