@@ -89,6 +89,7 @@ def align(name: str) -> ConfigDict:
     config.disentanglement = True
     config.levels = True
     config.num_levels = 8  # N_I
+    config.periods = True  # beyond the paper: a vector of the day that is asked about
     config.user_table = False  # a learned vector for each user, on top of the mean of their clicks
     config.satisfaction_weight = 1.0  # beta
     config.l2_weight = 0.0  # gamma
@@ -100,6 +101,8 @@ def align(name: str) -> ConfigDict:
     config.click_loss = "exact"
     config.block_size, config.num_candidates, config.num_negatives = 2048, 1024, 2
 
+    # ("train", "valid") learns from the validation clicks too, for num_epochs and without early stopping.
+    config.train_on = ("train",)
     config.batch_size = 128  # rows of `length` clicks
     config.num_epochs, config.patience = 15, 3  # epochs without a better validation MRR
     config.learning_rate, config.warmup_steps, config.final_fraction = 1e-3, 50, 0.02

@@ -85,7 +85,7 @@ def load_aligned(
         raise UsageError(f"{flag}={folder.parent}: no complete align step here; run satisfaction.train on it first")
     histories = histories_of(config, timelines, scores)
     models = {}
-    for name, model in architectures(config, histories.clicks, base).items():
+    for name, model in architectures(config, histories, base).items():
         params, _ = restore_params(folder / name / CHECKPOINTS, model.shapes)
         models[name] = Aligned(
             model.merge,

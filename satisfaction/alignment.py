@@ -15,7 +15,7 @@ from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction.answers import answers
 from satisfaction.architecture import Architecture, architecture
-from satisfaction.clicks import Clicks, clicks_of
+from satisfaction.clicks import clicks_of
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.gru_softmax import GRUSoftmax
 from satisfaction.objective import make_loss
@@ -71,7 +71,7 @@ def train_alignment(
         return f"already complete: {folder}"
     histories = histories_of(config, timelines, scores)
     metrics: dict[str, float] = {}
-    for name, model in architectures(config, histories.clicks, base).items():
+    for name, model in architectures(config, histories, base).items():
         found = _fit(config, histories, model, folder / name, has_satisfaction=name == SAQREC, identity=identity)
         metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
     write_json(folder / METRICS, metrics)
@@ -91,12 +91,12 @@ def histories_of(config: ConfigDict, timelines: Timelines, scores: Scores) -> Hi
     )
 
 
-def architectures(config: ConfigDict, clicks: Clicks, base: BaseEmbeddings) -> dict[str, Architecture]:
+def architectures(config: ConfigDict, histories: Histories, base: BaseEmbeddings) -> dict[str, Architecture]:
     """The models of this step by name: SAQRec and, with `align.gru`, the GRU that it has to beat."""
-    item = np.asarray(base.item)[clicks.corpus]
-    made: dict[str, Callable[[Any], Any]] = {
-        SAQREC: lambda rngs: SAQRec(config.align, item=item, num_users=clicks.num_users, rngs=rngs)
-    }
+    clicks = histories.clicks
+    item, sizes = np.asarray(base.item)[clicks.corpus], {"num_users": clicks.num_users}
+    sizes["num_periods"] = histories.num_periods
+    made: dict[str, Callable[[Any], Any]] = {SAQREC: lambda rngs: SAQRec(config.align, item=item, rngs=rngs, **sizes)}
     if config.align.gru:
         made[GRU] = lambda rngs: GRUSoftmax(config.align, num_items=clicks.num_items, dim=base.dim, rngs=rngs)
     return {name: architecture(make) for name, make in made.items()}
@@ -112,6 +112,8 @@ def check(align: ConfigDict) -> None:
     for name in ("satisfaction_weight", "l2_weight"):
         if not 0 <= align[name] < float("inf"):
             raise UsageError(f"--config.align.{name}={align[name]}: must be finite and not negative")
+    if not set(align.train_on) <= {"train", "valid"} or "train" not in align.train_on:
+        raise UsageError(f"--config.align.train_on={align.train_on}: ('train',) or ('train', 'valid')")
     if len(align.label_correction) != 2 or min(align.label_correction) <= 0:
         raise UsageError(
             f"--config.align.label_correction={align.label_correction}: the two parameters of a beta distribution, "
@@ -135,6 +137,7 @@ def _fit(
         num_epochs=align.num_epochs,
         correct_from=align.correct_from,
         seed=config.seed,
+        train_on=align.train_on,
     )
     # The GRU's is the exact softmax, whatever the main model's click loss: it is the baseline to beat.
     options = align.copy_and_resolve_references()
@@ -158,6 +161,8 @@ def _fit(
     state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh)
     validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
 
+    early_stopping = "valid" not in align.train_on
+
     def evaluate(state: TrainState) -> dict[str, float]:
         return validate(state.params)
 
@@ -174,7 +179,8 @@ def _fit(
             save_every=config.save_every,
             evaluate=evaluate,
             eval_every=batches.batches_per_epoch,
-            best_metric="mrr",
-            patience=align.patience,
+            # Clicks that were learned from validate nothing: then the last step counts, after a fixed number of epochs.
+            best_metric="mrr" if early_stopping else None,
+            patience=align.patience if early_stopping else None,
         )
     return {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}

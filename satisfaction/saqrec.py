@@ -35,11 +35,14 @@ class SAQRec(nnx.Module):
     so far, as the base recommender has it of all of them, and with `user_table` a learned vector of the user on top: a
     row of a table that is fitted to a user's clicks knows the very labels that it is there to predict.
 
+    Beyond the paper, with `periods`, u_f has a learned vector of the day that is asked about: what is clicked at all
+    differs between days, and between the log and the earlier history.
+
     Without `disentanglement` u_s+ and u_s− are left out of equation 13, without `levels` u_MLSE is: the ablations of
     Table 3.
     """
 
-    def __init__(self, config: ConfigDict, *, item: ArrayLike, num_users: int, rngs: nnx.Rngs):
+    def __init__(self, config: ConfigDict, *, item: ArrayLike, num_users: int, num_periods: int, rngs: nnx.Rngs):
         """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D]."""
         self.item_embedding = nnx.Param(jnp.asarray(item))
         dim = self.item_embedding[...].shape[1]
@@ -47,6 +50,7 @@ class SAQRec(nnx.Module):
         sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
         trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
         self.dropout = nnx.Dropout(config.dropout)
+        self.period = nnx.Param(jnp.zeros((num_periods, dim))) if config.periods else None
         self.clicked = HistoryEncoder(config.length, dim, **trm)
         sid, num_levels = config.disentanglement, config.num_levels
         self.satisfied = HistoryEncoder(config.satisfied_length, dim, **trm) if sid else None
@@ -89,6 +93,8 @@ class SAQRec(nnx.Module):
             part, level_weights = self.levels(clicks, batch["score"], visible=visible, dropout_rngs=dropout_rngs)
             parts.append(part)
         users, _ = weighted_sum(jnp.stack(parts, axis=-2), self.final, dropout_rngs=dropout_rngs)
+        if self.period is not None:
+            users += self.period[...][batch["period"]]
         return Aggregated(users, level_weights)
 
     def satisfaction_vectors(self, items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:

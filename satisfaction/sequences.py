@@ -1,16 +1,20 @@
 """Batches for the main model: windows of users' clicks, with what satisfied and dissatisfied each user so far."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import grain
 import numpy as np
 from numpy.typing import NDArray
 
+from data.assembly import EARLIER_MS
 from data.loader import cut_windows
 from data.timelines import Timelines
 from runtime.errors import DataError
 from satisfaction.answers import DISSATISFIED, SATISFIED
 from satisfaction.clicks import Clicks
+
+_DAY_MS = 86_400_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Histories:
         self._score = np.append(np.asarray(satisfaction, np.float32)[clicks.event], np.float32(0))  # [C + 1]
         self._item = np.append(clicks.item, np.int32(0))
         self._user = clicks.user()
+        self._period = np.append(_periods(clicks, timelines), np.int32(0))
+        self.num_periods = int(self._period.max()) + 1
         self._answered = {
             name: (_answered(clicks, timelines, answers == value), longest)
             for name, value, longest in (
@@ -55,6 +61,7 @@ class Histories:
         Returns, each with B rows:
           user [B]; item [B, T], score [B, T]: the click before, start + i − 1, and its ŝ, 0 where the user has none;
           label [B, T], label_score [B, T]: the click predicted, 0 at and after `count`;
+          period [B, T]: the day of the click predicted, 1 the log's first, 0 where it has no time;
           satisfied [B, S] items in order, and satisfied_count [B, T], how many of them are before the click predicted;
           dissatisfied [B, S'], dissatisfied_count [B, T] likewise.
         """
@@ -72,6 +79,7 @@ class Histories:
             "score": self._score[read],
             "label": self._item[click],
             "label_score": self._score[click],
+            "period": self._period[click],
         }
         last = start + count - 1
         for name, (answered, longest) in self._answered.items():
@@ -95,12 +103,22 @@ class Histories:
 class SequenceBatches:
     """Random access to the training batches, shuffled anew in each epoch; every training click is one label an epoch.
 
-    Windows as data/loader.py cuts them, one a row. Besides `Histories.rows` an element has `label_where` [B, T], and
+    With `train_on` ("train", "valid") the validation clicks are labels too. Windows as data/loader.py cuts them, one a
+    row. Besides `Histories.rows` an element has `label_where` [B, T], and
     `corrects` [B], whether label correction is on (equation 18). The last batch of an epoch is filled up with rows of
     no label.
     """
 
-    def __init__(self, histories: Histories, *, batch_size: int, num_epochs: int, correct_from: int, seed: int):
+    def __init__(
+        self,
+        histories: Histories,
+        *,
+        batch_size: int,
+        num_epochs: int,
+        correct_from: int,
+        seed: int,
+        train_on: Sequence[str] = ("train",),
+    ):
         """`correct_from`: N_mix, the epoch counted from 0 at which label correction begins.
 
         Errors: DataError where no click may be learned from.
@@ -108,7 +126,8 @@ class SequenceBatches:
         clicks = histories.clicks
         self._histories, self._batch_size, self._seed = histories, batch_size, seed
         self._correct_from = correct_from
-        self._windows = cut_windows(clicks.offsets[:-1], clicks.valid_start, length=histories.length)
+        end = clicks.test_start if "valid" in train_on else clicks.valid_start
+        self._windows = cut_windows(clicks.offsets[:-1], end, length=histories.length)
         self._num_epochs, rows = num_epochs, len(self._windows.start)
         if not rows:
             raise DataError("no click lies before the held-out ones: the main model has nothing to learn from")
@@ -147,6 +166,17 @@ def iterate(batches: SequenceBatches) -> grain.DatasetIterator:
     """A Grain iterator over all planned batches, read ahead by one thread; its state resumes at the very next batch."""
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
     return iter(grain.MapDataset.source(batches).to_iter_dataset(options))
+
+
+def _periods(clicks: Clicks, timelines: Timelines) -> NDArray[np.int32]:
+    # Days after the last one that may be learned from count as that one: their own vector would be a random one.
+    time = np.asarray(timelines.timestamp_ms)[clicks.event]
+    dated = time > EARLIER_MS
+    if not dated.any():
+        return np.zeros(len(time), np.int32)
+    day = np.where(dated, 1 + (time - time[dated].min()) // _DAY_MS, 0).astype(np.int32)
+    learned = np.arange(len(time)) < clicks.valid_start[clicks.user()]
+    return np.minimum(day, day[learned].max(initial=0))
 
 
 def _answered(clicks: Clicks, timelines: Timelines, where: NDArray[np.bool_]) -> Answered:

@@ -69,7 +69,7 @@ def parameters(folder, log, base, scores):
     histories = alignment.histories_of(config, log, scores)
     return {
         f"{name}/{leaf}": np.asarray(array).tobytes()
-        for name, model in alignment.architectures(config, histories.clicks, base).items()
+        for name, model in alignment.architectures(config, histories, base).items()
         for leaf, array in named_leaves(restore_params(folder / name / "checkpoints", model.shapes)[0]).items()
     }
 

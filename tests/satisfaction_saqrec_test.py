@@ -146,7 +146,7 @@ def config_of(**options):
 def model_of(**options):
     rng = np.random.default_rng(3)
     item = rng.normal(size=(ITEMS + 1, DIM)).astype(np.float32)
-    return randomized(SAQRec(config_of(**options), item=item, num_users=USERS, rngs=nnx.Rngs(0)), seed=5)
+    return randomized(SAQRec(config_of(**options), item=item, num_users=USERS, num_periods=3, rngs=nnx.Rngs(0)), seed=5)
 
 
 def batch_of(seed=0):
@@ -157,6 +157,7 @@ def batch_of(seed=0):
     batch = {
         "user": np.arange(4, dtype=np.int32),
         "item": np.where(real, rng.integers(1, ITEMS + 1, real.shape), 0),
+        "period": np.broadcast_to(np.arange(LENGTH) // 3, real.shape),
         "score": np.where(real, rng.random(real.shape), 0).astype(np.float32),
     }
     for name, longest in counts.items():
@@ -192,7 +193,7 @@ def test_equations_13_and_14_from_the_parts():
     weights = mlp(model.final, stacked.reshape(*stacked.shape[:2], -1))
     expected = np.einsum("btn,btnd->btd", weights, stacked)
     found = users_of(model, batch)
-    close(found.users, expected)
+    close(found.users, expected + np.asarray(model.period[...])[batch["period"]])
     assert found.level_weights.shape == (4, LENGTH, 3)
     close(model.satisfaction_vectors(items), mlp(model.satisfaction, np.float64(items)))
 
@@ -237,5 +238,5 @@ def test_an_ablation_leaves_its_part_out(options, parts):
 
 def test_it_starts_from_the_base_vectors():
     item = np.ones((3, DIM), np.float32)
-    model = SAQRec(config_of(), item=item, num_users=2, rngs=nnx.Rngs(0))
+    model = SAQRec(config_of(), item=item, num_users=2, num_periods=1, rngs=nnx.Rngs(0))
     close(model.items(), np.concatenate([np.zeros((1, DIM)), item[1:]]))

@@ -1,5 +1,7 @@
 """Batches of click sequences against a loop over events; leave-one-out's core; windows, epochs and label correction."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,30 @@ def test_every_training_click_is_one_label_an_epoch(log, answers):
         np.testing.assert_array_equal(counts, expected)
         assert corrects == {epoch >= 2}
     assert batches.labels_per_epoch == expected.sum()
+
+
+def test_validation_clicks_are_labels_where_asked_for(log, answers):
+    histories, _ = histories_of(log, answers)
+    clicks = histories.clicks
+    batches = SequenceBatches(
+        histories, batch_size=64, num_epochs=1, correct_from=0, seed=0, train_on=("train", "valid")
+    )
+    known = np.arange(len(clicks.item)) < clicks.test_start[clicks.user()]
+    assert batches.labels_per_epoch == known.sum()
+
+
+def test_a_period_is_the_day_and_days_never_learned_from_count_as_the_last(log, answers):
+    day = 86_400_000
+    later = dataclasses.replace(log, timestamp_ms=np.asarray(log.timestamp_ms) * (day // 20))
+    histories, _ = histories_of(later, answers)
+    clicks = histories.clicks
+    time = later.timestamp_ms[clicks.event]
+    expected = np.where(time > 0, 1 + (time - time[time > 0].min()) // day, 0)
+    learned = np.arange(len(time)) < clicks.valid_start[clicks.user()]
+    rows = histories.before(np.arange(len(time)))
+    found = rows["period"][np.arange(len(time)), rows["at"]]
+    np.testing.assert_array_equal(found, np.minimum(expected, expected[learned].max()))
+    assert histories.num_periods == expected[learned].max() + 1 > 3
 
 
 def test_leave_one_out_keeps_the_core_and_holds_out_the_last_two_clicks(log):
