@@ -78,10 +78,10 @@ def sentences(evidence: AbEvidence) -> list[str]:
             continue
         bounds = f"95% interval {precise(row.change.low)} to {precise(row.change.high)}"
         if row.change.low <= 0 <= row.change.high:
-            change = f"does not change measurably ({bounds})"
+            change = f"no measurable change ({bounds})"
         else:
-            change = f"changes by {precise(row.change.value)} ({bounds})"
-        said.append(f"{row.title} {change}; published: {precise(row.published.change)}.")
+            change = f"{precise(row.change.value)} ({bounds})"
+        said.append(f"{row.title}: {change}; published: {precise(row.published.change)}.")
     return said
 
 

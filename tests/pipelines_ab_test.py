@@ -85,8 +85,8 @@ def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
     evidence = gather_ab(workdir)
     assert evidence is not None
     said = ab_tables.sentences(evidence)
-    assert "Dislike rate changes by −25.00% (95% interval −30.00% to −20.00%); published: −2.44%." in said
-    assert "Viewers does not change measurably (95% interval −1.00% to +3.00%); published: −0.14%." in said
+    assert "Dislike rate: −25.00% (95% interval −30.00% to −20.00%); published: −2.44%." in said
+    assert "Viewers: no measurable change (95% interval −1.00% to +3.00%); published: −0.14%." in said
 
 
 def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
