@@ -9,6 +9,8 @@ from pipelines.ab_evidence import AbEvidence
 from pipelines.charts import COLOURS, signed
 from pipelines.evidence import Evidence
 from pipelines.ranking_evidence import RankingEvidence
+from pipelines.satisfaction_evidence import SatisfactionEvidence
+from pipelines.satisfaction_page import satisfaction_parts
 from pipelines.stages import TEMPLATE
 
 
@@ -17,8 +19,10 @@ def render(
     changes: dict[str, float],
     ranking: RankingEvidence | None = None,
     ab: AbEvidence | None = None,
+    satisfaction: SatisfactionEvidence | None = None,
 ) -> str:
-    """The page as a string; nothing in it is fetched from anywhere. Without `ranking` or `ab` its section says so."""
+    """The page as a string; nothing in it is fetched from anywhere. Without `ranking`, `ab` or
+    `satisfaction` its section says so."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent),
         autoescape=True,
@@ -52,6 +56,7 @@ def render(
         paper=findings.PAPER,
         **_ranking(ranking),
         **_ab(ab),
+        **satisfaction_parts(satisfaction),
     )
 
 

@@ -22,6 +22,7 @@ def main(argv: Sequence[str]) -> None:
     from pipelines.findings import against_reference
     from pipelines.page import render
     from pipelines.ranking_evidence import flat_ranking, gather_ranking
+    from pipelines.satisfaction_evidence import flat_satisfaction, gather_satisfaction
     from runtime.artifact import write_json
     from runtime.errors import UsageError
 
@@ -30,9 +31,10 @@ def main(argv: Sequence[str]) -> None:
     workdir = Path(_WORKDIR.value)
     evidence = gather(workdir)
     changes = against_reference(evidence)
-    ranking, ab = gather_ranking(workdir), gather_ab(workdir)
-    (workdir / "report.html").write_text(render(evidence, changes, ranking, ab), encoding="utf-8")
-    write_json(workdir / "metrics.json", {**flat(evidence), **changes, **flat_ranking(ranking), **flat_ab(ab)})
+    ranking, ab, satisfaction = gather_ranking(workdir), gather_ab(workdir), gather_satisfaction(workdir)
+    (workdir / "report.html").write_text(render(evidence, changes, ranking, ab, satisfaction), encoding="utf-8")
+    numbers = {**flat(evidence), **changes, **flat_ranking(ranking), **flat_ab(ab), **flat_satisfaction(satisfaction)}
+    write_json(workdir / "metrics.json", numbers)
     print(f"report: {workdir / 'report.html'}")
 
 

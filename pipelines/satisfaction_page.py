@@ -1,0 +1,31 @@
+"""The satisfaction section's parts, poured into satisfaction.html.j2."""
+
+from typing import Any
+
+from pipelines import satisfaction_figures, satisfaction_tables
+from pipelines.satisfaction_evidence import Protocol, SatisfactionEvidence
+
+
+def satisfaction_parts(evidence: SatisfactionEvidence | None) -> dict[str, Any]:
+    """What the template asks for; without evidence the section says that nothing was measured."""
+    if evidence is None:
+        return {"satisfaction": None, "satisfaction_examples": []}
+    return {
+        "satisfaction": [_part(protocol) for protocol in evidence.protocols],
+        "satisfaction_examples": next((p.examples for p in evidence.protocols if p.examples), []),
+    }
+
+
+def _part(protocol: Protocol) -> dict[str, Any]:
+    return {
+        "name": protocol.name,
+        "title": satisfaction_tables.TITLES.get(protocol.name, protocol.name),
+        "headings": [heading for _, heading in (*satisfaction_tables.COLUMNS, *satisfaction_tables.FULL_COLUMNS)],
+        "test": protocol.test,
+        "rows": satisfaction_tables.rows(protocol) if protocol.test else [],
+        "gains": satisfaction_tables.gains(protocol),
+        "groups": satisfaction_tables.groups(protocol),
+        "sentences": satisfaction_tables.sentences(protocol),
+        "propensity": satisfaction_figures.propensity(protocol),
+        "levels": satisfaction_figures.level_weights(protocol),
+    }

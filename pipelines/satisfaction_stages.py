@@ -1,0 +1,48 @@
+"""The stages of satisfaction, to be hung into the graph: all steps of the training, then their measurement.
+
+    prepare -> satisfaction/<protocol>/train -> satisfaction/<protocol>/test
+
+A pipeline's config says which: `satisfaction`, the dataset's name in configs/satisfaction.py, "" or nothing for none,
+and `satisfaction_protocols`: `leave_one_out` is the paper's, `time` has the scores that other stages may learn from.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from pipelines.stages import Stage
+
+FOLDER = "satisfaction"
+SATISFACTION_TEMPLATE = Path(__file__).with_name("satisfaction.html.j2")
+PROTOCOLS = ("leave_one_out", "time")
+
+
+def satisfaction_protocols(config: ConfigDict) -> tuple[str, ...]:
+    """The protocols that a pipeline trains under, the one to be shown first; none where it has no satisfaction."""
+    return tuple(config.get("satisfaction_protocols", PROTOCOLS)) if config.get("satisfaction", "") else ()
+
+
+def satisfaction_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
+    """Training and measurement under each protocol."""
+    found = []
+    for protocol in satisfaction_protocols(config):
+        folder = workdir / FOLDER / protocol
+        train = Stage(
+            name=f"{FOLDER}/{protocol}/train",
+            module="satisfaction.train",
+            folder=folder / "train",
+            config=f"configs/satisfaction.py:{config.satisfaction}",
+            flags=(f"--config.protocol={protocol}", f"--data={timelines}"),
+            inputs=(timelines / "manifest.json",),
+            outputs=(folder / "train" / "metrics.json", folder / "train" / "scores" / "manifest.json"),
+        )
+        test = Stage(
+            name=f"{FOLDER}/{protocol}/test",
+            module="satisfaction.evaluate",
+            folder=folder / "test",
+            flags=(f"--data={timelines}", f"--checkpoint={train.folder}"),
+            inputs=(timelines / "manifest.json", *train.outputs),
+            outputs=tuple(folder / "test" / name for name in ("metrics.json", "per_user.npz", "examples.json")),
+        )
+        found += [train, test]
+    return found
