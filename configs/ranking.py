@@ -30,7 +30,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
 
     # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction) and what a past event shows.
     config.tasks = ("EVV", "FVV", "GVV")
-    config.history_feedback = ("EVV", "FVV", "GVV")
+    config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike")  # the paper's are the first three
     config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
 
     # The model.
@@ -79,7 +79,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
             config.tasks = (variant.removeprefix(_SINGLE),)
     if dataset.startswith("kuairand_pure"):
         # Its earlier history has no watch times, but long views and likes.
-        config.history_feedback = ("EVV", "FVV", "GVV", "click", "long_view", "like")
+        config.history_feedback = (*config.history_feedback, "click", "long_view")
     if dataset in ("kuairand_pure_short", "tiny"):
         config.num_epochs = 1
         config.dim, config.hidden, config.tower, config.length = 4, (16, 16), (8,), 16

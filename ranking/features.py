@@ -13,6 +13,9 @@ from ranking import history
 
 GAP_BUCKETS = 26  # 0: no earlier event of known time, else 1 + log2 of the seconds
 HOURS = 25  # 0: unknown, else 1 + the hour of the day
+# Groups of W rates and a count each: of the user's past, of what of it matches the candidate, and of everybody.
+USER_GROUPS = ("history", "recent", "same_platform")
+ITEM_GROUPS = ("same_creator", "same_cluster", "same_item")
 RATE_GROUPS = ("item_rates", "creator_rates", "cluster_rates")
 
 
@@ -77,18 +80,21 @@ class FeatureConstruction(nnx.Module):
         self.profile_embedding = table(max(1, sum(schema.user_cardinalities)))
         self.content_embedding = table(max(1, sum(schema.item_cardinalities)))
         w = self.num_feedback
-        user_groups = {"history": w + 1, "recent": w + 1, "last_two": 4 * w, "same_platform": w + 1}
-        item_groups = {"same_creator": w + 1, "same_cluster": w + 1, "same_item": w + 1}
-        item_groups |= dict.fromkeys(RATE_GROUPS, w + 1) | {"item_numbers": schema.item_numbers.shape[1]}
-        self.user_groups, self.item_groups = tuple(user_groups), tuple(item_groups)
-        sizes = {**user_groups, **item_groups}
-        self.projections = nnx.Dict({name: nnx.Linear(size, dim, rngs=rngs) for name, size in sizes.items()})
+        stacked = nnx.initializers.lecun_normal(in_axis=1, out_axis=2, batch_axis=0)
+
+        def projections(groups: int) -> nnx.Param:
+            return nnx.Param(stacked(rngs.params(), (groups, w + 1, dim), jnp.float32))
+
+        self.user_projection = projections(len(USER_GROUPS))
+        self.item_projection = projections(len(ITEM_GROUPS) + len(RATE_GROUPS))
+        self.last_two = nnx.Linear(4 * w, dim, rngs=rngs)
+        self.duration = nnx.Linear(schema.item_numbers.shape[1], dim, rngs=rngs)
         self.names = (
             *("user", "platform", "hour", "gap"),
             *(f"user/{name}" for name in schema.user_names),
-            *self.user_groups,
+            *(*USER_GROUPS, "last_two"),
             *("item", *(f"item/{name}" for name in schema.item_names)),
-            *self.item_groups,
+            *(*ITEM_GROUPS, *RATE_GROUPS, "duration"),
         )
 
     @property
@@ -104,7 +110,7 @@ class FeatureConstruction(nnx.Module):
     def __call__(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """E_in [B, C, D] and [e_u; e_i; e_p] [B, C, 3 d] of the inputs that ranking/inputs.py describes."""
         candidate, user, platform = inputs["candidate"], inputs["user"], inputs["platform"]
-        numbers = self._numbers(inputs)
+        of_history, last_two, of_matches = self._numbers(inputs)
         e_u = self.user_embedding[...][user] * self.user_seen[...][user]  # [B, d]
         e_p = self.platform_embedding[...][platform]
         e_i = self.item_embedding[...][candidate] * self.item_seen[...][candidate]  # [B, C, d]
@@ -113,10 +119,15 @@ class FeatureConstruction(nnx.Module):
         of_user = [e_u, e_p, self.hour_embedding[...][inputs["hour"]], self.gap_embedding[...][_gap(inputs["gap"])]]
         of_user += [
             profile.reshape(len(user), -1),
-            *(self.projections[name](numbers[name]) for name in self.user_groups),
+            jnp.einsum("bgw,gwd->bgd", of_history, self.user_projection[...]).reshape(len(user), -1),
+            self.last_two(last_two),
         ]
-        of_item = [e_i, content.reshape(*candidate.shape, -1)]
-        of_item += [self.projections[name](numbers[name]) for name in self.item_groups]
+        of_item = [
+            e_i,
+            content.reshape(*candidate.shape, -1),
+            jnp.einsum("bcgw,gwd->bcgd", of_matches, self.item_projection[...]).reshape(*candidate.shape, -1),
+            self.duration(self.item_numbers[...][candidate]),
+        ]
 
         def to_all(per_user: jax.Array) -> jax.Array:
             return jnp.broadcast_to(per_user[:, None], (*candidate.shape, per_user.shape[-1]))
@@ -124,37 +135,36 @@ class FeatureConstruction(nnx.Module):
         features = jnp.concatenate([to_all(jnp.concatenate(of_user, axis=-1)), *of_item], axis=-1)
         return features, jnp.concatenate([to_all(e_u), e_i, to_all(e_p)], axis=-1)
 
-    def _numbers(self, inputs: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        item, candidate = inputs["item"], inputs["candidate"]
+    def _numbers(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        # The user groups [B, 3, W + 1], the last two outcomes [B, 4 W], the candidates' groups [B, C, 6, W + 1].
+        item, candidate, platform = inputs["item"], inputs["candidate"], inputs["platform"]
         where, prior = (item > 0).astype(jnp.float32), self.prior[...]
         values, known = history.unpack(inputs["feedback"], self.num_feedback)  # [B, T, W]
         place = history.places_from_end(item > 0)
+        own = history.smoothed(where[:, None], values, known, prior)  # [B, 1, W]
 
-        def same(of_candidate: jax.Array, of_event: jax.Array) -> jax.Array:
-            return ((of_candidate[..., None] == of_event[:, None, :]) & (of_event > 0)[:, None, :]).astype(jnp.float32)
+        recent = where * history.DECAY ** place.astype(jnp.float32)
+        here = where * (inputs["surface"] == platform[:, None]) * (platform > 0)[:, None]
+        weights = jnp.stack([where, recent, here], axis=1)  # [B, 3, T]
+        priors = jnp.concatenate([jnp.broadcast_to(prior, own.shape), own, own], axis=1)
+        of_history = history.evidence(weights, values, known, priors)
 
-        everything = where[:, None]  # [B, 1, T]
-        own = history.smoothed(everything, values, known, prior)  # [B, 1, W]
-        recent = everything * history.DECAY ** place[:, None].astype(jnp.float32)
         last = [(where * (place == n))[..., None] for n in (0, 1)]
-        creator, cluster = self.creator[...], self.cluster[...]
-        numbers = {
-            "history": history.evidence(everything, values, known, prior)[:, 0],
-            "recent": history.evidence(recent, values, known, own)[:, 0],
-            "last_two": jnp.concatenate([(of * w).sum(axis=1) for w in last for of in (values, known)], axis=-1),
-            "same_platform": history.evidence(same(inputs["platform"][:, None], inputs["surface"]), values, known, own)[
-                :, 0
-            ],
-            "same_creator": history.evidence(same(creator[candidate], creator[item]), values, known, own),
-            "same_cluster": history.evidence(same(cluster[candidate], cluster[item]), values, known, own),
-            "same_item": history.evidence(same(candidate, item), values, known, own),
-            "item_numbers": self.item_numbers[...][candidate],
-        }
-        rates = jnp.split(inputs["rates"], len(RATE_GROUPS), axis=-1)  # [B, C, W + 1] each
-        for name, group in zip(RATE_GROUPS, rates):
-            shift = history.logit(group[..., :-1]) - history.logit(prior)
-            numbers[name] = jnp.concatenate([shift, group[..., -1:] / 4], axis=-1)
-        return numbers
+        last_two = jnp.concatenate([(of * w).sum(axis=1) for w in last for of in (values, known)], axis=-1)
+
+        keys = jnp.stack(
+            [self.creator[...], self.cluster[...], jnp.arange(len(self.creator[...]))], axis=1
+        )  # [rows, 3]
+        of_event, of_candidate = keys[item], keys[candidate]  # [B, T, 3], [B, C, 3]
+        matches = (of_candidate[:, :, None] == of_event[:, None]) & (of_event > 0)[:, None]  # [B, C, T, 3]
+        shape = (*candidate.shape, len(ITEM_GROUPS))
+        matches = matches.astype(jnp.float32).swapaxes(2, 3).reshape(len(item), -1, item.shape[1])  # [B, C * 3, T]
+        of_matches = history.evidence(matches, values, known, own).reshape(*shape, -1)
+
+        rates = inputs["rates"].reshape(*candidate.shape, len(RATE_GROUPS), -1)  # [B, C, 3, W + 1]
+        shift = history.logit(rates[..., :-1]) - history.logit(prior)
+        of_all = jnp.concatenate([shift, rates[..., -1:] / 4], axis=-1)
+        return of_history, last_two, jnp.concatenate([of_matches, of_all], axis=2)
 
 
 def _rows(codes: NDArray[np.int32], cardinalities: Sequence[int]) -> NDArray[np.int32]:

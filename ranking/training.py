@@ -84,7 +84,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     if "valid" not in config.train_on:
         held_out = ranked_positions(timelines, "valid")
         tasks.check_classes(config.tasks, labels, held_out, "valid")
-        validate = make_validation(model.merge, impressions, held_out, labels, config.tasks)
+        validate = make_validation(model.merge, impressions, held_out, labels, config.tasks, mesh)
 
     def evaluate(state: TrainState) -> dict[str, float]:
         return validate(state.params) if validate else {}

@@ -5,12 +5,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from metrics.binary import auc
 from ranking.inputs import Impressions
 from ranking.model import RankingModel
 from ranking.tasks import Labels
+from training.mesh import replicated, shard_batch
 
 _CHUNK = 1024  # impressions at a time
 _SOFT = 0.5  # a soft label of more is a positive
@@ -22,14 +24,20 @@ def make_validation(
     positions: NDArray[np.int64],
     labels: Labels,
     tasks: Sequence[str],
+    mesh: Mesh,
 ) -> Callable[[Any], dict[str, float]]:
-    """`validate(params) -> {"<TASK>/auc": …, "auc": their mean}` over the impressions at `positions`."""
-    filled = np.pad(positions, (0, -len(positions) % _CHUNK), mode="edge").reshape(-1, _CHUNK)
-    logits = jax.jit(lambda params, inputs: merge(params)(inputs)[:, 0])
+    """`validate(params) -> {"<TASK>/auc": …, "auc": their mean}` over the impressions at `positions`.
+
+    Every host scores its part of each chunk, on all of its devices.
+    """
+    chunk = _CHUNK + -_CHUNK % mesh.shape["data"]
+    filled = np.pad(positions, (0, -len(positions) % chunk), mode="edge")
+    of_host = filled.reshape(-1, jax.process_count(), chunk // jax.process_count())[:, jax.process_index()]
+    logits = jax.jit(lambda params, inputs: merge(params)(inputs)[:, 0], out_shardings=replicated(mesh))
     values, where = labels.values[positions] > _SOFT, labels.where[positions]
 
     def validate(params: Any) -> dict[str, float]:
-        scores = [np.asarray(logits(params, impressions.inputs(chunk))) for chunk in filled]
+        scores = [np.asarray(logits(params, shard_batch(impressions.inputs(part), mesh))) for part in of_host]
         flat = np.concatenate(scores)[: len(positions)]
         areas = {f"{task}/auc": auc(flat[:, k], values[:, k], where=where[:, k]) for k, task in enumerate(tasks)}
         return {**areas, "auc": float(np.mean(list(areas.values())))}
