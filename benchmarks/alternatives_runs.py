@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from pipelines.engine import Engine
-from pipelines.stages import Stage
+from pipelines.stage import Stage
 from retrieval.training import DIVERGED
 from runtime.artifact import read_json
 

@@ -9,6 +9,8 @@ canonical tables, with --data), `tiny` (seconds, for tests).
 
 from ml_collections import ConfigDict
 
+_RANKED = ("standard", "kuairand_pure", "tiny")  # the pipelines that have all three systems
+
 
 def get_config(name: str = "demo") -> ConfigDict:
     """The pipeline called `name`; weights are comparable only within one corpus (see configs/retrieval.py)."""
@@ -43,6 +45,13 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.keep_recall = 0.97 if dataset in synthetic else 0.98
     # Train once more, with what the validation days chose, on these days too, and serve that.
     config.final = name in ("kuairand_pure", "tables", "tiny")
+    # The other systems, by the name of their config, "" for none (BUILD.md says what each takes). Simulation in closed
+    # loop needs a synthetic feed, off-policy estimates need a log with random exposures.
+    config.ranking = dataset if name in _RANKED else ""
+    config.satisfaction = dataset if name in _RANKED else ""
+    config.satisfaction_protocols = ("leave_one_out", "time")
+    config.ab_test = dataset if name in ("standard", "tiny") else ""
+    config.off_policy = "tiny" if name == "tiny" else "standard" if name == "standard" else ""
     # The model that gets an index and SavedModels. KuaiRand has too few dislikes to learn from, but has skips.
     config.serve = "skip_label" if name.startswith("kuairand") else "dislike_input_and_label"
     return config

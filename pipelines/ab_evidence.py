@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.ab_stages import FOLDERS
 from pipelines.evidence import Metrics
-from pipelines.stages import PIPELINE
+from pipelines.stage import PIPELINE
 from runtime.artifact import read_json
 
 

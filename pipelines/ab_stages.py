@@ -11,10 +11,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.stages import Stage
+from pipelines.stage import Stage
 
 FOLDERS = ("ab_test", "off_policy")
-AB_TEMPLATE = Path(__file__).with_name("ab.html.j2")
 AA_TESTS = 200
 COVERAGE_SEEDS = 50
 

@@ -19,7 +19,7 @@ from doit.tools import config_changed
 
 from pipelines.process import command, run_to_end
 from pipelines.sources import ROOT, imported_files
-from pipelines.stages import Stage
+from pipelines.stage import Stage
 from pipelines.state import begin, finished_stages, has_begun
 from runtime.errors import UsageError
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.stages import Stage
+from pipelines.stage import Stage
 
 FOLDER = "ranking"
 FULL = "full"
-RANKING_TEMPLATE = Path(__file__).with_name("ranking.html.j2")
 _VARIANTS = ("no_feedback_encoder", "shared_bottom", "mlp")
 
 

@@ -32,7 +32,8 @@ def main(argv: Sequence[str]) -> int:
     from pathlib import Path
 
     from pipelines.engine import Engine
-    from pipelines.stages import PIPELINE, stages
+    from pipelines.stage import PIPELINE
+    from pipelines.stages import stages
     from pipelines.state import locked
     from runtime.artifact import write_json
     from runtime.errors import UsageError

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.stages import Stage
+from pipelines.stage import Stage
 
 FOLDER = "satisfaction"
-SATISFACTION_TEMPLATE = Path(__file__).with_name("satisfaction.html.j2")
 PROTOCOLS = ("leave_one_out", "time")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.stages import PIPELINE, variants
+from pipelines.retrieval_stages import variants
+from pipelines.stage import PIPELINE
 from runtime.artifact import read_json, write_json
 
 

@@ -1,103 +1,42 @@
-"""The graph of stages, as plain data: what runs, on which files, writing which files.
+"""The graph of stages: every system's own, from the data to the report.
 
-    [world] -> prepare -> train/<variant> -> validate/<variant> -> select -> [train/<signals>-final] -> serve
-                                          -> test/<variant>
-                                          -> export/<variant> -> counterfactual/<variant>
-                                                                    ... all of them -> report
-
-A variant is a config of the paper and, where it has negative labels, one of the weights of the sweep:
-`dislike_input`, `dislike_input_and_label-w300`. The validation days choose epochs and weights; the final variants are
-then trained again, with what was chosen, on the validation days too: nothing is served that has not seen them.
+[world] -> prepare -> retrieval_stages -> ab_stages
+                   -> ranking_stages
+                   -> satisfaction_stages
+                   ... all of them -> report
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-PIPELINE = "pipeline.json"  # the resolved config of the pipeline, for the stages that see the whole of it
+from pipelines.ab_stages import ab_stages
+from pipelines.ranking_stages import ranking_stages
+from pipelines.retrieval_stages import retrieval_stages
+from pipelines.satisfaction_stages import satisfaction_stages
+from pipelines.stage import PIPELINE, Stage
+
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One process: `python -m module [--config=config] flags --workdir=folder`."""
-
-    name: str
-    module: str
-    folder: Path
-    flags: tuple[str, ...] = ()
-    config: str = ""  # configs/<file>.py:<name>
-    inputs: tuple[Path, ...] = ()  # files of earlier stages, or of the user
-    outputs: tuple[Path, ...] = ()  # files whose presence says that the stage has ended well
-    keeps_folder: bool = False  # the folder holds what other stages wrote: a fresh start removes the outputs alone
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """A model of the pipeline: what it reads and learns from, and how much its negative labels weigh.
-
-    A final one is trained again with the epochs and the weight that the validation days chose, on these days too.
-    """
-
-    signals: str
-    weight: float | None = None
-    final: bool = False
-
-    @property
-    def name(self) -> str:
-        if self.final:
-            return f"{self.signals}-final"
-        return self.signals if self.weight is None else f"{self.signals}-w{self.weight:g}"
-
-
-def variants(config: ConfigDict) -> list[Variant]:
-    """The models that a pipeline trains: those without negative labels, sweeps from light to heavy, the final ones."""
-    plain = [Variant(signals=signals) for signals in config.plain]
-    swept = [Variant(signals=s, weight=w) for s, sweep in config.sweeps.items() for w in sorted(sweep.weights)]
-    final = [Variant(signals=signals, final=True) for signals in (*config.plain, *config.sweeps) if config.final]
-    return plain + swept + final
+TEMPLATES = tuple(sorted(TEMPLATE.parent.glob("*.j2")))  # the report's, section by section
 
 
 def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
     """Every stage of a pipeline, in an order in which they can run; `data` is "" for the synthetic feed."""
     timelines = workdir / "timelines"
     sources = [] if data else [_world(config, workdir / "world")]
-    prepare = _prepare(config, data=data or str(workdir / "world" / "tables"), sources=sources, timelines=timelines)
-    models, final = (
-        [
-            stage
-            for n, variant in enumerate(variants(config))
-            if variant.final == is_final
-            for stage in _model_stages(variant, config, workdir, timelines, first=n == 0)
-        ]
-        for is_final in (False, True)
-    )
-    select = Stage(
-        name="select",
-        module="pipelines.choose",
-        folder=workdir,
-        inputs=(workdir / PIPELINE, *(s.outputs[0] for s in models if s.name.startswith("validate/"))),
-        outputs=(workdir / "selected" / "metrics.json",),
-        keeps_folder=True,
-    )
-    served = workdir / ("train" if config.final else "selected")
-    served /= Variant(signals=config.serve, final=config.final).name
-    serve = Stage(
-        name="serve",
-        module="retrieval.export",
-        folder=workdir / "serve",
-        config=f"configs/retrieval.py:{config.retrieval},{config.serve}",
-        flags=(f"--data={timelines}", f"--checkpoint={served}"),
-        inputs=(*prepare.outputs, *select.outputs, served / "metrics.json"),
-        outputs=(workdir / "serve" / "metrics.json", workdir / "serve" / "recommender" / "manifest.json"),
-    )
-    before = [*sources, prepare, *models, select, *final, serve]
+    before = [
+        *sources,
+        _prepare(config, data=data or str(workdir / "world" / "tables"), sources=sources, timelines=timelines),
+        *retrieval_stages(config, workdir, timelines),
+        *ranking_stages(config, workdir, timelines),
+        *satisfaction_stages(config, workdir, timelines),
+        *ab_stages(config, workdir, timelines),
+    ]
     report = Stage(
         name="report",
         module="pipelines.report",
         folder=workdir,
-        inputs=(workdir / PIPELINE, TEMPLATE, *(file for stage in before for file in stage.outputs)),
+        inputs=(workdir / PIPELINE, *TEMPLATES, *(file for stage in before for file in stage.outputs)),
         outputs=(workdir / "metrics.json", workdir / "report.html"),
         keeps_folder=True,
     )
@@ -126,55 +65,3 @@ def _prepare(config: ConfigDict, *, data: str, sources: list[Stage], timelines: 
         inputs=tuple(files),
         outputs=(timelines / "manifest.json", timelines / "metrics.json"),
     )
-
-
-def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines: Path, *, first: bool) -> list[Stage]:
-    name = variant.name
-    retrieval = f"configs/retrieval.py:{config.retrieval},{variant.signals}"
-    weight = () if variant.weight is None else (f"--config.negative_weight={variant.weight:g}",)
-    first_trained = workdir / ("selected" if variant.signals in config.sweeps else "train") / variant.signals
-    refit = first_trained / "metrics.json" if variant.final else None
-    train = Stage(
-        name=f"train/{name}",
-        module="retrieval.train",
-        folder=workdir / "train" / name,
-        config="" if refit else retrieval,
-        flags=(*weight, *([f"--refit={first_trained}"] if refit else []), f"--data={timelines}"),
-        inputs=(timelines / "manifest.json", *([refit] if refit else [])),
-        outputs=(workdir / "train" / name / "metrics.json",),
-    )
-    on_model = (f"--data={timelines}", f"--checkpoint={train.folder}")
-    # The baselines are the same beside every model: they are measured once, on the test days.
-    validate, test = (
-        Stage(
-            name=f"{stage}/{name}",
-            module="retrieval.evaluate",
-            folder=workdir / stage / name,
-            config=retrieval,
-            flags=(*on_model, f"--split={split}", *([] if baselines else ["--nobaselines"])),
-            inputs=(*train.inputs, *train.outputs),
-            outputs=(workdir / stage / name / "metrics.json", workdir / stage / name / "per_user.npz"),
-        )
-        for stage, split, baselines in (("validate", "valid", False), ("test", "test", first))
-    )
-    recommender = workdir / "export" / name / "recommender"
-    export = Stage(
-        name=f"export/{name}",
-        module="retrieval.export",
-        folder=workdir / "export" / name,
-        config=retrieval,
-        flags=(*on_model, "--noserving"),
-        inputs=(*train.inputs, *train.outputs),
-        outputs=(workdir / "export" / name / "metrics.json", recommender / "manifest.json"),
-    )
-    counterfactual = Stage(
-        name=f"counterfactual/{name}",
-        module="simulation.counterfactual",
-        folder=workdir / "counterfactual" / name,
-        config=f"configs/counterfactual.py:{config.counterfactual}",
-        flags=(f"--recommender={recommender}",),
-        inputs=export.outputs,
-        outputs=(workdir / "counterfactual" / name / "metrics.json",),
-    )
-    # The validation days say nothing about a model that has learned from them.
-    return [train, *([] if refit else [validate]), test, export, counterfactual]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.engine import Engine
-from pipelines.stages import Stage
+from pipelines.stage import Stage
 from pipelines.state import begin, finished_stages, has_begun, locked
 from runtime.errors import UsageError
 

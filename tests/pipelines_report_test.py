@@ -13,7 +13,7 @@ from pipelines.charts import Point
 from pipelines.evidence import flat, gather
 from pipelines.findings import against_reference, headline, in_words
 from pipelines.page import render
-from pipelines.stages import variants
+from pipelines.retrieval_stages import variants
 
 
 def _write(path: Path, value: Any) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline
+from pipelines.retrieval_stages import variants
 from pipelines.sources import imported_files
-from pipelines.stages import PIPELINE, TEMPLATE, stages, variants
+from pipelines.stage import PIPELINE
+from pipelines.stages import TEMPLATES, stages
 
 NAMES = ("demo", "demo_sticky", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
 
@@ -24,7 +26,7 @@ def test_every_input_is_there_or_written_by_an_earlier_stage(name: str, tmp_path
     config, graph = _graph(name, tmp_path)
     run = tmp_path / "run"
     links = {run / "selected" / signals / "metrics.json" for signals in config.sweeps}  # select makes them
-    known = {run / PIPELINE, TEMPLATE, tmp_path / "logs" / "events.parquet"}
+    known = {run / PIPELINE, *TEMPLATES, tmp_path / "logs" / "events.parquet"}
     for stage in graph:
         assert set(stage.inputs) <= known, stage.name
         assert stage.outputs
