@@ -30,7 +30,7 @@ def propensity(protocol: Protocol) -> str:
 
 def level_weights(protocol: Protocol) -> str:
     """Mean weight of each satisfaction level in the user's vector, from the most to the least satisfying clicks."""
-    weights = []
+    weights: list[float] = []
     while f"level_weight/{len(weights) + 1}" in protocol.test:
         weights.append(protocol.test[f"level_weight/{len(weights) + 1}"])
     if not weights:

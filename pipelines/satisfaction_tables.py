@@ -60,7 +60,9 @@ def groups(protocol: Protocol, metric: str = "hr@10") -> list[Row]:
 
 def sentences(protocol: Protocol) -> list[str]:
     """What can be said of the main model, a sentence for each baseline that it was measured beside."""
-    better, level, worse = [], [], []
+    better: list[tuple[str, Point]] = []
+    level: list[tuple[str, Point]] = []
+    worse: list[tuple[str, Point]] = []
     for name in protocol.rows:
         gain = interval(protocol.test, f"gain_over/{name}/mrr")
         if gain is None:
