@@ -1,7 +1,8 @@
 """What a practitioner would use instead: LightGBM on the table of ranking/tabular.py, one model for each task.
 
-Learns from the training days; the validation days say when to stop. The settings are the best of those that BUILD.md
-names on the validation days of KuaiRand-Pure.
+Learns from the training days; the validation days say when to stop. The settings stand on a plateau of the validation
+days of KuaiRand-Pure: 15 to 63 leaves, rates of 0.03 to 0.08, 15% to 60% of the features a tree, 100 to 400 examples a
+leaf and a penalty of 10 to 30, with and without ids, moved AUC by at most .002 and GAUC by at most .006, either way.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from numpy.typing import NDArray
 
 from ranking.checkpoint import Ranker
@@ -20,17 +20,31 @@ def inspect(ranker: Ranker, positions: NDArray[np.int64]) -> dict[str, Any]:
     each slot (equation 7), a slot that is no single feature named by its first and last one. What the model lacks is
     left out.
     """
-    model = ranker.model
     chosen = positions[np.linspace(0, len(positions) - 1, min(len(positions), _IMPRESSIONS)).astype(int)]
-    inputs = {name: jnp.asarray(column) for name, column in ranker.impressions.inputs(chosen).items()}
+    model, inputs = ranker.model, ranker.impressions.inputs(chosen)
+    graph, state = nnx.split(model)
+
+    @jax.jit
+    def weights(state: Any, inputs: Any) -> dict[str, jax.Array]:
+        model = nnx.merge(graph, state)
+        found = {}
+        if isinstance(model.prediction, MMoE):
+            found["gates"] = model.prediction.gate_weights(model.representation(inputs))  # [B, 1, K, N]
+        if model.context is not None:
+            features, context = model.features(inputs)
+            found["slots"] = model.context.slot_weights(model.context.transformed(features, context), context)
+        return found
+
+    means = {
+        name: np.asarray(values, np.float64).mean(axis=(0, 1)).round(6).tolist()
+        for name, values in weights(state, inputs).items()
+    }
     found: dict[str, Any] = {}
-    if isinstance(model.prediction, MMoE):
-        gates = model.prediction.gate_weights(model.representation(inputs))  # [B, 1, K, N]
-        found["gates"] = dict(zip(ranker.tasks, _mean(gates), strict=True))
-    if model.context is not None:
-        features, context = model.features(inputs)
-        weights = _mean(model.context.slot_weights(model.context.transformed(features, context), context))  # [S]
-        found["slots"] = list(zip(_slot_names(model.features.names, len(weights)), weights, strict=True))
+    if "gates" in means:
+        found["gates"] = dict(zip(ranker.tasks, means["gates"], strict=True))
+    if "slots" in means:
+        names = _slot_names(model.features.names, len(means["slots"]))
+        found["slots"] = list(zip(names, means["slots"], strict=True))
     return found
 
 
@@ -39,7 +53,3 @@ def _slot_names(features: tuple[str, ...], slots: int) -> list[str]:
     first = np.arange(slots) * len(features) // slots
     last = -(-np.arange(1, slots + 1) * len(features) // slots) - 1
     return [features[a] if a == b else f"{features[a]} … {features[b]}" for a, b in zip(first, last, strict=True)]
-
-
-def _mean(values: jax.Array) -> list[Any]:
-    return np.asarray(values, np.float64).mean(axis=tuple(range(2))).round(6).tolist()
