@@ -54,16 +54,18 @@ def get_config(name: str = "demo") -> ConfigDict:
     }
     # The small models of a user and an item (satisfaction/pair_model.py).
     small = {
-        "hidden": 64,
-        "dropout": 0.5,
-        "learning_rate": 3e-3,
+        "hidden": 32,
+        "reads_embeddings": False,
+        "dropout": 0.3,
+        "learning_rate": 1e-2,
         "final_fraction": 0.1,
         "weight_decay": 0.1,
         "clip_norm": 1.0,
         "valid_share": 0.15,  # of the examples, for early stopping
         "patience": 6,  # evaluations without a lower loss
     }
-    config.propensity = {**small, "valid_share": 0.1, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
+    config.propensity = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
+    config.propensity.update({"reads_embeddings": True, "hidden": 64, "learning_rate": 3e-3, "valid_share": 0.1})
     # naive, ips, snips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
     config.satisfaction = {**small, "batch_size": 1024, "num_steps": 600, "eval_every": 30}
     config.satisfaction.update({"estimator": "snips", "clip": 0.002, "answer_rates": True})

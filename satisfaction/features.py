@@ -1,7 +1,8 @@
 """What the propensity and satisfaction models read of a user and an item: frozen embeddings and a few attributes.
 
 v_u and v_i of Zhang et al. (section 4.3.1) are an id embedding beside attributes. Here the attributes are rates of the
-training days: how often the user clicks, the item is clicked, both are answered "satisfied", and how often they occur.
+training days: how often the user clicks, the item is clicked, and the user clicks what is in the item's cluster; how
+often answers of the user, and about the item, say "satisfied"; and how many events each rate rests on.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from satisfaction.rates import folds, log_odds_rates
 from satisfaction.splits import is_click
 
 _PRIOR_COUNT = 10.0
+_PRIOR_COUNT_OF_CLUSTER = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +27,16 @@ class PairFeatures:
     item: NDArray[np.float32]  # [N + 1, D]
     user_attributes: NDArray[np.float32]  # [U, A_u]
     item_attributes: NDArray[np.float32]  # [N + 1, A_i]
-    event_attributes: NDArray[np.float32]  # [E, A_u + A_i], out of fold for training events
+    cluster: NDArray[np.int32]  # [N + 1], 0 unknown
+    crossed: NDArray[np.int64]  # [K] ascending, user · clusters + cluster, of which there are events
+    crossed_attributes: NDArray[np.float32]  # [K + 1, A_x], the last row is of a user and a cluster that never met
+    event_attributes: NDArray[np.float32]  # [E, A], A = A_u + A_i + A_x, out of fold for training events
     event_user: NDArray[np.int32]  # [E]
     event_item: NDArray[np.int32]  # [E]
 
     @property
     def num_attributes(self) -> int:
-        """A_u + A_i."""
+        """A."""
         return self.event_attributes.shape[1]
 
     def events(self, positions: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
@@ -41,8 +46,20 @@ class PairFeatures:
 
     def pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """The same of users [B] and items [B], dense indices."""
-        attributes = np.concatenate([self.user_attributes[users], self.item_attributes[items]], axis=1)
-        return {"user": self.user[users], "item": self.item[items], "attributes": attributes}
+        key = crossed_keys(users, self.cluster[items], self.cluster)
+        place = np.searchsorted(self.crossed, key)
+        met = np.append(self.crossed, -1)[place] == key
+        attributes = (
+            self.user_attributes[users],
+            self.item_attributes[items],
+            self.crossed_attributes[np.where(met, place, len(self.crossed))],
+        )
+        return {"user": self.user[users], "item": self.item[items], "attributes": np.concatenate(attributes, axis=1)}
+
+
+def crossed_keys(users: NDArray[np.int64], clusters: NDArray[np.int32], known: NDArray[np.int32]) -> NDArray[np.int64]:
+    """One number for each user and cluster; `known` are all clusters' codes."""
+    return users.astype(np.int64) * (int(known.max()) + 1) + clusters
 
 
 def make_features(
@@ -58,32 +75,31 @@ def make_features(
 
     Args:
       answers: [E] of satisfaction/answers.py. trained: [E], events that may be learned from.
-      answer_rates: with the rates of "satisfied" among answers, as they are: of no use where selection is the question.
+      answer_rates: with the rates of "satisfied" among answers.
     """
     user, item = timelines.user_of_event(), np.asarray(timelines.item)
-    clicks, fold = is_click(timelines), folds(len(item), seed=seed)
-    outcomes = [(clicks, trained)]
+    cluster = timelines.items["cluster"].fill_null(0).to_numpy().astype(np.int32)
+    fold = folds(len(item), seed=seed)
+    outcomes = [(is_click(timelines), trained)]
     if answer_rates:
         outcomes.append((answers == 1, trained & (answers >= 0)))
-    of_events, tables = [], []
-    for keys, num_keys in ((user, timelines.num_users), (item, timelines.num_items + 1)):
-        counts = np.log1p(np.bincount(keys[trained], minlength=num_keys)).astype(np.float32)
-        counts = (counts - counts[keys].mean()) / (counts[keys].std() + 1e-6)
-        columns, rows = [counts], [counts[keys]]
-        for outcome, observed in outcomes:
-            per_event, per_key = log_odds_rates(
-                keys, outcome, observed, fold, num_keys=num_keys, prior_count=_PRIOR_COUNT
-            )
-            columns.append(per_key)
-            rows.append(per_event)
-        tables.append(np.stack(columns, axis=1))
-        of_events += rows
+
+    def rates(keys, num_keys, outcome, prior_count):
+        return log_odds_rates(keys, *outcome, trained, fold, num_keys=num_keys, prior_count=prior_count)
+
+    of_user = [rates(user, timelines.num_users, outcome, _PRIOR_COUNT) for outcome in outcomes]
+    of_item = [rates(item, timelines.num_items + 1, outcome, _PRIOR_COUNT) for outcome in outcomes]
+    crossed, index = np.unique(crossed_keys(user, cluster[item], cluster), return_inverse=True)
+    of_pair = rates(index.astype(np.int32), len(crossed) + 1, outcomes[0], _PRIOR_COUNT_OF_CLUSTER)
     return PairFeatures(
         user=_scaled(base.user),
         item=_scaled(base.item),
-        user_attributes=tables[0],
-        item_attributes=tables[1],
-        event_attributes=np.stack(of_events, axis=1),
+        user_attributes=np.concatenate([per_key for _, per_key in of_user], axis=1),
+        item_attributes=np.concatenate([per_key for _, per_key in of_item], axis=1),
+        cluster=cluster,
+        crossed=crossed,
+        crossed_attributes=of_pair[1],
+        event_attributes=np.concatenate([per_event for per_event, _ in (*of_user, *of_item, of_pair)], axis=1),
         event_user=user,
         event_item=item,
     )

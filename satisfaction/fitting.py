@@ -192,6 +192,7 @@ def _builder(options: ConfigDict, features: PairFeatures, prior_logit: float) ->
             features.user.shape[1],
             features.num_attributes,
             hidden=options.hidden,
+            reads_embeddings=options.reads_embeddings,
             dropout=options.dropout,
             prior_logit=prior_logit,
             rngs=nnx.Rngs(key),

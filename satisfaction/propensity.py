@@ -1,6 +1,7 @@
 """Step "propensity": how likely an impression is to be answered (Zhang et al., CIKM '24, equation 5), calibrated."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,30 @@ from satisfaction.splits import is_earlier
 
 CALIBRATION = "calibration.json"
 RELIABILITY = "reliability.json"
-NUM_BINS = 10
+NUM_BINS = 10  # of the reliability diagram
+ANSWERS_PER_BIN, MAX_BINS = 50, 40  # of the calibration
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibrated:
-    """ô = σ(slope · z + intercept) of the fitted model's logits z (Platt, 1999)."""
+    """ô of a fitted model's logits z: the share that is answered in z's bin (histogram binning, kept monotone).
+
+    Zadrozny and Elkan, ICML 2001, with bins of equal numbers of answers. A bin of n impressions, o of them answered,
+    has ô = o / n > 0, so that over the impressions it was made of Σ ô = Σ o and Σ o / ô = |D|, which equation 4 rests
+    on and which no smooth calibration promises.
+    """
 
     fitted: Fitted
-    slope: float
-    intercept: float
+    edges: NDArray[np.float64]  # [B - 1] logits at which the next bin begins
+    shares: NDArray[np.float64]  # [B] ascending
 
     def events(self, features: PairFeatures, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """ô of the impressions at `positions`."""
-        return _sigmoid(self.slope * self.fitted.events(features, positions) + self.intercept)
+        return self.of_logits(self.fitted.events(features, positions))
+
+    def of_logits(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ô of logits [n]."""
+        return self.shares[np.searchsorted(self.edges, logits, side="right")]
 
 
 def train(
@@ -47,8 +58,8 @@ def train(
 ) -> tuple[Calibrated, dict[str, float]]:
     """Fits on all training impressions (earlier history is none: nobody could answer), 1 where answered.
 
-    Slope and intercept of the calibration are fitted on all of them, so that Σ ô = Σ o; the reliability, written
-    beside, is that of impressions that the model was not fitted on. Errors: DataError where all or none are answered.
+    The calibration is made on all of them; the reliability, written beside, is that of impressions that the model was
+    not fitted on, calibrated without them. Errors: DataError where all or none are answered.
     """
     positions = np.flatnonzero(trained & ~is_earlier(timelines))
     labels = (answers[positions] >= 0).astype(np.float32)
@@ -72,10 +83,11 @@ def train(
         folder=folder,
         fingerprint=fingerprint,
     )
-    slope, intercept = platt(fitted.events(features, positions), labels)
-    model = Calibrated(fitted, slope, intercept)
-    write_json(folder / CALIBRATION, {"slope": slope, "intercept": intercept, "prior_logit": prior})
-    predicted = model.events(features, valid.position)
+    edges, shares = binned_shares(fitted.events(features, positions), labels)
+    model = Calibrated(fitted, edges, shares)
+    write_json(folder / CALIBRATION, {"edges": edges.tolist(), "shares": shares.tolist(), "prior_logit": prior})
+    without = Calibrated(fitted, *binned_shares(fitted.events(features, fitting.position), fitting.label))
+    predicted = without.events(features, valid.position)
     diagram = reliability(predicted, valid.label)
     write_json(folder / RELIABILITY, {name: column.tolist() for name, column in diagram._asdict().items()})
     filled = diagram.examples > 0
@@ -86,9 +98,8 @@ def train(
         "auc": binary.auc(predicted, valid.label),
         "logloss": binary.logloss(predicted, valid.label),
         "ece": float(np.average(gaps, weights=diagram.examples[filled])),
-        "slope": slope,
-        "lowest": float(predicted.min()),
-        "highest": float(predicted.max()),
+        "lowest": float(shares[0]),
+        "highest": float(shares[-1]),
     }
 
 
@@ -96,31 +107,33 @@ def reopen(config: ConfigDict, features: PairFeatures, folder: Path) -> Calibrat
     """What `train` left in `folder`."""
     saved = read_json(folder / CALIBRATION)
     fitted = load(config.propensity, features, prior_logit=saved["prior_logit"], folder=folder)
-    return Calibrated(fitted, saved["slope"], saved["intercept"])
+    return Calibrated(fitted, np.asarray(saved["edges"], np.float64), np.asarray(saved["shares"], np.float64))
 
 
-def platt(logits: ArrayLike, labels: ArrayLike, *, iterations: int = 50) -> tuple[float, float]:
-    """Slope and intercept that maximise the likelihood of σ(slope · z + intercept), by Newton's method.
+def binned_shares(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(edges [B - 1], shares [B]): bins with at least ANSWERS_PER_BIN positives each, at most MAX_BINS, merged until
+    the shares ascend.
 
-    At the maximum Σ p = Σ y and Σ p z = Σ y z. Logits that are all the same keep slope 1.
+    Equal logits share a bin. Fewer positives than two bins need give one bin: the overall share.
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
-    shift, scale = logits.mean(), logits.std()
-    constant = scale < 1e-9
-    z = np.zeros_like(logits) if constant else (logits - shift) / scale
-    design = np.stack([z, np.ones_like(z)], axis=1)  # [E, 2]
-    rate = np.clip(labels.mean(), 1e-9, 1 - 1e-9)
-    theta = np.array([0.0, np.log(rate / (1 - rate))])
-    for _ in range(iterations):
-        p = _sigmoid(design @ theta)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, design.T @ (labels - p))
-        theta += step
-        if np.abs(step).max() < 1e-10:
-            break
-    if constant:
-        return 1.0, float(theta[1] - shift)
-    return float(theta[0] / scale), float(theta[1] - theta[0] * shift / scale)
+    order = np.argsort(logits, kind="stable")
+    z, hits = logits[order], np.concatenate([[0.0], np.cumsum(labels[order])])
+    num_bins = int(np.clip(hits[-1] // ANSWERS_PER_BIN, 1, MAX_BINS))
+    wanted = np.searchsorted(hits, hits[-1] * np.arange(1, num_bins) / num_bins)  # where each next bin begins
+    begin = np.unique(np.searchsorted(z, z[np.minimum(wanted, len(z) - 1)], side="left"))
+    begin = np.concatenate([[0], begin[begin > 0], [len(z)]])
+    bins: list[tuple[int, int]] = []  # pooled adjacent violators
+    for first, last in itertools.pairwise(begin.tolist()):
+        bins.append((first, last))
+        while len(bins) > 1 and _share(hits, bins[-2]) >= _share(hits, bins[-1]):
+            merged = (bins[-2][0], bins[-1][1])
+            bins[-2:] = [merged]
+    return z[[first for first, _ in bins[1:]]], np.array([_share(hits, part) for part in bins])
+
+
+def _share(hits: NDArray[np.float64], part: tuple[int, int]) -> float:
+    return float((hits[part[1]] - hits[part[0]]) / (part[1] - part[0]))
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike) -> binary.Reliability:
@@ -133,7 +146,3 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike) -> binary.Reliabili
         np.array([probabilities[part].mean() for part in parts]),
         np.array([labels[part].mean() for part in parts]),
     )
-
-
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.exp(-np.logaddexp(0.0, -x))

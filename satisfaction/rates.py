@@ -19,6 +19,7 @@ def log_odds_rates(
     keys: NDArray[np.int32],
     outcomes: NDArray[np.bool_],
     observed: NDArray[np.bool_],
+    trained: NDArray[np.bool_],
     fold: NDArray[np.int8],
     *,
     num_keys: int,
@@ -30,9 +31,12 @@ def log_odds_rates(
 
     Args:
       keys: [E] in [0, num_keys). outcomes: [E]. observed: [E], training events whose outcome is known.
+      trained: [E], all training events: whether an outcome is known must not show in where an event's rates come from.
       fold: [E] of `folds`.
     Returns:
-      [E] float32 out of fold where observed, over all that is observed elsewhere; [num_keys] float32.
+      [E, 2] float32, the log-odds and log(1 + observed events), out of fold where trained (its count scaled up by
+      FOLDS / (FOLDS − 1), or training events would look rarer), over all observed elsewhere; the same of each key,
+      [num_keys, 2].
     """
     cell = keys.astype(np.int64) * FOLDS + fold
     counts = np.bincount(cell[observed], minlength=num_keys * FOLDS).reshape(num_keys, FOLDS)
@@ -40,10 +44,10 @@ def log_odds_rates(
     total, total_hits = counts.sum(axis=1), hits.sum(axis=1)
     rate = (total_hits.sum() + 0.5) / (total.sum() + 1.0)
 
-    def log_odds(hits, count):
+    def columns(hits, count, scale=1.0):
         odds = np.log(hits + prior_count * rate) - np.log(count - hits + prior_count * (1 - rate))
-        return (odds - np.log(rate / (1 - rate))).astype(np.float32)
+        return np.stack([odds - np.log(rate / (1 - rate)), np.log1p(count * scale)], axis=-1).astype(np.float32)
 
-    per_key = log_odds(total_hits, total)
-    others = log_odds(total_hits[:, None] - hits, total[:, None] - counts)  # [num_keys, FOLDS]
-    return np.where(observed, others[keys, fold], per_key[keys]), per_key
+    per_key = columns(total_hits, total)  # [num_keys, 2]
+    others = columns(total_hits[:, None] - hits, total[:, None] - counts, FOLDS / (FOLDS - 1))  # [num_keys, FOLDS, 2]
+    return np.where(trained[:, None], others[keys, fold], per_key[keys]), per_key
