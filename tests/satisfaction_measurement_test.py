@@ -40,6 +40,7 @@ def run(log, tmp_path_factory):
     config.answers, config.base.recommender = "like_dislike", "elsewhere"
     config.align.update({"length": 8, "satisfied_length": 4, "dissatisfied_length": 2, "hidden": 8, "gru_hidden": 8})
     config.align.update({"batch_size": 16, "num_levels": 3, "warmup_steps": 1, "dropout": 0.0, "gru_dropout": 0.0})
+    config.align.disentanglement = False  # its two transformers take the longest to compile
     folder.mkdir()
     write_json(folder / "config.json", {"config": config.to_dict()})
     user, item = (rng.normal(size=(n, 6)).astype(np.float32) for n in (log.num_users, log.num_items + 1))
