@@ -34,7 +34,13 @@ _SEEDS = flags.DEFINE_integer("seeds", 10, "Feeds to generate.", lower_bound=2)
 _STOP_AFTER = flags.DEFINE_integer("stop_after", 0, "Seeds to do in this call, 0 for all that are left.")
 
 CLIPS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
-TRAINED = ("naive", "ips", "snips", "dr")
+TRAINED = (
+    ("naive", "estimated"),  # which reads none
+    ("ips", "true"),
+    ("ips", "estimated"),
+    ("snips", "estimated"),
+    ("dr", "estimated"),
+)
 
 
 def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "np.ndarray"]]:
@@ -62,7 +68,7 @@ def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "n
 
 
 def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, float]:
-    """All figures of one seed: `truth`, `<estimator>/<true|estimated>` with bounds, `auc/<estimator>`, clipping's."""
+    """All figures of one seed: `truth`, `<estimator>/<true|estimated>` with bounds, `auc/<estimator>/<…>`, clipping's."""
     import numpy as np
 
     from metrics import binary, intervals
@@ -89,21 +95,21 @@ def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, 
         "propensity/auc": binary.auc(estimated, (given >= 0).astype(int)),
         "propensity/auc_of_truth": binary.auc(known["propensity"], (given >= 0).astype(int)),
     }
+    propensities = {"true": known["propensity"], "estimated": estimated}
     imputed = {}
-    for name in TRAINED:
+    for name, kind in TRAINED:
         options = ConfigDict(settings.to_dict())
         options.satisfaction.estimator = name
-        target = folder / "satisfaction" / name
+        target = folder / "satisfaction" / f"{name}_{kind}"
         fitted, _ = satisfaction_model.train(
-            options, timelines, features, propensity=estimated, folder=target, **common
+            options, timelines, features, propensity=propensities[kind], folder=target, **common
         )
         imputed[name] = 1 / (1 + np.exp(-fitted.events(features, everything)))
-        found[f"auc/{name}"] = binary.auc(imputed[name], known["satisfied"])
-        found[f"imputed_mean/{name}"] = float(imputed[name].mean())
-    clip = settings.satisfaction.clip
-    for kind, propensities in (("true", known["propensity"]), ("estimated", estimated)):
+        found[f"auc/{name}/{kind}"] = binary.auc(imputed[name], known["satisfied"])
+        found[f"imputed_mean/{name}/{kind}"] = float(imputed[name].mean())
+    for kind, propensity_of in propensities.items():
         for name, estimator in ESTIMATORS.items():
-            pair = terms(estimator, given, propensities, clip=0.0 if kind == "true" else clip, imputed=imputed["naive"])
+            pair = terms(estimator, given, propensity_of, clip=0.0, imputed=imputed["naive"])
             sums = [np.bincount(user, column, timelines.num_users) for column in pair]
             found |= intervals.flat({f"{name}/{kind}": intervals.ratio(*sums)})
     for limit in CLIPS:
@@ -137,12 +143,12 @@ def summarise(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
             figures[f"{name}/{kind}/bias"] = float(error.mean())
             figures[f"{name}/{kind}/of_naive"] = float(abs(error.mean()) / abs(naive.mean()))
             figures[f"{name}/{kind}/mean_absolute_error"] = float(np.abs(error).mean())
-    for name in TRAINED:
-        areas = np.array([seed[f"auc/{name}"] for seed in seeds])
-        plain = np.array([seed["auc/naive"] for seed in seeds])
-        figures[f"auc/{name}"] = float(areas.mean())
-        figures[f"auc/{name}/wins"] = float((areas > plain).sum())
-        figures[f"auc/{name}/gain"] = float((areas - plain).mean())
+    plain = np.array([seed["auc/naive/estimated"] for seed in seeds])
+    for name, kind in TRAINED:
+        areas = np.array([seed[f"auc/{name}/{kind}"] for seed in seeds])
+        figures[f"auc/{name}/{kind}"] = float(areas.mean())
+        figures[f"auc/{name}/{kind}/wins"] = float((areas > plain).sum())
+        figures[f"auc/{name}/{kind}/gain"] = float((areas - plain).mean())
     for limit in CLIPS:
         for name in ("ips", "snips"):
             error = errors(f"clip_{limit:g}/{name}")
@@ -187,10 +193,11 @@ def table(figures: Mapping[str, float], seeds: int) -> str:
                 f"{name:<6}{kind:<10} bias {figures[f'{key}/bias']:+.4f}, {figures[f'{key}/of_naive']:.2f} of naive's; "
                 f"mean absolute error {figures[f'{key}/mean_absolute_error']:.4f}"
             )
-    for name in TRAINED:
+    for name, kind in TRAINED:
+        key = f"auc/{name}/{kind}"
         lines.append(
-            f"AUC {name:<6} {figures[f'auc/{name}']:.4f}, {figures[f'auc/{name}/gain']:+.4f} against naive, "
-            f"higher in {figures[f'auc/{name}/wins']:.0f}"
+            f"AUC {name:<6}{kind:<10} {figures[key]:.4f}, {figures[f'{key}/gain']:+.4f} against naive, "
+            f"higher in {figures[f'{key}/wins']:.0f}"
         )
     for limit in CLIPS:
         parts = [
@@ -214,7 +221,9 @@ def main(argv: Sequence[str]) -> None:
     enable_compilation_cache()
     set_cpu_devices(1)
     settings = get_config("demo")
-    settings.base.num_epochs = 3  # what content a user likes is learned by then
+    # Enough for what is measured here: what content a user likes is learned first.
+    settings.base.num_epochs = 2
+    settings.propensity.num_steps = settings.doubly_robust.num_steps = 300
     folder = open_workdir(
         _WORKDIR.value, {"world": _CONFIG.value.to_dict(), "settings": settings.to_dict(), "seeds": _SEEDS.value}
     )

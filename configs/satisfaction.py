@@ -68,7 +68,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.propensity.update({"reads_embeddings": True, "hidden": 64, "learning_rate": 3e-3, "valid_share": 0.1})
     # naive, ips, snips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
     config.satisfaction = {**small, "batch_size": 1024, "num_steps": 600, "eval_every": 30}
-    config.satisfaction.update({"estimator": "snips", "clip": 0.002, "answer_rates": True})
+    config.satisfaction.update({"estimator": "snips", "clip": 0.005, "answer_rates": True})
     config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
     if name == "kuairand_27k_explicit":
         config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo

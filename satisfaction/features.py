@@ -6,6 +6,7 @@ often answers of the user, and about the item, say "satisfied"; and how many eve
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class PairFeatures:
         return {"user": self.user[users], "item": self.item[items], "attributes": np.concatenate(attributes, axis=1)}
 
 
-def crossed_keys(users: NDArray[np.int64], clusters: NDArray[np.int32], known: NDArray[np.int32]) -> NDArray[np.int64]:
+def crossed_keys(users: NDArray[Any], clusters: NDArray[np.int32], known: NDArray[np.int32]) -> NDArray[np.int64]:
     """One number for each user and cluster; `known` are all clusters' codes."""
     return users.astype(np.int64) * (int(known.max()) + 1) + clusters
 
@@ -85,7 +86,8 @@ def make_features(
         outcomes.append((answers == 1, trained & (answers >= 0)))
 
     def rates(keys, num_keys, outcome, prior_count):
-        return log_odds_rates(keys, *outcome, trained, fold, num_keys=num_keys, prior_count=prior_count)
+        happened, observed = outcome
+        return log_odds_rates(keys, happened, observed, trained, fold, num_keys=num_keys, prior_count=prior_count)
 
     of_user = [rates(user, timelines.num_users, outcome, _PRIOR_COUNT) for outcome in outcomes]
     of_item = [rates(item, timelines.num_items + 1, outcome, _PRIOR_COUNT) for outcome in outcomes]
