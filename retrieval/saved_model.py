@@ -16,23 +16,19 @@ Signature `serving_default`, b requests of histories of any length t, oldest eve
 A value out of range, or an id that is not in the item table, is an InvalidArgumentError that names the input.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import tensorflow as tf
-from jax.experimental import jax2tf
 from numpy.typing import NDArray
 from scann.scann_ops.py import scann_ops
 
 from data import feedback
+from nn.tensorflow_graph import IdTable, LastEvents, XlaFunction, check
 from retrieval.index import Effort
-from retrieval.towers import PLATFORMS
 from runtime.errors import DataError
-
-PADDING_ID: dict[tf.DType, Any] = {tf.int64: -1, tf.string: b""}
 
 
 class Recommender(tf.Module):
@@ -40,25 +36,24 @@ class Recommender(tf.Module):
 
     def __init__(
         self,
-        tower: "TensorFlowTower",
+        tower: XlaFunction,
         search: "Search",
         *,
+        length: int,
         item_ids: NDArray[Any],
         input_feedback: Sequence[str],
         max_k: int,
         reject_unknown_ids: bool,
     ):
-        """Args: item_ids [N], the original ids of items 1..N, integers or strings."""
+        """Args: tower, of towers.tower; length T; item_ids [N], the original ids of items 1..N, integers or strings."""
         super().__init__()
-        ids = tf.constant(item_ids, tf.int64 if np.issubdtype(item_ids.dtype, np.integer) else tf.string)
-        self.padding = tf.constant(PADDING_ID[ids.dtype], ids.dtype)
-        _check_ids(item_ids, PADDING_ID[ids.dtype])
-        self.tower, self.search = tower, search
+        try:
+            self.items = IdTable(item_ids)
+        except ValueError as error:
+            raise DataError(f"item_id {error}, no item may have it; rename the item") from None
+        self.tower, self.search, self.length = tower, search, length
         self.max_k, self.reject_unknown_ids = max_k, reject_unknown_ids
         self.input_feedback = tuple(input_feedback)
-        self.ids = tf.Variable(tf.concat([self.padding[None], ids], 0), trainable=False)  # [N + 1]
-        rows = tf.lookup.KeyValueTensorInitializer(ids, tf.range(1, len(item_ids) + 1))
-        self.rows = tf.lookup.StaticHashTable(rows, default_value=-1)
 
     def signature(self) -> Any:
         """The concrete function behind `serving_default`."""
@@ -70,13 +65,13 @@ class Recommender(tf.Module):
             queries = self.tower(*self._last_events(history, inputs))  # [b, D]
             banned = tf.pad(tf.concat([history, exclude], 1), [[0, 0], [1, 0]])  # and row 0, which is no item
             item, score = self.search(queries, banned, inputs["k"])
-            return {"item_id": tf.gather(self.ids, item), "score": score}
+            return {"item_id": self.items.ids_of(item), "score": score}
 
         def spec(name, dtype):
             return tf.TensorSpec([None, None], dtype, name=name)
 
         flags = [f"history_{name}" for name in self.input_feedback]
-        specs = [spec(name, self.ids.dtype) for name in ("history_item_id", "exclude_item_id")]
+        specs = [spec(name, self.items.dtype) for name in ("history_item_id", "exclude_item_id")]
         specs += [spec(name, tf.int32) for name in ("history_play_ms", *flags)] + [tf.TensorSpec([], tf.int32, "k")]
         traced = tf.function(recommend, autograph=False)
         return traced.get_concrete_function(**{one.name: one for one in specs})
@@ -85,26 +80,20 @@ class Recommender(tf.Module):
         shape = tf.shape(inputs["history_item_id"])
         columns = ["history_play_ms", *(f"history_{name}" for name in self.input_feedback)]
         checks = [
-            _check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
+            check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
             for name in columns
         ]
         same_batch = tf.shape(inputs["exclude_item_id"])[0] == shape[0]
-        checks.append(_check(same_batch, "exclude_item_id: not one row for each row of history_item_id", shape))
+        checks.append(check(same_batch, "exclude_item_id: not one row for each row of history_item_id", shape))
         for name in columns[1:]:
             is_flag = (inputs[name] == 0) | (inputs[name] == 1)
-            checks.append(_check(tf.reduce_all(is_flag), f"{name}: neither 0 nor 1", inputs[name][~is_flag]))
+            checks.append(check(tf.reduce_all(is_flag), f"{name}: neither 0 nor 1", inputs[name][~is_flag]))
         k_in_range = (inputs["k"] >= 1) & (inputs["k"] <= self.max_k)
-        return [*checks, _check(k_in_range, f"k: not in 1..{self.max_k}", inputs["k"])]
+        return [*checks, check(k_in_range, f"k: not in 1..{self.max_k}", inputs["k"])]
 
     def _rows_of(self, name, inputs):
         # Original ids [b, x] -> rows of the item table [b, x]; 0 for padding, and for unknown ids where those may pass.
-        is_padding = inputs[name] == self.padding
-        row = tf.where(is_padding, 0, self.rows.lookup(inputs[name]))
-        if self.reject_unknown_ids:
-            unknown = inputs[name][row < 0]
-            with tf.control_dependencies([_check(tf.size(unknown) == 0, f"{name}: id not in the item table", unknown)]):
-                return tf.identity(row)
-        return tf.maximum(row, 0)
+        return self.items.rows_of(inputs[name], name, reject_unknown=self.reject_unknown_ids)
 
     def _last_events(self, row, inputs):
         # The last T events of each history: three int32 [b, T], events from the left, zeros after them.
@@ -116,48 +105,8 @@ class Recommender(tf.Module):
         bits = tf.zeros_like(row)
         for name in self.input_feedback:
             bits += tf.bitwise.left_shift(inputs[f"history_{name}"], feedback.BITS[name])
-        # T columns of padding at the end, so that there are always T to take; a stable sort brings events to the front.
-        events = tf.pad(tf.cast(is_event, tf.int32), [[0, 0], [0, self.tower.length]])  # [b, t + T]
-        order = tf.argsort(events, axis=1, direction="DESCENDING", stable=True)
-        count = tf.reduce_sum(events, axis=1, keepdims=True)  # [b, 1]
-        last = tf.maximum(count - self.tower.length, 0) + tf.range(self.tower.length)  # [b, T]
-        at = tf.gather(order, last, batch_dims=1)
-
-        def take(values):
-            values = tf.pad(tf.where(is_event, values, 0), [[0, 0], [0, self.tower.length]])
-            return tf.gather(values, at, batch_dims=1)  # [b, T]
-
-        return take(row), take(bucket), take(bits)
-
-
-class TensorFlowTower(tf.Module):
-    """A JAX user tower as one XLA call whose weights are TensorFlow variables.
-
-    Weights left in the program as constants are copied on each call: 32 ms a request instead of 0.6 with 200,000 items.
-    """
-
-    def __init__(self, tower: Callable[..., jax.Array], length: int):
-        """Args: tower, item, dwell, feedback [b, T] int32 -> queries [b, D], closing over its weights; length T."""
-        super().__init__()
-        inputs = [jax.ShapeDtypeStruct(s, np.int32) for s in [jax.export.symbolic_shape(f"b, {length}")] * 3]
-        program = jax.make_jaxpr(tower)(*inputs)  # its consts are the arrays that the tower closes over
-
-        def with_weights(weights, *inputs):
-            return jax.core.eval_jaxpr(program.jaxpr, weights, *inputs)[0]
-
-        exported = jax.export.export(jax.jit(with_weights), platforms=PLATFORMS)(program.consts, *inputs)
-        self.weights = [tf.Variable(np.asarray(weight), trainable=False) for weight in program.consts]
-        self.call = jax2tf.convert(
-            exported.call,
-            polymorphic_shapes=[None, *["(b, _)"] * 3],
-            with_gradient=False,
-            native_serialization_platforms=PLATFORMS,
-        )
-        self.length = length
-
-    def __call__(self, *inputs):
-        """Item, dwell, feedback [b, T] -> queries [b, D]."""
-        return self.call(self.weights, *(tf.ensure_shape(column, [None, self.length]) for column in inputs))
+        last = LastEvents(is_event, self.length)
+        return last.take(row), last.take(bucket), last.take(bits)
 
 
 class ExactSearch(tf.Module):
@@ -225,16 +174,6 @@ def _best(score, k):
     score, at = tf.math.top_k(score, possible)
     missing = [[0, 0], [0, k - possible]]
     return tf.pad(at, missing), tf.pad(score, missing, constant_values=-np.inf)
-
-
-def _check(condition, message, values):
-    return tf.debugging.Assert(condition, [message, values], summarize=3)
-
-
-def _check_ids(item_ids, padding):
-    reserved = padding.decode() if isinstance(padding, bytes) else padding
-    if (item_ids == reserved).any():
-        raise DataError(f"item_id {reserved!r}: stands for padding in a request, no item may have it; rename the item")
 
 
 def _serialized(path):

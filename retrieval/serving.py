@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from data import feedback
 from data.timelines import Timelines
-from retrieval import saved_model, towers, warmup
+from nn import warmup
+from nn.tensorflow_graph import XlaFunction
+from retrieval import saved_model, towers
 from retrieval.index import Effort
 from retrieval.towers import Retriever
 
@@ -41,7 +43,7 @@ def write(
             saved_model.ScannSearch(folder / "scann", num_items=timelines.num_items, effort=effort),
         ),
     }
-    tower = saved_model.TensorFlowTower(towers.tower(retriever), retriever.length)
+    tower = XlaFunction(towers.tower(retriever), *towers.history(retriever.length))
     users = np.random.default_rng(1).integers(timelines.num_users, size=_TIMED_REQUESTS)
     k = min(K, options.max_k)
     requests = [request(timelines, user, retriever, k=k) for user in users]
@@ -50,6 +52,7 @@ def write(
         recommender = saved_model.Recommender(
             tower,
             search,
+            length=retriever.length,
             item_ids=timelines.items["item_id"][1:].to_numpy(),
             input_feedback=retriever.input_feedback,
             max_k=options.max_k,

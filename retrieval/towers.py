@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-PLATFORMS = ("cpu", "cuda", "tpu")
+from nn.exported import serialized
 
 
 class Retriever(Protocol):
@@ -39,10 +39,14 @@ def tower(retriever: Retriever) -> Callable[..., jax.Array]:
     return lambda item, dwell, feedback: retriever.encode({"item": item, "dwell": dwell, "feedback": feedback})
 
 
+def history(length: int) -> list[jax.ShapeDtypeStruct]:
+    """What a tower of T = `length` takes: item, dwell, feedback [b, T] int32."""
+    return [jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"b, {length}"), np.int32)] * 3
+
+
 def exported_tower(retriever: Retriever) -> bytes:
     """`jax.export.deserialize(...).call(item, dwell, feedback)` gives the queries of any batch of histories."""
-    history = jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"b, {retriever.length}"), np.int32)
-    return _serialized(tower(retriever), *[history] * 3)
+    return serialized(tower(retriever), *history(retriever.length))
 
 
 def exported_step(retriever: Retriever) -> bytes:
@@ -53,8 +57,4 @@ def exported_step(retriever: Retriever) -> bytes:
     (batch,) = jax.export.symbolic_shape("b")
     state = jax.ShapeDtypeStruct((batch, retriever.initial_state(1).shape[1]), np.float32)
     event = jax.ShapeDtypeStruct((batch,), np.int32)
-    return _serialized(retriever.step, state, *[event] * 3)
-
-
-def _serialized(function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct) -> bytes:
-    return bytes(jax.export.export(jax.jit(function), platforms=PLATFORMS)(*inputs).serialize())
+    return serialized(retriever.step, state, *[event] * 3)

@@ -146,7 +146,8 @@ WRONG = {  # name -> request, and what the message must say
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from retrieval import saved_model
+    from nn.tensorflow_graph import XlaFunction
+    from retrieval import saved_model, towers
 
     built = tmp_path_factory.mktemp("built")
     queries = RNG.normal(size=(8, D)).astype(np.float32)
@@ -158,11 +159,12 @@ def folder(tmp_path_factory):
         assert (leaves > 0) == ("tree" in name)
         effort = index.Effort(10, leaves, leaves, N) if leaves else searcher.effort  # exact, and yet a tree
         searches[name] = saved_model.ScannSearch(built / f"index_{name}", num_items=N, effort=effort)
-    shared = saved_model.TensorFlowTower(tower, T)
+    shared = XlaFunction(tower, *towers.history(T))
     for name, ids in {**MODELS, "lenient": INT_IDS}.items():
         recommender = saved_model.Recommender(
             shared,
             searches.get(name) or saved_model.ExactSearch(ITEM_VECTORS),
+            length=T,
             item_ids=ids,
             input_feedback=READS,
             max_k=MAX_K,
@@ -213,7 +215,9 @@ def test_the_id_of_padding_is_refused(ids):
     from retrieval import saved_model
 
     with pytest.raises(DataError, match="stands for padding"):
-        saved_model.Recommender(None, None, item_ids=ids, input_feedback=(), max_k=10, reject_unknown_ids=True)
+        saved_model.Recommender(
+            None, None, length=T, item_ids=ids, input_feedback=(), max_k=10, reject_unknown_ids=True
+        )
 
 
 def test_stock_model_has_no_foreign_operation(folder):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from tensorflow.core.framework import tensor_pb2
 
-from retrieval import warmup
+from nn import warmup
 
 # apis/prediction_log.proto and apis/predict.proto of TensorFlow Serving, the fields that matter here. A message field
 # and a bytes field are the same on the wire, so the tensors are left as bytes.
