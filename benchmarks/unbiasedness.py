@@ -68,22 +68,30 @@ def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "n
 
 
 def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, float]:
-    """All figures of one seed: `truth`, `<estimator>/<true|estimated>` with bounds, `auc/<estimator>/<…>`, clipping's."""
+    """All figures of one seed: `truth`, estimates with their bounds, AUCs, clipping's."""
     import numpy as np
 
     from metrics import binary, intervals
-    from satisfaction import base, propensity, satisfaction_model, training
+    from satisfaction import base, propensity, satisfaction_model
     from satisfaction.answers import answers
     from satisfaction.embeddings import BaseEmbeddings
     from satisfaction.estimators import ESTIMATORS, terms
-    from satisfaction.splits import in_training
+    from satisfaction.features import make_features
 
     timelines, known = feed_of(world, folder / "timelines")
-    given, trained = answers(timelines, settings.answers), in_training(timelines, settings.protocol)
+    given = answers(timelines, settings.answers)
+    trained = np.ones(len(given), bool)  # all impressions: the truth is held out, not a day
     base.train(settings, timelines, folder / "base")
     vectors = base.load(settings, timelines, folder / "base").item_vectors
     embeddings = BaseEmbeddings(base.user_vectors(vectors, timelines, settings.protocol), vectors)
-    features = training.features_of(settings, timelines, embeddings)
+    features = make_features(
+        embeddings,
+        timelines,
+        answers=given,
+        trained=trained,
+        seed=settings.seed,
+        answer_rates=settings.satisfaction.answer_rates,
+    )
     common: dict[str, Any] = {"answers": given, "trained": trained, "fingerprint": {}}
     model, _ = propensity.train(settings, timelines, features, folder=folder / "propensity", **common)
     everything = np.arange(len(timelines.item))
@@ -223,7 +231,7 @@ def main(argv: Sequence[str]) -> None:
     settings = get_config("demo")
     # Enough for what is measured here: what content a user likes is learned first.
     settings.base.num_epochs = 2
-    settings.propensity.num_steps = settings.doubly_robust.num_steps = 300
+    settings.doubly_robust.num_steps = 300
     folder = open_workdir(
         _WORKDIR.value, {"world": _CONFIG.value.to_dict(), "settings": settings.to_dict(), "seeds": _SEEDS.value}
     )

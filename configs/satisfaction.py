@@ -55,7 +55,6 @@ def get_config(name: str = "demo") -> ConfigDict:
     # The small models of a user and an item (satisfaction/pair_model.py).
     small = {
         "hidden": 32,
-        "reads_embeddings": False,
         "dropout": 0.3,
         "learning_rate": 1e-2,
         "final_fraction": 0.1,
@@ -65,10 +64,9 @@ def get_config(name: str = "demo") -> ConfigDict:
         "patience": 6,  # evaluations without a lower loss
     }
     config.propensity = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
-    config.propensity.update({"reads_embeddings": True, "hidden": 64, "learning_rate": 3e-3, "valid_share": 0.1})
     # naive, ips, snips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
-    config.satisfaction = {**small, "batch_size": 1024, "num_steps": 600, "eval_every": 30}
-    config.satisfaction.update({"estimator": "snips", "clip": 0.005, "answer_rates": True})
+    config.satisfaction = {**small, "batch_size": 1024, "num_steps": 1200, "eval_every": 60}
+    config.satisfaction.update({"estimator": "snips", "clip": 0.01, "answer_rates": True, "learning_rate": 5e-3})
     config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
     if name == "kuairand_27k_explicit":
         config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo

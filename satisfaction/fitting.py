@@ -189,10 +189,8 @@ class _Builder:
 def _builder(options: ConfigDict, features: PairFeatures, prior_logit: float) -> _Builder:
     def make(key: jax.Array) -> PairModel:
         return PairModel(
-            features.user.shape[1],
             features.num_attributes,
             hidden=options.hidden,
-            reads_embeddings=options.reads_embeddings,
             dropout=options.dropout,
             prior_logit=prior_logit,
             rngs=nnx.Rngs(key),

@@ -21,7 +21,7 @@ from satisfaction.splits import is_earlier
 CALIBRATION = "calibration.json"
 RELIABILITY = "reliability.json"
 NUM_BINS = 10  # of the reliability diagram
-ANSWERS_PER_BIN, MAX_BINS = 50, 40  # of the calibration
+ANSWERS_PER_BIN, MAX_BINS = 20, 200  # of the calibration
 
 
 @dataclasses.dataclass(frozen=True)
