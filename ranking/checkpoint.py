@@ -1,6 +1,7 @@
 """From a run's config and tables to a model, and from its folder back to a trained one."""
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from ranking.model import RankingModel
 from ranking.tables import FOLDER, Tables, schema
 from runtime.artifact import read_json
 from runtime.errors import UsageError
-from runtime.workdir import CONFIG, is_complete
+from runtime.workdir import CONFIG, METRICS, is_complete
 from training.checkpoints import restore_params
 
 CHECKPOINTS = "checkpoints"
@@ -74,8 +75,10 @@ class Ranker:
     """A trained model on its timelines: what evaluation and export need.
 
     `tasks` names the columns of what `predict` and `labels` return. `model` is the trained RankingModel; `tables` what
-    it took from the training days.
+    it took from the training days. `run` is a digest of the training run, "" of none: no two take the same time.
     """
+
+    run = ""
 
     def __init__(
         self,
@@ -141,4 +144,6 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
     architecture = build(config, timelines, tables)
     params, _ = restore_params(folder / CHECKPOINTS, architecture.shapes)
     satisfaction = ranking_tasks.read_satisfaction(saved["satisfaction"], timelines)
-    return Ranker(architecture.merge, params, config, timelines, tables, satisfaction)
+    ranker = Ranker(architecture.merge, params, config, timelines, tables, satisfaction)
+    ranker.run = hashlib.sha256((folder / METRICS).read_bytes()).hexdigest()
+    return ranker

@@ -90,6 +90,7 @@ def run(
     np.savez_compressed(folder / "per_user.npz", **per_user)
     write_json(folder / "reliability.json", {name or "model": _reliability(row, held) for name, row in scored.items()})
     curves = {
+        "run": model.run,
         "penalty": penalty,
         "gamma": {name or "model": dict(zip(row.tasks, row.weights.tolist())) for name, row in scored.items()},
         "trade_off": [_trade(trade, scored[""], held) for trade in trades],

@@ -57,7 +57,9 @@ class RankingModel(nnx.Module):
         feedback, _ = history.unpack(inputs["feedback"], self.num_feedback)
         if self.with_satisfaction:
             feedback = jnp.concatenate([feedback, inputs["satisfaction"][..., None]], axis=-1)
-        items = self.features.item_vectors()[inputs["item"]]  # [B, T, d]
+        items = inputs.get("item_vector")  # servers have them at hand, and need not make those of all items
+        if items is None:
+            items = self.features.item_vectors()[inputs["item"]]  # [B, T, d]
         return self.encoder(items, feedback, where=inputs["item"] > 0, dropout_rngs=dropout_rngs)
 
     def representation(self, inputs: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
