@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
+from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
@@ -118,15 +119,9 @@ def _propensity(
 def _satisfaction(
     config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
 ) -> Mapping[str, float]:
-    features, given = _opened(config, timelines, folder), answers(timelines, config.answers)
-    everything = np.arange(len(timelines.item))
-    trained = in_training(timelines, config.protocol)
-    if estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
-        model = propensity.reopen(config, features, folder / "propensity")
-        propensities = model.events(features, everything)
-    else:
-        shown = trained & ~is_earlier(timelines)
-        propensities = np.full(len(everything), (given[shown] >= 0).mean())  # the same for all: no selection is assumed
+    features, everything = _opened(config, timelines, folder), np.arange(len(timelines.item))
+    given, trained = answers(timelines, config.answers), in_training(timelines, config.protocol)
+    propensities = propensities_of(config, timelines, features, folder)
     fitted, metrics = satisfaction_model.train(
         config,
         timelines,
@@ -146,6 +141,20 @@ def _satisfaction(
         clip=config.satisfaction.clip,
     )
     return metrics
+
+
+def propensities_of(
+    config: ConfigDict, timelines: Timelines, features: PairFeatures, folder: Path
+) -> NDArray[np.float64]:
+    """ô of every impression, [E], by the propensity model in the run `folder`.
+
+    One number for all, the training share of answers, where the estimator reads none.
+    """
+    everything = np.arange(len(timelines.item))
+    if estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
+        return propensity.reopen(config, features, folder / "propensity").events(features, everything)
+    asked = in_training(timelines, config.protocol) & ~is_earlier(timelines)
+    return np.full(len(everything), (answers(timelines, config.answers)[asked] >= 0).mean())
 
 
 def _align(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
