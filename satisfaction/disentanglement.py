@@ -40,7 +40,7 @@ def weight_mlp(count: int, dim: int, *, hidden: int, dropout: float, rngs: nnx.R
     mlp = MLP((count * dim, hidden, count), dropout=dropout, rngs=rngs)
     last = mlp.layers[-1]
     last.kernel = nnx.Param(jnp.zeros((hidden, count)))
-    last.bias = nnx.Param(jnp.full(count, 1.0 / count))
+    last.bias = nnx.Param(jnp.full(count, 1.0 / count, jnp.float32))
     return mlp
 
 
