@@ -1,6 +1,9 @@
 """The stages of ranking, to be hung into the graph: a ranker, the variants it is held up against, their measurement.
 
     prepare -> ranking/train/<variant> -> ranking/validate, ranking/test
+                                          ranking/validate -> ranking/export
+
+The ranker is exported with the γ and the calibration that the validation days gave.
 
 A pipeline's config says which: `ranking`, the dataset's name in configs/ranking.py, "" or nothing for none, and
 `ranking_variants` beside `full`.
@@ -25,7 +28,7 @@ def ranking_variants(config: ConfigDict) -> tuple[str, ...]:
 
 
 def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
-    """Training of each variant, then all of them measured on the validation and on the test days."""
+    """Training of each variant, all of them measured on the validation and on the test days, and the first exported."""
     variants = ranking_variants(config)
     if not variants:
         return []
@@ -64,4 +67,13 @@ def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[S
         )
         for name, split, more in (("validate", "valid", ["--nolightgbm"]), ("test", "test", []))
     )
-    return [*train, validate, test]
+    folder = workdir / FOLDER / "export"
+    export = Stage(
+        name=f"{FOLDER}/export",
+        module="ranking.export",
+        folder=folder,
+        flags=(*data, f"--checkpoint={train[0].folder}", f"--evaluation={validate.folder}"),
+        inputs=(timelines / "manifest.json", *train[0].outputs, *validate.outputs),
+        outputs=(folder / "metrics.json", folder / "ranker" / "manifest.json"),
+    )
+    return [*train, validate, export, test]

@@ -157,13 +157,27 @@ def test_stages_train_every_variant_and_measure_them_together(tmp_path: Path) ->
     with config.unlocked():
         config.ranking, config.ranking_variants = "tiny", ("mlp",)
     found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
-    assert list(found) == ["ranking/train/full", "ranking/train/mlp", "ranking/validate", "ranking/test"]
+    trained = ["ranking/train/full", "ranking/train/mlp"]
+    assert list(found) == [*trained, "ranking/validate", "ranking/export", "ranking/test"]
     test = found["ranking/test"]
     assert f"--compare=mlp={tmp_path}/ranking/train/mlp" in test.flags
     assert "--split=test" in test.flags
     assert "--nolightgbm" in found["ranking/validate"].flags
     for name in ("full", "mlp"):
         assert set(found[f"ranking/train/{name}"].outputs) <= set(test.inputs)
+
+
+def test_the_first_ranker_is_exported_as_the_validation_days_say(tmp_path: Path) -> None:
+    config = pipeline.get_config("tiny")
+    with config.unlocked():
+        config.ranking = "tiny"
+    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    export = found["ranking/export"]
+    assert export.module == "ranking.export"
+    assert f"--checkpoint={found['ranking/train/full'].folder}" in export.flags
+    assert f"--evaluation={found['ranking/validate'].folder}" in export.flags
+    assert set(found["ranking/validate"].outputs) < set(export.inputs)
+    assert tmp_path / "ranking" / "export" / "ranker" / "manifest.json" in export.outputs
 
 
 def test_a_pipeline_without_ranking_has_no_such_stages(tmp_path: Path) -> None:
