@@ -1,0 +1,152 @@
+"""Examples a second of a training step of ranking.train, against the same model in PyTorch, in one run.
+
+  pip install -r requirements-benchmarks.txt
+  python -m benchmarks.ranking_speed --config=configs/ranking.py:kuairand_pure --data=TIMELINES
+
+Ours is what ranking.train runs, its loader included. PyTorch's (benchmarks/torch_ranker.py) batches are the same ones
+and lie ready in memory. The two take turns; the table shows medians over --repeats.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from runtime import app
+from runtime.config import define_config
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from data.impressions import ImpressionBatches
+    from data.timelines import Timelines
+    from ranking.tables import Tables
+
+Run = Callable[[], float]  # trains for some steps and returns examples a second
+
+_CONFIG = define_config("configs/ranking.py:kuairand_pure", "What to train.")
+_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", os.cpu_count(), "PyTorch's threads.", lower_bound=1)
+
+
+def batches_of(config: ConfigDict, timelines: "Timelines", tables: "Tables", shards: int) -> "ImpressionBatches":
+    """The batches that ranking.train learns from."""
+    from data.impressions import ImpressionBatches, ranked_positions
+    from ranking import tasks
+    from ranking.inputs import Impressions, TrainingInputs
+
+    labels = tasks.labels(config.tasks, timelines, tables.thresholds, None)
+    impressions = Impressions(timelines, tables, length=config.length)
+    return ImpressionBatches(
+        ranked_positions(timelines, *config.train_on),
+        TrainingInputs(impressions, timelines, labels, negatives=config.negatives),
+        batch_size=config.batch_size,
+        num_epochs=10,
+        seed=config.seed,
+        num_shards=shards,
+    )
+
+
+def ours(config: ConfigDict, timelines: "Timelines", tables: "Tables", mesh: Any, *, steps: int) -> Run:
+    """A run of ranking.train's step on its loader's batches."""
+    import jax
+
+    from data.loader import iterate
+    from ranking.checkpoint import build
+    from ranking.objective import make_loss
+    from training.mesh import shard_batch
+    from training.optimizer import make_optimizer
+    from training.step import create_state, make_train_step
+
+    batches = batches_of(config, timelines, tables, mesh.shape["data"])
+    model = build(config, timelines, tables)
+    optimizer = make_optimizer(
+        learning_rate=config.learning_rate,
+        total_steps=len(batches),
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
+    key = jax.random.key(config.seed)
+    state = create_state(model.init, optimizer, key=key, mesh=mesh)
+    step = make_train_step(make_loss(model.merge, config, config.tasks), optimizer, state)
+    input_batches = iterate(batches)
+
+    def run() -> float:
+        nonlocal state
+        begin = time.perf_counter()
+        for batch in islice(input_batches, steps):
+            state, metrics = step(state, shard_batch(batch, mesh), key)
+        jax.block_until_ready((state, metrics))
+        return steps * config.batch_size / (time.perf_counter() - begin)
+
+    return run
+
+
+def torchs(config: ConfigDict, timelines: "Timelines", tables: "Tables", *, steps: int, threads: int) -> Run:
+    """A run of the PyTorch model on the same batches, ready in memory."""
+    import torch
+
+    from benchmarks import torch_ranker
+    from ranking.tables import schema
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(config.seed)
+    model = torch_ranker.Ranker(schema(timelines, tables), config)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    batches = batches_of(config, timelines, tables, 1)
+    ready = [torch_ranker.tensors(batches[index]) for index in range(steps)]
+
+    def run() -> float:
+        begin = time.perf_counter()
+        for batch in ready:
+            torch_ranker.train_step(model, optimizer, batch, clip_norm=config.clip_norm)
+        return steps * config.batch_size / (time.perf_counter() - begin)
+
+    return run
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measures and prints."""
+    del argv
+    # Imported here so that --help does not wait for them.
+    try:
+        import torch
+    except ImportError:
+        raise UsageError("PyTorch is not installed: pip install -r requirements-benchmarks.txt") from None
+
+    import jax
+
+    from data.timelines import Timelines
+    from ranking import tables as ranking_tables
+    from training.compilation import set_cpu_devices
+    from training.mesh import make_mesh
+
+    config = _CONFIG.value
+    if not (config.encoder and config.context and config.experts) or config.loss != "logloss" or config.task_weights:
+        raise UsageError("--config: the PyTorch model is that of `full` alone, with logloss and adapted weights")
+    set_cpu_devices(config.cpu_devices)
+    timelines = Timelines.open(_DATA.value)
+    tables = ranking_tables.build(timelines, config.history_feedback)
+    mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
+    our_run = ours(config, timelines, tables, mesh, steps=_STEPS.value)
+    torch_run = torchs(config, timelines, tables, steps=_STEPS.value, threads=_THREADS.value)
+    our_run(), torch_run()  # ours compiles
+    pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
+    our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    ratios = sorted(a / b for a, b in pairs)
+    print(f"{timelines.num_items:,} items, T = {config.length}, {len(config.tasks)} tasks, {config.batch_size} a step")
+    print(f"Heed, jax {jax.__version__:<22} {our_rate:>9,.0f} examples/s")
+    print(f"PyTorch {torch.__version__}, {_THREADS.value} threads {torch_rate:>12,.0f} examples/s")
+    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
+if __name__ == "__main__":
+    app.run(main)
