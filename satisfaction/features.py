@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.rates import folds, log_odds_rates
-from satisfaction.splits import is_click
+from satisfaction.splits import is_click, is_earlier
 
 _PRIOR_COUNT = 10.0
 _PRIOR_COUNT_OF_CLUSTER = 3.0
@@ -83,7 +83,7 @@ def make_features(
     fold = folds(len(item), seed=seed)
     outcomes = [(is_click(timelines), trained)]
     if answer_rates:
-        outcomes.append((answers == 1, trained & (answers >= 0)))
+        outcomes.append((answers == 1, trained & (answers >= 0) & ~is_earlier(timelines)))
 
     def rates(keys, num_keys, outcome, prior_count):
         happened, observed = outcome

@@ -38,7 +38,8 @@ def train(
     """
     options = config.satisfaction
     estimator = estimator_of(options.estimator, options.clip)
-    answered = np.flatnonzero(trained & (answers >= 0))
+    asked = trained & ~is_earlier(timelines)  # of earlier history one kind of answer may be all that was kept
+    answered = np.flatnonzero(asked & (answers >= 0))
     labels = answers[answered].astype(np.float32)
     if len(labels) < _LEAST_ANSWERS or labels.min() == labels.max():
         raise DataError(
@@ -46,7 +47,7 @@ def train(
             "'satisfied'; a satisfaction model needs several of both kinds: take more days"
         )
     if estimator.weighs:
-        check_propensities(propensity, clip=options.clip, where=trained & (answers >= 0))
+        check_propensities(propensity, clip=options.clip, where=asked & (answers >= 0))
     weight = weights(estimator, propensity[answered], clip=options.clip)
     examples = Examples(answered, labels, (weight / weight.mean()).astype(np.float32))
     fitting, valid = split(examples, share=options.valid_share, seed=config.seed)
@@ -65,7 +66,7 @@ def train(
     else:
         naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
         first, _ = fit(options, features, naive, valid, self_normalised=True, folder=folder / IMPUTATION, **common)
-        positions = np.setdiff1d(np.flatnonzero(trained & ~is_earlier(timelines)), valid.position)
+        positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
         imputed = 1 / (1 + np.exp(-first.events(features, positions)))
         robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
         everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
