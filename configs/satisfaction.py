@@ -70,6 +70,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
     if name == "kuairand_27k_explicit":
         config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo
+    if name == "kuairand_pure":
+        config.base.num_epochs = 4  # of 450,000 clicks, earlier history included
     if name in ("tiny", "kuairand_pure_short"):
         config.base.update({"dim": 16, "hidden": 16, "num_epochs": 1, "eval_users": 500})
         for step in (config.propensity, config.satisfaction, config.doubly_robust):
