@@ -4,8 +4,9 @@
 
 Users behave at random, as in the paper; with --world=DIR (of simulation.world) as people of that feed; with
 --data=TIMELINES they are real users with their logged pasts; --histories=FILE (Parquet: user_id, item_id, action) gives
-pasts one by one. Slates are those of retrieval. Similar is what has the same content cluster or creator and, with
---similarity_vectors=EXPORT, whose vectors in another model are close.
+pasts one by one. Slates are those of retrieval, or with --ranker=EXPORT the first of its candidates in the ranker's
+order. Similar is what has the same content cluster or creator and, with --similarity_vectors=EXPORT, whose vectors in
+another model are close.
 
 Writes into --workdir: metrics.json (`<branch>/content`, `<branch>/creator`, `<branch>/vectors`: relative change against
 the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `users/content`: users that count; the same
@@ -27,6 +28,8 @@ from runtime.errors import UsageError
 
 _CONFIG = define_config("configs/counterfactual.py", "Settings: FILE or FILE:SIZE or FILE:SIZE,EXPERIMENT.")
 _RECOMMENDER = flags.DEFINE_string("recommender", None, "The folder that retrieval.export wrote.")
+_RANKER = flags.DEFINE_string("ranker", None, "The folder that ranking.export wrote: puts candidates in order.")
+_CANDIDATES = flags.DEFINE_integer("candidates", 200, "Items that the recommender gives the ranker.", lower_bound=1)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 _WORLD = flags.DEFINE_string("world", None, "Users of this feed: the workdir of a simulation.world.")
 _DATA = flags.DEFINE_string("data", None, "Users of these timelines, with their logged histories.")
@@ -60,6 +63,8 @@ def main(argv: Sequence[str]) -> None:
         data=_DATA.value,
         histories=_HISTORIES.value,
         similarity_vectors=_VECTORS.value,
+        ranker=_RANKER.value,
+        candidates=_CANDIDATES.value,
         gate=Gate(
             min_responsiveness=_MIN_RESPONSIVENESS.value,
             max_recall_loss=_MAX_RECALL_LOSS.value,

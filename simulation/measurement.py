@@ -19,6 +19,7 @@ from simulation.arms import world_items
 from simulation.branching import with_baselines
 from simulation.examples import examples
 from simulation.gate import Gate
+from simulation.ranker import load as load_ranker
 from simulation.recommender import Recommender, load
 from simulation.responsiveness import Outcome
 from simulation.settings import check
@@ -37,16 +38,21 @@ def run(
     data: str | None = None,
     histories: str | None = None,
     similarity_vectors: str | None = None,
+    ranker: str | None = None,
+    candidates: int = 0,
     gate: Gate | None = None,
 ) -> None:
     """The whole measurement, from an exported recommender to the files in `workdir`.
 
+    Args: ranker, a folder that ranking.export wrote, which puts the recommender's best `candidates` in order.
     Errors: UsageError and DataError of the parts; FellShortError where the model does not pass `gate`.
     """
     gate = gate or Gate()
     gate.check()
     recommender = load(recommender_path)
-    check(config, recommender)
+    candidates = candidates if ranker else 0
+    check(config, recommender, candidates=candidates)
+    rank = load_ranker(ranker, recommender) if ranker else None
     other = load(similarity_vectors, flag="--similarity_vectors") if similarity_vectors else None
     vectors = independent_vectors(recommender, other) if other else None
     measure = measures(recommender.items, vectors)
@@ -54,9 +60,10 @@ def run(
     source = _source(config, recommender, world=world, data=data, histories=histories)
     trajectories = {k: source(k) for k in (config.k, *config.sweep_k)}
     identity: dict[str, Any] = {"config": config.to_dict(), "recommender": recommender.fingerprint}
-    pasts_of = {"world": world, "data": data, "histories": histories}
-    identity |= {name: _digest(path) for name, path in pasts_of.items() if path}
+    folders = {"world": world, "data": data, "histories": histories, "ranker": ranker}
+    identity |= {name: _digest(path) for name, path in folders.items() if path}
     identity |= {"similarity_vectors": other.fingerprint} if other else {}
+    identity |= {"candidates": candidates} if ranker else {}
     folder = open_workdir(workdir, identity)
     if is_complete(folder):
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
@@ -75,8 +82,8 @@ def run(
             recommender,
             followed,
             branches,
-            slates=Slates(config.slate_size),
-            shown=Slates(max((config.slate_size, *config.sweep_slate_size))),
+            slates=Slates(config.slate_size, rank, candidates),
+            shown=Slates(max((config.slate_size, *config.sweep_slate_size)), rank, candidates),
             distances=config.distances,
             # Other draws than those of the way there.
             later=_plan(config, recommender, users=followed.num_users, k=config.distances[-1], seed=-1 - config.seed),

@@ -9,8 +9,11 @@ from simulation.branching import with_baselines
 from simulation.recommender import Recommender
 
 
-def check(config: ConfigDict, recommender: Recommender) -> None:
-    """Raises UsageError, naming the setting, where `config` cannot be run on `recommender`."""
+def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) -> None:
+    """Raises UsageError, naming the setting, where `config` cannot be run on `recommender`.
+
+    `candidates`: of a ranking stage, 0 without one.
+    """
     for name, least in (("users", 1), ("k", 2), ("slate_size", 1), ("bootstrap_samples", 1), ("examples", 0)):
         if config[name] < least:
             raise UsageError(f"--config.{name}={config[name]}: at least {least}")
@@ -44,6 +47,11 @@ def check(config: ConfigDict, recommender: Recommender) -> None:
         raise UsageError(
             f"--config.{setting}={size}: a slate beside k={k + further} consumed items needs {size + k + further} "
             f"items, the recommender has {recommender.num_items}; use a smaller one"
+        )
+    if candidates and not size <= candidates <= recommender.num_items - k - further:
+        raise UsageError(
+            f"--candidates={candidates}: give a number from {size}, the items of a slate, to "
+            f"{recommender.num_items - k - further}, those that k={k + further} consumed items leave"
         )
     if longest > 1 and not _knows(recommender, "cluster"):
         raise UsageError(
