@@ -1,4 +1,4 @@
-"""The exported ranker, as a SavedModel in a process that cannot import jax and as ranker.jax, against the model itself."""
+"""The exported ranker against the model: as a SavedModel in a process that cannot import jax, and as ranker.jax."""
 
 import json
 import pickle
@@ -24,7 +24,7 @@ from runtime import artifact
 from runtime.errors import UsageError
 from tests import impression_log
 
-NUM_ITEMS, MAX_CANDIDATES = 40, 100
+NUM_ITEMS, LENGTH = 40, 6
 CHOICE = Choice(np.array([0.5, 0.1, -0.4]), (Calibrator(1.5, 0.3), Calibrator(0.7, -0.2), IDENTITY))  # EVV, FVV, GVV
 
 # Answers the requests read from stdin; an answer is the outputs, or the error's type and message.
@@ -45,6 +45,14 @@ pickle.dump(answers, sys.stdout.buffer)
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_to_compile():
+    """Programs this small run as fast without most optimisations, and compile faster."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     """Impressions, where each user's first two events are earlier history: of unknown time and watch time."""
@@ -61,7 +69,7 @@ def log(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ranker(log):
     config = get_config("tiny,full")
-    config.history_feedback, config.length = ("EVV", "FVV", "GVV", "long_view", "click"), 6
+    config.history_feedback, config.length = ("EVV", "FVV", "GVV", "long_view", "click"), LENGTH
     config.hidden, config.experts = (8,), 2
     tables = ranking_tables.build(log, config.history_feedback)
     model = checkpoint.build(config, log, tables)
@@ -76,19 +84,42 @@ def rates(ranker):
 
 @pytest.fixture(scope="module")
 def exported(log, ranker, rates, tmp_path_factory):
-    """A strict and a lenient ranker, written in one place and moved to another; and the metrics of the first."""
-    built, metrics = tmp_path_factory.mktemp("built") / "rankers", {}
-    for name in ("strict", "lenient"):
-        metrics[name] = exporting.write(
-            built / name,
-            ranker=ranker,
-            timelines=log,
-            rates=rates,
-            choice=CHOICE,
-            options=Options(MAX_CANDIDATES, (1,), reject_unknown_ids=name == "strict"),
-            lineage={"checkpoint": 7},
-        )
-    return shutil.move(built, built.with_name("moved")), metrics["strict"]
+    """Written in one place and moved to another, with its metrics; and beside it a lenient one of the scorer below."""
+    from nn.tensorflow_graph import XlaFunction
+    from ranking import saved_model
+
+    built = tmp_path_factory.mktemp("built") / "rankers"
+    metrics = exporting.write(
+        built / "strict",
+        ranker=ranker,
+        timelines=log,
+        rates=rates,
+        choice=CHOICE,
+        options=Options(NUM_ITEMS, (1,)),
+        lineage={"checkpoint": 7},
+    )
+    lenient = saved_model.ServedRanker(
+        XlaFunction(item_plus_events, *scoring.shapes(length=LENGTH, num_rates=rates.shape[1])),
+        length=LENGTH,
+        tasks=["like"],
+        weights=np.array([2.0]),
+        history_feedback=["EVV", "FVV", "GVV", "long_view", "click"],
+        thresholds=ranker.tables.thresholds,
+        rates=rates,
+        item_ids=np.arange(100, 100 + NUM_ITEMS),
+        user_ids=np.arange(12),
+        surfaces=["feed", "search"],
+        max_candidates=NUM_ITEMS,
+        reject_unknown_ids=False,
+    )
+    saved_model.save(lenient, built / "lenient" / "saved_model")
+    return shutil.move(built, built.with_name("moved")), metrics
+
+
+def item_plus_events(item, feedback, surface, user, platform, hour, gap, candidate, rates):
+    """Stands in for a ranker of one task: the candidate's index / 100 plus the number of events / 1000."""
+    del feedback, surface, user, platform, hour, gap, rates
+    return (candidate / 100 + (item > 0).sum(axis=1, keepdims=True) / 1000)[..., None]
 
 
 def positions_of(log):
@@ -99,14 +130,17 @@ def positions_of(log):
 
 
 def inputs_at(log, ranker, rates, position, candidates):
-    """What the model is given, with the rates that serving has."""
-    found = ranker.impressions.inputs(np.array([position]), np.asarray([candidates], np.int32))
+    """What the model is given, with the rates that serving has; candidates filled up to one shape, so one program."""
+    filled = np.zeros((1, NUM_ITEMS), np.int32)
+    filled[0, : len(candidates)] = candidates
+    found = ranker.impressions.inputs(np.array([position]), filled)
     return {**found, "rates": rates[found["candidate"]]}
 
 
 def expected(log, ranker, rates, position, candidates, **changed):
     """Calibrated probabilities [c, 3] and scores [c] in float64, in the order of the candidates."""
-    raw = np.asarray(ranker.score({**inputs_at(log, ranker, rates, position, candidates), **changed}), np.float64)[0]
+    raw = ranker.score({**inputs_at(log, ranker, rates, position, candidates), **changed})
+    raw = np.asarray(raw, np.float64)[0, : len(candidates)]
     probabilities = np.stack([c(raw[:, k]) for k, c in enumerate(CHOICE.calibrators)], axis=-1)
     return probabilities, probabilities @ CHOICE.weights
 
@@ -162,7 +196,7 @@ WRONG = {  # name -> the input, how it is spoilt, and what the message must say
     "unknown_history": ("history_item_id", lambda x: x + 1000, "history_item_id: id not in the item table"),
     "unknown_candidate": ("candidate_item_id", lambda x: x + 1000, "candidate_item_id: id not in the item table"),
     "repeated_candidate": ("candidate_item_id", lambda x: x * 0 + 107, "candidate_item_id: given twice"),
-    "no_candidate": ("candidate_item_id", lambda x: x[:, :0], "candidate_item_id: not 1..100 candidates"),
+    "no_candidate": ("candidate_item_id", lambda x: x[:, :0], "candidate_item_id: not 1..40 candidates"),
     "flag": ("history_click", lambda x: x * 0 + 2, "history_click: neither 0, 1 nor -1"),
     "column_length": ("history_play_ms", lambda x: x[:, :1], "history_play_ms: shape is not"),
     "users": ("user_id", lambda x: np.repeat(x, 2), "user_id: not one row for each"),
@@ -178,7 +212,7 @@ def answers(exported, requests):
     lenient = wrong(one, "candidate_item_id", put((0, [0, 2]), [5000, one["candidate_item_id"][0, 1]]))
     cases["lenient"] = ("lenient", wrong(lenient, "history_item_id", put((0, 0), 5000)))
     names = ("more_than_T", "before_that", "unknown_user")
-    cases["batch"] = ("strict", {k: np.concatenate([with_events(requests[n], 6)[k] for n in names]) for k in one})
+    cases["batch"] = ("strict", {k: np.concatenate([with_events(requests[n], LENGTH)[k] for n in names]) for k in one})
     done = subprocess.run(
         [sys.executable, "-c", SERVER], input=pickle.dumps((str(exported[0]), cases)), capture_output=True
     )
@@ -220,7 +254,7 @@ def test_what_is_not_known_is_row_zero(answers, log, ranker, rates, name, unknow
 
 
 def test_a_user_without_history(answers, log, ranker, rates):
-    nothing = {name: np.zeros((1, 6), np.int32) for name in ("item", "feedback", "surface")}
+    nothing = {name: np.zeros((1, LENGTH), np.int32) for name in ("item", "feedback", "surface")}
     found = expected(
         log, ranker, rates, positions_of(log)["more_than_T"], FEW, **nothing, gap=np.array([-1.0], np.float32)
     )
@@ -251,18 +285,15 @@ def test_wrong_requests_name_the_input(answers, name):
     assert WRONG[name][2] in message
 
 
-def test_unknown_and_repeated_ids_can_be_let_pass(answers, log, ranker, rates):
+def test_unknown_and_repeated_ids_can_be_let_pass(answers):
+    # Of FEW the first is unknown and the third the second again; of the six events the oldest is unknown.
     answer = answers["lenient"]
-    real = [1, 3, 4]  # places of the candidates that are left; the first is unknown, the third the second again
-    ids = np.array(FEW)[real]
-    assert sorted(answer["order"][0][:3].tolist()) == real
-    assert set(answer["item_id"][0][:3].tolist()) == set((ids + 99).tolist())
-    np.testing.assert_array_equal(answer["score"][0][3:], -np.inf)
-    # The oldest of the six events is unknown: five are left, from the left.
-    inputs = inputs_at(log, ranker, rates, positions_of(log)["more_than_T"], ids)
-    shifted = {name: np.append(inputs[name][:, 1:], [[0]], axis=1) for name in ("item", "feedback", "surface")}
-    _, scores = expected(log, ranker, rates, positions_of(log)["more_than_T"], ids, **shifted)
-    np.testing.assert_allclose(np.sort(answer["score"][0][:3]), np.sort(scores), rtol=1e-4, atol=1e-5)
+    left = {1: FEW[1], 3: FEW[3], 4: FEW[4]}
+    best_first = sorted(left, key=lambda place: -left[place])
+    np.testing.assert_array_equal(answer["order"][0][:3], best_first)
+    np.testing.assert_array_equal(answer["item_id"][0], [*(99 + left[place] for place in best_first), -1, -1])
+    scores = [2 * (left[place] / 100 + (LENGTH - 1) / 1000) for place in best_first]
+    np.testing.assert_allclose(answer["score"][0], [*scores, -np.inf, -np.inf], rtol=1e-5)
 
 
 def test_ranker_jax_gives_calibrated_probabilities(exported, log, ranker, rates):
@@ -281,7 +312,7 @@ def test_the_folder_says_what_it_is(exported, log, ranker, rates):
     assert manifest["gamma"] == {"EVV": 0.5, "FVV": 0.1, "GVV": -0.4}
     assert manifest["calibration"]["EVV"] == {"slope": 1.5, "bias": 0.3}
     assert manifest["history_feedback"] == ["EVV", "FVV", "GVV", "long_view", "click"]
-    assert (manifest["length"], manifest["vocabulary_hash"], manifest["lineage"]) == (6, "x", {"checkpoint": 7})
+    assert (manifest["length"], manifest["vocabulary_hash"], manifest["lineage"]) == (LENGTH, "x", {"checkpoint": 7})
     assert manifest["inputs"] == list(scoring.INPUTS)
     np.testing.assert_array_equal(np.load(folder / "strict" / "rates.npy"), rates)
     np.testing.assert_array_equal(np.load(folder / "strict" / "thresholds.npy"), ranker.tables.thresholds)
