@@ -116,10 +116,10 @@ def get_config(name: str = "demo") -> ConfigDict:
         }
     )
 
-    # Who is asked whether an item was satisfying, and who answers (logit scale). As in Zhang et al., CIKM '24: asked are
-    # "specific users" about "a small subset of specific items", what they are known to watch, and some of them answer;
-    # 3.5% of KuaiRand's impressions have an answer (their Table 1), here 3.4%. How strongly interest selects is the
-    # feed's own: the paper gives no strengths, and a weaker one (1.2 and 1.0) left the naive model's ordering intact.
+    # Who is asked whether an item was satisfying, and who answers (logit scale). As in Zhang et al., CIKM '24, asked
+    # are "specific users" about "a small subset of specific items", what they are known to watch, and some of them
+    # answer; 3.5% of KuaiRand's impressions have an answer (their Table 1), here 3.4%. How strongly interest selects is
+    # the feed's own: the paper gives no strengths, and with a weaker one (1.2 and 1.0) the naive model ordered as well.
     config.questionnaire = ConfigDict(
         {
             "shown": -6.0,
