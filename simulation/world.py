@@ -7,28 +7,16 @@
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from runtime import app
-from runtime.artifact import write_json, writing
+from runtime.artifact import write_json
 from runtime.config import define_config
 from runtime.workdir import METRICS, is_complete, open_workdir
 
-if TYPE_CHECKING:
-    import polars as pl
-
 _CONFIG = define_config("configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where tables/ and truth/ go.")
-
-
-def write(folder: Path, frames: dict[str, "pl.DataFrame"], *, kind: str, config: dict[str, Any]) -> None:
-    """Writes each frame as Parquet into `folder`, which appears whole or not at all. Same frames, same bytes."""
-    with writing(folder, kind=kind, version=1, fields={"config": config}) as partial:
-        for name, frame in frames.items():
-            frame.write_parquet(partial / f"{name}.parquet", compression="zstd", row_group_size=1 << 18)
 
 
 def main(argv: Sequence[str]) -> int | None:
@@ -37,7 +25,7 @@ def main(argv: Sequence[str]) -> int | None:
     # Imported here so that --help does not wait for them.
     from simulation.facts import log_facts
     from simulation.feed import check, simulate
-    from simulation.world_tables import tables, truth, truth_facts
+    from simulation.world_tables import tables, truth, truth_facts, write
 
     config = _CONFIG.value
     check(config)

@@ -5,10 +5,13 @@ each cluster or creator that turned sour.
 """
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from runtime.artifact import writing
 from simulation.feed import Feed
 
 LOGGED = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
@@ -127,3 +130,10 @@ def _keys(feed: Feed, order: np.ndarray) -> dict[str, np.ndarray]:
         "item_id": feed.item[order],
         "timestamp_ms": feed.timestamp_ms[order],
     }
+
+
+def write(folder: Path, frames: dict[str, pl.DataFrame], *, kind: str, config: dict[str, Any]) -> None:
+    """Writes each frame as Parquet into `folder`, which appears whole or not at all. Same frames, same bytes."""
+    with writing(folder, kind=kind, version=1, fields={"config": config}) as partial:
+        for name, frame in frames.items():
+            frame.write_parquet(partial / f"{name}.parquet", compression="zstd", row_group_size=1 << 18)

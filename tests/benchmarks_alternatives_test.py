@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import alternatives, alternatives_runs
+from benchmarks import alternatives_runs, alternatives_table
 from benchmarks.alternatives_runs import Row, collect, curve, graph, rows, run
 from configs.alternatives import get_config
 from configs.retrieval import get_config as retrieval_config
@@ -53,7 +53,7 @@ def test_a_finished_row_has_the_numbers_of_its_stages(tmp_path):
         "recall@100/low": 0.2,
         "long_watch+dislike/content": -0.5,
     }
-    assert alternatives.cells(found) == ["-50.0%", "–", "0.300", "–", "4", "–", "–", "no"]
+    assert alternatives_table.cells(found) == ["-50.0%", "–", "0.300", "–", "4", "–", "–", "no"]
 
 
 class FailingEngine:
@@ -75,7 +75,7 @@ def test_that_a_training_diverged_is_a_result_and_another_failure_is_not(tmp_pat
     config, row = get_config("tiny"), row_in(tmp_path)
     assert run(config, row, state=tmp_path, lock=0) == 0
     assert collect(row) == {"diverged_at_step": 70, "grad_norm/max": 1e30}
-    assert alternatives.cells(collect(row))[-2:] == ["–", "at step 70"]
+    assert alternatives_table.cells(collect(row))[-2:] == ["–", "at step 70"]
     # Another time it fails otherwise: what an earlier run left is not taken for this one's.
     monkeypatch.setattr(FailingEngine, "diverges", False)
     assert run(config, row, state=tmp_path, lock=0) == 3
@@ -93,9 +93,9 @@ def test_the_page_draws_what_was_logged_and_survives_what_was_not(tmp_path):
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert curve(chosen[0], "train/grad_norm_max") == [(50, 2.0), (150, 40.0)]
     assert curve(chosen[1], "train/grad_norm_max") == []
-    page = alternatives.page({row.name: {"recall@100": 0.25} for row in chosen}, chosen)
+    page = alternatives_table.page({row.name: {"recall@100": 0.25} for row in chosen}, chosen)
     assert page.count("<svg") == 2
     assert "<td>negative_weight-w1</td><td>–</td><td>–</td><td>0.250</td>" in page
-    printed = alternatives.table({row.name: {"recall@100": 0.25} for row in chosen}).splitlines()
+    printed = alternatives_table.table({row.name: {"recall@100": 0.25} for row in chosen}).splitlines()
     assert len(printed) == 3
     assert "recall@100" in printed[0]

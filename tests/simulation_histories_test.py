@@ -16,9 +16,9 @@ from simulation.recommender import Recommender, incremental
 from simulation.responsiveness import simulate
 from simulation.trajectories import Slates, draw_plan
 from simulation.user_model import living_users
-from simulation.world import write as write_tables
 from simulation.world_state import open_world
 from simulation.world_tables import tables, truth
+from simulation.world_tables import write as write_tables
 from tests import random_timelines
 
 K = 6
