@@ -39,16 +39,10 @@ def test_the_summary() -> None:
         figures = {f"{name}/{kind}": ips for name in ("ips", "snips", "dr") for kind in ("true", "estimated")}
         figures |= {"truth": truth, "answered": 0.1, "naive/true": naive}
         figures |= {"naive/true/low": naive - 0.05, "naive/true/high": naive + 0.05}
-        figures |= {f"auc/{name}/{kind}": area for name, kind in TRAINED} | {
-            "auc/naive/estimated": 0.6
-        }
-        return figures | {
-            f"clip_{limit:g}/{name}": ips for limit in CLIPS for name in ("ips", "snips")
-        }
+        figures |= {f"auc/{name}/{kind}": area for name, kind in TRAINED} | {"auc/naive/estimated": 0.6}
+        return figures | {f"clip_{limit:g}/{name}": ips for limit in CLIPS for name in ("ips", "snips")}
 
-    found = summarise(
-        [seed(0.5, 0.7, 0.54, 0.7), seed(0.5, 0.6, 0.44, 0.5), seed(0.5, 0.6, 0.49, 0.61)]
-    )
+    found = summarise([seed(0.5, 0.7, 0.54, 0.7), seed(0.5, 0.6, 0.44, 0.5), seed(0.5, 0.6, 0.49, 0.61)])
     assert found["naive/bias"] == pytest.approx((0.2 + 0.1 + 0.1) / 3)
     assert found["naive/outside_interval"] == 3
     assert found["ips/true/bias"] == pytest.approx((0.04 - 0.06 - 0.01) / 3)
