@@ -12,7 +12,7 @@ import torch
 from ml_collections import ConfigDict
 from torch import nn
 
-from ranking.features import GAP_BUCKETS, HOURS, ITEM_GROUPS, RATE_GROUPS, USER_GROUPS, Schema
+from ranking.features import GAP_BUCKETS, HOURS, ITEM_GROUPS, RATE_GROUPS, USER_GROUPS, Schema, rated
 from ranking.history import DECAY, MAX_FEEDBACK, PRIOR_COUNT
 
 Batch = dict[str, torch.Tensor]
@@ -39,6 +39,7 @@ class Features(nn.Module):
             "item_seen": schema.item_seen.astype(np.float32)[:, None],
             "user_seen": schema.user_seen.astype(np.float32)[:, None],
             "prior": np.clip(schema.prior, 1e-4, 1 - 1e-4),
+            "rated": np.array(rated(schema.feedback), int),
         }
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)))
@@ -49,7 +50,8 @@ class Features(nn.Module):
         self.profile = nn.Embedding(max(1, sum(schema.user_cardinalities)), dim)
         self.content = nn.Embedding(max(1, sum(schema.item_cardinalities)), dim)
         self.user_projection = nn.Parameter(0.3 * torch.randn(len(USER_GROUPS), w + 1, dim))
-        self.item_projection = nn.Parameter(0.3 * torch.randn(len(ITEM_GROUPS) + len(RATE_GROUPS), w + 1, dim))
+        self.match_projection = nn.Parameter(0.3 * torch.randn(len(ITEM_GROUPS), w + 1, dim))
+        self.rate_projection = nn.Parameter(0.3 * torch.randn(len(RATE_GROUPS), len(arrays["rated"]) + 1, dim))
         self.last_two = nn.Linear(4 * w, dim)
         self.duration = nn.Linear(schema.item_numbers.shape[1], dim)
         fields = 4 + schema.user_features.shape[1] + len(USER_GROUPS) + 1
@@ -84,7 +86,8 @@ class Features(nn.Module):
         matches = matches.float().transpose(2, 3).flatten(1, 2)  # [B, C * 3, T]
         of_matches = self._evidence(matches, values, known, own).unflatten(1, (candidate.shape[1], 3))
         rates = batch["rates"].unflatten(-1, (len(RATE_GROUPS), -1))
-        of_all = torch.cat([torch.logit(rates[..., :-1]) - torch.logit(self.prior), rates[..., -1:] / 4], dim=-1)
+        prior = torch.logit(self.prior[self.rated])
+        of_all = torch.cat([torch.logit(rates[..., :-1]) - prior, rates[..., -1:] / 4], dim=-1)
 
         e_u = self.user(user) * self.user_seen[user]
         e_p, e_i = self.platform(batch["platform"]), self.item(candidate) * self.item_seen[candidate]
@@ -97,7 +100,8 @@ class Features(nn.Module):
         ]
         of_item = [
             *(e_i, self.content(self.content_code[candidate]).flatten(2)),
-            torch.einsum("bcgw,gwd->bcgd", torch.cat([of_matches, of_all], dim=2), self.item_projection).flatten(2),
+            torch.einsum("bcgw,gwd->bcgd", of_matches, self.match_projection).flatten(2),
+            torch.einsum("bcgw,gwd->bcgd", of_all, self.rate_projection).flatten(2),
             self.duration(self.item_numbers[candidate]),
         ]
 

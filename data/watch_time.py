@@ -15,6 +15,7 @@ from data.timelines import Timelines
 
 WATCH_FEEDBACK = ("EVV", "FVV", "GVV")
 QUANTILES = (0.5, 0.6)  # of EVV and FVV
+RELATIVE = ("EVV", "FVV")  # to the item's own plays
 MIN_PLAYS = 20  # an item of fewer is measured against all items of about its duration
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
+from data.watch_time import RELATIVE
 from ranking import history
 
 GAP_BUCKETS = 26  # 0: no earlier event of known time, else 1 + log2 of the seconds
 HOURS = 25  # 0: unknown, else 1 + the hour of the day
-# Groups of W rates and a count each: of the user's past, of what of it matches the candidate, and of everybody.
+# Groups of rates and a count each: of the user's past, of what of it matches the candidate, and of everybody.
 USER_GROUPS = ("history", "recent", "same_platform")
 ITEM_GROUPS = ("same_creator", "same_cluster", "same_item")
 RATE_GROUPS = ("item_rates", "creator_rates", "cluster_rates")
@@ -65,6 +66,7 @@ class FeatureConstruction(nnx.Module):
             return nnx.Param(small(rngs.params(), (rows, dim), jnp.float32))
 
         self.dim, self.num_feedback = dim, len(schema.feedback)
+        self.rated = rated(schema.feedback)
         self.content_code = Constant(jnp.asarray(_rows(schema.item_features, schema.item_cardinalities)))
         self.profile_code = Constant(jnp.asarray(_rows(schema.user_features, schema.user_cardinalities)))
         self.item_numbers = Constant(jnp.asarray(schema.item_numbers))
@@ -82,11 +84,11 @@ class FeatureConstruction(nnx.Module):
         w = self.num_feedback
         stacked = nnx.initializers.lecun_normal(in_axis=1, out_axis=2, batch_axis=0)
 
-        def projections(groups: int) -> nnx.Param:
-            return nnx.Param(stacked(rngs.params(), (groups, w + 1, dim), jnp.float32))
+        def projections(groups: int, numbers: int) -> nnx.Param:
+            return nnx.Param(stacked(rngs.params(), (groups, numbers + 1, dim), jnp.float32))
 
-        self.user_projection = projections(len(USER_GROUPS))
-        self.item_projection = projections(len(ITEM_GROUPS) + len(RATE_GROUPS))
+        self.user_projection, self.match_projection = (projections(len(g), w) for g in (USER_GROUPS, ITEM_GROUPS))
+        self.rate_projection = projections(len(RATE_GROUPS), len(self.rated))
         self.last_two = nnx.Linear(4 * w, dim, rngs=rngs)
         self.duration = nnx.Linear(schema.item_numbers.shape[1], dim, rngs=rngs)
         self.names = (
@@ -110,7 +112,7 @@ class FeatureConstruction(nnx.Module):
     def __call__(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """E_in [B, C, D] and [e_u; e_i; e_p] [B, C, 3 d] of the inputs that ranking/inputs.py describes."""
         candidate, user, platform = inputs["candidate"], inputs["user"], inputs["platform"]
-        of_history, last_two, of_matches = self._numbers(inputs)
+        of_history, last_two, of_matches, of_all = self._numbers(inputs)
         e_u = self.user_embedding[...][user] * self.user_seen[...][user]  # [B, d]
         e_p = self.platform_embedding[...][platform]
         e_i = self.item_embedding[...][candidate] * self.item_seen[...][candidate]  # [B, C, d]
@@ -125,7 +127,8 @@ class FeatureConstruction(nnx.Module):
         of_item = [
             e_i,
             content.reshape(*candidate.shape, -1),
-            jnp.einsum("bcgw,gwd->bcgd", of_matches, self.item_projection[...]).reshape(*candidate.shape, -1),
+            jnp.einsum("bcgw,gwd->bcgd", of_matches, self.match_projection[...]).reshape(*candidate.shape, -1),
+            jnp.einsum("bcgw,gwd->bcgd", of_all, self.rate_projection[...]).reshape(*candidate.shape, -1),
             self.duration(self.item_numbers[...][candidate]),
         ]
 
@@ -135,8 +138,8 @@ class FeatureConstruction(nnx.Module):
         features = jnp.concatenate([to_all(jnp.concatenate(of_user, axis=-1)), *of_item], axis=-1)
         return features, jnp.concatenate([to_all(e_u), e_i, to_all(e_p)], axis=-1)
 
-    def _numbers(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
-        # The user groups [B, 3, W + 1], the last two outcomes [B, 4 W], the candidates' groups [B, C, 6, W + 1].
+    def _numbers(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        # Of the user [B, 3, W + 1], the last two outcomes [B, 4 W], of matches [B, C, 3, W + 1], of all [B, C, 3, R].
         item, candidate, platform = inputs["item"], inputs["candidate"], inputs["platform"]
         where, prior = (item > 0).astype(jnp.float32), self.prior[...]
         values, known = history.unpack(inputs["feedback"], self.num_feedback)  # [B, T, W]
@@ -161,10 +164,18 @@ class FeatureConstruction(nnx.Module):
         matches = matches.astype(jnp.float32).swapaxes(2, 3).reshape(len(item), -1, item.shape[1])  # [B, C * 3, T]
         of_matches = history.evidence(matches, values, known, own).reshape(*shape, -1)
 
-        rates = inputs["rates"].reshape(*candidate.shape, len(RATE_GROUPS), -1)  # [B, C, 3, W + 1]
-        shift = history.logit(rates[..., :-1]) - history.logit(prior)
-        of_all = jnp.concatenate([shift, rates[..., -1:] / 4], axis=-1)
-        return of_history, last_two, jnp.concatenate([of_matches, of_all], axis=2)
+        rates = inputs["rates"].reshape(*candidate.shape, len(RATE_GROUPS), -1)  # [B, C, 3, rated + 1]
+        shift = history.logit(rates[..., :-1]) - history.logit(prior[np.array(self.rated, int)])
+        return of_history, last_two, of_matches, jnp.concatenate([shift, rates[..., -1:] / 4], axis=-1)
+
+
+def rated(feedback: Sequence[str]) -> tuple[int, ...]:
+    """Places of the feedback that items, creators and clusters have rates of: what is not RELATIVE.
+
+    Half of an item's plays on the training days are EVV by definition, so that there each one makes a later one rarer:
+    a model learns that of a rate before the impression, and on any other day it is not so.
+    """
+    return tuple(place for place, name in enumerate(feedback) if name not in RELATIVE)
 
 
 def _rows(codes: NDArray[np.int32], cardinalities: Sequence[int]) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ satisfaction            [B, T] float32: 0 where unknown; for models with that fe
 user, platform, hour    [B] int32: 1 + user index, surface, 1 + hour of the day (UTC); 0 unknown
 gap                     [B] float32: seconds since the last event of known time, -1 without one
 candidate               [B, C] int32: items
-rates                   [B, C, R] float32: of the item, its creator, its cluster: W rates and log(1 + plays) each
+rates                   [B, C, R] float32: of item, creator and cluster: the rates of features.rated, log(1 + plays)
 """
 
 from typing import Any
@@ -17,6 +17,7 @@ from data.impressions import Unobserved, history_ends, windows
 from data.rate_history import RateHistory
 from data.timelines import Timelines
 from ranking import history
+from ranking.features import rated
 from ranking.tables import Tables, outcomes
 from ranking.tasks import Labels
 
@@ -42,11 +43,12 @@ class Impressions:
             self._columns["satisfaction"] = np.nan_to_num(satisfaction).astype(np.float32)
         self._user, self._end = timelines.user_of_event(), history_ends(timelines)
         timed = timelines.timestamp_ms > 0
-        observed = np.where(known, values.astype(np.float32), np.nan)[timed]
+        kept = list(rated(tables.manifest["history_feedback"]))
+        observed = np.where(known, values.astype(np.float32), np.nan)[timed][:, kept]
         self._keys = [_keys_of_items(timelines, name) for name in (None, "creator", "cluster")]
         item, time = timelines.item[timed], timelines.timestamp_ms[timed]
         self._rates = [
-            RateHistory(keys[item], observed, time, prior_rate=tables.prior, prior_count=ITEM_PRIOR_COUNT)
+            RateHistory(keys[item], observed, time, prior_rate=tables.prior[kept], prior_count=ITEM_PRIOR_COUNT)
             for keys in self._keys
         ]
 

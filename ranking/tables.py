@@ -111,8 +111,6 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
     def rounded(array: NDArray[Any]) -> NDArray[Any]:
         return np.pad(array, [(0, -len(array) % model_shards)] + [(0, 0)] * (array.ndim - 1))
 
-    duration = np.maximum(column("duration_ms", np.float32), 0.0)
-    numbers = np.stack([np.log1p(duration / 1000) / 3, (duration > 0).astype(np.float32)], axis=1)
     item_features = [column(feature["name"]) for feature in named]
     users = tables.manifest["user_features"]
     return Schema(
@@ -124,13 +122,22 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
         user_names=[feature["name"] for feature in users],
         item_seen=rounded(tables.item_seen),
         user_seen=rounded(tables.user_seen),
-        item_numbers=rounded(numbers.astype(np.float32)),
+        item_numbers=rounded(_item_numbers(column("duration_ms", np.float32), tables.thresholds)),
         creator=rounded(column("creator")),
         cluster=rounded(column("cluster")),
         num_platforms=len(timelines.manifest.get("surfaces", ())),
         feedback=tables.manifest["history_feedback"],
         prior=tables.prior,
     )
+
+
+def _item_numbers(duration_ms: NDArray[np.float32], thresholds_ms: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Duration, whether it is known, the thresholds of EVV and FVV, and what part of the duration they are: [rows, 6].
+    duration = np.maximum(duration_ms, 0)[:, None] / 1000
+    bounds = np.where(np.isfinite(thresholds_ms), thresholds_ms, 0) / 1000  # infinite in a log without watch times
+    part = np.where(duration > 0, np.log1p(bounds) - np.log1p(duration), 0)
+    numbers = [np.log1p(duration) / 3, duration > 0, np.log1p(bounds) / 3, part]
+    return np.concatenate(numbers, axis=1).astype(np.float32)
 
 
 def _user_features(users: pl.DataFrame) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from data.impressions import history_ends
 from data.running_rates import NO_KEY, running_rates
 from data.timelines import Timelines
-from data.watch_time import WATCH_FEEDBACK
+from data.watch_time import RELATIVE, WATCH_FEEDBACK
 from ranking.tables import Tables, outcomes
 
 FEEDBACK = (*WATCH_FEEDBACK, "click", "long_view", "like")
-RELATIVE = ("EVV", "FVV")
 BY_ITEM = ("item", "creator", "item_surface")
 PRIOR_COUNT = {"user": 10.0, "user_cluster": 10.0, "user_surface": 10.0}  # 20 for the others
 _RECENT = (5, 20)  # events

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 from flax import nnx
 
@@ -80,9 +81,8 @@ def test_rates_are_of_what_came_before_anywhere(log, made, impressions, position
         for group, key in ((0, log.item), (1, creator)):
             same = before & (key == key[position])
             rates = ((values & known)[same].sum(axis=0) + m * made.prior) / (known[same].sum(axis=0) + m)
-            start = group * (len(FEEDBACK) + 1)
-            np.testing.assert_allclose(found[row, 0, start : start + len(FEEDBACK)], rates, rtol=1e-5)
-            np.testing.assert_allclose(found[row, 0, start + len(FEEDBACK)], np.log1p(same.sum()), rtol=1e-6)
+            of_group = found[row, 0, group * 3 : group * 3 + 3]  # GVV, like and the count; none of EVV
+            np.testing.assert_allclose(of_group, [*rates[1:], np.log1p(same.sum())], rtol=1e-5)
 
 
 def test_later_events_change_nothing(log, made, impressions, positions):
@@ -109,7 +109,7 @@ def test_sampled_negatives_stand_beside_what_was_shown(log, impressions):
     np.testing.assert_array_equal(batch["where"][:2, 1:], np.broadcast_to(drawn[..., None], (2, 2, 2)))
     assert batch["where"][:2, 0].all()
     assert not batch["where"][2].any()
-    assert batch["rates"].shape == (3, 3, 3 * (len(FEEDBACK) + 1))
+    assert batch["rates"].shape == (3, 3, 3 * (2 + 1))
 
 
 def logit(p):
@@ -163,6 +163,19 @@ def test_each_feature_is_a_field_of_the_input(log, construction, impressions, po
     e_u, e_i, e_p = np.split(np.asarray(context)[:, 0], 3, axis=-1)
     for vector, name in ((e_u, "user"), (e_i, "item"), (e_p, "platform")):
         np.testing.assert_array_equal(vector, fields[name])
+
+
+def test_items_have_their_duration_and_thresholds(log, made):
+    """As numbers: their rates of EVV say nothing, as half of an item's plays are EVV by definition."""
+    items = log.items.with_columns(pl.Series("duration_ms", np.arange(7) * 10_000, pl.Int64))
+    found = tables.schema(dataclasses.replace(log, items=items), made).item_numbers
+    for item in (0, 1, 6):
+        seconds, bounds = 10 * item, made.thresholds[item].astype(np.float64) / 1000
+        part = np.log((1 + bounds) / (1 + seconds)) if item else np.zeros(2)
+        expected = [np.log(1 + seconds) / 3, item > 0, *np.log(1 + bounds) / 3, *part]
+        np.testing.assert_allclose(found[item], expected, rtol=1e-5, atol=1e-6)
+    unwatched = dataclasses.replace(made, thresholds=np.full_like(made.thresholds, np.inf))
+    np.testing.assert_array_equal(tables.schema(log, unwatched).item_numbers, 0)
 
 
 def test_an_item_without_training_events_is_its_content(log, construction):
