@@ -49,7 +49,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     # loop needs a synthetic feed, off-policy estimates need a log with random exposures.
     config.ranking = dataset if name in _RANKED else ""
     config.satisfaction = dataset if name in _RANKED else ""
-    config.satisfaction_protocols = ("leave_one_out", "time")
+    config.ranking_variants = ("mlp",) if name == "tiny" else ("no_feedback_encoder", "shared_bottom", "mlp")
+    config.satisfaction_protocols = ("time",) if name == "tiny" else ("leave_one_out", "time")
     config.ab_test = dataset if name in ("standard", "tiny") else ""
     config.off_policy = "tiny" if name == "tiny" else "standard" if name == "standard" else ""
     # The model that gets an index and SavedModels. KuaiRand has too few dislikes to learn from, but has skips.
