@@ -5,7 +5,7 @@
 
 The ranker is exported with the γ and the calibration that the validation days gave.
 
-A pipeline's config says which: `ranking`, the dataset's name in configs/ranking.py, "" or nothing for none, and
+A pipeline's config says which: `ranking`, the dataset's name in configs/ranking.py, "" for none, and
 `ranking_variants` beside `full`.
 """
 
@@ -17,14 +17,13 @@ from pipelines.stage import Stage
 
 FOLDER = "ranking"
 FULL = "full"
-_VARIANTS = ("no_feedback_encoder", "shared_bottom", "mlp")
 
 
 def ranking_variants(config: ConfigDict) -> tuple[str, ...]:
     """The rankers that a pipeline trains, the one to be shown first; none where it has no ranking."""
-    if not config.get("ranking", ""):
+    if not config.ranking:
         return ()
-    return (FULL, *config.get("ranking_variants", _VARIANTS))
+    return (FULL, *config.ranking_variants)
 
 
 def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:

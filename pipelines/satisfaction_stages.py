@@ -18,7 +18,7 @@ PROTOCOLS = ("leave_one_out", "time")
 
 def satisfaction_protocols(config: ConfigDict) -> tuple[str, ...]:
     """The protocols that a pipeline trains under, the one to be shown first; none where it has no satisfaction."""
-    return tuple(config.get("satisfaction_protocols", PROTOCOLS)) if config.get("satisfaction", "") else ()
+    return tuple(config.satisfaction_protocols) if config.satisfaction else ()
 
 
 def satisfaction_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:

@@ -92,7 +92,7 @@ def test_stages_train_then_measure_under_each_protocol(tmp_path):
     with config.unlocked():
         config.satisfaction = ""
         assert satisfaction_stages(config, tmp_path, tmp_path / "timelines") == []
-        config.satisfaction = "tiny"
+        config.satisfaction, config.satisfaction_protocols = "tiny", ("leave_one_out", "time")
     stages = satisfaction_stages(config, tmp_path, tmp_path / "timelines")
     assert [stage.name for stage in stages] == [
         "satisfaction/leave_one_out/train",
