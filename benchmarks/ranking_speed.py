@@ -60,18 +60,13 @@ def ours(config: ConfigDict, timelines: "Timelines", tables: "Tables", mesh: Any
     from data.loader import iterate
     from ranking.checkpoint import build
     from ranking.objective import make_loss
+    from ranking.optimizer import optimizer_of
     from training.mesh import shard_batch
-    from training.optimizer import make_optimizer
     from training.step import create_state, make_train_step
 
     batches = batches_of(config, timelines, tables, mesh.shape["data"])
     model = build(config, timelines, tables)
-    optimizer = make_optimizer(
-        learning_rate=config.learning_rate,
-        total_steps=len(batches),
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
+    optimizer = optimizer_of(config, total_steps=len(batches))
     key = jax.random.key(config.seed)
     state = create_state(model.init, optimizer, key=key, mesh=mesh)
     step = make_train_step(make_loss(model.merge, config, config.tasks), optimizer, state)

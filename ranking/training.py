@@ -13,6 +13,7 @@ from ranking import tasks
 from ranking.checkpoint import CHECKPOINTS, build, identity
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import LOSSES, make_loss
+from ranking.optimizer import optimizer_of
 from ranking.validation import make_validation
 from runtime.artifact import write_json
 from runtime.errors import UsageError
@@ -21,7 +22,6 @@ from training.checkpoints import Checkpoints
 from training.loop import train as run_loop
 from training.mesh import make_mesh
 from training.metric_log import MetricLog
-from training.optimizer import make_optimizer
 from training.step import TrainState, create_state, make_train_step
 
 # Rows of the id tables over the mesh's `model` axis; everything else is copied.
@@ -70,14 +70,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     )
     model = build(config, timelines, tables, model_shards=mesh.shape["model"])
     loss_fn = make_loss(model.merge, config, config.tasks)
-    optimizer = make_optimizer(
-        learning_rate=config.learning_rate,
-        total_steps=len(batches),
-        warmup_steps=min(config.warmup_steps, len(batches)),
-        final_fraction=config.final_fraction,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
+    optimizer = optimizer_of(config, total_steps=len(batches))
     rules = RULES if mesh.shape["model"] > 1 else ()
     state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh, rules=rules)
     validate = None

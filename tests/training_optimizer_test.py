@@ -38,6 +38,15 @@ def test_only_matrices_decay():
     np.testing.assert_array_equal(change["vector"], np.zeros(2))
 
 
+def test_the_first_expression_found_in_a_name_decides_its_decay():
+    params = {name: jnp.full((2, 2), 3.0) for name in ("user_embedding", "item_embedding", "kernel")}
+    params["embedding_gain"] = jnp.full(2, 3.0)
+    decays = (("^user_", 2.0), ("embedding", 0.25))
+    change = updates({k: jnp.zeros_like(v) for k, v in params.items()}, params, weight_decay=0.5, decays=decays)
+    for name, decay in (("user_embedding", 2.0), ("item_embedding", 0.25), ("kernel", 0.5), ("embedding_gain", 0.0)):
+        np.testing.assert_allclose(change[name], np.full(params[name].shape, -0.1 * decay * 3.0), rtol=1e-6)
+
+
 def test_gradients_are_clipped_by_their_global_norm():
     # Adam's first moment without memory (b1 = 0) is the gradient it was given: (30, 40) / 50.
     optimizer = make_optimizer(learning_rate=0.1, total_steps=10, clip_norm=1.0, b1=0.0)

@@ -1,0 +1,25 @@
+"""The optimiser of a ranking run: AdamW that holds ids down, those of users most."""
+
+import optax
+from ml_collections import ConfigDict
+
+from training.optimizer import make_optimizer
+
+
+def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTransformation:
+    """AdamW as the config says.
+
+    Ids want a high learning rate, as each moves only when it occurs, and then remember single impressions: those of
+    users first, who have the fewest. With the `user_decay` of other embeddings, 1, the mean validation AUC of
+    KuaiRand-Pure falls from .733 to .727 in the second epoch (ranking.train, --config.user_decay=1.0); with 15 it rises
+    to .736. What a user is like is in the history; the id adds what stands the decay.
+    """
+    return make_optimizer(
+        learning_rate=config.learning_rate,
+        total_steps=total_steps,
+        warmup_steps=min(config.warmup_steps, total_steps),
+        final_fraction=config.final_fraction,
+        weight_decay=config.weight_decay,
+        decays=((r"user_embedding$", config.user_decay), (r"embedding$", config.embedding_decay)),
+        clip_norm=config.clip_norm,
+    )
