@@ -37,7 +37,8 @@ STEPS = 2
 def config_of(**options):
     config = get_config("tiny")
     config.update({"tasks": ("EVV", "like"), "history_feedback": ("EVV", "like"), "hidden": (6,), "tower": (4,)})
-    config.update({"length": 6, "experts": 2, "batch_size": 16, "num_epochs": 2, "negatives": 1})
+    config.update({"length": 6, "batch_size": 16, "num_epochs": 2, "negatives": 1, "dropout": 0.2})
+    config.update({"blocks": 0, "experts": 0, "context": False})  # quick to compile
     config.update({"save_every": 2, "warmup_steps": 2, "patience": 10, "learning_rate": 0.02, **options})
     return config
 
@@ -160,7 +161,7 @@ def test_every_task_is_logged_and_its_weights_sum_to_one(uninterrupted):
 
 def trained(data, mesh):
     """Losses of a few steps and the parameters after them, without the rows that fill up the tables."""
-    log, config = Timelines.open(data), config_of(dropout=0.0, feature_dropout=0.0)
+    log, config = Timelines.open(data), config_of(blocks=1, dropout=0.0)
     made = tables.build(log, config.history_feedback)
     labels = tasks.labels(config.tasks, log, made.thresholds, None)
     gather = TrainingInputs(Impressions(log, made, length=config.length), log, labels, negatives=0)
@@ -225,8 +226,8 @@ def test_several_devices_agree_with_one(log, cache, tmp_path):
         ({"mesh": {"data": 3, "model": 1}}, r"--config\.mesh: a mesh of 3 x 1 .* does not fit 1 device"),
         ({"train_on": ("test",)}, r"--config\.train_on=\('test',\): \('train',\) or \('train', 'valid'\)"),
         ({"length": 0}, r"--config\.length=0: must be at least 1"),
-        ({"heads": 4}, r"--config: 4 heads do not divide 6 dimensions"),
-        ({"slots": 7}, r"--config: 7 slots do not divide \d+ feature dimensions"),
+        ({"heads": 4, "blocks": 1}, r"--config: 4 heads do not divide 6 dimensions"),
+        ({"slots": 7, "context": True}, r"--config: 7 slots do not divide \d+ feature dimensions"),
         ({"task_weights": (1.0,)}, r"--config: 2 tasks: as many weights of at least 0"),
         ({"loss": "hinge"}, r"--config\.loss=hinge: one of logloss, bpr"),
         ({"loss": "bpr", "negatives": 0}, r"--config\.loss=bpr orders pairs .* --config\.negatives of at least 1"),
@@ -282,7 +283,6 @@ def satisfaction_scores(folder, log, scores, **fields):
 def test_satisfaction_is_a_task_and_a_feature(log, tmp_path):
     scores = satisfaction_scores(tmp_path / "scores", log, np.random.default_rng(0).random(len(log.item)))
     options = {"tasks": ("like", "satisfaction"), "satisfaction_feature": True, "num_epochs": 1}
-    options |= {"blocks": 0, "experts": 0, "context": False}  # quicker to compile
     assert run(log, tmp_path / "workdir", satisfaction=scores, **options).startswith("trained ")
     ranker = checkpoint.load(tmp_path / "workdir", log)
     positions = ranked_positions(log, "test")
