@@ -17,6 +17,8 @@ TASKS = ("EVV", "GVV", "click")
 class Oracle:
     """Predicts the labels themselves behind noise: the interface of a trained ranker."""
 
+    run = ""
+
     def __init__(self, log, names=TASKS, *, noise=0.8, seed=0, trained_on=("train",)):
         self.tasks = tuple(names)
         self.tables = ranking_tables.build(log, ("EVV", "FVV", "GVV"))
