@@ -69,9 +69,9 @@ class ServedRanker(tf.Module):
         super().__init__()
         self.items, self.users = _id_table(item_ids, "item_id"), _id_table(user_ids, "user_id")
         self.surface_dtype = tf.string if any(isinstance(one, str) for one in surfaces) else tf.int64
-        codes = tf.lookup.KeyValueTensorInitializer(
-            tf.constant(list(surfaces), self.surface_dtype), tf.range(1, len(surfaces) + 1)
-        )
+        # The unknown is a key like any other: a log without surfaces has it still, and a table may not be empty.
+        known = [unknown_surface(surfaces), *surfaces]
+        codes = tf.lookup.KeyValueTensorInitializer(tf.constant(known, self.surface_dtype), tf.range(len(known)))
         self.surfaces = tf.lookup.StaticHashTable(codes, default_value=0)
         self.scorer, self.length, self.tasks = scorer, length, tuple(tasks)
         self.weights = tf.constant(weights, tf.float32)
