@@ -108,7 +108,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     if dataset.startswith("kuairand_pure"):
         config.positive = ("click", "long_view")  # its earlier history has long views and no clicks
         config.dropout = 0.3
-        config.batch_size, config.num_epochs = 64, 4
+        config.batch_size, config.num_epochs = 64, 5
     if dataset == "demo":
         config.num_epochs = 4
     if dataset == "standard":
