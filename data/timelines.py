@@ -137,6 +137,13 @@ class Timelines:
         """N: dense item indices are 1..N."""
         return len(self.items) - 1
 
+    def item_features(self) -> NDArray[np.int32]:
+        """Codes [N + 1, F] of the manifest's `item_features`, 0 unknown; row 0 is padding."""
+        codes = np.zeros((self.num_items + 1, len(self.manifest["item_features"])), np.int32)
+        for column, feature in enumerate(self.manifest["item_features"]):
+            codes[:, column] = self.items[feature["name"]].fill_null(0).to_numpy()
+        return codes
+
     @property
     def positive_feedback(self) -> tuple[str, ...]:
         """What counts as positive in this log: POSITIVE_LABELS, or clicks where the log has none of them."""

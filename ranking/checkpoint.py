@@ -1,6 +1,5 @@
 """From a run's config and tables to a model, and from its folder back to a trained one."""
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -9,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
@@ -21,9 +19,9 @@ from ranking.tables import FOLDER, Tables, schema
 from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
-from training.checkpoints import restore_params
+from training.architecture import Architecture, architecture
+from training.checkpoints import CHECKPOINTS, restore_params
 
-CHECKPOINTS = "checkpoints"
 _CHUNK = 1024  # impressions at a time
 
 
@@ -38,37 +36,18 @@ def identity(config: ConfigDict, timelines: Timelines, satisfaction: str | None)
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-    """A model without its values: `init(key) -> params`, `merge(params) -> model`, and the params' shapes."""
-
-    init: Callable[[jax.Array], Any]
-    merge: Callable[[Any], RankingModel]
-    shapes: Any
-
-
-def build(config: ConfigDict, timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Architecture:
+def build(
+    config: ConfigDict, timelines: Timelines, tables: Tables, *, model_shards: int = 1
+) -> Architecture[RankingModel]:
     """The model of `config` on the items and users of `timelines`; id tables are rounded up to `model_shards`.
 
     Errors: UsageError names the sizes that do not fit together.
     """
-    constants_of = schema(timelines, tables, model_shards=model_shards)
-
-    def make(key: jax.Array) -> RankingModel:
-        return RankingModel(constants_of, config, rngs=nnx.Rngs(key))
-
-    key = jax.random.key(0)
+    constants = schema(timelines, tables, model_shards=model_shards)
     try:
-        model = nnx.eval_shape(lambda: make(key))
+        return architecture(lambda rngs: RankingModel(constants, config, rngs=rngs))
     except ValueError as error:
         raise UsageError(f"--config: {error}") from None
-    graph = nnx.graphdef(model)
-    constants = jax.jit(lambda: nnx.state(make(key), nnx.Not(nnx.Param)))()
-    return Architecture(
-        init=lambda key: nnx.state(make(key), nnx.Param),
-        merge=lambda params: nnx.merge(graph, params, constants),
-        shapes=nnx.state(model, nnx.Param),
-    )
 
 
 class Ranker:
@@ -141,9 +120,9 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
     if (saved["timelines"], saved["events"]) != (timelines.manifest["vocabulary_hash"], len(timelines.item)):
         raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
     tables = Tables.open(folder / FOLDER)
-    architecture = build(config, timelines, tables)
-    params, _ = restore_params(folder / CHECKPOINTS, architecture.shapes)
+    model = build(config, timelines, tables)
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     satisfaction = ranking_tasks.read_satisfaction(saved["satisfaction"], timelines)
-    ranker = Ranker(architecture.merge, params, config, timelines, tables, satisfaction)
+    ranker = Ranker(model.merge, params, config, timelines, tables, satisfaction)
     ranker.run = hashlib.sha256((folder / METRICS).read_bytes()).hexdigest()
     return ranker

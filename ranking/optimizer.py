@@ -3,7 +3,7 @@
 import optax
 from ml_collections import ConfigDict
 
-from training.optimizer import make_optimizer
+from training.optimizer import from_config
 
 
 def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTransformation:
@@ -14,12 +14,5 @@ def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTrans
     KuaiRand-Pure falls from .733 to .727 in the second epoch (ranking.train, --config.user_decay=1.0); with 15 it rises
     to .736. What a user is like is in the history; the id adds what stands the decay.
     """
-    return make_optimizer(
-        learning_rate=config.learning_rate,
-        total_steps=total_steps,
-        warmup_steps=min(config.warmup_steps, total_steps),
-        final_fraction=config.final_fraction,
-        weight_decay=config.weight_decay,
-        decays=((r"user_embedding$", config.user_decay), (r"embedding$", config.embedding_decay)),
-        clip_norm=config.clip_norm,
-    )
+    decays = ((r"user_embedding$", config.user_decay), (r"embedding$", config.embedding_decay))
+    return from_config(config, total_steps=total_steps, decays=decays)

@@ -111,10 +111,9 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
     def rounded(array: NDArray[Any]) -> NDArray[Any]:
         return np.pad(array, [(0, -len(array) % model_shards)] + [(0, 0)] * (array.ndim - 1))
 
-    item_features = [column(feature["name"]) for feature in named]
     users = tables.manifest["user_features"]
     return Schema(
-        item_features=rounded(np.stack(item_features, axis=1) if named else np.zeros((len(items), 0), np.int32)),
+        item_features=rounded(timelines.item_features()),
         item_cardinalities=[feature["cardinality"] for feature in named],
         item_names=[feature["name"] for feature in named],
         user_features=rounded(tables.user_features),

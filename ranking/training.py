@@ -10,7 +10,7 @@ from data.loader import iterate
 from data.timelines import Timelines
 from ranking import tables as ranking_tables
 from ranking import tasks
-from ranking.checkpoint import CHECKPOINTS, build, identity
+from ranking.checkpoint import build, identity
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import LOSSES, make_loss
 from ranking.optimizer import optimizer_of
@@ -18,11 +18,9 @@ from ranking.validation import make_validation
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
-from training.checkpoints import Checkpoints
-from training.loop import train as run_loop
 from training.mesh import make_mesh
-from training.metric_log import MetricLog
-from training.step import TrainState, create_state, make_train_step
+from training.run import fit
+from training.step import TrainState
 
 # Rows of the id tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(user|item)_embedding", P("model", None)),)
@@ -70,9 +68,6 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     )
     model = build(config, timelines, tables, model_shards=mesh.shape["model"])
     loss_fn = make_loss(model.merge, config, config.tasks)
-    optimizer = optimizer_of(config, total_steps=len(batches))
-    rules = RULES if mesh.shape["model"] > 1 else ()
-    state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh, rules=rules)
     validate = None
     if "valid" not in config.train_on:
         held_out = ranked_positions(timelines, "valid")
@@ -86,27 +81,25 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         f"{len(positions)} impressions of {timelines.num_items} items, tasks {', '.join(config.tasks)}; "
         f"{len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
     )
-    with (
-        Checkpoints(folder / CHECKPOINTS, fingerprint=run_of) as checkpoints,
-        MetricLog(folder) as metric_log,
-    ):
-        if jax.process_index() == 0:
-            tables.write(folder / ranking_tables.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
-        result = run_loop(
-            state,
-            make_train_step(loss_fn, optimizer, state),
-            iterate(batches),
-            num_steps=len(batches),
-            mesh=mesh,
-            key=jax.random.key(config.seed),
-            checkpoints=checkpoints,
-            metric_log=metric_log,
-            save_every=config.save_every,
-            evaluate=evaluate,
-            eval_every=batches.batches_per_epoch,
-            best_metric="auc" if validate else None,
-            patience=config.patience if validate else None,
-        )
+    if jax.process_index() == 0:
+        tables.write(folder / ranking_tables.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
+    result = fit(
+        model.init,
+        loss_fn,
+        optimizer_of(config, total_steps=len(batches)),
+        iterate(batches),
+        num_steps=len(batches),
+        folder=folder,
+        fingerprint=run_of,
+        seed=config.seed,
+        save_every=config.save_every,
+        mesh=mesh,
+        rules=RULES if mesh.shape["model"] > 1 else (),
+        evaluate=evaluate,
+        eval_every=batches.batches_per_epoch,
+        best_metric="auc" if validate else None,
+        patience=config.patience if validate else None,
+    )
     metrics = {**result.metrics, "best_step": result.best_step, "impressions_per_epoch": len(positions)}
     if jax.process_index() == 0:
         write_json(folder / METRICS, metrics)

@@ -1,6 +1,5 @@
 """From timelines and config to a model, and from a training run's folder back to a trained one."""
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,9 +19,8 @@ from retrieval.model import TwoTower
 from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, is_complete
-from training.checkpoints import restore_params
-
-CHECKPOINTS = "checkpoints"
+from training.architecture import Architecture, architecture
+from training.checkpoints import CHECKPOINTS, restore_params
 
 
 def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
@@ -36,16 +34,7 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-    """A model without its values: `init(key) -> params`, `merge(params) -> model`, and the params' shapes."""
-
-    init: Callable[[jax.Array], Any]
-    merge: Callable[[Any], TwoTower]
-    shapes: Any
-
-
-def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture:
+def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture[TwoTower]:
     """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`.
 
     Errors: UsageError names unknown feedback.
@@ -62,15 +51,11 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     if not set(config.memory_feedback) <= set(config.input_feedback):
         raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
     named = timelines.manifest["item_features"]
-    rows = timelines.num_items + 1
-    rows += -rows % model_shards
-    features = np.zeros((rows, len(named)), np.int32)  # [rows, F]
-    for column, feature in enumerate(named):
-        features[: timelines.num_items + 1, column] = timelines.items[feature["name"]].fill_null(0).to_numpy()
-    seen = np.zeros(rows, bool)
-    seen[: timelines.num_items + 1] = timelines.items["train_count"].fill_null(0).to_numpy() > 0
+    added = -(timelines.num_items + 1) % model_shards
+    features = np.pad(timelines.item_features(), ((0, added), (0, 0)))  # [rows, F]
+    seen = np.pad(timelines.items["train_count"].fill_null(0).to_numpy() > 0, (0, added))
 
-    def make(key: jax.Array) -> TwoTower:
+    def make(rngs: nnx.Rngs) -> TwoTower:
         return TwoTower(
             features,
             [feature["cardinality"] for feature in named],
@@ -81,18 +66,10 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
             memory_bits=[feedback.BITS[name] for name in config.memory_feedback],
             excluded_bits=[feedback.BITS[name] for name in excluded],
             dropout=config.dropout,
-            rngs=nnx.Rngs(key),
+            rngs=rngs,
         )
 
-    key = jax.random.key(0)
-    model = nnx.eval_shape(lambda: make(key))
-    graph = nnx.graphdef(model)
-    constants = jax.jit(lambda: nnx.state(make(key), nnx.Not(nnx.Param)))()
-    return Architecture(
-        init=lambda key: nnx.state(make(key), nnx.Param),
-        merge=lambda params: nnx.merge(graph, params, constants),
-        shapes=nnx.state(model, nnx.Param),
-    )
+    return architecture(make)
 
 
 class Retriever:
@@ -152,6 +129,6 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Retriever:
     config = ConfigDict(saved["config"])
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
-    architecture = build(config, timelines)
-    params, _ = restore_params(folder / CHECKPOINTS, architecture.shapes)
-    return Retriever(architecture.merge, params, config, timelines.num_items)
+    model = build(config, timelines)
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
+    return Retriever(model.merge, params, config, timelines.num_items)

@@ -10,19 +10,17 @@ from ml_collections import ConfigDict
 from data.feedback import BITS
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
-from retrieval.checkpoint import CHECKPOINTS, build, identity
+from retrieval.checkpoint import build, identity
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
-from training.checkpoints import Checkpoints
 from training.loop import DivergedError
-from training.loop import train as run_loop
 from training.mesh import make_mesh, shard_batch
-from training.metric_log import MetricLog
-from training.optimizer import make_optimizer
-from training.step import TrainState, create_state, make_train_step
+from training.optimizer import from_config
+from training.run import fit
+from training.step import TrainState
 
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
@@ -72,16 +70,6 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         label_counts=np.pad(batches.label_counts(), (0, -rows % mesh.shape["model"])),
         mesh=mesh if mesh.size > 1 else None,
     )
-    optimizer = make_optimizer(
-        learning_rate=config.learning_rate,
-        total_steps=len(batches),
-        warmup_steps=min(config.warmup_steps, len(batches)),
-        final_fraction=config.final_fraction,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
-    rules = RULES if mesh.shape["model"] > 1 else ()
-    state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh, rules=rules)
     validate = make_validation(config, timelines, model.merge) if "valid" not in config.train_on else None
     probe = shard_batch(batches[0], mesh)
     norms = jax.jit(lambda params: gradient_norms(loss_fn, params, probe, jax.random.key(0)))
@@ -96,29 +84,27 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         f"{timelines.num_items} items, {batches.labels_per_epoch} labels in {batches.num_rows} rows of "
         f"{config.length}; {len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
     )
-    with (
-        Checkpoints(folder / CHECKPOINTS, fingerprint=run_of) as checkpoints,
-        MetricLog(folder) as metric_log,
-    ):
-        try:
-            result = run_loop(
-                state,
-                make_train_step(loss_fn, optimizer, state),
-                iterate(batches),
-                num_steps=len(batches),
-                mesh=mesh,
-                key=jax.random.key(config.seed),
-                checkpoints=checkpoints,
-                metric_log=metric_log,
-                save_every=config.save_every,
-                evaluate=evaluate,
-                eval_every=batches.batches_per_epoch,
-                best_metric="recall@100" if validate else None,
-                patience=config.patience if validate else None,
-            )
-        except DivergedError as error:
-            write_json(folder / DIVERGED, {"step": error.step, **error.metrics})  # for whoever compares objectives
-            raise
+    try:
+        result = fit(
+            model.init,
+            loss_fn,
+            from_config(config, total_steps=len(batches)),
+            iterate(batches),
+            num_steps=len(batches),
+            folder=folder,
+            fingerprint=run_of,
+            seed=config.seed,
+            save_every=config.save_every,
+            mesh=mesh,
+            rules=RULES if mesh.shape["model"] > 1 else (),
+            evaluate=evaluate,
+            eval_every=batches.batches_per_epoch,
+            best_metric="recall@100" if validate else None,
+            patience=config.patience if validate else None,
+        )
+    except DivergedError as error:
+        write_json(folder / DIVERGED, {"step": error.step, **error.metrics})  # for whoever compares objectives
+        raise
     metrics = {**result.metrics, "best_step": result.best_step, "steps_per_epoch": batches.batches_per_epoch}
     metrics["labels_per_epoch"] = batches.labels_per_epoch
     if jax.process_index() == 0:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from runtime.workdir import is_complete
-from satisfaction.alignment import CHECKPOINTS, SAQREC, architectures, histories_of
+from satisfaction.alignment import SAQREC, architectures, histories_of
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.scores import Scores
 from satisfaction.sequences import Histories
-from training.checkpoints import restore_params
+from training.checkpoints import CHECKPOINTS, restore_params
 
 
 class Aligned:

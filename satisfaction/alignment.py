@@ -5,16 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from data.loader import iterate
 from data.timelines import Timelines
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction.answers import answers
-from satisfaction.architecture import Architecture, architecture
 from satisfaction.clicks import clicks_of
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.gru_softmax import GRUSoftmax
@@ -22,15 +21,12 @@ from satisfaction.objective import make_loss
 from satisfaction.ranking_validation import make_validation
 from satisfaction.saqrec import SAQRec
 from satisfaction.scores import Scores
-from satisfaction.sequences import Histories, SequenceBatches, iterate
-from training.checkpoints import Checkpoints
-from training.loop import train as run_loop
-from training.mesh import make_mesh
-from training.metric_log import MetricLog
-from training.optimizer import make_optimizer
-from training.step import TrainState, create_state, make_train_step
+from satisfaction.sequences import Histories, SequenceBatches
+from training.architecture import Architecture, architecture
+from training.optimizer import from_config
+from training.run import fit
+from training.step import TrainState
 
-CHECKPOINTS = "checkpoints"
 SAQREC, GRU = "saqrec", "gru_softmax"  # folders of the two models
 
 _SIZES = (
@@ -141,7 +137,8 @@ def _fit(
     )
     # The GRU's is the exact softmax, whatever the main model's click loss: it is the baseline to beat.
     options = align.copy_and_resolve_references()
-    options.click_loss = align.click_loss if has_satisfaction else "exact"
+    if not has_satisfaction:
+        options.click_loss, options.learning_rate = "exact", align.gru_learning_rate
     loss_fn = make_loss(
         model.merge,
         options,
@@ -149,16 +146,6 @@ def _fit(
         label_capacity=batches.label_capacity,
         has_satisfaction=has_satisfaction,
     )
-    optimizer = make_optimizer(
-        learning_rate=align.learning_rate if has_satisfaction else align.gru_learning_rate,
-        total_steps=len(batches),
-        warmup_steps=min(align.warmup_steps, len(batches)),
-        final_fraction=align.final_fraction,
-        weight_decay=align.weight_decay,
-        clip_norm=align.clip_norm,
-    )
-    mesh = make_mesh(data=1, devices=jax.devices()[:1])
-    state = create_state(model.init, optimizer, key=jax.random.key(config.seed), mesh=mesh)
     validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
 
     early_stopping = "valid" not in align.train_on
@@ -166,21 +153,20 @@ def _fit(
     def evaluate(state: TrainState) -> dict[str, float]:
         return validate(state.params)
 
-    with Checkpoints(folder / CHECKPOINTS, fingerprint=identity) as checkpoints, MetricLog(folder) as metric_log:
-        result = run_loop(
-            state,
-            make_train_step(loss_fn, optimizer, state),
-            iterate(batches),
-            num_steps=len(batches),
-            mesh=mesh,
-            key=jax.random.key(config.seed),
-            checkpoints=checkpoints,
-            metric_log=metric_log,
-            save_every=config.save_every,
-            evaluate=evaluate,
-            eval_every=batches.batches_per_epoch,
-            # Clicks that were learned from validate nothing: then the last step counts, after a fixed number of epochs.
-            best_metric="mrr" if early_stopping else None,
-            patience=align.patience if early_stopping else None,
-        )
+    result = fit(
+        model.init,
+        loss_fn,
+        from_config(options, total_steps=len(batches)),
+        iterate(batches),
+        num_steps=len(batches),
+        folder=folder,
+        fingerprint=identity,
+        seed=config.seed,
+        save_every=config.save_every,
+        evaluate=evaluate,
+        eval_every=batches.batches_per_epoch,
+        # Clicks that were learned from validate nothing: then the last step counts, after a fixed number of epochs.
+        best_metric="mrr" if early_stopping else None,
+        patience=align.patience if early_stopping else None,
+    )
     return {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}

@@ -20,14 +20,12 @@ from runtime import artifact
 from runtime.errors import DataError, UsageError
 from satisfaction.base_model import BaseModel, make_loss
 from satisfaction.splits import is_click, training_end
-from training.checkpoints import Checkpoints, restore_params
-from training.loop import train as run_loop
-from training.mesh import make_mesh
-from training.metric_log import MetricLog
-from training.optimizer import make_optimizer
-from training.step import TrainState, create_state, make_train_step
+from training.architecture import Architecture, architecture
+from training.checkpoints import CHECKPOINTS, restore_params
+from training.optimizer import from_config
+from training.run import fit
+from training.step import TrainState
 
-CHECKPOINTS = "checkpoints"
 _CLICKS = ("click", "long_view")
 
 
@@ -69,46 +67,35 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         negative=(),
         seed=config.seed,
     )
-    init, merge, features, seen = _build(config, clicks)
-    loss_fn = make_loss(merge, features=features, seen=seen, dropout=options.dropout, block_size=options.block_size)
-    optimizer = make_optimizer(
-        learning_rate=options.learning_rate,
-        total_steps=len(batches),
-        warmup_steps=min(options.warmup_steps, len(batches)),
-        final_fraction=options.final_fraction,
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
+    model, features, seen = _build(config, clicks)
+    loss_fn = make_loss(
+        model.merge, features=features, seen=seen, dropout=options.dropout, block_size=options.block_size
     )
-    mesh = make_mesh(data=1, devices=jax.devices()[:1])
-    state = create_state(init, optimizer, key=jax.random.key(config.seed), mesh=mesh)
-    validate = _validation(config, clicks, merge, features, seen)
-    with (
-        Checkpoints(folder / CHECKPOINTS, fingerprint=_fingerprint(config, timelines)) as checkpoints,
-        MetricLog(folder) as metric_log,
-    ):
-        result = run_loop(
-            state,
-            make_train_step(loss_fn, optimizer, state),
-            iterate(batches),
-            num_steps=len(batches),
-            mesh=mesh,
-            key=jax.random.key(config.seed),
-            checkpoints=checkpoints,
-            metric_log=metric_log,
-            save_every=config.save_every,
-            evaluate=validate,
-            eval_every=batches.batches_per_epoch,
-            best_metric="mrr" if validate else None,
-            patience=options.patience if validate else None,
-        )
+    validate = _validation(config, clicks, model.merge, features, seen)
+    result = fit(
+        model.init,
+        loss_fn,
+        from_config(options, total_steps=len(batches)),
+        iterate(batches),
+        num_steps=len(batches),
+        folder=folder,
+        fingerprint=_fingerprint(config, timelines),
+        seed=config.seed,
+        save_every=config.save_every,
+        evaluate=validate,
+        eval_every=batches.batches_per_epoch,
+        best_metric="mrr" if validate else None,
+        patience=options.patience if validate else None,
+    )
     return result.metrics
 
 
 def load(config: ConfigDict, timelines: Timelines, folder: Path) -> BaseRecommender:
     """The best checkpoint of `train` in `folder`. Errors as `training.checkpoints.restore_params`."""
     clicks = clicks_only(timelines, config.protocol)
-    init, merge, features, seen = _build(config, clicks)
-    params, _ = restore_params(folder / CHECKPOINTS, jax.eval_shape(init, jax.random.key(0)))
+    built, features, seen = _build(config, clicks)
+    merge = built.merge
+    params, _ = restore_params(folder / CHECKPOINTS, built.shapes)
     vectors = jax.jit(lambda params: merge(params).items(jnp.asarray(features), jnp.asarray(seen, jnp.float32)))(params)
 
     @jax.jit
@@ -142,35 +129,25 @@ def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protoc
 
 def _build(
     config: ConfigDict, clicks: Timelines
-) -> tuple[Callable[[jax.Array], Any], Callable[[Any], BaseModel], NDArray[np.int32], NDArray[np.bool_]]:
-    named, rows = clicks.manifest["item_features"], clicks.num_items + 1
-    features = np.zeros((rows, len(named)), np.int32)  # [N + 1, F]
-    for column, feature in enumerate(named):
-        features[:, column] = clicks.items[feature["name"]].fill_null(0).to_numpy()
+) -> tuple[Architecture[BaseModel], NDArray[np.int32], NDArray[np.bool_]]:
+    """The model, and what it reads of each item: its features [N + 1, F], whether it was clicked in training."""
+    rows = clicks.num_items + 1
     trained = clicks.in_split("train")
     if not trained.any():
         raise DataError(f"{clicks.path}: no click before the held-out events; the base recommender has no input")
     seen = np.bincount(clicks.item[trained], minlength=rows) > 0
 
-    def make(key: jax.Array) -> BaseModel:
+    def make(rngs: nnx.Rngs) -> BaseModel:
         return BaseModel(
             rows,
-            [feature["cardinality"] for feature in named],
+            [feature["cardinality"] for feature in clicks.manifest["item_features"]],
             dim=config.base.dim,
             hidden=config.base.hidden,
             dropout=config.base.dropout,
-            rngs=nnx.Rngs(key),
+            rngs=rngs,
         )
 
-    model = nnx.eval_shape(lambda: make(jax.random.key(0)))
-    graph = nnx.graphdef(model)
-    constants = jax.jit(lambda: nnx.state(make(jax.random.key(0)), nnx.Not(nnx.Param)))()
-    return (
-        lambda key: nnx.state(make(key), nnx.Param),
-        lambda params: nnx.merge(graph, params, constants),
-        features,
-        seen,
-    )
+    return architecture(make), clicks.item_features(), seen
 
 
 def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState], dict[str, float]] | None:

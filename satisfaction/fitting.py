@@ -15,14 +15,12 @@ from data.loader import iterate
 from satisfaction.estimators import satisfaction_loss
 from satisfaction.features import PairFeatures
 from satisfaction.pair_model import PairModel
-from training.checkpoints import Checkpoints, restore_params
-from training.loop import train as run_loop
-from training.mesh import make_mesh
-from training.metric_log import MetricLog
-from training.optimizer import make_optimizer
-from training.step import TrainState, create_state, make_train_step
+from training import run
+from training.architecture import Architecture, architecture
+from training.checkpoints import CHECKPOINTS, restore_params
+from training.optimizer import from_config
+from training.step import TrainState
 
-CHECKPOINTS = "checkpoints"
 _CHUNK = 1 << 14  # impressions predicted at a time
 
 
@@ -98,7 +96,7 @@ def fit(
     its examples times their mean weight over all of them: the same constant for every batch, so that each batch's
     gradient is unbiased for that of equation 4. Validation: the same loss on `valid`, lower is better.
     """
-    build = _builder(options, features, prior_logit)
+    build = pair_model(options, features, prior_logit)
     mean_weight = float(examples.weight.mean())
 
     def loss_fn(params, batch, key):
@@ -112,49 +110,36 @@ def fit(
     batches = ExampleBatches(
         features, examples, batch_size=options.batch_size, num_batches=options.num_steps, seed=seed
     )
-    optimizer = make_optimizer(
-        learning_rate=options.learning_rate,
-        total_steps=options.num_steps,
-        final_fraction=options.final_fraction,
-        weight_decay=options.weight_decay,
-        clip_norm=options.clip_norm,
-    )
-    mesh = make_mesh(data=1, devices=jax.devices()[:1])
-    state = create_state(build.init, optimizer, key=jax.random.key(seed), mesh=mesh)
 
     def evaluate(state: TrainState) -> dict[str, float]:
-        logits = build.fitted(state.params).events(features, valid.position)
+        logits = _fitted(build.merge, state.params).events(features, valid.position)
         losses = np.logaddexp(0.0, logits) - valid.label * logits
         return {"loss": float(np.average(losses, weights=valid.weight))}
 
-    with (
-        Checkpoints(folder / CHECKPOINTS, fingerprint=fingerprint) as checkpoints,
-        MetricLog(folder) as metric_log,
-    ):
-        result = run_loop(
-            state,
-            make_train_step(loss_fn, optimizer, state),
-            iterate(batches),
-            num_steps=options.num_steps,
-            mesh=mesh,
-            key=jax.random.key(seed),
-            checkpoints=checkpoints,
-            metric_log=metric_log,
-            save_every=options.num_steps,
-            evaluate=evaluate,
-            eval_every=options.eval_every,
-            best_metric="loss",
-            higher_is_better=False,
-            patience=options.patience,
-        )
+    result = run.fit(
+        build.init,
+        loss_fn,
+        from_config(options, total_steps=options.num_steps),
+        iterate(batches),
+        num_steps=options.num_steps,
+        folder=folder,
+        fingerprint=fingerprint,
+        seed=seed,
+        save_every=options.num_steps,
+        evaluate=evaluate,
+        eval_every=options.eval_every,
+        best_metric="loss",
+        higher_is_better=False,
+        patience=options.patience,
+    )
     return load(options, features, prior_logit=prior_logit, folder=folder), result.metrics
 
 
 def load(options: ConfigDict, features: PairFeatures, *, prior_logit: float, folder: Path) -> Fitted:
     """The best checkpoint of `fit` in `folder`."""
-    build = _builder(options, features, prior_logit)
-    params, _ = restore_params(folder / CHECKPOINTS, jax.eval_shape(build.init, jax.random.key(0)))
-    return build.fitted(params)
+    model = pair_model(options, features, prior_logit)
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
+    return _fitted(model.merge, params)
 
 
 def split(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Examples]:
@@ -167,38 +152,30 @@ def split(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Exa
     return examples.at(drawn >= share), examples.at(drawn < share)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Builder:
-    init: Callable[[jax.Array], Any]
-    merge: Callable[[Any], PairModel]
+def pair_model(options: ConfigDict, features: PairFeatures, prior_logit: float) -> Architecture[PairModel]:
+    """The model of `options` on impressions as `features` describes them, at first of `prior_logit` everywhere."""
 
-    def fitted(self, params: Any) -> Fitted:
-        @jax.jit
-        def predict(params, rows):
-            return self.merge(params)(rows["user"], rows["item"], rows["attributes"])
-
-        def logits(rows: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-            count = len(rows["user"])
-            size = _CHUNK if count > 512 else 512  # two shapes: two compilations
-            padded = {name: np.pad(row, [(0, size - count), (0, 0)]) for name, row in rows.items()}
-            return np.asarray(predict(params, padded), np.float64)[:count]
-
-        return Fitted(logits)
-
-
-def _builder(options: ConfigDict, features: PairFeatures, prior_logit: float) -> _Builder:
-    def make(key: jax.Array) -> PairModel:
+    def make(rngs: nnx.Rngs) -> PairModel:
         return PairModel(
             features.num_attributes,
             hidden=options.hidden,
             dropout=options.dropout,
             prior_logit=prior_logit,
-            rngs=nnx.Rngs(key),
+            rngs=rngs,
         )
 
-    graph = nnx.graphdef(nnx.eval_shape(lambda: make(jax.random.key(0))))
-    constants = jax.jit(lambda: nnx.state(make(jax.random.key(0)), nnx.Not(nnx.Param)))()
-    return _Builder(
-        init=lambda key: nnx.state(make(key), nnx.Param),
-        merge=lambda params: nnx.merge(graph, params, constants),
-    )
+    return architecture(make)
+
+
+def _fitted(merge: Callable[[Any], PairModel], params: Any) -> Fitted:
+    @jax.jit
+    def predict(params, rows):
+        return merge(params)(rows["user"], rows["item"], rows["attributes"])
+
+    def logits(rows: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        count = len(rows["user"])
+        size = _CHUNK if count > 512 else 512  # two shapes: two compilations
+        padded = {name: np.pad(row, [(0, size - count), (0, 0)]) for name, row in rows.items()}
+        return np.asarray(predict(params, padded), np.float64)[:count]
+
+    return Fitted(logits)

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-import grain
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,12 +159,6 @@ class SequenceBatches:
         rows = np.full(self.batches_per_epoch * self._batch_size, -1)
         rows[: len(self._windows.start)] = rng.permutation(len(self._windows.start))
         return rows.reshape(-1, self._batch_size, order="F")
-
-
-def iterate(batches: SequenceBatches) -> grain.DatasetIterator:
-    """A Grain iterator over all planned batches, read ahead by one thread; its state resumes at the very next batch."""
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
-    return iter(grain.MapDataset.source(batches).to_iter_dataset(options))
 
 
 def _periods(clicks: Clicks, timelines: Timelines) -> NDArray[np.int32]:

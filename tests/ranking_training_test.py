@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +21,8 @@ from ranking.objective import make_loss
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
-from training.checkpoints import restore_params
+from tests.killed_training import kill_at
+from training.checkpoints import CHECKPOINTS, restore_params
 from training.compilation import enable_compilation_cache
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
@@ -77,9 +76,7 @@ def uninterrupted(log, tmp_path_factory):
 
 def saved(folder, log, *, best):
     made = tables.Tables.open(folder / tables.FOLDER)
-    params, step = restore_params(
-        folder / checkpoint.CHECKPOINTS, checkpoint.build(config_of(), log, made).shapes, best=best
-    )
+    params, step = restore_params(folder / CHECKPOINTS, checkpoint.build(config_of(), log, made).shapes, best=best)
     return {name: np.asarray(leaf).tobytes() for name, leaf in named_leaves(params).items()}, step
 
 
@@ -92,24 +89,7 @@ def results(folder):
 def killed(data, folder, cache):
     """What the subprocess of the next test runs: SIGKILL before step 5, when a checkpoint is on disk."""
     quick_to_compile(cache)
-    iterate = training.iterate
-
-    class Killing:
-        def __init__(self, batches):
-            self._batches, self._step = iterate(batches), 0
-
-        def __next__(self):
-            self._step += 1
-            while self._step == 5:
-                if any(path.name.isdigit() for path in Path(folder, checkpoint.CHECKPOINTS).iterdir()):
-                    os.kill(os.getpid(), signal.SIGKILL)
-                time.sleep(0.01)
-            return next(self._batches)
-
-        def get_state(self):
-            return self._batches.get_state()
-
-    training.iterate = Killing
+    kill_at(5, training, folder)
     training.train(config_of(), data=data, workdir=folder)
 
 

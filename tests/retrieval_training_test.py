@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +21,8 @@ from retrieval import checkpoint, training
 from retrieval.objective import make_loss
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
-from training.checkpoints import restore_params
+from tests.killed_training import kill_at
+from training.checkpoints import CHECKPOINTS, restore_params
 from training.compilation import CONCURRENT_COLLECTIVES, enable_compilation_cache, set_cpu_devices
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
@@ -69,7 +68,7 @@ def uninterrupted(log, tmp_path_factory):
 
 def saved(folder, log, *, best):
     shapes = checkpoint.build(config_of(), log).shapes
-    params, step = restore_params(folder / checkpoint.CHECKPOINTS, shapes, best=best)
+    params, step = restore_params(folder / CHECKPOINTS, shapes, best=best)
     return {name: np.asarray(leaf).tobytes() for name, leaf in named_leaves(params).items()}, step
 
 
@@ -82,24 +81,7 @@ def results(folder):
 def killed(data, folder, cache):
     """What the subprocess of the next test runs: SIGKILL before step 6, when a checkpoint is on disk."""
     enable_compilation_cache(cache)
-    iterate = training.iterate
-
-    class Killing:
-        def __init__(self, batches):
-            self._batches, self._step = iterate(batches), 0
-
-        def __next__(self):
-            self._step += 1
-            while self._step == 6:
-                if any(path.name.isdigit() for path in Path(folder, checkpoint.CHECKPOINTS).iterdir()):
-                    os.kill(os.getpid(), signal.SIGKILL)
-                time.sleep(0.01)
-            return next(self._batches)
-
-        def get_state(self):
-            return self._batches.get_state()
-
-    training.iterate = Killing
+    kill_at(6, training, folder)
     training.train(config_of(), data=data, workdir=folder)
 
 
@@ -289,7 +271,7 @@ def test_a_mistake_in_the_config(log, tmp_path, options, message):
     with pytest.raises(UsageError, match=message) as raised:
         run(log, tmp_path / "workdir", **options)
     assert "\n" not in str(raised.value)
-    assert not (tmp_path / "workdir" / checkpoint.CHECKPOINTS).exists()
+    assert not (tmp_path / "workdir" / CHECKPOINTS).exists()
 
 
 def test_workdir_of_another_config(log, uninterrupted):

@@ -114,10 +114,10 @@ def test_frozen_means_frozen_and_the_same_command_gives_the_same_scores(log, tra
 
 
 def test_parameters_hold_no_embeddings(log, trained) -> None:
-    from satisfaction.fitting import _builder
+    from satisfaction.fitting import pair_model
 
     features = training.features_of(config_of(), log, BaseEmbeddings.open(trained / "base_embeddings", log, "--w"))
-    shapes = jax.eval_shape(_builder(config_of().satisfaction, features, 0.0).init, jax.random.key(0))
+    shapes = pair_model(config_of().satisfaction, features, 0.0).shapes
     sizes = {name: leaf.shape for name, leaf in named_leaves(shapes).items()}
     width, hidden = 2 + features.num_attributes, config_of().satisfaction.hidden
     assert sorted(sizes.values()) == sorted([(), (), (width,), (width, hidden), (hidden,), (hidden, 1), (1,)])

@@ -26,6 +26,7 @@ from training.lock import lock_folder
 from training.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
 
+CHECKPOINTS = "checkpoints"  # in a training run's folder
 FINGERPRINT = "fingerprint.json"
 _DELETED = "deleted"  # old steps are renamed into it first: a deletion that is cut short leaves no half a step
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 from training.names import leaf_name
 
@@ -62,6 +63,21 @@ def make_optimizer(
         optax.scale_by_adam(b1=b1, b2=b2),
         _decay(weight_decay, decays),
         optax.scale_by_learning_rate(schedule),
+    )
+
+
+def from_config(
+    options: ConfigDict, *, total_steps: int, decays: Sequence[tuple[str, float]] = ()
+) -> optax.GradientTransformation:
+    """`make_optimizer` as the settings of the same names in `options` say; a warm-up is at most the whole training."""
+    return make_optimizer(
+        learning_rate=options.learning_rate,
+        total_steps=total_steps,
+        warmup_steps=min(options.get("warmup_steps", 0), total_steps),
+        final_fraction=options.final_fraction,
+        weight_decay=options.weight_decay,
+        decays=decays,
+        clip_norm=options.clip_norm,
     )
 
 

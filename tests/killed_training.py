@@ -1,0 +1,30 @@
+"""A training run that is killed at a chosen step, for tests that start it again."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from training.checkpoints import CHECKPOINTS
+
+
+def kill_at(step, training, folder):
+    """From now on SIGKILL ends this process before `training` (a module) takes that batch, with a checkpoint saved."""
+    iterate = training.iterate
+
+    class Killing:
+        def __init__(self, batches):
+            self._batches, self._step = iterate(batches), 0
+
+        def __next__(self):
+            self._step += 1
+            while self._step == step:
+                if any(path.name.isdigit() for path in Path(folder, CHECKPOINTS).iterdir()):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(0.01)
+            return next(self._batches)
+
+        def get_state(self):
+            return self._batches.get_state()
+
+    training.iterate = Killing

@@ -1,0 +1,65 @@
+"""A training run in its folder: state, checkpoints and metric log around the loop."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import optax
+from jax.sharding import Mesh
+
+from training.checkpoints import CHECKPOINTS, Checkpoints
+from training.loop import Batches, Result, train
+from training.mesh import Rules, make_mesh
+from training.metric_log import MetricLog
+from training.step import LossFn, TrainState, create_state, make_train_step
+
+
+def fit(
+    init_fn: Callable[[jax.Array], Any],
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    batches: Batches,
+    *,
+    num_steps: int,
+    folder: Path,
+    fingerprint: Mapping[str, Any],
+    seed: int,
+    save_every: int,
+    mesh: Mesh | None = None,
+    rules: Rules = (),
+    evaluate: Callable[[TrainState], Mapping[str, float]] | None = None,
+    eval_every: int | None = None,
+    best_metric: str | None = None,
+    higher_is_better: bool = True,
+    patience: int | None = None,
+) -> Result:
+    """Trains `init_fn(key) -> params` in `folder`, or goes on there; called again it ends in the same parameters.
+
+    Args:
+      fingerprint: what the run is of; a checkpoint of another is refused.
+      seed: of the first parameters and of every step's key.
+      mesh: one device by default. rules: which parameters it splits, as training.mesh has them.
+      The rest: as `training.loop.train` has them.
+    Errors: those of `training.loop.train`.
+    """
+    mesh = make_mesh(data=1, devices=jax.devices()[:1]) if mesh is None else mesh
+    key = jax.random.key(seed)
+    state = create_state(init_fn, optimizer, key=key, mesh=mesh, rules=rules)
+    with Checkpoints(folder / CHECKPOINTS, fingerprint=fingerprint) as checkpoints, MetricLog(folder) as metric_log:
+        return train(
+            state,
+            make_train_step(loss_fn, optimizer, state),
+            batches,
+            num_steps=num_steps,
+            mesh=mesh,
+            key=key,
+            checkpoints=checkpoints,
+            metric_log=metric_log,
+            save_every=save_every,
+            evaluate=evaluate,
+            eval_every=eval_every,
+            best_metric=best_metric,
+            higher_is_better=higher_is_better,
+            patience=patience,
+        )
