@@ -7,7 +7,6 @@ Every row is checked before anything is written. A bad one ends the run with its
 --quarantine it goes to WORKDIR/quarantine.csv instead and the run goes on.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,11 +77,9 @@ def moments(config: Mapping[str, Any]) -> dict[str, int | None]:
 
 def fingerprints(files: Sequence[Path]) -> dict[str, str]:
     """sha256 of each file, by name: what a finished workdir is compared with."""
-    digests = {}
-    for path in files:
-        with open(path, "rb") as file:
-            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    from runtime.artifact import digest
+
+    return {path.name: digest(path) for path in files}
 
 
 def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:

@@ -1,6 +1,5 @@
 """From a run's config and tables to a model, and from its folder back to a trained one."""
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from ranking import tasks as ranking_tasks
 from ranking.inputs import Impressions
 from ranking.model import RankingModel
 from ranking.tables import FOLDER, Tables, schema
-from runtime.artifact import read_json
+from runtime.artifact import digest, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.architecture import Architecture, architecture
@@ -124,5 +123,5 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     satisfaction = ranking_tasks.read_satisfaction(saved["satisfaction"], timelines)
     ranker = Ranker(model.merge, params, config, timelines, tables, satisfaction)
-    ranker.run = hashlib.sha256((folder / METRICS).read_bytes()).hexdigest()
+    ranker.run = digest(folder / METRICS)
     return ranker

@@ -11,8 +11,8 @@ saved_model/          what servers need: saved_model.py says what it takes and g
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from ranking import checkpoint, scoring, tables
 from ranking.checkpoint import Ranker
 from ranking.choice import Choice, choose
 from runtime import artifact
-from runtime.errors import DataError, UsageError
+from runtime.errors import UsageError
+from runtime.exporting import export_once
 from runtime.progress import progress
-from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 
 KIND = "exported_ranker"
 VERSION = 1
@@ -70,7 +70,7 @@ def export(
         )
     choice = choose(gamma, evaluation, ranker)
     lineage = {
-        "timelines": _digest(timelines.path / artifact.MANIFEST),
+        "timelines": artifact.digest(timelines.path / artifact.MANIFEST),
         "checkpoint": ranker.run,
         "config": ranker.config.to_dict(),
     }
@@ -81,27 +81,23 @@ def export(
         "calibration": [calibrator._asdict() for calibrator in choice.calibrators],
         "lineage": lineage,
     }
-    folder = open_workdir(workdir, identity)
-    if _is_exported(folder):
-        return f"complete already: {folder / FOLDER}"
-    rates = np.load(Path(trained) / tables.FOLDER / "rates.npy")
-    try:
-        metrics = write(
-            folder / FOLDER,
+    return export_once(
+        workdir,
+        identity,
+        name=FOLDER,
+        kind=KIND,
+        version=VERSION,
+        write=partial(
+            write,
             ranker=ranker,
             timelines=timelines,
-            rates=rates,
+            rates=np.load(Path(trained) / tables.FOLDER / "rates.npy"),
             choice=choice,
             options=options,
             lineage=lineage,
             with_serving=with_serving,
-        )
-    except BaseException:
-        (folder / CONFIG).unlink()  # nothing is half done here, so an export with other settings may come next
-        raise
-    artifact.write_json(folder / METRICS, metrics)
-    figures = ", ".join(f"{name} {value:,.4g}" for name, value in metrics.items())
-    return f"ranker: {folder / FOLDER}" + (f" ({figures})" if figures else "")
+        ),
+    )
 
 
 def write(
@@ -164,19 +160,3 @@ def _check(options: Options) -> None:
         raise UsageError(f"--max_candidates={options.max_candidates}: at least 1")
     if any(size < 1 for size in options.warmup_batch_sizes):
         raise UsageError(f"--warmup_batch_sizes={options.warmup_batch_sizes}: each at least 1")
-
-
-def _is_exported(workdir: Path) -> bool:
-    # A ranker that is damaged, or that somebody took away, is written again.
-    if not is_complete(workdir):
-        return False
-    try:
-        artifact.open_manifest(workdir / FOLDER, kind=KIND, version=VERSION, flag="--workdir")
-    except (DataError, UsageError) as error:
-        print(f"{error}: exporting again")
-        return False
-    return True
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -9,7 +9,7 @@ scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, s
 """
 
 import dataclasses
-import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from retrieval import checkpoint, index, towers
 from retrieval.towers import Retriever
 from retrieval.tuned_index import tuned_index, users_queries
 from runtime import artifact
-from runtime.errors import DataError, UsageError
+from runtime.errors import UsageError
+from runtime.exporting import export_once
 from runtime.progress import progress
-from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
 
 KIND = "recommender"
 VERSION = 1
@@ -41,28 +42,25 @@ def export(options: Any, *, data: str, trained: str, workdir: str | None, with_s
     timelines = Timelines.open(data)
     retriever = checkpoint.load(trained, timelines)
     lineage = {
-        "timelines": _digest(timelines.path / artifact.MANIFEST),
-        "checkpoint": _digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
+        "timelines": artifact.digest(timelines.path / artifact.MANIFEST),
+        "checkpoint": artifact.digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
         "config": retriever.config.to_dict(),
     }
-    folder = open_workdir(workdir, {"export": options.to_dict(), "serving": with_serving, "lineage": lineage})
-    if _is_exported(folder):
-        return f"complete already: {folder / FOLDER}"
-    try:
-        metrics = write(
-            folder / FOLDER,
+    return export_once(
+        workdir,
+        {"export": options.to_dict(), "serving": with_serving, "lineage": lineage},
+        name=FOLDER,
+        kind=KIND,
+        version=VERSION,
+        write=partial(
+            write,
             retriever=retriever,
             timelines=timelines,
             options=options,
             lineage=lineage,
             with_serving=with_serving,
-        )
-    except BaseException:
-        (folder / CONFIG).unlink()  # nothing is half done here, so an export with other settings may come next
-        raise
-    artifact.write_json(folder / METRICS, metrics)
-    figures = ", ".join(f"{name} {value:,.4g}" for name, value in metrics.items())
-    return f"recommender: {folder / FOLDER}" + (f" ({figures})" if figures else "")
+        ),
+    )
 
 
 def check(options: Any) -> None:
@@ -123,19 +121,3 @@ def write(
             metrics = {**{f"ann/{name}": value for name, value in figures.items()}, **latencies}
             bar.update()
     return metrics
-
-
-def _is_exported(workdir: Path) -> bool:
-    # A recommender that is damaged, or that somebody took away, is written again.
-    if not is_complete(workdir):
-        return False
-    try:
-        artifact.open_manifest(workdir / FOLDER, kind=KIND, version=VERSION, flag="--workdir")
-    except (DataError, UsageError) as error:
-        print(f"{error}: exporting again")
-        return False
-    return True
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

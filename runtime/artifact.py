@@ -6,6 +6,7 @@ each file, checked when the folder is opened.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -35,6 +36,12 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{path}: no such file; run the stage that writes it first") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid JSON ({error}); delete it and run the stage that writes it again") from None
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """sha256, in hex, of a file: a manifest's stands for all that its artifact holds."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """One A/B test, from exported recommenders and a world to files: the work of `simulation.ab_test`."""
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from runtime.artifact import MANIFEST, write_json
+from runtime.artifact import MANIFEST, digest, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from simulation import closed_loop
@@ -52,7 +51,7 @@ def run(config: ConfigDict, *, world: str, arms: Sequence[str], aa_tests: int, w
     identity = {
         "config": config.to_dict(),
         "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
-        "world": hashlib.sha256((Path(world) / "truth" / MANIFEST).read_bytes()).hexdigest(),
+        "world": digest(Path(world) / "truth" / MANIFEST),
         "aa_tests": aa_tests,
     }
     folder = open_workdir(workdir, identity)

@@ -1,6 +1,5 @@
 """One measurement of responsiveness, from exported recommender to files: the work of `simulation.counterfactual`."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
-from runtime.artifact import read_json, write_json
+from runtime.artifact import digest, read_json, write_json
 from runtime.errors import FellShortError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from simulation import gate as gates
@@ -181,4 +180,4 @@ def _digest(path: str) -> str:
     file = Path(path)
     candidates = (file, file / "manifest.json", file / "truth" / "manifest.json")
     found = next((one for one in candidates if one.is_file()), None)
-    return hashlib.sha256(found.read_bytes()).hexdigest() if found else ""
+    return digest(found) if found else ""

@@ -1,6 +1,5 @@
 """Off-policy estimates of exported recommenders, from timelines to files: the work of `simulation.off_policy`."""
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from data import feedback
 from data.timelines import SPLITS, Timelines
 from metrics.intervals import Interval, flat, ratio
 from metrics.two_samples import share
-from runtime.artifact import MANIFEST, write_json
+from runtime.artifact import MANIFEST, digest, write_json
 from runtime.errors import UsageError
 from runtime.progress import progress
 from runtime.workdir import METRICS, is_complete, open_workdir
@@ -66,9 +65,9 @@ def run(
     known = {"exposed": TruthAt(feed, timelines, at), "pool": TruthAt(feed, timelines, pool)} if feed else {}
     identity = {
         "config": config.to_dict(),
-        "data": _digest(Path(data) / MANIFEST),
+        "data": digest(Path(data) / MANIFEST),
         "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
-        "world": _digest(Path(world) / "truth" / MANIFEST) if world else "",
+        "world": digest(Path(world) / "truth" / MANIFEST) if world else "",
         "coverage_seeds": coverage_seeds,
     }
     folder = open_workdir(workdir, identity)
@@ -192,7 +191,3 @@ def _pool(timelines: Timelines, later: np.ndarray, config: ConfigDict) -> Contex
 
 def _holds(interval: Interval, value: float) -> int:
     return int(interval.low <= value <= interval.high)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
