@@ -8,15 +8,15 @@ and lie ready in memory. The two take turns; the table shows medians over --repe
 """
 
 import os
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import ConfigDict
 
+from benchmarks.turns import Run, report, require_torch
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from data.impressions import ImpressionBatches
     from data.timelines import Timelines
     from ranking.tables import Tables
-
-Run = Callable[[], float]  # trains for some steps and returns examples a second
 
 _CONFIG = define_config("configs/ranking.py:kuairand_pure", "What to train.")
 _DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
@@ -88,6 +86,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", tables: "Tables", *, step
     import torch
 
     from benchmarks import torch_ranker
+    from benchmarks.torch_step import train_step
     from ranking.tables import schema
 
     torch.set_num_threads(threads)
@@ -102,7 +101,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", tables: "Tables", *, step
     def run() -> float:
         begin = time.perf_counter()
         for batch in ready:
-            torch_ranker.train_step(model, optimizer, batch, clip_norm=config.clip_norm)
+            train_step(model, optimizer, batch, clip_norm=config.clip_norm)
         return steps * config.batch_size / (time.perf_counter() - begin)
 
     return run
@@ -111,14 +110,9 @@ def torchs(config: ConfigDict, timelines: "Timelines", tables: "Tables", *, step
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
+    require_torch()
+
     # Imported here so that --help does not wait for them.
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("PyTorch is not installed: pip install -r requirements-benchmarks.txt") from None
-
-    import jax
-
     from data.timelines import Timelines
     from ranking import tables as ranking_tables
     from training.compilation import set_cpu_devices
@@ -133,14 +127,8 @@ def main(argv: Sequence[str]) -> None:
     mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
     our_run = ours(config, timelines, tables, mesh, steps=_STEPS.value)
     torch_run = torchs(config, timelines, tables, steps=_STEPS.value, threads=_THREADS.value)
-    our_run(), torch_run()  # ours compiles
-    pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
-    our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratios = sorted(a / b for a, b in pairs)
     print(f"{timelines.num_items:,} items, T = {config.length}, {len(config.tasks)} tasks, {config.batch_size} a step")
-    print(f"Heed, jax {jax.__version__:<22} {our_rate:>9,.0f} examples/s")
-    print(f"PyTorch {torch.__version__}, {_THREADS.value} threads {torch_rate:>12,.0f} examples/s")
-    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    report(our_run, torch_run, repeats=_REPEATS.value, unit="examples/s", threads=_THREADS.value)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ class TwoTower(nn.Module):
     def __init__(self, config: ConfigDict, timelines: Timelines):
         super().__init__()
         features = timelines.manifest["item_features"]
-        columns = [timelines.items[feature["name"]].fill_null(0).to_numpy() for feature in features]
-        self.register_buffer("features", torch.tensor(np.stack(columns, axis=1)[1:], dtype=torch.long))  # [N, F]
+        self.register_buffer("features", torch.tensor(timelines.item_features()[1:], dtype=torch.long))  # [N, F]
         seen = timelines.items["train_count"].fill_null(0).to_numpy()[1:] > 0
         self.register_buffer("seen", torch.tensor(seen, dtype=torch.float32)[:, None])
         self.register_buffer("bits", torch.tensor([BITS[name] for name in config.input_feedback]))
@@ -61,16 +60,6 @@ class TwoTower(nn.Module):
         labelled = batch["label"] > 0
         logits = self.projection(states[labelled]) @ vectors.T  # [labels, N]
         return nn.functional.cross_entropy(logits, batch["label"][labelled] - 1)
-
-
-def train_step(model: TwoTower, optimizer: torch.optim.Optimizer, batch: Batch, *, clip_norm: float) -> torch.Tensor:
-    """One update; returns the loss."""
-    optimizer.zero_grad()
-    loss = model(batch)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return loss.detach()
 
 
 def padded_batches(

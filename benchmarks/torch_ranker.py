@@ -191,13 +191,3 @@ class Ranker(nn.Module):
 def tensors(batch: dict[str, np.ndarray]) -> Batch:
     """A batch of ranking.inputs.TrainingInputs as PyTorch reads it: indices in 64 bits."""
     return {n: torch.from_numpy(a.astype(np.int64) if a.dtype == np.int32 else a) for n, a in batch.items()}
-
-
-def train_step(model: Ranker, optimizer: torch.optim.Optimizer, batch: Batch, *, clip_norm: float) -> torch.Tensor:
-    """One update; returns the loss."""
-    optimizer.zero_grad()
-    loss = model(batch)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return loss.detach()

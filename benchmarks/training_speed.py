@@ -8,23 +8,20 @@ and hold as many labels as ours on average. The two take turns; the table shows 
 """
 
 import os
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import ConfigDict
 
+from benchmarks.turns import Run, report, require_torch
 from runtime import app
 from runtime.config import define_config
-from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from data.timelines import Timelines
-
-Run = Callable[[], float]  # trains for some steps and returns labels a second
 
 _CONFIG = define_config("configs/retrieval.py:kuairand_pure", "What to train.")
 _DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
@@ -92,6 +89,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, steps: int, labels_per
     import torch
 
     from benchmarks import torch_peer
+    from benchmarks.torch_step import train_step
     from data.feedback import label_kinds
 
     torch.set_num_threads(threads)
@@ -112,7 +110,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, steps: int, labels_per
         ready = list(islice(source, steps))
         begin = time.perf_counter()
         for batch in ready:
-            torch_peer.train_step(model, optimizer, batch, clip_norm=config.clip_norm)
+            train_step(model, optimizer, batch, clip_norm=config.clip_norm)
         return sum(int((batch["label"] > 0).sum()) for batch in ready) / (time.perf_counter() - begin)
 
     return run
@@ -121,14 +119,9 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, steps: int, labels_per
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
+    require_torch()
+
     # Imported here so that --help does not wait for them.
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("PyTorch is not installed: pip install -r requirements-benchmarks.txt") from None
-
-    import jax
-
     from data.timelines import Timelines
     from training.compilation import set_cpu_devices
 
@@ -137,14 +130,8 @@ def main(argv: Sequence[str]) -> None:
     timelines = Timelines.open(_DATA.value)
     our_run, labels_per_batch = ours(config, timelines, steps=_STEPS.value)
     torch_run = torchs(config, timelines, steps=_STEPS.value, labels_per_batch=labels_per_batch, threads=_THREADS.value)
-    our_run(), torch_run()  # ours compiles
-    pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
-    our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratios = sorted(a / b for a, b in pairs)
     print(f"{timelines.num_items:,} items, T = {config.length}, {labels_per_batch:,.0f} labels a step")
-    print(f"Heed, jax {jax.__version__:<22} {our_rate:>9,.0f} labels/s")
-    print(f"PyTorch {torch.__version__}, {_THREADS.value} threads {torch_rate:>12,.0f} labels/s")
-    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    report(our_run, torch_run, repeats=_REPEATS.value, unit="labels/s", threads=_THREADS.value)
 
 
 if __name__ == "__main__":
