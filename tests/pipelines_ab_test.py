@@ -1,8 +1,6 @@
 """The A/B section on made-up numbers, and its stages as data."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,23 +14,14 @@ from pipelines.page import render
 from pipelines.published import LIVE
 from simulation.ab_metrics import all_metrics
 from simulation.experiment import definitions
+from tests.made_up_figures import empty_run, with_interval, write
 
 METRICS = all_metrics(long_day_ms=600_000)
 
 
-def _write(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, sort_keys=True))
-
-
-def _with_interval(name: str, value: float, half: float) -> dict[str, float]:
-    return {name: value, f"{name}/low": value - half, f"{name}/high": value + half}
-
-
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    _write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
-    return tmp_path
+    return empty_run(tmp_path)
 
 
 @pytest.fixture
@@ -40,25 +29,25 @@ def workdir(empty: Path) -> Path:
     figures = {"users/control": 50, "users/treatment": 50, "aa/tests": 200}
     for metric in METRICS:
         figures |= {f"{metric}/control": 0.02, f"{metric}/treatment": 0.015}
-        figures |= _with_interval(f"{metric}/relative", -0.25, 0.05)
-        figures |= _with_interval(f"aa/{metric}", 0.045, 0.03)
-        figures |= _with_interval(f"group/low_activity/{metric}/relative", -0.2, 0.3)
-    figures |= _with_interval("viewers/relative", 0.01, 0.02)
+        figures |= with_interval(f"{metric}/relative", -0.25, 0.05)
+        figures |= with_interval(f"aa/{metric}", 0.045, 0.03)
+        figures |= with_interval(f"group/low_activity/{metric}/relative", -0.2, 0.3)
+    figures |= with_interval("viewers/relative", 0.01, 0.02)
     folder = empty / "ab_test"
-    _write(folder / "metrics.json", figures)
-    _write(folder / "definitions.json", definitions(METRICS))
-    _write(folder / "config.json", {"config": {"days": 3, "diversity_window": 100}})
+    write(folder / "metrics.json", figures)
+    write(folder / "definitions.json", definitions(METRICS))
+    write(folder / "config.json", {"config": {"days": 3, "diversity_window": 100}})
     days = {"value": [-0.1, None, -0.3], "low": [-0.2, None, -0.4], "high": [0.0, None, -0.2]}
-    _write(folder / "by_day.json", {"treatment": dict.fromkeys(METRICS, days)})
+    write(folder / "by_day.json", {"treatment": dict.fromkeys(METRICS, days)})
     row = {"from": 0.0, "users": 9, "dislikes": 0.5, "entropy": 2.0, "low": 1.9, "high": 2.1}
     group = {"bins": [row, {**row, "dislikes": 2.0}], "slope": 0.1, "low": 0.0, "high": 0.2}
     groups = {"low_exposure": {**group, "bins": []}, "high_exposure": group}
-    _write(folder / "long_run.json", {"control": groups, "treatment": groups})
+    write(folder / "long_run.json", {"control": groups, "treatment": groups})
     estimates = {"exposures": 700, "control/dislike/truth": 0.0123}
-    estimates |= _with_interval("control/dislike/dr", 0.0111, 0.002)
-    estimates |= _with_interval("control/dislike/dr/coverage", 0.94, 0.05)
-    _write(empty / "off_policy" / "metrics.json", estimates)
-    _write(empty / "off_policy" / "config.json", {"config": {"slate_size": 100}})
+    estimates |= with_interval("control/dislike/dr", 0.0111, 0.002)
+    estimates |= with_interval("control/dislike/dr/coverage", 0.94, 0.05)
+    write(empty / "off_policy" / "metrics.json", estimates)
+    write(empty / "off_policy" / "config.json", {"config": {"slate_size": 100}})
     return empty
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,47 +13,36 @@ from pipelines.page import render
 from pipelines.ranking_evidence import flat_ranking, gather_ranking
 from pipelines.ranking_stages import ranking_stages, ranking_variants
 from pipelines.ranking_tables import differences, groups, row_title, rows, sentences
+from tests.made_up_figures import empty_run, with_interval, write
 
 TASKS = ("EVV", "GVV")
-
-
-def _write(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-
-
-def _with_interval(name: str, value: float, half: float) -> dict[str, float]:
-    return {name: value, f"{name}/low": value - half, f"{name}/high": value + half}
 
 
 def _metrics() -> dict[str, float]:
     found = {"impressions": 900.0, "users": 90.0, "groups/left_out": 1.0, "engagement/growth/impressions": 300.0}
     for row, auc in (("", 0.7), ("no_feedback_encoder/", 0.69), ("lightgbm/", 0.71), ("popularity/", 0.5)):
         for task in TASKS:
-            found |= _with_interval(f"{row}{task}/auc", auc, 0.01) | _with_interval(
-                f"{row}{task}/gauc", auc - 0.1, 0.01
-            )
-            found |= _with_interval(f"{row}{task}/logloss", 0.6, 0.01) | _with_interval(f"{row}{task}/ece", 0.01, 0.002)
+            found |= with_interval(f"{row}{task}/auc", auc, 0.01) | with_interval(f"{row}{task}/gauc", auc - 0.1, 0.01)
+            found |= with_interval(f"{row}{task}/logloss", 0.6, 0.01) | with_interval(f"{row}{task}/ece", 0.01, 0.002)
             found[f"{row}{task}/uncalibrated/ece"] = 0.04
             if row:
                 half = 0.02 if task == "GVV" else 0.004  # the second task's difference holds zero
-                found |= _with_interval(f"{row}{task}/auc/difference", 0.7 - auc, half)
-        found |= _with_interval(f"{row}fused/ndcg@10", 0.5, 0.01) | _with_interval(f"{row}fused/skip@10", 0.3, 0.01)
+                found |= with_interval(f"{row}{task}/auc/difference", 0.7 - auc, half)
+        found |= with_interval(f"{row}fused/ndcg@10", 0.5, 0.01) | with_interval(f"{row}fused/skip@10", 0.3, 0.01)
     found |= {f"{task}/gauc/left_out": 40.0 for task in TASKS}
-    found |= _with_interval("engagement/growth/EVV/auc", 0.72, 0.02)
-    return found | _with_interval("no_feedback_encoder/engagement/growth/EVV/auc/difference", 0.015, 0.005)
+    found |= with_interval("engagement/growth/EVV/auc", 0.72, 0.02)
+    return found | with_interval("no_feedback_encoder/engagement/growth/EVV/auc/difference", 0.015, 0.005)
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    _write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
-    return tmp_path
+    return empty_run(tmp_path)
 
 
 @pytest.fixture
 def workdir(empty: Path) -> Path:
     folder = empty / "ranking"
-    _write(folder / "test" / "metrics.json", _metrics())
+    write(folder / "test" / "metrics.json", _metrics())
     gamma = {"EVV": 0.5, "GVV": -0.5}
     test = {0: {"ndcg": 0.5, "skip": 0.3}, 1: {"ndcg": 0.49, "skip": 0.28}}
     trade = [{"penalty": p, "gamma": gamma, "valid": {}, "test": quality} for p, quality in test.items()]
@@ -65,13 +53,13 @@ def workdir(empty: Path) -> Path:
         "gates": {"EVV": [0.25, 0.75], "GVV": [0.5, 0.5]},
         "slots": [["user", 0.4], ["item/creator", 0.6]],
     }
-    _write(folder / "test" / "curves.json", curves)
+    write(folder / "test" / "curves.json", curves)
     bins = {"examples": [500, 399, 1], "predicted": [0.2, 0.6, 0.9], "observed": [0.25, 0.55, 0.0]}
     reliability = {"calibrator": {"slope": 1.0, "bias": 0.0}, "uncalibrated": bins, "calibrated": bins}
-    _write(folder / "test" / "reliability.json", {"model": dict.fromkeys(TASKS, reliability)})
+    write(folder / "test" / "reliability.json", {"model": dict.fromkeys(TASKS, reliability)})
     train_folder = folder / "train" / "full"
-    _write(train_folder / "config.json", {"config": {"tasks": TASKS}})
-    _write(train_folder / "metrics.json", {"auc": 0.7})
+    write(train_folder / "config.json", {"config": {"tasks": TASKS}})
+    write(train_folder / "metrics.json", {"auc": 0.7})
     lines = [{"step": s, "name": f"train/{t}_weight", "value": 0.5 + s / 10} for t in TASKS for s in (0, 1)]
     (train_folder / "metrics.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     return empty
@@ -103,7 +91,7 @@ def test_a_run_without_ranking_still_gives_a_report(empty: Path) -> None:
 
 
 def test_a_run_whose_ranking_is_not_yet_measured_says_so(empty: Path) -> None:
-    _write(empty / "ranking" / "train" / "full" / "metrics.json", {"auc": 0.7})
+    write(empty / "ranking" / "train" / "full" / "metrics.json", {"auc": 0.7})
     assert "the stage <code>ranking/test</code> has left no numbers" in _page(empty)
 
 

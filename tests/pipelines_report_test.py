@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,21 +13,12 @@ from pipelines.evidence import flat, gather
 from pipelines.findings import against_reference, headline, in_words
 from pipelines.page import render
 from pipelines.retrieval_stages import variants
-
-
-def _write(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-
-
-def _with_interval(name: str, value: float, half: float) -> dict[str, float]:
-    return {name: value, f"{name}/low": value - half, f"{name}/high": value + half}
+from tests.made_up_figures import empty_run, with_interval, write
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
-    _write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
-    return tmp_path
+    return empty_run(tmp_path)
 
 
 @pytest.fixture
@@ -38,16 +28,16 @@ def workdir(empty: Path) -> Path:
     for variant in variants(config):
         learns = variant.signals == "dislike_input_and_label"
         recall, skips = (0.38, 0.1) if learns else (0.4, 0.2)
-        test = {**_with_interval("recall@100", recall, 0.01), "skip@100": skips, "item_knn/recall@100": 0.3}
-        _write(empty / "test" / variant.name / "metrics.json", test)
+        test = {**with_interval("recall@100", recall, 0.01), "skip@100": skips, "item_knn/recall@100": 0.3}
+        write(empty / "test" / variant.name / "metrics.json", test)
         per_user = {"user": np.arange(9), "recall@100": np.full(9, recall), "skip@100": np.full(9, skips)}
         np.savez(empty / "test" / variant.name / "per_user.npz", **per_user)
         change = {"no_dislike_signal": 0.0, "dislike_input": -0.1}.get(variant.signals, -0.55)
         kinds = {}
         for kind in ("content", "creator"):
-            kinds |= _with_interval(f"long_watch+dislike/{kind}", change, 0.02 if change else 0.0)
+            kinds |= with_interval(f"long_watch+dislike/{kind}", change, 0.02 if change else 0.0)
         folder = empty / "counterfactual" / variant.name
-        _write(folder / "metrics.json", kinds)
+        write(folder / "metrics.json", kinds)
         simulated = {
             "users": 50,
             "k": 8,
@@ -55,21 +45,21 @@ def workdir(empty: Path) -> Path:
             "baseline": "long_watch",
             "branches": ["long_watch+dislike"],
         }
-        _write(folder / "config.json", {"config": simulated})
+        write(folder / "config.json", {"config": simulated})
         moved = {**slate[0], "item_id": 8, "same_content": False, "same_creator": False}
         after = [{**moved, "place_before": 9}, {**moved, "item_id": 9, "place_before": None}]
         slates = {"long_watch": [{**slate[0], "place_before": 1}], "long_watch+dislike": after}
         shares = {"long_watch": {"content": 6, "creator": 2}, "long_watch+dislike": {"content": 1, "creator": 0}}
         history = [{"item_id": 5, "action": "skip"}]
         example = {"user": 0, "history": history, "item": slate[0], "slates": slates, "shares": shares}
-        _write(folder / "examples.json", [example])
+        write(folder / "examples.json", [example])
         curve = [{"step": s, "name": "train_loss", "value": 9.0 - s} for s in (0, 1, 1, 2)]
         (empty / "train" / variant.name).mkdir(parents=True)
         lines = "\n".join(json.dumps(point) for point in curve) + '\n{"step": 3, "na'  # cut by a kill
         (empty / "train" / variant.name / "metrics.jsonl").write_text(lines)
     chosen = {f"{signals}/negative_weight": sweep.weights[0] for signals, sweep in config.sweeps.items()}
     recalls = {f"{signals}/recall@100{end}": 0.4 for signals in config.sweeps for end in ("", "/reference")}
-    _write(empty / "selected" / "metrics.json", {**chosen, **recalls})
+    write(empty / "selected" / "metrics.json", {**chosen, **recalls})
     return empty
 
 

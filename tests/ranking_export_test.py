@@ -1,10 +1,7 @@
 """The exported ranker against the model: as a SavedModel in a process that cannot import jax, and as ranker.jax."""
 
 import json
-import pickle
 import shutil
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -23,26 +20,10 @@ from ranking.exporting import Options
 from runtime import artifact
 from runtime.errors import UsageError
 from tests import impression_log
+from tests.server_without_jax import ask
 
 NUM_ITEMS, LENGTH = 40, 6
 CHOICE = Choice(np.array([0.5, 0.1, -0.4]), (Calibrator(1.5, 0.3), Calibrator(0.7, -0.2), IDENTITY))  # EVV, FVV, GVV
-
-# Answers the requests read from stdin; an answer is the outputs, or the error's type and message.
-SERVER = """
-import pickle, sys
-sys.modules["jax"] = sys.modules["jaxlib"] = None
-import tensorflow as tf
-folder, cases = pickle.load(sys.stdin.buffer)
-models = {name: tf.saved_model.load(f"{folder}/{name}/saved_model") for name in {model for model, _ in cases.values()}}
-answers = {}
-for case, (model, request) in cases.items():
-    try:
-        answer = models[model].signatures["serving_default"](**{k: tf.constant(v) for k, v in request.items()})
-        answers[case] = {name: value.numpy() for name, value in answer.items()}
-    except tf.errors.OpError as error:
-        answers[case] = (type(error).__name__, error.message)
-pickle.dump(answers, sys.stdout.buffer)
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -213,11 +194,7 @@ def answers(exported, requests):
     cases["lenient"] = ("lenient", wrong(lenient, "history_item_id", put((0, 0), 5000)))
     names = ("more_than_T", "before_that", "unknown_user")
     cases["batch"] = ("strict", {k: np.concatenate([with_events(requests[n], LENGTH)[k] for n in names]) for k in one})
-    done = subprocess.run(
-        [sys.executable, "-c", SERVER], input=pickle.dumps((str(exported[0]), cases)), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return pickle.loads(done.stdout)
+    return ask(exported[0], {name: (f"{model}/saved_model", request) for name, (model, request) in cases.items()})
 
 
 def with_events(request, count):

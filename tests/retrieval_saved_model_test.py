@@ -1,9 +1,6 @@
 """Both SavedModels, asked in a process that cannot import jax, against a float64 NumPy reference."""
 
-import pickle
 import shutil
-import subprocess
-import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 from data import feedback
 from retrieval import index
 from runtime.errors import DataError
+from tests.server_without_jax import ask
 
 N, D, T, MAX_K = 300, 4, 3, 500
 READS = ("dislike", "skip")
@@ -22,24 +20,6 @@ DWELL, BITS, EMPTY = RNG.normal(size=(3, D)).astype(np.float32)
 POSITION = np.arange(1, T + 1, dtype=np.float32)
 INT_IDS = np.arange(N, dtype=np.int64) * 7  # 0 is an id like any other
 STRING_IDS = np.array([f"vidéo {i}" for i in range(N)])
-
-# Answers the requests read from stdin; an answer is the two outputs, or the error's type and message.
-SERVER = """
-import pickle, sys
-sys.modules["jax"] = sys.modules["jaxlib"] = None
-import numpy as np, tensorflow as tf
-import scann
-folder, cases = pickle.load(sys.stdin.buffer)
-models = {name: tf.saved_model.load(f"{folder}/{name}") for name in {model for model, _ in cases.values()}}
-answers = {}
-for case, (model, request) in cases.items():
-    try:
-        answer = models[model].signatures["serving_default"](**{k: tf.constant(v) for k, v in request.items()})
-        answers[case] = {name: value.numpy() for name, value in answer.items()}
-    except tf.errors.OpError as error:
-        answers[case] = (type(error).__name__, error.message)
-pickle.dump(answers, sys.stdout.buffer)
-"""
 
 
 def tower(item, dwell, bits):
@@ -180,9 +160,7 @@ def answers(folder):
     cases = {(model, case): (model, make(ids)) for model, ids in MODELS.items() for case, make in RIGHT.items()}
     cases |= {("exact_int", case): ("exact_int", one) for case, (one, _) in WRONG.items()}
     cases[("lenient", "unknown")] = ("lenient", WRONG["unknown_history"][0])
-    done = subprocess.run([sys.executable, "-c", SERVER], input=pickle.dumps((str(folder), cases)), capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return pickle.loads(done.stdout)
+    return ask(folder, cases)
 
 
 @pytest.mark.parametrize("case", RIGHT)
