@@ -1,7 +1,7 @@
 """Runs a binary: parses flags, calls `main`, turns a user's mistake into one line and an exit status.
 
 Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 4 the model falls short of a gate; 130
-interrupted; 143 stopped by SIGTERM.
+interrupted; 141 whoever read the output stopped reading; 143 stopped by SIGTERM.
 """
 
 import contextlib
@@ -48,7 +48,13 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
         except KeyboardInterrupt:
             return _fail("interrupted; the same command continues from the last checkpoint", 130)
 
-    app.run(guarded, flags_parser=_parse_flags)
+    try:
+        app.run(guarded, flags_parser=_parse_flags)
+    except (
+        BrokenPipeError
+    ):  # whoever reads has seen enough, as in `--help | head`; Python's own last flush must not fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as of a process that SIGPIPE ended
 
 
 @contextlib.contextmanager
@@ -56,6 +62,8 @@ def flag_mistakes() -> Iterator[None]:
     """Turns what goes wrong while flags are defined or parsed into one line and exit status 2."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except flags.Error as error:
         # A config file's error arrives with its traceback: the last line says what went wrong.
         flag, failed, traceback = str(error).partition(": Error whilst parsing config file")

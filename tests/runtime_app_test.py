@@ -1,5 +1,9 @@
 """Exit statuses, and that every mistake is one line that says what to do."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests import command_line
@@ -89,3 +93,12 @@ def test_what_is_no_users_mistake_keeps_its_traceback(ended, name, error):
     assert ended[name].status == 1
     assert "Traceback" in ended[name].stderr
     assert error in ended[name].stderr
+
+
+def test_a_reader_that_leaves_is_no_mistake():
+    code = "import sys; from runtime import app; app.run(lambda argv: print('seen enough', flush=True))"
+    reads, writes = os.pipe()
+    os.close(reads)  # before the first line comes
+    done = subprocess.run([sys.executable, "-c", code], stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, b"")
