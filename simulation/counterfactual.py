@@ -13,9 +13,10 @@ the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `use
 behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`), per_user.npz (`<branch>/<kind>` [users], `items` [users, k],
 `slates/<branch>` [users, slate]) and examples.json.
 
-With --min_responsiveness=-0.5 the first of --config.branches has to leave no more than half of the similar items, and
-with --max_recall_loss=0.02 --evaluation=METRICS --reference_evaluation=METRICS Recall@100 may fall by 2%: a model that
-falls short ends with exit status 4. The verdict stands in verdict.json and, under `gate/`, in metrics.json.
+With --min_responsiveness=-0.5 the first of --config.branches has to leave no more than half of the similar items, by
+content and by creator, each as far as the item table knows it; with --max_recall_loss=0.02 --evaluation=METRICS
+--reference_evaluation=METRICS Recall@100 may fall by 2%: a model that falls short ends with exit status 4. Estimates
+are judged, not their intervals. The verdict stands in verdict.json and, under `gate/`, in metrics.json.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,9 @@ _HISTORIES = flags.DEFINE_string("histories", None, "Users of this Parquet file:
 _VECTORS = flags.DEFINE_string(
     "similarity_vectors", None, "Another exported recommender, whose vectors say what is alike."
 )
-_MIN_RESPONSIVENESS = flags.DEFINE_float("min_responsiveness", None, "Most that the first branch may change: -0.5.")
+_MIN_RESPONSIVENESS = flags.DEFINE_float(
+    "min_responsiveness", None, "The first branch has to change similarity by this or further down: -0.5 for half."
+)
 _MAX_RECALL_LOSS = flags.DEFINE_float("max_recall_loss", None, "Most of the reference's Recall@100 that may be lost.")
 _EVALUATION = flags.DEFINE_string("evaluation", None, "metrics.json of this model's retrieval.evaluate.")
 _REFERENCE = flags.DEFINE_string("reference_evaluation", None, "metrics.json of the model that it is to replace.")

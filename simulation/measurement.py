@@ -55,6 +55,7 @@ def run(
     other = load(similarity_vectors, flag="--similarity_vectors") if similarity_vectors else None
     vectors = independent_vectors(recommender, other) if other else None
     measure = measures(recommender.items, vectors)
+    gate.check_kinds(measure)
     # All pasts are there before the workdir is: what is wrong with them leaves none behind.
     source = _source(config, recommender, world=world, data=data, histories=histories)
     trajectories = {k: source(k) for k in (config.k, *config.sweep_k)}
@@ -66,7 +67,7 @@ def run(
     folder = open_workdir(workdir, identity)
     if is_complete(folder):
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
-        _pass(gate, read_json(folder / METRICS), folder, config)
+        _pass(gate, read_json(folder / METRICS), folder, config, recommender)
         return
 
     for kind, column in KINDS.items():
@@ -97,7 +98,7 @@ def run(
     write_json(folder / "examples.json", examples(main, recommender.items, users=config.examples))
     write_json(folder / METRICS, metrics)
     print(f"responsiveness of {users} users at k={config.k}: {folder / METRICS}")
-    _pass(gate, metrics, folder, config)
+    _pass(gate, metrics, folder, config, recommender)
 
 
 def _figures(
@@ -145,10 +146,12 @@ def _source(
     return lambda k: _plan(config, recommender, users=users, k=k, seed=seed)
 
 
-def _pass(gate: Gate, metrics: dict[str, float], folder: Path, config: ConfigDict) -> None:
+def _pass(gate: Gate, metrics: dict[str, float], folder: Path, config: ConfigDict, recommender: Recommender) -> None:
     if not gate.is_set:
         return
-    verdict = gate.judge(metrics, branch=config.branches[0])
+    verdict = gate.judge(metrics, branch=config.branches[0], recommender=recommender)
+    for reason in verdict["unjudged"].values():
+        print(f"not judged, {reason}")
     write_json(folder / gates.VERDICT, verdict)
     kept = {name: value for name, value in metrics.items() if not name.startswith("gate/")}
     write_json(folder / METRICS, {**kept, **gates.numbers(verdict)})

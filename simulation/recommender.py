@@ -32,8 +32,8 @@ class Recommender:
 
     start(b) is the state of b users without history; step(state, item [b], dwell [b], feedback [b]) -> (state,
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
-    row 0 is padding. `max_history` is the number of events a query can depend on; `fingerprint` changes with the model,
-    `vocabulary_hash` with what the indices mean.
+    row 0 is padding. `max_history` is the number of events a query can depend on; `fingerprint` changes with the
+    export, `vocabulary_hash` with what the indices mean; `checkpoint` is the trained model's, "" where none is named.
     """
 
     start: Start
@@ -43,6 +43,7 @@ class Recommender:
     max_history: int
     fingerprint: str
     vocabulary_hash: str = ""
+    checkpoint: str = ""
 
     @property
     def num_items(self) -> int:
@@ -110,14 +111,17 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
     else:
         user_tower = _function(folder / "user_tower.jax", [("int32", (length,))] * 3, [("float32", (dim,))])
         start, step = windowed(user_tower, length=length)
+    # A verdict says something of the model and changes nothing about it.
+    of_model = {name: value for name, value in manifest.items() if name != "verdict"}
     return Recommender(
         start=start,
         step=step,
         item_vectors=_item_vectors(folder / "item_vectors.npy", (num_items + 1, dim)),
         items=_item_table(folder / "item_table.parquet", num_items + 1),
         max_history=length,
-        fingerprint=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest(),
+        fingerprint=hashlib.sha256(json.dumps(of_model, sort_keys=True).encode()).hexdigest(),
         vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
+        checkpoint=str((manifest.get("lineage") or {}).get("checkpoint", "")),
     )
 
 

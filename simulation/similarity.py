@@ -69,8 +69,12 @@ def measures(items: pl.DataFrame, vectors: np.ndarray | None = None) -> dict[str
 
 
 def independent_vectors(recommender: Recommender, other: Recommender) -> np.ndarray:
-    """The item vectors of another model of the same items, [N+1, D]. Errors: UsageError where it is not that."""
-    if other.fingerprint == recommender.fingerprint:
+    """The item vectors of another model of the same items, [N+1, D]. Errors: UsageError where it is not that.
+
+    One model may have been exported several times: what it was trained as and its vectors tell.
+    """
+    same_run = recommender.checkpoint and other.checkpoint == recommender.checkpoint
+    if same_run or np.array_equal(other.item_vectors, recommender.item_vectors):
         raise UsageError("--similarity_vectors: the recommender itself; give a model that is independent of it")
     if (other.vocabulary_hash, other.num_items) != (recommender.vocabulary_hash, recommender.num_items):
         raise UsageError(

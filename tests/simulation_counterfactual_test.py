@@ -236,6 +236,17 @@ def test_a_manifest_that_promises_something_else_is_refused(tmp_path, changes, e
     assert message in str(raised.value)
 
 
+def test_a_verdict_in_the_manifest_makes_it_no_other_recommender(tmp_path):
+    tower = fake.sum_tower(VECTORS, sees_dislikes=True)
+    export = fake.write(tmp_path / "export", vectors=VECTORS, items=ITEMS, tower=tower, lineage={"checkpoint": "run"})
+    before, manifest = load(export), json.loads((export / "manifest.json").read_text())
+    (export / "manifest.json").write_text(json.dumps({**manifest, "verdict": {"passed": True}}))
+    after = load(export)
+    assert (after.fingerprint, after.checkpoint) == (before.fingerprint, "run")
+    (export / "manifest.json").write_text(json.dumps({**manifest, "lineage": {"checkpoint": "another"}}))
+    assert load(export).fingerprint != before.fingerprint
+
+
 def test_a_foreign_folder_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"--recommender=.*no recommender here"):
         load(tmp_path)
@@ -298,8 +309,9 @@ def test_distances_sweeps_and_rows_have_their_own_names(exports, tmp_path):
 
 
 def test_another_models_vectors_say_what_is_alike(exports, tmp_path):
+    further = 2 * ONE_HOT  # another model's, of the same directions
     other = fake.write(
-        tmp_path / "other", vectors=ONE_HOT, items=ITEMS, tower=fake.sum_tower(ONE_HOT, sees_dislikes=False)
+        tmp_path / "other", vectors=further, items=ITEMS, tower=fake.sum_tower(further, sees_dislikes=False)
     )
     run(settings(), str(exports["last"]), str(tmp_path / "run"), similarity_vectors=str(other))
     metrics, per_user = results(tmp_path / "run")

@@ -37,17 +37,31 @@ def test_measures_are_those_that_the_table_knows():
         measures(items.drop("cluster"))
 
 
-def recommender(**fields) -> Recommender:
-    known = {"fingerprint": "one", "vocabulary_hash": "x"} | fields
-    return Recommender(lambda b: b, lambda *state: state, VECTORS, pl.DataFrame(), max_history=8, **known)
+def recommender(vectors=VECTORS, **fields) -> Recommender:
+    known = {"fingerprint": "one", "vocabulary_hash": "x", "checkpoint": "run 1"} | fields
+    return Recommender(lambda b: b, lambda *state: state, vectors, pl.DataFrame(), max_history=8, **known)
 
 
 def test_vectors_are_another_models_of_the_same_items():
-    ours = recommender()
-    assert independent_vectors(ours, recommender(fingerprint="two")) is VECTORS
-    with pytest.raises(UsageError, match="the recommender itself"):
-        independent_vectors(ours, recommender())
+    ours, theirs = recommender(), 2 * VECTORS
+    another = recommender(theirs, checkpoint="run 2")
+    assert independent_vectors(ours, another) is theirs
+    # Whose runs are not known is told by the vectors.
+    assert independent_vectors(recommender(checkpoint=""), recommender(theirs, checkpoint="")) is theirs
     with pytest.raises(UsageError, match="a model of other items than --recommender"):
-        independent_vectors(ours, recommender(fingerprint="two", vocabulary_hash="y"))
+        independent_vectors(ours, dataclasses.replace(another, vocabulary_hash="y"))
     with pytest.raises(UsageError, match="a model of other items"):
-        independent_vectors(ours, dataclasses.replace(recommender(fingerprint="two"), item_vectors=VECTORS[:4]))
+        independent_vectors(ours, dataclasses.replace(another, item_vectors=theirs[:4]))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        recommender(),
+        recommender(2 * VECTORS, fingerprint="exported again, elsewhere"),
+        recommender(fingerprint="two", checkpoint=""),
+    ],
+)
+def test_a_second_export_of_the_same_model_is_not_independent(again):
+    with pytest.raises(UsageError, match="the recommender itself"):
+        independent_vectors(recommender(), again)
