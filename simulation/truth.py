@@ -10,7 +10,7 @@ from runtime.errors import UsageError
 from simulation.behaviour import Reactions, react
 from simulation.contexts import Contexts, Policy
 from simulation.serving import draw
-from simulation.world_state import World
+from simulation.world_state import World, item_numbers
 
 
 class TruthAt:
@@ -18,20 +18,14 @@ class TruthAt:
 
     def __init__(self, world: World, timelines: Timelines, at: Contexts):
         """Errors: UsageError where users or items of the timelines are not of this world."""
-        ids = {}
-        for column, table, size in (
-            ("user_id", timelines.users, world.num_users),
-            ("item_id", timelines.items[1:], world.num_items),
-        ):
-            numbers = table[column].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-            if ((numbers < 0) | (numbers >= size)).any():
-                raise UsageError(
-                    f"--world: --data has a {column} that is not of this world; give the world it was made of"
-                )
-            ids[column] = numbers
-        self._item = np.concatenate([[0], ids["item_id"]])  # the world's item of each index
+        remedy = "give the world that the timelines were made of"
+        users = timelines.users["user_id"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+        if ((users < 0) | (users >= world.num_users)).any():
+            raise UsageError(f"--data: has a user_id that is not of --world; {remedy}")
+        # The world's item of each index.
+        self._item = item_numbers(timelines.items, world, flag="--data", remedy=remedy)
         self._catalogue, self._config = world.catalogue, world.config
-        self._people = world.people_at(ids["user_id"][at.user], timelines.timestamp_ms[at.position])
+        self._people = world.people_at(users[at.user], timelines.timestamp_ms[at.position])
 
     def react(self, rng: np.random.Generator, rows: np.ndarray, items: np.ndarray) -> Reactions:
         """What the users of the contexts `rows` [m] do with items [m], indices of the timelines."""

@@ -191,8 +191,13 @@ def test_logs_and_worlds_that_do_not_fit_are_named(folder: Path, log: Timelines,
     with pytest.raises(UsageError, match="exported for another vocabulary"):
         check(folder, tmp_path / "run", arms=[f"a={other}"])
     small_world.write(tmp_path / "world", num_items=200, num_creators=50)
-    with pytest.raises(UsageError, match="--data has a item_id that is not of this world"):
+    with pytest.raises(
+        UsageError, match="--data: item 200 is not of --world; give the world that the timelines were made"
+    ):
         check(folder, tmp_path / "run", world=str(tmp_path / "world"))
+    small_world.write(tmp_path / "seed", seed=2)  # of the same size
+    with pytest.raises(UsageError, match=r"--data: item \d+ has creator_id \d+, in --world \d+; give the world"):
+        check(folder, tmp_path / "run", world=str(tmp_path / "seed"))
     with pytest.raises(UsageError, match="no truth/ here"):
         check(folder, tmp_path / "run", world=str(tmp_path / "other"))
     random_timelines.write(tmp_path / "quiet", vocabulary_hash="another", num_items=NUM_ITEMS)

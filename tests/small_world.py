@@ -26,12 +26,16 @@ def write(folder: Path, **changes) -> Feed:
     return feed
 
 
-def item_table(num_items: int) -> pl.DataFrame:
-    """The world's items by their numbers, row 0 padding."""
+def item_table(num_items: int, feed: Feed | None = None) -> pl.DataFrame:
+    """The world's items by their numbers, row 0 padding; with the creators and clusters of `feed` where it is given."""
     ids = np.arange(-1, num_items)
-    return pl.DataFrame({"item_id": ids, "train_count": ids}).with_columns(
+    table = pl.DataFrame({"item_id": ids, "train_count": ids}).with_columns(
         item_id=pl.when(pl.col("item_id") >= 0).then("item_id")
     )
+    if feed is None:
+        return table
+    known = {"creator_id": feed.catalogue.creator, "cluster_id": feed.catalogue.cluster}
+    return table.with_columns(pl.Series(name, [None, *column.tolist()]) for name, column in known.items())
 
 
 def arm(folder: Path, *, num_items: int, seed: int, sees_dislikes: bool = True, step: bool = True, **fields) -> Path:
