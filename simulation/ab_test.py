@@ -2,8 +2,11 @@
 
   python -m simulation.ab_test --config=configs/ab_test.py --world=WORLD --arms=control=DIR,treatment=DIR --workdir=DIR
 
+  python -m simulation.ab_test ... --rankers=treatment=DIR --aa_tests=200
+
 WORLD is the workdir of the simulation.world whose log the recommenders were trained on; users go on from its end. The
-first arm is the one that the others are held up against. Writes into --workdir: metrics.json (`<metric>/relative` with
+first arm is the one that the others are held up against. An arm in --rankers has its slates ordered by the ranker that
+ranking.export wrote (simulation/serving.py says how). Writes into --workdir: metrics.json (`<metric>/relative` with
 `/low` and `/high`, `<metric>/<arm>`; `group/<activity>/<metric>/relative`; from the third arm on its name comes first,
 `<arm>/<metric>/relative`; with --aa_tests `aa/<metric>`, the share of false positives), by_day.json, long_run.json,
 definitions.json and per_user.npz (`arm`, `user` and every sum [users, days]). The metrics: simulation/ab_metrics.py.
@@ -20,6 +23,7 @@ from runtime.errors import UsageError
 _CONFIG = define_config("configs/ab_test.py", "Settings: FILE or FILE:SIZE.")
 _WORLD = flags.DEFINE_string("world", None, "The workdir of the simulation.world.")
 _ARMS = flags.DEFINE_list("arms", [], "NAME=DIR for each arm: folders that retrieval.export wrote; control first.")
+_RANKERS = flags.DEFINE_list("rankers", [], "ARM=DIR for each arm with a ranker: folders that ranking.export wrote.")
 _AA_TESTS = flags.DEFINE_integer("aa_tests", 0, "Split the control's users this often in two, and count differences.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 
@@ -34,7 +38,14 @@ def main(argv: Sequence[str]) -> None:
     # Imported here: --help must not wait for jax.
     from simulation.experiment import run
 
-    run(_CONFIG.value, world=_WORLD.value, arms=_ARMS.value, aa_tests=_AA_TESTS.value, workdir=_WORKDIR.value)
+    run(
+        _CONFIG.value,
+        world=_WORLD.value,
+        arms=_ARMS.value,
+        rankers=_RANKERS.value,
+        aa_tests=_AA_TESTS.value,
+        workdir=_WORKDIR.value,
+    )
 
 
 if __name__ == "__main__":

@@ -2,33 +2,42 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import polars as pl
 
+from runtime.artifact import MANIFEST, digest
 from runtime.errors import UsageError
+from simulation import ranker
 from simulation.recommender import Recommender, load
-from simulation.world_state import World
+from simulation.serving import Rank
+from simulation.world_state import World, item_numbers
+
+# First parts of names in metrics.json that are no arm's.
+_TAKEN = ("aa", "exposures", "group", "impressions", "long_run", "random", "relative", "users")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A recommender and the name that its users' group has."""
+    """A recommender and the name that its users' group has; `rank` puts each slate into the order of a ranker, whose
+    manifest has the digest `ranker`, "" without one.
+    """
 
     name: str
     recommender: Recommender
+    rank: Rank | None = None
+    ranker: str = ""
 
 
 def parse(arms: Sequence[str], *, least: int) -> dict[str, str]:
-    """{name: folder} of NAME=DIR entries, in order; UsageError where there are fewer than `least` or one is twice."""
-    pairs: dict[str, str] = {}
-    for entry in arms:
-        name, equals, folder = entry.partition("=")
-        if not (name and equals and folder) or "/" in name:
-            raise UsageError(f"--arms={entry}: write NAME=DIR, DIR being the folder that retrieval.export wrote")
-        if name in pairs:
-            raise UsageError(f"--arms: '{name}' is there twice; give every arm a name of its own")
-        pairs[name] = folder
+    """{name: folder} of NAME=DIR entries, in order.
+
+    Errors: UsageError where there are fewer than `least`, or a name is there twice or is one that metrics.json uses.
+    """
+    pairs = _pairs(arms, flag="--arms", stage="retrieval.export")
+    for name in pairs:
+        if name in _TAKEN:
+            raise UsageError(f"--arms: an arm cannot be called '{name}', which metrics.json uses; give it another name")
     if len(pairs) < least:
         raise UsageError(
             f"--arms names {len(pairs)} arm(s), at least {least}: write --arms=control=DIR,treatment=DIR"
@@ -38,9 +47,41 @@ def parse(arms: Sequence[str], *, least: int) -> dict[str, str]:
     return pairs
 
 
-def load_arms(folders: Mapping[str, str]) -> list[Arm]:
-    """The arms in order. Errors: UsageError where two do not choose from the same items by the same indices."""
-    arms = [Arm(name, load(folder, flag=f"--arms={name}")) for name, folder in folders.items()]
+def parse_rankers(rankers: Sequence[str], arms: Mapping[str, str]) -> dict[str, str]:
+    """{arm: folder} of ARM=DIR entries; UsageError where one names no arm, or one twice."""
+    pairs = _pairs(rankers, flag="--rankers", stage="ranking.export")
+    for name in pairs:
+        if name not in arms:
+            raise UsageError(f"--rankers: no arm is called '{name}'; there are {', '.join(arms)}")
+    return pairs
+
+
+def _pairs(entries: Sequence[str], *, flag: str, stage: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for entry in entries:
+        name, equals, folder = entry.partition("=")
+        if not (name and equals and folder) or "/" in name:
+            raise UsageError(f"{flag}={entry}: write NAME=DIR, DIR being the folder that {stage} wrote")
+        if name in pairs:
+            raise UsageError(f"{flag}: '{name}' is there twice; give every arm a name of its own")
+        pairs[name] = folder
+    return pairs
+
+
+def load_arms(folders: Mapping[str, str], rankers: Mapping[str, str] | None = None) -> list[Arm]:
+    """The arms in order, those in `rankers` with the ranker of that folder.
+
+    Errors: UsageError where two do not choose from the same items by the same indices, or a ranker ranks other items.
+    """
+    rankers = rankers or {}
+    arms = []
+    for name, folder in folders.items():
+        recommender = load(folder, flag=f"--arms={name}")
+        if name in rankers:
+            rank = ranker.load(rankers[name], recommender, flag=f"--rankers={name}")
+            arms.append(Arm(name, recommender, rank, digest(Path(rankers[name]) / MANIFEST)))
+        else:
+            arms.append(Arm(name, recommender))
     first = arms[0]
     for arm in arms[1:]:
         ours, theirs = first.recommender, arm.recommender
@@ -62,11 +103,5 @@ def world_items(recommender: Recommender, world: World, *, flag: str = "--arms")
 
     Errors: UsageError where an item is not of the world: the recommender was trained on another log.
     """
-    ids = recommender.items["item_id"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-    unknown = (ids[1:] < 0) | (ids[1:] >= world.num_items)
-    if unknown.any():
-        stranger = recommender.items["item_id"][int(np.flatnonzero(unknown)[0]) + 1]
-        raise UsageError(
-            f"{flag}: item {stranger} is not of --world; give the world that the recommender was trained on"
-        )
-    return np.concatenate([[-1], ids[1:]])
+    remedy = "give the world that the recommender was trained on"
+    return item_numbers(recommender.items, world, flag=flag, remedy=remedy)

@@ -4,7 +4,7 @@ What a user does is `simulation/behaviour.py`, sour turns included; whether it c
 `simulation/returning.py`; what is shown is `simulation/serving.py`. All users take their next item at the same time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from runtime.progress import progress
 from simulation.arms import Arm, world_items
 from simulation.behaviour import Reactions, react, turn_sour
 from simulation.returning import Habits, come, leave, next_mood
-from simulation.serving import Rank, Server
+from simulation.serving import Server
 from simulation.tallies import Tallies
 from simulation.world_state import World, take
 
@@ -37,21 +37,17 @@ def run(
     *,
     habits: Habits,
     config: Any,
-    ranks: Mapping[str, Rank] | None = None,
 ) -> Tallies:
     """Serves users [n] of the world, each by `arms[arm_of]`, for `config.days` (configs/ab_test.py).
 
-    `habits` are those of these users [n]; `ranks` gives an arm, by name, a ranking stage.
+    `habits` are those of these users [n].
     """
     people = take(world.people, users)
     tallies = Tallies(world, users, days=config.days, window=config.diversity_window)
     place = np.zeros(len(users), np.int64)  # of each user among those of its arm
     for n in range(len(arms)):
         place[arm_of == n] = np.arange((arm_of == n).sum())
-    servers = [
-        _server(world, users[arm_of == n], arm, config=config, rank=(ranks or {}).get(arm.name))
-        for n, arm in enumerate(arms)
-    ]
+    servers = [_server(world, users[arm_of == n], arm, config=config) for n, arm in enumerate(arms)]
     items_of = [world_items(arm.recommender, world) for arm in arms]
     mood = np.zeros(len(users))
     with progress(label="A/B test", total=len(users) * config.days, unit="user-day") as bar:
@@ -97,7 +93,7 @@ def _bits(reactions: Reactions) -> np.ndarray:
     return feedback.to_bits({name: getattr(reactions, name) for name in names}, play_ms=reactions.play_ms)
 
 
-def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any, rank: Rank | None) -> Server:
+def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server:
     # Every user with the log behind it: the newest events that the recommender knows, and all items met.
     recommender, log = arm.recommender, world.log
     index_of = np.zeros(world.num_items, np.int64)
@@ -124,5 +120,5 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any, rank: Ran
         met[users],
         slate_size=config.slate_size,
         temperature=config.temperature,
-        rank=rank,
+        rank=arm.rank,
     )

@@ -14,7 +14,7 @@ from runtime.workdir import METRICS, is_complete, open_workdir
 from simulation import closed_loop
 from simulation.aa_tests import false_positives
 from simulation.ab_metrics import Change, Metric, Sums, all_metrics, changes
-from simulation.arms import Arm, load_arms, parse
+from simulation.arms import Arm, load_arms, parse, parse_rankers, world_items
 from simulation.long_run import relation
 from simulation.returning import Habits, habits
 from simulation.world_state import open_world
@@ -42,15 +42,27 @@ def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
         raise UsageError(f"--config.slate_size={config.slate_size}: the recommenders have {num_items} items; use fewer")
 
 
-def run(config: ConfigDict, *, world: str, arms: Sequence[str], aa_tests: int, workdir: str | None) -> None:
+def run(
+    config: ConfigDict,
+    *,
+    world: str,
+    arms: Sequence[str],
+    rankers: Sequence[str] = (),
+    aa_tests: int,
+    workdir: str | None,
+) -> None:
     """The whole test, from `--world` and `--arms` to the files in `workdir`."""
     folders = parse(arms, least=2)
+    ranker_of = parse_rankers(rankers, folders)
     feed = open_world(world)
-    loaded = load_arms(folders)
+    loaded = load_arms(folders, ranker_of)
     check(config, loaded)
+    for arm in loaded:  # before the workdir is begun
+        world_items(arm.recommender, feed)
     identity = {
         "config": config.to_dict(),
         "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
+        "rankers": {arm.name: arm.ranker for arm in loaded if arm.ranker},
         "world": digest(Path(world) / "truth" / MANIFEST),
         "aa_tests": aa_tests,
     }

@@ -15,13 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
-from runtime.artifact import open_manifest
+from runtime.artifact import MANIFEST, open_manifest
 from runtime.errors import DataError, UsageError
 from simulation.recommender import Recommender
 from simulation.serving import Rank
 
 KIND, VERSION = "exported_ranker", 1
 _INPUTS = ["item", "feedback", "surface", "user", "platform", "hour", "gap", "candidate", "rates"]
+_FIELDS = (
+    "vocabulary_hash", "num_items", "feedback_bits", "dwell_edges_ms", "inputs", "tasks", "gamma", "history_feedback",
+    "length", "surfaces",
+)  # fmt: skip
 _QUANTILES = ("EVV", "FVV")  # columns of the thresholds
 _KNOWN = 15  # the bit from which packed feedback says what is known
 _BEHIND = -5e3  # logits below are of items that the user has met, which stay behind all that is new
@@ -38,17 +42,29 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
     """
     folder = Path(path)
     manifest = open_manifest(folder, kind=KIND, version=VERSION, flag=flag)
+    missing = [name for name in _FIELDS if name not in manifest]
+    missing = missing or [f"gamma/{task}" for task in manifest["tasks"] if task not in manifest["gamma"]]
+    if missing:
+        raise DataError(f"{folder / MANIFEST}: no field '{missing[0]}'; export the ranker again")
     if (manifest["vocabulary_hash"], manifest["num_items"]) != (recommender.vocabulary_hash, recommender.num_items):
-        raise UsageError(f"{flag}={path}: ranks other items than --recommender has; export both of the same timelines")
+        raise UsageError(
+            f"{flag}={path}: ranks other items than the recommender has; export both of the same timelines"
+        )
     for name, ours in (("feedback_bits", dict(BITS)), ("dwell_edges_ms", list(DWELL_EDGES_MS)), ("inputs", _INPUTS)):
         if manifest[name] != ours:
             raise UsageError(f"{flag}={path}: {name} is {manifest[name]}, this code's is {ours}; export it again")
-    call = _function(folder / "ranker.jax")
-    rates = jnp.asarray(np.load(folder / "rates.npy"))
+    exported = _function(folder / "ranker.jax")
+    rows = recommender.num_items + 1
+    length, num_rates = exported.in_avals[0].shape[1], exported.in_avals[_INPUTS.index("rates")].shape[-1]
+    if length != manifest["length"]:
+        told = manifest["length"]
+        raise DataError(f"{folder}: reads {length} events, its manifest says {told}; export the ranker again")
+    rates = jnp.asarray(_array(folder / "rates.npy", (rows, num_rates)))
     gamma = jnp.asarray([manifest["gamma"][task] for task in manifest["tasks"]])
     reads = tuple(manifest["history_feedback"])
-    of_dwell = jnp.asarray(watched(np.load(folder / "thresholds.npy"), reads))  # [N + 1, buckets]
-    length, surface = int(manifest["length"]), int(len(manifest["surfaces"]) == 1)
+    thresholds = _array(folder / "thresholds.npy", (rows, len(_QUANTILES)))
+    of_dwell = jnp.asarray(watched(thresholds, reads))  # [N + 1, buckets]
+    surface = int(len(manifest["surfaces"]) == 1)
 
     def rank(item: jax.Array, dwell: jax.Array, feedback: jax.Array, slate: jax.Array, logits: jax.Array) -> jax.Array:
         item, dwell, feedback = (newest(column, item > 0, length) for column in (item, dwell, feedback))
@@ -61,7 +77,7 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
         here = jnp.full(len(item), surface, jnp.int32)
         surfaces, gap = jnp.where(item > 0, surface, 0), jnp.full(len(item), -1.0, jnp.float32)
         given = (item, packed, surfaces, unknown, here, unknown, gap, slate, rates[slate])
-        score = call(*given) @ gamma  # [b, k]
+        score = exported.call(*given) @ gamma  # [b, k]
         order = jnp.lexsort((-score, logits < _BEHIND), axis=1)  # places of the slate, best first
         return jnp.take_along_axis(-jnp.sort(-logits, axis=1), jnp.argsort(order, axis=1), axis=1)
 
@@ -109,4 +125,14 @@ def _function(path: Path) -> Any:
     if backend not in exported.platforms or len(exported.in_avals) != len(_INPUTS):
         found = json.dumps([str(aval) for aval in exported.in_avals])
         raise DataError(f"{path}: takes {found} on {', '.join(exported.platforms)}; export the ranker again")
-    return exported.call
+    return exported
+
+
+def _array(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    try:
+        array = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); export the ranker again") from None
+    if array.shape != shape or array.dtype != np.float32:
+        raise DataError(f"{path}: {array.dtype} {array.shape}, not float32 {shape}; export the ranker again")
+    return array

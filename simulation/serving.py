@@ -5,6 +5,10 @@
 where the slate is the exact top k of the items that the user has not met. Temperature 1 is the softmax that the
 retrieval model was trained as, restricted to its slate; towards 0 it serves the first item. Where fewer than k items
 are new to a user, the rest of the slate is what was met before, behind all that is new.
+
+With a ranking stage the same k items change places: the ranker puts them in the order of its fused score, and the j-th
+of them gets the logit that was the j-th largest. So the user meets the place j as often as without a ranker, and what
+stands there is the ranker's choice; with one slate of candidates and nothing behind it, k is the number of candidates.
 """
 
 import os
@@ -64,7 +68,7 @@ def slates(
 
 
 def probabilities(logits: np.ndarray, *, temperature: float) -> np.ndarray:
-    """π over each slate, float64 [b, k], from its logits [b, k], best first."""
+    """π over each slate, float64 [b, k], from the logits [b, k] of its items, in any order."""
     scaled = (np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)) / temperature
     weights = np.exp(scaled)
     return weights / weights.sum(axis=1, keepdims=True)
@@ -97,7 +101,8 @@ class Server:
         """histories: item, dwell, feedback [n, T], each user's newest events, filled from the left, at least one;
         met [n, N + 1]: the items that each user has met, a mask that is kept up to date here.
         """
-        self._recommender, self._slate_size, self._temperature, self._rank = recommender, slate_size, temperature, rank
+        self._recommender, self._slate_size, self._temperature = recommender, slate_size, temperature
+        self._rank = jax.jit(rank) if rank else None
         self._vectors = jnp.asarray(recommender.item_vectors)
         self._columns = tuple(np.array(column, np.int32) for column in histories)
         self._read = (self._columns[0] > 0).sum(axis=1)  # [n]

@@ -1,5 +1,6 @@
 """A whole A/B test on a small world, with arms of which one sees dislikes and the other does not."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,18 +12,23 @@ from runtime.errors import UsageError
 from simulation import closed_loop
 from simulation.arms import load_arms
 from simulation.experiment import run
+from simulation.feed import Feed
 from simulation.returning import habits
 from simulation.world_state import World, open_world
-from tests import command_line, small_world
+from tests import command_line, fake_ranker, small_world
 
 NUM_ITEMS = 400
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def feed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Feed]:
     folder = tmp_path_factory.mktemp("world")
-    small_world.write(folder)
-    return folder
+    return folder, small_world.write(folder)
+
+
+@pytest.fixture(scope="module")
+def world(feed: tuple[Path, Feed]) -> Path:
+    return feed[0]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +52,27 @@ def settings(**changes):
     return config
 
 
-def ab_test(world: Path, workdir: Path, *named: str, aa_tests: int = 0, **changes) -> None:
-    run(settings(**changes), world=str(world), arms=named, aa_tests=aa_tests, workdir=str(workdir))
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shows what has the highest index first."""
+    return small_ranker(tmp_path_factory.mktemp("ranker") / "ranker")
+
+
+def small_ranker(folder: Path, *, num_items: int = NUM_ITEMS, weight: float = 1.0) -> Path:
+    return fake_ranker.write(
+        folder,
+        probabilities=lambda *given: given[-1],
+        gamma={"like": weight},
+        rates=np.arange(num_items + 1, dtype=np.float32)[:, None] / num_items,
+        thresholds=np.zeros((num_items + 1, 2), np.float32),
+        length=5,
+        vocabulary_hash="of this world",
+    )
+
+
+def ab_test(world: Path, workdir: Path, *named: str, aa_tests: int = 0, rankers=(), **changes) -> None:
+    config = settings(**changes)
+    run(config, world=str(world), arms=named, rankers=rankers, aa_tests=aa_tests, workdir=str(workdir))
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +130,71 @@ def test_a_complete_workdir_is_left_alone_and_another_test_refused(world: Path, 
     assert "complete already" in capsys.readouterr().out
     with pytest.raises(UsageError, match="another config or dataset"):
         ab_test(world, tmp_path, *reversed(names))
+
+
+def test_an_arm_with_a_ranker_is_served_in_its_order(opened: World, arms, ranker: Path) -> None:
+    # Near temperature 0 everybody is served the first of its slate: the highest index among the ten.
+    named = {name: str(arms["sees"]) for name in ("plain", "ranked")}
+    loaded = load_arms(named, {"ranked": str(ranker)})
+    users = np.repeat(np.arange(20), 2)  # each in both arms
+    first: dict[int, np.ndarray] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closed_loop.Tallies, "add", lambda self, day, who, items, *_, **__: first.setdefault(day, items))
+        closed_loop.run(
+            np.random.default_rng(0),
+            opened,
+            users,
+            np.arange(40) % 2,
+            loaded,
+            habits=dataclasses.replace(habits(opened).of(users), visit=np.full(40, 1 - 1e-12)),
+            config=settings(days=1, temperature=1e-6, slate_size=10),
+        )
+    plain, ranked = first[0][::2], first[0][1::2]
+    assert (ranked >= plain).all()
+    assert (ranked > plain).mean() > 0.5
+
+
+def test_a_ranker_is_part_of_what_a_workdir_holds(world: Path, arms, ranker: Path, tmp_path: Path) -> None:
+    names = [f"{name}={arms[name]}" for name in ("blind", "sees")]
+    ab_test(world, tmp_path / "run", *names, rankers=[f"sees={ranker}"], days=1)
+    other = small_ranker(tmp_path / "other", weight=-1.0)
+    for rankers in ([], [f"blind={ranker}"], [f"sees={other}"]):
+        with pytest.raises(UsageError, match="another config or dataset"):
+            ab_test(world, tmp_path / "run", *names, rankers=rankers, days=1)
+
+
+def test_rankers_that_do_not_fit_are_named(world: Path, arms, ranker: Path, tmp_path: Path) -> None:
+    names = [f"{name}={arms[name]}" for name in ("blind", "sees")]
+    small = small_ranker(tmp_path / "small", num_items=30)
+    cases = {
+        "--rankers: no arm is called 'both'; there are blind, sees": [f"both={ranker}"],
+        "--rankers=sees: write NAME=DIR, DIR being the folder that ranking.export wrote": ["sees"],
+        "--rankers: 'sees' is there twice": [f"sees={ranker}", f"sees={ranker}"],
+        f"--rankers=sees={tmp_path}: no exported_ranker here": [f"sees={tmp_path}"],
+        f"--rankers=sees={small}: ranks other items than the recommender has": [f"sees={small}"],
+    }
+    for message, rankers in cases.items():
+        with pytest.raises(UsageError) as error:
+            ab_test(world, tmp_path / "run", *names, rankers=rankers)
+        assert message in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_world_of_the_same_size_is_named(feed: tuple[Path, Feed], tmp_path: Path) -> None:
+    world, known = feed
+    items = small_world.item_table(NUM_ITEMS, known)
+    names = [
+        f"{name}={small_world.arm(tmp_path / name, num_items=NUM_ITEMS, seed=n, items=items)}"
+        for n, name in enumerate("ab")
+    ]
+    other = small_world.write(tmp_path / "world", seed=2).catalogue
+    with pytest.raises(UsageError) as error:
+        ab_test(tmp_path / "world", tmp_path / "run", *names)
+    differs = int(np.flatnonzero(other.creator != known.catalogue.creator)[0])
+    ours, theirs = known.catalogue.creator[differs], other.creator[differs]
+    assert f"--arms: item {differs} has creator_id {ours}, in --world {theirs}; give the world" in str(error.value)
+    assert not (tmp_path / "run").exists()
+    ab_test(world, tmp_path / "run", *names, days=1)
 
 
 def test_users_meet_new_items_from_where_their_log_ends(opened: World, arms) -> None:
@@ -184,7 +274,11 @@ def test_arms_that_do_not_fit_are_named(world: Path, arms, tmp_path: Path) -> No
         with pytest.raises(UsageError) as error:
             ab_test(world, tmp_path / f"run{n}", *[f"arm{i}={folder}" for i, folder in enumerate(folders)])
         assert message in str(error.value)
-    for entries, message in ((["blind"], "write NAME=DIR"), (["a=x", "a=y"], "'a' is there twice")):
+    for entries, message in (
+        (["blind"], "write NAME=DIR"),
+        (["a=x", "a=y"], "'a' is there twice"),
+        (["a=x", "relative=y"], "an arm cannot be called 'relative', which metrics.json uses; give it another name"),
+    ):
         with pytest.raises(UsageError, match=message):
             ab_test(world, tmp_path / "run", *entries)
 

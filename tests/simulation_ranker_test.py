@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 from configs.counterfactual import get_config
-from data.feedback import BITS, DWELL_EDGES_MS, NUM_DWELL_BUCKETS, dwell_bucket
+from data.feedback import BITS, NUM_DWELL_BUCKETS, dwell_bucket
 from data.watch_time import watch_feedback
-from runtime.artifact import writing
 from runtime.errors import DataError, UsageError
 from simulation import ranker
 from simulation.recommender import Recommender
 from simulation.settings import check
 from simulation.trajectories import Slates
+from tests import fake_ranker
 
 N, LENGTH = 6, 3
 READS = ("EVV", "FVV", "GVV", "dislike")
@@ -36,21 +36,9 @@ def probabilities(item, feedback, surface, user, platform, hour, gap, candidate,
     return jnp.stack([rates[..., 0], jnp.where(candidate % 2 == 1, read, 0) / 20], axis=-1)
 
 
-def export(path, **fields):
-    b, c = jax.export.symbolic_shape("b, c")
-    history, of_user = jax.ShapeDtypeStruct((b, LENGTH), np.int32), jax.ShapeDtypeStruct((b,), np.int32)
-    shapes = [history] * 3 + [of_user] * 3 + [jax.ShapeDtypeStruct((b,), np.float32)]
-    shapes += [jax.ShapeDtypeStruct((b, c), np.int32), jax.ShapeDtypeStruct((b, c, 1), np.float32)]
-    manifest = {
-        **{"tasks": ["like", "many"], "gamma": {"like": 1.0, "many": -1.0}, "history_feedback": READS},
-        **{"length": LENGTH, "num_items": N, "vocabulary_hash": "x", "surfaces": ["feed"]},
-        **{"feedback_bits": BITS, "dwell_edges_ms": DWELL_EDGES_MS, "inputs": ranker._INPUTS},
-    }
-    with writing(path, kind="exported_ranker", version=1, fields={**manifest, **fields}) as folder:
-        (folder / "ranker.jax").write_bytes(jax.export.export(jax.jit(probabilities))(*shapes).serialize())
-        np.save(folder / "rates.npy", RATES)
-        np.save(folder / "thresholds.npy", THRESHOLDS)
-    return path
+def export(path, **changes):
+    given = {"gamma": {"like": 1.0, "many": -1.0}, "rates": RATES, "thresholds": THRESHOLDS, "length": LENGTH}
+    return fake_ranker.write(path, **{"probabilities": probabilities, "reads": READS, **given, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +108,43 @@ def test_dwell_buckets_tell_what_they_can():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"vocabulary_hash": "y"}, "ranks other items than --recommender has; export both of the same timelines"),
-        ({"num_items": 7}, "ranks other items than --recommender"),
+        ({"vocabulary_hash": "y"}, "ranks other items than the recommender has; export both of the same timelines"),
+        ({"num_items": 7}, "ranks other items than the recommender"),
         ({"dwell_edges_ms": [1]}, r"dwell_edges_ms is \[1\], this code's is .*; export it again"),
     ],
 )
 def test_a_ranker_of_other_items_or_definitions(tmp_path, fields, message):
     with pytest.raises(UsageError, match=message):
         ranker.load(export(tmp_path / "ranker", **fields), RECOMMENDER)
+
+
+@pytest.mark.parametrize("field", ["gamma", "length", "surfaces", "num_items"])
+def test_a_manifest_without_a_field(tmp_path, field):
+    with pytest.raises(DataError, match=rf"manifest\.json: no field '{field}'; export the ranker again"):
+        ranker.load(export(tmp_path / "ranker", without=field), RECOMMENDER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": ["like", "share"]}, "no field 'gamma/share'"),
+        ({"thresholds": THRESHOLDS[:-1]}, r"thresholds\.npy: float32 \(6, 2\), not"),
+        ({"thresholds": THRESHOLDS.astype(np.float64)}, r"thresholds\.npy: float64 \(7, 2\), not float32 \(7, 2\)"),
+        (
+            {"rates": np.concatenate([RATES, RATES]), "num_items": N},
+            r"rates\.npy: float32 \(14, 1\), not float32 \(7, 1\)",
+        ),
+    ],
+)
+def test_a_ranker_that_is_not_what_its_manifest_says(tmp_path, changes, message):
+    with pytest.raises(DataError, match=message):
+        ranker.load(export(tmp_path / "ranker", **changes), RECOMMENDER)
+
+
+def test_an_array_that_is_none(tmp_path):
+    (tmp_path / "rates.npy").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"rates\.npy: cannot be read \(.*\); export the ranker again"):
+        ranker._array(tmp_path / "rates.npy", (7, 1))
 
 
 @pytest.mark.parametrize("candidates", [9, 33])

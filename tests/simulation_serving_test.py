@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -107,13 +108,14 @@ def test_a_ranking_stage_orders_the_slate(recommender: Recommender) -> None:
     seen = []
 
     def rank(item, dwell, feedback, slate, logits):
-        seen.append((np.asarray(item), np.asarray(slate)))
-        return -1e3 * jnp.asarray(logits)
+        jax.debug.callback(lambda *given: seen.append([np.asarray(one) for one in given]), item, slate)
+        return -1e3 * logits
 
     server, columns = _server(recommender, [3, 4], rank=rank)
     plain, _ = _server(recommender, [3, 4])
     users = np.arange(2)
     last = server.serve(users, np.zeros(2) + 1e-9)
+    jax.effects_barrier()
     ((items, slate),) = seen
     np.testing.assert_array_equal(items[:2], columns[0])
     assert (last != plain.serve(users, np.zeros(2))).all()
