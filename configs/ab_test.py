@@ -3,10 +3,11 @@
   python -m simulation.ab_test --config=configs/ab_test.py --world=WORLD --arms=control=DIR,treatment=DIR --workdir=DIR
 
 Sizes: `standard` (20,000 users, 7 days), the default; `demo` (4,000 users, 7 days); `tiny` serves tests.
-Measured on the demo feed with --aa_tests=200, no_dislike_signal against dislike_input_and_label at weight 1,000:
-1.2 million impressions, 2 minutes of CPU, 0.8 GB; dislike rate -72% [-75%, -69%], repeated dislikes on the same creator
--90% [-92%, -88%], viewers +0.1% [-1.5%, +1.9%], enjoyment +4.3% [+1.8%, +6.9%]. The paper, behind other stages of a
-platform that heeds dislikes already: -2.44%, -9.60%, -0.14%; enjoyment is not published for that experiment.
+Measured with `standard`, that is 20,000 users, on the feed of configs/world.py:demo, with --aa_tests=200,
+no_dislike_signal against dislike_input_and_label at weight 1,000: 1.2 million impressions, 2 minutes of CPU, 0.8 GB;
+dislike rate -72% [-75%, -69%], repeated dislikes on the same creator -90% [-92%, -88%], viewers +0.1% [-1.5%, +1.9%],
+enjoyment +4.3% [+1.8%, +6.9%]. The paper, behind other stages of a platform that heeds dislikes already: -2.44%,
+-9.60%, -0.14%; enjoyment is not published for that experiment.
 """
 
 from ml_collections import ConfigDict
@@ -36,8 +37,9 @@ def get_config(size: str = "standard") -> ConfigDict:
 
     # Diversity: entropy over windows of so many consecutive items (Pan et al., CIKM '23, section 3.3).
     config.diversity_window = 10 if size == "tiny" else 100
-    # A long day, in watch time. The published threshold is an hour; a user of the feed is shown 11 to 43 items a day,
-    # of 13 seconds each, so that an hour is out of reach and ten minutes is what the most active get to.
+    # A long day, in watch time. The published threshold is an hour, which is a metric of its own (`hour_users`); a user
+    # of the feed is shown 11 to 43 items a day, of 13 seconds each, so that an hour is out of reach, and ten minutes,
+    # which is not comparable with anything published, is what the most active get to.
     config.long_day_ms = 600_000
 
     # Dislikes per 100 impressions, by which users are sorted for the long run of dislikes and diversity.

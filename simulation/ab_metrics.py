@@ -15,6 +15,8 @@ from metrics.two_samples import relative_changes
 Sums = Mapping[str, np.ndarray]  # simulation/tallies.py: name -> [n, days]
 Part = Callable[[Sums], np.ndarray]  # -> [n, days]
 
+_HOUR_MS = 3_600_000
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -109,6 +111,13 @@ def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
             assigned,
             1,
             f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time / user-days assigned",
+        ),
+        "hour_users": Metric(
+            "Users with an hour or more",
+            on_day("play_ms", _HOUR_MS),
+            assigned,
+            1,
+            "user-days with at least 60 minutes of watch time / user-days assigned",
             "[R] daily active users with at least 1 hour of daily activities",
         ),
         "satisfied_consumption": Metric(

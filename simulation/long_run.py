@@ -4,7 +4,7 @@ Pan et al., CIKM '23, section 3.3 and figure 4: "We calculate the 'diversity ent
 videos from user history", with users in a low-exposure and a high-exposure group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from metrics.intervals import bootstrap, mean
 from simulation.ab_metrics import Sums
 
 _GROUPS = ("low_exposure", "high_exposure")
+_ENDS = {"": "slope", "/low": "low", "/high": "high"}
 
 
 def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> dict[str, Any]:
@@ -52,6 +53,27 @@ def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> d
         slope = bootstrap(_slope, np.ones_like(x), x, y, x * x, x * y, **options)
         found[group] = {"bins": rows, **{k: _number(v) for k, v in zip(("slope", "low", "high"), slope, strict=True)}}
     return found
+
+
+def flat(relations: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """`<arm>/<group>/slope` with `/low` and `/high`, of {arm: `relation`}; where users dislike alike there is none."""
+    figures: dict[str, float] = {}
+    for arm, groups in relations.items():
+        for group, found in groups.items():
+            ends = {f"{arm}/{group}/slope{end}": found[key] for end, key in _ENDS.items()}
+            figures |= ends if None not in ends.values() else {}
+    return figures
+
+
+def lines(relations: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line for each arm and exposure group that has a slope, for the terminal."""
+    return [
+        f"{f'Diversity, {group}'.replace('_', ' '):<32} {arm:<12} {found['slope']:+8.3f}  "
+        f"[{found['low']:+.3f}, {found['high']:+.3f}]  nats per dislike in 100 impressions"
+        for arm, groups in relations.items()
+        for group, found in groups.items()
+        if None not in (found["slope"], found["low"], found["high"])
+    ]
 
 
 def _slope(n: np.ndarray, x: np.ndarray, y: np.ndarray, xx: np.ndarray, xy: np.ndarray) -> np.ndarray:

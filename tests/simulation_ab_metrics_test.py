@@ -6,7 +6,7 @@ import pytest
 from simulation.aa_tests import false_positives
 from simulation.ab_metrics import all_metrics, changes
 from simulation.behaviour import Reactions
-from simulation.long_run import relation
+from simulation.long_run import flat, lines, relation
 from simulation.tallies import COUNTED, Tallies
 from simulation.world_state import World, open_world
 from tests import small_world
@@ -104,7 +104,7 @@ def test_metrics_are_their_formulas() -> None:
         repeated_skips=3 * there,
         clicks=5 * there,
         dismissals=np.array([[0, 3], [0, 0]]),
-        play_ms=np.array([[90, 110], [100, 0]]),
+        play_ms=np.array([[90, 3_600_000], [100, 0]]),
         satisfied_ms=60 * there,
         satisfied_plays=3 * there,
         unsatisfied_plays=2 * there,
@@ -122,12 +122,13 @@ def test_metrics_are_their_formulas() -> None:
         "dismissing_users": 1 / 4,
         "viewers": 3 / 4,
         "active_users": 3 / 4,
-        "long_day_users": 2 / 4,  # 110 and 100 of at least 100
+        "long_day_users": 2 / 4,  # at least 100
+        "hour_users": 1 / 4,
         "satisfied_consumption": 9 / 4,
         "unsatisfied_consumption": 6 / 4,
         "enjoyment": 180 / 4,
-        "watch_time": 300 / 4,
-        "watch_time_per_item": 300 / 30,
+        "watch_time": 3_600_190 / 4,
+        "watch_time_per_item": 3_600_190 / 30,
         "likes": 3 / 4,
         "diversity": 1.5,
         "positive_to_negative": 9 / 6,
@@ -187,5 +188,11 @@ def test_the_long_run_relates_dislikes_and_entropy() -> None:
         assert [row["dislikes"] for row in group["bins"]] == [0.0, 1.5, 3.0]
         assert [row["entropy"] for row in group["bins"]] == [1.0, 1.75, 2.5]
         assert group["slope"] == pytest.approx(0.5)
+    slopes = flat({"arm": found})
+    assert slopes["arm/low_exposure/slope"] == slopes["arm/low_exposure/slope/high"] == pytest.approx(0.5)
+    assert len(lines({"arm": found})) == 2
+    assert "+0.500" in lines({"arm": found})[0]
     nobody = relation(_sums(3, 1), bins=(0.0,), samples=10, seed=0)
     assert nobody["low_exposure"] == {"bins": [], "slope": None, "low": None, "high": None}
+    assert flat({"arm": nobody}) == {}
+    assert lines({"arm": nobody}) == []
