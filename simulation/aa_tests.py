@@ -12,6 +12,8 @@ from metrics.two_samples import share
 from runtime.progress import progress
 from simulation.ab_metrics import Metric, Sums, changes
 
+ALPHA = 0.05  # the share of false positives that intervals of 95% should have
+
 
 def false_positives(
     metrics: Mapping[str, Metric], sums: Sums, *, tests: int, samples: int, seed: int

@@ -8,7 +8,8 @@ WORLD is the workdir of the simulation.world whose log the recommenders were tra
 first arm is the one that the others are held up against. An arm in --rankers has its slates ordered by the ranker that
 ranking.export wrote (simulation/serving.py says how). Writes into --workdir: metrics.json (`<metric>/relative` with
 `/low` and `/high`, `<metric>/<arm>`; `group/<activity>/<metric>/relative`; from the third arm on its name comes first,
-`<arm>/<metric>/relative`; with --aa_tests `aa/<metric>`, the share of false positives), by_day.json, long_run.json,
+`<arm>/<metric>/relative`; with --aa_tests `aa/<metric>`, the share of false positives, and
+`aa/mean` over metrics; `long_run/<arm>/<low_exposure|high_exposure>/slope`), by_day.json, long_run.json,
 definitions.json and per_user.npz (`arm`, `user` and every sum [users, days]). The metrics: simulation/ab_metrics.py.
 """
 

@@ -1,5 +1,6 @@
 """One A/B test, from exported recommenders and a world to files: the work of `simulation.ab_test`."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,10 @@ from ml_collections import ConfigDict
 from runtime.artifact import MANIFEST, digest, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
-from simulation import closed_loop
-from simulation.aa_tests import false_positives
+from simulation import closed_loop, long_run
+from simulation.aa_tests import ALPHA, false_positives
 from simulation.ab_metrics import Change, Metric, Sums, all_metrics, changes
 from simulation.arms import Arm, load_arms, parse, parse_rankers, world_items
-from simulation.long_run import relation
 from simulation.returning import Habits, habits
 from simulation.world_state import open_world
 
@@ -37,6 +37,9 @@ def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
     for name in ("satisfaction", "dislike"):
         if not math.isfinite(config.returning[name]):
             raise UsageError(f"--config.returning.{name}={config.returning[name]}: a finite number")
+    bins = tuple(config.dislike_bins)
+    if not bins or bins[0] != 0 or not all(a < b < math.inf for a, b in itertools.pairwise(bins)):
+        raise UsageError(f"--config.dislike_bins={bins}: ascending, and 0 the first")
     num_items = arms[0].recommender.num_items
     if config.slate_size > num_items:
         raise UsageError(f"--config.slate_size={config.slate_size}: the recommenders have {num_items} items; use fewer")
@@ -87,8 +90,8 @@ def run(
         control = {name: values[arm_of == 0] for name, values in sums.items()}
         figures |= {f"aa/{k}": v for k, v in false_positives(metrics, control, **options).items()}
         figures["aa/tests"] = aa_tests
-    long_run = {
-        arm.name: relation(
+    relations = {
+        arm.name: long_run.relation(
             {name: values[arm_of == n] for name, values in sums.items()},
             bins=config.dislike_bins,
             samples=config.bootstrap_samples,
@@ -96,11 +99,12 @@ def run(
         )
         for n, arm in enumerate(loaded)
     }
+    figures |= {f"long_run/{name}": value for name, value in long_run.flat(relations).items()}
     write_json(folder / "by_day.json", daily)
-    write_json(folder / "long_run.json", long_run)
+    write_json(folder / "long_run.json", relations)
     write_json(folder / "definitions.json", definitions(metrics))
     write_json(folder / METRICS, figures)
-    for line in lines(metrics, figures, [arm.name for arm in loaded]):
+    for line in (*lines(metrics, figures, [arm.name for arm in loaded]), *long_run.lines(relations)):
         print(line)
     print(f"A/B test of {config.users:,} users over {config.days} days: {folder / METRICS}")
 
@@ -159,7 +163,7 @@ def definitions(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
 
 
 def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Sequence[str]) -> list[str]:
-    """One line for each metric and arm, for the terminal, and one for each A/A share."""
+    """One line for each metric and arm, for the terminal, one for each A/A share, and one for their mean."""
     found = []
     for n, name in enumerate(names[1:]):
         for metric, known in metrics.items():
@@ -171,7 +175,10 @@ def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Se
     for metric, known in metrics.items():
         if (key := f"aa/{metric}") in figures:
             bounds = f"[{figures[f'{key}/low']:.1%}, {figures[f'{key}/high']:.1%}]"
-            found.append(f"{known.title:<32} A/A false positives {figures[key]:.1%}  {bounds}")
+            miss = "" if figures[f"{key}/low"] <= ALPHA <= figures[f"{key}/high"] else f"  misses {ALPHA:.0%}"
+            found.append(f"{known.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
+    if "aa/mean" in figures:
+        found.append(f"{'Mean over metrics':<32} A/A false positives {figures['aa/mean']:.1%}")
     return found
 
 

@@ -98,6 +98,7 @@ def test_figures_follow_from_the_per_user_sums(tested: Path) -> None:
     assert [figures[f"users/{arm}"] for arm in ("control", "treatment", "third")] == [50, 50, 50]
     assert figures["aa/tests"] == 3
     assert 0 <= figures["aa/skip_rate"] <= 1
+    assert 0 <= figures["aa/mean"] <= 1
     assert any(name.startswith("group/high_activity/") for name in figures)
     assert all(np.isfinite(value) for value in figures.values())
 
@@ -111,6 +112,12 @@ def test_days_definitions_and_the_long_run_lie_beside(tested: Path) -> None:
     assert definitions.keys() == daily["treatment"].keys()
     long_run = json.loads((tested / "long_run.json").read_text())
     assert long_run.keys() == {"control", "treatment", "third"}
+    figures = json.loads((tested / "metrics.json").read_text())
+    for arm, groups in long_run.items():
+        for group, found in groups.items():
+            assert figures.get(f"long_run/{arm}/{group}/slope") == found["slope"]
+            assert figures.get(f"long_run/{arm}/{group}/slope/low") == found["low"]
+    assert any(name.startswith("long_run/third/") for name in figures)
 
 
 def test_the_same_seed_gives_the_same_files_and_another_does_not(world: Path, arms, tmp_path: Path) -> None:
@@ -242,6 +249,9 @@ def test_everybody_is_there_equally_often_before_anybody_is_there_once_more(open
         ({"users": 1}, "--config.users=1: fewer than the 2 arms"),
         ({"days": 0}, "--config.days=0: at least 1"),
         ({"slate_size": 401}, "--config.slate_size=401: the recommenders have 400 items"),
+        ({"dislike_bins": (0.0, 2.0, 1.0)}, "--config.dislike_bins=(0.0, 2.0, 1.0): ascending, and 0 the first"),
+        ({"dislike_bins": (0.5, 1.0)}, "--config.dislike_bins=(0.5, 1.0): ascending, and 0 the first"),
+        ({"dislike_bins": ()}, "--config.dislike_bins=(): ascending, and 0 the first"),
         ({"temperature": 0.0}, "--config.temperature=0.0: a finite number above 0"),
         ({"returning": {"dismiss": 2.0}}, "--config.returning.dismiss=2.0: from 0 to 1"),
         ({"returning": {"dislike": float("nan")}}, "--config.returning.dislike=nan: a finite number"),
