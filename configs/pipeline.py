@@ -17,7 +17,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     synthetic = {"demo", "standard", "tiny"}
     weights: dict[str, dict[str, tuple[float, ...]]] = {
         "demo": {"dislike_input_and_label": (300.0, 1000.0), "skip_label": (30.0,)},
-        "standard": {"dislike_input_and_label": (300.0, 1000.0, 3000.0)},
+        "standard": {"dislike_input_and_label": (300.0, 1000.0, 3000.0), "skip_label": (30.0,)},
         "kuairand_pure": {"skip_label": (50.0, 100.0, 150.0, 200.0)},
         "kuairand_pure_short": {"skip_label": (50.0,)},
         "tables": {"dislike_input_and_label": (100.0, 300.0, 1000.0), "skip_label": (25.0, 50.0, 100.0)},
@@ -53,6 +53,21 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.satisfaction_protocols = ("time",) if name == "tiny" else ("leave_one_out", "time")
     config.ab_test = dataset if name in ("standard", "tiny") else ""
     config.off_policy = "tiny" if name == "tiny" else "standard" if name == "standard" else ""
+    # The gate before what is served: exit status 4 where a dislike leaves more of the similar items than this, or where
+    # more of the reference's Recall@100 on the test days is lost; {} for none. Half is what the alternatives are judged
+    # by, the loss leaves room beside `keep_recall` for other days. The demo's models have learned less; those of `tiny`
+    # next to nothing. Real logs: set the limits that your feed needs, where it has dislikes enough to measure by.
+    config.gate = {
+        "standard": {"min_responsiveness": -0.5, "max_recall_loss": 0.05},
+        "demo": {"min_responsiveness": -0.4, "max_recall_loss": 0.1},
+        "tiny": {"min_responsiveness": 0.0, "max_recall_loss": 0.5},
+    }.get(name, {})
     # The model that gets an index and SavedModels. KuaiRand has too few dislikes to learn from, but has skips.
     config.serve = "skip_label" if name.startswith("kuairand") else "dislike_input_and_label"
+    # The arms of the A/B test by their signals: the control, blind to dislikes where there is such a model, the served
+    # model, whose changes `ab_test/<metric>/relative` are, and whatever else is trained. Off-policy estimates are of
+    # the first two. And random halvings of the control's users in its A/A tests.
+    others = [signals for signals in (*config.plain[1:], *config.sweeps) if signals != config.serve]
+    config.ab_arms = (config.plain[0], config.serve, *others)
+    config.aa_tests = 200
     return config

@@ -4,7 +4,8 @@
 
 For each sweep the largest weight whose validation Recall@100 is at least `keep_recall` times that of the sweep's
 reference, the model with positive labels alone; the smallest weight where none is. `selected/<sweep>` becomes a link to
-the chosen model's training folder, and `selected/metrics.json` holds the weights.
+the chosen model's training folder, `selected/<sweep>-export` one to its export, and `selected/metrics.json` holds the
+weights.
 """
 
 from collections.abc import Sequence

@@ -23,6 +23,8 @@ from pipelines.stage import Stage
 from pipelines.state import begin, finished_stages, has_begun
 from runtime.errors import UsageError
 
+FELL_SHORT = 4  # exit status of a stage whose gate the model has not passed
+
 
 class Engine:
     """The stages of one workdir; `folder` holds the state, `lock` is held by every stage while it runs."""
@@ -57,6 +59,17 @@ class Engine:
         failed = runner.run_all(control.task_dispatcher()) != 0
         return self._exit_status or int(failed)
 
+    def run_anyway(self, name: str) -> int:
+        """Runs a stage on whatever is there of its inputs, and forgets it, so that the next run does it again."""
+        self._finished.remove(name)
+        self._finished.backend.dump()
+        return self._process(self._stages[name])
+
+    def _process(self, stage: Stage) -> int:
+        arguments = command(stage.module, config=stage.config, flags=stage.flags, folder=stage.folder)
+        print(f"  {' '.join(['python', *arguments[1:]])}", flush=True)
+        return run_to_end(arguments, cache=self._folder / "compiled", lock=self._lock)
+
     def _tasks(self, *, force: bool = False) -> list[Task]:
         return [
             dict_to_task(
@@ -87,13 +100,18 @@ class Engine:
         if force or not has_begun(record, digest):
             _clear(stage)  # what is there is of other work
             begin(record, digest)
-        arguments = command(stage.module, config=stage.config, flags=stage.flags, folder=stage.folder)
-        print(f"  {' '.join(['python', *arguments[1:]])}", flush=True)
-        self._exit_status = run_to_end(arguments, cache=self._folder / "compiled", lock=self._lock)
+        self._exit_status = self._process(stage)
+        if self._exit_status == FELL_SHORT:
+            return _FellShort("the model falls short, as said above; what would serve it is left out")
         if self._exit_status:
             return TaskFailed(f"exit status {self._exit_status}; its own message is above")
         missing = [str(file) for file in stage.outputs if not file.exists()]
         return TaskFailed(f"ended well but did not write {', '.join(missing)}") if missing else None
+
+
+class _FellShort(TaskFailed):
+    # Nothing that the same command could mend.
+    pass
 
 
 class _Reporter:
@@ -122,7 +140,8 @@ class _Reporter:
 
     def add_failure(self, task: Task, failure: BaseFail) -> None:
         reason = " ".join(failure.get_msg().split())
-        print(f"pipelines.run: stage {task.name} failed: {reason}; the same command goes on from here", file=sys.stderr)
+        remedy = "" if isinstance(failure, _FellShort) else "; the same command goes on from here"
+        print(f"pipelines.run: stage {task.name} failed: {reason}{remedy}", file=sys.stderr)
 
     def runtime_error(self, message: str) -> None:
         print(message, flush=True)

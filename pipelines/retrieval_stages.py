@@ -1,6 +1,6 @@
-"""The stages of retrieval: every model of the pipeline, the choice of the weights, the final models, what is served.
+"""The stages of retrieval: every model of the pipeline, the choice of the weights, the final models.
 
-    prepare -> train/<variant> -> validate/<variant> -> select -> [train/<signals>-final] -> serve
+    prepare -> train/<variant> -> validate/<variant> -> select -> [train/<signals>-final]
                                -> test/<variant>
                                -> export/<variant> -> counterfactual/<variant>
 
@@ -44,7 +44,7 @@ def variants(config: ConfigDict) -> list[Variant]:
 
 
 def retrieval_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
-    """From timelines to the exported recommender that is served."""
+    """From timelines to exported recommenders that have been measured."""
     models, final = (
         [
             stage
@@ -62,18 +62,7 @@ def retrieval_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list
         outputs=(workdir / "selected" / "metrics.json",),
         keeps_folder=True,
     )
-    served = workdir / ("train" if config.final else "selected")
-    served /= Variant(signals=config.serve, final=config.final).name
-    serve = Stage(
-        name="serve",
-        module="retrieval.export",
-        folder=workdir / "serve",
-        config=f"configs/retrieval.py:{config.retrieval},{config.serve}",
-        flags=(f"--data={timelines}", f"--checkpoint={served}"),
-        inputs=(timelines / "manifest.json", *select.outputs, served / "metrics.json"),
-        outputs=(workdir / "serve" / "metrics.json", workdir / "serve" / "recommender" / "manifest.json"),
-    )
-    return [*models, select, *final, serve]
+    return [*models, select, *final]
 
 
 def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines: Path, *, first: bool) -> list[Stage]:

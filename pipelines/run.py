@@ -6,6 +6,9 @@
 A stage depends on its command line, the values of its config, the source files that its module imports, and its input
 files. The engine is doit, as a library. Killed at any point, the same command goes on: finished stages are skipped and
 the interrupted one resumes in its folder, or starts afresh where what it depends on has changed meanwhile.
+
+Where the pipeline has a gate and the model to be served falls short of it, the run ends there with exit status 4, with
+the report of what was measured.
 """
 
 from collections.abc import Sequence
@@ -31,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     import sys
     from pathlib import Path
 
-    from pipelines.engine import Engine
+    from pipelines.engine import FELL_SHORT, Engine
     from pipelines.stage import PIPELINE
     from pipelines.stages import stages
     from pipelines.state import locked
@@ -65,6 +68,10 @@ def main(argv: Sequence[str]) -> int:
             return 0
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         status = engine.run(selected, alone=bool(_ONLY.value), force=_FORCE.value)
+        # Of a model that is not to be served one wants to know all the more how it was measured.
+        reported = status == FELL_SHORT and "report" in selected and engine.run_anyway("report") == 0
+    if reported:
+        print(f"not served; how it was measured: {workdir / 'report.html'}")
     if status == 0:
         print(workdir / "report.html" if "report" in selected else f"{len(selected)} stage(s) done: {workdir}")
     return status

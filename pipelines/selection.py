@@ -7,6 +7,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from pipelines.retrieval_stages import variants
+from pipelines.served import EXPORTED
 from pipelines.stage import PIPELINE
 from runtime.artifact import read_json, write_json
 
@@ -36,14 +37,15 @@ def choose(workdir: Path) -> dict[str, float]:
         reference = recall(sweep.reference)
         weight = choose_weight(recalls, reference=reference, keep=config.keep_recall)
         links[signals] = Path("..") / "train" / models[weight]
+        links[f"{signals}{EXPORTED}"] = Path("..") / "export" / models[weight]
         metrics[f"{signals}/negative_weight"] = weight
         metrics[f"{signals}/recall@100"] = recalls[weight]
         metrics[f"{signals}/recall@100/reference"] = reference
 
     folder = workdir / "selected"
     folder.mkdir(exist_ok=True)
-    for signals, target in links.items():
-        _link(folder / signals, target)
+    for name, target in links.items():
+        _link(folder / name, target)
     write_json(folder / "metrics.json", metrics)
     return metrics
 

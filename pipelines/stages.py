@@ -1,9 +1,11 @@
 """The graph of stages: every system's own, from the data to the report.
 
-[world] -> prepare -> retrieval_stages -> ab_stages
+[world] -> prepare -> retrieval_stages -> serving_stages -> ab_stages
                    -> ranking_stages
                    -> satisfaction_stages
                    ... all of them -> report
+
+What the gate of serving_stages may leave out comes after everything that it does not.
 """
 
 from pathlib import Path
@@ -14,6 +16,7 @@ from pipelines.ab_stages import ab_stages
 from pipelines.ranking_stages import ranking_stages
 from pipelines.retrieval_stages import retrieval_stages
 from pipelines.satisfaction_stages import satisfaction_stages
+from pipelines.serving_stages import serving_stages
 from pipelines.stage import PIPELINE, Stage
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -30,6 +33,7 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
         *retrieval_stages(config, workdir, timelines),
         *ranking_stages(config, workdir, timelines),
         *satisfaction_stages(config, workdir, timelines),
+        *serving_stages(config, workdir, timelines),
         *ab_stages(config, workdir, timelines),
     ]
     report = Stage(

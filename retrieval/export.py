@@ -4,7 +4,9 @@
 
 Writes DIR/recommender (retrieval/exporting.py lists its files) and DIR/metrics.json: `ann/recall@100` of the index
 against exact search, `ann/qps` on one thread, and the milliseconds that one request takes, `exact/p50_ms`,
-`exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`. Of the config only `export` counts; the rest is the checkpoint's.
+`exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`. Of the config only `export` counts; the rest is the checkpoint's. With
+--verdict=FILE the manifest carries what a gate found of this checkpoint (verdict.json of simulation.counterfactual or
+pipelines.gate).
 """
 
 import os
@@ -21,6 +23,7 @@ _DATA = flags.DEFINE_string("data", None, "The timelines that the model was trai
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of retrieval.train.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where the recommender goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedModels; simulation needs neither.")
+_VERDICT = flags.DEFINE_string("verdict", None, "verdict.json of a gate, for the manifest.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,6 +44,7 @@ def main(argv: Sequence[str]) -> None:
             trained=_CHECKPOINT.value,
             workdir=_WORKDIR.value,
             with_serving=_SERVING.value,
+            verdict=_VERDICT.value,
         )
     )
 

@@ -1,6 +1,7 @@
 """Writes the exported recommender: the folder that simulation measures and servers serve, whoever's model is inside.
 
-manifest.json        length T, dim D, num_items N, vocabulary hash, features read, lineage, the index's recall
+manifest.json        length T, dim D, num_items N, vocabulary hash, features read, lineage, the index's recall,
+                     the verdict of a gate where there was one
 user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
 user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
@@ -9,6 +10,7 @@ scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, s
 """
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,13 @@ FOLDER = "recommender"
 TABLE_COLUMNS = ("item_id", "creator_id", "cluster_id", "creator", "cluster", "train_count")
 
 
-def export(options: Any, *, data: str, trained: str, workdir: str | None, with_serving: bool) -> str:
+def export(
+    options: Any, *, data: str, trained: str, workdir: str | None, with_serving: bool, verdict: str | None = None
+) -> str:
     """Exports the model of the training run in `trained` into `workdir`; returns the line that says where it is.
 
-    Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines.
+    Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines; verdict, the file of one
+    on this model.
     Errors: UsageError names the flag or setting at fault; DataError as `write`.
     """
     check(options)
@@ -46,9 +51,10 @@ def export(options: Any, *, data: str, trained: str, workdir: str | None, with_s
         "checkpoint": artifact.digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
         "config": retriever.config.to_dict(),
     }
+    judged = {"verdict": _verdict(verdict, lineage["checkpoint"])} if verdict else {}
     return export_once(
         workdir,
-        {"export": options.to_dict(), "serving": with_serving, "lineage": lineage},
+        {"export": options.to_dict(), "serving": with_serving, "lineage": lineage, **judged},
         name=FOLDER,
         kind=KIND,
         version=VERSION,
@@ -59,8 +65,16 @@ def export(options: Any, *, data: str, trained: str, workdir: str | None, with_s
             options=options,
             lineage=lineage,
             with_serving=with_serving,
+            more=judged,
         ),
     )
+
+
+def _verdict(path: str, checkpoint: str) -> Any:
+    found = artifact.read_json(path)
+    if not isinstance(found, dict) or found.get("checkpoint") != checkpoint:
+        raise UsageError(f"--verdict={path}: not of the model in --checkpoint; judge an export of this one")
+    return found
 
 
 def check(options: Any) -> None:
@@ -80,11 +94,13 @@ def write(
     options: Any,
     lineage: dict[str, Any],
     with_serving: bool = True,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Writes the artifact at `path`, whole or not at all, and returns its metrics.
 
     Args:
       with_serving: also write what servers need; simulation does not, and a sweep of models saves the time.
+      more: further fields of the manifest.
     Errors: DataError where item vectors or queries are not finite, or the index misses `options.recall_floor`.
     """
     vectors = np.ascontiguousarray(retriever.item_vectors(), np.float32)  # [N + 1, D]
@@ -100,6 +116,7 @@ def write(
         "state_size": retriever.initial_state(1).shape[1],
         "lineage": lineage,
         "index": None,
+        **(more or {}),
     }
     metrics: dict[str, float] = {}
     bar = progress(label="export", total=4 if with_serving else 2, unit="step")

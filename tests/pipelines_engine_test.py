@@ -126,6 +126,24 @@ def test_a_failing_stage_stops_the_run_with_its_status_and_resumes(toy: _Toy, ca
     assert toy.run() == (0, "a+ b")
 
 
+def test_a_model_that_falls_short_is_nothing_that_the_same_command_mends(
+    toy: _Toy, capfd: pytest.CaptureFixture
+) -> None:
+    toy.fail.write_text("4")
+    assert toy.run() == (4, "a")
+    error = capfd.readouterr().err
+    assert "stage a failed: the model falls short" in error
+    assert "goes on from here" not in error
+
+
+def test_a_stage_that_runs_anyway_is_run_again_in_order(toy: _Toy) -> None:
+    toy.run()
+    state = toy.folder / ".pipeline"
+    with locked(state / "lock") as lock:
+        assert toy.engine(state, lock).run_anyway("b") == 0
+    assert toy.run() == (0, "b+")
+
+
 def test_a_finished_stage_is_on_disk_before_the_next_begins(toy: _Toy) -> None:
     toy.run("a")
     assert finished_stages(toy.folder / ".pipeline" / "finished.json").get_values("a")

@@ -50,6 +50,7 @@ def test_links_to_the_chosen_models_and_moves_with_the_next_choice(tmp_path: Pat
         assert done.returncode == 0, done.stderr
         link = tmp_path / "selected" / "dislike_input_and_label"
         assert link.readlink() == Path("../train") / f"dislike_input_and_label-w{weight}"
+        assert Path(f"{link}-export").readlink() == Path("../export") / f"dislike_input_and_label-w{weight}"
         chosen = json.loads((tmp_path / "selected" / "metrics.json").read_text())
         assert chosen["dislike_input_and_label/negative_weight"] == weight
         assert chosen["dislike_input_and_label/recall@100/reference"] == 0.5

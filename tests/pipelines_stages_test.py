@@ -25,7 +25,12 @@ def _graph(name: str, tmp_path: Path):
 def test_every_input_is_there_or_written_by_an_earlier_stage(name: str, tmp_path: Path) -> None:
     config, graph = _graph(name, tmp_path)
     run = tmp_path / "run"
-    links = {run / "selected" / signals / "metrics.json" for signals in config.sweeps}  # select makes them
+    links = set()  # select makes them
+    for signals in config.sweeps:
+        links |= {
+            run / "selected" / signals / "metrics.json",
+            run / "selected" / f"{signals}-export" / "recommender" / "manifest.json",
+        }
     known = {run / PIPELINE, *TEMPLATES, tmp_path / "logs" / "events.parquet"}
     for stage in graph:
         assert set(stage.inputs) <= known, stage.name
@@ -70,6 +75,24 @@ def test_final_models_repeat_what_was_chosen_and_are_served(tmp_path: Path) -> N
     assert "validate/dislike_input-final" not in stages_of  # it has learned from these days
     config.final = False
     assert not any("final" in stage.name for stage in stages(config, data="", workdir=run))
+
+
+def test_the_gate_comes_before_what_is_served_and_after_all_that_it_does_not_stop(tmp_path: Path) -> None:
+    config, graph = _graph("standard", tmp_path)
+    names, run = [stage.name for stage in graph], tmp_path / "run"
+    gate, serve = graph[names.index("gate")], graph[names.index("serve")]
+    weights = ("w300", "w1000", "w3000")
+    for weight in weights:
+        assert run / "counterfactual" / f"dislike_input_and_label-{weight}" / "metrics.json" in gate.inputs
+    assert run / "test" / "dislike_input" / "metrics.json" in gate.inputs
+    assert f"--verdict={run / 'gate' / 'verdict.json'}" in serve.flags
+    assert run / "gate" / "verdict.json" in serve.inputs
+    independent = ("train/", "test/", "counterfactual/", "ranking/", "satisfaction/")
+    assert not any(name.startswith(independent) for name in names[names.index("gate") :])
+    config.gate = {}
+    graph = stages(config, data="", workdir=run)
+    assert "gate" not in [stage.name for stage in graph]
+    assert not any("verdict" in flag for stage in graph for flag in stage.flags)
 
 
 def test_an_unknown_pipeline_lists_those_there_are() -> None:

@@ -295,13 +295,14 @@ def run(log, tmp_path, monkeypatch):
     (tmp_path / "train" / "metrics.json").write_text("{}")
     monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines: StandIn())
 
-    def export(workdir="out", **options):
+    def export(workdir="out", verdict=None, **options):
         return exporting.export(
             ConfigDict({**OPTIONS, **options}),
             data=str(log.path),
             trained=str(tmp_path / "train"),
             workdir=str(tmp_path / workdir),
             with_serving=False,
+            verdict=verdict,
         )
 
     return export
@@ -325,6 +326,20 @@ def test_a_workdir_of_another_export_is_refused(run, tmp_path):
     (tmp_path / "train" / "metrics.json").write_text('{"steps": 1}')  # trained again
     with pytest.raises(UsageError, match=r"lineage\.checkpoint"):
         run()
+
+
+def test_the_manifest_carries_the_verdict_on_this_model_alone(run, tmp_path):
+    file = tmp_path / "verdict.json"
+    verdict = {"passed": True, "checkpoint": artifact.digest(tmp_path / "train" / "metrics.json")}
+    artifact.write_json(file, verdict)
+    run(verdict=str(file))
+    assert artifact.read_json(tmp_path / "out" / "recommender" / "manifest.json")["verdict"] == verdict
+    run("without")
+    assert "verdict" not in artifact.read_json(tmp_path / "without" / "recommender" / "manifest.json")
+    for other in ({"passed": True, "checkpoint": "another"}, []):
+        artifact.write_json(file, other)
+        with pytest.raises(UsageError, match=r"--verdict=.*verdict.json: not of the model in --checkpoint"):
+            run("other", verdict=str(file))
 
 
 def test_after_a_refused_export_other_settings_may_follow(run, tmp_path, monkeypatch):

@@ -1,0 +1,51 @@
+"""The verdict on the model that a pipeline is to serve, by the limits of its config."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from pipelines.retrieval_stages import Variant
+from pipelines.served import exported, reference
+from pipelines.serving_stages import FOLDER, VERDICT
+from pipelines.stage import PIPELINE
+from runtime.artifact import read_json, write_json
+from runtime.errors import UsageError
+from simulation.gate import Gate, numbers
+from simulation.recommender import load
+
+
+def judge(workdir: Path) -> dict[str, Any]:
+    """Judges by `gate` of the pipeline run in `workdir`, writes gate/ and returns the verdict, the `model` in it.
+
+    Errors: UsageError where the pipeline has no gate; those of simulation.gate.
+    """
+    config = ConfigDict(read_json(workdir / PIPELINE))
+    if not config.gate:
+        raise UsageError(f"--workdir={workdir}: the pipeline '{config.name}' has no gate; see configs/pipeline.py")
+    model = _model(config, workdir)
+    limits = config.gate.to_dict()
+    recalls = [str(workdir / "test" / variant.name / "metrics.json") for variant in (model, reference(config))]
+    if limits.get("max_recall_loss") is not None:
+        limits |= dict(zip(("evaluation", "reference"), recalls, strict=True))
+    gate = Gate(**limits)
+    gate.check()
+    simulated = workdir / "counterfactual" / model.name
+    verdict = gate.judge(
+        read_json(simulated / "metrics.json"),
+        branch=read_json(simulated / "config.json")["config"]["branches"][0],
+        recommender=load(exported(model, workdir).recommender),
+    )
+    verdict |= {"model": model.name, "against": reference(config).name}
+    folder = workdir / FOLDER
+    folder.mkdir(exist_ok=True)
+    write_json(folder / VERDICT, verdict)
+    write_json(folder / "metrics.json", numbers(verdict))
+    return verdict
+
+
+def _model(config: ConfigDict, workdir: Path) -> Variant:
+    if config.final:
+        return Variant(signals=config.serve, final=True)
+    selected = read_json(workdir / "selected" / "metrics.json")
+    return Variant(signals=config.serve, weight=selected[f"{config.serve}/negative_weight"])

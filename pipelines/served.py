@@ -1,0 +1,55 @@
+"""The model that a pipeline serves, where its training and its export are, and what it is held up against."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from pipelines.retrieval_stages import Variant, variants
+
+EXPORTED = "-export"  # selected/<signals>-export: the folder of the chosen model's export
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A trained model and its export; both are links where the validation days choose which model it is.
+
+    `made_from` are the files that settle which it is and that have to be there before.
+    """
+
+    checkpoint: Path
+    recommender: Path
+    made_from: tuple[Path, ...]
+
+
+def candidates(config: ConfigDict) -> list[Variant]:
+    """The variants that may be served: one where there are final ones, else those of the sweep."""
+    return [v for v in variants(config) if v.signals == config.serve and v.final == config.final]
+
+
+def reference(config: ConfigDict) -> Variant:
+    """What the served model is held up against: the model of its sweep without negative labels."""
+    return Variant(signals=config.sweeps[config.serve].reference, final=config.final)
+
+
+def served(config: ConfigDict, workdir: Path) -> Exported:
+    """The model that is served."""
+    if config.final:
+        return exported(Variant(signals=config.serve, final=True), workdir)
+    folder = workdir / "selected"
+    every = (exported(variant, workdir).recommender / "manifest.json" for variant in candidates(config))
+    return Exported(
+        checkpoint=folder / config.serve,
+        recommender=folder / f"{config.serve}{EXPORTED}" / "recommender",
+        made_from=(folder / "metrics.json", *every),
+    )
+
+
+def exported(variant: Variant, workdir: Path) -> Exported:
+    """A variant, by its own name."""
+    recommender = workdir / "export" / variant.name / "recommender"
+    return Exported(
+        checkpoint=workdir / "train" / variant.name,
+        recommender=recommender,
+        made_from=(recommender / "manifest.json",),
+    )
