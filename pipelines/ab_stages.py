@@ -1,10 +1,11 @@
 """The stages of the closed-loop A/B test and of the off-policy check, to be hung into the graph.
 
-    world, export/<control>, serve -> ab_test
+    world, export/<arm>, serve -> ab_test
     [world], prepare, export/<control>, serve -> off_policy
 
 A pipeline's config says which: `ab_test` and `off_policy`, sizes in configs/ab_test.py and configs/off_policy.py, "" or
-nothing for none. The A/B test needs a synthetic feed; the off-policy check a log with random exposures.
+nothing for none. The A/B test needs a synthetic feed; the off-policy check a log with random exposures. The arms are
+those of `ab_arms`, the control first; of a sweep it is the model that was chosen.
 """
 
 from pathlib import Path
@@ -12,46 +13,41 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from pipelines.stage import Stage
+from runtime.errors import UsageError
 
 FOLDERS = ("ab_test", "off_policy")
-AA_TESTS = 200
 COVERAGE_SEEDS = 50
 
 
-def ab_control(config: ConfigDict) -> str:
-    """The signals of the control: the model that is blind to dislikes, or else the first without negative labels."""
-    return "no_dislike_signal" if "no_dislike_signal" in config.plain else config.plain[0]
-
-
 def ab_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
-    """The served model against the control, on the feed for days and on the log's random exposures."""
-    control = f"{ab_control(config)}-final" if config.get("final", False) else ab_control(config)
-    folders = {
-        "control": workdir / "export" / control / "recommender",
-        "treatment": workdir / "serve" / "recommender",
-    }
-    arms = "--arms=" + ",".join(f"{name}={folder}" for name, folder in folders.items())
-    exported = tuple(folder / "manifest.json" for folder in folders.values())
+    """The arms on the feed for days; the served model and the control on the log's random exposures.
+
+    Errors: UsageError where `ab_arms` are fewer than two or one of them is not trained.
+    """
     feed = workdir / "world" if config.world else None
     # The manifest of the tables is the world stage's output, and vouches for the truth beside it.
     world = (feed / "tables" / "manifest.json",) if feed else ()
     found = []
     if feed and config.get("ab_test", ""):
-        folder = workdir / "ab_test"
+        _check(config)
+        folder, folders = workdir / "ab_test", _recommenders(config.ab_arms, config, workdir)
+        found += [_export(arm, config, workdir, timelines) for arm in config.ab_arms if _chosen(arm, config)]
         found.append(
             Stage(
                 name="ab_test",
                 module="simulation.ab_test",
                 folder=folder,
                 config=f"configs/ab_test.py:{config.ab_test}",
-                flags=(f"--world={feed}", arms, f"--aa_tests={AA_TESTS}"),
-                inputs=(*world, *exported),
+                flags=(f"--world={feed}", _flag(folders), f"--aa_tests={config.aa_tests}"),
+                inputs=(*world, *_manifests(folders)),
                 outputs=tuple(
                     folder / name for name in ("metrics.json", "by_day.json", "long_run.json", "definitions.json")
                 ),
             )
         )
     if config.get("off_policy", ""):
+        _check(config)
+        folders = _recommenders((config.ab_arms[0], config.serve), config, workdir)
         known = (f"--world={feed}", f"--coverage_seeds={COVERAGE_SEEDS}") if feed else ()
         found.append(
             Stage(
@@ -59,9 +55,54 @@ def ab_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]
                 module="simulation.off_policy",
                 folder=workdir / "off_policy",
                 config=f"configs/off_policy.py:{config.off_policy}",
-                flags=(f"--data={timelines}", arms, *known),
-                inputs=(*world, timelines / "manifest.json", *exported),
+                flags=(f"--data={timelines}", _flag(folders), *known),
+                inputs=(*world, timelines / "manifest.json", *_manifests(folders)),
                 outputs=(workdir / "off_policy" / "metrics.json",),
             )
         )
     return found
+
+
+def _check(config: ConfigDict) -> None:
+    trained = (*config.plain, *config.sweeps)
+    unknown = [signals for signals in config.ab_arms if signals not in trained]
+    if unknown or len(set(config.ab_arms)) < max(2, len(config.ab_arms)) or config.ab_arms[0] not in config.plain:
+        raise UsageError(
+            f"--config.ab_arms={tuple(config.ab_arms)}: give two or more of {', '.join(trained)}, which "
+            f"'{config.name}' trains, the first of them one of {', '.join(config.plain)}"
+        )
+
+
+def _recommenders(arms: tuple[str, ...], config: ConfigDict, workdir: Path) -> dict[str, Path]:
+    def folder(signals: str) -> Path:
+        if signals == config.serve:
+            return workdir / "serve"
+        return workdir / "export" / (f"{signals}-final" if config.final else signals)
+
+    return {signals: folder(signals) / "recommender" for signals in arms}
+
+
+def _chosen(signals: str, config: ConfigDict) -> bool:
+    # Which weight of a sweep that will be is known when the pipeline runs; of the served model `serve` exports it.
+    return signals in config.sweeps and signals != config.serve and not config.final
+
+
+def _export(signals: str, config: ConfigDict, workdir: Path, timelines: Path) -> Stage:
+    folder, chosen = workdir / "export" / signals, workdir / "selected" / signals
+    return Stage(
+        name=f"export/{signals}",
+        module="retrieval.export",
+        folder=folder,
+        config=f"configs/retrieval.py:{config.retrieval},{signals}",
+        flags=(f"--data={timelines}", f"--checkpoint={chosen}", "--noserving"),
+        inputs=(timelines / "manifest.json", workdir / "selected" / "metrics.json", chosen / "metrics.json"),
+        outputs=(folder / "metrics.json", folder / "recommender" / "manifest.json"),
+    )
+
+
+def _flag(folders: dict[str, Path]) -> str:
+    return "--arms=" + ",".join(f"{name}={folder}" for name, folder in folders.items())
+
+
+def _manifests(folders: dict[str, Path]) -> tuple[Path, ...]:
+    return tuple(folder / "manifest.json" for folder in folders.values())

@@ -4,29 +4,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.ab_evidence import AbEvidence
+from pipelines.ab_figures import EXPOSURE
 from pipelines.charts import Point
-from pipelines.findings import interval
+from pipelines.findings import TITLES, interval
 from pipelines.published import LIVE, Published
 
 GROUPS = {"low_activity": "Low activity", "medium_activity": "Medium", "high_activity": "High activity"}
 REWARDS = {"dislike": "Dislike rate", "long_view": "Long-view rate"}
+ALPHA = 0.05  # what intervals of 95% should leave out where nothing differs
 ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A metric of one arm: its level, its change from the control, the paper's, and the change by group."""
+
+    arm: str
+    level: str
+    change: Point | None
+    published: Sequence[Published]
+    groups: Sequence[Point | None]
+    verdict: int  # 1 where the change is clearly for the better, -1 clearly for the worse, 0 where it is neither
+
+
+@dataclass(frozen=True)
 class AbRow:
-    """A metric: levels of both arms, its change, the paper's, the change by group, the share of A/A false positives."""
+    """A metric: the control's level, the other arms, and the share of A/A tests that found a difference."""
 
     name: str
     title: str
     formula: str
     control: str
-    treatment: str
-    change: Point | None
-    published: Published | None
-    groups: Sequence[Point | None]
+    cells: Sequence[Cell]
     false_positives: Point | None
-    verdict: int  # 1 where the change is clearly for the better, -1 clearly for the worse, 0 where it is neither
+
+    @property
+    def misses(self) -> bool:
+        """Whether the interval of that share leaves out the 5% that it should be."""
+        found = self.false_positives
+        return found is not None and not found.low <= ALPHA <= found.high
 
 
 @dataclass(frozen=True)
@@ -46,42 +62,69 @@ def precise(share: float) -> str:
     return f"{share:+.2%}".replace("-", "−")
 
 
+def arm_title(arm: str) -> str:
+    """What a reader calls the model of this arm."""
+    return TITLES.get(arm, arm.replace("_", " "))
+
+
 def rows(evidence: AbEvidence) -> list[AbRow]:
     """A row for each metric of the test, in the order of their definitions."""
-    published = LIVE.get(evidence.treatment, {})
-    found = []
-    for name, known in _in_order(evidence.definitions):
-        change = interval(evidence.ab, f"{name}/relative")
-        clear = change is not None and not change.low <= 0 <= change.high
-        found.append(
-            AbRow(
-                name=name,
-                title=known["title"],
-                formula=known["formula"],
-                control=_level(evidence.ab.get(f"{name}/control")),
-                treatment=_level(evidence.ab.get(f"{name}/treatment")),
-                change=change,
-                published=published.get(name),
-                groups=[interval(evidence.ab, f"group/{group}/{name}/relative") for group in GROUPS],
-                false_positives=interval(evidence.ab, f"aa/{name}"),
-                verdict=known["better"] * (1 if change.value > 0 else -1) if change and clear else 0,
-            )
+    return [
+        AbRow(
+            name=name,
+            title=known["title"],
+            formula=known["formula"],
+            control=_level(evidence.ab.get(f"{name}/{evidence.control}")),
+            cells=[_cell(evidence, arm, name, better=known["better"]) for arm in evidence.treated],
+            false_positives=interval(evidence.ab, f"aa/{name}"),
         )
-    return found
+        for name, known in _in_order(evidence.definitions)
+    ]
 
 
-def sentences(evidence: AbEvidence) -> list[str]:
-    """What the test says of the metrics for which the paper has a figure; whether it can be told from nothing."""
-    said = []
+def sentences(evidence: AbEvidence) -> dict[str, list[str]]:
+    """arm -> what the test says of the metrics for which the paper has a figure, where it can be told from nothing."""
+    said: dict[str, list[str]] = {}
     for row in rows(evidence):
-        if row.change is None or row.published is None:
-            continue
-        bounds = f"95% interval {precise(row.change.low)} to {precise(row.change.high)}"
-        if row.change.low <= 0 <= row.change.high:
-            change = f"no measurable change ({bounds})"
-        else:
-            change = f"{precise(row.change.value)} ({bounds})"
-        said.append(f"{row.title}: {change}; published: {precise(row.published.change)}.")
+        for cell in row.cells:
+            if cell.change is None or not cell.published:
+                continue
+            bounds = f"95% interval {precise(cell.change.low)} to {precise(cell.change.high)}"
+            if cell.change.low <= 0 <= cell.change.high:
+                change = f"no measurable change ({bounds})"
+            else:
+                change = f"{precise(cell.change.value)} ({bounds})"
+            said.setdefault(cell.arm, []).append(f"{row.title}: {change}; published: {printed(cell.published)}.")
+    return said
+
+
+def printed(published: Sequence[Published]) -> str:
+    """−2.44% (homepage), −1.10% (immersive feed)."""
+    return ", ".join(
+        f"{precise(one.change)} ({one.surface}{'' if one.significant else ', not significant'})" for one in published
+    )
+
+
+def not_tested(evidence: AbEvidence) -> dict[str, str]:
+    """What was published of arms that this test does not have: signals -> figures."""
+    return {
+        signals: "; ".join(f"{evidence.definitions[name]['title'].lower()} {printed(p)}" for name, p in found.items())
+        for signals, found in LIVE.items()
+        if signals not in evidence.arms and found.keys() <= evidence.definitions.keys()
+    }
+
+
+def slopes(evidence: AbEvidence) -> list[str]:
+    """Of each arm, how the entropy changes with the dislikes, by exposure group, with its interval."""
+    said = []
+    for arm in evidence.arms:
+        found = {group: interval(evidence.ab, f"long_run/{arm}/{group}/slope") for group in EXPOSURE}
+        parts = [
+            f"{EXPOSURE[group].lower()} {_nats(point.value)} ({_nats(point.low)} to {_nats(point.high)})"
+            for group, point in found.items()
+            if point
+        ]
+        said += [f"{arm_title(arm)}: {', '.join(parts)}."] if parts else []
     return said
 
 
@@ -89,20 +132,37 @@ def off_policy(evidence: AbEvidence) -> list[OffPolicyRow]:
     """A row for each arm, reward and estimator that was estimated."""
     metrics = evidence.off_policy
     found = []
-    for arm in ("control", "treatment"):
+    for arm in evidence.off_policy_arms:
         for reward, reward_title in REWARDS.items():
             for estimator, title in ESTIMATORS.items():
                 key = f"{arm}/{reward}/{estimator}"
                 estimate = interval(metrics, key)
                 if estimate:
                     truth, coverage = metrics.get(f"{arm}/{reward}/truth"), interval(metrics, f"{key}/coverage")
-                    found.append(OffPolicyRow(arm, reward_title, title, estimate, truth, coverage))
+                    found.append(OffPolicyRow(arm_title(arm), reward_title, title, estimate, truth, coverage))
     return found
 
 
 def _in_order(definitions: Mapping[str, Mapping]) -> list[tuple[str, Mapping]]:
     # JSON files come sorted by name; a reader wants what people dislike first.
     return sorted(definitions.items(), key=lambda entry: entry[1].get("place", 0))
+
+
+def _cell(evidence: AbEvidence, arm: str, name: str, *, better: int) -> Cell:
+    change = evidence.change(arm, name)
+    clear = change is not None and not change.low <= 0 <= change.high
+    return Cell(
+        arm=arm,
+        level=_level(evidence.ab.get(f"{name}/{arm}")),
+        change=change,
+        published=LIVE.get(arm, {}).get(name, ()),
+        groups=[evidence.change(arm, f"group/{group}/{name}") for group in GROUPS],
+        verdict=better * (1 if change.value > 0 else -1) if change and clear else 0,
+    )
+
+
+def _nats(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _level(value: float | None) -> str:

@@ -36,6 +36,7 @@ def render(
         "bare": lambda share: f"{share:.3f}".removeprefix("0"),  # .123, as intervals are printed
         "signed": signed,
         "precise": ab_tables.precise,
+        "printed": ab_tables.printed,
     }
     return environment.get_template(TEMPLATE.name).render(
         run=evidence,
@@ -54,6 +55,7 @@ def render(
         colours=COLOURS,
         signals=findings.TITLES,
         paper=findings.PAPER,
+        kinds=findings.kinds(evidence),
         **_ranking(ranking),
         **_ab(ab),
         **satisfaction_parts(satisfaction),
@@ -68,6 +70,9 @@ def _ab(evidence: AbEvidence | None) -> dict[str, Any]:
         "ab_sentences": ab_tables.sentences(evidence),
         "ab_rows": ab_tables.rows(evidence),
         "ab_groups": ab_tables.GROUPS,
+        "ab_titles": {arm: ab_tables.arm_title(arm) for arm in evidence.arms},
+        "ab_not_tested": ab_tables.not_tested(evidence),
+        "ab_slopes": ab_tables.slopes(evidence),
         "ab_off_policy": ab_tables.off_policy(evidence),
         "ab_charts": {"by_day": ab_figures.by_day(evidence), "long_run": ab_figures.long_run(evidence)},
     }

@@ -1,22 +1,25 @@
 """The A/B section on made-up numbers, and its stages as data."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from configs import pipeline
-from pipelines import ab_tables
+from pipelines import ab_figures, ab_tables
 from pipelines.ab_evidence import flat_ab, gather_ab
 from pipelines.ab_stages import ab_stages
+from pipelines.charts import COLOURS
 from pipelines.evidence import gather
 from pipelines.findings import against_reference
 from pipelines.page import render
-from pipelines.published import LIVE
+from runtime.errors import UsageError
 from simulation.ab_metrics import all_metrics
 from simulation.experiment import definitions
 from tests.made_up_figures import empty_run, with_interval, write
 
 METRICS = all_metrics(long_day_ms=600_000)
+ARMS = ("no_dislike_signal", "dislike_input_and_label", "dislike_input", "skip_label")
 
 
 @pytest.fixture
@@ -26,28 +29,33 @@ def empty(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workdir(empty: Path) -> Path:
-    figures = {"users/control": 50, "users/treatment": 50, "aa/tests": 200}
+    figures = {"aa/tests": 200, "aa/mean": 0.0477} | {f"users/{arm}": 50 for arm in ARMS}
     for metric in METRICS:
-        figures |= {f"{metric}/control": 0.02, f"{metric}/treatment": 0.015}
-        figures |= with_interval(f"{metric}/relative", -0.25, 0.05)
+        figures |= {f"{metric}/{arm}": 0.02 - 0.001 * n for n, arm in enumerate(ARMS)}
+        for n, arm in enumerate(ARMS[1:]):
+            prefix = f"{arm}/" if n else ""
+            figures |= with_interval(f"{prefix}{metric}/relative", -0.25 + 0.1 * n, 0.05)
+            figures |= with_interval(f"{prefix}group/low_activity/{metric}/relative", -0.2, 0.3)
         figures |= with_interval(f"aa/{metric}", 0.045, 0.03)
-        figures |= with_interval(f"group/low_activity/{metric}/relative", -0.2, 0.3)
     figures |= with_interval("viewers/relative", 0.01, 0.02)
+    figures |= with_interval("aa/likes", 0.09, 0.03)
+    figures |= with_interval("long_run/skip_label/high_exposure/slope", 0.1, 0.05)
     folder = empty / "ab_test"
     write(folder / "metrics.json", figures)
     write(folder / "definitions.json", definitions(METRICS))
-    write(folder / "config.json", {"config": {"days": 3, "diversity_window": 100}})
+    settings = {"days": 3, "diversity_window": 100, "long_day_ms": 600_000}
+    write(folder / "config.json", {"config": settings, "arms": [[arm, "fingerprint"] for arm in ARMS]})
     days = {"value": [-0.1, None, -0.3], "low": [-0.2, None, -0.4], "high": [0.0, None, -0.2]}
-    write(folder / "by_day.json", {"treatment": dict.fromkeys(METRICS, days)})
+    write(folder / "by_day.json", {arm: dict.fromkeys(METRICS, days) for arm in ARMS[1:]})
     row = {"from": 0.0, "users": 9, "dislikes": 0.5, "entropy": 2.0, "low": 1.9, "high": 2.1}
     group = {"bins": [row, {**row, "dislikes": 2.0}], "slope": 0.1, "low": 0.0, "high": 0.2}
     groups = {"low_exposure": {**group, "bins": []}, "high_exposure": group}
-    write(folder / "long_run.json", {"control": groups, "treatment": groups})
-    estimates = {"exposures": 700, "control/dislike/truth": 0.0123}
-    estimates |= with_interval("control/dislike/dr", 0.0111, 0.002)
-    estimates |= with_interval("control/dislike/dr/coverage", 0.94, 0.05)
+    write(folder / "long_run.json", dict.fromkeys(ARMS, groups))
+    estimates = {"exposures": 700, f"{ARMS[0]}/dislike/truth": 0.0123}
+    estimates |= with_interval(f"{ARMS[0]}/dislike/dr", 0.0111, 0.002)
+    estimates |= with_interval(f"{ARMS[0]}/dislike/dr/coverage", 0.94, 0.05)
     write(empty / "off_policy" / "metrics.json", estimates)
-    write(empty / "off_policy" / "config.json", {"config": {"slate_size": 100}})
+    write(empty / "off_policy" / "config.json", {"config": {"slate_size": 100}, "arms": [[ARMS[0], "fingerprint"]]})
     return empty
 
 
@@ -62,20 +70,52 @@ def test_a_row_says_what_was_found_published_and_whether_it_is_better(workdir: P
     rows = {row.name: row for row in ab_tables.rows(evidence)}
     assert list(rows) == list(METRICS)
     dislikes = rows["dislike_rate"]
-    assert dislikes.published is LIVE["dislike_input_and_label"]["dislike_rate"]
-    assert dislikes.change is not None
-    assert (dislikes.change.value, dislikes.verdict) == (-0.25, 1)
-    assert rows["likes"].verdict == -1  # fewer
-    assert rows["viewers"].verdict == 0  # the interval holds zero
-    assert [point is not None for point in dislikes.groups] == [True, False, False]
+    assert [cell.arm for cell in dislikes.cells] == list(ARMS[1:])
+    served, as_input, skips = dislikes.cells
+    assert [one.change for one in served.published] == [-0.0244, -0.0110]  # homepage, immersive feed
+    assert [(one.change, one.significant) for one in as_input.published] == [(-0.0034, False)]
+    assert not skips.published
+    assert [cell.change.value for cell in dislikes.cells if cell.change] == pytest.approx([-0.25, -0.15, -0.05])
+    assert [cell.verdict for cell in dislikes.cells] == [1, 1, 0]  # the last interval ends at zero
+    assert (served.level, dislikes.control) == ("0.0190", "0.0200")
+    assert rows["likes"].cells[0].verdict == -1  # fewer
+    assert rows["viewers"].cells[0].verdict == 0  # the interval holds zero
+    assert [point is not None for point in served.groups] == [True, False, False]
+
+
+def test_a_share_of_false_positives_that_misses_is_said_to(workdir: Path) -> None:
+    evidence = gather_ab(workdir)
+    assert evidence is not None
+    assert {row.name for row in ab_tables.rows(evidence) if row.misses} == {"likes"}  # 6% to 12%
+    assert _page(workdir).count("misses 5%") == 1
+    assert "Over all metrics it does in 4.8%." in _page(workdir)
 
 
 def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
     evidence = gather_ab(workdir)
     assert evidence is not None
-    said = ab_tables.sentences(evidence)
-    assert "Dislike rate: −25.00% (95% interval −30.00% to −20.00%); published: −2.44%." in said
-    assert "Viewers: no measurable change (95% interval −1.00% to +3.00%); published: −0.14%." in said
+    of_arm = ab_tables.sentences(evidence)
+    said = of_arm["dislike_input_and_label"]
+    published = "published: −2.44% (homepage), −1.10% (immersive feed)"
+    assert f"Dislike rate: −25.00% (95% interval −30.00% to −20.00%); {published}." in said
+    assert "Viewers: no measurable change (95% interval −1.00% to +3.00%); published: −0.14% (homepage)." in said
+    assert of_arm["dislike_input"] == [
+        "Dislike rate: −15.00% (95% interval −20.00% to −10.00%); published: −0.34% (homepage, not significant)."
+    ]
+    assert ab_tables.not_tested(evidence) == {"dislike_excluded": "dislike rate −0.84% (homepage)"}
+
+
+def test_charts_show_each_arm_where_the_paper_does(workdir: Path) -> None:
+    # Figure 2a: dislikes, of all arms but that of skips; figure 2b: its enjoyment. Every arm in the long run.
+    evidence = gather_ab(workdir)
+    assert evidence is not None
+    drawn = {name: ab_figures._lines(evidence, name, of_skips=of) for name, of in ab_figures._DAYS.items()}
+    assert list(drawn["dislike_rate"]) == ["dislike_input_and_label", "dislike_input"]
+    assert list(drawn["enjoyment"]) == ["skip_label"]
+    chart = ab_figures.long_run(evidence)
+    for arm in ARMS:
+        assert COLOURS[arm] in chart
+    assert ab_tables.slopes(evidence) == ["Skips as label: high exposure +0.100 (+0.050 to +0.150)."]
 
 
 def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
@@ -83,6 +123,11 @@ def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
     assert page.count("<svg") == 2 * 2  # by day and the long run: wide and narrow
     assert "Repeated dislikes, same creator" in page
     assert "−9.60%" in page
+    for arm in ARMS:
+        assert ab_tables.arm_title(arm) in page
+    assert "high exposure +0.100 (+0.050 to +0.150)" in page
+    assert "A long day, 10 minutes" in page
+    assert "dislike excluded: dislike rate −0.84% (homepage)" in page
     assert "0.0111" in page
     assert "0.0123" in page
     assert "Doubly robust" in page
@@ -107,7 +152,7 @@ def test_an_off_policy_check_alone_is_shown(workdir: Path) -> None:
 def test_metrics_are_flat(workdir: Path) -> None:
     numbers = flat_ab(gather_ab(workdir))
     assert numbers["ab_test/dislike_rate/relative"] == -0.25
-    assert numbers["off_policy/control/dislike/dr"] == 0.0111
+    assert numbers["off_policy/no_dislike_signal/dislike/dr"] == 0.0111
 
 
 def test_stages_stand_where_a_pipeline_asks_for_them(tmp_path: Path) -> None:
@@ -115,13 +160,37 @@ def test_stages_stand_where_a_pipeline_asks_for_them(tmp_path: Path) -> None:
     config.ab_test, config.off_policy = "", ""
     assert ab_stages(config, tmp_path, tmp_path / "timelines") == []
     config.ab_test, config.off_policy = "demo", "standard"
-    ab, off_policy = ab_stages(config, tmp_path, tmp_path / "timelines")
+    export, ab, off_policy = ab_stages(config, tmp_path, tmp_path / "timelines")
+    assert export.name == "export/skip_label"  # whose weight the validation days choose
+    assert f"--checkpoint={tmp_path / 'selected' / 'skip_label'}" in export.flags
+    (arms,) = (flag for flag in ab.flags if flag.startswith("--arms="))
+    assert [entry.partition("=")[0] for entry in arms.removeprefix("--arms=").split(",")] == list(ARMS)
+    assert f"skip_label={export.outputs[1].parent}" in arms
+    assert "--aa_tests=200" in ab.flags
     assert ab.config == "configs/ab_test.py:demo"
     assert f"--world={tmp_path / 'world'}" in ab.flags
     assert "--coverage_seeds=50" in off_policy.flags
     for stage in (ab, off_policy):
         assert tmp_path / "serve" / "recommender" / "manifest.json" in stage.inputs
         assert stage.outputs[0] == stage.folder / "metrics.json"
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        ("no_dislike_signal",),
+        ("no_dislike_signal", "reinforce"),
+        ("skip_label", "dislike_input"),
+        ("dislike_input",) * 2,
+    ],
+)
+def test_arms_that_a_pipeline_does_not_train_are_named(tmp_path: Path, arms: tuple[str, ...]) -> None:
+    config = pipeline.get_config("standard")
+    config.ab_arms = arms
+    with pytest.raises(
+        UsageError, match=re.escape(f"--config.ab_arms={arms}: give two or more of no_dislike_signal, ")
+    ):
+        ab_stages(config, tmp_path, tmp_path / "timelines")
 
 
 def test_real_logs_have_no_feed_to_test_on_and_no_truth(tmp_path: Path) -> None:
