@@ -91,7 +91,8 @@ def align(name: str) -> ConfigDict:
     config.disentanglement = True
     config.levels = True
     config.num_levels = 8  # N_I
-    config.periods = True  # beyond the paper: a vector of the day that is asked about
+    # Beyond the paper: a logit of what everybody clicked lately (satisfaction/popularity.py).
+    config.popularity, config.popularity_hidden = True, 16
     config.user_table = False  # a learned vector for each user, on top of the mean of their clicks
     config.satisfaction_weight = 1.0  # beta
     config.l2_weight = 0.0  # gamma
@@ -103,8 +104,9 @@ def align(name: str) -> ConfigDict:
     config.click_loss = "exact"
     config.block_size, config.num_candidates, config.num_negatives = 2048, 1024, 2
 
-    # ("train", "valid") learns from the validation clicks too, for num_epochs and without early stopping.
-    config.train_on = ("train",)
+    # Train once more, on the validation clicks too, for the epochs that were best on them: what the test is read with.
+    config.refit = False
+    config.dated_weight = 1.0  # of a label with a time; those of earlier history weigh 1
     config.batch_size = 128  # rows of `length` clicks
     config.num_epochs, config.patience = 15, 3  # epochs without a better validation MRR
     config.learning_rate, config.warmup_steps, config.final_fraction = 1e-3, 50, 0.02

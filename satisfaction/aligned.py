@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from runtime.workdir import is_complete
-from satisfaction.alignment import SAQREC, architectures, histories_of
+from satisfaction.alignment import ALL, SAQREC, TRAIN, architectures, histories_of, model_folder
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.scores import Scores
 from satisfaction.sequences import Histories
@@ -43,7 +43,9 @@ class Aligned:
             found = model.users(batch, items)
             at = batch["at"][:, None, None]
             query = jnp.take_along_axis(found.users, at, axis=1)[:, 0]  # [B, D]
-            results = {"click": query @ items.T}  # [B, n + 1]
+            period = jnp.take_along_axis(batch["period"], batch["at"][:, None], axis=1)[:, 0]
+            scored, vectors = model.scored(query, items, period)
+            results = {"click": scored @ vectors.T}  # [B, n + 1]
             if has_satisfaction:
                 results["satisfaction"] = query @ model.satisfaction_vectors(items).T
             if found.level_weights is not None:
@@ -78,15 +80,27 @@ class Aligned:
 
 
 def load_aligned(
-    config: ConfigDict, timelines: Timelines, base: BaseEmbeddings, scores: Scores, folder: Path, *, flag: str
+    config: ConfigDict,
+    timelines: Timelines,
+    base: BaseEmbeddings,
+    scores: Scores,
+    folder: Path,
+    *,
+    split: str = "test",
+    flag: str,
 ) -> Mapping[str, Aligned]:
-    """The best checkpoints of `train_alignment` in `folder`, by name; `flag` is named where they are not there."""
+    """The models of `train_alignment` in `folder`, by name, to be asked for clicks of `split`.
+
+    For test clicks the refitted ones, where there are any; they have learned the validation clicks. `flag` is named
+    where the step is not there.
+    """
     if not is_complete(folder):
         raise UsageError(f"{flag}={folder.parent}: no complete align step here; run satisfaction.train on it first")
-    histories = histories_of(config, timelines, scores)
+    train_on = ALL if config.align.refit and split == "test" else TRAIN
+    histories = histories_of(config, timelines, scores, train_on=train_on)
     models = {}
     for name, model in architectures(config, histories, base).items():
-        params, _ = restore_params(folder / name / CHECKPOINTS, model.shapes)
+        params, _ = restore_params(model_folder(folder, name, train_on) / CHECKPOINTS, model.shapes)
         models[name] = Aligned(
             model.merge,
             params,

@@ -1,7 +1,7 @@
 """Step "align": trains the main model on base embeddings and imputed satisfactions, and the plain GRU beside it."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,37 @@ from satisfaction.answers import answers
 from satisfaction.clicks import clicks_of
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.gru_softmax import GRUSoftmax
-from satisfaction.objective import make_loss
+from satisfaction.objective import CLICK_LOSSES, make_loss
 from satisfaction.ranking_validation import make_validation
 from satisfaction.saqrec import SAQRec
 from satisfaction.scores import Scores
 from satisfaction.sequences import Histories, SequenceBatches
 from training.architecture import Architecture, architecture
+from training.loop import Result
 from training.optimizer import from_config
 from training.run import fit
 from training.step import TrainState
 
 SAQREC, GRU = "saqrec", "gru_softmax"  # folders of the two models
+TRAIN, ALL = ("train",), ("train", "valid")  # splits that may be learned from
 
 _SIZES = (
     "length",
     "satisfied_length",
     "dissatisfied_length",
+    "blocks",
+    "heads",
+    "hidden",
     "num_levels",
+    "popularity_hidden",
+    "block_size",
     "num_negatives",
     "num_candidates",
     "batch_size",
     "num_epochs",
+    "patience",
+    "eval_users",
+    "gru_hidden",
 )
 
 
@@ -46,11 +56,14 @@ def train_alignment(
 ) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
+    With `align.refit` each model is trained once more, on the validation clicks too and for as many epochs as were best
+    on them.
+
     Args:
       config: the whole of configs/satisfaction.py; `align` is this step's. base, scores: of the steps before.
     Errors: UsageError and DataError of the parts, each one line.
     """
-    check(config.align)
+    check(config.align, dim=base.dim)
     identity = {
         "config": config.align.to_dict(),
         "seed": config.seed,
@@ -65,16 +78,31 @@ def train_alignment(
     folder = open_workdir(folder, identity)
     if is_complete(folder):
         return f"already complete: {folder}"
-    histories = histories_of(config, timelines, scores)
     metrics: dict[str, float] = {}
-    for name, model in architectures(config, histories, base).items():
-        found = _fit(config, histories, model, folder / name, has_satisfaction=name == SAQREC, identity=identity)
-        metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
+    best: dict[str, int] = {}
+    for train_on in (TRAIN, ALL) if config.align.refit else (TRAIN,):
+        histories = histories_of(config, timelines, scores, train_on=train_on)
+        for name, model in architectures(config, histories, base).items():
+            where = model_folder(folder, name, train_on)
+            result, per_epoch = _fit(
+                config, histories, model, where, name=name, identity=identity, epochs=best.get(name)
+            )
+            best.setdefault(name, max(1, round(result.best_step / per_epoch)))
+            prefix = name if train_on == TRAIN else f"{name}/refit"
+            metrics |= {f"{prefix}/{metric}": value for metric, value in result.metrics.items()}
+            metrics |= {f"{prefix}/best_step": result.best_step, f"{name}/best_epochs": best[name]}
     write_json(folder / METRICS, metrics)
     return f"aligned, MRR {metrics[f'{SAQREC}/valid/mrr']:.4f} on the validation clicks: {folder}"
 
 
-def histories_of(config: ConfigDict, timelines: Timelines, scores: Scores) -> Histories:
+def model_folder(folder: Path, name: str, train_on: Sequence[str]) -> Path:
+    """Where in the step's `folder` a model lies that learned from `train_on`."""
+    return folder / (name if tuple(train_on) == TRAIN else f"{name}_refit")
+
+
+def histories_of(
+    config: ConfigDict, timelines: Timelines, scores: Scores, *, train_on: Sequence[str] = TRAIN
+) -> Histories:
     """What the model may know at each click of `timelines`, under `config.protocol` and `config.answers`."""
     return Histories(
         clicks_of(timelines, config.protocol),
@@ -84,6 +112,7 @@ def histories_of(config: ConfigDict, timelines: Timelines, scores: Scores) -> Hi
         length=config.align.length,
         satisfied_length=config.align.satisfied_length,
         dissatisfied_length=config.align.dissatisfied_length,
+        train_on=train_on,
     )
 
 
@@ -91,25 +120,31 @@ def architectures(config: ConfigDict, histories: Histories, base: BaseEmbeddings
     """The models of this step by name: SAQRec and, with `align.gru`, the GRU that it has to beat."""
     clicks = histories.clicks
     item, sizes = np.asarray(base.item)[clicks.corpus], {"num_users": clicks.num_users}
-    sizes["num_periods"] = histories.num_periods
-    made: dict[str, Callable[[Any], Any]] = {SAQREC: lambda rngs: SAQRec(config.align, item=item, rngs=rngs, **sizes)}
+    made: dict[str, Callable[[Any], Any]] = {
+        SAQREC: lambda rngs: SAQRec(config.align, item=item, counts=histories.counts, rngs=rngs, **sizes)
+    }
     if config.align.gru:
         made[GRU] = lambda rngs: GRUSoftmax(config.align, num_items=clicks.num_items, dim=base.dim, rngs=rngs)
     return {name: architecture(make) for name, make in made.items()}
 
 
-def check(align: ConfigDict) -> None:
-    """Raises UsageError, naming the setting, where it makes no sense."""
+def check(align: ConfigDict, *, dim: int | None = None) -> None:
+    """Raises UsageError, naming the setting, where it makes no sense; `dim` D is that of the item vectors, if known."""
     for name in _SIZES:
         if align[name] < 1:
             raise UsageError(f"--config.align.{name}={align[name]}: must be at least 1")
     if align.length < 2:
         raise UsageError(f"--config.align.length={align.length}: a window needs at least 2 positions")
-    for name in ("satisfaction_weight", "l2_weight"):
+    if dim is not None and dim % align.heads:
+        raise UsageError(f"--config.align.heads={align.heads}: does not divide the item vectors' {dim} dimensions")
+    for name in ("satisfaction_weight", "l2_weight", "dated_weight"):
         if not 0 <= align[name] < float("inf"):
             raise UsageError(f"--config.align.{name}={align[name]}: must be finite and not negative")
-    if not set(align.train_on) <= {"train", "valid"} or "train" not in align.train_on:
-        raise UsageError(f"--config.align.train_on={align.train_on}: ('train',) or ('train', 'valid')")
+    for name in ("dropout", "gru_dropout"):
+        if not 0 <= align[name] < 1:
+            raise UsageError(f"--config.align.{name}={align[name]}: at least 0 and below 1")
+    if align.click_loss not in CLICK_LOSSES:
+        raise UsageError(f"--config.align.click_loss={align.click_loss}: one of {', '.join(CLICK_LOSSES)}")
     if len(align.label_correction) != 2 or min(align.label_correction) <= 0:
         raise UsageError(
             f"--config.align.label_correction={align.label_correction}: the two parameters of a beta distribution, "
@@ -123,9 +158,12 @@ def _fit(
     model: Architecture,
     folder: Path,
     *,
-    has_satisfaction: bool,
+    name: str,
     identity: dict[str, Any],
-) -> dict[str, float]:
+    epochs: int | None,
+) -> tuple[Result, int]:
+    # The result and the steps of an epoch. With `epochs` it is a refit: it ends after these, and validates nothing; the
+    # learning rate is at each step what it was in the training that found them.
     align = config.align
     batches = SequenceBatches(
         histories,
@@ -133,40 +171,37 @@ def _fit(
         num_epochs=align.num_epochs,
         correct_from=align.correct_from,
         seed=config.seed,
-        train_on=align.train_on,
+        dated_weight=align.dated_weight,
     )
     # The GRU's is the exact softmax, whatever the main model's click loss: it is the baseline to beat.
-    options = align.copy_and_resolve_references()
+    options, has_satisfaction = align.copy_and_resolve_references(), name == SAQREC
     if not has_satisfaction:
         options.click_loss, options.learning_rate = "exact", align.gru_learning_rate
-    loss_fn = make_loss(
-        model.merge,
-        options,
-        num_items=histories.clicks.num_items,
-        label_capacity=batches.label_capacity,
-        has_satisfaction=has_satisfaction,
-    )
-    validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
+    loss_fn = make_loss(model.merge, options, num_items=histories.clicks.num_items, has_satisfaction=has_satisfaction)
+    validation: dict[str, Any] = {}
+    if epochs is None:
+        validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
 
-    early_stopping = "valid" not in align.train_on
+        def evaluate(state: TrainState) -> dict[str, float]:
+            return validate(state.params)
 
-    def evaluate(state: TrainState) -> dict[str, float]:
-        return validate(state.params)
-
+        validation = {
+            "evaluate": evaluate,
+            "eval_every": batches.batches_per_epoch,
+            "best_metric": "mrr",
+            "patience": align.patience,
+        }
     result = fit(
         model.init,
         loss_fn,
         from_config(options, total_steps=len(batches)),
         iterate(batches),
-        num_steps=len(batches),
+        num_steps=batches.batches_per_epoch * (epochs or align.num_epochs),
         folder=folder,
         fingerprint=identity,
         seed=config.seed,
         save_every=config.save_every,
-        evaluate=evaluate,
-        eval_every=batches.batches_per_epoch,
-        # Clicks that were learned from validate nothing: then the last step counts, after a fixed number of epochs.
-        best_metric="mrr" if early_stopping else None,
-        patience=align.patience if early_stopping else None,
+        **validation,
     )
-    return {**result.metrics, "best_step": result.best_step, "labels_per_epoch": batches.labels_per_epoch}
+    result.metrics["labels_per_epoch"] = batches.labels_per_epoch
+    return result, batches.batches_per_epoch

@@ -1,6 +1,7 @@
 """Users' clicks in order, on the items of a corpus: what the main model reads, and what it is asked for."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,14 @@ class Clicks:
         """[C], whose click each is."""
         return np.repeat(np.arange(self.num_users), np.diff(self.offsets))
 
+    def learned_end(self, train_on: Sequence[str]) -> NDArray[np.int64]:
+        """[U], the end of what may be learned from: ("train",), or ("train", "valid")."""
+        return self.test_start if "valid" in train_on else self.valid_start
+
+    def learned(self, train_on: Sequence[str]) -> NDArray[np.bool_]:
+        """[C], the clicks that may be learned from."""
+        return np.arange(len(self.item)) < self.learned_end(train_on)[self.user()]
+
     def starts(self, split: str) -> NDArray[np.int64]:
         """[U], the first click of `split`, valid or test."""
         return {"valid": self.valid_start, "test": self.test_start}[split]
@@ -57,8 +66,10 @@ class Clicks:
 def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
     """The clicks of `timelines` under a protocol of satisfaction/splits.py.
 
-    `time`: all users and items. `leave_one_out` (Zhang et al., section 5.1.1): users and items of the 5-core of the
-    log's clicks, with earlier history on these items as earlier clicks; what follows the test click is left out.
+    `time`: all users and items. `leave_one_out` (Zhang et al., section 5.1.1): held out are clicks of the users of the
+    5-core of the log's clicks; the corpus is its items. On these the clicks of all users count, earlier history as
+    earlier clicks: whoever is not in the core has no held-out click, and all of theirs may be learned from, by every
+    model and baseline alike. What follows a test click is left out.
     Errors: DataError where nothing is left.
     """
     if protocol not in PROTOCOLS:
@@ -70,9 +81,9 @@ def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
         users, valid, test = held_out_clicks(timelines)
         valid_event, test_event = (np.array(timelines.offsets[1:]) for _ in range(2))
         valid_event[users], test_event[users] = valid, test
-        is_user, is_item = np.zeros(timelines.num_users, bool), np.zeros(timelines.num_items + 1, bool)
-        is_user[users] = is_item[item[in_core]] = True
-        kept &= is_user[user] & is_item[item] & (np.arange(len(item)) <= test_event[user])
+        is_item = np.zeros(timelines.num_items + 1, bool)
+        is_item[item[in_core]] = True
+        kept &= is_item[item] & (np.arange(len(item)) <= test_event[user])
     else:
         valid_event, test_event = training_end(timelines, protocol), np.asarray(timelines.test_start)
     if not kept.any():

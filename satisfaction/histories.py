@@ -25,8 +25,8 @@ class HistoryEncoder(nnx.Module):
         self.dropout = nnx.Dropout(dropout)
 
     def __call__(self, vectors: jax.Array, *, where: jax.Array, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
-        """H [B, T, D] of item vectors [B, T, D]; zero where masked. where: [B, T] bool, real events."""
-        x = vectors + self.positions[...]
+        """H [B, T', D] of item vectors [B, T', D], T' ≤ T; zero where masked. where: [B, T] bool, real events."""
+        x = vectors + self.positions[: vectors.shape[1]]
         if dropout_rngs is not None:
             x = self.dropout(x, rngs=dropout_rngs, deterministic=False)
         for block in self.blocks:

@@ -22,14 +22,20 @@ def masked_mean(losses: jax.Array, *, where: jax.Array) -> jax.Array:
     return jnp.where(where, losses, 0.0).sum() / jnp.maximum(where.sum(), 1)
 
 
-def click_bce(positive_logits: jax.Array, negative_logits: jax.Array, *, where: jax.Array) -> jax.Array:
+def weighted_mean(losses: jax.Array, *, weights: jax.Array) -> jax.Array:
+    """Σ w l / Σ w, 0 where all weights are."""
+    total = weights.sum()
+    return jnp.where(weights > 0, weights * losses, 0.0).sum() / jnp.where(total > 0, total, 1.0)
+
+
+def click_bce(positive_logits: jax.Array, negative_logits: jax.Array, *, weights: jax.Array) -> jax.Array:
     """L_C of equation 15, D being the clicks and as many sampled non-clicks as there are columns.
 
     Args:
-      positive_logits: [R]. negative_logits: [R, K]. where: [R] bool.
+      positive_logits: [R]. negative_logits: [R, K]. weights: [R], all 1 in the paper.
     """
     terms = cross_entropy(positive_logits, jnp.ones(())) + cross_entropy(negative_logits, jnp.zeros(())).sum(axis=1)
-    return masked_mean(terms, where=where) / (1 + negative_logits.shape[1])
+    return weighted_mean(terms, weights=weights) / (1 + negative_logits.shape[1])
 
 
 def minmax(losses: jax.Array, *, where: jax.Array) -> jax.Array:
@@ -47,7 +53,9 @@ def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:
 
     λ is in [0, 1] and rises with the loss, 0 for the batch's smallest and 1 for its largest: where the model agrees
     with the pseudo-label it is believed, where it does not the pseudo-label is. The paper says "the beta function" and
-    that λ falls with the loss, no more; the released code has a = b = ½.
+    that λ is smaller when the loss is smaller, no more. The beta function takes two arguments and falls in both, and a
+    density may exceed 1; the distribution's CDF rises from 0 to 1, as the weight of a mixture has to. The released code
+    has it, with a = b = ½.
     """
 
     def weight(losses, *, where):

@@ -41,8 +41,8 @@ def run(
       seed: of the sampled negatives. satisfaction_weight: what log σ(ŝ_f) weighs in the ranking; 0 is the paper.
     """
     timelines = Timelines.open(data)
-    main = open_run(checkpoint, timelines, flag="--checkpoint")
-    others = {name: open_run(folder, timelines, flag="--compare") for name, folder in compare.items()}
+    main = open_run(checkpoint, timelines, split=split, flag="--checkpoint")
+    others = {name: open_run(folder, timelines, split=split, flag="--compare") for name, folder in compare.items()}
     for name, other in others.items():
         if other.config.protocol != main.config.protocol:
             raise UsageError(f"--compare={name}: trained with --config.protocol={other.config.protocol}, not the same")

@@ -10,22 +10,22 @@ from ml_collections import ConfigDict
 
 from nn.softmax import label_margins, sampled_label_margins
 from runtime.errors import UsageError
-from satisfaction.losses import beta_cdf_weight, click_bce, masked_mean, satisfaction_loss, total_loss
+from satisfaction.losses import beta_cdf_weight, click_bce, satisfaction_loss, total_loss, weighted_mean
 
 LossFn = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 ClickLoss = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
-"""(queries [R, D], items [n + 1, D], labels [R], where [R], key) -> scalar."""
+"""(queries [R, D], items [n + 1, D], labels [R], weights [R], key) -> scalar, a weighted mean."""
 
 
 def bce_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
     """Equation 15, the paper's: binary cross-entropy against `num_negatives` uniform items a click."""
 
-    def loss(queries, items, labels, where, key):
+    def loss(queries, items, labels, weights, key):
         # Uniform over the other n − 1 items: those at and above the label move up by one.
         drawn = jax.random.randint(key, (len(labels), config.num_negatives), 1, num_items)
         drawn += drawn >= labels[:, None]
         positive = jnp.sum(queries * items[labels], axis=1)
-        return click_bce(positive, jnp.einsum("rd,rkd->rk", queries, items[drawn]), where=where)
+        return click_bce(positive, jnp.einsum("rd,rkd->rk", queries, items[drawn]), weights=weights)
 
     return loss
 
@@ -34,9 +34,9 @@ def exact_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
     """−log softmax over the corpus, exact, on the margins of nn/softmax.py."""
     item_bias = jnp.where(jnp.arange(num_items + 1) > 0, 0.0, -jnp.inf)  # the padding row is no item
 
-    def loss(queries, items, labels, where, key):
-        margins = label_margins(queries, items, labels, block_size=config.block_size, item_bias=item_bias, where=where)
-        return masked_mean(jax.nn.softplus(-margins), where=where)
+    def loss(queries, items, labels, weights, key):
+        margins = label_margins(queries, items, labels, block_size=config.block_size, item_bias=item_bias)
+        return weighted_mean(jax.nn.softplus(-margins), weights=weights)
 
     return loss
 
@@ -44,12 +44,12 @@ def exact_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
 def sampled_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
     """−log softmax over the label and `num_candidates` uniform items shared by the batch, logQ-corrected."""
 
-    def loss(queries, items, labels, where, key):
+    def loss(queries, items, labels, weights, key):
         count = config.num_candidates
         ids = jax.random.randint(key, (count,), 1, num_items + 1)
         log_expected = jnp.full(count, jnp.log(count / num_items))
-        margins = sampled_label_margins(queries, items[ids], ids, log_expected, items[labels], labels, where=where)
-        return masked_mean(jax.nn.softplus(-margins), where=where)
+        margins = sampled_label_margins(queries, items[ids], ids, log_expected, items[labels], labels)
+        return weighted_mean(jax.nn.softplus(-margins), weights=weights)
 
     return loss
 
@@ -61,14 +61,12 @@ CLICK_LOSSES: dict[str, Callable[[ConfigDict, int], ClickLoss]] = {
 }
 
 
-def make_loss(
-    merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int, label_capacity: int, has_satisfaction: bool
-) -> LossFn:
+def make_loss(merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int, has_satisfaction: bool) -> LossFn:
     """`loss_fn(params, batch, key) -> (loss, metrics)`: equation 19 on the labels of a batch.
 
     Args:
       merge: parameters -> model, SAQRec or another with its `items` and `users`. config: config.align.
-      label_capacity: the most labels of a batch. has_satisfaction: whether the model has a satisfaction head.
+      has_satisfaction: whether the model has a satisfaction head.
     Errors: UsageError for an unknown click loss.
     """
     if config.click_loss not in CLICK_LOSSES:
@@ -83,18 +81,18 @@ def make_loss(
         rngs = nnx.Rngs(dropout=dropout_key)
         items = model.items()
         users = model.users(batch, items, dropout_rngs=rngs).users  # [B, T, D]
-        flat = batch["label_where"].reshape(-1)
-        place = jnp.nonzero(flat, size=label_capacity, fill_value=0)[0]  # [R]
-        where = jnp.arange(label_capacity) < flat.sum()
+        place, weights = batch["label_place"], batch["label_weight"]  # [R]
+        where = weights > 0
         queries = users.reshape(-1, users.shape[-1])[place]  # [R, D]
         labels = jnp.where(where, batch["label"].reshape(-1)[place], 1)
-        click = click_loss(queries, items, labels, where, negative_key)
+        scored, vectors = model.scored(queries, items, batch["period"].reshape(-1)[place])
+        click = click_loss(scored, vectors, labels, weights, negative_key)
         metrics = {"labels": where.sum(), "click_loss": click}
         satisfaction = jnp.zeros(())
         if learns_satisfaction:
-            vectors = model.satisfaction_vectors(items, dropout_rngs=rngs)[labels]
+            own = model.satisfaction_vectors(items, dropout_rngs=rngs)[labels]
             satisfaction = satisfaction_loss(
-                jnp.sum(queries * vectors, axis=1),
+                jnp.sum(queries * own, axis=1),
                 batch["label_score"].reshape(-1)[place],
                 where=where,
                 corrects=batch["corrects"].any(),

@@ -45,7 +45,9 @@ def make_validation(
         def of_chunk(chunk):
             queries = model.users(chunk, items).users  # [_CHUNK, T, D]
             query = jnp.take_along_axis(queries, chunk["at"][:, None, None], axis=1)[:, 0]
-            scores = jnp.einsum("bd,bkd->bk", query, items[chunk["candidates"]])
+            period = jnp.take_along_axis(chunk["period"], chunk["at"][:, None], axis=1)[:, 0]
+            query, vectors = model.scored(query, items, period)
+            scores = jnp.einsum("bd,bkd->bk", query, vectors[chunk["candidates"]])
             own = scores[:, :1]
             return 1 + (scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2
 

@@ -48,15 +48,18 @@ class TrainedRun:
         return np.asarray(self.base.encode(items.astype(np.int32))) @ self.base.item_vectors[clicks.corpus].T
 
 
-def open_run(path: str | os.PathLike[str], timelines: Timelines, *, flag: str) -> TrainedRun:
-    """Opens the workdir of a satisfaction.train; errors name `flag` where it is not complete or of other timelines."""
+def open_run(path: str | os.PathLike[str], timelines: Timelines, *, split: str = "test", flag: str) -> TrainedRun:
+    """Opens the workdir of a satisfaction.train to ask for clicks of `split`, as `load_aligned` has it.
+
+    Errors name `flag` where it is not complete or of other timelines.
+    """
     folder = Path(path)
     if not (folder / CONFIG).exists():
         raise UsageError(f"{flag}={path}: no run of satisfaction.train here; give its workdir")
     config = ConfigDict(read_json(folder / CONFIG)["config"])
     scores = open_scores(folder / SCORES, timelines, flag)
     embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag)
-    models = load_aligned(config, timelines, embeddings, scores, folder / ALIGN, flag=flag)
+    models = load_aligned(config, timelines, embeddings, scores, folder / ALIGN, split=split, flag=flag)
     fingerprint = {"align": read_json(folder / ALIGN / CONFIG), "metrics": read_json(folder / ALIGN / METRICS)}
     base = None if config.base.recommender else load(config, timelines, folder / BASE)
     return TrainedRun(config, models, scores, base, embeddings, fingerprint)

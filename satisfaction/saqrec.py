@@ -5,14 +5,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nn.mlp import MLP
 from satisfaction.disentanglement import Disentanglement, weight_mlp, weighted_sum
 from satisfaction.histories import HistoryEncoder
 from satisfaction.levels import LevelEnhancement
+from satisfaction.popularity import Popularity, click_logits
 
 
 class Aggregated(NamedTuple):
@@ -35,22 +37,23 @@ class SAQRec(nnx.Module):
     so far, as the base recommender has it of all of them, and with `user_table` a learned vector of the user on top: a
     row of a table that is fitted to a user's clicks knows the very labels that it is there to predict.
 
-    Beyond the paper, with `periods`, u_f has a learned vector of the day that is asked about: what is clicked at all
-    differs between days, and between the log and the earlier history.
+    Beyond the paper, with `popularity`, ŷ has a logit of what everybody clicked lately on top (popularity.py).
 
     Without `disentanglement` u_s+ and u_s− are left out of equation 13, without `levels` u_MLSE is: the ablations of
     Table 3.
     """
 
-    def __init__(self, config: ConfigDict, *, item: ArrayLike, num_users: int, num_periods: int, rngs: nnx.Rngs):
-        """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D]."""
+    def __init__(
+        self, config: ConfigDict, *, item: ArrayLike, counts: NDArray[np.float32], num_users: int, rngs: nnx.Rngs
+    ):
+        """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D]; `counts` of popularity.py."""
         self.item_embedding = nnx.Param(jnp.asarray(item))
         dim = self.item_embedding[...].shape[1]
         self.user_embedding = nnx.Param(jnp.zeros((num_users, dim))) if config.user_table else None
         sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
         trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
         self.dropout = nnx.Dropout(config.dropout)
-        self.period = nnx.Param(jnp.zeros((num_periods, dim))) if config.periods else None
+        self.popularity = Popularity(counts, hidden=config.popularity_hidden, rngs=rngs) if config.popularity else None
         self.clicked = HistoryEncoder(config.length, dim, **trm)
         sid, num_levels = config.disentanglement, config.num_levels
         self.satisfied = HistoryEncoder(config.satisfied_length, dim, **trm) if sid else None
@@ -93,9 +96,11 @@ class SAQRec(nnx.Module):
             part, level_weights = self.levels(clicks, batch["score"], visible=visible, dropout_rngs=dropout_rngs)
             parts.append(part)
         users, _ = weighted_sum(jnp.stack(parts, axis=-2), self.final, dropout_rngs=dropout_rngs)
-        if self.period is not None:
-            users += self.period[...][batch["period"]]
         return Aggregated(users, level_weights)
+
+    def scored(self, users: jax.Array, items: jax.Array, period: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What ŷ of equation 14 is the product of: satisfaction.popularity.click_logits."""
+        return click_logits(self.popularity, users, items, period)
 
     def satisfaction_vectors(self, items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """MLP_s(v_i) [..., D] of v_i [..., D]: ŝ_f = u_f · MLP_s(v_i) is the logit of equation 14."""

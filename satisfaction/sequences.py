@@ -6,14 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data.assembly import EARLIER_MS
 from data.loader import cut_windows
 from data.timelines import Timelines
 from runtime.errors import DataError
 from satisfaction.answers import DISSATISFIED, SATISFIED
 from satisfaction.clicks import Clicks
-
-_DAY_MS = 86_400_000
+from satisfaction.popularity import periods, recent_counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +36,24 @@ class Histories:
         length: int,
         satisfied_length: int,
         dissatisfied_length: int,
+        train_on: Sequence[str] = ("train",),
     ):
-        """`answers` and `satisfaction`, ŝ, are [E]; the lengths are the longest histories that are read."""
-        self.clicks, self.length = clicks, length
+        """`answers` and `satisfaction`, ŝ, are [E]; the lengths are the longest histories that are read.
+
+        `train_on`: the splits that may be learned from, train alone or train and valid; no other click is counted.
+        """
+        times = np.asarray(timelines.timestamp_ms)[clicks.event]
+        period = periods(times)
+        learned = clicks.learned(train_on)
+        num_periods = int(period.max(initial=0)) + 1
+        self.counts = recent_counts(
+            clicks.item[learned], period[learned], num_items=clicks.num_items, num_periods=num_periods
+        )
+        self.clicks, self.length, self.train_on = clicks, length, tuple(train_on)
         self._score = np.append(np.asarray(satisfaction, np.float32)[clicks.event], np.float32(0))  # [C + 1]
         self._item = np.append(clicks.item, np.int32(0))
         self._user = clicks.user()
-        self._period = np.append(_periods(clicks, timelines), np.int32(0))
-        self.num_periods = int(self._period.max()) + 1
+        self.period = np.append(period, np.int32(0))  # [C + 1]
         self._answered = {
             name: (_answered(clicks, timelines, answers == value), longest)
             for name, value, longest in (
@@ -54,17 +62,19 @@ class Histories:
             )
         }
 
-    def rows(self, start: NDArray[np.int64], count: NDArray[np.int64]) -> dict[str, NDArray]:
-        """Rows of T positions; position i < count predicts click start + i from those before it.
+    def rows(
+        self, start: NDArray[np.int64], count: NDArray[np.int64], *, length: int | None = None
+    ) -> dict[str, NDArray]:
+        """Rows of T = `length` positions; position i < count ≤ T predicts click start + i from those before it.
 
         Returns, each with B rows:
           user [B]; item [B, T], score [B, T]: the click before, start + i − 1, and its ŝ, 0 where the user has none;
           label [B, T], label_score [B, T]: the click predicted, 0 at and after `count`;
-          period [B, T]: the day of the click predicted, 1 the log's first, 0 where it has no time;
+          period [B, T]: of the click predicted, as popularity.py has it;
           satisfied [B, S] items in order, and satisfied_count [B, T], how many of them are before the click predicted;
           dissatisfied [B, S'], dissatisfied_count [B, T] likewise.
         """
-        within = np.arange(self.length)
+        within = np.arange(self.length if length is None else length)
         click = start[:, None] + within  # [B, T]
         real = within < count[:, None]
         user = self._user[start]
@@ -78,7 +88,7 @@ class Histories:
             "score": self._score[read],
             "label": self._item[click],
             "label_score": self._score[click],
-            "period": self._period[click],
+            "period": self.period[click],
         }
         last = start + count - 1
         for name, (answered, longest) in self._answered.items():
@@ -100,12 +110,13 @@ class Histories:
 
 
 class SequenceBatches:
-    """Random access to the training batches, shuffled anew in each epoch; every training click is one label an epoch.
+    """Random access to the training batches, shuffled anew in each epoch; a click to learn from is one label in each.
 
-    With `train_on` ("train", "valid") the validation clicks are labels too. Windows as data/loader.py cuts them, one a
-    row. Besides `Histories.rows` an element has `label_where` [B, T], and
-    `corrects` [B], whether label correction is on (equation 18). The last batch of an epoch is filled up with rows of
-    no label.
+    Windows as data/loader.py cuts them, one a
+    row; those of at most a third of the longest make batches of their own, of that length and with more rows: few
+    clicks would leave most of a row empty. Besides `Histories.rows` an element has the labels' places in the batch's
+    flat rows, `label_place` [R], their weights `label_weight` [R], 0 fills up, and `corrects` [B], whether label
+    correction is on (equation 18). The last batch of a length is filled up with rows of no label.
     """
 
     def __init__(
@@ -116,60 +127,83 @@ class SequenceBatches:
         num_epochs: int,
         correct_from: int,
         seed: int,
-        train_on: Sequence[str] = ("train",),
+        dated_weight: float = 1.0,
     ):
         """`correct_from`: N_mix, the epoch counted from 0 at which label correction begins.
 
-        Errors: DataError where no click may be learned from.
+        `batch_size` is that of the longest rows. `dated_weight`: what a label with a time weighs, beside 1 of one of
+        earlier history. Errors: DataError where no click may be learned from.
         """
         clicks = histories.clicks
-        self._histories, self._batch_size, self._seed = histories, batch_size, seed
+        self._histories, self._seed = histories, seed
         self._correct_from = correct_from
-        end = clicks.test_start if "valid" in train_on else clicks.valid_start
-        self._windows = cut_windows(clicks.offsets[:-1], end, length=histories.length)
-        self._num_epochs, rows = num_epochs, len(self._windows.start)
-        if not rows:
+        self._windows = cut_windows(
+            clicks.offsets[:-1], clicks.learned_end(histories.train_on), length=histories.length
+        )
+        self._num_epochs = num_epochs
+        if not len(self._windows.start):
             raise DataError("no click lies before the held-out ones: the main model has nothing to learn from")
-        self.batches_per_epoch = -(-rows // batch_size)
+        self._weight = np.where(histories.period > 0, dated_weight, 1.0).astype(np.float32)
         labels = self._windows.length - self._windows.context
         self.labels_per_epoch = int(labels.sum())
-        # One shape, so one compilation: the most labels that a batch of any epoch can hold.
-        most = max(
-            int(np.where(r >= 0, labels[r], 0).sum(axis=1).max()) for r in map(self._shuffled, range(num_epochs))
-        )
-        self.label_capacity = -(-most // 16) * 16
+        short = max(2, histories.length // 3)
+        is_short = self._windows.length <= short
+        self._shapes = [
+            _Shape(length, np.flatnonzero(chosen), size)
+            for length, chosen, size in (
+                (short, is_short, batch_size * histories.length // short),
+                (histories.length, ~is_short, batch_size),
+            )
+            if chosen.any()
+        ]
+        # One capacity a shape, so one compilation: the most labels that a batch of any epoch can hold.
+        self._capacity = []
+        for number in range(len(self._shapes)):
+            drawn = (self._shuffled(epoch, number) for epoch in range(num_epochs))
+            most = max(int(np.where(rows >= 0, labels[rows], 0).sum(axis=1).max()) for rows in drawn)
+            self._capacity.append(-(-most // 16) * 16)
+        self._kind = np.repeat(np.arange(len(self._shapes)), [shape.num_batches for shape in self._shapes])
+        self.batches_per_epoch = len(self._kind)
 
     def __len__(self) -> int:
         return self.batches_per_epoch * self._num_epochs
 
     def __getitem__(self, index: int) -> dict[str, NDArray]:
         epoch, batch = divmod(int(index), self.batches_per_epoch)
-        rows = self._shuffled(epoch)[batch]
+        order = np.random.default_rng([self._seed, epoch, len(self._shapes)]).permutation(self._kind)
+        kind = int(order[batch])
+        rows = self._shuffled(epoch, kind)[(order[:batch] == kind).sum()]
         real, rows = rows >= 0, np.maximum(rows, 0)
         start, length, context = (getattr(self._windows, name)[rows] for name in ("start", "length", "context"))
-        made = self._histories.rows(start, length)
-        within = np.arange(self._histories.length)
+        within = np.arange(self._shapes[kind].length)
+        made = self._histories.rows(start, length, length=len(within))
         labelled = (within >= context[:, None]) & (within < length[:, None]) & real[:, None]
+        found = np.flatnonzero(labelled)
+        place, weight = np.zeros(self._capacity[kind], np.int32), np.zeros(self._capacity[kind], np.float32)
+        place[: len(found)] = found
+        weight[: len(found)] = self._weight[(start[:, None] + within)[labelled]]
         corrects = np.full(len(rows), epoch >= self._correct_from)
-        return {**made, "label_where": labelled, "corrects": corrects}
+        return {**made, "label_place": place, "label_weight": weight, "corrects": corrects}
 
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        # [batches, B], -1 fills up.
-        rng = np.random.default_rng([self._seed, epoch])
-        rows = np.full(self.batches_per_epoch * self._batch_size, -1)
-        rows[: len(self._windows.start)] = rng.permutation(len(self._windows.start))
-        return rows.reshape(-1, self._batch_size, order="F")
+    def _shuffled(self, epoch: int, number: int) -> NDArray[np.int64]:
+        # Windows of a shape's batches [batches, B], -1 fills up.
+        shape = self._shapes[number]
+        rows = np.full(shape.num_batches * shape.batch_size, -1)
+        rows[: len(shape.windows)] = np.random.default_rng([self._seed, epoch, number]).permutation(shape.windows)
+        return rows.reshape(-1, shape.batch_size, order="F")
 
 
-def _periods(clicks: Clicks, timelines: Timelines) -> NDArray[np.int32]:
-    # Days after the last one that may be learned from count as that one: their own vector would be a random one.
-    time = np.asarray(timelines.timestamp_ms)[clicks.event]
-    dated = time > EARLIER_MS
-    if not dated.any():
-        return np.zeros(len(time), np.int32)
-    day = np.where(dated, 1 + (time - time[dated].min()) // _DAY_MS, 0).astype(np.int32)
-    learned = np.arange(len(time)) < clicks.valid_start[clicks.user()]
-    return np.minimum(day, day[learned].max(initial=0))
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    """Rows of one length: which windows they hold, and how many make a batch."""
+
+    length: int
+    windows: NDArray[np.int64]
+    batch_size: int
+
+    @property
+    def num_batches(self) -> int:
+        return -(-len(self.windows) // self.batch_size)
 
 
 def _answered(clicks: Clicks, timelines: Timelines, where: NDArray[np.bool_]) -> Answered:

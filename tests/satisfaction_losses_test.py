@@ -29,7 +29,7 @@ HALF = losses.beta_cdf_weight(0.5, 0.5)
 def test_equation_15_is_the_mean_over_clicks_and_sampled_items():
     negative = np.array([[0.3, -1.0], [2.0, 0.1], [-0.7, 0.4]], np.float32)
     positive, where = LOGITS[:3], np.array([True, True, False])
-    found = losses.click_bce(jnp.asarray(positive), jnp.asarray(negative), where=jnp.asarray(where))
+    found = losses.click_bce(jnp.asarray(positive), jnp.asarray(negative), weights=jnp.asarray(where, jnp.float32))
     terms = [*entropy(1, positive[:2]), *entropy(0, negative[:2]).ravel()]
     np.testing.assert_allclose(found, np.mean(terms), rtol=1e-6)
 
@@ -118,37 +118,50 @@ ITEMS, DIM = 9, 4
 def click_case(seed=0):
     rng = np.random.default_rng(seed)
     queries, items = rng.normal(size=(5, DIM)), rng.normal(size=(ITEMS + 1, DIM))
-    return queries.astype(np.float32), items.astype(np.float32), np.array([1, 9, 4, 4, 2]), WHERE
+    return queries.astype(np.float32), items.astype(np.float32), np.array([1, 9, 4, 4, 2]), WHERE.astype(np.float32)
 
 
 def test_the_exact_click_loss_is_minus_log_softmax_over_the_items_without_padding():
-    queries, items, labels, where = click_case()
+    queries, items, labels, weights = click_case()
     loss = CLICK_LOSSES["exact"](align("tiny"), ITEMS)
-    found = loss(*(jnp.asarray(a) for a in (queries, items, labels, where)), jax.random.key(0))
+    found = loss(*(jnp.asarray(a) for a in (queries, items, labels, weights)), jax.random.key(0))
     logits = np.float64(queries) @ np.float64(items[1:]).T
     log_p = logits[np.arange(5), labels - 1] - np.log(np.exp(logits).sum(axis=1))
-    np.testing.assert_allclose(found, -log_p[where].mean(), rtol=1e-5)
+    np.testing.assert_allclose(found, -log_p[weights > 0].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["exact", "bce", "sampled"])
+def test_a_click_loss_is_a_weighted_mean(name):
+    queries, items, labels, _ = click_case()
+    config = align("tiny")
+    config.num_negatives = 1
+    loss = CLICK_LOSSES[name](config, ITEMS)
+    key = jax.random.key(0)
+    each = [loss(queries, items, labels, jnp.eye(5)[row], key) for row in range(5)]
+    found = loss(queries, items, labels, jnp.asarray([2.0, 1.0, 0.0, 0.0, 0.0]), key)
+    np.testing.assert_allclose(found, (2 * each[0] + each[1]) / 3, rtol=1e-5)
+    np.testing.assert_array_equal(loss(queries, items, labels, jnp.zeros(5), key), 0.0)
 
 
 def test_the_papers_click_loss_never_draws_the_label():
     """With 2 items the one negative is the other item: the loss is known."""
     config = align("tiny")
     config.num_negatives = 1
-    queries, items, _, where = click_case()
+    queries, items, _, weights = click_case()
     labels = np.array([1, 2, 1, 1, 2])
     loss = CLICK_LOSSES["bce"](config, 2)
-    found = loss(*(jnp.asarray(a) for a in (queries, items[:3], labels, where)), jax.random.key(0))
+    found = loss(*(jnp.asarray(a) for a in (queries, items[:3], labels, weights)), jax.random.key(0))
     own = np.sum(queries * items[labels], axis=1)
     other = np.sum(queries * items[3 - labels], axis=1)
-    np.testing.assert_allclose(found, (entropy(1, own) + entropy(0, other))[where].mean() / 2, rtol=1e-5)
+    np.testing.assert_allclose(found, (entropy(1, own) + entropy(0, other))[weights > 0].mean() / 2, rtol=1e-5)
 
 
 def test_the_sampled_click_loss_comes_close_to_the_exact_one():
-    queries, items, labels, where = (jnp.asarray(a) for a in click_case())
+    queries, items, labels, weights = (jnp.asarray(a) for a in click_case())
     config = align("tiny")
     config.num_candidates = 20_000
-    sampled = CLICK_LOSSES["sampled"](config, ITEMS)(queries, items, labels, where, jax.random.key(0))
-    exact = CLICK_LOSSES["exact"](config, ITEMS)(queries, items, labels, where, jax.random.key(0))
+    sampled = CLICK_LOSSES["sampled"](config, ITEMS)(queries, items, labels, weights, jax.random.key(0))
+    exact = CLICK_LOSSES["exact"](config, ITEMS)(queries, items, labels, weights, jax.random.key(0))
     np.testing.assert_allclose(sampled, exact, rtol=0.03)
 
 
@@ -156,4 +169,4 @@ def test_an_unknown_click_loss():
     config = align("tiny")
     config.click_loss = "hinge"
     with pytest.raises(UsageError, match=r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"):
-        make_loss(lambda params: params, config, num_items=3, label_capacity=1, has_satisfaction=True)
+        make_loss(lambda params: params, config, num_items=3, has_satisfaction=True)

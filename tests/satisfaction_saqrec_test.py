@@ -146,7 +146,8 @@ def config_of(**options):
 def model_of(**options):
     rng = np.random.default_rng(3)
     item = rng.normal(size=(ITEMS + 1, DIM)).astype(np.float32)
-    return randomized(SAQRec(config_of(**options), item=item, num_users=USERS, num_periods=3, rngs=nnx.Rngs(0)), seed=5)
+    counts = rng.poisson(2.0, (3, ITEMS + 1, 4)).astype(np.float32)
+    return randomized(SAQRec(config_of(**options), item=item, counts=counts, num_users=USERS, rngs=nnx.Rngs(0)), seed=5)
 
 
 def batch_of(seed=0):
@@ -193,7 +194,7 @@ def test_equations_13_and_14_from_the_parts():
     weights = mlp(model.final, stacked.reshape(*stacked.shape[:2], -1))
     expected = np.einsum("btn,btnd->btd", weights, stacked)
     found = users_of(model, batch)
-    close(found.users, expected + np.asarray(model.period[...])[batch["period"]])
+    close(found.users, expected)
     assert found.level_weights.shape == (4, LENGTH, 3)
     close(model.satisfaction_vectors(items), mlp(model.satisfaction, np.float64(items)))
 
@@ -238,5 +239,26 @@ def test_an_ablation_leaves_its_part_out(options, parts):
 
 def test_it_starts_from_the_base_vectors():
     item = np.ones((3, DIM), np.float32)
-    model = SAQRec(config_of(), item=item, num_users=2, num_periods=1, rngs=nnx.Rngs(0))
+    counts = np.ones((2, 3, 4), np.float32)
+    model = SAQRec(config_of(), item=item, counts=counts, num_users=2, rngs=nnx.Rngs(0))
     close(model.items(), np.concatenate([np.zeros((1, DIM)), item[1:]]))
+    close(model.popularity(), np.zeros((2, 3)))
+
+
+def test_a_click_is_scored_by_taste_and_by_what_is_popular_then():
+    model = model_of()
+    users = np.random.default_rng(0).normal(size=(5, DIM)).astype(np.float32)
+    period = np.array([0, 1, 2, 1, 0])
+    queries, vectors = model.scored(jnp.asarray(users), model.items(), jnp.asarray(period))
+    logits = np.float64(model.popularity())
+    np.testing.assert_array_equal(logits[0], 0.0)
+    close(queries @ vectors.T, users @ np.float64(model.items()).T + logits[period])
+    without = model_of(popularity=False)
+    queries, vectors = without.scored(jnp.asarray(users), without.items(), jnp.asarray(period))
+    close(queries @ vectors.T, users @ np.float64(without.items()).T)
+
+
+def test_a_shorter_row_is_the_beginning_of_a_longer_one():
+    model, batch = model_of(), batch_of()
+    short = {name: array if array.shape[1:] != (LENGTH,) else array[:, :4] for name, array in batch.items()}
+    close(users_of(model, short).users, users_of(model, batch).users[:, :4])

@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data.assembly import EARLIER_MS
 from data.feedback import has
 from runtime.errors import DataError, UsageError
 from satisfaction.clicks import clicks_of
 from satisfaction.sequences import Histories, SequenceBatches
+from satisfaction.splits import is_click
 from tests import random_timelines
 
 LENGTH, SATISFIED, DISSATISFIED = 6, 3, 2
@@ -25,11 +27,11 @@ def answers(log):
     return np.where(has(log.feedback, "dislike"), 0, np.where(has(log.feedback, "like"), 1, -1)).astype(np.int8)
 
 
-def histories_of(log, answers, protocol="time"):
+def histories_of(log, answers, protocol="time", train_on=("train",)):
     imputed = np.random.default_rng(0).random(len(log.item)).astype(np.float32)
     clicks = clicks_of(log, protocol)
     sizes = {"length": LENGTH, "satisfied_length": SATISFIED, "dissatisfied_length": DISSATISFIED}
-    return Histories(clicks, log, answers=answers, satisfaction=imputed, **sizes), imputed
+    return Histories(clicks, log, answers=answers, satisfaction=imputed, train_on=train_on, **sizes), imputed
 
 
 def test_rows_tell_what_was_known_before_each_click(log, answers):
@@ -68,43 +70,45 @@ def test_counts_grow_with_the_position_and_hide_what_comes_later(log, answers):
 def test_every_training_click_is_one_label_an_epoch(log, answers):
     histories, _ = histories_of(log, answers)
     clicks = histories.clicks
-    batches = SequenceBatches(histories, batch_size=4, num_epochs=3, correct_from=2, seed=0)
+    batches = SequenceBatches(histories, batch_size=2, num_epochs=3, correct_from=2, seed=0)
     trained = np.arange(len(clicks.item)) < clicks.valid_start[clicks.user()]
     expected = np.bincount(clicks.item[trained], minlength=13)
     for epoch in range(3):
-        counts, corrects = np.zeros(13, int), set()
+        counts, corrects, shapes = np.zeros(13, int), set(), {}
         for index in range(batches.batches_per_epoch):
             batch = batches[epoch * batches.batches_per_epoch + index]
-            assert batch["label_where"].sum() <= batches.label_capacity
-            counts += np.bincount(batch["label"][batch["label_where"]], minlength=13)
+            place = batch["label_place"][batch["label_weight"] > 0]
+            assert len(set(place)) == len(place)
+            counts += np.bincount(batch["label"].reshape(-1)[place], minlength=13)
             corrects |= set(batch["corrects"])
+            shapes.setdefault(batch["item"].shape, set()).add(batch["label_place"].shape)
         np.testing.assert_array_equal(counts, expected)
         assert corrects == {epoch >= 2}
+        # Windows of at most 6 // 3 clicks are three times as many a row; each shape is compiled once.
+        assert set(shapes) == {(2, 6), (6, 2)}
+        assert all(len(capacities) == 1 for capacities in shapes.values())
     assert batches.labels_per_epoch == expected.sum()
 
 
 def test_validation_clicks_are_labels_where_asked_for(log, answers):
-    histories, _ = histories_of(log, answers)
+    log = dataclasses.replace(log, timestamp_ms=np.asarray(log.timestamp_ms) * 10_000_000)
+    histories, _ = histories_of(log, answers, train_on=("train", "valid"))
     clicks = histories.clicks
-    batches = SequenceBatches(
-        histories, batch_size=64, num_epochs=1, correct_from=0, seed=0, train_on=("train", "valid")
-    )
+    batches = SequenceBatches(histories, batch_size=64, num_epochs=1, correct_from=0, seed=0)
     known = np.arange(len(clicks.item)) < clicks.test_start[clicks.user()]
     assert batches.labels_per_epoch == known.sum()
+    only_train, _ = histories_of(log, answers)
+    assert histories.counts.sum() > only_train.counts.sum()
 
 
-def test_a_period_is_the_day_and_days_never_learned_from_count_as_the_last(log, answers):
-    day = 86_400_000
-    later = dataclasses.replace(log, timestamp_ms=np.asarray(log.timestamp_ms) * (day // 20))
-    histories, _ = histories_of(later, answers)
+def test_labels_with_a_time_weigh_more(log, answers):
+    half = dataclasses.replace(log, timestamp_ms=np.where(np.arange(len(log.item)) % 2 > 0, 5, EARLIER_MS))
+    histories, _ = histories_of(half, answers)
     clicks = histories.clicks
-    time = later.timestamp_ms[clicks.event]
-    expected = np.where(time > 0, 1 + (time - time[time > 0].min()) // day, 0)
-    learned = np.arange(len(time)) < clicks.valid_start[clicks.user()]
-    rows = histories.before(np.arange(len(time)))
-    found = rows["period"][np.arange(len(time)), rows["at"]]
-    np.testing.assert_array_equal(found, np.minimum(expected, expected[learned].max()))
-    assert histories.num_periods == expected[learned].max() + 1 > 3
+    batches = SequenceBatches(histories, batch_size=4, num_epochs=1, correct_from=0, seed=0, dated_weight=3.0)
+    found = sum(batches[index]["label_weight"].sum() for index in range(len(batches)))
+    dated = clicks.event[clicks.learned(("train",))] % 2 > 0
+    assert found == 3 * dated.sum() + (~dated).sum()
 
 
 def test_leave_one_out_keeps_the_core_and_holds_out_the_last_two_clicks(log):
@@ -114,7 +118,14 @@ def test_leave_one_out_keeps_the_core_and_holds_out_the_last_two_clicks(log):
     np.testing.assert_array_equal(test, clicks.offsets[users + 1] - 1)
     np.testing.assert_array_equal(valid, test - 1)
     assert (np.diff(clicks.offsets)[users] >= 5).all()
-    assert np.diff(clicks.offsets).sum() == np.diff(clicks.offsets)[users].sum()
+    # Users outside the core have no target, and all of their clicks on its items may be learned from.
+    others = np.setdiff1d(np.arange(log.num_users), users)
+    user = log.user_of_event()
+    clicked = is_click(log) & np.isin(log.item, clicks.corpus[1:])
+    assert clicked[np.isin(user, others)].sum() > 0
+    for other in others:
+        np.testing.assert_array_equal(clicks.event[clicks.user() == other], np.flatnonzero(clicked & (user == other)))
+    assert clicks.learned(("train",))[np.isin(clicks.user(), others)].all()
     np.testing.assert_array_equal(clicks.corpus[clicks.item], log.item[clicks.event])
     assert (np.bincount(clicks.item, minlength=clicks.num_items + 1)[1:] > 0).all()
 

@@ -1,0 +1,81 @@
+"""What everybody clicked lately: counts of each item before each moment, and the logit that is learned from them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from numpy.typing import NDArray
+
+from data.assembly import EARLIER_MS
+from nn.mlp import MLP
+
+PERIOD_MS = 43_200_000  # moments are told apart by half days
+HALF_LIVES = (0.5, 2.0, 8.0)  # days after which a click counts half
+
+
+def periods(times: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The period of each click: 1 the log's first, 0 for earlier history, which has no time."""
+    dated = times > EARLIER_MS
+    first = times[dated].min() if dated.any() else 0
+    return np.where(dated, 1 + (times - first) // PERIOD_MS, 0).astype(np.int32)
+
+
+def recent_counts(
+    item: NDArray[np.integer], period: NDArray[np.integer], *, num_items: int, num_periods: int
+) -> NDArray[np.float32]:
+    """How often each item was clicked before each period, [P, n + 1, 1 + HALF_LIVES].
+
+    Of the clicks given, those of earlier history, then those of all periods before, a click of q periods ago counted
+    ½^(q / half-life): no click of the period itself, so that none is counted for its own label. Zero in period 0.
+    """
+    columns = num_items + 1
+    dated = period > 0
+    clicked = np.bincount(period[dated] * columns + item[dated], minlength=num_periods * columns)
+    clicked = clicked.reshape(num_periods, columns)
+    kept = 0.5 ** (PERIOD_MS / 86_400_000 / np.asarray(HALF_LIVES))
+    found = np.zeros((num_periods, columns, 1 + len(HALF_LIVES)), np.float32)
+    found[1:, :, 0] = np.bincount(item[~dated], minlength=columns)
+    for p in range(2, num_periods):
+        found[p, :, 1:] = kept * (found[p - 1, :, 1:] + clicked[p - 1][:, None])
+    return found
+
+
+class Constant(nnx.Variable):
+    """An array that is not trained."""
+
+
+class Popularity(nnx.Module):
+    """A logit of each item in each period, beyond the paper: w · x + MLP(x), x the logs of what was clicked lately.
+
+    What is clicked at all differs between days. x are log(1 + count) of `recent_counts`, an item's less the corpus's
+    mean, and these means, which say how much there is to go by. It begins at zero, and of earlier history stays there.
+    """
+
+    def __init__(self, counts: NDArray[np.float32], *, hidden: int, rngs: nnx.Rngs):
+        """`counts` of `recent_counts`, [P, n + 1, F]."""
+        logs = np.log1p(counts)
+        mean = logs[:, 1:].mean(axis=1, keepdims=True)
+        features = np.concatenate([logs - mean, np.broadcast_to(mean, logs.shape)], axis=-1)  # [P, n + 1, 2 F]
+        self.features = Constant(jnp.asarray(features, jnp.float32))
+        self.weights = nnx.Param(jnp.zeros(features.shape[-1]))
+        self.mlp = MLP((features.shape[-1], hidden, 1), rngs=rngs)
+        self.mlp.layers[-1].kernel = nnx.Param(jnp.zeros((hidden, 1)))
+
+    def __call__(self) -> jax.Array:
+        """[P, n + 1]."""
+        x = self.features[...]
+        return (x @ self.weights[...] + self.mlp(x)[..., 0]).at[0].set(0.0)
+
+
+def click_logits(
+    popularity: Popularity | None, users: jax.Array, items: jax.Array, period: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Queries [..., D + P] and vectors [n + 1, D + P] whose products are u_f · v_i + the item's logit in the period.
+
+    Args: users u_f [..., D]; items v_i [n + 1, D]; period [...]. Without `popularity` these are the users and items.
+    """
+    if popularity is None:
+        return users, items
+    logits = popularity()  # [P, n + 1]
+    moments = jax.nn.one_hot(period, logits.shape[0], dtype=users.dtype)
+    return jnp.concatenate([users, moments], axis=-1), jnp.concatenate([items, logits.T], axis=-1)
