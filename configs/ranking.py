@@ -31,7 +31,8 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
-    # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction) and what a past event shows.
+    # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction; () is the first three, or what the
+    # log has where it has no watch time) and what a past event shows.
     config.tasks = ("EVV", "FVV", "GVV")
     config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike")  # the paper's are the first three
     config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
@@ -82,7 +83,10 @@ def get_config(name: str = "demo,full") -> ConfigDict:
             config.encoder, config.context, config.experts = False, False, 0
         case _ if variant.startswith(_SINGLE):
             config.tasks = (variant.removeprefix(_SINGLE),)
+    if dataset == "tables" and not variant.startswith(_SINGLE):
+        config.tasks = ()
     if dataset.startswith("kuairand_pure"):
+        config.tasks = config.tasks if variant.startswith(_SINGLE) else (*config.tasks, "click", "long_view")
         # Its earlier history has no watch times, but long views and likes.
         config.history_feedback = (*config.history_feedback, "click", "long_view")
     if dataset in ("kuairand_pure_short", "tiny"):

@@ -5,7 +5,7 @@ same moment, such as a page logged at once, are not in one another's history.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,10 +49,11 @@ def windows(
 
 
 class Unobserved:
-    """Draws items that a user never met: not in their history, nor on the days that are trained on."""
+    """Draws items that a user never met: not in earlier history, nor in the splits that are trained on."""
 
-    def __init__(self, timelines: Timelines):
-        trained = np.flatnonzero(timelines.in_split("train") | (timelines.timestamp_ms <= 0))
+    def __init__(self, timelines: Timelines, splits: Sequence[str] = ("train",)):
+        inside = np.logical_or.reduce([timelines.in_split(split) for split in splits])
+        trained = np.flatnonzero(inside | (timelines.timestamp_ms <= 0))
         self._num_items = timelines.num_items
         user = timelines.user_of_event()[trained].astype(np.int64)
         self._met = np.unique(user * (self._num_items + 1) + timelines.item[trained])

@@ -133,6 +133,11 @@ class Timelines:
         return len(self.offsets) - 1
 
     @property
+    def fingerprint(self) -> str:
+        """Digest of the manifest, which vouches for every file: the same only for the same log, split the same way."""
+        return artifact.digest(self.path / artifact.MANIFEST)
+
+    @property
     def num_items(self) -> int:
         """N: dense item indices are 1..N."""
         return len(self.items) - 1

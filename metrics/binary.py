@@ -1,7 +1,7 @@
 """How well scores tell yes from no, and how true probabilities are: AUC, GAUC, logloss, ECE, reliability.
 
-Shapes: E examples; `scores` are anything that orders them, `probabilities` lie in [0, 1], `labels` are 0 or 1, `where`
-[E] masks examples out. A figure that is undefined, such as the AUC of one class, is NaN and never a middle value.
+Shapes: E examples; `scores` are anything that orders them, `probabilities` lie in [0, 1], `labels` are 0 or 1, and with
+`probabilities` also between, `where` [E] masks examples out. A figure that is undefined, such as the AUC of one class, is NaN and never a middle value.
 """
 
 from collections.abc import Callable
@@ -168,7 +168,9 @@ def weighted_auc(
     return area
 
 
-def _examples(scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None) -> tuple[Floats, Floats]:
+def _examples(
+    scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None, *, soft: bool = False
+) -> tuple[Floats, Floats]:
     values, truth = np.asarray(scores, np.float64), np.asarray(labels, np.float64)
     mask = np.ones(values.shape, bool) if where is None else np.asarray(where, bool)
     if values.ndim != 1 or truth.shape != values.shape or mask.shape != values.shape:
@@ -176,13 +178,14 @@ def _examples(scores: ArrayLike, labels: ArrayLike, where: ArrayLike | None) -> 
     values, truth = values[mask], truth[mask]
     if np.isnan(values).any():
         raise ValueError("scores hold NaN: mask such examples out with `where`")
-    if not np.isin(truth, (0.0, 1.0)).all():
-        raise ValueError("labels are 0 or 1: mask unknown ones out with `where`")
+    if not (((truth >= 0) & (truth <= 1)).all() if soft else np.isin(truth, (0.0, 1.0)).all()):
+        between = "from 0 to 1" if soft else "0 or 1"
+        raise ValueError(f"labels are {between}: mask unknown ones out with `where`")
     return values, truth
 
 
 def _probabilities(probabilities: ArrayLike, labels: ArrayLike, where: ArrayLike | None) -> tuple[Floats, Floats]:
-    values, truth = _examples(probabilities, labels, where)
+    values, truth = _examples(probabilities, labels, where, soft=True)
     if len(values) and not 0 <= values.min() <= values.max() <= 1:
         raise ValueError(f"probabilities {values.min()}..{values.max()} outside 0..1")
     return values, truth

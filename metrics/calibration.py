@@ -31,22 +31,23 @@ IDENTITY = Calibrator(1.0, 0.0)
 def fit(probabilities: ArrayLike, labels: ArrayLike, *, max_steps: int = 100) -> Calibrator:
     """The slope and bias of the least logloss on held-out examples.
 
-    Targets are (P + 1)/(P + 2) for the P positives and 1/(N + 2) for the N negatives instead of 1 and 0: finite even
-    where scores separate the classes or there is one class only. A slope that would not be positive, of scores that
-    tell nothing or the contrary, is held at 0.001: the order stays, and all are moved to the base rate.
+    Targets are (P + 1)/(P + 2) for the P positives and 1/(N + 2) for the N negatives instead of 1 and 0, and between
+    them for a label between: finite even where scores separate the classes or there is one class only. A slope that
+    would not be positive, of scores that tell nothing or the contrary, is held at 0.001: the order stays, and all are
+    moved to the base rate.
 
     Args:
-      probabilities: [E] in [0, 1], of examples that the model did not learn from. labels: [E], 0 or 1.
+      probabilities: [E] in [0, 1], of examples that the model did not learn from. labels: [E] in [0, 1].
     Errors: ValueError without examples, or where shapes or values are not these.
     """
     values, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.float64)
     if values.ndim != 1 or values.shape != truth.shape or not len(values):
         raise ValueError(f"probabilities {values.shape} and labels {truth.shape} are [E], E at least 1")
-    if not ((values >= 0) & (values <= 1)).all() or not np.isin(truth, (0.0, 1.0)).all():
-        raise ValueError("probabilities lie in 0..1 and labels are 0 or 1, none of them NaN")
+    if not ((values >= 0) & (values <= 1)).all() or not ((truth >= 0) & (truth <= 1)).all():
+        raise ValueError("probabilities and labels lie in 0..1, none of them NaN")
     positives = truth.sum()
     negatives = len(truth) - positives
-    target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    target = truth * (positives + 1) / (positives + 2) + (1 - truth) / (negatives + 2)
     logits = _logit(values)
     slope, bias = _minimise(logits, target, slope_free=True, max_steps=max_steps)
     if slope < _LEAST_SLOPE:

@@ -73,8 +73,6 @@ def slots(evidence: RankingEvidence) -> str:
         axes.invert_yaxis()
         axes.tick_params(axis="y", labelcolor=INK)
         axes.grid(axis="y", visible=False)
-        low = min(weight for _, weight in shown)
-        axes.set_xlim(left=max(0.0, low - 0.15))
         axes.set_title(f"Mean importance α, the {len(shown)} highest of {len(found)} slots")
 
     return draw(paint, title="Importance of the features", height=3.8, phone_height=4.2, width=5.2)

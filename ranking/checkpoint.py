@@ -15,7 +15,7 @@ from ranking import tasks as ranking_tasks
 from ranking.inputs import Impressions
 from ranking.model import RankingModel
 from ranking.tables import FOLDER, Tables, schema
-from runtime.artifact import digest, read_json
+from runtime.artifact import MANIFEST, digest, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.architecture import Architecture, architecture
@@ -27,12 +27,8 @@ _CHUNK = 1024  # impressions at a time
 def identity(config: ConfigDict, timelines: Timelines, satisfaction: str | None) -> dict[str, Any]:
     """What a training run is of: its config, without what has no influence on the model, and its data."""
     kept = {name: value for name, value in config.to_dict().items() if name != "save_every"}
-    return {
-        "config": kept,
-        "timelines": timelines.manifest["vocabulary_hash"],
-        "events": timelines.manifest["num_events"],
-        "satisfaction": satisfaction,
-    }
+    scores = {"path": satisfaction, "digest": digest(Path(satisfaction) / MANIFEST)} if satisfaction else None
+    return {"config": kept, "timelines": timelines.fingerprint, "satisfaction": scores}
 
 
 def build(
@@ -116,12 +112,26 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
         raise UsageError(f"--checkpoint={path}: no complete training run here; run ranking.train on it first")
     saved = read_json(folder / CONFIG)
     config = ConfigDict(saved["config"])
-    if (saved["timelines"], saved["events"]) != (timelines.manifest["vocabulary_hash"], len(timelines.item)):
+    if saved["timelines"] != timelines.fingerprint:
         raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
     tables = Tables.open(folder / FOLDER)
     model = build(config, timelines, tables)
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
-    satisfaction = ranking_tasks.read_satisfaction(saved["satisfaction"], timelines)
+    satisfaction = _satisfaction(saved["satisfaction"], timelines, path)
     ranker = Ranker(model.merge, params, config, timelines, tables, satisfaction)
     ranker.run = digest(folder / METRICS)
     return ranker
+
+
+def _satisfaction(
+    saved: Mapping[str, str] | None, timelines: Timelines, path: str | os.PathLike[str]
+) -> NDArray[np.float32] | None:
+    if saved is None:
+        return None
+    manifest = Path(saved["path"]) / MANIFEST
+    if not manifest.is_file() or digest(manifest) != saved["digest"]:
+        raise UsageError(
+            f"--checkpoint={path}: learned from the satisfaction scores in {saved['path']}, which are gone or others "
+            "by now; put them back, or train again"
+        )
+    return ranking_tasks.read_satisfaction(saved["path"], timelines)

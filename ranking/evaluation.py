@@ -2,7 +2,8 @@
 
 Impressions are the events of the split, each predicted from what lies strictly before it. Per task: AUC; GAUC, each
 user's AUC weighted by impressions, where users of one class are left out and counted; logloss and ECE of the calibrated
-probabilities. Fused: each user's impressions in the order of Σ γ_k y_k. A soft label above 0.5 is a positive.
+probabilities. Fused: each user's impressions in the order of Σ γ_k y_k. To AUC and GAUC a soft label above 0.5 is a
+positive; logloss, ECE and calibration take it as it is.
 
 Every figure is a function of how often each user is drawn, so that intervals, and differences of two models on the same
 drawn users, come of one bootstrap (metrics/intervals.py). The ECE of a resample is above the ECE of all, for noise adds
@@ -37,7 +38,7 @@ Statistic = Callable[[Floats], Floats]
 class HeldOut(NamedTuple):
     """The impressions [n] of a split. `user` numbers those present from 0; `users` [U] are their indices in the log.
 
-    positive, where: [n, K], in the order of `tasks`. long_view, skip: [n].
+    label in [0, 1] and where: [n, K], in the order of `tasks`. long_view, skip: [n].
     """
 
     split: str
@@ -45,10 +46,15 @@ class HeldOut(NamedTuple):
     positions: NDArray[np.int64]
     users: NDArray[np.int64]
     user: NDArray[np.int64]
-    positive: NDArray[np.bool_]
+    label: NDArray[np.float32]
     where: NDArray[np.bool_]
     long_view: NDArray[np.bool_]
     skip: NDArray[np.bool_]
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Labels as classes [n, K]."""
+        return self.label > _SOFT
 
 
 class Scored(NamedTuple):
@@ -73,7 +79,7 @@ def held_out(timelines: Timelines, split: str, tasks: Sequence[str], labels: Cal
         positions,
         users.astype(np.int64),
         user.reshape(-1),
-        found.values > _SOFT,
+        found.values,
         found.where,
         has(bits, "long_view"),
         has(bits, "skip"),
@@ -184,10 +190,10 @@ def per_user(scored: Scored, held: HeldOut) -> dict[str, NDArray[Any]]:
     }
     found |= dict(zip(FUSED, (ndcg, skip), strict=True))
     for k, task in enumerate(scored.tasks):
-        p, label, user = _labelled(scored.probabilities[:, k], held, task)
+        p, label, positive, user = _labelled(scored.probabilities[:, k], held, task)
         size = np.bincount(user, minlength=len(held.users))
         losses = np.bincount(user, binary.log_losses(p, label), len(held.users))
-        found[f"{task}/auc"] = binary.auc_of_groups(p, label, user, num_groups=len(held.users))
+        found[f"{task}/auc"] = binary.auc_of_groups(p, positive, user, num_groups=len(held.users))
         found[f"{task}/logloss"] = np.divide(losses, size, out=np.full(len(size), np.nan), where=size > 0)
     return found
 
@@ -206,19 +212,23 @@ def groups(timelines: Timelines, held: HeldOut) -> dict[str, NDArray[np.bool_]]:
     return {name: inside for name, inside in found.items() if inside.any()}
 
 
-def _labelled(p: Floats, held: HeldOut, task: str, inside: Any = True) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def _labelled(
+    p: Floats, held: HeldOut, task: str, inside: Any = True
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    # Probabilities, labels, labels as classes, and users, where there is a label.
     k = held.tasks.index(task)
     where = held.where[:, k] & inside
-    return p[where], held.positive[where, k].astype(np.float64), held.user[where]
+    label, positive = held.label[where, k].astype(np.float64), held.positive[where, k].astype(np.float64)
+    return p[where], label, positive, held.user[where]
 
 
 def _of_task(
     task: str, p: Floats, held: HeldOut, inside: NDArray[np.bool_], metrics: Sequence[str]
 ) -> dict[str, Statistic]:
-    p, label, user = _labelled(p, held, task, inside)
+    p, label, positive, user = _labelled(p, held, task, inside)
     size = {"num_groups": len(held.users)}
-    found: dict[str, Statistic] = {"auc": binary.weighted_auc(p, label, user, **size)}
-    areas = binary.auc_of_groups(p, label, user, **size)
+    found: dict[str, Statistic] = {"auc": binary.weighted_auc(p, positive, user, **size)}
+    areas = binary.auc_of_groups(p, positive, user, **size)
     seen = np.bincount(user, minlength=len(held.users))
     found["gauc"] = _ratio(np.nan_to_num(areas) * seen, seen * ~np.isnan(areas))
     if "logloss" in metrics:
@@ -253,7 +263,7 @@ def _divide(numerator: Floats, denominator: Floats) -> Floats:
 
 def _fit(raw: Floats, valid: HeldOut, column: int, among: NDArray[np.bool_]) -> Calibrator:
     where = valid.where[:, column] & among
-    return calibration.fit(raw[where], valid.positive[where, column]) if where.any() else calibration.IDENTITY
+    return calibration.fit(raw[where], valid.label[where, column]) if where.any() else calibration.IDENTITY
 
 
 def _apply(calibrators: Sequence[Calibrator], raw: Floats) -> Floats:

@@ -53,17 +53,17 @@ class Schema:
 class FeatureConstruction(nnx.Module):
     """E_in: F fields of d dimensions each, and e_u, e_i, e_p, which are three of them.
 
-    A category is looked up in its table. A group of numbers (rates as logits minus their prior's, log counts) is mapped
-    to d dimensions by a matrix of its own. Ids without training events are zero: such an item or user is its content,
-    its profile and its history.
+    A category is looked up in its table; one without training events is zero there, and so are ids: such an item or
+    user is its content, its profile and its history. A group of numbers (rates as logits minus their prior's, log
+    counts) is mapped to d dimensions by a matrix of its own.
     """
 
     def __init__(self, schema: Schema, *, dim: int, rngs: nnx.Rngs):
         """`dim` d."""
-        small = nnx.initializers.normal(0.05)
 
+        # From zero, so that a category that training never met says nothing, instead of something at random.
         def table(rows: int) -> nnx.Param:
-            return nnx.Param(small(rngs.params(), (rows, dim), jnp.float32))
+            return nnx.Param(jnp.zeros((rows, dim), jnp.float32))
 
         self.dim, self.num_feedback = dim, len(schema.feedback)
         self.rated = rated(schema.feedback)

@@ -73,6 +73,9 @@ def weights(given: Mapping[str, float], tasks: Sequence[str], *, flag: str = "--
     for task in given:
         if task not in tasks:
             raise UsageError(f"{flag}={task}: the model has no such task; it has {', '.join(tasks)}")
+    for task, value in given.items():
+        if task in NEGATIVE_TASKS and value > 0:
+            raise UsageError(f"{flag}={task}={value:g}: would rank first what should not happen; give it a negative γ")
     found = np.array([given.get(task, 0.0) for task in tasks])
     if not found.any():
         raise UsageError(f"{flag}: every weight is 0, which orders nothing; give one, like {tasks[0]}=1")
@@ -105,6 +108,7 @@ def trade_off(
 
     Args: probabilities [E, K] of validation impressions; the rest [E]. skip@10 counts 0 where no list has over 10
     impressions. Deterministic in (inputs, seed).
+    Where no list has a long view beside something else no order is better than another: then γ is alike for all tasks.
     """
     probabilities = np.asarray(probabilities, np.float64)
     shares = (
@@ -116,7 +120,8 @@ def trade_off(
         for gamma in candidates
     ]
     ndcg, skipped = np.nan_to_num(np.array(measured)).T
-    best = [int(np.argmax(ndcg - penalty * skipped)) for penalty in penalties]
+    alike = len(tasks)
+    best = [int(np.argmax(ndcg - penalty * skipped)) if ndcg.any() else alike for penalty in penalties]
     return [Trade(penalty, candidates[at], measured[at]) for penalty, at in zip(penalties, best, strict=True)]
 
 

@@ -8,6 +8,7 @@ candidate               [B, C] int32: items
 rates                   [B, C, R] float32: of item, creator and cluster: the rates of features.rated, log(1 + plays)
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,11 +84,19 @@ class TrainingInputs:
     never met, negatives of every task.
     """
 
-    def __init__(self, impressions: Impressions, timelines: Timelines, labels: Labels, *, negatives: int):
-        """`negatives`: unobserved items to each impression."""
+    def __init__(
+        self,
+        impressions: Impressions,
+        timelines: Timelines,
+        labels: Labels,
+        *,
+        negatives: int,
+        train_on: Sequence[str] = ("train",),
+    ):
+        """`negatives`: unobserved items to each impression of the splits `train_on`."""
         self._impressions, self._timelines, self._labels = impressions, timelines, labels
         self._negatives, self._user = negatives, timelines.user_of_event()
-        self._unobserved = Unobserved(timelines) if negatives else None
+        self._unobserved = Unobserved(timelines, train_on) if negatives else None
 
     def __call__(self, positions: NDArray[np.int64], rng: np.random.Generator) -> dict[str, np.ndarray]:
         real = positions >= 0

@@ -44,7 +44,10 @@ def inspect(ranker: Ranker, positions: NDArray[np.int64]) -> dict[str, Any]:
         found["gates"] = dict(zip(ranker.tasks, means["gates"], strict=True))
     if "slots" in means:
         names = _slot_names(model.features.names, len(means["slots"]))
-        found["slots"] = list(zip(names, means["slots"], strict=True))
+        of_name: dict[str, list[float]] = {}
+        for name, weight in zip(names, means["slots"], strict=True):
+            of_name.setdefault(name, []).append(weight)  # with more slots than features, several are one feature's
+        found["slots"] = [(name, float(np.mean(weights))) for name, weights in of_name.items()]
     return found
 
 

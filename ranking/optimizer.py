@@ -14,5 +14,9 @@ def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTrans
     KuaiRand-Pure falls from .733 to .727 in the second epoch (ranking.train, --config.user_decay=1.0); with 15 it rises
     to .736. What a user is like is in the history; the id adds what stands the decay.
     """
-    decays = ((r"user_embedding$", config.user_decay), (r"embedding$", config.embedding_decay))
+    decays = (
+        (r"user_embedding$", config.user_decay),
+        (r"position_embedding$", config.weight_decay),  # every example moves them
+        (r"embedding$", config.embedding_decay),
+    )
     return from_config(config, total_steps=total_steps, decays=decays)

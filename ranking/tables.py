@@ -53,8 +53,11 @@ class Tables:
             np.save(folder / "rates.npy", rates)
 
 
-def build(timelines: Timelines, history_feedback: Sequence[str]) -> Tables:
-    """The tables of a log, from its training days. Errors: UsageError names unknown history feedback."""
+def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Sequence[str] = ("train",)) -> Tables:
+    """The tables of a log, from its training days; `item_seen` and `user_seen` from all splits that are trained on.
+
+    Errors: UsageError names unknown history feedback.
+    """
     for name in history_feedback:
         if name not in WATCH_FEEDBACK and name not in feedback.BITS:
             known = ", ".join((*WATCH_FEEDBACK, *feedback.BITS))
@@ -65,12 +68,13 @@ def build(timelines: Timelines, history_feedback: Sequence[str]) -> Tables:
     count = is_known[trained].sum(axis=0)
     prior = (observed & is_known)[trained].sum(axis=0) / np.maximum(count, 1)
     codes, features = _user_features(timelines.users)
+    met = np.logical_or.reduce([timelines.in_split(split) for split in train_on]) & (timelines.timestamp_ms > 0)
     return Tables(
         thresholds=bounds,
         prior=np.clip(prior, 1e-3, 1 - 1e-3).astype(np.float32),
         user_features=codes,
-        item_seen=np.bincount(timelines.item[trained], minlength=timelines.num_items + 1) > 0,
-        user_seen=np.bincount(timelines.user_of_event()[trained] + 1, minlength=timelines.num_users + 1) > 0,
+        item_seen=np.bincount(timelines.item[met], minlength=timelines.num_items + 1) > 0,
+        user_seen=np.bincount(timelines.user_of_event()[met] + 1, minlength=timelines.num_users + 1) > 0,
         manifest={
             "history_feedback": list(history_feedback),
             "user_features": features,

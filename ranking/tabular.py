@@ -1,6 +1,6 @@
 """What is known of an impression before it happens, as one row of numbers and categories: what trees read.
 
-The information of the neural ranker and more that trees cannot find themselves: smoothed rates of every feedback by
+What the neural ranker reads, and what trees cannot find themselves: smoothed rates of every feedback by
 user, item, creator, tag and pairs of them, each over the events strictly before (data/running_rates.py); the last
 outcomes and the time since; ids, platform, hour, item features and profile as categories.
 
@@ -71,7 +71,8 @@ def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) ->
 def _outcomes(timelines: Timelines, tables: Tables) -> tuple[list[str], NDArray[np.float64]]:
     # [E, W], NaN where unknown: feedback, the share of the item that was watched (2 at most), log seconds.
     watched = bool((timelines.play_ms >= 0).any())
-    names = [n for n in FEEDBACK if (watched if n in WATCH_FEEDBACK else n in timelines.manifest["feedback"])]
+    wanted = dict.fromkeys((*FEEDBACK, *tables.manifest["history_feedback"]))
+    names = [n for n in wanted if (watched if n in WATCH_FEEDBACK else n in timelines.manifest["feedback"])]
     values, known = outcomes(timelines, names, tables.thresholds)
     columns = [np.where(known, values, np.nan)]
     if watched:

@@ -40,12 +40,24 @@ def check(tasks: Sequence[str], timelines: Timelines, *, has_satisfaction: bool)
     if not missing:
         return
     remaining = f"without it remain the tasks {', '.join(possible)}" if possible else "no task remains"
-    if SATISFACTION in missing:
+    if missing == [SATISFACTION]:
         raise UsageError(f"task satisfaction needs --satisfaction, the folder of satisfaction scores; {remaining}")
-    lacks = "watch time (column play_ms)" if missing[0] in WATCH_FEEDBACK else f"column {missing[0]}"
-    raise DataError(
-        f"{timelines.path}: the log has no {lacks}, which {', '.join(missing)} need; {remaining}: set --config.tasks"
-    )
+    lacks = [f"column {task}" for task in missing if task in LOGGED]
+    watched = [task for task in missing if task in WATCH_FEEDBACK]
+    if watched:
+        lacks.insert(0, f"watch time (column play_ms), which {', '.join(watched)} need")
+    raise DataError(f"{timelines.path}: the log has no {', nor '.join(lacks)}; {remaining}: set --config.tasks")
+
+
+def default(timelines: Timelines) -> tuple[str, ...]:
+    """The paper's EVV, FVV and GVV; in a log without watch time, what it has. Errors: DataError where that is none."""
+    found = available(timelines, has_satisfaction=False)
+    if not found:
+        raise DataError(
+            f"{timelines.path}: no watch time (column play_ms), and none of {', '.join(LOGGED)}: there is nothing to "
+            "predict; give a log with one of them, or leave ranking out"
+        )
+    return tuple(task for task in found if task in WATCH_FEEDBACK) or found
 
 
 def available(timelines: Timelines, *, has_satisfaction: bool) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     """
     timelines = Timelines.open(data)
     _check(config)
+    config = ConfigDict(config.to_dict())
+    config.tasks = tuple(config.tasks) or tasks.default(timelines)
     scores = tasks.read_satisfaction(satisfaction, timelines)
     tasks.check(config.tasks, timelines, has_satisfaction=scores is not None)
     if config.satisfaction_feature and scores is None:
@@ -48,7 +50,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
     except ValueError as error:
         raise UsageError(f"--config.mesh: {error}") from None
-    tables = ranking_tables.build(timelines, config.history_feedback)
+    tables = ranking_tables.build(timelines, config.history_feedback, train_on=config.train_on)
     labels = tasks.labels(config.tasks, timelines, tables.thresholds, scores)
     positions = ranked_positions(timelines, *config.train_on)
     tasks.check_classes(config.tasks, labels, positions, " and ".join(config.train_on))
@@ -59,7 +61,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     per_host = shards // jax.process_count()
     batches = ImpressionBatches(
         positions,
-        TrainingInputs(impressions, timelines, labels, negatives=config.negatives),
+        TrainingInputs(impressions, timelines, labels, negatives=config.negatives, train_on=config.train_on),
         batch_size=config.batch_size,
         num_epochs=config.num_epochs,
         seed=config.seed,

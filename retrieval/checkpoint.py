@@ -30,7 +30,7 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     return {
         "config": kept,
         "timelines": timelines.manifest["vocabulary_hash"],
-        "events": timelines.manifest["num_events"],
+        "log": timelines.fingerprint,
     }
 
 

@@ -64,6 +64,14 @@ def test_certainties_are_calibrated_too():
     np.testing.assert_allclose(p, 0.5, atol=0.02)
 
 
+def test_a_soft_label_is_that_share_of_a_positive():
+    """Once with label 0.3 is like three times in ten with 1 and seven times with 0, but for Platt's own targets."""
+    said = np.linspace(0.05, 0.95, 500)
+    truth = 1 / (1 + np.exp(-(2 * np.log(said / (1 - said)) - 0.4)))
+    soft = calibration.fit(said, truth)
+    np.testing.assert_allclose([soft.slope, soft.bias], [2.0, -0.4], atol=0.08)
+
+
 def test_identity_changes_nothing():
     np.testing.assert_allclose(calibration.IDENTITY([0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], rtol=1e-12)
 

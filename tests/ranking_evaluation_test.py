@@ -106,7 +106,7 @@ def test_the_interval_of_the_ece_holds_it(scored, days):
 
 def test_calibration_is_fitted_on_validation_days_alone(model, days, scored):
     valid, held = days
-    changed = held._replace(positive=~held.positive, long_view=~held.long_view)
+    changed = held._replace(label=1 - held.label, long_view=~held.long_view)
     again, _ = _score(model, valid, changed)
     assert again.calibrators == scored.calibrators
     np.testing.assert_array_equal(again.weights, scored.weights)
@@ -118,10 +118,10 @@ def test_calibration_is_fitted_on_validation_days_alone(model, days, scored):
 def test_validation_days_are_calibrated_on_other_users(model, days):
     valid = days[0]
     own, _ = _score(model, valid, valid)
-    flipped = valid.positive.copy()
+    flipped = valid.label.copy()
     first = valid.user == 0
-    flipped[first] = ~flipped[first]
-    again, _ = _score(model, valid._replace(positive=flipped), valid._replace(positive=flipped))
+    flipped[first] = 1 - flipped[first]
+    again, _ = _score(model, valid._replace(label=flipped), valid._replace(label=flipped))
     np.testing.assert_array_equal(own.probabilities[first], again.probabilities[first])
     odd = valid.user % 2 == 1
     assert (own.probabilities[odd] != again.probabilities[odd]).all()
@@ -267,12 +267,26 @@ def test_users_without_history_are_measured_too(tmp_path):
 
 def test_a_task_of_one_class_has_no_auc(model, days):
     valid, held = days
-    positive = held.positive.copy()
-    positive[:, 0] = True
-    found = evaluation.figures(_score(model, valid, held)[0], held._replace(positive=positive), samples=2)
+    label = held.label.copy()
+    label[:, 0] = 1.0
+    found = evaluation.figures(_score(model, valid, held)[0], held._replace(label=label), samples=2)
     assert np.isnan(found["EVV/auc"]).all()
     assert np.isnan(found["EVV/gauc"]).all()
     assert np.isfinite(found["EVV/logloss"]).all()
+
+
+def test_soft_labels_are_calibrated_as_they_are(log):
+    """A model that predicts them exactly stays so; taken as classes they would be pushed to 0 and 1."""
+    values = np.linspace(0.1, 0.6, len(log.item))[:, None].astype(np.float32)
+    where = np.ones(values.shape, bool)
+    valid, held = (
+        evaluation.held_out(log, split, ("satisfaction",), lambda at: (values[at], where[at]))
+        for split in ("valid", "test")
+    )
+    exact = {split: values[days.positions] for split, days in (("valid", valid), ("test", held))}
+    scored, _ = evaluation.score(("satisfaction",), exact["valid"], exact["test"], valid, held, np.ones(1), 1.0)
+    np.testing.assert_allclose(scored.probabilities, exact["test"], atol=0.01)
+    assert evaluation.figures(scored, held, samples=2)["satisfaction/ece"][0] < 0.01
 
 
 def test_soft_labels_above_a_half_are_positives(log):

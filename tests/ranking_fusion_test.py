@@ -30,6 +30,7 @@ def test_weights_by_hand_are_scaled():
         (["EVV=nan"], "written TASK=NUMBER"),
         (["EVV=1", "EVV=2"], "EVV is given twice"),
         (["EVV=0"], "every weight is 0"),
+        (["GVV=1"], "--gamma=GVV=1: would rank first what should not happen"),
     ],
 )
 def test_mistaken_weights_are_named(entries, said):
@@ -66,6 +67,12 @@ def test_chosen_weights_are_the_best_of_their_objective():
     for alone in np.eye(3) * fusion.signs(TASKS):
         other = fusion.quality_of_lists(fusion.fuse(p, alone), long_view, skip, of, num_lists=30)
         assert trade.quality.ndcg - 0.5 * trade.quality.skip >= other.ndcg - 0.5 * other.skip
+
+
+def test_without_long_views_all_tasks_weigh_alike():
+    p, _, skip, of = _days()
+    for trade in fusion.trade_off(p, np.zeros(len(p), bool), skip, of, tasks=TASKS, num_lists=30):
+        np.testing.assert_allclose(trade.weights, [1 / 3, 1 / 3, -1 / 3])
 
 
 def test_single_task_and_short_lists():

@@ -142,7 +142,12 @@ def construction(log, made):
     named = [{"name": name, "values": ["x", "y", "z"]} for name in ("age", "home")]
     profiled = dataclasses.replace(made, user_features=codes, manifest={**made.manifest, "user_features": named})
     schema = tables.schema(log, profiled)
-    return nnx.jit(lambda: features.FeatureConstruction(schema, dim=5, rngs=nnx.Rngs(0)))()
+    built = nnx.jit(lambda: features.FeatureConstruction(schema, dim=5, rngs=nnx.Rngs(0)))()
+    for name in ("user", "item", "platform", "hour", "gap", "profile", "content"):
+        table = getattr(built, f"{name}_embedding")
+        assert not np.asarray(table[...]).any()  # what training never meets stays so
+        table[...] = jax.random.normal(jax.random.key(len(name)), table[...].shape)
+    return built
 
 
 def test_each_feature_is_a_field_of_the_input(log, construction, impressions, positions):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,7 +200,6 @@ def test_several_devices_agree_with_one(log, cache, tmp_path):
     [
         ({"tasks": ("EVV", "love")}, r"--config\.tasks: no task 'love'; one of EVV, "),
         ({"tasks": ("EVV", "EVV")}, "name each task once"),
-        ({"tasks": ()}, "at least one"),
         ({"tasks": ("satisfaction",)}, "task satisfaction needs --satisfaction, .* remain the tasks EVV, FVV, GVV, "),
         ({"satisfaction_feature": True}, r"--config\.satisfaction_feature needs --satisfaction"),
         ({"history_feedback": ("EVV", "hate")}, r"--config\.history_feedback: no feedback 'hate'; one of EVV, "),
@@ -237,12 +237,17 @@ def test_a_log_without_watch_time_names_what_is_left(log, tmp_path):
     silent = rewritten(log, tmp_path / "silent", play_ms=np.full(len(log.item), -1), logged=["click", "like"])
     with pytest.raises(DataError, match=r"no watch time \(column play_ms\), which EVV need; .* the tasks click, like:"):
         run(silent, tmp_path / "workdir")
+    assert tasks.default(silent) == ("click", "like")
+    assert tasks.default(log) == ("EVV", "FVV", "GVV")
+    mute = rewritten(log, tmp_path / "mute", play_ms=np.full(len(log.item), -1), logged=["share"])
+    with pytest.raises(DataError, match="nothing to predict"):
+        tasks.default(mute)
 
 
 def test_a_log_without_a_feedback_names_its_column(log, tmp_path):
     silent = rewritten(log, tmp_path / "silent", logged=["click"])
     with pytest.raises(
-        DataError, match="no column like, which like need; without it remain the tasks EVV, FVV, GVV, c"
+        DataError, match="the log has no column like; without it remain the tasks EVV, FVV, GVV, click: set --config"
     ):
         run(silent, tmp_path / "workdir")
 
@@ -269,6 +274,13 @@ def test_satisfaction_is_a_task_and_a_feature(log, tmp_path):
     assert ranker.predict(positions).shape == (len(positions), 2)
     np.testing.assert_array_equal(ranker.labels(positions)[0][:, 1], np.load(f"{scores}/satisfaction.npy")[positions])
 
+    shutil.rmtree(scores)
+    satisfaction_scores(tmp_path / "scores", log, np.ones(len(log.item)))
+    with pytest.raises(UsageError, match=r"--checkpoint=.*: learned from the satisfaction scores in .* others by now"):
+        checkpoint.load(tmp_path / "workdir", log)
+    with pytest.raises(UsageError, match=r"holds a run of another config or dataset \(satisfaction\.digest"):
+        run(log, tmp_path / "workdir", satisfaction=scores, **options)
+
 
 @pytest.mark.parametrize("fields", [{"vocabulary_hash": "y"}, {"num_events": 3}])
 def test_satisfaction_of_other_events(log, tmp_path, fields):
@@ -287,6 +299,14 @@ def test_a_checkpoint_of_another_log(log, uninterrupted, tmp_path):
     other = random_timelines.write(tmp_path / "other", vocabulary_hash="other")
     with pytest.raises(UsageError, match="trained on another log than --data="):
         checkpoint.load(uninterrupted, other)
+
+
+def test_the_same_log_split_elsewhere_is_another_log(log, uninterrupted, tmp_path):
+    later = rewritten(log, tmp_path / "later", valid_start=np.minimum(log.valid_start + 1, log.test_start))
+    with pytest.raises(UsageError, match=r"holds a run of another config or dataset \(timelines"):
+        run(later, uninterrupted)
+    with pytest.raises(UsageError, match="trained on another log than --data="):
+        checkpoint.load(uninterrupted, later)
 
 
 def test_a_workdir_of_another_config(log, uninterrupted):
