@@ -74,31 +74,34 @@ def draw(
     )
 
 
-def bars(groups: Mapping[str, Sequence[Point]], *, paper: Mapping[str, Sequence[float]], kinds: Sequence[str]) -> str:
+def bars(
+    groups: Mapping[str, Sequence[Point]], *, paper: Mapping[str, Sequence[float | None]], kinds: Sequence[str]
+) -> str:
     """Relative changes, one panel for each of `kinds`, a bar per model, the paper's figure as an open mark.
 
-    groups: signals -> one Point per kind; paper: signals -> one figure per kind.
+    groups: signals -> one Point per kind; paper: signals -> one figure per kind, None where the paper has none.
     """
 
     def paint(figure: Figure, narrow: bool) -> None:
         for n, (axes, kind) in enumerate(zip(side_by_side(figure, len(kinds), narrow), kinds)):
             for row, (signals, points) in enumerate(groups.items()):
-                point = points[n]
+                point, published = points[n], paper[signals][n]
                 axes.barh(row, point.value, height=0.52, color=COLOURS[signals])
                 axes.plot([point.low, point.high], [row, row], color=INK, linewidth=1.1, solid_capstyle="butt")
-                axes.plot(paper[signals][n], row, "D", color=INK, markersize=6.5, fillstyle="none", clip_on=False)
+                if published is not None:
+                    axes.plot(published, row, "D", color=INK, markersize=6.5, fillstyle="none", clip_on=False)
                 edge = axes.get_yaxis_transform()  # x from 0 at the left edge to 1 at the right, y in rows
                 beside: dict[str, Any] = {"xycoords": edge, "textcoords": "offset points", "va": "center"}
                 axes.annotate(signed(point.value), (1, row), (7, 5), fontweight="bold", **beside)
-                axes.annotate(
-                    f"paper {signed(paper[signals][n])}", (1, row), (7, -7), color=MUTED, fontsize=8, **beside
-                )
+                if published is not None:
+                    text = f"paper {signed(published)}"
+                    axes.annotate(text, (1, row), (7, -7), color=MUTED, fontsize=8, **beside)
             axes.axvline(0, color=MUTED, linewidth=1.6)
             axes.set_yticks(range(len(groups)), [points[n].label for points in groups.values()])
             axes.tick_params(axis="y", labelcolor=INK, labelleft=narrow or n == 0)
             axes.grid(axis="y", visible=False)
             axes.set_ylim(len(groups) - 0.4, -0.6)
-            lowest = min([p[n].low for p in groups.values()] + [f[n] for f in paper.values()])
+            lowest = min([p[n].low for p in groups.values()] + [f[n] or 0.0 for f in paper.values()])
             axes.set_xlim(left=1.06 * lowest, right=1.06 * max(0.0, *(p[n].high for p in groups.values())))
             axes.spines["bottom"].set_visible(False)
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

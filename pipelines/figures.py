@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from pipelines import charts
 from pipelines.charts import Point
-from pipelines.evidence import Evidence, Model
-from pipelines.findings import DISLIKE, KINDS, PAPER, TITLES, interval
+from pipelines.evidence import Evidence
+from pipelines.findings import DISLIKE, PAPER, TITLES, interval, kinds, responds
 
 _NEGATIVE = "Mean p of the negative labels"
 _CURVES = {
@@ -26,25 +26,29 @@ def training(evidence: Evidence) -> str:
 
 
 def responsiveness(evidence: Evidence) -> str:
-    """The three configs of the paper beside the paper's own figures."""
-    groups: dict[str, list[Point]] = {}
-    for signals in PAPER:
-        model = evidence.chosen(signals)
-        found = model.counterfactual if model else {}
-        points = [interval(found, f"{DISLIKE}/{kind}", TITLES[signals]) for kind in KINDS]
-        if all(points):
-            groups[signals] = [point for point in points if point]
-    return charts.bars(groups, paper=PAPER, kinds=[f"by {kind}" for kind in KINDS]) if groups else ""
+    """The three configs of the paper beside the paper's own figures, by the kinds of similarity that the run has."""
+    models = {signals: evidence.chosen(signals) for signals in PAPER}
+    measured = {signals: model.counterfactual for signals, model in models.items() if model and model.counterfactual}
+    shown = [kind for kind in kinds(evidence) if all(f"{DISLIKE}/{kind}" in found for found in measured.values())]
+    if not measured or not shown:
+        return ""
+    groups = {
+        signals: [point for kind in shown if (point := interval(found, f"{DISLIKE}/{kind}", TITLES[signals]))]
+        for signals, found in measured.items()
+    }
+    paper = {signals: [PAPER[signals].get(kind) for kind in shown] for signals in groups}
+    return charts.bars(groups, paper=paper, kinds=[f"by {kind}" for kind in shown])
 
 
 def frontiers(evidence: Evidence, changes: Mapping[str, float]) -> dict[str, str]:
     """What a heavier negative weight buys and costs: a chart for each thing it buys."""
+    kind = next(iter(kinds(evidence)), "")
     return {
         name: chart
         for name, chart in {
             "skip": _frontier(evidence, changes, "skip@100", "Skip@100, relative to no negatives"),
             "dislike": _frontier(evidence, changes, "dislike@100", "Dislike@100, relative to no negatives"),
-            "responsiveness": _frontier(evidence, changes, "", "Similar items after a dislike (content)"),
+            "responsiveness": _frontier(evidence, changes, "", f"Similar items after a dislike ({kind})"),
         }.items()
         if chart
     }
@@ -57,14 +61,14 @@ def _frontier(evidence: Evidence, changes: Mapping[str, float], metric: str, y_l
     for model in evidence.models:
         if model.variant.final or f"change/{model.name}/recall@100" not in changes:
             continue
-        point = interval(changes, f"change/{model.name}/{metric}") if metric else _responds(model)
+        point = interval(changes, f"change/{model.name}/{metric}") if metric else responds(evidence, model)
         if point is None:
             continue
         x = 1 + changes[f"change/{model.name}/recall@100"]
         labelled = Point(point.value, point.low, point.high, f"{model.variant.weight:g}")
         series.setdefault(model.variant.signals, []).append((x, labelled))
         base = evidence.model(model.reference)
-        y = 0.0 if metric else getattr(_responds(base) if base else None, "value", None)
+        y = 0.0 if metric else getattr(responds(evidence, base), "value", None)
         reference = (1.0, y) if y is not None else None
         if model.chosen:
             chosen.append((x, point.value))
@@ -78,7 +82,3 @@ def _frontier(evidence: Evidence, changes: Mapping[str, float], metric: str, y_l
         x_label="Recall@100 kept",
         y_label=y_label,
     )
-
-
-def _responds(model: Model) -> Point | None:
-    return interval(model.counterfactual, f"{DISLIKE}/content")

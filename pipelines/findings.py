@@ -10,11 +10,16 @@ from retrieval.evaluation import compare
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator.
 PAPER = {
-    "no_dislike_signal": (0.0, 0.0),
-    "dislike_input": (-0.227, -0.228),
-    "dislike_input_and_label": (-0.608, -0.641),
+    "no_dislike_signal": {"content": 0.0, "creator": 0.0},
+    "dislike_input": {"content": -0.227, "creator": -0.228},
+    "dislike_input_and_label": {"content": -0.608, "creator": -0.641},
 }
-KINDS = ("content", "creator")
+# Kinds of similarity in words, those of the paper first; a run has those that its log knows the labels of.
+KINDS = {
+    "content": "the share of items of the same kind among the next {} recommendations",
+    "creator": "the share of items by the same creator among the next {} recommendations",
+    "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
+}
 TITLES = {
     "no_dislike_signal": "Blind to dislikes",
     "dislike_input": "Dislikes as input",
@@ -29,6 +34,17 @@ def title(model: Model) -> str:
     """What a reader calls this model."""
     weight = "" if model.weight is None else f", weight {model.weight:g}"
     return TITLES[model.variant.signals] + weight + (", final" if model.variant.final else "")
+
+
+def kinds(evidence: Evidence) -> list[str]:
+    """The kinds of similarity that the run has figures of, the one that stands for all first."""
+    return [kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in model.counterfactual for model in evidence.models)]
+
+
+def responds(evidence: Evidence, model: Model | None) -> Point | None:
+    """How the model changes, after a dislike, what stands for all kinds; None where it was not measured."""
+    found = kinds(evidence)
+    return interval(model.counterfactual, f"{DISLIKE}/{found[0]}") if model and found else None
 
 
 def interval(metrics: Metrics, name: str, label: str = "") -> Point | None:
@@ -81,26 +97,22 @@ def headline(evidence: Evidence, changes: Metrics) -> list[str]:
 
 
 def _on_dislikes(evidence: Evidence) -> str:
-    model = evidence.chosen("dislike_input_and_label")
-    point = interval(model.counterfactual, f"{DISLIKE}/content") if model else None
+    point = responds(evidence, evidence.chosen("dislike_input_and_label"))
     if not point:
         return ""
     return (
         "With the model that learns from dislikes, one “not interested” after a long watch changes what comes next: "
-        f"the share of items of the same kind among the next {evidence.simulation['slate_size']} recommendations "
-        f"{in_words(point)}."
+        f"{KINDS[kinds(evidence)[0]].format(evidence.simulation['slate_size'])} {in_words(point)}."
     )
 
 
 def _on_weaker_models(evidence: Evidence) -> str:
     said = []
     for signals, words in (
-        ("dislike_input", "where dislikes are only an input, the share"),
+        ("dislike_input", "where dislikes are only an input, the same figure"),
         ("no_dislike_signal", "for a model that is blind to them, it"),
     ):
-        model = evidence.chosen(signals)
-        point = interval(model.counterfactual, f"{DISLIKE}/content") if model else None
-        if point:
+        if point := responds(evidence, evidence.chosen(signals)):
             said.append(f"{words} {in_words(point)}")
     return f"{'; '.join(said)}.".capitalize() if said else ""
 

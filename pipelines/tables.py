@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.charts import Point, signed
 from pipelines.evidence import Evidence, Metrics
-from pipelines.findings import DISLIKE, KINDS, change, interval, title
+from pipelines.findings import DISLIKE, change, interval, kinds, responds, title
 
 # metric, heading, whether more is better
 COLUMNS = (
@@ -61,7 +61,8 @@ def retrieval(evidence: Evidence) -> list[Row]:
 
 def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
     """Relative change of similarity for every branch and kind: headings, and a row per model."""
-    keys = list(dict.fromkeys(f"{b}/{k}" for b in evidence.simulation.get("branches", ()) for k in KINDS))
+    known = kinds(evidence)
+    keys = list(dict.fromkeys(f"{b}/{k}" for b in evidence.simulation.get("branches", ()) for k in known))
     measured = [model for model in evidence.models if model.counterfactual]
     rows = [
         Row(
@@ -77,10 +78,10 @@ def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
 def cards(evidence: Evidence, changes: Metrics) -> list[Card]:
     """The few numbers at the top."""
     found = []
-    model = evidence.chosen("dislike_input_and_label")
-    if model and (point := interval(model.counterfactual, f"{DISLIKE}/content")):
+    if point := responds(evidence, evidence.chosen("dislike_input_and_label")):
+        similar = {"creator": "items of its creator", "vectors": "similarity"}.get(kinds(evidence)[0], "similar items")
         found.append(
-            Card(signed(point.value), "similar items in the next slate after one “not interested”", _bounds(point))
+            Card(signed(point.value), f"{similar} in the next slate after one “not interested”", _bounds(point))
         )
     served = evidence.chosen(evidence.pipeline["serve"])
     if recall := change(changes, served, "recall@100"):

@@ -104,6 +104,52 @@ def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
     assert "Item-kNN" in page
 
 
+def without(workdir: Path, kind: str) -> None:
+    """Takes from a run what it would not have of a log whose items have no such label."""
+    column = {"content": "cluster_id", "creator": "creator_id"}[kind]
+    for folder in (workdir / "counterfactual").iterdir():
+        figures = json.loads((folder / "metrics.json").read_text())
+        write(folder / "metrics.json", {name: value for name, value in figures.items() if kind not in name})
+        examples = (folder / "examples.json").read_text()
+        unknown = [
+            {
+                **example,
+                "shares": {branch: {k: n for k, n in found.items() if k != kind} for branch, found in shares.items()},
+            }
+            for example in json.loads(re.sub(rf', "same_{kind}": (true|false)|"{column}": \d+, ', "", examples))
+            for shares in [example["shares"]]
+        ]
+        write(folder / "examples.json", unknown)
+
+
+def test_a_log_without_clusters_is_reported_by_creators(workdir: Path) -> None:
+    without(workdir, "content")
+    evidence = gather(workdir)
+    said = headline(evidence, against_reference(evidence))
+    assert "the share of items by the same creator among the next 10 recommendations falls by 55.0%" in said[0]
+    page = _page(workdir)
+    assert "<code>counterfactual</code> has left no numbers" not in page
+    assert "items of its creator in the next slate" in page
+    assert page.count("<svg") == 2 * 4
+    assert "Similar items after a dislike (creator)" in page
+    assert "Content, here" not in page
+    assert "−64.1%" in page
+    assert "−60.8%" not in page
+    assert "alike" not in page
+    assert "None" not in page
+    assert "said nothing: 2 of 10 by its creator" in page
+    assert "<li>item 8<span>creator 3 · was 9</span></li>" in page
+
+
+def test_a_log_without_creators_is_reported_by_content(workdir: Path) -> None:
+    without(workdir, "creator")
+    page = _page(workdir)
+    assert "the same creator" not in page
+    assert "said nothing: 6 of 10 alike</h4>" in page
+    assert '<li class="same">item 7<span>content 2</span></li>' in page
+    assert "item 7</b> (content 2) at length" in page
+
+
 def test_no_two_drawings_share_an_id(workdir: Path) -> None:
     ids = re.findall(r'<clipPath id="([^"]+)"', _page(workdir))
     assert len(set(ids)) == len(ids)

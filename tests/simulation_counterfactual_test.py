@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from configs.counterfactual import get_config
@@ -152,6 +153,17 @@ def test_examples_name_items_as_the_log_does(exports, tmp_path):
             assert [entry["item_id"] for entry in slate] == [f"item{i}" for i in indices]
             assert all(entry["same_content"] == (branch != "long_watch+dislike") for entry in slate)
             assert [entry["same_creator"] for entry in slate] == list(CREATOR[indices] == CREATOR[consumed[-1]])
+
+
+def test_examples_leave_out_what_the_table_knows_of_no_item(tmp_path):
+    unknown = ITEMS.with_columns(cluster=0 * pl.col("cluster"), cluster_id=pl.lit(None, pl.String))
+    tower = fake.sum_tower(VECTORS, sees_dislikes=True)
+    export = fake.write(tmp_path / "export", vectors=VECTORS, items=unknown, tower=tower)
+    metrics, _ = measure(export, tmp_path / "run", examples=1)
+    (example,) = json.loads((tmp_path / "run" / "examples.json").read_text())
+    assert example["item"].keys() == {"item_id", "creator_id"}
+    assert all(shares.keys() == {"creator"} for shares in example["shares"].values())
+    assert not any("content" in name for name in metrics)
 
 
 def test_a_complete_workdir_is_left_alone_and_another_model_refused(exports, measured, capsys):
