@@ -59,6 +59,13 @@ class Evidence:
     serve: Mapping[str, Any] | None  # manifest of the exported recommender
     serve_metrics: Metrics
     simulation: Mapping[str, Any]  # config of the counterfactual simulation
+    gate: Mapping[str, Any] | None  # the verdict on the model to be served; None where there is no gate, or none yet
+    gate_metrics: Metrics
+
+    @property
+    def refused(self) -> bool:
+        """Whether the gate has refused the model: nothing is served, whatever an earlier run has left."""
+        return self.gate is not None and not self.gate["passed"]
 
     def model(self, name: str | None) -> Model | None:
         """The variant of this name."""
@@ -76,6 +83,7 @@ def gather(workdir: Path) -> Evidence:
     config = ConfigDict(pipeline)
     selected = _json(workdir / "selected" / "metrics.json") or {}
     models = [_model(workdir, variant, config, selected) for variant in variants(config)]
+    gated = bool(pipeline.get("gate"))
     configs = (_json(workdir / "counterfactual" / model.name / "config.json") for model in models)
     return Evidence(
         pipeline=pipeline,
@@ -87,6 +95,8 @@ def gather(workdir: Path) -> Evidence:
         serve=_json(workdir / "serve" / "recommender" / "manifest.json"),
         serve_metrics=_json(workdir / "serve" / "metrics.json") or {},
         simulation=next((c["config"] for c in configs if c), {}),
+        gate=_json(workdir / "gate" / "verdict.json") if gated else None,
+        gate_metrics=(_json(workdir / "gate" / "metrics.json") or {}) if gated else {},
     )
 
 
@@ -95,7 +105,8 @@ def flat(evidence: Evidence) -> dict[str, float]:
     numbers = {f"world/{k}": v for k, v in evidence.world.items()}
     numbers |= {f"log/{k}": v for k, v in evidence.log.items()}
     numbers |= {f"selected/{k}": v for k, v in evidence.selected.items()}
-    numbers |= {f"serve/{k}": v for k, v in evidence.serve_metrics.items()}
+    numbers |= {} if evidence.refused else {f"serve/{k}": v for k, v in evidence.serve_metrics.items()}
+    numbers |= evidence.gate_metrics
     for model in evidence.models:
         for stage in ("train", "validate", "test", "counterfactual"):
             numbers |= {f"{stage}/{model.name}/{k}": v for k, v in getattr(model, stage).items()}

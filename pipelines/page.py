@@ -49,6 +49,7 @@ def render(
         retrieval=tables.retrieval(evidence),
         branches=tables.branches(evidence),
         examples=tables.examples(evidence),
+        gate=tables.gate(evidence),
         training=figures.training(evidence),
         responsiveness=figures.responsiveness(evidence),
         frontiers=figures.frontiers(evidence, changes),

@@ -31,7 +31,9 @@ def main(argv: Sequence[str]) -> None:
     workdir = Path(_WORKDIR.value)
     evidence = gather(workdir)
     changes = against_reference(evidence)
-    ranking, ab, satisfaction = gather_ranking(workdir), gather_ab(workdir), gather_satisfaction(workdir)
+    ranking, satisfaction = gather_ranking(workdir), gather_satisfaction(workdir)
+    # An earlier run may have served, and tested, another model than the one that the gate has refused.
+    ab = None if evidence.refused else gather_ab(workdir)
     (workdir / "report.html").write_text(render(evidence, changes, ranking, ab, satisfaction), encoding="utf-8")
     numbers = {**flat(evidence), **changes, **flat_ranking(ranking), **flat_ab(ab), **flat_satisfaction(satisfaction)}
     write_json(workdir / "metrics.json", numbers)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.charts import Point, signed
 from pipelines.evidence import Evidence, Metrics
-from pipelines.findings import DISLIKE, change, interval, kinds, responds, title
+from pipelines.findings import DISLIKE, KINDS, change, interval, kinds, responds, title
 
 # metric, heading, whether more is better
 COLUMNS = (
@@ -34,6 +34,16 @@ class Row:
     label: str
     cells: Sequence[Point | None]
     emphasis: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a gate asks of the served model: `value` is to be at most `limit`."""
+
+    label: str
+    value: float
+    limit: float
+    passed: bool
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,16 @@ def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
         for model in measured
     ]
     return keys, rows
+
+
+def gate(evidence: Evidence) -> list[Check]:
+    """What the gate asked of the model to be served, and what was found; nothing where there is none."""
+    labels = {"recall_loss": "Recall@100 lost on the test days, against no negatives"}
+    labels |= {f"{DISLIKE}/{kind}": f"Change in similar items after a dislike, by {kind}" for kind in KINDS}
+    return [
+        Check(labels.get(check["name"], check["name"]), check["value"], check["limit"], check["passed"])
+        for check in (evidence.gate or {}).get("checks", ())
+    ]
 
 
 def cards(evidence: Evidence, changes: Metrics) -> list[Card]:

@@ -104,6 +104,51 @@ def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
     assert "Item-kNN" in page
 
 
+def gated(workdir: Path, *, creator: float) -> None:
+    checks = [
+        {"name": "long_watch+dislike/content", "value": -0.55, "limit": -0.5, "passed": True},
+        {"name": "long_watch+dislike/creator", "value": creator, "limit": -0.5, "passed": creator <= -0.5},
+        {"name": "recall_loss", "value": 0.05, "limit": 0.06, "passed": True},
+    ]
+    verdict = {"passed": creator <= -0.5, "checks": checks, "unjudged": {"vectors": "no vectors were given"}}
+    write(workdir / "gate" / "verdict.json", verdict)
+    write(workdir / "gate" / "metrics.json", {"gate/passed": float(creator <= -0.5)})
+
+
+def test_the_verdict_stands_with_its_limits_in_section_and_model_card(workdir: Path) -> None:
+    gated(workdir, creator=-0.6)
+    page = _page(workdir)
+    row = "<td>Change in similar items after a dislike, by creator</td><td>−60.0%</td><td>−50.0%</td><td>passed</td>"
+    assert row in page
+    lost = "Recall@100 lost on the test days, against no negatives"
+    assert f"<td>{lost}</td><td>+5.0%</td><td>+6.0%</td><td>passed</td>" in page
+    assert "Dislikes as input and label passes." in page
+    assert "Not judged: no vectors were given." in page
+    assert "<td>passed: Change in similar items after a dislike, by content −55.0%, at most −50.0%;" in page
+    assert flat(gather(workdir))["gate/passed"] == 1.0
+
+
+def test_a_refused_model_is_not_shown_as_served(workdir: Path) -> None:
+    # An earlier run has left an export.
+    write(workdir / "serve" / "metrics.json", {"ann/recall@100": 0.99})
+    manifest = {"num_items": 9, "dim": 4, "length": 8, "vocabulary_hash": "x", "input_features": [], "lineage": {}}
+    write(workdir / "serve" / "recommender" / "manifest.json", manifest)
+    gated(workdir, creator=-0.6)
+    assert "Approximate search finds <b>99.0%</b>" in _page(workdir)
+    gated(workdir, creator=-0.4)
+    page = _page(workdir)
+    assert "<td>−40.0%</td><td>−50.0%</td><td>falls short</td>" in page
+    assert "it was not exported for servers" in page
+    assert "falls short, not served: " in page
+    assert "Approximate search" not in page
+    assert "serve/ann/recall@100" not in flat(gather(workdir))
+    # A gate that the pipeline no longer has judges nothing.
+    pipeline_file = workdir / "pipeline.json"
+    write(pipeline_file, {**json.loads(pipeline_file.read_text()), "gate": {}})
+    assert "falls short" not in _page(workdir)
+    assert "this pipeline asks for none" in _page(workdir)
+
+
 def without(workdir: Path, kind: str) -> None:
     """Takes from a run what it would not have of a log whose items have no such label."""
     column = {"content": "cluster_id", "creator": "creator_id"}[kind]
