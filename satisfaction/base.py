@@ -107,6 +107,15 @@ def load(config: ConfigDict, timelines: Timelines, folder: Path) -> BaseRecommen
     return BaseRecommender(np.asarray(vectors), encode)
 
 
+def check_exported(path: str, protocol: str) -> None:
+    """Raises UsageError where an exported recommender, trained by time, has learned what `protocol` holds out."""
+    if path and protocol == "leave_one_out":
+        raise UsageError(
+            f"--config.base.recommender={path}: it knows clicks that --config.protocol=leave_one_out "
+            "holds out, as it was trained by time; leave it empty, or take --config.protocol=time"
+        )
+
+
 def exported_item_vectors(path: str, timelines: Timelines) -> NDArray[np.float32]:
     """`item_vectors.npy` [N + 1, D] of an exported recommender; errors name --config.base.recommender."""
     flag = "--config.base.recommender"

@@ -8,10 +8,11 @@ from satisfaction.disentanglement import weight_mlp, weighted_sum
 
 
 def level_of(scores: jax.Array, *, visible: jax.Array, num_levels: int) -> jax.Array:
-    """The level of each click among those visible: ⌊rank / k⌋, k = ⌈n / N_I⌉ clicks a level, rank 0 the highest score.
+    """The level of each click among those visible: ⌊rank · N_I / n⌋ of n ≥ N_I clicks, rank 0 the highest score.
 
-    Zhang et al., section 4.3.3. The last level that has clicks may be short, and with few clicks the levels after it
-    are empty: five clicks in three levels are 2, 2, 1; two clicks are 1, 1, 0. Ties go by position.
+    Zhang et al., section 4.3.3: "about n / N_I" clicks a level. Where N_I does not divide n some have one more than
+    others, and none is empty: five clicks in three levels are 2, 2, 1. Of n < N_I clicks each is a level of its own and
+    the last levels are empty: two clicks are 1, 1, 0. Ties go by position.
 
     Args:
       scores: ŝ [B, T]. visible: [B, Q, T] bool, the clicks before each query; n of them.
@@ -24,8 +25,7 @@ def level_of(scores: jax.Array, *, visible: jax.Array, num_levels: int) -> jax.A
     # rank[b, q, t] = Σ_m visible[b, q, m] · [m is ahead of t]
     rank = jnp.einsum("bqm,btm->bqt", visible.astype(jnp.float32), ahead.astype(jnp.float32)).astype(jnp.int32)
     count = visible.sum(axis=-1, keepdims=True)  # [B, Q, 1]
-    size = jnp.maximum(-(-count // num_levels), 1)
-    return jnp.where(visible, rank // size, num_levels)
+    return jnp.where(visible, rank * num_levels // jnp.maximum(count, num_levels), num_levels)
 
 
 def level_vectors(clicks: jax.Array, scores: jax.Array, levels: jax.Array, *, num_levels: int) -> jax.Array:

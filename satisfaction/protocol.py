@@ -1,7 +1,8 @@
 """The paper's evaluation protocol: each user's held-out click among 99 items that the user never clicked.
 
 Zhang et al., section 5.1.2. The items are drawn uniformly from the corpus, without replacement, with a seed, once for
-both splits and every model, and are saved: figures are comparable only on the same draws.
+every model that is measured, and are saved: figures are comparable only on the same draws. The validation that ends a
+training draws its own, with another seed: what was chosen on some draws is measured on others.
 """
 
 import os
@@ -55,7 +56,14 @@ def saved_negatives(
     with np.load(file) as saved:
         if int(saved["seed"]) != seed or not np.array_equal(saved["users"], users):
             raise DataError(f"{file}: drawn for other users or another seed; delete it to draw again")
-        return clicks.code[saved["items"]]
+        items = saved["items"]
+    known = items < len(clicks.code)
+    drawn = clicks.code[np.where(known, items, 0)]
+    if not drawn.all():
+        raise DataError(
+            f"{file}: holds item {int(items[drawn == 0][0])}, which the corpus has not; delete it to draw again"
+        )
+    return drawn
 
 
 def ranks_among(scores: NDArray[np.floating], targets: NDArray[np.integer], negatives: NDArray[np.integer]):

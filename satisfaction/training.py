@@ -13,7 +13,7 @@ from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
-from satisfaction import base, propensity, satisfaction_model, scores
+from satisfaction import alignment, base, propensity, satisfaction_model, scores
 from satisfaction.answers import answers
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.estimators import estimator_of
@@ -158,11 +158,9 @@ def propensities_of(
 
 
 def _align(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
-    from satisfaction.alignment import train_alignment
-
     embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
     found = scores.open_scores(folder / SCORES, timelines, "--workdir")
-    print(train_alignment(config, timelines, embeddings, found, folder / "align"))
+    print(alignment.train_alignment(config, timelines, embeddings, found, folder / "align"))
     return read_json(folder / "align" / METRICS)
 
 
@@ -184,3 +182,6 @@ def _check(config: ConfigDict) -> None:
     for name in ("length", "dim", "hidden", "batch_size", "num_epochs", "block_size", "eval_users"):
         if config.base[name] < 1:
             raise UsageError(f"--config.base.{name}={config.base[name]}: must be at least 1")
+    base.check_exported(config.base.recommender, config.protocol)
+    # Before hours of other steps, not after; an exported recommender's dimensions are known only then.
+    alignment.check(config.align, dim=None if config.base.recommender else config.base.dim)

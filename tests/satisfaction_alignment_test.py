@@ -125,6 +125,25 @@ def test_what_was_trained_is_loaded_and_nothing_is_done_twice(log, base, scores,
     assert set(models["gru_softmax"](before)) == {"click"}
 
 
+def test_a_refit_learns_the_validation_clicks_for_as_many_epochs_as_were_best(log, base, scores, trained, tmp_path):
+    folder, config = tmp_path / "align", config_of(refit=True)
+    alignment.train_alignment(config, log, base, scores, folder)
+    metrics, first = (json.loads((path / "metrics.json").read_text()) for path in (folder, trained))
+    clicks = alignment.histories_of(config, log, scores).clicks
+    for name in ("saqrec", "gru_softmax"):
+        assert metrics[f"{name}/valid/mrr"] == first[f"{name}/valid/mrr"]  # the same training chooses the epochs
+        added = metrics[f"{name}/refit/labels_per_epoch"] - metrics[f"{name}/labels_per_epoch"]
+        assert added == (clicks.test_start - clicks.valid_start).sum() > 0
+        assert 1 <= metrics[f"{name}/best_epochs"] <= 2
+    asked = {
+        split: load_aligned(config, log, base, scores, folder, split=split, flag="--x") for split in ("valid", "test")
+    }
+    before = clicks.targets("test")[1]
+    kept = load_aligned(config_of(), log, base, scores, trained, flag="--x")["saqrec"](before)["click"]
+    np.testing.assert_array_equal(asked["valid"]["saqrec"](before)["click"], kept)
+    assert not np.allclose(asked["test"]["saqrec"](before)["click"], kept)
+
+
 def test_scores_of_another_run_are_refused(log, base, scores, trained):
     other = Scores(1 - scores.satisfaction, scores.propensity, {})
     with pytest.raises(UsageError, match=r"another config or dataset \(scores: "):
@@ -145,6 +164,12 @@ def test_no_run_to_load(log, base, scores, tmp_path):
         ({"label_correction": (0.0, 0.5)}, r"--config\.align\.label_correction=\(0\.0, 0\.5\): the two parameters"),
         ({"click_loss": "hinge"}, r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"),
         ({"length": 1}, r"--config\.align\.length=1: a window needs at least 2"),
+        ({"heads": 3}, r"--config\.align\.heads=3: does not divide the item vectors' 8 dimensions"),
+        ({"blocks": 0}, r"--config\.align\.blocks=0: must be at least 1"),
+        ({"gru_hidden": 0}, r"--config\.align\.gru_hidden=0: must be at least 1"),
+        ({"patience": 0}, r"--config\.align\.patience=0: must be at least 1"),
+        ({"dropout": 1.0}, r"--config\.align\.dropout=1\.0: at least 0 and below 1"),
+        ({"dated_weight": -1.0}, r"--config\.align\.dated_weight=-1\.0: must be finite and not negative"),
     ],
 )
 def test_a_mistake_in_the_config(log, base, scores, tmp_path, align, message):

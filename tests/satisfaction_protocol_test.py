@@ -1,5 +1,7 @@
 """The evaluation protocol on hand-made cases: clicks, negatives, ranks with ties, groups, paired differences."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,13 @@ def test_negatives_are_saved_and_read_again(tmp_path):
     np.testing.assert_array_equal(protocol.saved_negatives(tmp_path, wide, seed=1), drawn)
     with pytest.raises(DataError, match=r"negatives\.npz: drawn for other users or another seed; delete it"):
         protocol.saved_negatives(tmp_path, wide, seed=2)
+    # Saved items are those of the timelines: one outside the corpus, or beyond all items, is another corpus's.
+    corpus = wide.corpus[wide.corpus != drawn[0, 0]]
+    code = np.zeros(121, np.int32)
+    code[corpus] = np.arange(len(corpus))
+    for other in (dataclasses.replace(wide, corpus=corpus, code=code), clicks_of_lists([[1, 2, 3], [4, 5, 6]])):
+        with pytest.raises(DataError, match=r"negatives\.npz: holds item \d+, which the corpus has not; delete it"):
+            protocol.saved_negatives(tmp_path, other, seed=1)
 
 
 @pytest.mark.parametrize(

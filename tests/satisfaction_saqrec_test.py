@@ -79,7 +79,8 @@ def test_equation_10_weighs_history_and_what_was_read():
     ("scores", "num_levels", "expected"),
     [
         ([0.1, 0.9, 0.5, 0.7], 2, [1, 0, 1, 0]),
-        ([0.1, 0.9, 0.5, 0.7, 0.3], 3, [2, 0, 1, 0, 1]),  # ⌈5 / 3⌉ = 2 a level: 2, 2 and a ragged 1
+        ([0.1, 0.9, 0.5, 0.7, 0.3], 3, [2, 0, 1, 0, 1]),  # ranks times 3 / 5: 0, 0.6, 1.2, 1.8, 2.4
+        ([0.9, 0.8, 0.7, 0.6, 0.5], 4, [0, 0, 1, 2, 3]),  # one more click than levels: no level is empty
         ([0.1, 0.9], 3, [1, 0]),  # fewer clicks than levels: one each, the last level is empty
         ([0.5, 0.5, 0.5, 0.5], 2, [0, 0, 1, 1]),  # ties go by position
         ([0.2, 0.4, 0.6], 1, [0, 0, 0]),
@@ -99,7 +100,7 @@ def test_levels_are_of_the_clicks_so_far():
         count = min(t + 1, 5)
         order = np.argsort(-scores[0, :count])
         levels = np.empty(count, int)
-        levels[order] = np.arange(count) // -(-count // 3)
+        levels[order] = [rank * 3 // count if count >= 3 else rank for rank in range(count)]
         np.testing.assert_array_equal(found[0, t], [*levels, *[3] * (LENGTH - count)])
 
 

@@ -199,6 +199,13 @@ def test_a_step_without_the_one_before(log, tmp_path) -> None:
         ({}, {"satisfaction": {"num_steps": 0}}, r"--config\.satisfaction\.num_steps=0: must be at least 1"),
         ({}, {"propensity": {"valid_share": 1.0}}, r"--config\.propensity\.valid_share=1\.0: between 0 and 1"),
         ({}, {"base": {"recommender": "/nowhere"}}, r"--config\.base\.recommender=/nowhere: no recommender here"),
+        (
+            {},
+            {"base": {"recommender": "/export"}, "protocol": "leave_one_out"},
+            r"--config\.base\.recommender=/export: it knows clicks that --config\.protocol=leave_one_out holds out",
+        ),
+        ({}, {"align": {"click_loss": "hinge"}}, r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"),
+        ({}, {"align": {"heads": 4}}, r"--config\.align\.heads=4: does not divide the item vectors' 6 dimensions"),
     ],
 )
 def test_one_line_for_each_mistake(tmp_path, made, options, message) -> None:
