@@ -11,11 +11,12 @@ Variants, after Pan et al., CIKM '23; each differs from `full` in one setting:
   shared_bottom        one shared network under all tasks' towers instead of experts and gates
   single_task_<TASK>   only that task, such as single_task_EVV
   mlp                  the features straight into one shared network
+  satisfaction         full, and how satisfied people would say that they are: needs --satisfaction, the scores
 """
 
 from ml_collections import ConfigDict
 
-_VARIANTS = ("full", "no_feedback_encoder", "shared_bottom", "single_task_<TASK>", "mlp")
+_VARIANTS = ("full", "no_feedback_encoder", "shared_bottom", "single_task_<TASK>", "mlp", "satisfaction")
 _DATASETS = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
 _SINGLE = "single_task_"
 
@@ -31,8 +32,8 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
-    # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction; () is the first three, or what the
-    # log has where it has no watch time) and what a past event shows.
+    # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction; () is the first three, or what a
+    # log without watch time has) and what a past event shows.
     config.tasks = ("EVV", "FVV", "GVV")
     config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike")  # the paper's are the first three
     config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
@@ -81,9 +82,11 @@ def get_config(name: str = "demo,full") -> ConfigDict:
             config.experts = 0
         case "mlp":
             config.encoder, config.context, config.experts = False, False, 0
+        case "satisfaction":
+            config.tasks = (*config.tasks, "satisfaction")
         case _ if variant.startswith(_SINGLE):
             config.tasks = (variant.removeprefix(_SINGLE),)
-    if dataset == "tables" and not variant.startswith(_SINGLE):
+    if dataset == "tables" and config.tasks == ("EVV", "FVV", "GVV"):
         config.tasks = ()
     if dataset.startswith("kuairand_pure"):
         config.tasks = config.tasks if variant.startswith(_SINGLE) else (*config.tasks, "click", "long_view")

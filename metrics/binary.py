@@ -1,7 +1,8 @@
 """How well scores tell yes from no, and how true probabilities are: AUC, GAUC, logloss, ECE, reliability.
 
 Shapes: E examples; `scores` are anything that orders them, `probabilities` lie in [0, 1], `labels` are 0 or 1, and with
-`probabilities` also between, `where` [E] masks examples out. A figure that is undefined, such as the AUC of one class, is NaN and never a middle value.
+`probabilities` also between, `where` [E] masks examples out. A figure that is undefined, such as the AUC of one class,
+is NaN and never a middle value.
 """
 
 from collections.abc import Callable

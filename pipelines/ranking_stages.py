@@ -2,6 +2,7 @@
 
     prepare -> ranking/train/<variant> -> ranking/validate, ranking/test
                                           ranking/validate -> ranking/export
+    satisfaction/time/train -> ranking/train/satisfaction
 
 The ranker is exported with the γ and the calibration that the validation days gave.
 
@@ -13,10 +14,12 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from pipelines import satisfaction_stages
 from pipelines.stage import Stage
+from runtime.errors import UsageError
 
 FOLDER = "ranking"
-FULL = "full"
+FULL, ALIGNED = "full", "satisfaction"
 
 
 def ranking_variants(config: ConfigDict) -> tuple[str, ...]:
@@ -32,18 +35,7 @@ def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[S
     if not variants:
         return []
     data = (f"--data={timelines}",)
-    train = [
-        Stage(
-            name=f"{FOLDER}/train/{variant}",
-            module="ranking.train",
-            folder=workdir / FOLDER / "train" / variant,
-            config=f"configs/ranking.py:{config.ranking},{variant}",
-            flags=data,
-            inputs=(timelines / "manifest.json",),
-            outputs=(workdir / FOLDER / "train" / variant / "metrics.json",),
-        )
-        for variant in variants
-    ]
+    train = [_train(variant, config, workdir, timelines) for variant in variants]
     compare = ",".join(f"{variant}={stage.folder}" for variant, stage in zip(variants[1:], train[1:], strict=True))
     # LightGBM is a row of the test days: on the validation days it has found when to stop.
     validate, test = (
@@ -76,3 +68,22 @@ def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[S
         outputs=(folder / "metrics.json", folder / "ranker" / "manifest.json"),
     )
     return [*train, validate, export, test]
+
+
+def _train(variant: str, config: ConfigDict, workdir: Path, timelines: Path) -> Stage:
+    folder = workdir / FOLDER / "train" / variant
+    # Scores of the protocol `time` have not seen the days on which rankers are measured.
+    scores = workdir / satisfaction_stages.FOLDER / "time" / "train" / "scores"
+    if variant == ALIGNED and "time" not in satisfaction_stages.satisfaction_protocols(config):
+        raise UsageError(
+            f"--config.ranking_variants: '{ALIGNED}' learns from the scores of --config.satisfaction_protocols 'time'"
+        )
+    return Stage(
+        name=f"{FOLDER}/train/{variant}",
+        module="ranking.train",
+        folder=folder,
+        config=f"configs/ranking.py:{config.ranking},{variant}",
+        flags=(f"--data={timelines}", *([f"--satisfaction={scores}"] if variant == ALIGNED else [])),
+        inputs=(timelines / "manifest.json", *([scores / "manifest.json"] if variant == ALIGNED else [])),
+        outputs=(folder / "metrics.json",),
+    )

@@ -1,8 +1,8 @@
 """The graph of stages: every system's own, from the data to the report.
 
-[world] -> prepare -> retrieval_stages -> serving_stages -> ab_stages
-                   -> ranking_stages
-                   -> satisfaction_stages
+[world] -> prepare -> retrieval_stages -> response_stages
+                                       -> serving_stages -> ab_stages
+                   -> satisfaction_stages -> ranking_stages -> response_stages
                    ... all of them -> report
 
 What the gate of serving_stages may leave out comes after everything that it does not.
@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from pipelines.ab_stages import ab_stages
 from pipelines.ranking_stages import ranking_stages
+from pipelines.response_stages import response_stages
 from pipelines.retrieval_stages import retrieval_stages
 from pipelines.satisfaction_stages import satisfaction_stages
 from pipelines.serving_stages import serving_stages
@@ -31,8 +32,9 @@ def stages(config: ConfigDict, *, data: str, workdir: Path) -> list[Stage]:
         *sources,
         _prepare(config, data=data or str(workdir / "world" / "tables"), sources=sources, timelines=timelines),
         *retrieval_stages(config, workdir, timelines),
-        *ranking_stages(config, workdir, timelines),
         *satisfaction_stages(config, workdir, timelines),
+        *ranking_stages(config, workdir, timelines),
+        *response_stages(config, workdir),
         *serving_stages(config, workdir, timelines),
         *ab_stages(config, workdir, timelines),
     ]
