@@ -19,7 +19,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     weights: dict[str, dict[str, tuple[float, ...]]] = {
         "demo": {"dislike_input_and_label": (300.0, 1000.0), "skip_label": (30.0,)},
         "standard": {"dislike_input_and_label": (300.0, 1000.0, 3000.0), "skip_label": (30.0,)},
-        "kuairand_pure": {"skip_label": (50.0, 100.0, 150.0, 200.0)},
+        "kuairand_pure": {"skip_label": (50.0, 100.0, 125.0, 150.0, 200.0)},
         "kuairand_pure_short": {"skip_label": (50.0,)},
         "tables": {"dislike_input_and_label": (100.0, 300.0, 1000.0), "skip_label": (25.0, 50.0, 100.0)},
         "tiny": {"dislike_input_and_label": (100.0,)},
