@@ -5,7 +5,9 @@ gradients explode (Wang et al., RecSys '23, section 2).
 
 Every row is trained, evaluated on the test days, exported and simulated; killed at any point, the same command goes on.
 Writes metrics.json (`<row>/long_watch+dislike/content`, `<row>/recall@100`, `<row>/grad_norm/p50|p90|p99|max`,
-`<row>/diverged_at_step`) and alternatives.html, with the table and the gradient norms over training.
+`<row>/diverged`; of several seeds the mean, `<name>/spread` and `<row>/seed1/<name>`; `order/content`: the share of the
+seeds in which the models respond in the paper's order) and alternatives.html, with the table and the gradient norms
+over training. Further seeds may follow in the same workdir: what is trained stays.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,8 @@ def main(argv: Sequence[str]) -> int:
     import signal
     import sys
 
-    from benchmarks.alternatives_runs import collect, rows, run
+    from benchmarks.alternatives_results import collect, flat
+    from benchmarks.alternatives_runs import rows, run
     from benchmarks.alternatives_table import page, table
     from pipelines.state import locked
     from runtime.artifact import write_json
@@ -42,9 +45,9 @@ def main(argv: Sequence[str]) -> int:
         for row in chosen:
             if status := run(config, row, state=state, lock=lock):
                 return status
-    measured = {row.name: collect(row) for row in chosen}
-    write_json(workdir / METRICS, {f"{row}/{name}": value for row, m in measured.items() for name, value in m.items()})
-    (workdir / "alternatives.html").write_text(page(measured, chosen), encoding="utf-8")
+    measured = {row: collect(row) for row in chosen}
+    write_json(workdir / METRICS, flat(measured))
+    (workdir / "alternatives.html").write_text(page(measured), encoding="utf-8")
     print(table(measured))
     print(workdir / "alternatives.html")
     return 0

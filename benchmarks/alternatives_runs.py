@@ -1,43 +1,51 @@
-"""The runs behind `benchmarks.alternatives`: a graph of stages for each alternative, and what they leave behind."""
+"""The runs behind `benchmarks.alternatives`: a graph of stages for each alternative."""
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from pipelines.engine import Engine
 from pipelines.stage import Stage
 from retrieval.training import DIVERGED
-from runtime.artifact import read_json
 
 _DATA_AT_FAULT = 3  # exit status of a training whose loss is not finite
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One alternative: its config, its weight, and its folders."""
+    """One training of an alternative: its config, its weight, its seed, and its folders.
+
+    clip_norm None is the config's; `label` is the row's in the table, whatever the seed.
+    """
 
     signals: str
     weight: float | None
     workdir: Path
+    clip_norm: float | None = None
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        weight = "" if self.weight is None else f"-w{self.weight:g}"
+        return f"{self.signals}{weight}{'' if self.clip_norm is None else '-unclipped'}"
 
     @property
     def name(self) -> str:
-        return self.signals if self.weight is None else f"{self.signals}-w{self.weight:g}"
+        return f"{self.label}-seed{self.seed}" if self.seed else self.label
 
     def folder(self, stage: str) -> Path:
         return self.workdir / stage / self.name
 
 
 def rows(config: ConfigDict, workdir: Path) -> list[Row]:
-    """Every row of the table, in order."""
+    """Every training, in the order of the table: the alternatives, those without clipping, each with every seed."""
     return [
-        Row(signals=signals, weight=weight, workdir=workdir)
-        for signals, weights in config.rows
+        Row(signals=signals, weight=weight, workdir=workdir, clip_norm=clip_norm, seed=seed)
+        for alternatives, clip_norm in ((config.rows, None), (config.unclipped, config.unclipped_norm))
+        for signals, weights in alternatives
         for weight in (sorted(weights) or [None])
+        for seed in config.seeds
     ]
 
 
@@ -60,13 +68,14 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
         inputs=world.outputs,
         outputs=(workdir / "timelines" / "manifest.json",),
     )
-    weight = () if row.weight is None else (f"--config.negative_weight={row.weight:g}",)
+    settings = [] if row.weight is None else [f"--config.negative_weight={row.weight:g}"]
+    settings += [] if row.clip_norm is None else [f"--config.clip_norm={row.clip_norm:g}"]
     train = Stage(
         name=f"train/{row.name}",
         module="retrieval.train",
         folder=row.folder("train"),
         config=retrieval,
-        flags=(*weight, f"--config.seed={config.seed}", f"--data={timelines.folder}"),
+        flags=(*settings, f"--config.seed={row.seed}", f"--data={timelines.folder}"),
         inputs=timelines.outputs,
         outputs=(row.folder("train") / "metrics.json",),
     )
@@ -112,30 +121,3 @@ def run(config: ConfigDict, row: Row, *, state: Path, lock: int) -> int:
         print(f"  {row.name} diverged: noted", flush=True)
         return 0
     return status
-
-
-def collect(row: Row) -> dict[str, float]:
-    """A row's numbers; those of a model that diverged are the step and the gradient norms before it."""
-    diverged = row.folder("train") / DIVERGED
-    if diverged.exists():
-        found = read_json(diverged)
-        return {"diverged_at_step": found.pop("step"), **found}
-    train, test, simulated = (_json(row.folder(s) / "metrics.json") for s in ("train", "test", "counterfactual"))
-    kept = {name: value for name, value in test.items() if name.startswith(("recall@100", "dislike@100"))}
-    kept |= {name: value for name, value in simulated.items() if name.startswith("long_watch+dislike/")}
-    return kept | {name: value for name, value in train.items() if name.startswith(_OF_TRAINING)}
-
-
-_OF_TRAINING = ("steps", "train_loss", "grad_norm/", "valid/positive_gradient_norm", "valid/negative_gradient_norm")
-
-
-def curve(row: Row, metric: str) -> list[tuple[int, float]]:
-    """(step, value) of what the training logged under this name; where it was not finite, nothing."""
-    log = row.folder("train") / "metrics.jsonl"
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
-    found = {line["step"]: line["value"] for line in lines if line["name"] == metric and line["value"] is not None}
-    return sorted((step, value) for step, value in found.items() if math.isfinite(value))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
