@@ -1,14 +1,17 @@
 """The report's page: evidence, findings, tables and charts poured into the template."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jinja2
 
-from pipelines import ab_figures, ab_tables, figures, findings, ranking_figures, ranking_tables, tables
+from pipelines import ab_figures, ab_tables, figures, findings, ranking_figures, ranking_tables, response_tables, tables
 from pipelines.ab_evidence import AbEvidence
 from pipelines.charts import COLOURS, signed
 from pipelines.evidence import Evidence
 from pipelines.ranking_evidence import RankingEvidence
+from pipelines.response_evidence import Response
+from pipelines.response_stages import REFERENCE
 from pipelines.satisfaction_evidence import SatisfactionEvidence
 from pipelines.satisfaction_page import satisfaction_parts
 from pipelines.stages import TEMPLATE
@@ -20,6 +23,7 @@ def render(
     ranking: RankingEvidence | None = None,
     ab: AbEvidence | None = None,
     satisfaction: SatisfactionEvidence | None = None,
+    responses: Sequence[Response] = (),
 ) -> str:
     """The page as a string; nothing in it is fetched from anywhere. Without `ranking`, `ab` or
     `satisfaction` its section says so."""
@@ -57,10 +61,24 @@ def render(
         signals=findings.TITLES,
         paper=findings.PAPER,
         kinds=findings.kinds(evidence),
+        response=_response(responses, evidence),
         **_ranking(ranking),
         **_ab(ab),
         **satisfaction_parts(satisfaction),
     )
+
+
+def _response(responses: Sequence[Response], evidence: Evidence) -> dict[str, Any]:
+    return {
+        "steps": response_tables.steps(responses, evidence),
+        "models": [response_tables.signals(evidence, model) for model in response_tables.models(responses)],
+        "tables": [
+            ("After retrieval, and after ranking", response_tables.ranked(responses, evidence)),
+            ("At other lengths of history and slate", response_tables.sweep(responses)),
+        ],
+        "vectors": any("/vectors" in name for response in responses for name in response.metrics),
+        "reference": response_tables.signals(evidence, REFERENCE),
+    }
 
 
 def _ab(evidence: AbEvidence | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def main(argv: Sequence[str]) -> None:
     from pipelines.findings import against_reference
     from pipelines.page import render
     from pipelines.ranking_evidence import flat_ranking, gather_ranking
+    from pipelines.response_evidence import flat_responses, gather_responses
     from pipelines.satisfaction_evidence import flat_satisfaction, gather_satisfaction
     from runtime.artifact import write_json
     from runtime.errors import UsageError
@@ -29,13 +30,16 @@ def main(argv: Sequence[str]) -> None:
     if not _WORKDIR.value:
         raise UsageError("--workdir is required: the folder of a pipelines.run")
     workdir = Path(_WORKDIR.value)
-    evidence = gather(workdir)
+    evidence, responses = gather(workdir), gather_responses(workdir)
     changes = against_reference(evidence)
     ranking, satisfaction = gather_ranking(workdir), gather_satisfaction(workdir)
     # An earlier run may have served, and tested, another model than the one that the gate has refused.
     ab = None if evidence.refused else gather_ab(workdir)
-    (workdir / "report.html").write_text(render(evidence, changes, ranking, ab, satisfaction), encoding="utf-8")
-    numbers = {**flat(evidence), **changes, **flat_ranking(ranking), **flat_ab(ab), **flat_satisfaction(satisfaction)}
+    (workdir / "report.html").write_text(
+        render(evidence, changes, ranking, ab, satisfaction, responses), encoding="utf-8"
+    )
+    numbers = {**flat(evidence), **changes, **flat_responses(responses)}
+    numbers |= {**flat_ranking(ranking), **flat_ab(ab), **flat_satisfaction(satisfaction)}
     write_json(workdir / "metrics.json", numbers)
     print(f"report: {workdir / 'report.html'}")
 

@@ -95,6 +95,24 @@ def test_the_gate_comes_before_what_is_served_and_after_all_that_it_does_not_sto
     assert not any("verdict" in flag for stage in graph for flag in stage.flags)
 
 
+def test_the_closer_look_is_at_the_served_model_with_the_reference_as_the_judge(tmp_path: Path) -> None:
+    config, graph = _graph("standard", tmp_path)
+    stages_of, run = {stage.name: stage for stage in graph}, tmp_path / "run"
+    ranked = stages_of["responsiveness/ranked/served"]
+    served = run / "selected" / "dislike_input_and_label-export" / "recommender"
+    reference = run / "export" / "dislike_input" / "recommender"
+    assert ranked.flags[:2] == (f"--recommender={served}", f"--similarity_vectors={reference}")
+    assert f"--ranker={run / 'ranking' / 'export' / 'ranker'}" in ranked.flags
+    assert ranked.config == "configs/counterfactual.py:standard,paper"
+    memory = stages_of["responsiveness/memory/reference"]
+    assert memory.flags == (f"--recommender={reference}",)
+    assert memory.config == "configs/counterfactual.py:standard,memory"
+    config.ranking = ""
+    names = [stage.name for stage in stages(config, data="", workdir=run)]
+    assert "responsiveness/ranked/served" not in names
+    assert "responsiveness/sweeps/served" in names
+
+
 def test_an_unknown_pipeline_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="no pipeline 'nope'; there are demo, "):
         pipeline.get_config("nope")

@@ -1,0 +1,54 @@
+"""The stages that look closer at how the served model responds: the experiments of configs/counterfactual.py.
+
+    export/<served>, export/<reference>, [ranking/export] -> responsiveness/<experiment>/<model>
+
+A pipeline's config says which: `experiments`, {experiment: models}, models being `served` and `reference`, the same
+model without negative labels. `ranked` is the paper's experiment on slates that the ranker has put in order. Of the
+served model similarity is also judged by the item vectors of the reference, which are another model's.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from pipelines.ranking_stages import FOLDER as RANKING
+from pipelines.served import Exported, exported, reference, served
+from pipelines.stage import Stage
+
+FOLDER = "responsiveness"
+RANKED = "ranked"
+SERVED, REFERENCE = "served", "reference"
+
+
+def response_stages(config: ConfigDict, workdir: Path) -> list[Stage]:
+    """One stage for each experiment and model; the ranked one only where the pipeline has a ranker."""
+    models = {SERVED: served(config, workdir), REFERENCE: exported(reference(config), workdir)}
+    return [
+        _stage(experiment, name, models, config, workdir)
+        for experiment, names in config.experiments.items()
+        if experiment != RANKED or config.ranking
+        for name in names
+    ]
+
+
+def _stage(experiment: str, name: str, models: dict[str, Exported], config: ConfigDict, workdir: Path) -> Stage:
+    model, other = models[name], models[REFERENCE]
+    flags, inputs = [f"--recommender={model.recommender}"], [*model.made_from, model.recommender / "manifest.json"]
+    if name == SERVED:
+        flags.append(f"--similarity_vectors={other.recommender}")
+        inputs += other.made_from
+    if experiment == RANKED:
+        ranker = workdir / RANKING / "export" / "ranker"
+        flags += [f"--ranker={ranker}", f"--candidates={config.ranked.candidates}"]
+        flags.append(f"--config.users={config.ranked.users}")
+        inputs.append(ranker / "manifest.json")
+    folder = workdir / FOLDER / experiment / name
+    return Stage(
+        name=f"{FOLDER}/{experiment}/{name}",
+        module="simulation.counterfactual",
+        folder=folder,
+        config=f"configs/counterfactual.py:{config.counterfactual},{'paper' if experiment == RANKED else experiment}",
+        flags=tuple(flags),
+        inputs=tuple(dict.fromkeys(inputs)),
+        outputs=(folder / "metrics.json",),
+    )
