@@ -2,6 +2,8 @@
 
     prepare -> satisfaction/<protocol>/train -> satisfaction/<protocol>/test
 
+The training ends with a refit on the validation clicks too: the test is read with what also learned these.
+
 A pipeline's config says which: `satisfaction`, the dataset's name in configs/satisfaction.py, "" or nothing for none,
 and `satisfaction_protocols`: `leave_one_out` is the paper's, `time` has the scores that other stages may learn from.
 """
@@ -31,7 +33,7 @@ def satisfaction_stages(config: ConfigDict, workdir: Path, timelines: Path) -> l
             module="satisfaction.train",
             folder=folder / "train",
             config=f"configs/satisfaction.py:{config.satisfaction}",
-            flags=(f"--config.protocol={protocol}", f"--data={timelines}"),
+            flags=(f"--config.protocol={protocol}", "--config.align.refit=True", f"--data={timelines}"),
             inputs=(timelines / "manifest.json",),
             outputs=(folder / "train" / "metrics.json", folder / "train" / "scores" / "manifest.json"),
         )

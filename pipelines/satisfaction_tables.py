@@ -39,8 +39,9 @@ def rows(protocol: Protocol) -> list[Row]:
 
 def gains(protocol: Protocol) -> list[Row]:
     """What the main model gains over each row, paired over users."""
+    metrics = [metric for metric, _ in (*COLUMNS, *FULL_COLUMNS)]
     return [
-        Row(_ROWS.get(name, name), [interval(protocol.test, f"gain_over/{name}/{metric}") for metric, _ in COLUMNS])
+        Row(_ROWS.get(name, name), [interval(protocol.test, f"gain_over/{name}/{metric}") for metric in metrics])
         for name in protocol.rows
     ]
 

@@ -80,9 +80,11 @@ def summarize(ranks: Ranks, *, prefix: str = "", samples: int = 1000) -> dict[st
 
 
 def compare(before: Ranks, after: Ranks, *, prefix: str, samples: int = 1000) -> dict[str, float]:
-    """Mean differences after − before of the sampled metrics, paired over users, with 95% bounds."""
-    old, new = per_user(before.sampled), per_user(after.sampled)
-    changes = {name: intervals.difference(old[name], new[name], samples=samples) for name in old}
+    """Mean differences after − before, paired over users, with 95% bounds; the full-corpus ones under `full/`."""
+    changes: dict[str, Interval] = {}
+    for where, old, new in (("", before.sampled, after.sampled), ("full/", before.full, after.full)):
+        was, now = per_user(old), per_user(new)
+        changes |= {f"{where}{name}": intervals.difference(was[name], now[name], samples=samples) for name in was}
     return intervals.flat(changes, prefix)
 
 

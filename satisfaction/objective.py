@@ -1,4 +1,8 @@
-"""The training objective over batches of click sequences: the click loss, one of three, and the satisfaction loss."""
+"""The training objective over batches of click sequences: the click loss, one of three, and the satisfaction loss.
+
+D of equations 16 and 17 is here the clicks that are labels: the satisfaction head learns of no item that the user did
+not click, sampled or shown, so that where the ranking asks for both, its opinion of the rest rests on what v_i tells.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -23,10 +23,9 @@ def main(argv: Sequence[str]) -> None:
     del argv
     # Imported here: --help must not wait for jax.
     from satisfaction.scoring import run
-    from training.compilation import enable_compilation_cache, set_cpu_devices
+    from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()
-    set_cpu_devices(1)
     print(run(data=_DATA.value, run=_RUN.value, workdir=_WORKDIR.value, pairs=_PAIRS.value))
 
 

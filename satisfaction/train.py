@@ -2,7 +2,8 @@
 
     python -m satisfaction.train --config=configs/satisfaction.py:kuairand_pure --data=TIMELINES --workdir=DIR
 
-DIR/scores holds what is thought of every impression (satisfaction.npy, propensity.npy), DIR/align the main model.
+DIR/scores holds what is thought of every impression (satisfaction.npy, propensity.npy), DIR/align the main model. With
+--config.align.refit=True that is trained twice: to choose the number of epochs, then on the validation clicks too.
 """
 
 from collections.abc import Sequence
@@ -23,10 +24,9 @@ def main(argv: Sequence[str]) -> None:
     del argv
     # Imported here: --help must not wait for jax.
     from satisfaction.training import train
-    from training.compilation import enable_compilation_cache, set_cpu_devices
+    from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()
-    set_cpu_devices(_CONFIG.value.cpu_devices)
     print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value, only=_ONLY.value))
 
 

@@ -62,7 +62,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str
 
 def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     """What a run is of: its config, without what has no influence on the models, and its data."""
-    kept = {name: value for name, value in config.to_dict().items() if name not in ("cpu_devices", "save_every")}
+    kept = {name: value for name, value in config.to_dict().items() if name != "save_every"}
     return {
         "config": kept,
         "timelines": timelines.manifest["vocabulary_hash"],

@@ -130,6 +130,7 @@ def test_gains_are_paired():
     expected = (1 / np.maximum(1, ranks - 1) - 1 / ranks).mean()
     np.testing.assert_allclose(found["gain/mrr"], expected)
     assert 0 < found["gain/mrr/low"] < expected < found["gain/mrr/high"]
+    assert found["gain/full/mrr"] == found["gain/full/mrr/low"] == found["gain/full/mrr/high"] == 0
 
 
 def test_baselines_know_what_is_before_the_split_only():
