@@ -58,6 +58,9 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.satisfaction_protocols = ("time",) if small else ("leave_one_out", "time")
     config.ab_test = dataset if name in ("standard", "tiny") else ""
     config.off_policy = "tiny" if name == "tiny" else "standard" if name == "standard" else ""
+    # Whether similarity is also judged by the item vectors of another model, one without negative labels: logs may know
+    # neither cluster nor creator of their items, and then nothing else says what is alike.
+    config.judged_by_vectors = name == "tables"
     # A closer look at how the served model responds, and its reference: experiments of configs/counterfactual.py, and
     # `ranked`, on slates that the ranker has put in order: of fewer users, as that takes its time for each of them.
     experiments = dict.fromkeys(("in_a_row", "memory", "sweeps", "ranked"), ("served",))

@@ -54,6 +54,7 @@ def retrieval_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list
         ]
         for is_final in (False, True)
     )
+    models, final = (sorted(found, key=_is_counterfactual) for found in (models, final))
     select = Stage(
         name="select",
         module="pipelines.choose",
@@ -63,6 +64,11 @@ def retrieval_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list
         keeps_folder=True,
     )
     return [*models, select, *final]
+
+
+def _is_counterfactual(stage: Stage) -> bool:
+    # They come last: one may be judged by the export of a model after it.
+    return stage.name.startswith("counterfactual/")
 
 
 def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines: Path, *, first: bool) -> list[Stage]:
@@ -104,13 +110,17 @@ def _model_stages(variant: Variant, config: ConfigDict, workdir: Path, timelines
         inputs=(*train.inputs, *train.outputs),
         outputs=(workdir / "export" / name / "metrics.json", recommender / "manifest.json"),
     )
+    judge: list[Path] = []
+    if config.judged_by_vectors:
+        another = Variant(signals=next(s for s in config.plain if s != variant.signals), final=variant.final)
+        judge.append(workdir / "export" / another.name / "recommender")
     counterfactual = Stage(
         name=f"counterfactual/{name}",
         module="simulation.counterfactual",
         folder=workdir / "counterfactual" / name,
         config=f"configs/counterfactual.py:{config.counterfactual}",
-        flags=(f"--recommender={recommender}",),
-        inputs=export.outputs,
+        flags=(f"--recommender={recommender}", *(f"--similarity_vectors={folder}" for folder in judge)),
+        inputs=(*export.outputs, *(folder / "manifest.json" for folder in judge)),
         outputs=(workdir / "counterfactual" / name / "metrics.json",),
     )
     # The validation days say nothing about a model that has learned from them.

@@ -195,6 +195,21 @@ def test_a_log_without_creators_is_reported_by_content(workdir: Path) -> None:
     assert "item 7</b> (content 2) at length" in page
 
 
+def test_a_log_without_either_is_reported_by_vectors(workdir: Path) -> None:
+    for folder in (workdir / "counterfactual").iterdir():
+        figures = json.loads((folder / "metrics.json").read_text())
+        by_content = {name.replace("content", "vectors"): value for name, value in figures.items() if "content" in name}
+        write(folder / "metrics.json", by_content)
+    evidence = gather(workdir)
+    said = headline(evidence, against_reference(evidence))
+    assert "the mean cosine of the next 10 recommendations with that item" in said[0]
+    page = _page(workdir)
+    assert page.count("<svg") == 2 * 4
+    assert "Vectors, here" in page
+    assert "Vectors, paper" not in page
+    assert "−60.8%" not in page
+
+
 def test_no_two_drawings_share_an_id(workdir: Path) -> None:
     ids = re.findall(r'<clipPath id="([^"]+)"', _page(workdir))
     assert len(set(ids)) == len(ids)

@@ -113,6 +113,18 @@ def test_the_closer_look_is_at_the_served_model_with_the_reference_as_the_judge(
     assert "responsiveness/sweeps/served" in names
 
 
+def test_logs_that_may_lack_clusters_and_creators_are_judged_by_another_models_vectors_too(tmp_path: Path) -> None:
+    _, graph = _graph("tables", tmp_path)
+    exports, judges = tmp_path / "run" / "export", {}
+    for stage in graph:
+        if stage.name.startswith("counterfactual/"):
+            (flag,) = [flag for flag in stage.flags if flag.startswith("--similarity_vectors=")]
+            judges[stage.folder.name] = flag.partition("=")[2]
+    assert judges["no_dislike_signal"] == str(exports / "dislike_input" / "recommender")
+    assert judges["skip_label-w25"] == str(exports / "no_dislike_signal" / "recommender")
+    assert judges["skip_label-final"] == str(exports / "no_dislike_signal-final" / "recommender")
+
+
 def test_an_unknown_pipeline_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="no pipeline 'nope'; there are demo, "):
         pipeline.get_config("nope")
