@@ -13,6 +13,7 @@ from pipelines.page import render
 from pipelines.ranking_evidence import flat_ranking, gather_ranking
 from pipelines.ranking_stages import ranking_stages, ranking_variants
 from pipelines.ranking_tables import differences, groups, row_title, rows, sentences
+from runtime.errors import UsageError
 from tests.made_up_figures import empty_run, with_interval, write
 
 TASKS = ("EVV", "GVV")
@@ -166,6 +167,22 @@ def test_the_first_ranker_is_exported_as_the_validation_days_say(tmp_path: Path)
     assert f"--evaluation={found['ranking/validate'].folder}" in export.flags
     assert set(found["ranking/validate"].outputs) < set(export.inputs)
     assert tmp_path / "ranking" / "export" / "ranker" / "manifest.json" in export.outputs
+
+
+def test_the_aligned_ranker_learns_from_scores_of_days_that_are_not_measured(tmp_path: Path) -> None:
+    config = pipeline.get_config("tiny")
+    with config.unlocked():
+        config.ranking_variants = ("satisfaction",)
+    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    scores = tmp_path / "satisfaction" / "time" / "train" / "scores"
+    train = found["ranking/train/satisfaction"]
+    assert f"--satisfaction={scores}" in train.flags
+    assert scores / "manifest.json" in train.inputs
+    assert not any(flag.startswith("--satisfaction") for flag in found["ranking/train/full"].flags)
+    with config.unlocked():
+        config.satisfaction_protocols = ("leave_one_out",)
+    with pytest.raises(UsageError, match="learns from the scores of --config.satisfaction_protocols 'time'"):
+        ranking_stages(config, tmp_path, tmp_path / "timelines")
 
 
 def test_a_pipeline_without_ranking_has_no_such_stages(tmp_path: Path) -> None:
