@@ -181,7 +181,7 @@ def test_the_aligned_ranker_learns_from_scores_of_days_that_are_not_measured(tmp
     assert not any(flag.startswith("--satisfaction") for flag in found["ranking/train/full"].flags)
     with config.unlocked():
         config.satisfaction_protocols = ("leave_one_out",)
-    with pytest.raises(UsageError, match="learns from the scores of --config.satisfaction_protocols 'time'"):
+    with pytest.raises(UsageError, match=r"learns from the scores of --config\.satisfaction_protocols 'time'"):
         ranking_stages(config, tmp_path, tmp_path / "timelines")
 
 
