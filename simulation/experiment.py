@@ -171,7 +171,7 @@ def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Se
             if key in figures:
                 bounds = f"[{figures[f'{key}/low']:+.2%}, {figures[f'{key}/high']:+.2%}]"
                 level = f"{figures[f'{metric}/{names[0]}']:,.5g} -> {figures[f'{metric}/{name}']:,.5g}"
-                found.append(f"{known.title:<32} {name:<12} {figures[key]:+8.2%}  {bounds:<20} {level}")
+                found.append(f"{known.title:<32} {name:<24} {figures[key]:+8.2%}  {bounds:<20} {level}")
     for metric, known in metrics.items():
         if (key := f"aa/{metric}") in figures:
             bounds = f"[{figures[f'{key}/low']:.1%}, {figures[f'{key}/high']:.1%}]"

@@ -68,7 +68,7 @@ def flat(relations: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 def lines(relations: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One line for each arm and exposure group that has a slope, for the terminal."""
     return [
-        f"{f'Diversity, {group}'.replace('_', ' '):<32} {arm:<12} {found['slope']:+8.3f}  "
+        f"{f'Diversity, {group}'.replace('_', ' '):<32} {arm:<24} {found['slope']:+8.3f}  "
         f"[{found['low']:+.3f}, {found['high']:+.3f}]  nats per dislike in 100 impressions"
         for arm, groups in relations.items()
         for group, found in groups.items()
