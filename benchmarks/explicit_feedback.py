@@ -9,7 +9,6 @@ rates of the training rows. Figures: AUC over all test rows, and per user, the s
 the hate; bounds are those of a bootstrap over users.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,112 +19,18 @@ from ml_collections import ConfigDict
 
 from runtime import app
 from runtime.config import define_config
-from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from data.timelines import Timelines
-    from satisfaction.features import PairFeatures
+    from benchmarks.explicit_log import Task
 
 _CONFIG = define_config("configs/satisfaction.py:kuairand_27k_explicit", "Base recommender and satisfaction model.")
 _DATA = flags.DEFINE_string("data", None, "A KuaiRand log (CSV) of likes and hates only.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.", required=True)
 
-_COLUMNS = {
-    "user_id": "user_id",
-    "video_id": "item_id",
-    "time_ms": "timestamp_ms",
-    "is_click": "click",
-    "is_like": "like",
-    "is_hate": "dislike",
-    "long_view": "long_view",
-    "play_time_ms": "play_ms",
-    "duration_ms": "duration_ms",
-}
 
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """Rows x [n, F] and likes y [n] to learn from and to be measured on; positions are those of the timelines."""
-
-    features: "PairFeatures"
-    timelines: "Timelines"
-    likes: "np.ndarray"  # [E] 1 like, 0 hate
-    trained: "np.ndarray"  # [E] bool
-    held_out: "np.ndarray"  # [m] positions, a like and a hate of each user in it
-
-    def rows(self, positions: "np.ndarray") -> "np.ndarray":
-        """What PairModel makes of an impression before it learns anything: [n, 2 + A]."""
-        import numpy as np
-
-        part = self.features.events(positions)
-        dot = (part["user"] * part["item"]).sum(axis=1)
-        norm = np.sqrt(np.square(part["user"]).sum(axis=1) * np.square(part["item"]).sum(axis=1))
-        cosine = np.divide(dot, norm, out=np.zeros_like(dot), where=norm > 0)
-        return np.column_stack([cosine, dot / part["user"].shape[1], part["attributes"]])
-
-
-def read_timelines(path: str, folder: Path) -> "Timelines":
-    """Timelines whose test split is each user's last like and last hate, and whose validation is those before them."""
-    import numpy as np
-    import polars as pl
-
-    from data import assembly, feedback, timelines
-    from data.tables import Tables
-
-    if not Path(path).is_file():
-        raise UsageError(f"--data={path}: no such file")
-    log = pl.read_csv(path)
-    missing = [name for name in _COLUMNS if name not in log.columns]
-    if missing:
-        raise UsageError(f"--data={path}: no column {missing[0]}; give a KuaiRand log")
-    events = log.select([pl.col(source).alias(name) for source, name in _COLUMNS.items()])
-    if not ((events["like"] + events["dislike"]) == 1).all():
-        raise UsageError(f"--data={path}: holds rows that are no like and no hate; leave them out")
-    made = assembly.assemble(Tables(events, None, None, None, len(events)))
-    arrays = dict(made.arrays)
-    user = np.repeat(np.arange(len(arrays["offsets"]) - 1), np.diff(arrays["offsets"]))
-    likes = feedback.has(arrays["feedback"], "like")
-    from_end = np.zeros(len(user), np.int64)  # 1 for a user's last like, and last hate, 2 for the one before
-    for kind in (likes, ~likes):
-        at = np.flatnonzero(kind)
-        count = np.bincount(user[at], minlength=user[-1] + 1)
-        from_end[at] = np.repeat(count, count) - (np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count))
-    # Only users with both kinds left give a validation pair.
-    pair = np.bincount(user[from_end == 2], minlength=user[-1] + 1) == 2
-    split = np.where(from_end == 1, 2, np.where((from_end == 2) & pair[user], 1, 0))
-    order = np.lexsort((np.arange(len(user)), split, user))
-    for name in timelines.EVENT_DTYPES:
-        arrays[name] = arrays[name][order]
-    sizes = [np.bincount(user, split == part, len(arrays["offsets"]) - 1).astype(np.int64) for part in (0, 1)]
-    arrays["valid_start"] = arrays["offsets"][:-1] + sizes[0]
-    arrays["test_start"] = arrays["valid_start"] + sizes[1]
-    timelines.write(folder, arrays=arrays, items=made.items, users=made.users, fields=made.fields)
-    return timelines.Timelines.open(folder)
-
-
-def task_of(log: "Timelines", config: ConfigDict, folder: Path, *, split: str) -> Task:
-    """What is learned from, and measured, for a split: base recommender and rates know nothing of what is held out."""
-    import numpy as np
-
-    from satisfaction import base
-    from satisfaction.answers import answers
-    from satisfaction.embeddings import BaseEmbeddings
-    from satisfaction.features import make_features
-
-    start, end = log.bounds(split)
-    log = dataclasses.replace(log, valid_start=start, test_start=end)  # training ends where the split begins
-    trained = log.in_split("train")
-    base.train(config, log, folder / "base")
-    vectors = base.load(config, log, folder / "base").item_vectors
-    embeddings = BaseEmbeddings(base.user_vectors(vectors, log, "time"), vectors)
-    given = answers(log, config.answers)
-    features = make_features(embeddings, log, answers=given, trained=trained, seed=config.seed, answer_rates=True)
-    return Task(features, log, given, trained, np.flatnonzero(log.in_split("valid")))
-
-
-def satisfaction_model(task: Task, settings: Mapping[str, float], config: ConfigDict, folder: Path) -> "np.ndarray":
+def satisfaction_model(task: "Task", settings: Mapping[str, float], config: ConfigDict, folder: Path) -> "np.ndarray":
     """Scores of what is held out, by the stage's own model."""
     import numpy as np
 
@@ -146,7 +51,7 @@ def satisfaction_model(task: Task, settings: Mapping[str, float], config: Config
     return fitted.events(task.features, task.held_out)
 
 
-def logistic_regression(task: Task, settings: Mapping[str, float]) -> "np.ndarray":
+def logistic_regression(task: "Task", settings: Mapping[str, float]) -> "np.ndarray":
     """σ(w · x + b) with an L2 penalty on standardised x, by Newton's method."""
     import numpy as np
 
@@ -163,7 +68,7 @@ def logistic_regression(task: Task, settings: Mapping[str, float]) -> "np.ndarra
     return target @ weights
 
 
-def gradient_boosting(task: Task, settings: Mapping[str, float]) -> "np.ndarray":
+def gradient_boosting(task: "Task", settings: Mapping[str, float]) -> "np.ndarray":
     """LightGBM on the same rows."""
     import lightgbm
     import numpy as np
@@ -176,7 +81,7 @@ def gradient_boosting(task: Task, settings: Mapping[str, float]) -> "np.ndarray"
     return np.asarray(lightgbm.train(options, data, rounds).predict(task.rows(task.held_out)))
 
 
-def hate_popularity(task: Task) -> "np.ndarray":
+def hate_popularity(task: "Task") -> "np.ndarray":
     """Minus the item's share of hates, drawn towards the mean with the weight of two rows."""
     import numpy as np
 
@@ -187,7 +92,7 @@ def hate_popularity(task: Task) -> "np.ndarray":
     return -((hated + 2 * rate) / (total + 2))[items[task.held_out]]
 
 
-def figures_of(task: Task, scores: "np.ndarray") -> dict[str, float]:
+def figures_of(task: "Task", scores: "np.ndarray") -> dict[str, float]:
     """`auc` and `per_user_auc` with bounds."""
     import numpy as np
 
@@ -216,6 +121,7 @@ def main(argv: Sequence[str]) -> None:
     # Imported here: --help must not wait for jax.
     import shutil
 
+    from benchmarks.explicit_log import read_timelines, task_of
     from metrics import binary
     from runtime.artifact import write_json
     from runtime.workdir import METRICS, is_complete, open_workdir
@@ -234,7 +140,7 @@ def main(argv: Sequence[str]) -> None:
     inner = task_of(log, config, scratch / "inner", split="valid")
     test = task_of(log, config, scratch / "test", split="test")
 
-    def ours(task: Task, settings: Mapping[str, float]) -> "np.ndarray":
+    def ours(task: "Task", settings: Mapping[str, float]) -> "np.ndarray":
         name = "_".join(f"{value:g}" for value in settings.values())
         return satisfaction_model(task, settings, config, scratch / ("inner" if task is inner else "test") / name)
 

@@ -6,8 +6,10 @@ r"""SAQRec's ablations (Table 3 of Zhang et al., CIKM '24) and sweeps (Figure 4)
     python -m benchmarks.saqrec --data=TIMELINES --run=RUN --naive=NAIVE --workdir=DIR --what=ablations,levels,mix,beta
 
 Base embeddings and imputed satisfactions are those of RUN; every variant trains its main model, for each seed and
-click loss. Prints for the test clicks each variant's mean over seeds and what the full model gains over it, paired
-over users, with 95% bounds; `valid` is the validation MRR, the only figure that may choose anything. Resumes.
+click loss, and the plain GRU for each seed. Prints for the test clicks each row's mean over seeds, popularity and
+item-kNN among them, and what the full model gains over it, paired over users, with 95% bounds; `valid` is the
+validation MRR, the only figure that may choose anything. --refit trains each model once more with the validation
+clicks, in twice the time. Resumes.
 """
 
 from collections.abc import Sequence
@@ -25,17 +27,18 @@ _NAIVE = flags.DEFINE_string("naive", "", "The same with --config.satisfaction.e
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the variants and metrics.json.", required=True)
 _WHAT = flags.DEFINE_list("what", ["ablations"], "Of ablations, levels (N_I), mix (N_mix), beta.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each variant.", lower_bound=1)
+_REFIT = flags.DEFINE_boolean("refit", False, "Measure what has learned the validation clicks too.")
 _LOSSES = flags.DEFINE_list("click_losses", ["exact", "bce"], "Click losses: exact, sampled, bce.")
 
 FULL = "full"
 NAIVE = "no_unbiased"
-_SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "ablations": {
         NAIVE: {},
         "no_sid": {"disentanglement": False},
         "no_mlse": {"levels": False},
         "no_mtl": {"satisfaction_weight": 0.0},
+        "no_popularity": {"popularity": False},  # what goes beyond the paper
     },
     "levels": {f"N_I={n}": {"num_levels": n} for n in (1, 3, 5, 7, 9, 11)},
     "mix": {f"N_mix={n}": {"correct_from": n} for n in (0, 1, 2, 3, 4, 5)},
@@ -50,48 +53,44 @@ def main(argv: Sequence[str]) -> None:
         if what not in VARIANTS:
             raise UsageError(f"--what={what}: of {', '.join(VARIANTS)}")
     # Imported here so that --help does not wait for them.
-    import numpy as np
-
-    from benchmarks.saqrec_runs import Bench
-    from metrics import intervals
+    from benchmarks.saqrec_runs import SHOWN, Bench, Measured, row
     from runtime.artifact import write_json
-    from satisfaction.evaluation import per_user
+    from satisfaction.alignment import GRU, SAQREC
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()
-    bench = Bench(_DATA.value, run=_RUN.value, naive=_NAIVE.value, workdir=Path(_WORKDIR.value))
+    folder = Path(_WORKDIR.value)
+    bench = Bench(_DATA.value, run=_RUN.value, naive=_NAIVE.value, refit=_REFIT.value, workdir=folder)
     wanted = {name: options for what in _WHAT.value for name, options in VARIANTS[what].items()}
     if not _NAIVE.value:
         wanted.pop(NAIVE, None)
     metrics: dict[str, float] = {}
+    beside = {name: [Measured(ranks, float("nan"))] for name, ranks in bench.baselines().items()}
     for loss in _LOSSES.value:
         print(f"\nclick loss {loss}, {_SEEDS.value} seed(s), {bench.describe()}")
-        print(" " * 14 + "".join(f"{name:>9}" for name in (*_SHOWN, "valid")) + "   full model's gain in MRR, HR@10")
+        print(" " * 14 + "".join(f"{name:>9}" for name in (*SHOWN, "valid")) + "   full model's gain in MRR, HR@10")
         full: dict[str, Any] = {}
         for name, options in {FULL: {}, **wanted}.items():
             found = [
-                bench.measure(f"{loss}/{name}", {**options, "click_loss": loss}, seed=seed, naive=name == NAIVE)
+                bench.measure(
+                    f"{loss}/{name}",
+                    {**options, "click_loss": loss},
+                    seed=seed,
+                    naive=name == NAIVE,
+                    gru=name == FULL and loss == _LOSSES.value[0],  # its click loss is always the exact one
+                )
                 for seed in range(_SEEDS.value)
             ]
-            # Of each user the mean over seeds: what differs between seeds is no difference between users.
-            users = {m: np.mean([per_user(ranks)[m] for ranks, _ in found], axis=0) for m in _SHOWN}
-            values = {m: float(users[m].mean()) for m in _SHOWN} | {"valid": float(np.mean([v for _, v in found]))}
-            metrics |= {f"{loss}/{name}/{m}": value for m, value in values.items()}
-            metrics |= {
-                f"{loss}/{name}/{m}/seeds_std": float(np.std([per_user(ranks)[m].mean() for ranks, _ in found]))
-                for m in _SHOWN
-            }
-            gains = ""
-            if name == FULL:
-                full = users
-            else:
-                for m in ("mrr", "hr@10"):
-                    gain = intervals.difference(users[m], full[m])
-                    metrics |= intervals.flat({m: gain}, f"{loss}/gain_over/{name}/")
-                    gains += f"   {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
-            print(f"{name:<14}" + "".join(f"{values[m]:>9.4f}" for m in (*_SHOWN, "valid")) + gains, flush=True)
-    write_json(Path(_WORKDIR.value) / "metrics.json", metrics)
-    print(f"\n{Path(_WORKDIR.value) / 'metrics.json'}")
+            if GRU in found[0]:
+                beside[GRU] = [each[GRU] for each in found]
+            rows = {name: [each[SAQREC] for each in found]} | (beside if name == FULL else {})
+            for label, measured in rows.items():
+                users, figures, line = row(label, measured, full)
+                full = full or users
+                metrics |= {f"{loss}/{key}": value for key, value in figures.items()}
+                print(line, flush=True)
+    write_json(folder / "metrics.json", metrics)
+    print(f"\n{folder / 'metrics.json'}")
 
 
 if __name__ == "__main__":
