@@ -28,7 +28,7 @@ def by_day(evidence: AbEvidence) -> str:
         return ""
 
     def paint(figure: Figure, narrow: bool) -> None:
-        axes_of = figure.subplots(len(panels) if narrow else 2, 1 if narrow else 2, squeeze=False).flat
+        axes_of = list(figure.subplots(len(panels) if narrow else 2, 1 if narrow else 2, squeeze=False).flat)
         for axes, (name, lines) in zip(axes_of, panels.items(), strict=False):
             for arm, days in lines.items():
                 _line(axes, days, COLOURS.get(arm, INK))
@@ -38,9 +38,10 @@ def by_day(evidence: AbEvidence) -> str:
             axes.axhline(0, color=MUTED, linewidth=0.8)
             axes.set_title(evidence.definitions[name]["title"])
             axes.set_xlabel("day")
+            axes.set_xlim(0.8, 0.2 + max(len(days["value"]) for days in lines.values()))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.yaxis.set_major_formatter(PercentFormatter(1))
-        for axes in list(axes_of)[len(panels) :]:
+        for axes in axes_of[len(panels) :]:
             axes.set_visible(False)
 
     return charts.draw(
