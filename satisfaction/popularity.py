@@ -9,30 +9,38 @@ from numpy.typing import NDArray
 from data.assembly import EARLIER_MS
 from nn.mlp import MLP
 
-PERIOD_MS = 43_200_000  # moments are told apart by half days
+PERIOD_MS = 43_200_000  # moments are told apart by half days ...
+MAX_PERIODS = 64  # ... or, in a log of more than a month, by so many equal parts: memory is that many times the items
 HALF_LIVES = (0.5, 2.0, 8.0)  # days after which a click counts half
 
 
-def periods(times: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The period of each click: 1 the log's first, 0 for earlier history, which has no time."""
+def periods(times: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
+    """The period of each click, 1 the log's first, 0 for earlier history, which has no time; and a period's length, ms.
+
+    At least PERIOD_MS, and as long as it takes for MAX_PERIODS.
+    """
     dated = times > EARLIER_MS
-    first = times[dated].min() if dated.any() else 0
-    return np.where(dated, 1 + (times - first) // PERIOD_MS, 0).astype(np.int32)
+    if not dated.any():
+        return np.zeros(len(times), np.int32), PERIOD_MS
+    first = times[dated].min()
+    length = max(PERIOD_MS, 1 + int(times[dated].max() - first) // MAX_PERIODS)
+    return np.where(dated, 1 + (times - first) // length, 0).astype(np.int32), length
 
 
 def recent_counts(
-    item: NDArray[np.integer], period: NDArray[np.integer], *, num_items: int, num_periods: int
+    item: NDArray[np.integer], period: NDArray[np.integer], *, num_items: int, num_periods: int, period_ms: int
 ) -> NDArray[np.float32]:
     """How often each item was clicked before each period, [P, n + 1, 1 + HALF_LIVES].
 
     Of the clicks given, those of earlier history, then those of all periods before, a click of q periods ago counted
-    ½^(q / half-life): no click of the period itself, so that none is counted for its own label. Zero in period 0.
+    ½^(q / half-life): no click of the period itself, so that none is counted for its own label, and none that a served
+    model would not know. Zero in period 0.
     """
     columns = num_items + 1
     dated = period > 0
     clicked = np.bincount(period[dated] * columns + item[dated], minlength=num_periods * columns)
     clicked = clicked.reshape(num_periods, columns)
-    kept = 0.5 ** (PERIOD_MS / 86_400_000 / np.asarray(HALF_LIVES))
+    kept = 0.5 ** (period_ms / 86_400_000 / np.asarray(HALF_LIVES))
     found = np.zeros((num_periods, columns, 1 + len(HALF_LIVES)), np.float32)
     found[1:, :, 0] = np.bincount(item[~dated], minlength=columns)
     for p in range(2, num_periods):

@@ -43,11 +43,15 @@ class Histories:
         `train_on`: the splits that may be learned from, train alone or train and valid; no other click is counted.
         """
         times = np.asarray(timelines.timestamp_ms)[clicks.event]
-        period = periods(times)
+        period, period_ms = periods(times)
         learned = clicks.learned(train_on)
         num_periods = int(period.max(initial=0)) + 1
         self.counts = recent_counts(
-            clicks.item[learned], period[learned], num_items=clicks.num_items, num_periods=num_periods
+            clicks.item[learned],
+            period[learned],
+            num_items=clicks.num_items,
+            num_periods=num_periods,
+            period_ms=period_ms,
         )
         self.clicks, self.length, self.train_on = clicks, length, tuple(train_on)
         self._score = np.append(np.asarray(satisfaction, np.float32)[clicks.event], np.float32(0))  # [C + 1]

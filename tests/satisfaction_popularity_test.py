@@ -6,7 +6,7 @@ from flax import nnx
 
 from data.assembly import EARLIER_MS
 from satisfaction import popularity
-from satisfaction.popularity import HALF_LIVES, PERIOD_MS, Popularity, periods, recent_counts
+from satisfaction.popularity import HALF_LIVES, MAX_PERIODS, PERIOD_MS, Popularity, periods, recent_counts
 
 ITEMS = 5
 
@@ -20,14 +20,23 @@ def log(seed=0, count=200):
 
 def test_periods_are_half_days_from_the_logs_first_click():
     times = np.array([EARLIER_MS, 1_000, 1_000 + PERIOD_MS - 1, 1_000 + PERIOD_MS, 1_000 + 4 * PERIOD_MS])
-    np.testing.assert_array_equal(periods(times), [0, 1, 1, 2, 5])
-    np.testing.assert_array_equal(periods(np.full(3, EARLIER_MS)), 0)
+    period, length = periods(times)
+    np.testing.assert_array_equal(period, [0, 1, 1, 2, 5])
+    assert length == PERIOD_MS
+    np.testing.assert_array_equal(periods(np.full(3, EARLIER_MS))[0], 0)
+
+
+def test_a_long_log_has_no_more_than_so_many_periods():
+    times = 1_000 + np.arange(0, 100 * PERIOD_MS + 1, PERIOD_MS // 2)
+    period, length = periods(times)
+    assert length == 1 + 100 * PERIOD_MS // MAX_PERIODS
+    assert (period.min(), period.max()) == (1, MAX_PERIODS)
 
 
 def test_counts_are_of_earlier_periods_and_fade():
     item, times = log()
-    period = periods(times)
-    found = recent_counts(item, period, num_items=ITEMS, num_periods=10)
+    period, _ = periods(times)
+    found = recent_counts(item, period, num_items=ITEMS, num_periods=10, period_ms=PERIOD_MS)
     np.testing.assert_array_equal(found[0], 0.0)
     for p in range(1, 10):
         for i in range(1, ITEMS + 1):
@@ -42,8 +51,8 @@ def test_counts_are_of_earlier_periods_and_fade():
 def test_a_click_is_not_counted_in_its_own_period_nor_before():
     item, times = log()
     item, times = np.append(item, 3), np.append(times, 1_000 + 5 * PERIOD_MS)
-    period = periods(times)
-    sizes = {"num_items": ITEMS, "num_periods": 10}
+    period, _ = periods(times)
+    sizes = {"num_items": ITEMS, "num_periods": 10, "period_ms": PERIOD_MS}
     changed = recent_counts(item, period, **sizes) != recent_counts(item[:-1], period[:-1], **sizes)
     assert not changed[: period[-1] + 1].any()
     assert changed[period[-1] + 1 :, 3, 1:].all()
