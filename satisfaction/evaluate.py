@@ -4,9 +4,11 @@ r"""Measures SAQRec on held-out clicks, beside popularity, item-kNN, the base re
 
 Writes metrics.json: hr@1|5|10, ndcg@5|10 and mrr of the held-out click among 99 sampled items, ties counted half; under
 full/ the same among all items; under G1/ … G4/ by user activity; popularity/, item_knn/, base/, gru_softmax/ and the
-rows of --compare; gain_over/<row>/, what SAQRec gains over each, paired; satisfaction/auc; 95% bounds under /low and
-/high. Beside it negatives.npz, what was drawn; per_user.npz, every user's ranks; examples.json, clicks and what the
-satisfaction model thinks of them. Protocol and answers are those that the model was trained with.
+rows of --compare; gain_over/<row>/, what SAQRec gains over each, paired, and gain_over/<row>/full/; satisfaction/auc;
+95% bounds under /low and /high. Beside it negatives.npz, what was drawn; per_user.npz, every user's ranks;
+examples.json, clicks and what the satisfaction model thinks of them. Protocol and answers are those that the model was
+trained with. A run that was refitted with the validation clicks is asked for test clicks as it is then, and for
+validation clicks as it was before.
 """
 
 from collections.abc import Sequence

@@ -113,8 +113,8 @@ def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> di
 def baseline_scorers(clicks: Clicks, *, split: str, dated: NDArray[np.bool_]) -> Mapping[str, ScoreFn]:
     """Popularity (clicks of the log) and cosine item-kNN, on all that is known before `split`.
 
-    Both know the validation clicks on the test split, which no model learns from: if that favours anybody, it is them.
-    `dated` [C]: clicks of the log, not of earlier history.
+    On the test split both know the validation clicks, as refitted models do; one that is not refitted has only read
+    them: if that favours anybody, it is the baselines. `dated` [C]: clicks of the log, not of earlier history.
     """
     user = clicks.user()
     known = np.arange(len(clicks.item)) < clicks.starts(split)[user]
