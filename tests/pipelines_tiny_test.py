@@ -74,3 +74,23 @@ def test_every_stage_left_its_numbers(runs: tuple[Path, list[str]]) -> None:
         "selected/dislike_input_and_label/negative_weight",
     ):
         assert name in metrics
+
+
+def test_what_is_served_carries_the_verdict(runs: tuple[Path, list[str]]) -> None:
+    workdir = runs[0]
+    verdict = json.loads((workdir / "serve" / "recommender" / "manifest.json").read_text())["verdict"]
+    assert verdict["passed"]
+    assert verdict == json.loads((workdir / "gate" / "verdict.json").read_text())
+    assert [check["name"] for check in verdict["checks"]] == ["recall_loss"]
+
+
+def test_a_model_that_falls_short_ends_the_run_with_its_report(runs: tuple[Path, list[str]]) -> None:
+    # The last test: it leaves the workdir with the verdict of other limits.
+    workdir = runs[0]
+    command = [*_command(workdir), "--config.gate.min_responsiveness=-0.99"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "at most -99.0% is asked for; dislike_input_and_label-final is not to be served" in done.stderr
+    assert "goes on from here" not in done.stderr
+    assert done.stdout.splitlines()[-1] == f"not served; how it was measured: {workdir / 'report.html'}"
+    assert "falls short of what the pipeline asks" in (workdir / "report.html").read_text()
