@@ -68,7 +68,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.experiments = experiments if name in ("standard", "tiny") else {}
     if name == "standard":
         config.experiments.update(dict.fromkeys(("in_a_row", "memory"), ("served", "reference")))
-    config.ranked = {"users": 50, "candidates": 20} if name == "tiny" else {"users": 500, "candidates": 200}
+    config.ranked = {"users": 50, "candidates": 20} if name == "tiny" else {"users": 250, "candidates": 200}
     # The gate before what is served, {} for none: exit status 4 where one dislike changes similarity by less than
     # `min_responsiveness`, or where more than `max_recall_loss` of the reference's Recall@100 is lost on the test days.
     # `standard`: half of the similar items gone, and a loss with room beside `keep_recall`, as other days differ.

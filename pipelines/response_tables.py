@@ -24,6 +24,7 @@ class Table:
 
     headings: Sequence[str]
     rows: Sequence[Row]
+    note: str
 
 
 def signals(evidence: Evidence, model: str) -> str:
@@ -74,7 +75,7 @@ def sweep(responses: Iterable[Response]) -> Table | None:
         for k in sorted(lengths)
         if any(cells := [interval(response.metrics, _key(config, k=k, size=size, kind=kind)) for size in sizes])
     ]
-    return Table([f"first {size}" for size in sizes], rows)
+    return Table([f"first {size}" for size in sizes], rows, "Shaded: the length of everything above.")
 
 
 def ranked(responses: Iterable[Response], evidence: Evidence) -> Table | None:
@@ -83,11 +84,15 @@ def ranked(responses: Iterable[Response], evidence: Evidence) -> Table | None:
     if response is None or model is None:
         return None
     known = [kind for kind in KINDS if f"{DISLIKE}/{kind}" in response.metrics]
+    # The sweep holds the same dislike on the same slates, by vectors too.
+    swept = _one(responses, "sweeps", SERVED)
+    alone = swept.metrics if swept else model.counterfactual
     rows = [
         Row(label, [interval(metrics, f"{DISLIKE}/{kind}") for kind in known])
-        for label, metrics in (("Retrieval alone", model.counterfactual), ("Then ranked", response.metrics))
+        for label, metrics in (("Retrieval alone", alone), ("Then ranked", response.metrics))
     ]
-    return Table([f"by {kind}" for kind in known], rows)
+    users, size = response.config["users"], response.config["slate_size"]
+    return Table([f"by {kind}" for kind in known], rows, f"Ranked: {users:,} users, the first {size} in its order.")
 
 
 def _line(response: Response, kind: str) -> list[tuple[int, Point]]:
