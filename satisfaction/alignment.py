@@ -90,7 +90,7 @@ def train_alignment(
             best.setdefault(name, max(1, round(result.best_step / per_epoch)))
             prefix = name if train_on == TRAIN else f"{name}/refit"
             metrics |= {f"{prefix}/{metric}": value for metric, value in result.metrics.items()}
-            metrics |= {f"{prefix}/best_step": result.best_step, f"{name}/best_epochs": best[name]}
+            metrics[f"{name}/best_epochs"] = best[name]
     write_json(folder / METRICS, metrics)
     return f"aligned, MRR {metrics[f'{SAQREC}/valid/mrr']:.4f} on the validation clicks: {folder}"
 

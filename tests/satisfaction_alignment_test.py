@@ -134,7 +134,9 @@ def test_a_refit_learns_the_validation_clicks_for_as_many_epochs_as_were_best(lo
         assert metrics[f"{name}/valid/mrr"] == first[f"{name}/valid/mrr"]  # the same training chooses the epochs
         added = metrics[f"{name}/refit/labels_per_epoch"] - metrics[f"{name}/labels_per_epoch"]
         assert added == (clicks.test_start - clicks.valid_start).sum() > 0
+        steps = first[f"{name}/steps"] / 2 * metrics[f"{name}/best_epochs"]
         assert 1 <= metrics[f"{name}/best_epochs"] <= 2
+        assert metrics[f"{name}/refit/steps"] == pytest.approx(steps, rel=0.3)  # an epoch has a few more windows
     asked = {
         split: load_aligned(config, log, base, scores, folder, split=split, flag="--x") for split in ("valid", "test")
     }
