@@ -244,3 +244,11 @@ def test_curves_keep_the_later_of_two_lines_and_survive_a_cut_one(workdir: Path)
 )
 def test_words_follow_the_interval(point: Point, words: str) -> None:
     assert in_words(point) == words
+
+
+def test_a_pipeline_is_not_blamed_for_systems_that_it_does_not_have(tmp_path: Path) -> None:
+    write(tmp_path / "pipeline.json", pipeline.get_config("demo").to_dict())
+    page = _page(tmp_path)
+    for section in ("ranking", "satisfaction", "ab"):
+        assert f'id="{section}"' not in page
+        assert f'href="#{section}"' not in page
