@@ -43,11 +43,12 @@ def ndcg(ranks: ArrayLike, relevant: ArrayLike, groups: ArrayLike, *, num_groups
 
 
 def share_of_top(ranks: ArrayLike, marked: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:
-    """Marked items among the first k, over k: [G]. Items tied across place k count by the share that fits.
+    """Marked items among the first k, over k: [G]; marks between 0 and 1 are means. Items tied across place k count by
+    the share that fits.
 
     NaN where a list has k items or fewer: they are all in its first k, whatever their order.
     """
-    ranks, marked, groups = np.asarray(ranks, np.float64), np.asarray(marked, bool), np.asarray(groups, np.int64)
+    ranks, marked, groups = np.asarray(ranks, np.float64), np.asarray(marked, np.float64), np.asarray(groups, np.int64)
     # Items of one list with one rank are tied: n of them at mean place r hold the places r − (n − 1)/2 … r + (n − 1)/2.
     place = groups * (2 * len(ranks) + 2) + np.rint(2 * ranks).astype(np.int64)  # mean places are halves
     _, tie, tied = np.unique(place, return_inverse=True, return_counts=True)

@@ -24,6 +24,9 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1; chosen where not given.")
 _PENALTY = flags.DEFINE_float("penalty", 1.0, "Of skip@10, beside NDCG@10 of long views, where γ is chosen.")
+_SATISFACTION_WEIGHT = flags.DEFINE_float(
+    "satisfaction_weight", 0.0, "Of satisfaction@10, beside them, for a model with the task satisfaction."
+)
 _LIGHTGBM = flags.DEFINE_boolean("lightgbm", True, "Train and measure LightGBM too.")
 
 
@@ -43,6 +46,7 @@ def main(argv: Sequence[str]) -> None:
         split=_SPLIT.value,
         gamma=_GAMMA.value,
         penalty=_PENALTY.value,
+        satisfaction_weight=_SATISFACTION_WEIGHT.value,
         with_lightgbm=_LIGHTGBM.value,
     )
 

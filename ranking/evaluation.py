@@ -23,7 +23,7 @@ from data.timelines import Timelines
 from metrics import binary, calibration, intervals, lists
 from metrics.calibration import Calibrator
 from ranking import fusion
-from ranking.tasks import Labels
+from ranking.tasks import SATISFACTION, Labels
 
 METRICS = ("auc", "gauc", "logloss", "ece")
 FUSED = ("fused/ndcg@10", "fused/skip@10")
@@ -94,13 +94,16 @@ def score(
     held: HeldOut,
     weights: Floats | None,
     penalty: float,
+    *,
+    satisfaction_weight: float = 0.0,
 ) -> tuple[Scored, list[fusion.Trade]]:
     """Calibrates predictions, chooses γ on the validation days where none is given, and gives the trade-off there.
 
     Where the validation days themselves are measured, each user's probabilities are calibrated on the other users of
     two halves; γ is then chosen on what it is measured on, and is a little too good.
 
-    Args: valid_raw, raw: uncalibrated probabilities [n, K] on `valid` and on `held`. penalty: of skip@10 in the choice.
+    Args: valid_raw, raw: uncalibrated probabilities [n, K] on `valid` and on `held`. penalty of skip@10 and weight of
+    satisfaction@10 in the choice; the weight asks for the task of that name.
     """
     raw, valid_raw = np.asarray(raw, np.float64), np.asarray(valid_raw, np.float64)
     columns = [held.tasks.index(task) for task in tasks]
@@ -113,6 +116,10 @@ def score(
             others = valid.user % 2 != half
             of_others = tuple(_fit(valid_raw[:, k], valid, column, others) for k, column in enumerate(columns))
             probabilities[~others] = _apply(of_others, raw[~others])
+    satisfaction = None
+    if satisfaction_weight:
+        k = valid.tasks.index(SATISFACTION)
+        satisfaction = np.where(valid.where[:, k], valid.label[:, k], valid.label[valid.where[:, k], k].mean())
     trades = fusion.trade_off(
         on_valid,
         valid.long_view,
@@ -121,6 +128,8 @@ def score(
         tasks=tasks,
         num_lists=len(valid.users),
         penalties=(penalty, *fusion.PENALTIES),
+        satisfaction=satisfaction,
+        satisfaction_weight=satisfaction_weight,
     )
     chosen = trades[0].weights if weights is None else np.asarray(weights, np.float64)
     return Scored(tuple(tasks), raw, probabilities, fitted, chosen), trades[1:]

@@ -3,9 +3,10 @@
 γ by hand, or chosen on the validation days. Order does not change when all γ are scaled alike, so Σ|γ_k| = 1 here.
 The objective is stated, and the choice is made in one pool of candidates:
 
-    NDCG@10 of long views − penalty · skip@10,
+    NDCG@10 of long views − penalty · skip@10 + weight · satisfaction@10,
 
-both means over the users' lists of impressions in the order of the score (metrics/lists.py).
+means over the users' lists of impressions in the order of the score (metrics/lists.py); the last, of how satisfied
+people would say that they are (the labels of the task `satisfaction`), only where it is asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +25,12 @@ POOL = 400  # candidates for γ
 
 
 class ListQuality(NamedTuple):
-    """NDCG@10 of long views, and the share of the first 10 that was skipped; NaN where no list tells."""
+    """NDCG@10 of long views, the share of the first 10 that was skipped, and their mean satisfaction; NaN where no list
+    tells."""
 
     ndcg: float
     skip: float
+    satisfaction: float = float("nan")
 
 
 class Trade(NamedTuple):
@@ -83,13 +86,23 @@ def weights(given: Mapping[str, float], tasks: Sequence[str], *, flag: str = "--
 
 
 def quality_of_lists(
-    scores: ArrayLike, long_view: ArrayLike, skip: ArrayLike, lists_of: ArrayLike, *, num_lists: int
+    scores: ArrayLike,
+    long_view: ArrayLike,
+    skip: ArrayLike,
+    lists_of: ArrayLike,
+    *,
+    num_lists: int,
+    satisfaction: ArrayLike | None = None,
 ) -> ListQuality:
-    """Means over the lists that order can change: scores, long_view, skip and the number of its list, each [E]."""
+    """Means over the lists that order can change: scores, long_view, skip, satisfaction in [0, 1] and the number of its
+    list, each [E]."""
     ranks = lists.ranks_within(scores, lists_of)
     ndcg = lists.ndcg(ranks, long_view, lists_of, num_groups=num_lists, k=TOP)
     share = lists.share_of_top(ranks, skip, lists_of, num_groups=num_lists, k=TOP)
-    return ListQuality(_mean(ndcg), _mean(share))
+    if satisfaction is None:
+        return ListQuality(_mean(ndcg), _mean(share))
+    satisfied = lists.share_of_top(ranks, satisfaction, lists_of, num_groups=num_lists, k=TOP)
+    return ListQuality(_mean(ndcg), _mean(share), _mean(satisfied))
 
 
 def trade_off(
@@ -101,13 +114,15 @@ def trade_off(
     tasks: Sequence[str],
     num_lists: int,
     penalties: Sequence[float] = PENALTIES,
+    satisfaction: ArrayLike | None = None,
+    satisfaction_weight: float = 0.0,
     pool: int = POOL,
     seed: int = 0,
 ) -> list[Trade]:
     """The best γ for each penalty, from one pool: each task alone, all alike, and random shares with the right signs.
 
-    Args: probabilities [E, K] of validation impressions; the rest [E]. skip@10 counts 0 where no list has over 10
-    impressions. Deterministic in (inputs, seed).
+    Args: probabilities [E, K] of validation impressions; the rest [E]. skip@10 and satisfaction@10 count 0 where no
+    list has over 10 impressions. Deterministic in (inputs, seed).
     Where no list has a long view beside something else no order is better than another: then γ is alike for all tasks.
     """
     probabilities = np.asarray(probabilities, np.float64)
@@ -116,12 +131,15 @@ def trade_off(
     )
     candidates = np.concatenate([np.eye(len(tasks)), np.full((1, len(tasks)), 1 / len(tasks)), shares]) * signs(tasks)
     measured = [
-        quality_of_lists(fuse(probabilities, gamma), long_view, skip, lists_of, num_lists=num_lists)
+        quality_of_lists(
+            fuse(probabilities, gamma), long_view, skip, lists_of, num_lists=num_lists, satisfaction=satisfaction
+        )
         for gamma in candidates
     ]
-    ndcg, skipped = np.nan_to_num(np.array(measured)).T
+    ndcg, skipped, satisfied = np.nan_to_num(np.array(measured)).T
+    gained = ndcg + satisfaction_weight * satisfied
     alike = len(tasks)
-    best = [int(np.argmax(ndcg - penalty * skipped)) if ndcg.any() else alike for penalty in penalties]
+    best = [int(np.argmax(gained - penalty * skipped)) if gained.any() else alike for penalty in penalties]
     return [Trade(penalty, candidates[at], measured[at]) for penalty, at in zip(penalties, best, strict=True)]
 
 

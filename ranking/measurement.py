@@ -15,7 +15,7 @@ from ranking.evaluation import HeldOut, Scored
 from ranking.gradient_boosting import fit as fit_gradient_boosting
 from ranking.inspection import inspect
 from ranking.popularity import Popularity
-from ranking.tasks import Labels
+from ranking.tasks import SATISFACTION, Labels
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
@@ -42,15 +42,23 @@ def run(
     split: str,
     gamma: Sequence[str],
     penalty: float,
+    satisfaction_weight: float = 0.0,
     with_lightgbm: bool,
     samples: int = 1000,
 ) -> None:
     """The whole measurement, from checkpoints and timelines to the files in `workdir`."""
     if not penalty >= 0:
         raise UsageError(f"--penalty={penalty}: at least 0, or skips would be sought")
+    if not satisfaction_weight >= 0:
+        raise UsageError(f"--satisfaction_weight={satisfaction_weight}: at least 0, or satisfaction would be shunned")
     folders = _parse_compare(compare)
     timelines = Timelines.open(data)
     model = _load(checkpoint, timelines, "--checkpoint")
+    if satisfaction_weight and SATISFACTION not in model.tasks:
+        raise UsageError(
+            f"--satisfaction_weight={satisfaction_weight}: --checkpoint={checkpoint} has no task {SATISFACTION}; train "
+            "it with that task and --satisfaction"
+        )
     weights = fusion.parse(gamma, model.tasks) if gamma else None
     others = {name: _load(folder, timelines, f"--compare={name}") for name, folder in folders.items()}
     for name, other in others.items():
@@ -67,6 +75,7 @@ def run(
         "split": split,
         "gamma": sorted(gamma),
         "penalty": penalty,
+        "satisfaction_weight": satisfaction_weight,
         "lightgbm": with_lightgbm,
     }
     folder = open_workdir(workdir, identity)
@@ -83,7 +92,8 @@ def run(
     scored: dict[str, Scored] = {}
     trades: list[fusion.Trade] = []
     for name, predictor in rows.items():
-        scored[name], found = _score(name, predictor, valid, held, weights, penalty)
+        aims = penalty, satisfaction_weight if SATISFACTION in predictor.tasks else 0.0
+        scored[name], found = _score(name, predictor, valid, held, weights, *aims)
         trades = trades or found
     metrics, users = compare_rows(scored, held, evaluation.groups(timelines, held), samples=samples)
     per_user: dict[str, Any] = dict(users)
@@ -92,6 +102,7 @@ def run(
     curves = {
         "run": model.run,
         "penalty": penalty,
+        "satisfaction_weight": satisfaction_weight,
         "gamma": {name or "model": dict(zip(row.tasks, row.weights.tolist())) for name, row in scored.items()},
         "trade_off": [_trade(trade, scored[""], held) for trade in trades],
         **(inspect(model, held.positions) if isinstance(model, Ranker) else {}),
@@ -163,7 +174,13 @@ def _uncalibrated(row: Scored, held: HeldOut, prefix: str) -> dict[str, float]:
 
 
 def _score(
-    name: str, predictor: Predictor, valid: HeldOut, held: HeldOut, weights: NDArray[np.float64] | None, penalty: float
+    name: str,
+    predictor: Predictor,
+    valid: HeldOut,
+    held: HeldOut,
+    weights: NDArray[np.float64] | None,
+    penalty: float,
+    satisfaction_weight: float,
 ) -> tuple[Scored, list[fusion.Trade]]:
     # A row of other tasks than the model's is measured on those that they share, with γ of its own.
     tasks = tuple(task for task in predictor.tasks if task in held.tasks)
@@ -173,7 +190,9 @@ def _score(
     if not (np.isfinite(on_valid).all() and np.isfinite(on_held).all()):
         raise DataError(f"{name or 'the model'}: a prediction is not finite; it has diverged, train it again")
     given = weights if tasks == held.tasks else None
-    return evaluation.score(tasks, on_valid, on_held, valid, held, given, penalty)
+    return evaluation.score(
+        tasks, on_valid, on_held, valid, held, given, penalty, satisfaction_weight=satisfaction_weight
+    )
 
 
 def _trade(trade: fusion.Trade, model: Scored, held: HeldOut) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def _days(seed=0, users=30, each=14):
 def test_a_heavier_penalty_skips_less_at_the_cost_of_ndcg():
     p, long_view, skip, of = _days()
     trades = fusion.trade_off(p, long_view, skip, of, tasks=TASKS, num_lists=30, pool=60)
-    quality = np.array([trade.quality for trade in trades])
+    quality = np.array([trade.quality[:2] for trade in trades])
     assert (np.diff(quality[:, 0]) <= 0).all()
     assert (np.diff(quality[:, 1]) <= 0).all()
     assert quality[0, 1] > quality[-1, 1]
@@ -58,7 +58,34 @@ def test_a_heavier_penalty_skips_less_at_the_cost_of_ndcg():
         assert np.abs(trade.weights).sum() == pytest.approx(1)
         assert (trade.weights * fusion.signs(TASKS) >= 0).all()
         again = fusion.quality_of_lists(fusion.fuse(p, trade.weights), long_view, skip, of, num_lists=30)
-        assert again == trade.quality
+        assert again[:2] == trade.quality[:2]
+
+
+def test_satisfaction_is_weighed_where_it_is_asked_for():
+    """It follows the second prediction, which neither long views nor skips do."""
+    p, long_view, skip, of = _days()
+    satisfied = p[:, 1]
+    found = {
+        weight: fusion.trade_off(
+            p,
+            long_view,
+            skip,
+            of,
+            tasks=TASKS,
+            num_lists=30,
+            penalties=(0.0,),
+            satisfaction=satisfied,
+            satisfaction_weight=weight,
+        )[0]
+        for weight in (0.0, 100.0)
+    }
+    assert found[100.0].quality.satisfaction > found[0.0].quality.satisfaction
+    assert found[100.0].quality.ndcg < found[0.0].quality.ndcg
+    assert found[100.0].weights[1] > 0.9
+    chosen = fusion.fuse(p, found[100.0].weights)
+    first_ten = [np.argsort(-chosen[of == u])[:10] for u in range(30)]
+    mean = np.mean([satisfied[of == u][top].mean() for u, top in enumerate(first_ten)])
+    assert found[100.0].quality.satisfaction == pytest.approx(mean)
 
 
 def test_chosen_weights_are_the_best_of_their_objective():
