@@ -4,7 +4,7 @@
 
 On the validation day of the KuaiRand-Pure slice it reaches (AUC / GAUC) EVV .728 / .633, FVV .716 / .621, GVV
 .763 / .583, click .753 / .580, long view .752 / .601; without the encoder EVV .724 / .616, FVV .713 / .596, GVV
-.760 / .581, click .750 / .573, long view .749 / .583. Tried there, one by one, and no better in the mean AUC of the tasks
+.760 / .581, click .750 / .573, long view .749 / .583. Tried there, one by one, and no better in the tasks' mean AUC
 (.7426): a third epoch (.7383), experts twice as wide (.7424), dropout of features (.7423), and plays of 10, 30 and 60
 seconds beside the feedback of past events (.7422).
 
