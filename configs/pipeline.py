@@ -18,8 +18,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     """The pipeline called `name`; weights are comparable only within one corpus (see configs/retrieval.py)."""
     synthetic = {"demo", "standard", "tiny"}
     weights: dict[str, dict[str, tuple[float, ...]]] = {
-        "demo": {"dislike_input_and_label": (300.0, 1000.0), "skip_label": (30.0,)},
-        "standard": {"dislike_input_and_label": (300.0, 1000.0, 3000.0), "skip_label": (30.0,)},
+        "demo": {"dislike_input_and_label": (300.0, 1000.0), "skip_label": (100.0,)},
+        "standard": {"dislike_input_and_label": (300.0, 1000.0, 3000.0), "skip_label": (30.0, 100.0, 300.0)},
         "kuairand_pure": {"skip_label": (50.0, 100.0, 125.0, 150.0, 200.0)},
         "kuairand_pure_short": {"skip_label": (50.0,)},
         "tables": {"dislike_input_and_label": (100.0, 300.0, 1000.0), "skip_label": (25.0, 50.0, 100.0)},
