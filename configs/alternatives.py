@@ -17,8 +17,8 @@ ROWS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("negative_weight", (0.1, 1.0)),
     ("reinforce", (1.0,)),
     ("softmax_negatives", (300.0,)),
-    ("skip_label", (30.0,)),
-    ("skip_and_dislike_label", (30.0,)),
+    ("skip_label", (100.0,)),
+    ("skip_and_dislike_label", (100.0,)),
 )
 # The same trained without clipping gradients: what is clipped cannot show whether they explode, as section 2 has it.
 UNCLIPPED: tuple[tuple[str, tuple[float, ...]], ...] = (
