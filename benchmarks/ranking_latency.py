@@ -35,12 +35,14 @@ def main(argv: Sequence[str]) -> None:
     from data.timelines import Timelines
     from ranking import checkpoint, serving
     from ranking.exporting import FOLDER, Options, export
+    from ranking.fusion import signs
 
     numbers = [int(number) for number in _CANDIDATES.value]
     timelines = Timelines.open(_DATA.value)
     ranker = checkpoint.load(_CHECKPOINT.value, timelines)
     with tempfile.TemporaryDirectory() as workdir:
-        gamma = [f"{task}=1" for task in ranker.tasks]  # the weights cost the same whatever they are
+        # The weights cost the same whatever they are.
+        gamma = [f"{task}={sign:g}" for task, sign in zip(ranker.tasks, signs(ranker.tasks), strict=True)]
         export(
             Options(max_candidates=max(numbers)),
             data=_DATA.value,
