@@ -56,8 +56,9 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.feature_dropout = 0.0
 
     # The objective.
-    config.loss = "logloss"  # or bpr, which needs negatives
+    config.loss = "logloss"  # or bpr, which needs items to pair with
     config.negatives = 0  # unobserved items to each impression, negatives of every task
+    config.later = 0  # later impressions of the same user to each, with their own labels
     config.task_weights = ()  # one for each task, or () to adapt them, ranking/task_weights.py
 
     # Optimisation.

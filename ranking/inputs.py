@@ -80,8 +80,10 @@ class Impressions:
 class TrainingInputs:
     """Inputs and labels of training impressions: `gather` for data.impressions.ImpressionBatches.
 
-    Column 0 of the candidates is the item that was shown, with the labels observed; the others are items that the user
-    never met, negatives of every task.
+    Column 0 of the candidates is the item that was shown, with the labels observed. Then come `later` impressions of
+    the same user, drawn among those after it that may be learned from, with their own labels: what a pairwise loss
+    holds it up against. (Earlier ones stand in the history with their outcome, which would give the label away.) The
+    others are items that the user never met, negatives of every task.
     """
 
     def __init__(
@@ -91,18 +93,25 @@ class TrainingInputs:
         labels: Labels,
         *,
         negatives: int,
+        later: int = 0,
         train_on: Sequence[str] = ("train",),
     ):
-        """`negatives`: unobserved items to each impression of the splits `train_on`."""
+        """`negatives` unobserved items and `later` observed ones to each impression of the splits `train_on`."""
         self._impressions, self._timelines, self._labels = impressions, timelines, labels
-        self._negatives, self._user = negatives, timelines.user_of_event()
+        self._negatives, self._later, self._user = negatives, later, timelines.user_of_event()
         self._unobserved = Unobserved(timelines, train_on) if negatives else None
+        self._end = timelines.test_start if "valid" in train_on else timelines.valid_start
 
     def __call__(self, positions: NDArray[np.int64], rng: np.random.Generator) -> dict[str, np.ndarray]:
         real = positions >= 0
         positions = np.where(real, positions, 0)
         candidates = self._timelines.item[positions][:, None]
         label, where = self._labels.values[positions][:, None], self._labels.where[positions][:, None]
+        if self._later:
+            drawn, is_there = self._draw_later(positions, rng)
+            candidates = np.concatenate([candidates, np.where(is_there, self._timelines.item[drawn], 0)], axis=1)
+            label = np.concatenate([label, self._labels.values[drawn]], axis=1)
+            where = np.concatenate([where, self._labels.where[drawn] & is_there[..., None]], axis=1)
         if self._unobserved is not None:
             drawn = self._unobserved.draw(self._user[positions], self._negatives, rng)
             candidates = np.concatenate([candidates, drawn], axis=1)
@@ -111,6 +120,15 @@ class TrainingInputs:
             where = np.concatenate([where, np.broadcast_to((drawn > 0)[..., None], shape)], axis=1)
         inputs = self._impressions.inputs(positions, candidates)
         return {**inputs, "label": label, "where": where & real[:, None, None]}
+
+    def _draw_later(
+        self, positions: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        # Positions [B, later], and which of them are there: after, of another item.
+        left = self._end[self._user[positions]] - positions - 1  # [B]
+        drawn = positions[:, None] + 1 + np.floor(rng.random((len(positions), self._later)) * left[:, None])
+        drawn = np.where(left[:, None] > 0, drawn, positions[:, None]).astype(np.int64)
+        return drawn, self._timelines.item[drawn] != self._timelines.item[positions][:, None]
 
 
 def _keys_of_items(timelines: Timelines, name: str | None) -> NDArray[np.int64]:

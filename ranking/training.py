@@ -61,7 +61,14 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     per_host = shards // jax.process_count()
     batches = ImpressionBatches(
         positions,
-        TrainingInputs(impressions, timelines, labels, negatives=config.negatives, train_on=config.train_on),
+        TrainingInputs(
+            impressions,
+            timelines,
+            labels,
+            negatives=config.negatives,
+            later=config.later,
+            train_on=config.train_on,
+        ),
         batch_size=config.batch_size,
         num_epochs=config.num_epochs,
         seed=config.seed,
@@ -114,9 +121,13 @@ def _check(config: ConfigDict) -> None:
             raise UsageError(f"--config.{name}={config[name]}: must be at least 1")
     if config.loss not in LOSSES:
         raise UsageError(f"--config.loss={config.loss}: one of {', '.join(LOSSES)}")
-    if config.negatives < 0 or config.negatives != int(config.negatives):
-        raise UsageError(f"--config.negatives={config.negatives}: a number of items, 0 or more")
-    if config.loss == "bpr" and not config.negatives:
-        raise UsageError("--config.loss=bpr orders pairs of items: it needs --config.negatives of at least 1")
+    for name in ("negatives", "later"):
+        if config[name] < 0 or config[name] != int(config[name]):
+            raise UsageError(f"--config.{name}={config[name]}: a number of items, 0 or more")
+    if config.loss == "bpr" and not config.negatives + config.later:
+        raise UsageError(
+            "--config.loss=bpr orders pairs of items: it needs --config.later (observed) or --config.negatives "
+            "(unobserved) of at least 1"
+        )
     if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:
         raise UsageError(f"--config.train_on={config.train_on}: ('train',) or ('train', 'valid')")

@@ -112,6 +112,26 @@ def test_sampled_negatives_stand_beside_what_was_shown(log, impressions):
     assert batch["rates"].shape == (3, 3, 3 * (2 + 1))
 
 
+def test_later_impressions_stand_beside_what_was_shown(log, impressions):
+    """With their own labels; nobody's last one that may be learned from has any."""
+    values = np.random.default_rng(0).random((len(log.item), 2)).astype(np.float32)
+    labels = tasks.Labels(values, np.ones(values.shape, bool))
+    gather = TrainingInputs(impressions, log, labels, negatives=1, later=3)
+    rng = np.random.default_rng(0)
+    users = np.flatnonzero(log.valid_start - log.offsets[:-1] > 4)
+    first, last = log.offsets[:-1][users] + 1, log.valid_start[users] - 1
+    batch = gather(np.concatenate([first, last]), rng)
+    assert batch["candidate"].shape == (2 * len(users), 5)
+    assert not batch["where"][len(users) :, 1:4].any()
+    is_there = batch["where"][: len(users), 1:4, 0]
+    assert is_there.any(axis=1).mean() > 0.5
+    for row, column in zip(*np.nonzero(is_there), strict=True):
+        after = np.arange(first[row] + 1, log.valid_start[users[row]])
+        known = after[(values[after] == batch["label"][row, 1 + column]).all(axis=1)]
+        assert len(known) == 1
+        assert log.item[known[0]] == batch["candidate"][row, 1 + column] != batch["candidate"][row, 0]
+
+
 def logit(p):
     return np.log(p / (1 - p))
 
