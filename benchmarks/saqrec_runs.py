@@ -39,6 +39,7 @@ class Bench:
     def __init__(self, data: str, *, run: str, naive: str, refit: bool, workdir: Path):
         self._timelines, self._workdir = Timelines.open(data), workdir
         self._config = _config_of(run, "--run")
+        self._config.save_every = 500  # steps: no part of what a run remembers, for it changes no model
         self._config.align.refit = refit
         self._base = BaseEmbeddings.open(Path(run) / EMBEDDINGS, self._timelines, "--run")
         self._scores = open_scores(Path(run) / SCORES, self._timelines, "--run")

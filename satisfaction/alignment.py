@@ -71,7 +71,7 @@ def train_alignment(
         "answers": config.answers,
         "dim": base.dim,
         "timelines": timelines.manifest["vocabulary_hash"],
-        "events": timelines.manifest["num_events"],
+        "log": timelines.fingerprint,
         "base": f"{zlib.crc32(np.asarray(base.item).tobytes()):08x}",
         "scores": f"{zlib.crc32(np.asarray(scores.satisfaction).tobytes()):08x}",
     }

@@ -195,5 +195,5 @@ def _fingerprint(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
         "seed": config.seed,
         "protocol": config.protocol,
         "timelines": timelines.manifest["vocabulary_hash"],
-        "events": timelines.manifest["num_events"],
+        "log": timelines.fingerprint,
     }

@@ -66,7 +66,7 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     return {
         "config": kept,
         "timelines": timelines.manifest["vocabulary_hash"],
-        "events": timelines.manifest["num_events"],
+        "log": timelines.fingerprint,
     }
 
 
@@ -168,7 +168,7 @@ def _fingerprint(run_of: Mapping[str, Any], *steps: str) -> dict[str, Any]:
     """Of the run, the part that these steps' checkpoints depend on."""
     config = run_of["config"]
     kept = {name: config[name] for name in ("seed", "protocol", "answers", "base", *steps)}
-    return {**kept, "timelines": run_of["timelines"], "events": run_of["events"]}
+    return {**kept, "timelines": run_of["timelines"], "log": run_of["log"]}
 
 
 def _check(config: ConfigDict) -> None:
