@@ -43,7 +43,14 @@ def batches_of(config: ConfigDict, timelines: "Timelines", tables: "Tables", sha
     impressions = Impressions(timelines, tables, length=config.length)
     return ImpressionBatches(
         ranked_positions(timelines, *config.train_on),
-        TrainingInputs(impressions, timelines, labels, negatives=config.negatives),
+        TrainingInputs(
+            impressions,
+            timelines,
+            labels,
+            negatives=config.negatives,
+            later=config.later,
+            train_on=config.train_on,
+        ),
         batch_size=config.batch_size,
         num_epochs=10,
         seed=config.seed,

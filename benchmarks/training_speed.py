@@ -38,7 +38,7 @@ def ours(config: ConfigDict, timelines: "Timelines", *, steps: int) -> tuple[Run
     from retrieval.checkpoint import build
     from retrieval.objective import make_loss
     from training.mesh import make_mesh, shard_batch
-    from training.optimizer import make_optimizer
+    from training.optimizer import from_config
     from training.step import create_state, make_train_step
 
     mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
@@ -60,12 +60,7 @@ def ours(config: ConfigDict, timelines: "Timelines", *, steps: int) -> tuple[Run
         label_counts=batches.label_counts(),
         mesh=mesh if mesh.size > 1 else None,
     )
-    optimizer = make_optimizer(
-        learning_rate=config.learning_rate,
-        total_steps=len(batches),
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
+    optimizer = from_config(config, total_steps=len(batches))
     key = jax.random.key(config.seed)
     state = create_state(model.init, optimizer, key=key, mesh=mesh)
     step = make_train_step(loss_fn, optimizer, state)

@@ -50,9 +50,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 
     try:
         app.run(guarded, flags_parser=_parse_flags)
-    except (
-        BrokenPipeError
-    ):  # whoever reads has seen enough, as in `--help | head`; Python's own last flush must not fail
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as in `--help | head`; Python's own last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # as of a process that SIGPIPE ended
 
@@ -62,7 +61,7 @@ def flag_mistakes() -> Iterator[None]:
     """Turns what goes wrong while flags are defined or parsed into one line and exit status 2."""
     try:
         yield
-    except BrokenPipeError:
+    except BrokenPipeError:  # of --help: no mistake
         raise
     except flags.Error as error:
         # A config file's error arrives with its traceback: the last line says what went wrong.
