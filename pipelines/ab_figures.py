@@ -1,6 +1,6 @@
 """Charts of the A/B section. A chart without its numbers is an empty string."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,22 +8,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipelines import charts
-from pipelines.ab_evidence import AbEvidence
+from pipelines.ab_evidence import AbTest
 from pipelines.charts import COLOURS, INK, MUTED
-from pipelines.published import LIVE
+from pipelines.published import PUBLISHED
 
 _OF_SKIPS = ("skip_label", "skip_and_dislike_label")  # these arms have their own figure in the paper, 2b
 # metric -> whether it is a figure of those arms, or else of the others
-_DAYS = {"dislike_rate": False, "repeated_dislike_rate": False, "viewers": False, "enjoyment": True}
+SIGNAL_DAYS = {"dislike_rate": False, "repeated_dislike_rate": False, "viewers": False, "enjoyment": True}
+RANKED_DAYS = dict.fromkeys(("true_satisfaction", "watch_time", "viewers", "dislike_rate"), False)
 EXPOSURE = {"low_exposure": "Low exposure", "high_exposure": "High exposure"}
 
 
-def by_day(evidence: AbEvidence) -> str:
-    """Relative change of each arm by day with its band, the published change of the whole experiment dashed.
+def by_day(test: AbTest, days: Mapping[str, bool]) -> str:
+    """Relative change of each arm by day with its band, the published change of the whole experiment dashed; a panel
+    for each metric of `days`, which says whether it is one of the arms that learn from skips.
 
     Figure 2 of Wang: dislikes for the arms that know of dislikes (a), enjoyment for those that learn from skips (b).
     """
-    panels = {name: found for name, of_skips in _DAYS.items() if (found := _lines(evidence, name, of_skips=of_skips))}
+    panels = {name: found for name, of_skips in days.items() if (found := _lines(test, name, of_skips=of_skips))}
     if not panels:
         return ""
 
@@ -32,11 +34,11 @@ def by_day(evidence: AbEvidence) -> str:
         for axes, (name, lines) in zip(axes_of, panels.items(), strict=False):
             for arm, days in lines.items():
                 _line(axes, days, COLOURS.get(arm, INK))
-                for published in LIVE.get(arm, {}).get(name, ())[:1]:
+                for published in PUBLISHED.get(arm, {}).get(name, ())[:1]:
                     dashes: Any = (0, (4, 3))
                     axes.axhline(published.change, color=COLOURS.get(arm, INK), linewidth=1, linestyle=dashes)
             axes.axhline(0, color=MUTED, linewidth=0.8)
-            axes.set_title(evidence.definitions[name]["title"])
+            axes.set_title(test.definitions[name]["title"])
             axes.set_xlabel("day")
             axes.set_xlim(0.8, 0.2 + max(len(days["value"]) for days in lines.values()))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -49,9 +51,9 @@ def by_day(evidence: AbEvidence) -> str:
     )
 
 
-def long_run(evidence: AbEvidence) -> str:
+def long_run(test: AbTest) -> str:
     """Diversity entropy by how often users dislike, for each arm and exposure group (figure 4 of Pan)."""
-    arms = {arm: evidence.long_run[arm] for arm in evidence.arms if arm in evidence.long_run}
+    arms = {arm: test.long_run[arm] for arm in test.arms if arm in test.long_run}
     groups = [group for group in EXPOSURE if any(found[group]["bins"] for found in arms.values())]
     if not groups:
         return ""
@@ -74,12 +76,12 @@ def long_run(evidence: AbEvidence) -> str:
     return charts.draw(paint, title="Diversity by how often users dislike", height=2.8, phone_height=4.6)
 
 
-def _lines(evidence: AbEvidence, metric: str, *, of_skips: bool) -> dict[str, Any]:
+def _lines(test: AbTest, metric: str, *, of_skips: bool) -> dict[str, Any]:
     # {arm: value, low, high by day} of the arms whose figure this is; of all where there are none of that kind.
-    if metric not in evidence.definitions:
+    if metric not in test.definitions:
         return {}
-    arms = [arm for arm in evidence.treated if (arm in _OF_SKIPS) == of_skips] or evidence.treated
-    found = {arm: evidence.by_day[arm][metric] for arm in arms if metric in evidence.by_day.get(arm, {})}
+    arms = [arm for arm in test.treated if (arm in _OF_SKIPS) == of_skips] or test.treated
+    found = {arm: test.by_day[arm][metric] for arm in arms if metric in test.by_day.get(arm, {})}
     return {arm: days for arm, days in found.items() if any(value is not None for value in days["value"])}
 
 

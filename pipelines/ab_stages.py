@@ -1,21 +1,26 @@
-"""The stages of the closed-loop A/B test and of the off-policy check, to be hung into the graph.
+"""The stages of the closed-loop A/B tests and of the off-policy check, to be hung into the graph.
 
     world, export/<arm>, serve -> ab_test
+    world, serve, ranking/export, ranking/aligned/export -> ab_ranked
     [world], prepare, export/<control>, serve -> off_policy
 
-A pipeline's config says which: `ab_test` and `off_policy`, sizes in configs/ab_test.py and configs/off_policy.py, "" or
-nothing for none. The A/B test needs a synthetic feed; the off-policy check a log with random exposures. The arms are
-those of `ab_arms`, the control first; of a sweep it is the model that was chosen.
+A pipeline's config says which: `ab_test`, `ab_ranked` and `off_policy`, sizes in configs/ab_test.py and
+configs/off_policy.py, "" or nothing for none. The A/B tests need a synthetic feed; the off-policy check a log with
+random exposures. The arms are those of `ab_arms`, the control first; of a sweep it is the model that was chosen. Those
+of `ab_ranked` differ in what stands behind the served retrieval: the ranker, the aligned ranker, nothing; there is no
+such test where the pipeline has no aligned ranker.
 """
 
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from pipelines.ranking_stages import ALIGNED, FULL, exported_ranker, has_aligned
 from pipelines.stage import Stage
 from runtime.errors import UsageError
 
-FOLDERS = ("ab_test", "off_policy")
+AB_TEST, AB_RANKED, OFF_POLICY = FOLDERS = ("ab_test", "ab_ranked", "off_policy")
+RANKED_ARMS = {"ranked": FULL, "aligned": ALIGNED, "retrieval": ""}  # arm -> its ranker
 COVERAGE_SEEDS = 50
 
 
@@ -28,23 +33,15 @@ def ab_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]
     # The manifest of the tables is the world stage's output, and vouches for the truth beside it.
     world = (feed / "tables" / "manifest.json",) if feed else ()
     found = []
-    if feed and config.get("ab_test", ""):
+    if feed and config.get(AB_TEST, ""):
         _check(config)
-        folder, folders = workdir / "ab_test", _recommenders(config.ab_arms, config, workdir)
+        folders = _recommenders(config.ab_arms, config, workdir)
         found += [_export(arm, config, workdir, timelines) for arm in config.ab_arms if _chosen(arm, config)]
-        found.append(
-            Stage(
-                name="ab_test",
-                module="simulation.ab_test",
-                folder=folder,
-                config=f"configs/ab_test.py:{config.ab_test}",
-                flags=(f"--world={feed}", _flag(folders), f"--aa_tests={config.aa_tests}"),
-                inputs=(*world, *_manifests(folders)),
-                outputs=tuple(
-                    folder / name for name in ("metrics.json", "by_day.json", "long_run.json", "definitions.json")
-                ),
-            )
-        )
+        found.append(_ab_test(AB_TEST, config, workdir, folders, more=(f"--aa_tests={config.aa_tests}",)))
+    if feed and config.get(AB_RANKED, "") and has_aligned(config):
+        folders = dict.fromkeys(RANKED_ARMS, workdir / "serve" / "recommender")
+        rankers = {arm: exported_ranker(variant, workdir) for arm, variant in RANKED_ARMS.items() if variant}
+        found.append(_ab_test(AB_RANKED, config, workdir, folders, rankers))
     if config.get("off_policy", ""):
         _check(config)
         folders = _recommenders((config.ab_arms[0], config.serve), config, workdir)
@@ -55,12 +52,34 @@ def ab_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]
                 module="simulation.off_policy",
                 folder=workdir / "off_policy",
                 config=f"configs/off_policy.py:{config.off_policy}",
-                flags=(f"--data={timelines}", _flag(folders), *known),
+                flags=(f"--data={timelines}", _flag("arms", folders), *known),
                 inputs=(*world, timelines / "manifest.json", *_manifests(folders)),
                 outputs=(workdir / "off_policy" / "metrics.json",),
             )
         )
     return found
+
+
+def _ab_test(
+    name: str,
+    config: ConfigDict,
+    workdir: Path,
+    arms: dict[str, Path],
+    rankers: dict[str, Path] | None = None,
+    *,
+    more: tuple[str, ...] = (),
+) -> Stage:
+    rankers = rankers or {}
+    folder, feed = workdir / name, workdir / "world"
+    return Stage(
+        name=name,
+        module="simulation.ab_test",
+        folder=folder,
+        config=f"configs/ab_test.py:{config[name]}",
+        flags=(f"--world={feed}", _flag("arms", arms), *([_flag("rankers", rankers)] if rankers else []), *more),
+        inputs=(feed / "tables" / "manifest.json", *_manifests(arms), *_manifests(rankers)),
+        outputs=tuple(folder / file for file in ("metrics.json", "by_day.json", "long_run.json", "definitions.json")),
+    )
 
 
 def _check(config: ConfigDict) -> None:
@@ -100,9 +119,9 @@ def _export(signals: str, config: ConfigDict, workdir: Path, timelines: Path) ->
     )
 
 
-def _flag(folders: dict[str, Path]) -> str:
-    return "--arms=" + ",".join(f"{name}={folder}" for name, folder in folders.items())
+def _flag(name: str, folders: dict[str, Path]) -> str:
+    return f"--{name}=" + ",".join(f"{arm}={folder}" for arm, folder in folders.items())
 
 
 def _manifests(folders: dict[str, Path]) -> tuple[Path, ...]:
-    return tuple(folder / "manifest.json" for folder in folders.values())
+    return tuple(dict.fromkeys(folder / "manifest.json" for folder in folders.values()))

@@ -1,17 +1,22 @@
-"""Rows and sentences of the A/B section."""
+"""Rows and sentences of the A/B section, of either test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.ab_evidence import AbEvidence
+from pipelines.ab_evidence import AbEvidence, AbTest
 from pipelines.ab_figures import EXPOSURE
 from pipelines.charts import Point
 from pipelines.findings import TITLES, interval
-from pipelines.published import LIVE, Published
+from pipelines.published import LIVE, PUBLISHED, Published
 
 GROUPS = {"low_activity": "Low activity", "medium_activity": "Medium", "high_activity": "High activity"}
 REWARDS = {"dislike": "Dislike rate", "long_view": "Long-view rate"}
 ALPHA = 0.05  # what intervals of 95% should leave out where nothing differs
+ORDERS = {
+    "ranked": "The ranker",
+    "aligned": "Ranker aligned with satisfaction",
+    "retrieval": "Retrieval alone",
+}
 ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 
@@ -63,29 +68,29 @@ def precise(share: float) -> str:
 
 
 def arm_title(arm: str) -> str:
-    """What a reader calls the model of this arm."""
-    return TITLES.get(arm, arm.replace("_", " "))
+    """What a reader calls the model, or the order, of this arm."""
+    return (TITLES | ORDERS).get(arm, arm.replace("_", " "))
 
 
-def rows(evidence: AbEvidence) -> list[AbRow]:
-    """A row for each metric of the test, in the order of their definitions."""
+def rows(test: AbTest, first: Sequence[str] = ()) -> list[AbRow]:
+    """A row for each metric of the test: `first`, then in the order of their definitions."""
     return [
         AbRow(
             name=name,
             title=known["title"],
             formula=known["formula"],
-            control=_level(evidence.ab.get(f"{name}/{evidence.control}")),
-            cells=[_cell(evidence, arm, name, better=known["better"]) for arm in evidence.treated],
-            false_positives=interval(evidence.ab, f"aa/{name}"),
+            control=_level(test.metrics.get(f"{name}/{test.control}")),
+            cells=[_cell(test, arm, name, better=known["better"]) for arm in test.treated],
+            false_positives=interval(test.metrics, f"aa/{name}"),
         )
-        for name, known in _in_order(evidence.definitions)
+        for name, known in _in_order(test.definitions, first)
     ]
 
 
-def sentences(evidence: AbEvidence) -> dict[str, list[str]]:
-    """arm -> what the test says of the metrics for which the paper has a figure, where it can be told from nothing."""
+def sentences(test: AbTest) -> dict[str, list[str]]:
+    """arm -> what the test says of the metrics for which a paper has a figure, where it can be told from nothing."""
     said: dict[str, list[str]] = {}
-    for row in rows(evidence):
+    for row in rows(test):
         for cell in row.cells:
             if cell.change is None or not cell.published:
                 continue
@@ -105,20 +110,20 @@ def printed(published: Sequence[Published]) -> str:
     )
 
 
-def not_tested(evidence: AbEvidence) -> dict[str, str]:
+def not_tested(test: AbTest) -> dict[str, str]:
     """What was published of arms that this test does not have: signals -> figures."""
     return {
-        signals: "; ".join(f"{evidence.definitions[name]['title'].lower()} {printed(p)}" for name, p in found.items())
+        signals: "; ".join(f"{test.definitions[name]['title'].lower()} {printed(p)}" for name, p in found.items())
         for signals, found in LIVE.items()
-        if signals not in evidence.arms and found.keys() <= evidence.definitions.keys()
+        if signals not in test.arms and found.keys() <= test.definitions.keys()
     }
 
 
-def slopes(evidence: AbEvidence) -> list[str]:
+def slopes(test: AbTest) -> list[str]:
     """Of each arm, how the entropy changes with the dislikes, by exposure group, with its interval."""
     said = []
-    for arm in evidence.arms:
-        found = {group: interval(evidence.ab, f"long_run/{arm}/{group}/slope") for group in EXPOSURE}
+    for arm in test.arms:
+        found = {group: interval(test.metrics, f"long_run/{arm}/{group}/slope") for group in EXPOSURE}
         parts = [
             f"{EXPOSURE[group].lower()} {_nats(point.value)} ({_nats(point.low)} to {_nats(point.high)})"
             for group, point in found.items()
@@ -143,20 +148,24 @@ def off_policy(evidence: AbEvidence) -> list[OffPolicyRow]:
     return found
 
 
-def _in_order(definitions: Mapping[str, Mapping]) -> list[tuple[str, Mapping]]:
-    # JSON files come sorted by name; a reader wants what people dislike first.
-    return sorted(definitions.items(), key=lambda entry: entry[1].get("place", 0))
+def _in_order(definitions: Mapping[str, Mapping], first: Sequence[str]) -> list[tuple[str, Mapping]]:
+    # JSON files come sorted by name; a reader wants what the test is about first, then what people dislike.
+    def place(entry: tuple[str, Mapping]) -> tuple[int, int]:
+        name, known = entry
+        return first.index(name) if name in first else len(first), known.get("place", 0)
+
+    return sorted(definitions.items(), key=place)
 
 
-def _cell(evidence: AbEvidence, arm: str, name: str, *, better: int) -> Cell:
-    change = evidence.change(arm, name)
+def _cell(test: AbTest, arm: str, name: str, *, better: int) -> Cell:
+    change = test.change(arm, name)
     clear = change is not None and not change.low <= 0 <= change.high
     return Cell(
         arm=arm,
-        level=_level(evidence.ab.get(f"{name}/{arm}")),
+        level=_level(test.metrics.get(f"{name}/{arm}")),
         change=change,
-        published=LIVE.get(arm, {}).get(name, ()),
-        groups=[evidence.change(arm, f"group/{group}/{name}") for group in GROUPS],
+        published=PUBLISHED.get(arm, {}).get(name, ()),
+        groups=[test.change(arm, f"group/{group}/{name}") for group in GROUPS],
         verdict=better * (1 if change.value > 0 else -1) if change and clear else 0,
     )
 

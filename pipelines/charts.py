@@ -16,12 +16,15 @@ from matplotlib.ticker import PercentFormatter
 matplotlib.use("svg")
 
 INK, MUTED, RULE = "#1d2327", "#68737b", "#d9dee2"
-# One colour for each set of signals, the same in every chart.
+# One colour for each set of signals, and for each order of what is retrieved, the same in every chart.
 COLOURS = {
     "no_dislike_signal": "#8a949c",
     "dislike_input": "#4a7fb0",
     "dislike_input_and_label": "#0b6e63",
     "skip_label": "#b4642d",
+    "ranked": "#8a949c",
+    "aligned": "#7a5a99",
+    "retrieval": "#4a7fb0",
 }
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text, in the page's own typeface

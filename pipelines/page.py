@@ -5,8 +5,9 @@ from typing import Any
 
 import jinja2
 
-from pipelines import ab_figures, ab_tables, figures, findings, ranking_figures, ranking_tables, response_tables, tables
+from pipelines import ab_tables, figures, findings, ranking_figures, ranking_tables, response_tables, tables
 from pipelines.ab_evidence import AbEvidence
+from pipelines.ab_page import ab_parts
 from pipelines.charts import COLOURS, signed
 from pipelines.evidence import Evidence
 from pipelines.ranking_evidence import RankingEvidence
@@ -63,7 +64,7 @@ def render(
         kinds=findings.kinds(evidence),
         response=_response(responses, evidence),
         **_ranking(ranking),
-        **_ab(ab),
+        **ab_parts(ab),
         **satisfaction_parts(satisfaction),
     )
 
@@ -78,22 +79,6 @@ def _response(responses: Sequence[Response], evidence: Evidence) -> dict[str, An
         ],
         "vectors": any("/vectors" in name for response in responses for name in response.metrics),
         "reference": response_tables.signals(evidence, REFERENCE),
-    }
-
-
-def _ab(evidence: AbEvidence | None) -> dict[str, Any]:
-    if evidence is None:
-        return {"ab": None}
-    return {
-        "ab": evidence,
-        "ab_sentences": ab_tables.sentences(evidence),
-        "ab_rows": ab_tables.rows(evidence),
-        "ab_groups": ab_tables.GROUPS,
-        "ab_titles": {arm: ab_tables.arm_title(arm) for arm in evidence.arms},
-        "ab_not_tested": ab_tables.not_tested(evidence),
-        "ab_slopes": ab_tables.slopes(evidence),
-        "ab_off_policy": ab_tables.off_policy(evidence),
-        "ab_charts": {"by_day": ab_figures.by_day(evidence), "long_run": ab_figures.long_run(evidence)},
     }
 
 

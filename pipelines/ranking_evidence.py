@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.evidence import Curves, Metrics, read_curves
-from pipelines.ranking_stages import FOLDER, FULL
+from pipelines.ranking_stages import ALIGNED_FOLDER, FOLDER, FULL
 from runtime.artifact import read_json
 
 _BASELINES = ("lightgbm", "popularity")
@@ -24,6 +24,8 @@ class RankingEvidence:
     test: Metrics
     reliability: Mapping[str, Any]
     fusion: Mapping[str, Any]  # curves.json of the test days
+    aligned: Metrics  # of the aligned ranker, on the validation days
+    aligned_gamma: Mapping[str, float]  # task -> γ of the aligned ranker
 
 
 def gather_ranking(workdir: Path) -> RankingEvidence | None:
@@ -34,6 +36,7 @@ def gather_ranking(workdir: Path) -> RankingEvidence | None:
     trained = sorted(path.parent for path in (folder / "train").glob("*/metrics.json"))
     config = _json(folder / "train" / FULL / "config.json")
     test, curves = _json(folder / "test" / "metrics.json"), _json(folder / "test" / "curves.json")
+    aligned = folder / ALIGNED_FOLDER / "validate"
     named = [name for name in curves.get("gamma", {}) if name != "model"]
     return RankingEvidence(
         tasks=tuple(config.get("config", {}).get("tasks", curves.get("gamma", {}).get("model", ()))),
@@ -44,6 +47,8 @@ def gather_ranking(workdir: Path) -> RankingEvidence | None:
         test=test,
         reliability=_json(folder / "test" / "reliability.json"),
         fusion=curves,
+        aligned=_json(aligned / "metrics.json"),
+        aligned_gamma=_json(aligned / "curves.json").get("gamma", {}).get("model", {}),
     )
 
 
@@ -53,6 +58,7 @@ def flat_ranking(evidence: RankingEvidence | None) -> dict[str, float]:
         return {}
     numbers = {f"ranking/train/{name}/{k}": v for name, train in evidence.train.items() for k, v in train.items()}
     numbers |= {f"ranking/validate/{k}": v for k, v in evidence.validate.items()}
+    numbers |= {f"ranking/{ALIGNED_FOLDER}/validate/{k}": v for k, v in evidence.aligned.items()}
     return numbers | {f"ranking/test/{k}": v for k, v in evidence.test.items()}
 
 

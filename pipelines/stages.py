@@ -2,7 +2,7 @@
 
 [world] -> prepare -> retrieval_stages -> response_stages
                                        -> serving_stages -> ab_stages
-                   -> satisfaction_stages -> ranking_stages -> response_stages
+                   -> satisfaction_stages -> ranking_stages -> response_stages, ab_stages
                    ... all of them -> report
 
 What the gate of serving_stages may leave out comes after everything that it does not.

@@ -1,5 +1,6 @@
 """The A/B section on made-up numbers, and its stages as data."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from configs import pipeline
 from pipelines import ab_figures, ab_tables
 from pipelines.ab_evidence import flat_ab, gather_ab
+from pipelines.ab_ranked import finding
 from pipelines.ab_stages import ab_stages
 from pipelines.charts import COLOURS
 from pipelines.evidence import gather
@@ -20,6 +22,7 @@ from tests.made_up_figures import empty_run, with_interval, write
 
 METRICS = all_metrics(long_day_ms=600_000)
 ARMS = ("no_dislike_signal", "dislike_input_and_label", "dislike_input", "skip_label")
+ORDERS = ("ranked", "aligned", "retrieval")
 
 
 @pytest.fixture
@@ -59,6 +62,21 @@ def workdir(empty: Path) -> Path:
     return empty
 
 
+@pytest.fixture
+def ranked(workdir: Path) -> Path:
+    folder = workdir / "ab_ranked"
+    figures = {f"users/{arm}": 40 for arm in ORDERS} | {f"true_satisfaction/{arm}": 0.6 for arm in ORDERS}
+    figures |= with_interval("true_satisfaction/relative", 0.02, 0.01)
+    figures |= with_interval("watch_time/relative", 0.005, 0.02)
+    figures |= with_interval("retrieval/true_satisfaction/relative", -0.06, 0.02)
+    write(folder / "metrics.json", figures)
+    write(folder / "definitions.json", definitions(METRICS))
+    write(folder / "config.json", {"config": {"days": 3}, "arms": [[arm, "fingerprint"] for arm in ORDERS]})
+    days = {"value": [0.01, 0.02], "low": [0.0, 0.01], "high": [0.02, 0.03]}
+    write(folder / "by_day.json", {arm: dict.fromkeys(METRICS, days) for arm in ORDERS[1:]})
+    return workdir
+
+
 def _page(workdir: Path) -> str:
     evidence = gather(workdir)
     return render(evidence, against_reference(evidence), None, gather_ab(workdir))
@@ -67,7 +85,7 @@ def _page(workdir: Path) -> str:
 def test_a_row_says_what_was_found_published_and_whether_it_is_better(workdir: Path) -> None:
     evidence = gather_ab(workdir)
     assert evidence is not None
-    rows = {row.name: row for row in ab_tables.rows(evidence)}
+    rows = {row.name: row for row in ab_tables.rows(evidence.signals)}
     assert list(rows) == list(METRICS)
     dislikes = rows["dislike_rate"]
     assert [cell.arm for cell in dislikes.cells] == list(ARMS[1:])
@@ -86,7 +104,7 @@ def test_a_row_says_what_was_found_published_and_whether_it_is_better(workdir: P
 def test_a_share_of_false_positives_that_misses_is_said_to(workdir: Path) -> None:
     evidence = gather_ab(workdir)
     assert evidence is not None
-    assert {row.name for row in ab_tables.rows(evidence) if row.misses} == {"likes"}  # 6% to 12%
+    assert {row.name for row in ab_tables.rows(evidence.signals) if row.misses} == {"likes"}  # 6% to 12%
     assert _page(workdir).count("misses 5%") == 1
     assert "Over all metrics it does in 4.8%." in _page(workdir)
 
@@ -94,7 +112,7 @@ def test_a_share_of_false_positives_that_misses_is_said_to(workdir: Path) -> Non
 def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
     evidence = gather_ab(workdir)
     assert evidence is not None
-    of_arm = ab_tables.sentences(evidence)
+    of_arm = ab_tables.sentences(evidence.signals)
     said = of_arm["dislike_input_and_label"]
     published = "published: −2.44% (homepage), −1.10% (immersive feed)"
     assert f"Dislike rate: −25.00% (95% interval −30.00% to −20.00%); {published}." in said
@@ -102,20 +120,21 @@ def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
     assert of_arm["dislike_input"] == [
         "Dislike rate: −15.00% (95% interval −20.00% to −10.00%); published: −0.34% (homepage, not significant)."
     ]
-    assert ab_tables.not_tested(evidence) == {"dislike_excluded": "dislike rate −0.84% (homepage)"}
+    assert ab_tables.not_tested(evidence.signals) == {"dislike_excluded": "dislike rate −0.84% (homepage)"}
 
 
 def test_charts_show_each_arm_where_the_paper_does(workdir: Path) -> None:
     # Figure 2a: dislikes, of all arms but that of skips; figure 2b: its enjoyment. Every arm in the long run.
     evidence = gather_ab(workdir)
     assert evidence is not None
-    drawn = {name: ab_figures._lines(evidence, name, of_skips=of) for name, of in ab_figures._DAYS.items()}
+    days = ab_figures.SIGNAL_DAYS
+    drawn = {name: ab_figures._lines(evidence.signals, name, of_skips=of) for name, of in days.items()}
     assert list(drawn["dislike_rate"]) == ["dislike_input_and_label", "dislike_input"]
     assert list(drawn["enjoyment"]) == ["skip_label"]
-    chart = ab_figures.long_run(evidence)
+    chart = ab_figures.long_run(evidence.signals)
     for arm in ARMS:
         assert COLOURS[arm] in chart
-    assert ab_tables.slopes(evidence) == ["Skips as label: high exposure +0.100 (+0.050 to +0.150)."]
+    assert ab_tables.slopes(evidence.signals) == ["Skips as label: high exposure +0.100 (+0.050 to +0.150)."]
 
 
 def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
@@ -134,11 +153,55 @@ def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
     assert "700 items of the held-out days" in page
 
 
+def test_the_test_of_the_rankers_has_satisfaction_and_watch_time_first(ranked: Path) -> None:
+    evidence = gather_ab(ranked)
+    assert evidence is not None
+    page = _page(ranked)
+    section = page[page.index("The order that it is shown in") : page.index('id="data"')]
+    rows = re.findall(r"<tr><td title[^>]*>([^<]*)</td>", section)
+    assert rows[:3] == ["True satisfaction", "Watch time a user", "Dislike rate"]
+    assert section.count("<svg") == 2  # by day, wide and narrow
+    assert "+0.12%<small>Kuaishou</small>" in section  # Zhang et al., of the aligned arm alone
+    assert section.count("<th>Published</th>") == 1
+    assert "has left no numbers" not in section
+    assert "Published of an arm that is not tested here" not in section
+    assert evidence.signals.arms == list(ARMS)
+    numbers = flat_ab(evidence)
+    assert numbers["ab_ranked/true_satisfaction/relative"] == 0.02
+    assert numbers["ab_test/dislike_rate/relative"] == -0.25
+
+
+@pytest.mark.parametrize(
+    ("satisfaction", "watch_time", "verdict"),
+    [
+        (0.02, 0.005, "So it satisfies more, at a watch time that cannot be told from equal."),
+        (0.02, -0.03, "So it satisfies more, and is watched for a shorter time."),
+        (0.02, 0.03, "So it satisfies more, and is watched longer."),
+        (-0.02, 0.03, "So it satisfies less."),
+        (0.005, 0.03, "So whether it satisfies more cannot be told from these users."),
+    ],
+)
+def test_what_was_found_of_the_aligned_ranker_follows_the_intervals(
+    ranked: Path, satisfaction: float, watch_time: float, verdict: str
+) -> None:
+    figures = json.loads((ranked / "ab_ranked" / "metrics.json").read_text())
+    figures |= with_interval("true_satisfaction/relative", satisfaction, 0.01)
+    figures |= with_interval("watch_time/relative", watch_time, 0.02)
+    write(ranked / "ab_ranked" / "metrics.json", figures)
+    evidence = gather_ab(ranked)
+    assert evidence is not None
+    said = finding(evidence.ranked)
+    assert f". {verdict} Retrieval alone, against the ranker: true satisfaction falls by 6.0% (95% " in said
+    assert said.startswith("Ranker aligned with satisfaction, against the ranker: true satisfaction ")
+    assert said in _page(ranked)
+
+
 def test_a_run_without_a_test_still_has_its_report(empty: Path) -> None:
     assert gather_ab(empty) is None
     assert flat_ab(None) == {}
     page = _page(empty)
-    assert "the stage <code>ab_test</code> has left no numbers" in page
+    for stage in ("ab_test", "ab_ranked"):
+        assert f"the stage <code>{stage}</code> has left no numbers" in page
 
 
 def test_an_off_policy_check_alone_is_shown(workdir: Path) -> None:
@@ -173,6 +236,21 @@ def test_stages_stand_where_a_pipeline_asks_for_them(tmp_path: Path) -> None:
     for stage in (ab, off_policy):
         assert tmp_path / "serve" / "recommender" / "manifest.json" in stage.inputs
         assert stage.outputs[0] == stage.folder / "metrics.json"
+
+
+def test_the_orders_of_one_retrieval_are_compared_where_there_is_an_aligned_ranker(tmp_path: Path) -> None:
+    config = pipeline.get_config("standard")
+    found = {stage.name: stage for stage in ab_stages(config, tmp_path, tmp_path / "timelines")}
+    test, served = found["ab_ranked"], tmp_path / "serve" / "recommender"
+    full, aligned = (tmp_path / "ranking" / folder / "ranker" for folder in ("export", "aligned/export"))
+    assert test.config == "configs/ab_test.py:ranked"
+    assert f"--arms=ranked={served},aligned={served},retrieval={served}" in test.flags
+    assert f"--rankers=ranked={full},aligned={aligned}" in test.flags
+    world = tmp_path / "world" / "tables" / "manifest.json"
+    assert test.inputs == (world, *(folder / "manifest.json" for folder in (served, full, aligned)))
+    assert not any(flag.startswith("--rankers") for flag in found["ab_test"].flags)
+    config.satisfaction_weight = 0.0
+    assert "ab_ranked" not in [stage.name for stage in ab_stages(config, tmp_path, tmp_path / "timelines")]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def workdir(empty: Path) -> Path:
     bins = {"examples": [500, 399, 1], "predicted": [0.2, 0.6, 0.9], "observed": [0.25, 0.55, 0.0]}
     reliability = {"calibrator": {"slope": 1.0, "bias": 0.0}, "uncalibrated": bins, "calibrated": bins}
     write(folder / "test" / "reliability.json", {"model": dict.fromkeys(TASKS, reliability)})
+    write(folder / "aligned" / "validate" / "metrics.json", {"satisfaction/auc": 0.6})
+    write(folder / "aligned" / "validate" / "curves.json", {"gamma": {"model": {"satisfaction": 0.25}}})
     train_folder = folder / "train" / "full"
     write(train_folder / "config.json", {"config": {"tasks": TASKS}})
     write(train_folder / "metrics.json", {"auc": 0.7})
@@ -77,7 +79,8 @@ def test_page_holds_the_ranking_section_with_all_its_charts(workdir: Path) -> No
     assert section.count("<svg") == 2 * 5  # calibration, λ, gates, slots, trade-off: wide and narrow
     assert "LightGBM" in section
     assert "+0.0100" in section  # 0.70 − 0.69
-    assert "−0.50 · GVV" in section
+    assert "Fused score: +0.50 · EVV −0.50 · GVV." in section
+    assert "aligned with satisfaction: +0.25 · satisfaction." in section
     ids = re.findall(r'<clipPath id="([^"]+)"', page)
     assert len(set(ids)) == len(ids)
     assert not re.search(r"""(src|href)=["'](?!#)""", re.sub(r'xlink:href="#[^"]*"', "", page))
@@ -139,12 +142,13 @@ def test_flat_names_say_the_stage_and_the_row(workdir: Path) -> None:
     numbers = flat_ranking(gather_ranking(workdir))
     assert numbers["ranking/test/lightgbm/EVV/auc"] == 0.71
     assert numbers["ranking/train/full/auc"] == 0.7
+    assert numbers["ranking/aligned/validate/satisfaction/auc"] == 0.6
 
 
 def test_stages_train_every_variant_and_measure_them_together(tmp_path: Path) -> None:
     config = pipeline.get_config("tiny")
     with config.unlocked():
-        config.ranking, config.ranking_variants = "tiny", ("mlp",)
+        config.ranking, config.ranking_variants, config.satisfaction_weight = "tiny", ("mlp",), 0.0
     found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
     trained = ["ranking/train/full", "ranking/train/mlp"]
     assert list(found) == [*trained, "ranking/validate", "ranking/export", "ranking/test"]
@@ -180,8 +184,34 @@ def test_the_aligned_ranker_learns_from_scores_of_days_that_are_not_measured(tmp
     assert scores / "manifest.json" in train.inputs
     assert not any(flag.startswith("--satisfaction") for flag in found["ranking/train/full"].flags)
     with config.unlocked():
-        config.satisfaction_protocols = ("leave_one_out",)
+        config.satisfaction_protocols, config.satisfaction_weight = ("leave_one_out",), 0.0
     with pytest.raises(UsageError, match=r"learns from the scores of --config\.satisfaction_protocols 'time'"):
+        ranking_stages(config, tmp_path, tmp_path / "timelines")
+
+
+def test_the_aligned_ranker_is_chosen_with_satisfaction_and_exported_beside_the_first(tmp_path: Path) -> None:
+    config = pipeline.get_config("tiny")
+    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    names = ["ranking/train/satisfaction", "ranking/aligned/validate", "ranking/aligned/export"]
+    assert list(found)[-3:] == names
+    train, validate, export = (found[name] for name in names)
+    assert "--satisfaction_weight=2" in validate.flags
+    assert "--split=valid" in validate.flags
+    assert f"--checkpoint={train.folder}" in validate.flags
+    assert f"--checkpoint={train.folder}" in export.flags
+    assert f"--evaluation={validate.folder}" in export.flags
+    scores = tmp_path / "satisfaction" / "time" / "train" / "scores" / "manifest.json"  # read again by each of them
+    for stage in (validate, export):
+        assert {scores, *train.outputs} <= set(stage.inputs)
+    assert set(validate.outputs) < set(export.inputs)
+    assert not any("satisfaction" in flag for name in ("validate", "test") for flag in found[f"ranking/{name}"].flags)
+    with config.unlocked():
+        config.ranking_variants = ("satisfaction",)  # held up against the first too, but trained once
+    names = [stage.name for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")]
+    assert names.count("ranking/train/satisfaction") == 1
+    with config.unlocked():
+        config.ranking_variants, config.satisfaction_protocols = (), ()
+    with pytest.raises(UsageError, match=r"--config\.satisfaction_weight: the ranker 'satisfaction' learns from the "):
         ranking_stages(config, tmp_path, tmp_path / "timelines")
 
 
