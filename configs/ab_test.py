@@ -2,8 +2,7 @@
 
   python -m simulation.ab_test --config=configs/ab_test.py --world=WORLD --arms=control=DIR,treatment=DIR --workdir=DIR
 
-Sizes: `standard` (20,000 users, 7 days), the default; `ranked` (as many, for arms with rankers); `demo` (4,000 users, 7
-days); `tiny` serves tests.
+Sizes: `standard` (20,000 users, 7 days), the default; `demo` (4,000 users, 7 days); `tiny` serves tests.
 Measured with `standard`, that is 20,000 users, on the feed of configs/world.py:demo, with --aa_tests=200,
 no_dislike_signal against dislike_input_and_label at weight 1,000: 1.2 million impressions, 2 minutes of CPU, 0.8 GB;
 dislike rate -72% [-75%, -69%], repeated dislikes on the same creator -90% [-92%, -88%], viewers +0.1% [-1.5%, +1.9%],
@@ -15,7 +14,6 @@ from ml_collections import ConfigDict
 
 SIZES = {
     "standard": {"users": 20_000, "days": 7, "slate_size": 100},
-    "ranked": {"users": 12_000, "days": 7, "slate_size": 100},
     "demo": {"users": 4_000, "days": 7, "slate_size": 100},
     "tiny": {"users": 60, "days": 2, "slate_size": 10},
 }

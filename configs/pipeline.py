@@ -57,13 +57,19 @@ def get_config(name: str = "demo") -> ConfigDict:
         alone = ("single_task_EVV", "single_task_FVV", "single_task_GVV")
         config.ranking_variants = ("no_feedback_encoder", "shared_bottom", *alone, "mlp")
     config.satisfaction_protocols = ("time",) if small else ("leave_one_out", "time")
+    # What satisfaction.ablate trains beside the first of these protocols' full model, {} for nothing: its --what,
+    # --click_losses, --seeds and --refit. A training of `kuairand_pure` takes two minutes of two cores, refit as much.
+    config.satisfaction_ablations = {
+        "kuairand_pure": {"what": ("ablations",), "click_losses": ("exact", "bce"), "seeds": 1, "refit": False},
+        "tiny": {"what": ("no_unbiased",), "click_losses": ("exact",), "seeds": 1, "refit": False},
+    }.get(name, {})
     # A second ranker, aligned with the satisfaction model's scores: what satisfaction counts where its γ is chosen,
     # beside NDCG@10 of long views and skips, 0 for no such ranker. The weight is that of the demo feed's experiments
     # (benchmarks/README.md).
     config.satisfaction_weight = 2.0 if name in ("standard", "tiny") else 0.0
     config.ab_test = dataset if name in ("standard", "tiny") else ""
     # A second A/B test, of what stands behind the served retrieval: the ranker, the control, the aligned one, none.
-    config.ab_ranked = {"standard": "ranked", "tiny": "tiny"}.get(name, "")
+    config.ab_ranked = config.ab_test
     config.off_policy = "tiny" if name == "tiny" else "standard" if name == "standard" else ""
     # Whether similarity is also judged by the item vectors of another model, one without negative labels: logs may know
     # neither cluster nor creator of their items, and then nothing else says what is alike.

@@ -243,7 +243,7 @@ def test_the_orders_of_one_retrieval_are_compared_where_there_is_an_aligned_rank
     found = {stage.name: stage for stage in ab_stages(config, tmp_path, tmp_path / "timelines")}
     test, served = found["ab_ranked"], tmp_path / "serve" / "recommender"
     full, aligned = (tmp_path / "ranking" / folder / "ranker" for folder in ("export", "aligned/export"))
-    assert test.config == "configs/ab_test.py:ranked"
+    assert test.config == "configs/ab_test.py:standard"
     assert f"--arms=ranked={served},aligned={served},retrieval={served}" in test.flags
     assert f"--rankers=ranked={full},aligned={aligned}" in test.flags
     world = tmp_path / "world" / "tables" / "manifest.json"
