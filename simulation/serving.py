@@ -30,6 +30,7 @@ from simulation.recommender import Recommender, Start, State, Step
 Rank = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 _CHUNK = 512  # users in one call
+_RANKED_CHUNK = 32  # of a ranker, which scores a slate for each: its layers stay in the cache, and few are padding
 _MET = 1e4  # taken from the logits of items that the user has met
 
 
@@ -120,7 +121,7 @@ class Server:
         top = partial(slates, item_vectors=self._vectors, slate_size=self._slate_size)
         items, logits = self._call(lambda query, met: top(query, met=met), users, self._query, self._met)
         if self._rank:
-            logits = self._call(self._rank, users, *self._columns, of_call=(items, logits))
+            logits = self._call(self._rank, users, *self._columns, of_call=(items, logits), chunk=_RANKED_CHUNK)
         if not np.isfinite(logits).all():
             raise DataError("a recommender gave logits that are not finite: the model has diverged; train it again")
         places = draw(probabilities(logits, temperature=self._temperature), uniforms)
@@ -154,7 +155,9 @@ class Server:
 
         jax.tree.map(put, (self._state, self._query), (state, query))
 
-    def _call(self, function: Callable[..., Any], users: np.ndarray, *of_user: Any, of_call: Any = ()) -> Any:
+    def _call(
+        self, function: Callable[..., Any], users: np.ndarray, *of_user: Any, of_call: Any = (), chunk: int = _CHUNK
+    ) -> Any:
         # function(rows of `of_user` [n, ...], `of_call` [m, ...]) for the users [m], in chunks of few sizes, so few
         # compilations, and as many at a time as there are cores: XLA's top-k on a CPU uses one.
         def run(part: slice) -> Any:
@@ -164,7 +167,7 @@ class Server:
             answer = function(*own, *given)
             return jax.tree.map(lambda array: np.asarray(array)[: len(users[part])], answer)
 
-        parts = list(self._pool.map(run, chunks(len(users), _CHUNK)))
+        parts = list(self._pool.map(run, chunks(len(users), chunk)))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
 
 
