@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.evidence import Metrics
-from pipelines.satisfaction_stages import FOLDER, PROTOCOLS
+from pipelines.satisfaction_stages import ABLATIONS, FOLDER, PROTOCOLS
 from runtime.artifact import read_json
 
 
@@ -20,6 +20,7 @@ class Protocol:
     rows: tuple[str, ...]  # prefixes in `test` of what the main model was compared with
     reliability: Mapping[str, Sequence[float]]  # of the propensities; empty where nothing was weighed by them
     examples: Sequence[Mapping[str, Any]]
+    ablations: Metrics  # as satisfaction.ablate names them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def flat_satisfaction(evidence: SatisfactionEvidence | None) -> dict[str, float]
     return {
         f"{FOLDER}/{protocol.name}/{stage}/{name}": value
         for protocol in (evidence.protocols if evidence else ())
-        for stage in ("train", "test")
+        for stage in ("train", "test", ABLATIONS)
         for name, value in getattr(protocol, stage).items()
     }
 
@@ -55,6 +56,7 @@ def _protocol(folder: Path) -> Protocol:
         rows=tuple(dict.fromkeys(name.split("/")[1] for name in test if name.startswith("gain_over/"))),
         reliability=_json(folder / "train" / "propensity" / "reliability.json", {}),
         examples=_json(folder / "test" / "examples.json", []),
+        ablations=_json(folder / ABLATIONS / "metrics.json", {}),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipelines import satisfaction_figures, satisfaction_tables
+from pipelines import ablation_figures, ablation_tables, satisfaction_figures, satisfaction_tables
 from pipelines.satisfaction_evidence import Protocol, SatisfactionEvidence
 
 
@@ -28,4 +28,9 @@ def _part(protocol: Protocol) -> dict[str, Any]:
         "sentences": satisfaction_tables.sentences(protocol),
         "propensity": satisfaction_figures.propensity(protocol),
         "levels": satisfaction_figures.level_weights(protocol),
+        "train": protocol.train,
+        "ablations": ablation_tables.ablations(protocol),
+        "ablated": protocol.ablations,
+        "sweeps": ablation_figures.sweeps(protocol),
+        "colours": ablation_figures.legend(protocol),
     }

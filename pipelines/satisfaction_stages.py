@@ -1,11 +1,13 @@
 """The stages of satisfaction, to be hung into the graph: all steps of the training, then their measurement.
 
     prepare -> satisfaction/<protocol>/train -> satisfaction/<protocol>/test
+                                             -> satisfaction/<first protocol>/ablations
 
 The training ends with a refit on the validation clicks too: the test is read with what also learned these.
 
 A pipeline's config says which: `satisfaction`, the dataset's name in configs/satisfaction.py, "" or nothing for none,
-and `satisfaction_protocols`: `leave_one_out` is the paper's, `time` has the scores that other stages may learn from.
+`satisfaction_protocols`: `leave_one_out` is the paper's, `time` has the scores that other stages may learn from, and
+`satisfaction_ablations`: what is trained beside the first one's main model.
 """
 
 from pathlib import Path
@@ -16,6 +18,7 @@ from pipelines.stage import Stage
 
 FOLDER = "satisfaction"
 PROTOCOLS = ("leave_one_out", "time")
+ABLATIONS = "ablations"
 
 
 def satisfaction_protocols(config: ConfigDict) -> tuple[str, ...]:
@@ -24,7 +27,7 @@ def satisfaction_protocols(config: ConfigDict) -> tuple[str, ...]:
 
 
 def satisfaction_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
-    """Training and measurement under each protocol."""
+    """Training and measurement under each protocol; the ablations under the first."""
     found = []
     for protocol in satisfaction_protocols(config):
         folder = workdir / FOLDER / protocol
@@ -45,5 +48,29 @@ def satisfaction_stages(config: ConfigDict, workdir: Path, timelines: Path) -> l
             inputs=(timelines / "manifest.json", *train.outputs),
             outputs=tuple(folder / "test" / name for name in ("metrics.json", "per_user.npz", "examples.json")),
         )
-        found += [train, test]
+        first = protocol == satisfaction_protocols(config)[0]
+        found += [
+            train,
+            test,
+            *([_ablations(config, train, timelines)] if first and config.satisfaction_ablations else []),
+        ]
     return found
+
+
+def _ablations(config: ConfigDict, train: Stage, timelines: Path) -> Stage:
+    asked, folder = config.satisfaction_ablations, train.folder.with_name(ABLATIONS)
+    return Stage(
+        name=f"{FOLDER}/{train.folder.parent.name}/{ABLATIONS}",
+        module="satisfaction.ablate",
+        folder=folder,
+        flags=(
+            f"--data={timelines}",
+            f"--run={train.folder}",
+            f"--what={','.join(asked.what)}",
+            f"--click_losses={','.join(asked.click_losses)}",
+            f"--seeds={asked.seeds}",
+            *(["--refit"] if asked.refit else []),
+        ),
+        inputs=(timelines / "manifest.json", *train.outputs),
+        outputs=(folder / "metrics.json",),
+    )

@@ -1,9 +1,14 @@
 """Rows of the satisfaction section's tables, and the sentences that its figures bear out."""
 
+from collections.abc import Mapping, Sequence
+
 from pipelines.charts import Point
+from pipelines.evidence import Metrics
 from pipelines.findings import interval
 from pipelines.satisfaction_evidence import Protocol
 from pipelines.tables import Row
+
+Named = tuple[str, Point]
 
 COLUMNS = (
     ("hr@1", "HR@1"),
@@ -19,7 +24,7 @@ TITLES = {
     "leave_one_out": "Leave one out: the last click of each user",
     "time": "By time: the first click of each user on the test days",
 }
-_ROWS = {
+ROWS = {
     "popularity": "Popularity",
     "item_knn": "Item-kNN",
     "base": "Base recommender",
@@ -31,7 +36,7 @@ def rows(protocol: Protocol) -> list[Row]:
     """The baselines, then the main model, each among 99 sampled items and among all of them."""
     metrics = [metric for metric, _ in (*COLUMNS, *FULL_COLUMNS)]
     found = [
-        Row(_ROWS.get(name, name), [interval(protocol.test, f"{name}/{metric}") for metric in metrics])
+        Row(ROWS.get(name, name), [interval(protocol.test, f"{name}/{metric}") for metric in metrics])
         for name in protocol.rows
     ]
     return [*found, Row("SAQRec", [interval(protocol.test, metric) for metric in metrics], emphasis=True)]
@@ -41,7 +46,7 @@ def gains(protocol: Protocol) -> list[Row]:
     """What the main model gains over each row, paired over users."""
     metrics = [metric for metric, _ in (*COLUMNS, *FULL_COLUMNS)]
     return [
-        Row(_ROWS.get(name, name), [interval(protocol.test, f"gain_over/{name}/{metric}") for metric in metrics])
+        Row(ROWS.get(name, name), [interval(protocol.test, f"gain_over/{name}/{metric}") for metric in metrics])
         for name in protocol.rows
     ]
 
@@ -51,7 +56,7 @@ def groups(protocol: Protocol, metric: str = "hr@10") -> list[Row]:
     named = [*((name, f"{name}/") for name in protocol.rows), ("SAQRec", "")]
     return [
         Row(
-            _ROWS.get(name, name),
+            ROWS.get(name, name),
             [interval(protocol.test, f"{prefix}{group}/{metric}") for group in GROUPS],
             emphasis=not prefix,
         )
@@ -61,25 +66,33 @@ def groups(protocol: Protocol, metric: str = "hr@10") -> list[Row]:
 
 def sentences(protocol: Protocol) -> list[str]:
     """What can be said of the main model, a sentence for each baseline that it was measured beside."""
-    better: list[tuple[str, Point]] = []
-    level: list[tuple[str, Point]] = []
-    worse: list[tuple[str, Point]] = []
-    for name in protocol.rows:
-        gain = interval(protocol.test, f"gain_over/{name}/mrr")
-        if gain is None:
-            continue
-        (better if gain.low > 0 else worse if gain.high < 0 else level).append((_ROWS.get(name, name), gain))
+    better, level, worse = apart(protocol.test, protocol.rows)
     found = []
     if better:
-        found.append(f"In MRR SAQRec is ahead of {_listed(better)}.")
+        found.append(f"In MRR SAQRec is ahead of {listed(better)}.")
     if level:
-        found.append(f"It cannot be told from {_listed(level)}.")
+        found.append(f"It cannot be told from {listed(level)}.")
     if worse:
-        found.append(f"It is behind {_listed(worse)}.")
+        found.append(f"It is behind {listed(worse)}.")
     return found
 
 
-def _listed(named: list[tuple[str, Point]]) -> str:
+def apart(
+    metrics: Metrics, rows: Sequence[str], *, prefix: str = "", labels: Mapping[str, str] = ROWS
+) -> tuple[list[Named], list[Named], list[Named]]:
+    """The gains in MRR over these rows: above zero with their whole interval, holding zero, below it."""
+    above: list[Named] = []
+    level: list[Named] = []
+    below: list[Named] = []
+    for name in rows:
+        gain = interval(metrics, f"{prefix}gain_over/{name}/mrr")
+        if gain is not None:
+            (above if gain.low > 0 else below if gain.high < 0 else level).append((labels.get(name, name), gain))
+    return above, level, below
+
+
+def listed(named: Sequence[Named]) -> str:
+    """Each with the gain over it and its interval."""
     return ", ".join(
         f"{name} (by {gain.value:+.4f}, 95% interval {gain.low:+.4f} to {gain.high:+.4f})".replace("-0.", "−0.")
         for name, gain in named

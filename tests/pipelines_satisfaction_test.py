@@ -4,13 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from configs import pipeline
+from pipelines import ablation_figures
+from pipelines.ablation_tables import LOSSES, ablations
 from pipelines.evidence import gather
 from pipelines.page import render
 from pipelines.satisfaction_evidence import flat_satisfaction, gather_satisfaction
 from pipelines.satisfaction_stages import satisfaction_stages
 from pipelines.satisfaction_tables import gains, groups, rows, sentences
+from satisfaction.objective import CLICK_LOSSES
+from satisfaction.variants import variants_of
 
 METRICS = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "full/hr@10", "full/mrr")
 
@@ -87,6 +93,70 @@ def test_a_run_that_was_cut_short_says_what_is_missing(workdir):
     assert "satisfaction/leave_one_out/test" in page
 
 
+def ablated(workdir, *, losses=("exact", "bce"), sweeps=()):
+    gains = {"no_unbiased": 0.005, "no_sid": 0.1, "no_mlse": -0.1, "gru_softmax": 0.2, **dict.fromkeys(sweeps, 0.02)}
+    metrics = {"users": 40.0, "items": 90.0, "seeds": 3, "refit": False}
+    for loss in losses:
+        for name, gain in {"full": 0.0, **gains}.items():
+            for metric in ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr"):
+                metrics |= with_bounds(f"{loss}/{name}/{metric}", 0.3 - gain)
+                if name != "full":
+                    metrics |= with_bounds(f"{loss}/gain_over/{name}/{metric}", gain)
+        metrics[f"{loss}/full/valid/mrr"] = 0.321
+    write(workdir / "satisfaction" / "leave_one_out" / "ablations" / "metrics.json", metrics)
+    return gather_satisfaction(workdir)
+
+
+def test_ablations_are_told_apart_where_the_interval_is_clear_of_zero(workdir):
+    evidence = ablated(workdir)
+    (protocol,) = evidence.protocols
+    exact, bce = ablations(protocol)
+    assert (exact.loss, bce.loss) == ("Exact softmax", "Binary cross entropy, the paper’s")
+    assert exact.verdict == (
+        "In MRR the full model is better, beyond the interval, than the one without disentanglement (SID) "
+        "(by +0.1000, 95% interval +0.0900 to +0.1100); it cannot be told from the one without unbiased satisfaction "
+        "(by +0.0050, 95% interval −0.0050 to +0.0150); it is worse, beyond the interval, than the one without levels "
+        "(MLSE) (by −0.1000, 95% interval −0.1100 to −0.0900)."
+    )
+    labels = [row.label for row, _ in exact.rows]
+    assert labels[0] == "SAQRec, full"
+    assert labels[-1] == "GRU, exact softmax"
+    assert exact.rows[0][1].cells == [None, None]
+    assert [point.value for point in exact.rows[2][1].cells] == [0.1, 0.1]
+    numbers = flat_satisfaction(evidence)
+    assert numbers["satisfaction/leave_one_out/ablations/bce/gain_over/no_sid/mrr"] == 0.1
+
+
+def test_the_page_shows_ablations_and_sweeps_where_there_are_any(workdir):
+    def section(evidence):
+        page = render(gather(workdir), {}, satisfaction=evidence)
+        return page.partition('<section id="satisfaction">')[2].partition("</section>")[0]
+
+    plain = section(gather_satisfaction(workdir))
+    assert "What each part is worth" not in plain
+    assert "<code>satisfaction/leave_one_out/ablations</code>" in plain  # asked for by the pipeline, and not there
+    config = pipeline.get_config("kuairand_pure_short").to_dict()
+    write(workdir / "pipeline.json", {**config, "satisfaction": "tiny"})
+    assert "ablations" not in section(gather_satisfaction(workdir))
+    shown = section(ablated(workdir))
+    for text in ("What each part is worth: Exact softmax", "Means over 3 seeds", "0.321", "cannot be told from"):
+        assert text in shown
+    assert "At other settings" not in shown
+    swept = section(ablated(workdir, sweeps=("N_I=3", "N_I=5", "beta=0.1", "beta=1")))
+    for text in ("At other settings", "levels, N_I", "weight of the satisfaction task, β"):
+        assert text in swept
+    assert "N_mix" not in swept
+
+
+def test_a_setting_is_drawn_by_what_it_has_more_than_the_full_model(workdir, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(ablation_figures, "draw", lambda paint, **_: paint(Figure(), False))
+    monkeypatch.setattr(Axes, "plot", lambda self, *args, **_: drawn.append(args))
+    ablation_figures.sweeps(ablated(workdir, losses=("exact",), sweeps=("N_I=3", "N_I=5")).protocols[0])
+    (line,) = [args for args in drawn if "o-" in args]
+    assert line == ([3.0, 5.0], [-0.02, -0.02], "o-")
+
+
 def test_stages_train_then_measure_under_each_protocol(tmp_path):
     config = pipeline.get_config("tiny")
     with config.unlocked():
@@ -97,10 +167,35 @@ def test_stages_train_then_measure_under_each_protocol(tmp_path):
     assert [stage.name for stage in stages] == [
         "satisfaction/leave_one_out/train",
         "satisfaction/leave_one_out/test",
+        "satisfaction/leave_one_out/ablations",
         "satisfaction/time/train",
         "satisfaction/time/test",
     ]
-    train, test = stages[2:]
+    train, test = stages[3:]
     assert train.flags == ("--config.protocol=time", "--config.align.refit=True", f"--data={tmp_path / 'timelines'}")
     assert train.config == "configs/satisfaction.py:tiny"
     assert set(train.outputs) < set(test.inputs)
+    ablate = stages[2]
+    folder = tmp_path / "satisfaction" / "leave_one_out"
+    assert ablate.module == "satisfaction.ablate"
+    assert ablate.flags == (
+        f"--data={tmp_path / 'timelines'}",
+        f"--run={folder / 'train'}",
+        "--what=no_unbiased",
+        "--click_losses=exact",
+        "--seeds=1",
+    )
+    assert set(stages[0].outputs) < set(ablate.inputs)
+    assert ablate.outputs == (folder / "ablations" / "metrics.json",)
+    with config.unlocked():
+        config.satisfaction_ablations.refit = True
+        assert "--refit" in satisfaction_stages(config, tmp_path, tmp_path / "timelines")[2].flags
+        config.satisfaction_ablations = {}
+    assert all("ablations" not in stage.name for stage in satisfaction_stages(config, tmp_path, tmp_path / "timelines"))
+
+
+@pytest.mark.parametrize("name", ["kuairand_pure", "tiny"])
+def test_what_a_pipeline_ablates_is_known(name):
+    asked = pipeline.get_config(name).satisfaction_ablations
+    assert variants_of(asked.what)
+    assert set(asked.click_losses) <= set(LOSSES) == set(CLICK_LOSSES)
