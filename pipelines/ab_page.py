@@ -40,7 +40,7 @@ def _ranked(test: AbTest | None) -> dict[str, Any]:
     return {
         "stage": AB_RANKED,
         **_tables(test, ab_tables.rows(test, FIRST)),
-        "split": f"between {len(test.arms)} orders of what the served model retrieves, and served so",
+        "split": f"between {len(test.arms)} orders of what the served model retrieves, and live with theirs",
         "finding": finding(test),
         "not_tested": {},
         "by_day": ab_figures.by_day(test, ab_figures.RANKED_DAYS),
