@@ -42,6 +42,18 @@ def test_step_is_gradient_descent_and_keys_are_folded_with_the_step():
     assert step._cache_size() == 1
 
 
+def test_initial_values_of_weak_type_do_not_compile_the_second_step_again():
+    mesh, optimizer, key = make_mesh(devices=jax.devices()[:1]), optax.sgd(0.5), jax.random.key(7)
+    state = create_state(lambda key: {"w": jnp.full(2, 0.0)}, optimizer, key=key, mesh=mesh)
+    assert jnp.full(2, 0.0).weak_type
+    assert not state.params["w"].weak_type
+    step = make_train_step(squares, optimizer, state)
+    batch = shard_batch({"x": np.array([[1.0, 2.0]], np.float32), "y": np.array([3.0], np.float32)}, mesh)
+    for _ in range(2):
+        state, _ = step(state, batch, key)
+    assert step._cache_size() == 1
+
+
 class Tower(nnx.Module):
     """An embedding and a layer: enough to have a table to split and an NNX state to carry."""
 

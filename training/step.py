@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 from jax.sharding import Mesh
 
 from training.mesh import Rules, parameter_shardings, replicated
@@ -39,7 +40,9 @@ def create_state(
     """
 
     def init(key: jax.Array) -> TrainState:
-        params = init_fn(key)
+        # Of a dtype that is not weak, as an initializer's may be: the first step's results are not, and the second
+        # step would compile again.
+        params = jax.tree.map(lambda leaf: lax.convert_element_type(leaf, leaf.dtype), init_fn(key))
         return TrainState(step=jnp.zeros((), jnp.int32), params=params, opt_state=optimizer.init(params))
 
     shapes = jax.eval_shape(init, key)
