@@ -67,14 +67,12 @@ def groups(protocol: Protocol, metric: str = "hr@10") -> list[Row]:
 def sentences(protocol: Protocol) -> list[str]:
     """What can be said of the main model, a sentence for each baseline that it was measured beside."""
     better, level, worse = apart(protocol.test, protocol.rows)
-    found = []
-    if better:
-        found.append(f"In MRR SAQRec is ahead of {listed(better)}.")
-    if level:
-        found.append(f"It cannot be told from {listed(level)}.")
-    if worse:
-        found.append(f"It is behind {listed(worse)}.")
-    return found
+    parts = [
+        *([f"is ahead of {listed(better)}."] if better else []),
+        *([f"cannot be told from {listed(level)}."] if level else []),
+        *([f"is behind {listed(worse)}."] if worse else []),
+    ]
+    return [f"{'It' if n else 'In MRR SAQRec'} {part}" for n, part in enumerate(parts)]
 
 
 def apart(

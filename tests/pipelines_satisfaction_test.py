@@ -1,5 +1,6 @@
 """The satisfaction section on made-up numbers, and its stages."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def test_sentences_say_what_the_intervals_bear_out(workdir):
     assert ahead == "In MRR SAQRec is ahead of Item-kNN (by +0.1000, 95% interval +0.0900 to +0.1100)."
     assert level.startswith("It cannot be told from GRU, exact softmax")
     assert behind.startswith("It is behind Popularity (by −0.1000")
+    only_behind = dataclasses.replace(protocol, rows=("popularity",))
+    assert sentences(only_behind)[0].startswith("In MRR SAQRec is behind Popularity (by −0.1000")
 
 
 def test_the_page_shows_the_section(workdir):
