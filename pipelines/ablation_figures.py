@@ -1,6 +1,7 @@
 """The sweeps of Figure 4 (Zhang et al., CIKM '24) as small charts, and their colours."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipelines.ablation_tables import LOSSES, losses
 from pipelines.charts import MUTED, draw, side_by_side
@@ -43,6 +44,8 @@ def sweeps(protocol: Protocol) -> str:
             axes.set_title("MRR, minus the full model’s")
             if group == "beta":
                 axes.set_xscale("log")
+            else:
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
     title = "MRR by number of levels, begin of label correction and weight of satisfaction"
     return draw(paint, title=title, height=2.9, phone_height=2.4 * len(panels), width=8.6)
