@@ -65,24 +65,29 @@ def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, 
     base.train(settings, timelines, folder / "base")
     vectors = base.load(settings, timelines, folder / "base").item_vectors
     embeddings = BaseEmbeddings(base.user_vectors(vectors, timelines, settings.protocol), vectors)
-    features = make_features(
-        embeddings,
-        timelines,
-        answers=given,
-        trained=trained,
-        seed=settings.seed,
-        answer_rates=settings.satisfaction.answer_rates,
+    features, asking = (
+        make_features(
+            embeddings,
+            timelines,
+            answers=given,
+            trained=trained,
+            seed=settings.seed,
+            answer_rates=settings.satisfaction.answer_rates,
+            asking_rates=rates,
+        )
+        for rates in (False, settings.propensity.asking_rates)
     )
     common: dict[str, Any] = {"answers": given, "trained": trained, "fingerprint": {}}
-    model, _ = propensity.train(settings, timelines, features, folder=folder / "propensity", **common)
+    model, _ = propensity.train(settings, timelines, asking, folder=folder / "propensity", **common)
     everything = np.arange(len(timelines.item))
-    estimated = model.events(features, everything)
+    estimated = model.events(asking, everything)
     user = timelines.user_of_event()
     found: dict[str, float] = {
         "truth": float(known["probability"].mean()),
         "answered": float((given >= 0).mean()),
         "propensity/auc": binary.auc(estimated, (given >= 0).astype(int)),
         "propensity/auc_of_truth": binary.auc(known["propensity"], (given >= 0).astype(int)),
+        "propensity/correlation": float(np.corrcoef(np.log(estimated), np.log(known["propensity"]))[0, 1]),
     }
     propensities = {"true": known["propensity"], "estimated": estimated}
     imputed = {}

@@ -62,11 +62,17 @@ def get_config(name: str = "demo") -> ConfigDict:
         "valid_share": 0.15,  # of the examples, for early stopping
         "patience": 6,  # evaluations without a lower loss
     }
-    config.propensity = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
+    # asking_rates, beyond equation 5: the propensity model also reads who is asked about what, and who answers.
+    config.propensity = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60, "asking_rates": True}
     # naive, ips, snips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
-    config.satisfaction = {**small, "batch_size": 1024, "num_steps": 1200, "eval_every": 60}
+    # members: fits whose mean logit is the model; one alone varies more than estimators differ.
+    config.satisfaction = {**small, "batch_size": 1024, "num_steps": 1200, "eval_every": 60, "members": 3}
     config.satisfaction.update({"estimator": "snips", "clip": 0.01, "answer_rates": True, "learning_rate": 5e-3})
     config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
+    if name in ("demo", "standard"):
+        # Of 10,000 answers one fit of the MLP varies as much as estimators differ; logistic regression hardly does.
+        config.satisfaction.update({"hidden": 0, "batch_size": 4096, "num_steps": 200, "eval_every": 20})
+        config.satisfaction.update({"learning_rate": 2e-2, "clip": 0.02})
     if name == "kuairand_27k_explicit":
         config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo
         config.base.num_epochs = 3
@@ -74,6 +80,7 @@ def get_config(name: str = "demo") -> ConfigDict:
         config.base.num_epochs = 4  # of 450,000 clicks, earlier history included
     if name in ("tiny", "kuairand_pure_short"):
         config.base.update({"dim": 16, "hidden": 16, "num_epochs": 1, "eval_users": 500})
+        config.satisfaction.members = 2
         for step in (config.propensity, config.satisfaction, config.doubly_robust):
             step.update({"num_steps": 60, "eval_every": 20})
     config.align = align(name)

@@ -2,7 +2,9 @@
 
 v_u and v_i of Zhang et al. (section 4.3.1) are an id embedding beside attributes. Here the attributes are rates of the
 training days: how often the user clicks, the item is clicked, and the user clicks what is in the item's cluster; how
-often answers of the user, and about the item, say "satisfied"; and how many events each rate rests on.
+often answers of the user, and about the item, say "satisfied"; and how many events each rate rests on. The propensity
+model also reads how often a questionnaire is shown, and answered, to the user, about the item, and to the user about
+what is in the item's cluster: whom a platform asks about what is in its log.
 """
 
 import dataclasses
@@ -71,37 +73,52 @@ def make_features(
     trained: NDArray[np.bool_],
     seed: int,
     answer_rates: bool,
+    asking_rates: bool = False,
 ) -> PairFeatures:
     """The features of `timelines`.
 
     Args:
       answers: [E] of satisfaction/answers.py. trained: [E], events that may be learned from.
       answer_rates: with the rates of "satisfied" among answers.
+      asking_rates: with the rates of questionnaires shown and answered.
     """
     user, item = timelines.user_of_event(), np.asarray(timelines.item)
     cluster = timelines.items["cluster"].fill_null(0).to_numpy().astype(np.int32)
     fold = folds(len(item), seed=seed)
-    outcomes = [(is_click(timelines), trained)]
-    if answer_rates:
-        outcomes.append((answers == 1, trained & (answers >= 0) & ~is_earlier(timelines)))
+    clicked, asked = (is_click(timelines), trained), trained & ~is_earlier(timelines)
+    satisfied = [(answers == 1, asked & (answers >= 0))] if answer_rates else []
+    shown = np.asarray(timelines.questionnaire_shown).astype(bool)
+    asking = [(shown, asked), (answers >= 0, asked)] if asking_rates else []
+    outcomes = [clicked, *satisfied, *asking]
 
     def rates(keys, num_keys, outcome, prior_count):
         happened, observed = outcome
         return log_odds_rates(keys, happened, observed, trained, fold, num_keys=num_keys, prior_count=prior_count)
 
+    def joined(parts):
+        # Centred and scaled by the training events: counts would else be nearly a second intercept.
+        seen = np.concatenate([per_event for per_event, _ in parts], axis=1)
+        mean, scale = seen[trained].mean(axis=0), np.maximum(seen[trained].std(axis=0), 1e-3)
+        tables = np.concatenate([per_key for _, per_key in parts], axis=1)
+        return ((seen - mean) / scale).astype(np.float32), ((tables - mean) / scale).astype(np.float32)
+
     of_user = [rates(user, timelines.num_users, outcome, _PRIOR_COUNT) for outcome in outcomes]
     of_item = [rates(item, timelines.num_items + 1, outcome, _PRIOR_COUNT) for outcome in outcomes]
     crossed, index = np.unique(crossed_keys(user, cluster[item], cluster), return_inverse=True)
-    of_pair = rates(index.astype(np.int32), len(crossed) + 1, outcomes[0], _PRIOR_COUNT_OF_CLUSTER)
+    of_pair = [
+        rates(index.astype(np.int32), len(crossed) + 1, outcome, _PRIOR_COUNT_OF_CLUSTER)
+        for outcome in (clicked, *asking)
+    ]
+    (event_user, per_user), (event_item, per_item), (event_pair, per_pair) = map(joined, (of_user, of_item, of_pair))
     return PairFeatures(
         user=_scaled(base.user),
         item=_scaled(base.item),
-        user_attributes=np.concatenate([per_key for _, per_key in of_user], axis=1),
-        item_attributes=np.concatenate([per_key for _, per_key in of_item], axis=1),
+        user_attributes=per_user,
+        item_attributes=per_item,
         cluster=cluster,
         crossed=crossed,
-        crossed_attributes=of_pair[1],
-        event_attributes=np.concatenate([per_event for per_event, _ in (*of_user, *of_item, of_pair)], axis=1),
+        crossed_attributes=per_pair,
+        event_attributes=np.concatenate([event_user, event_item, event_pair], axis=1),
         event_user=user,
         event_item=item,
     )

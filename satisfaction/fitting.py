@@ -1,7 +1,7 @@
 """Fits a PairModel to labelled, weighted impressions: gathered batches, one jitted step, early stopping."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,11 @@ def load(options: ConfigDict, features: PairFeatures, *, prior_logit: float, fol
     model = pair_model(options, features, prior_logit)
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     return _fitted(model.merge, params)
+
+
+def mean_of(members: Sequence[Fitted]) -> Fitted:
+    """The model whose logits are the mean of the members'."""
+    return Fitted(lambda rows: np.mean([member.logits(rows) for member in members], axis=0))
 
 
 def split(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Examples]:

@@ -26,7 +26,7 @@ def naive_scores(config: ConfigDict, timelines: Timelines, base: BaseEmbeddings,
     target = folder / training.SCORES
     if not (target / MANIFEST).exists():
         features = training.features_of(config, timelines, base)
-        propensity = training.propensities_of(config, timelines, features, folder)
+        propensity = training.propensities_of(config, timelines, base, folder)
         fitted, _ = satisfaction_model.train(
             config,
             timelines,

@@ -13,7 +13,7 @@ from metrics import binary
 from runtime.errors import DataError
 from satisfaction.estimators import check_propensities, doubly_robust_labels, estimator_of, weights
 from satisfaction.features import PairFeatures
-from satisfaction.fitting import Examples, Fitted, fit, load, split
+from satisfaction.fitting import Examples, Fitted, fit, load, mean_of, split
 from satisfaction.splits import is_earlier
 
 IMPUTATION, MODEL = "imputation", "model"
@@ -33,6 +33,8 @@ def train(
 ) -> tuple[Fitted, dict[str, float]]:
     """Fits on the training answers by config.satisfaction.estimator; `propensity` [E] is read where answered.
 
+    The model is the mean logit of config.satisfaction.members fits, each from a start of its own and stopped early on
+    validating answers of its own: one fit of so few answers varies more than estimators differ. Metrics are means.
     The doubly robust estimator fits a naive model first, whose predictions are s̃, then learns from all impressions.
     Errors: DataError for one class of answers, and those of `check_propensities`.
     """
@@ -50,38 +52,45 @@ def train(
         check_propensities(propensity, clip=options.clip, where=asked & (answers >= 0))
     weight = weights(estimator, propensity[answered], clip=options.clip)
     examples = Examples(answered, labels, (weight / weight.mean()).astype(np.float32))
-    fitting, valid = split(examples, share=options.valid_share, seed=config.seed)
     prior = _log_odds(float(np.average(labels, weights=weight)))
-    common: dict[str, Any] = {"prior_logit": prior, "seed": config.seed, "fingerprint": fingerprint}
-    if not estimator.imputes:
-        fitted, metrics = fit(
-            options,
-            features,
-            fitting,
-            valid,
-            self_normalised=estimator.self_normalised,
-            folder=folder / MODEL,
-            **common,
-        )
-    else:
-        naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
-        first, _ = fit(options, features, naive, valid, self_normalised=True, folder=folder / IMPUTATION, **common)
-        positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
-        imputed = 1 / (1 + np.exp(-first.events(features, positions)))
-        robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
-        everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
-        fitted, metrics = fit(
-            config.doubly_robust, features, everything, valid, self_normalised=True, folder=folder / MODEL, **common
-        )
-    logits = fitted.events(features, valid.position)
-    return fitted, {**metrics, "answers": float(len(answered)), "auc": binary.auc(logits, valid.label), "prior": prior}
+    members, found = [], []
+    for member in range(options.members):
+        seed = config.seed + member
+        fitting, valid = split(examples, share=options.valid_share, seed=seed)
+        common: dict[str, Any] = {"prior_logit": prior, "seed": seed, "fingerprint": fingerprint}
+        place = folder / str(member)
+        if not estimator.imputes:
+            fitted, metrics = fit(
+                options,
+                features,
+                fitting,
+                valid,
+                self_normalised=estimator.self_normalised,
+                folder=place / MODEL,
+                **common,
+            )
+        else:
+            naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
+            first, _ = fit(options, features, naive, valid, self_normalised=True, folder=place / IMPUTATION, **common)
+            positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
+            imputed = 1 / (1 + np.exp(-first.events(features, positions)))
+            robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
+            everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
+            fitted, metrics = fit(
+                config.doubly_robust, features, everything, valid, self_normalised=True, folder=place / MODEL, **common
+            )
+        members.append(fitted)
+        found.append({**metrics, "auc": binary.auc(fitted.events(features, valid.position), valid.label)})
+    means = {name: float(np.mean([metrics[name] for metrics in found])) for name in found[0]}
+    return mean_of(members), {**means, "answers": float(len(answered)), "prior": prior}
 
 
 def reopen(config: ConfigDict, features: PairFeatures, *, prior_logit: float, folder: Path) -> Fitted:
     """What `train` left in `folder`."""
     imputes = estimator_of(config.satisfaction.estimator, config.satisfaction.clip).imputes
     options = config.doubly_robust if imputes else config.satisfaction
-    return load(options, features, prior_logit=prior_logit, folder=folder / MODEL)
+    members = range(config.satisfaction.members)
+    return mean_of([load(options, features, prior_logit=prior_logit, folder=folder / str(m) / MODEL) for m in members])
 
 
 def _log_odds(rate: float) -> float:

@@ -29,6 +29,7 @@ class Scorer:
 
     config: ConfigDict
     timelines: Timelines
+    embeddings: BaseEmbeddings
     features: PairFeatures
     fitted: Fitted
     folder: Path
@@ -39,7 +40,7 @@ class Scorer:
 
     def propensity(self) -> NDArray[np.float64]:
         """ô of every impression, [E]; see `training.propensities_of`."""
-        return training.propensities_of(self.config, self.timelines, self.features, self.folder)
+        return training.propensities_of(self.config, self.timelines, self.embeddings, self.folder)
 
     def pairs(self, users: NDArray[np.int64], items: NDArray[np.int64], *, chunk: int = 1 << 14) -> NDArray[np.float64]:
         """ŝ of users [B] and items [B], dense indices."""
@@ -61,7 +62,7 @@ def load(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> Score
     features = training.features_of(config, timelines, embeddings)
     prior = read_json(folder / "satisfaction" / METRICS)["prior"]
     fitted = satisfaction_model.reopen(config, features, prior_logit=prior, folder=folder / "satisfaction")
-    return Scorer(config, timelines, features, fitted, folder)
+    return Scorer(config, timelines, embeddings, features, fitted, folder)
 
 
 def read_pairs(path: str | Path) -> pl.DataFrame:

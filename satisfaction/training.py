@@ -70,8 +70,10 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     }
 
 
-def features_of(config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings) -> PairFeatures:
-    """What the propensity and satisfaction models of `config` read."""
+def features_of(
+    config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings, *, of_propensity: bool = False
+) -> PairFeatures:
+    """What the satisfaction model of `config` reads, or, `of_propensity`, its propensity model."""
     return make_features(
         embeddings,
         timelines,
@@ -79,6 +81,7 @@ def features_of(config: ConfigDict, timelines: Timelines, embeddings: BaseEmbedd
         trained=in_training(timelines, config.protocol),
         seed=config.seed,
         answer_rates=config.satisfaction.answer_rates,
+        asking_rates=of_propensity and config.propensity.asking_rates,
     )
 
 
@@ -95,10 +98,6 @@ def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str
     return metrics
 
 
-def _opened(config: ConfigDict, timelines: Timelines, folder: Path) -> PairFeatures:
-    return features_of(config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir"))
-
-
 def _propensity(
     config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
 ) -> Mapping[str, float]:
@@ -107,7 +106,9 @@ def _propensity(
     _, metrics = propensity.train(
         config,
         timelines,
-        _opened(config, timelines, folder),
+        features_of(
+            config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir"), of_propensity=True
+        ),
         answers=answers(timelines, config.answers),
         trained=in_training(timelines, config.protocol),
         folder=folder / "propensity",
@@ -119,9 +120,10 @@ def _propensity(
 def _satisfaction(
     config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
 ) -> Mapping[str, float]:
-    features, everything = _opened(config, timelines, folder), np.arange(len(timelines.item))
+    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
+    features, everything = features_of(config, timelines, embeddings), np.arange(len(timelines.item))
     given, trained = answers(timelines, config.answers), in_training(timelines, config.protocol)
-    propensities = propensities_of(config, timelines, features, folder)
+    propensities = propensities_of(config, timelines, embeddings, folder)
     fitted, metrics = satisfaction_model.train(
         config,
         timelines,
@@ -144,7 +146,7 @@ def _satisfaction(
 
 
 def propensities_of(
-    config: ConfigDict, timelines: Timelines, features: PairFeatures, folder: Path
+    config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings, folder: Path
 ) -> NDArray[np.float64]:
     """ô of every impression, [E], by the propensity model in the run `folder`.
 
@@ -152,6 +154,7 @@ def propensities_of(
     """
     everything = np.arange(len(timelines.item))
     if estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
+        features = features_of(config, timelines, embeddings, of_propensity=True)
         return propensity.reopen(config, features, folder / "propensity").events(features, everything)
     asked = in_training(timelines, config.protocol) & ~is_earlier(timelines)
     return np.full(len(everything), (answers(timelines, config.answers)[asked] >= 0).mean())
@@ -173,10 +176,13 @@ def _fingerprint(run_of: Mapping[str, Any], *steps: str) -> dict[str, Any]:
 
 def _check(config: ConfigDict) -> None:
     estimator_of(config.satisfaction.estimator, config.satisfaction.clip)
+    if config.satisfaction.members < 1:
+        raise UsageError(f"--config.satisfaction.members={config.satisfaction.members}: must be at least 1")
     for step in ("propensity", "satisfaction", "doubly_robust"):
         for name in _SIZES:
-            if config[step][name] < 1:
-                raise UsageError(f"--config.{step}.{name}={config[step][name]}: must be at least 1")
+            least = 0 if name == "hidden" else 1
+            if config[step][name] < least:
+                raise UsageError(f"--config.{step}.{name}={config[step][name]}: must be at least {least}")
         if not 0 < config[step].valid_share < 1:
             raise UsageError(f"--config.{step}.valid_share={config[step].valid_share}: between 0 and 1")
     for name in ("length", "dim", "hidden", "batch_size", "num_epochs", "block_size", "eval_users"):

@@ -16,6 +16,7 @@ from runtime.errors import DataError, UsageError
 from satisfaction import alignment, scores, scoring, training
 from satisfaction.answers import answers
 from satisfaction.embeddings import BaseEmbeddings
+from satisfaction.fitting import Fitted, mean_of
 from tests import random_timelines
 from training.compilation import enable_compilation_cache
 from training.names import named_leaves
@@ -121,6 +122,30 @@ def test_parameters_hold_no_embeddings(log, trained) -> None:
     sizes = {name: leaf.shape for name, leaf in named_leaves(shapes).items()}
     width, hidden = 2 + features.num_attributes, config_of().satisfaction.hidden
     assert sorted(sizes.values()) == sorted([(), (), (width,), (width, hidden), (hidden,), (hidden, 1), (1,)])
+
+
+def test_only_the_propensity_model_reads_who_is_asked(log, trained) -> None:
+    base = BaseEmbeddings.open(trained / "base_embeddings", log, "--w")
+    plain = training.features_of(config_of(), log, base)
+    asking = training.features_of(config_of(), log, base, of_propensity=True)
+    switched_off = config_of()
+    switched_off.propensity.asking_rates = False
+    same = training.features_of(switched_off, log, base, of_propensity=True)
+    # Shown and answered, a rate and a count of each: of the user, of the item, of the user and the item's cluster.
+    assert asking.num_attributes == plain.num_attributes + 2 * 2 * 3
+    np.testing.assert_array_equal(same.event_attributes, plain.event_attributes)
+    user, item = (np.asarray(part, np.int64) for part in (log.user_of_event(), log.item))
+    held = np.flatnonzero(~training.in_training(log, "time"))[:5]  # whose rates are those of the pair
+    rows, pairs = asking.events(held), asking.pairs(user[held], item[held])
+    assert set(rows) == set(pairs)
+    for name, row in rows.items():
+        np.testing.assert_array_equal(row, pairs[name])
+
+
+def test_a_model_of_several_members_is_their_mean() -> None:
+    first, second = (Fitted(lambda rows, z=z: z * rows["user"][:, 0]) for z in (1.0, 3.0))
+    found = mean_of([first, second]).logits({"user": np.array([[1.0], [-2.0]])})
+    np.testing.assert_allclose(found, [2.0, -4.0])
 
 
 def test_a_step_that_was_cut_short_goes_on_to_the_same_end(log, trained, tmp_path) -> None:
