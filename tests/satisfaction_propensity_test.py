@@ -1,10 +1,13 @@
 """What the small models read, and the calibration of propensities."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from satisfaction import propensity, rates
 from satisfaction.fitting import Examples, split
+from satisfaction.pair_model import PairModel
 
 
 def test_rates_of_other_folds_only() -> None:
@@ -95,3 +98,12 @@ def test_a_split_has_both_labels_on_its_validating_side() -> None:
         assert sorted([*fitted.position, *valid.position]) == list(range(50))
         assert {0.0, 1.0} <= set(valid.label.tolist())
         assert 1.0 in fitted.label
+
+
+def test_without_hidden_units_the_model_is_logistic_regression() -> None:
+    model = PairModel(2, hidden=0, dropout=0.0, prior_logit=-1.0, rngs=nnx.Rngs(0))
+    model.wide.set_value(jnp.array([10.0, 1.0, 0.5, 2.0]))
+    user, item = jnp.array([[3.0, 4.0]]), jnp.array([[4.0, 3.0]])
+    found = model(user, item, jnp.array([[2.0, -1.0]]))
+    # cosine 24 / 25, product 24 / 2 dimensions.
+    np.testing.assert_allclose(found, [-1 + 10 * 24 / 25 + 24 / 2 + 0.5 * 2 - 2 * 1], rtol=1e-6)
