@@ -24,6 +24,7 @@ from satisfaction.scores import Scores
 from satisfaction.sequences import Histories, SequenceBatches
 from training.architecture import Architecture, architecture
 from training.loop import Result
+from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
 from training.step import TrainState
@@ -164,7 +165,7 @@ def _fit(
 ) -> tuple[Result, int]:
     # The result and the steps of an epoch. With `epochs` it is a refit: it ends after these, and validates nothing; the
     # learning rate is at each step what it was in the training that found them.
-    align = config.align
+    align, mesh = config.align, make_mesh()
     batches = SequenceBatches(
         histories,
         batch_size=align.batch_size,
@@ -172,12 +173,19 @@ def _fit(
         correct_from=align.correct_from,
         seed=config.seed,
         dated_weight=align.dated_weight,
+        num_shards=mesh.size,
     )
     # The GRU's is the exact softmax, whatever the main model's click loss: it is the baseline to beat.
     options, has_satisfaction = align.copy_and_resolve_references(), name == SAQREC
     if not has_satisfaction:
         options.click_loss, options.learning_rate = "exact", align.gru_learning_rate
-    loss_fn = make_loss(model.merge, options, num_items=histories.clicks.num_items, has_satisfaction=has_satisfaction)
+    loss_fn = make_loss(
+        model.merge,
+        options,
+        num_items=histories.clicks.num_items,
+        has_satisfaction=has_satisfaction,
+        mesh=mesh if mesh.size > 1 else None,
+    )
     validation: dict[str, Any] = {}
     if epochs is None:
         validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
@@ -201,6 +209,7 @@ def _fit(
         fingerprint=identity,
         seed=config.seed,
         save_every=config.save_every,
+        mesh=mesh,
         **validation,
     )
     result.metrics["labels_per_epoch"] = batches.labels_per_epoch

@@ -22,6 +22,7 @@ from satisfaction.base_model import BaseModel, make_loss
 from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
 from training.checkpoints import CHECKPOINTS, restore_params
+from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
 from training.step import TrainState
@@ -57,7 +58,7 @@ class BaseRecommender:
 
 def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, float]:
     """Trains to the end, or from the last checkpoint. Errors: DataError where the log has no clicks."""
-    options, clicks = config.base, clicks_only(timelines, config.protocol)
+    options, clicks, mesh = config.base, clicks_only(timelines, config.protocol), make_mesh()
     batches = PackedBatches(
         clicks,
         length=options.length,
@@ -66,10 +67,16 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         positive=_CLICKS,
         negative=(),
         seed=config.seed,
+        num_shards=mesh.size,
     )
     model, features, seen = _build(config, clicks)
     loss_fn = make_loss(
-        model.merge, features=features, seen=seen, dropout=options.dropout, block_size=options.block_size
+        model.merge,
+        features=features,
+        seen=seen,
+        dropout=options.dropout,
+        block_size=options.block_size,
+        mesh=mesh if mesh.size > 1 else None,
     )
     validate = _validation(config, clicks, model.merge, features, seen)
     result = fit(
@@ -82,6 +89,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         fingerprint=_fingerprint(config, timelines),
         seed=config.seed,
         save_every=config.save_every,
+        mesh=mesh,
         evaluate=validate,
         eval_every=batches.batches_per_epoch,
         best_metric="mrr" if validate else None,

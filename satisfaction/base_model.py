@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from nn.gru import GRU
 from nn.softmax import label_margins
@@ -64,8 +65,12 @@ def make_loss(
     seen: np.ndarray,
     dropout: float,
     block_size: int,
+    mesh: Mesh | None = None,
 ) -> Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]:
-    """Mean over the labels of a packed batch (data/loader.py) of −log p(next click), p a softmax over all items."""
+    """Mean over the labels of a packed batch (data/loader.py) of −log p(next click), p a softmax over all items.
+
+    mesh: where the batch's rows are sharded; None on one device.
+    """
     codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
     item_bias = jnp.where(jnp.arange(len(features)) > 0, 0.0, -jnp.inf)
 
@@ -79,7 +84,9 @@ def make_loss(
         queries = model.queries(states).reshape(-1, vectors.shape[1])  # [S * R, D]
         where = batch["label_kind"].reshape(-1) > 0
         labels = jnp.where(where, batch["label"].reshape(-1), 1)
-        margins = label_margins(queries, vectors, labels, block_size=block_size, item_bias=item_bias, where=where)
+        margins = label_margins(
+            queries, vectors, labels, block_size=block_size, item_bias=item_bias, where=where, mesh=mesh
+        )
         count = jnp.maximum(where.sum(), 1)
         return jnp.where(where, jax.nn.softplus(-margins), 0.0).sum() / count, {"labels": where.sum()}
 

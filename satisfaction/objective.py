@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from nn.softmax import label_margins, sampled_label_margins
@@ -21,7 +22,7 @@ ClickLoss = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], ja
 """(queries [R, D], items [n + 1, D], labels [R], weights [R], key) -> scalar, a weighted mean."""
 
 
-def bce_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
+def bce_click_loss(config: ConfigDict, num_items: int, mesh: Mesh | None = None) -> ClickLoss:
     """Equation 15, the paper's: binary cross-entropy against `num_negatives` uniform items a click."""
 
     def loss(queries, items, labels, weights, key):
@@ -34,18 +35,18 @@ def bce_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
     return loss
 
 
-def exact_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
+def exact_click_loss(config: ConfigDict, num_items: int, mesh: Mesh | None = None) -> ClickLoss:
     """−log softmax over the corpus, exact, on the margins of nn/softmax.py."""
     item_bias = jnp.where(jnp.arange(num_items + 1) > 0, 0.0, -jnp.inf)  # the padding row is no item
 
     def loss(queries, items, labels, weights, key):
-        margins = label_margins(queries, items, labels, block_size=config.block_size, item_bias=item_bias)
+        margins = label_margins(queries, items, labels, block_size=config.block_size, item_bias=item_bias, mesh=mesh)
         return weighted_mean(jax.nn.softplus(-margins), weights=weights)
 
     return loss
 
 
-def sampled_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
+def sampled_click_loss(config: ConfigDict, num_items: int, mesh: Mesh | None = None) -> ClickLoss:
     """−log softmax over the label and `num_candidates` uniform items shared by the batch, logQ-corrected."""
 
     def loss(queries, items, labels, weights, key):
@@ -58,24 +59,32 @@ def sampled_click_loss(config: ConfigDict, num_items: int) -> ClickLoss:
     return loss
 
 
-CLICK_LOSSES: dict[str, Callable[[ConfigDict, int], ClickLoss]] = {
+CLICK_LOSSES: dict[str, Callable[[ConfigDict, int, Mesh | None], ClickLoss]] = {
     "bce": bce_click_loss,
     "exact": exact_click_loss,
     "sampled": sampled_click_loss,
 }
 
 
-def make_loss(merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int, has_satisfaction: bool) -> LossFn:
+def make_loss(
+    merge: Callable[[Any], Any],
+    config: ConfigDict,
+    *,
+    num_items: int,
+    has_satisfaction: bool,
+    mesh: Mesh | None = None,
+) -> LossFn:
     """`loss_fn(params, batch, key) -> (loss, metrics)`: equation 19 on the labels of a batch.
 
     Args:
       merge: parameters -> model, SAQRec or another with its `items` and `users`. config: config.align.
       has_satisfaction: whether the model has a satisfaction head.
+      mesh: where the batch's rows are sharded; None on one device.
     Errors: UsageError for an unknown click loss.
     """
     if config.click_loss not in CLICK_LOSSES:
         raise UsageError(f"--config.align.click_loss={config.click_loss}: one of {', '.join(CLICK_LOSSES)}")
-    click_loss = CLICK_LOSSES[config.click_loss](config, num_items)
+    click_loss = CLICK_LOSSES[config.click_loss](config, num_items, mesh)
     weight = beta_cdf_weight(*config.label_correction)
     learns_satisfaction = has_satisfaction and config.satisfaction_weight > 0
 
@@ -85,11 +94,11 @@ def make_loss(merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int
         rngs = nnx.Rngs(dropout=dropout_key)
         items = model.items()
         users = model.users(batch, items, dropout_rngs=rngs).users  # [B, T, D]
-        place, weights = batch["label_place"], batch["label_weight"]  # [R]
+        place, weights = batch["label_place"], batch["label_weight"].reshape(-1)  # [S, R], [S * R]
         where = weights > 0
-        queries = users.reshape(-1, users.shape[-1])[place]  # [R, D]
-        labels = jnp.where(where, batch["label"].reshape(-1)[place], 1)
-        scored, vectors = model.scored(queries, items, batch["period"].reshape(-1)[place])
+        queries = _at(place, users)  # [S * R, D]
+        labels = jnp.where(where, _at(place, batch["label"]), 1)
+        scored, vectors = model.scored(queries, items, _at(place, batch["period"]))
         click = click_loss(scored, vectors, labels, weights, negative_key)
         metrics = {"labels": where.sum(), "click_loss": click}
         satisfaction = jnp.zeros(())
@@ -97,7 +106,7 @@ def make_loss(merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int
             own = model.satisfaction_vectors(items, dropout_rngs=rngs)[labels]
             satisfaction = satisfaction_loss(
                 jnp.sum(queries * own, axis=1),
-                batch["label_score"].reshape(-1)[place],
+                _at(place, batch["label_score"]),
                 where=where,
                 corrects=batch["corrects"].any(),
                 weight=weight,
@@ -113,3 +122,10 @@ def make_loss(merge: Callable[[Any], Any], config: ConfigDict, *, num_items: int
         return loss, metrics
 
     return loss_fn
+
+
+def _at(place: jax.Array, rows: jax.Array) -> jax.Array:
+    """What stands at places [S, R] of the S shards of `rows` [B, T, ...]: [S * R, ...]."""
+    flat = rows.reshape(place.shape[0], -1, *rows.shape[2:])  # [S, B / S * T, ...]
+    index = place.reshape(*place.shape, *[1] * (rows.ndim - 2))
+    return jnp.take_along_axis(flat, index, axis=1).reshape(-1, *rows.shape[2:])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from data.loader import cut_windows
 from data.timelines import Timelines
-from runtime.errors import DataError
+from runtime.errors import DataError, UsageError
 from satisfaction.answers import DISSATISFIED, SATISFIED
 from satisfaction.clicks import Clicks
 from satisfaction.popularity import periods, recent_counts
@@ -116,11 +116,12 @@ class Histories:
 class SequenceBatches:
     """Random access to the training batches, shuffled anew in each epoch; a click to learn from is one label in each.
 
-    Windows as data/loader.py cuts them, one a
-    row; those of at most a third of the longest make batches of their own, of that length and with more rows: few
-    clicks would leave most of a row empty. Besides `Histories.rows` an element has the labels' places in the batch's
-    flat rows, `label_place` [R], their weights `label_weight` [R], 0 fills up, and `corrects` [B], whether label
-    correction is on (equation 18). The last batch of a length is filled up with rows of no label.
+    Windows as data/loader.py cuts them, one a row; those of at most a third of the longest make batches of their own,
+    of that length and with more rows: few clicks would leave most of a row empty. The last batch of a length is filled
+    up with rows of no label. Besides `Histories.rows` an element has, of S shards of its rows and R labels a shard:
+      label_place [S, R] int32: the label's place in its shard's flat rows, row · T + column;
+      label_weight [S, R] float32: 0 fills up;
+      corrects [B] bool: whether label correction is on (equation 18).
     """
 
     def __init__(
@@ -132,12 +133,17 @@ class SequenceBatches:
         correct_from: int,
         seed: int,
         dated_weight: float = 1.0,
+        num_shards: int = 1,
     ):
         """`correct_from`: N_mix, the epoch counted from 0 at which label correction begins.
 
         `batch_size` is that of the longest rows. `dated_weight`: what a label with a time weighs, beside 1 of one of
-        earlier history. Errors: DataError where no click may be learned from.
+        earlier history. `num_shards`: S, parts of a batch that different devices work on.
+        Errors: DataError where no click may be learned from; UsageError where S does not divide `batch_size`.
         """
+        if batch_size % num_shards:
+            raise UsageError(f"--config.align.batch_size={batch_size}: not divisible by the {num_shards} devices")
+        self._num_shards = num_shards
         clicks = histories.clicks
         self._histories, self._seed = histories, seed
         self._correct_from = correct_from
@@ -155,16 +161,17 @@ class SequenceBatches:
         self._shapes = [
             _Shape(length, np.flatnonzero(chosen), size)
             for length, chosen, size in (
-                (short, is_short, batch_size * histories.length // short),
+                (short, is_short, batch_size // num_shards * histories.length // short * num_shards),
                 (histories.length, ~is_short, batch_size),
             )
             if chosen.any()
         ]
-        # One capacity a shape, so one compilation: the most labels that a batch of any epoch can hold.
+        # One capacity a shape, so one compilation: the most labels that a shard of any epoch's batches can hold.
         self._capacity = []
         for number in range(len(self._shapes)):
             drawn = (self._shuffled(epoch, number) for epoch in range(num_epochs))
-            most = max(int(np.where(rows >= 0, labels[rows], 0).sum(axis=1).max()) for rows in drawn)
+            found = (np.where(rows >= 0, labels[rows], 0).reshape(len(rows), num_shards, -1) for rows in drawn)
+            most = max(int(in_shards.sum(axis=2).max()) for in_shards in found)
             self._capacity.append(-(-most // 16) * 16)
         self._kind = np.repeat(np.arange(len(self._shapes)), [shape.num_batches for shape in self._shapes])
         self.batches_per_epoch = len(self._kind)
@@ -182,10 +189,13 @@ class SequenceBatches:
         within = np.arange(self._shapes[kind].length)
         made = self._histories.rows(start, length, length=len(within))
         labelled = (within >= context[:, None]) & (within < length[:, None]) & real[:, None]
-        found = np.flatnonzero(labelled)
-        place, weight = np.zeros(self._capacity[kind], np.int32), np.zeros(self._capacity[kind], np.float32)
-        place[: len(found)] = found
-        weight[: len(found)] = self._weight[(start[:, None] + within)[labelled]]
+        shard, found = np.divmod(np.flatnonzero(labelled), labelled.size // self._num_shards)
+        counts = np.bincount(shard, minlength=self._num_shards)
+        slot = np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts)  # 0, 1, ... within each shard
+        shape = (self._num_shards, self._capacity[kind])
+        place, weight = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        place[shard, slot] = found
+        weight[shard, slot] = self._weight[(start[:, None] + within)[labelled]]
         corrects = np.full(len(rows), epoch >= self._correct_from)
         return {**made, "label_place": place, "label_weight": weight, "corrects": corrects}
 

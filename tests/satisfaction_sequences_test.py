@@ -90,6 +90,28 @@ def test_every_training_click_is_one_label_an_epoch(log, answers):
     assert batches.labels_per_epoch == expected.sum()
 
 
+def test_shards_have_the_same_labels_each_in_its_own_rows(log, answers):
+    histories, _ = histories_of(log, answers)
+    options = {"batch_size": 4, "num_epochs": 1, "correct_from": 0, "seed": 0}
+    whole, halves = (SequenceBatches(histories, num_shards=n, **options) for n in (1, 2))
+    assert len(whole) == len(halves)
+    used = np.zeros(2, bool)
+    for index in range(len(whole)):
+        expected, found = whole[index], halves[index]
+        np.testing.assert_array_equal(found["item"], expected["item"])
+        real, half = found["label_weight"] > 0, found["label"].size // 2
+        place = found["label_place"] + np.array([[0], [half]])
+        assert set(place[real]) == set(expected["label_place"][expected["label_weight"] > 0])
+        used |= real.any(axis=1)
+    assert used.all()
+
+
+def test_rows_that_the_shards_do_not_divide(log, answers):
+    histories, _ = histories_of(log, answers)
+    with pytest.raises(UsageError, match=r"--config\.align\.batch_size=6: not divisible by the 4 devices"):
+        SequenceBatches(histories, batch_size=6, num_epochs=1, correct_from=0, seed=0, num_shards=4)
+
+
 def test_validation_clicks_are_labels_where_asked_for(log, answers):
     log = dataclasses.replace(log, timestamp_ms=np.asarray(log.timestamp_ms) * 10_000_000)
     histories, _ = histories_of(log, answers, train_on=("train", "valid"))
