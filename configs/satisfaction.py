@@ -76,8 +76,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     if name == "kuairand_27k_explicit":
         config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo
         config.base.num_epochs = 3
-    if name == "kuairand_pure":
-        config.base.num_epochs = 4  # of 450,000 clicks, earlier history included
+    if name in ("kuairand_pure", "standard"):
+        config.base.num_epochs = 4  # of 450,000 clicks, earlier history included, or 300,000
     if name in ("tiny", "kuairand_pure_short"):
         config.base.update({"dim": 16, "hidden": 16, "num_epochs": 1, "eval_users": 500})
         config.satisfaction.members = 2
@@ -123,8 +123,8 @@ def align(name: str) -> ConfigDict:
     # The plain GRU over clicks, exact softmax, trained beside it: the baseline to beat.
     config.gru = True
     config.gru_hidden, config.gru_dropout, config.gru_learning_rate = 128, 0.3, 3e-3
-    if name == "kuairand_pure":
-        config.num_epochs = 5  # of 350,000 clicks, earlier history included
+    if name in ("kuairand_pure", "standard"):
+        config.num_epochs = 5  # of 350,000 clicks, earlier history included, or 300,000
     if name in ("tiny", "kuairand_pure_short"):
         config.hidden, config.gru_hidden, config.num_epochs, config.eval_users = 16, 16, 1, 500
     return config
