@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 from ml_collections import ConfigDict
 
-from benchmarks.turns import Run, report, require_torch
+from benchmarks.turns import Run, prepare, report
 from runtime import app
 from runtime.config import define_config
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from data.timelines import Timelines
 
 _CONFIG = define_config("configs/retrieval.py:kuairand_pure", "What to train.")
+flags.declare_key_flag("keep_memory")
 _DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
@@ -114,7 +115,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, steps: int, labels_per
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
-    require_torch()
+    prepare()
 
     # Imported here so that --help does not wait for them.
     from data.timelines import Timelines
@@ -130,4 +131,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, keep_memory=False)

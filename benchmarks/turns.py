@@ -3,13 +3,22 @@
 import statistics
 from collections.abc import Callable
 
+from absl import flags
+
 from runtime.errors import UsageError
+from runtime.memory import keep_freed_memory
+
+_KEEP_MEMORY = flags.DEFINE_boolean(
+    "keep_memory", False, "Keep freed memory, as Heed's commands do (runtime/memory.py): PyTorch gains by it too."
+)
 
 Run = Callable[[], float]  # trains for some steps and returns how many examples a second
 
 
-def require_torch() -> None:
-    """UsageError where PyTorch is not installed; a benchmark calls it before it takes a minute for anything else."""
+def prepare() -> None:
+    """What comes before anything that takes a minute: --keep_memory, and UsageError where PyTorch is not installed."""
+    if _KEEP_MEMORY.value:
+        keep_freed_memory()
     try:
         import torch  # noqa: F401
     except ImportError:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from absl import app, flags, logging
 
 from runtime.errors import DataError, FellShortError, UsageError
+from runtime.memory import keep_freed_memory
 
 # What the operating system says no to, and what a user can do about it.
 _REMEDIES = {
@@ -26,9 +27,14 @@ _REMEDIES = {
 }
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
-    """Runs `main(argv)` as an absl app and exits with the status described in this module's docstring."""
+def run(main: Callable[[Sequence[str]], int | None], *, keep_memory: bool = True) -> None:
+    """Runs `main(argv)` as an absl app and exits with the status described in this module's docstring.
+
+    keep_memory: as runtime/memory.py has it.
+    """
     logging.set_verbosity(logging.WARNING)
+    if keep_memory:
+        keep_freed_memory()
 
     def guarded(argv: Sequence[str]) -> int:
         try:
