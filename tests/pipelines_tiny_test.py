@@ -72,7 +72,7 @@ def test_every_stage_left_its_numbers(runs: tuple[Path, list[str]]) -> None:
         "change/dislike_input_and_label-w100/recall@100",
         "serve/ann/recall@100",
         "selected/dislike_input_and_label/negative_weight",
-        "ranking/train/satisfaction/auc",
+        "ranking/train/satisfaction/valid/auc",
         "ab_ranked/true_satisfaction/relative",
         "ab_ranked/retrieval/watch_time/relative",
     ):
