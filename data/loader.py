@@ -8,7 +8,7 @@ the rate of one record at a time.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import grain
@@ -51,6 +51,25 @@ def cut_windows(begin: np.ndarray, end: np.ndarray, *, length: int) -> Windows:
         length=np.minimum(length, end[user] - start),
         context=np.where(index > 0, length - stride, 0),
     )
+
+
+def by_shard(
+    position: np.ndarray, columns: Mapping[str, np.ndarray], *, num_shards: int, shard_size: int, capacity: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Labels at flat positions of a batch [n], rising, as arrays [num_shards, capacity] filled up with 0.
+
+    Returns:
+      (each label's position in its shard, int32; the columns [n] likewise, each of its own dtype).
+    """
+    shard, within = np.divmod(position, shard_size)
+    slot = _ranges(np.arange(num_shards) * capacity, np.bincount(shard, minlength=num_shards))
+
+    def placed(values: np.ndarray) -> np.ndarray:
+        flat = np.zeros(num_shards * capacity, values.dtype)
+        flat[slot] = values
+        return flat.reshape(num_shards, capacity)
+
+    return placed(within.astype(np.int32)), {name: placed(values) for name, values in columns.items()}
 
 
 def pack_rows(lengths: np.ndarray, capacity: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -203,20 +222,14 @@ class PackedBatches:
         return np.bincount(self._timelines.item[predicted], minlength=self._timelines.num_items + 1)
 
     def _labels(self, position: np.ndarray, event: np.ndarray, shard_size: int) -> dict[str, np.ndarray]:
-        shard, within = np.divmod(position, shard_size)
-        counts = np.bincount(shard, minlength=len(self._shards))
-        slot = _ranges(np.arange(len(counts)) * self.label_capacity, counts)
-        shape = (len(self._shards), self.label_capacity)
-        arrays = {}
-        for name, dtype, values in (
-            ("label_position", np.int32, within),
-            ("label", np.int32, self._timelines.item[event]),
-            ("label_kind", np.int8, self._kind[event]),
-        ):
-            flat = np.zeros(shape[0] * shape[1], dtype)
-            flat[slot] = values
-            arrays[name] = flat.reshape(shape)
-        return arrays
+        labels = {
+            "label": self._timelines.item[event].astype(np.int32),
+            "label_kind": self._kind[event].astype(np.int8),
+        }
+        within, arrays = by_shard(
+            position, labels, num_shards=len(self._shards), shard_size=shard_size, capacity=self.label_capacity
+        )
+        return {"label_position": within, **arrays}
 
     def _rows(self, index: int) -> np.ndarray:
         epoch, batch = divmod(int(index), self.batches_per_epoch)

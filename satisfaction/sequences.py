@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data.loader import cut_windows
+from data.loader import by_shard, cut_windows
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from satisfaction.answers import DISSATISFIED, SATISFIED
@@ -189,15 +189,15 @@ class SequenceBatches:
         within = np.arange(self._shapes[kind].length)
         made = self._histories.rows(start, length, length=len(within))
         labelled = (within >= context[:, None]) & (within < length[:, None]) & real[:, None]
-        shard, found = np.divmod(np.flatnonzero(labelled), labelled.size // self._num_shards)
-        counts = np.bincount(shard, minlength=self._num_shards)
-        slot = np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts)  # 0, 1, ... within each shard
-        shape = (self._num_shards, self._capacity[kind])
-        place, weight = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
-        place[shard, slot] = found
-        weight[shard, slot] = self._weight[(start[:, None] + within)[labelled]]
+        place, weights = by_shard(
+            np.flatnonzero(labelled),
+            {"label_weight": self._weight[(start[:, None] + within)[labelled]]},
+            num_shards=self._num_shards,
+            shard_size=labelled.size // self._num_shards,
+            capacity=self._capacity[kind],
+        )
         corrects = np.full(len(rows), epoch >= self._correct_from)
-        return {**made, "label_place": place, "label_weight": weight, "corrects": corrects}
+        return {**made, "label_place": place, **weights, "corrects": corrects}
 
     def _shuffled(self, epoch: int, number: int) -> NDArray[np.int64]:
         # Windows of a shape's batches [batches, B], -1 fills up.
