@@ -1,6 +1,5 @@
 """Measures a trained ranker on held-out days, beside other rows: the work of `python -m ranking.evaluate`."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from ranking.gradient_boosting import fit as fit_gradient_boosting
 from ranking.inspection import inspect
 from ranking.popularity import Popularity
 from ranking.tasks import SATISFACTION, Labels
-from runtime.artifact import write_json
+from runtime.artifact import checksum, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 
@@ -244,7 +243,7 @@ def _load(path: str, timelines: Timelines, flag: str) -> Ranker:
 
 
 def _fingerprint(predictor: Predictor, held: HeldOut) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(predictor.predict(held.positions[:256])).tobytes()):08x}"
+    return checksum(predictor.predict(held.positions[:256]).tobytes())
 
 
 def _parse_compare(entries: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Measures a trained model on held-out days, beside the baselines: the work of `python -m retrieval.evaluate`."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from data.feedback import BITS
 from data.timelines import Timelines
 from retrieval import evaluation
 from retrieval.checkpoint import load
-from runtime.artifact import write_json
+from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 
@@ -28,7 +27,7 @@ def run(
     retriever = load(checkpoint, timelines)
     vectors = retriever.item_vectors()
     identity = {
-        "checkpoint": f"{zlib.crc32(vectors.tobytes()):08x}",
+        "checkpoint": checksum(vectors.tobytes()),
         "timelines": timelines.manifest["files"],
         "positive": sorted(positive),
         "split": split,

@@ -38,6 +38,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{path}: not valid JSON ({error}); delete it and run the stage that writes it again") from None
 
 
+def checksum(values: bytes) -> str:
+    """crc32, in hex: tells the arrays of one training from another's."""
+    return f"{zlib.crc32(values):08x}"
+
+
 def digest(path: str | os.PathLike[str]) -> str:
     """sha256, in hex, of a file: a manifest's stands for all that its artifact holds."""
     with open(path, "rb") as file:

@@ -1,6 +1,5 @@
 """Step "align": trains the main model on base embeddings and imputed satisfactions, and the plain GRU beside it."""
 
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict
 
 from data.loader import iterate
 from data.timelines import Timelines
-from runtime.artifact import write_json
+from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction.answers import answers
@@ -73,8 +72,8 @@ def train_alignment(
         "dim": base.dim,
         "timelines": timelines.manifest["vocabulary_hash"],
         "log": timelines.fingerprint,
-        "base": f"{zlib.crc32(np.asarray(base.item).tobytes()):08x}",
-        "scores": f"{zlib.crc32(np.asarray(scores.satisfaction).tobytes()):08x}",
+        "base": checksum(base.item.tobytes()),
+        "scores": checksum(scores.satisfaction.tobytes()),
     }
     folder = open_workdir(folder, identity)
     if is_complete(folder):

@@ -1,13 +1,12 @@
 """Satisfactions imputed without regard to who answers: what the ablation of the unbiased model learns from."""
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
-from runtime.artifact import MANIFEST
+from runtime.artifact import MANIFEST, checksum
 from satisfaction import satisfaction_model, scores, training
 from satisfaction.answers import answers
 from satisfaction.embeddings import BaseEmbeddings
@@ -39,7 +38,7 @@ def naive_scores(config: ConfigDict, timelines: Timelines, base: BaseEmbeddings,
                 **{name: config[name] for name in ("seed", "protocol", "answers")},
                 "satisfaction": config.satisfaction.to_dict(),
                 "log": timelines.fingerprint,
-                "base": f"{zlib.crc32(np.asarray(base.item).tobytes()):08x}",
+                "base": checksum(base.item.tobytes()),
             },
         )
         logits = fitted.events(features, np.arange(len(timelines.item)))

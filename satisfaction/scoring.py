@@ -1,7 +1,6 @@
 """Scores with a trained satisfaction model: every impression of the timelines, or a list of users and items."""
 
 import dataclasses
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from data import vocabulary
 from data.timelines import Timelines
-from runtime.artifact import read_json, write_json
+from runtime.artifact import checksum, read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 from satisfaction import satisfaction_model, scores, training
@@ -112,7 +111,7 @@ def run(*, data: str, run: str, workdir: str, pairs: str) -> str:
     frame = read_pairs(pairs) if pairs else None
     indices = None if frame is None else encode_pairs(frame, timelines, path=pairs)
     scorer = load(run, timelines)
-    digest = f"{zlib.crc32(Path(pairs).read_bytes()):08x}" if pairs else ""
+    digest = checksum(Path(pairs).read_bytes()) if pairs else ""
     identity: dict[str, Any] = {
         "run": read_json(Path(run) / CONFIG),
         "timelines": timelines.manifest["files"],

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data.timelines import Timelines
-from runtime.artifact import read_json
+from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, open_workdir
 from satisfaction.aligned import load_aligned
@@ -49,11 +48,11 @@ class Trials:
         self.config.align.refit = refit
         self._base = BaseEmbeddings.open(Path(run) / EMBEDDINGS, self._timelines, "--run")
         self._scores = open_scores(Path(run) / SCORES, self._timelines, "--run")
-        arrays = {"base": self._base.item, "scores": self._scores.satisfaction}
         identity = {
             "config": self.config.to_dict(),
             "log": self._timelines.fingerprint,
-            **{name: f"{zlib.crc32(np.asarray(array).tobytes()):08x}" for name, array in arrays.items()},
+            "base": checksum(self._base.item.tobytes()),
+            "scores": checksum(self._scores.satisfaction.tobytes()),
         }
         self.folder = open_workdir(workdir, identity)
         self.config.save_every = _SAVE_EVERY  # no part of what a run remembers, for it changes no model
