@@ -17,7 +17,7 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 
-_CONFIG = define_config("configs/alternatives.py:demo", "The comparison: configs/alternatives.py:demo|tiny.")
+_CONFIG = define_config("configs/alternatives.py:demo", "The comparison: configs/alternatives.py:demo|standard|tiny.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder that gets one folder per stage, and alternatives.html.")
 
 

@@ -33,30 +33,21 @@ _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_b
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", os.cpu_count(), "PyTorch's threads.", lower_bound=1)
 
+_MANY_EPOCHS = 10  # more steps than are taken
+
 
 def batches_of(config: ConfigDict, timelines: "Timelines", tables: "Tables", shards: int) -> "ImpressionBatches":
     """The batches that ranking.train learns from."""
-    from data.impressions import ImpressionBatches, ranked_positions
+    from data.impressions import ranked_positions
     from ranking import tasks
-    from ranking.inputs import Impressions, TrainingInputs
+    from ranking.inputs import Impressions
+    from ranking.training import training_batches
 
+    config = ConfigDict({**config.to_dict(), "num_epochs": _MANY_EPOCHS})
     labels = tasks.labels(config.tasks, timelines, tables.thresholds, None)
     impressions = Impressions(timelines, tables, length=config.length)
-    return ImpressionBatches(
-        ranked_positions(timelines, *config.train_on),
-        TrainingInputs(
-            impressions,
-            timelines,
-            labels,
-            negatives=config.negatives,
-            later=config.later,
-            train_on=config.train_on,
-        ),
-        batch_size=config.batch_size,
-        num_epochs=10,
-        seed=config.seed,
-        num_shards=shards,
-    )
+    positions = ranked_positions(timelines, *config.train_on)
+    return training_batches(config, positions, timelines, impressions, labels, num_shards=shards)
 
 
 def ours(config: ConfigDict, timelines: "Timelines", tables: "Tables", mesh: Any, *, steps: int) -> Run:

@@ -2,7 +2,8 @@
 
     python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
 
-Sizes: `demo` (about 20 minutes on 2 cores, as much again for each further seed) and `tiny` (for tests), each on the
+Sizes: `demo` (about 20 minutes on 2 cores, as much again for each further seed), `standard` (the three models of the
+paper's section 4 alone, at the weight that the pipeline of this size chooses) and `tiny` (for tests), each on the
 synthetic feed of that name. `--config.seeds="(0,1,2,3,4)"` trains every row with five seeds.
 """
 
@@ -26,17 +27,23 @@ UNCLIPPED: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("negative_weight", (1.0,)),
     ("reinforce", (1.0,)),
 )
+# What the paper's section 4 compares.
+PUBLISHED: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("no_dislike_signal", ()),
+    ("dislike_input", ()),
+    ("dislike_input_and_label", (3000.0,)),
+)
 
 
 def get_config(size: str = "demo") -> ConfigDict:
     """The comparison on the feed of this size."""
-    if size not in ("demo", "tiny"):
-        raise ValueError(f"no comparison '{size}'; there are demo, tiny")
+    if size not in ("demo", "standard", "tiny"):
+        raise ValueError(f"no comparison '{size}'; there are demo, standard, tiny")
     config = ConfigDict()
     config.size = size  # of configs/world.py and configs/retrieval.py
     config.counterfactual = "tiny" if size == "tiny" else "standard"
     config.seeds = (0,)  # of the trainings
-    config.rows = ROWS
-    config.unclipped = UNCLIPPED
+    config.rows = PUBLISHED if size == "standard" else ROWS
+    config.unclipped = () if size == "standard" else UNCLIPPED
     config.unclipped_norm = 1e9  # the clip_norm of these: far above any that clips
     return config

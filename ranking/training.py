@@ -4,6 +4,7 @@ import jax
 import numpy as np
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
+from numpy.typing import NDArray
 
 from data.impressions import ImpressionBatches, ranked_positions
 from data.loader import iterate
@@ -14,6 +15,7 @@ from ranking.checkpoint import build, identity
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import LOSSES, make_loss
 from ranking.optimizer import optimizer_of
+from ranking.tasks import Labels
 from ranking.validation import make_validation
 from runtime.artifact import write_json
 from runtime.errors import UsageError
@@ -59,19 +61,12 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     )
     shards = mesh.shape["data"]
     per_host = shards // jax.process_count()
-    batches = ImpressionBatches(
+    batches = training_batches(
+        config,
         positions,
-        TrainingInputs(
-            impressions,
-            timelines,
-            labels,
-            negatives=config.negatives,
-            later=config.later,
-            train_on=config.train_on,
-        ),
-        batch_size=config.batch_size,
-        num_epochs=config.num_epochs,
-        seed=config.seed,
+        timelines,
+        impressions,
+        labels,
         num_shards=shards,
         shard=slice(jax.process_index() * per_host, (jax.process_index() + 1) * per_host),
     )
@@ -113,6 +108,40 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     if jax.process_index() == 0:
         write_json(folder / METRICS, metrics)
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
+
+
+def training_batches(
+    config: ConfigDict,
+    positions: NDArray[np.int64],
+    timelines: Timelines,
+    impressions: Impressions,
+    labels: Labels,
+    *,
+    num_shards: int = 1,
+    shard: slice | None = None,
+) -> ImpressionBatches:
+    """The batches to learn from: impressions at these positions [n], each with the other items that the loss asks for.
+
+    `shard`: the parts, of `num_shards`, that this host loads; None is all. Errors: UsageError for a batch size that
+    the shards do not divide.
+    """
+    gather = TrainingInputs(
+        impressions,
+        timelines,
+        labels,
+        negatives=config.negatives,
+        later=config.later,
+        train_on=config.train_on,
+    )
+    return ImpressionBatches(
+        positions,
+        gather,
+        batch_size=config.batch_size,
+        num_epochs=config.num_epochs,
+        seed=config.seed,
+        num_shards=num_shards,
+        shard=shard,
+    )
 
 
 def _check(config: ConfigDict) -> None:
