@@ -120,6 +120,8 @@ def main(argv: Sequence[str]) -> None:
     config = _CONFIG.value
     if not (config.encoder and config.context and config.experts) or config.loss != "logloss" or config.task_weights:
         raise UsageError("--config: the PyTorch model is that of `full` alone, with logloss and adapted weights")
+    if config.encoder_length < config.length:
+        raise UsageError("--config.encoder_length: the PyTorch model attends to all events; give both lengths alike")
     set_cpu_devices(config.cpu_devices)
     timelines = Timelines.open(_DATA.value)
     tables = ranking_tables.build(timelines, config.history_feedback)

@@ -42,7 +42,10 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
 
     # The model.
-    config.length = 32  # events of a history that are read; 64 are no better on KuaiRand-Pure, and take twice as long
+    # Events of a history that are read, and the last of them that the encoder attends to, at a cost of their square.
+    # Over all of them it is counted how the user took to this cluster, creator and item: on the validation days of the
+    # demo feed 32, 128, 256, 512 events have a mean AUC of .634, .655, .663, .664, and attention to 128 adds .001.
+    config.length, config.encoder_length = 512, 32
     config.dim = 8
     config.encoder = True
     config.blocks = 1
@@ -94,9 +97,10 @@ def get_config(name: str = "demo,full") -> ConfigDict:
         config.tasks = ()
     if dataset.startswith("kuairand_pure"):
         config.tasks = config.tasks if variant.startswith(_SINGLE) else (*config.tasks, "click", "long_view")
+        config.length = 32  # half of its users have 37 events or fewer: more are no better
         # Its earlier history has no watch times, but long views and likes.
         config.history_feedback = (*config.history_feedback, "click", "long_view")
     if dataset in ("kuairand_pure_short", "tiny"):
         config.num_epochs = 1
-        config.dim, config.hidden, config.tower, config.length = 4, (16, 16), (8,), 16
+        config.dim, config.hidden, config.tower, config.length, config.encoder_length = 4, (16, 16), (8,), 16, 8
     return config

@@ -21,7 +21,7 @@ class FeedbackEncoder(nnx.Module):
         self, dim: int, num_feedback: int, *, length: int, blocks: int, heads: int, dropout: float, rngs: nnx.Rngs
     ):
         """`dim` d of item vectors, `num_feedback` W, `length` T; heads have to divide d + W."""
-        self.size = dim + num_feedback
+        self.size, self.length = dim + num_feedback, length
         small = nnx.initializers.normal(0.02)
         self.position_embedding = nnx.Param(small(rngs.params(), (length, self.size), jnp.float32))
         self.blocks = nnx.List(

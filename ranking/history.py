@@ -64,3 +64,9 @@ def logit(p: jax.Array) -> jax.Array:
 def places_from_end(where: jax.Array) -> jax.Array:
     """For real events [B, T] how many come after: 0 for the last; what stands at padding means nothing."""
     return jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - 1
+
+
+def newest(where: jax.Array, length: int) -> jax.Array:
+    """Places [B, length] of the last `length` of the real events [B, T], which stand from the left; then of padding."""
+    first = jnp.maximum(where.sum(axis=1, dtype=jnp.int32) - length, 0)
+    return first[:, None] + jnp.arange(length)

@@ -30,7 +30,7 @@ class RankingModel(nnx.Module):
             FeedbackEncoder(
                 config.dim,
                 self.num_feedback + self.with_satisfaction,
-                length=config.length,
+                length=min(config.encoder_length, config.length),
                 blocks=config.blocks,
                 heads=config.heads,
                 dropout=config.dropout,
@@ -51,16 +51,22 @@ class RankingModel(nnx.Module):
         self.dropout = nnx.Dropout(config.feature_dropout)
 
     def encode(self, inputs: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
-        """e_h [B, d + W] of the histories. Errors: ValueError for a model without encoder."""
+        """e_h [B, d + W] of the histories' last events. Errors: ValueError for a model without encoder."""
         if self.encoder is None:
             raise ValueError("this model has no encoder")
-        feedback, _ = history.unpack(inputs["feedback"], self.num_feedback)
+        read = {name: inputs[name] for name in ("item", "feedback", "satisfaction", "item_vector") if name in inputs}
+        if self.encoder.length < inputs["item"].shape[1]:
+            at = history.newest(inputs["item"] > 0, self.encoder.length)
+            read = {
+                name: jnp.take_along_axis(x, at.reshape(*at.shape, *[1] * (x.ndim - 2)), 1) for name, x in read.items()
+            }
+        feedback, _ = history.unpack(read["feedback"], self.num_feedback)
         if self.with_satisfaction:
-            feedback = jnp.concatenate([feedback, inputs["satisfaction"][..., None]], axis=-1)
-        items = inputs.get("item_vector")  # servers have them at hand, and need not make those of all items
+            feedback = jnp.concatenate([feedback, read["satisfaction"][..., None]], axis=-1)
+        items = read.get("item_vector")  # servers have them at hand, and need not make those of all items
         if items is None:
-            items = self.features.item_vectors()[inputs["item"]]  # [B, T, d]
-        return self.encoder(items, feedback, where=inputs["item"] > 0, dropout_rngs=dropout_rngs)
+            items = self.features.item_vectors()[read["item"]]  # [B, T, d]
+        return self.encoder(items, feedback, where=read["item"] > 0, dropout_rngs=dropout_rngs)
 
     def representation(self, inputs: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """x [B, C, ...] of candidates [B, C]; `inputs` as ranking/inputs.py describes them."""

@@ -27,7 +27,7 @@ from training.step import TrainState
 # Rows of the id tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(user|item)_embedding", P("model", None)),)
 
-_SIZES = ("length", "dim", "batch_size", "num_epochs", "save_every")
+_SIZES = ("length", "encoder_length", "dim", "batch_size", "num_epochs", "save_every")
 
 
 def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | None = None) -> str:

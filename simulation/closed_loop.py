@@ -94,7 +94,7 @@ def _bits(reactions: Reactions) -> np.ndarray:
 
 
 def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server:
-    # Every user with the log behind it: the newest events that the recommender knows, and all items met.
+    # Every user with the log behind it: the newest events of known items, as many as anybody reads, and all items met.
     recommender, log = arm.recommender, world.log
     index_of = np.zeros(world.num_items, np.int64)
     items = world_items(recommender, world)
@@ -106,14 +106,11 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
 
     known = np.flatnonzero(index > 0)
     offsets = np.searchsorted(user[known], np.arange(world.num_users + 1))
-    length = max(1, recommender.max_history // 2)
+    length = max(1, recommender.max_history // 2, arm.rank.length if arm.rank else 0)
     position = np.maximum(offsets[users, None], offsets[users + 1, None] - length) + np.arange(length)
     real = position < offsets[users + 1, None]  # [n, length]
     rows = known[np.minimum(position, max(0, len(known) - 1))]
-    histories = tuple(
-        np.pad(np.where(real, column[rows], 0), ((0, 0), (0, recommender.max_history - length)))
-        for column in (index, log.dwell, log.feedback)
-    )
+    histories = tuple(np.where(real, column[rows], 0) for column in (index, log.dwell, log.feedback))
     return Server(
         recommender,
         histories,

@@ -81,7 +81,7 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
         order = jnp.lexsort((-score, logits < _BEHIND), axis=1)  # places of the slate, best first
         return jnp.take_along_axis(-jnp.sort(-logits, axis=1), jnp.argsort(order, axis=1), axis=1)
 
-    return rank
+    return Rank(rank, length)
 
 
 def newest(column: jax.Array, where: jax.Array, length: int) -> jax.Array:

@@ -14,6 +14,7 @@ stands there is the ranker's choice; with one slate of candidates and nothing be
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,12 +26,24 @@ from runtime.errors import DataError
 from runtime.progress import chunks
 from simulation.recommender import Recommender, Start, State, Step
 
-# A ranking stage between the slate and the user: (item, dwell, feedback of the recent events, [b, T] each, zeros after
-# the last; slate [b, k]; logits [b, k]) -> logits [b, k].
-Rank = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+Order = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A ranking stage between the slate and the user: a function that can be traced, and how many events it reads.
+
+    order: (item, dwell, feedback of the user's events, [b, n] each, zeros after the last; slate [b, k]; logits [b, k])
+    -> logits [b, k]. Of the events the newest `length` count, which may be more than the recommender reads.
+    """
+
+    order: Order
+    length: int
+
 
 _CHUNK = 512  # users in one call
 _RANKED_CHUNK = 32  # of a ranker, which scores a slate for each: its layers stay in the cache, and few are padding
+_ROOM = 64  # events that are added to a ranker's before its oldest make room
 _MET = 1e4  # taken from the logits of items that the user has met
 
 
@@ -82,11 +95,48 @@ def draw(policy: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     return np.minimum(places, policy.shape[1] - 1)
 
 
+class _Events:
+    """The newest events of n users, item, dwell and feedback [n, width] each, from the left, zeros after the last.
+
+    Of a user whose row is full only the newest `kept` stay, or one less where that is all, when the next event comes.
+    """
+
+    def __init__(self, histories: Sequence[np.ndarray], *, width: int, kept: int):
+        """Starts with the newest `kept` events of histories [n, any] each."""
+        self._width, self._kept = width, min(kept, width - 1)
+        item = np.asarray(histories[0])
+        last = (item > 0).sum(axis=1)
+        first = np.maximum(last - kept, 0)
+        self._count = last - first  # [n]
+        at = first[:, None] + np.arange(kept)
+        real, at = at < last[:, None], np.minimum(at, item.shape[1] - 1)
+        self.columns = tuple(np.zeros((len(item), width), np.int32) for _ in histories)
+        for column, given in zip(self.columns, histories, strict=True):
+            column[:, :kept] = np.where(real, np.take_along_axis(np.asarray(given), at, axis=1), 0)
+
+    def make_room(self, users: np.ndarray) -> np.ndarray:
+        """Returns those of `users` whose row was full, and has room now."""
+        full = users[self._count[users] == self._width]
+        for column in self.columns:
+            newest = column[full, self._width - self._kept :]
+            column[full] = 0
+            column[full, : self._kept] = newest
+        self._count[full] = self._kept
+        return full
+
+    def add(self, users: np.ndarray, event: Sequence[np.ndarray]) -> None:
+        """One event [m] of each column for the users [m], none of them twice, who have room."""
+        for column, value in zip(self.columns, event, strict=True):
+            column[users, self._count[users]] = value
+        self._count[users] += 1
+
+
 class Server:
     """One recommender in front of n users: what it remembers of each, and what each has met.
 
-    The state of a user has read at most T = `max_history` events. When it is full it is made anew from the last T // 2,
-    so that every query rests on the last T // 2 to T events, as the queries that the model was trained on.
+    The state of a user has read at most T = `max_history` events. It begins with the last T // 2, and when it is full
+    it is made anew from the last T // 2, so that every query rests on the last T // 2 to T events, as the queries that
+    the model was trained on. A ranker reads as many as it was trained on, whatever the recommender does.
     """
 
     def __init__(
@@ -99,20 +149,21 @@ class Server:
         temperature: float,
         rank: Rank | None = None,
     ):
-        """histories: item, dwell, feedback [n, T], each user's newest events, filled from the left, at least one;
+        """histories: item, dwell, feedback [n, any], each user's newest events, filled from the left, at least one;
         met [n, N + 1]: the items that each user has met, a mask that is kept up to date here.
         """
         self._recommender, self._slate_size, self._temperature = recommender, slate_size, temperature
-        self._rank = jax.jit(rank) if rank else None
+        self._rank = jax.jit(rank.order) if rank else None
         self._vectors = jnp.asarray(recommender.item_vectors)
-        self._columns = tuple(np.array(column, np.int32) for column in histories)
-        self._read = (self._columns[0] > 0).sum(axis=1)  # [n]
+        half = max(1, recommender.max_history // 2)
+        self._read = _Events(histories, width=recommender.max_history, kept=half)
+        self._ranked = _Events(histories, width=rank.length + _ROOM, kept=rank.length) if rank else None
         self._met = met
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self._replay = partial(replay, start=recommender.start, step=recommender.step)
         self._step = jax.jit(recommender.step)
         users = np.arange(len(met))
-        state, query = self._call(self._replay, users, *self._columns)
+        state, query = self._call(self._replay, users, *self._read.columns)
         self._state: Any = state
         self._query: np.ndarray = query
 
@@ -120,8 +171,9 @@ class Server:
         """An item [m] for each of `users` [m], drawn from the policy at `uniforms` [m]."""
         top = partial(slates, item_vectors=self._vectors, slate_size=self._slate_size)
         items, logits = self._call(lambda query, met: top(query, met=met), users, self._query, self._met)
-        if self._rank:
-            logits = self._call(self._rank, users, *self._columns, of_call=(items, logits), chunk=_RANKED_CHUNK)
+        if self._rank and self._ranked:
+            events = self._ranked.columns
+            logits = self._call(self._rank, users, *events, of_call=(items, logits), chunk=_RANKED_CHUNK)
         if not np.isfinite(logits).all():
             raise DataError("a recommender gave logits that are not finite: the model has diverged; train it again")
         places = draw(probabilities(logits, temperature=self._temperature), uniforms)
@@ -130,24 +182,15 @@ class Server:
     def observe(self, users: np.ndarray, items: np.ndarray, dwell: np.ndarray, feedback: np.ndarray) -> None:
         """What the users [m], none of them twice, did with the items [m] they were served."""
         self._met[users, items] = True
-        self._make_room(users[self._read[users] == self._recommender.max_history])
         event = (items.astype(np.int32), dwell.astype(np.int32), feedback.astype(np.int32))
-        for column, value in zip(self._columns, event, strict=True):
-            column[users, self._read[users]] = value
-        self._read[users] += 1
+        if self._ranked:
+            self._ranked.make_room(users)
+            self._ranked.add(users, event)
+        if len(full := self._read.make_room(users)):
+            self._remember(full, *self._call(self._replay, full, *self._read.columns))
+        self._read.add(users, event)
         state, query = self._call(lambda *args: self._step(*args), users, self._state, of_call=event)
         self._remember(users, state, query)
-
-    def _make_room(self, users: np.ndarray) -> None:
-        if not len(users):
-            return
-        kept = self._recommender.max_history // 2
-        for column in self._columns:
-            newest = column[users, self._recommender.max_history - kept :]
-            column[users] = 0
-            column[users, :kept] = newest
-        self._read[users] = kept
-        self._remember(users, *self._call(self._replay, users, *self._columns))
 
     def _remember(self, users: np.ndarray, state: Any, query: np.ndarray) -> None:
         def put(whole: np.ndarray, rows: np.ndarray) -> None:

@@ -55,7 +55,7 @@ class Slates:
         logits, items = _best(query, item_vectors, consumed, max(self.size, self.candidates))
         if self.rank is not None:
             item, dwell, feedback = columns
-            order = jnp.argsort(-self.rank(item, dwell, feedback, items, logits), axis=1, stable=True)
+            order = jnp.argsort(-self.rank.order(item, dwell, feedback, items, logits), axis=1, stable=True)
             items = jnp.take_along_axis(items, order, axis=1)
         return items[:, : self.size]
 

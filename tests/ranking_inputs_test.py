@@ -235,3 +235,22 @@ def test_a_candidate_is_scored_alike_wherever_it_stands(log, made, impressions, 
     np.testing.assert_allclose(forward, backward[:, ::-1], rtol=1e-4, atol=1e-5)
     assert np.abs(forward[0, 0] - forward[0, 1]).max() > 1e-3
     np.testing.assert_allclose(forward[1, 1], forward[1, 2], rtol=1e-6)
+
+
+def test_the_encoder_attends_to_the_newest_events_and_all_are_counted(log, made, positions):
+    config, rng = get_config("tiny,full"), np.random.default_rng(0)
+    config.encoder_length = 3
+    inputs, models = [], []
+    for config.length in (LENGTH, 3):
+        inputs.append(Impressions(log, made, length=config.length).inputs(positions))
+        models.append(build(config, log, made))
+    assert (inputs[0]["item"] > 0).sum(axis=1).max() > 3
+    shapes = models[0].shapes
+    params = jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.normal(size=leaf.shape), jnp.float32), shapes)
+    long, short = (model.merge(params) for model in models)
+    attended = np.asarray(short.encode(inputs[1]))
+    np.testing.assert_allclose(long.encode(inputs[0]), attended, rtol=1e-5, atol=1e-6)
+    served = inputs[0] | {"item_vector": long.features.item_vectors()[inputs[0]["item"]]}
+    np.testing.assert_allclose(long.encode(served), attended, rtol=1e-5, atol=1e-6)
+    counted = [np.asarray(model.features(given)[0]) for model, given in zip((long, short), inputs, strict=True)]
+    assert np.abs(counted[0] - counted[1]).max() > 1e-2

@@ -10,6 +10,7 @@ from runtime.errors import UsageError
 from simulation.branching import Branch, with_baselines
 from simulation.recommender import Recommender, incremental, windowed
 from simulation.responsiveness import simulate, summary
+from simulation.serving import Rank
 from simulation.trajectories import Slates, draw_plan
 
 N, K, SLATE, DISTANCES = 40, 5, 6, (1, 2, 4)
@@ -117,7 +118,9 @@ def test_a_ranking_stage_reorders_what_was_retrieved():
 
     plain, *_ = simulated(names=BRANCHES[:1], distances=(1,), shown=Slates(2 * SLATE))
     ranked_slates, *_ = simulated(
-        names=BRANCHES[:1], distances=(1,), shown=Slates(SLATE, rank=oldest_first, candidates=2 * SLATE)
+        names=BRANCHES[:1],
+        distances=(1,),
+        shown=Slates(SLATE, rank=Rank(oldest_first, length=100), candidates=2 * SLATE),
     )
     np.testing.assert_array_equal(ranked_slates.slates, np.sort(plain.slates, axis=-1)[..., :SLATE])
 

@@ -57,13 +57,13 @@ SLATE, LOGITS = jnp.array([[2, 1, 4]]), jnp.array([[3.0, 2.0, 1.0]])
 
 
 def test_the_order_is_the_rankers_and_the_logits_are_the_recommenders(folder):
-    rank = ranker.load(folder, RECOMMENDER)
+    rank = ranker.load(folder, RECOMMENDER).order
     # Scores .2, .1 - .05, .4: 4 before 2 before 1.
     np.testing.assert_array_equal(rank(*columns([5]), SLATE, LOGITS), [[2.0, 1.0, 3.0]])
 
 
 def test_a_dislike_in_the_history_moves_the_order(folder):
-    rank = ranker.load(folder, RECOMMENDER)
+    rank = ranker.load(folder, RECOMMENDER).order
     slate = jnp.array([[5, 4, 2]])  # scores .5 - .05, .4, .2, and with the dislike .5 - .15, .4, .2
     np.testing.assert_array_equal(rank(*columns([1]), slate, LOGITS), [[3.0, 2.0, 1.0]])
     np.testing.assert_array_equal(rank(*columns([1], (1,)), slate, LOGITS), [[2.0, 3.0, 1.0]])
@@ -78,7 +78,7 @@ def test_the_newest_events_from_the_left(events, expected):
 
 
 def test_what_was_met_stays_behind(folder):
-    rank = ranker.load(folder, RECOMMENDER)
+    rank = ranker.load(folder, RECOMMENDER).order
     found = rank(*columns([1]), SLATE, jnp.array([[3.0, 2.0, 1.0 - 1e4]]))  # 4 would be first
     np.testing.assert_array_equal(found, [[3.0, 2.0, 1.0 - 1e4]])
 

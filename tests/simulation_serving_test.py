@@ -5,7 +5,7 @@ import pytest
 
 from runtime.errors import DataError
 from simulation.recommender import Recommender, load
-from simulation.serving import Server, draw, probabilities, replay, slates
+from simulation.serving import Rank, Server, draw, probabilities, replay, slates
 from tests import small_world
 from tests.small_world import HISTORY
 
@@ -76,11 +76,11 @@ def _server(recommender: Recommender, lengths, **options) -> tuple[Server, list[
 
 
 def test_a_server_serves_the_policy_of_what_it_has_read(recommender: Recommender) -> None:
-    # Over many events, past the length that fits: each user's events by hand, half of them kept when full.
-    lengths = np.arange(1, USERS + 1)
+    # Over many events, past the length that fits: each user's events by hand, half of them kept at first and when full.
+    lengths, half = np.arange(1, USERS + 1), HISTORY // 2
     server, columns = _server(recommender, lengths)
     rng = np.random.default_rng(2)
-    events = [[tuple(c[u, t] for c in columns) for t in range(lengths[u])] for u in range(USERS)]
+    events = [[tuple(c[u, t] for c in columns) for t in range(max(n - half, 0), n)] for u, n in enumerate(lengths)]
     met = [set() for _ in range(USERS)]
     for _ in range(2 * HISTORY):
         users = np.flatnonzero(rng.random(USERS) < 0.7)
@@ -98,7 +98,7 @@ def test_a_server_serves_the_policy_of_what_it_has_read(recommender: Recommender
         server.observe(users, served, np.ones(len(users), int), feedback)
         for user, item, bits in zip(users, served, feedback, strict=True):
             if len(events[user]) == HISTORY:
-                del events[user][: HISTORY - HISTORY // 2]
+                del events[user][: HISTORY - half]
             events[user].append((item, 1, bits))
             met[user].add(item)
 
@@ -107,22 +107,47 @@ def test_a_ranking_stage_orders_the_slate(recommender: Recommender) -> None:
     # It sees the recent events and turns the order round: nearly all falls on what was last.
     seen = []
 
-    def rank(item, dwell, feedback, slate, logits):
+    def order(item, dwell, feedback, slate, logits):
         jax.debug.callback(lambda *given: seen.append([np.asarray(one) for one in given]), item, slate)
         return -1e3 * logits
 
-    server, columns = _server(recommender, [3, 4], rank=rank)
+    server, columns = _server(recommender, [3, 4], rank=Rank(order, length=HISTORY))
     plain, _ = _server(recommender, [3, 4])
     users = np.arange(2)
     last = server.serve(users, np.zeros(2) + 1e-9)
     jax.effects_barrier()
     ((items, slate),) = seen
-    np.testing.assert_array_equal(items[:2], columns[0])
+    np.testing.assert_array_equal(items[:2, :HISTORY], columns[0])
     assert (last != plain.serve(users, np.zeros(2))).all()
     assert all(item in row for item, row in zip(last, slate, strict=False))
 
 
+@pytest.mark.parametrize("length", [2, HISTORY + 3], ids=["fewer", "more"])
+def test_a_ranking_stage_reads_as_many_events_as_it_was_trained_on(recommender: Recommender, length: int) -> None:
+    # Whatever the recommender keeps: over more events than either has room for, the newest `length` are always there.
+    seen = []
+
+    def order(item, dwell, feedback, slate, logits):
+        jax.debug.callback(lambda *given: seen.append([np.asarray(one) for one in given]), item, feedback)
+        return logits
+
+    server, columns = _server(recommender, [3], rank=Rank(order, length=length))
+    events = [(columns[0][0, t], columns[2][0, t]) for t in range(3)]
+    user, rng = np.array([0]), np.random.default_rng(3)
+    for _ in range(2 * (length + 64)):
+        served = server.serve(user, rng.random(1))
+        jax.effects_barrier()
+        items, bits = seen[-1]
+        read = [(item, bit) for item, bit in zip(items[0], bits[0], strict=True) if item]
+        newest = events[-length:]
+        assert read[-len(newest) :] == newest
+        feedback = rng.integers(0, 2, 1) << 6
+        server.observe(user, served, np.ones(1, int), feedback)
+        events.append((served[0], feedback[0]))
+
+
 def test_logits_that_are_not_finite_are_refused(recommender: Recommender) -> None:
-    server, _ = _server(recommender, [3], rank=lambda item, dwell, feedback, slate, logits: logits * np.nan)
+    rank = Rank(lambda item, dwell, feedback, slate, logits: logits * np.nan, length=HISTORY)
+    server, _ = _server(recommender, [3], rank=rank)
     with pytest.raises(DataError, match="diverged"):
         server.serve(np.array([0]), np.array([0.5]))
