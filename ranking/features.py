@@ -1,6 +1,7 @@
 """Feature construction: user, item, platform, profile and statistics as one vector (Pan et al., CIKM '23, 2.2.1)."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -120,15 +121,15 @@ class FeatureConstruction(nnx.Module):
         content = self.content_embedding[...][self.content_code[...][candidate]]  # [B, C, F, d]
         of_user = [e_u, e_p, self.hour_embedding[...][inputs["hour"]], self.gap_embedding[...][_gap(inputs["gap"])]]
         of_user += [
-            profile.reshape(len(user), -1),
-            jnp.einsum("bgw,gwd->bgd", of_history, self.user_projection[...]).reshape(len(user), -1),
+            _flat(profile, 1),
+            _flat(jnp.einsum("bgw,gwd->bgd", of_history, self.user_projection[...]), 1),
             self.last_two(last_two),
         ]
         of_item = [
             e_i,
-            content.reshape(*candidate.shape, -1),
-            jnp.einsum("bcgw,gwd->bcgd", of_matches, self.match_projection[...]).reshape(*candidate.shape, -1),
-            jnp.einsum("bcgw,gwd->bcgd", of_all, self.rate_projection[...]).reshape(*candidate.shape, -1),
+            _flat(content, 2),
+            _flat(jnp.einsum("bcgw,gwd->bcgd", of_matches, self.match_projection[...]), 2),
+            _flat(jnp.einsum("bcgw,gwd->bcgd", of_all, self.rate_projection[...]), 2),
             self.duration(self.item_numbers[...][candidate]),
         ]
 
@@ -158,13 +159,13 @@ class FeatureConstruction(nnx.Module):
         keys = jnp.stack(
             [self.creator[...], self.cluster[...], jnp.arange(len(self.creator[...]))], axis=1
         )  # [rows, 3]
-        of_event, of_candidate = keys[item], keys[candidate]  # [B, T, 3], [B, C, 3]
-        matches = (of_candidate[:, :, None] == of_event[:, None]) & (of_event > 0)[:, None]  # [B, C, T, 3]
-        shape = (*candidate.shape, len(ITEM_GROUPS))
-        matches = matches.astype(jnp.float32).swapaxes(2, 3).reshape(len(item), -1, item.shape[1])  # [B, C * 3, T]
-        of_matches = history.evidence(matches, values, known, own).reshape(*shape, -1)
+        of_event = jnp.where(keys[item] > 0, keys[item], -1).swapaxes(1, 2)  # [B, 3, T], unknown ones match nothing
+        matches = (keys[candidate][..., None] == of_event[:, None]).astype(jnp.float32)  # [B, C, 3, T]
+        users, candidates, groups, events = matches.shape
+        matches = matches.reshape(users, candidates * groups, events)
+        of_matches = history.evidence(matches, values, known, own).reshape(users, candidates, groups, -1)
 
-        rates = inputs["rates"].reshape(*candidate.shape, len(RATE_GROUPS), -1)  # [B, C, 3, rated + 1]
+        rates = inputs["rates"].reshape(users, candidates, len(RATE_GROUPS), -1)  # [B, C, 3, rated + 1]
         shift = history.logit(rates[..., :-1]) - history.logit(prior[np.array(self.rated, int)])
         return of_history, last_two, of_matches, jnp.concatenate([shift, rates[..., -1:] / 4], axis=-1)
 
@@ -176,6 +177,11 @@ def rated(feedback: Sequence[str]) -> tuple[int, ...]:
     a model learns that of a rate before the impression, and on any other day it is not so.
     """
     return tuple(place for place, name in enumerate(feedback) if name not in RELATIVE)
+
+
+def _flat(x: jax.Array, leading: int) -> jax.Array:
+    # All axes after the first `leading` as one; the sizes are given, for that of a batch may be a symbol.
+    return x.reshape(*x.shape[:leading], math.prod(x.shape[leading:]))
 
 
 def _rows(codes: NDArray[np.int32], cardinalities: Sequence[int]) -> NDArray[np.int32]:

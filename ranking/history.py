@@ -43,10 +43,12 @@ def evidence(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax
     Returns:
       [B, C, W + 1].
     """
-    total = jnp.einsum("bct,btw->bcw", weights, values)
-    count = jnp.einsum("bct,btw->bcw", weights, known)
+    num_feedback = values.shape[-1]
+    # One pass over the weights, which are by far the largest: sums of y, of k, and of the weights themselves.
+    columns = jnp.concatenate([values, known, jnp.ones_like(known[..., :1])], axis=-1)  # [B, T, 2 W + 1]
+    total, count, weight = jnp.split(weights @ columns, [num_feedback, 2 * num_feedback], axis=-1)
     shift = logit((total + PRIOR_COUNT * prior) / (count + PRIOR_COUNT)) - logit(prior)
-    return jnp.concatenate([shift, jnp.log1p(weights.sum(-1))[..., None]], axis=-1)
+    return jnp.concatenate([shift, jnp.log1p(weight)], axis=-1)
 
 
 def smoothed(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax.Array) -> jax.Array:

@@ -34,10 +34,10 @@ def scorer(model: RankingModel, calibrators: Sequence[Calibrator]) -> Callable[.
     slope, bias = jnp.asarray(calibrators, jnp.float32).T  # [K] each
     vectors = jax.jit(model.features.item_vectors)() if model.encoder is not None else None  # [rows, d]
 
-    def of_user(*columns: jax.Array) -> jax.Array:
-        inputs = {name: column[None] for name, column in zip(INPUTS, columns, strict=True)}
+    def probabilities(*columns: jax.Array) -> jax.Array:
+        inputs = dict(zip(INPUTS, columns, strict=True))
         if vectors is not None:
             inputs["item_vector"] = vectors[inputs["item"]]
-        return jax.nn.sigmoid(slope * model(inputs)[0] + bias)
+        return jax.nn.sigmoid(slope * model(inputs) + bias)
 
-    return jax.vmap(of_user)  # not a batch: the model asks for its length, which a symbolic size has not
+    return probabilities
