@@ -128,6 +128,7 @@ def trade_off(evidence: RankingEvidence) -> str:
         axes.set_xlabel("Skip@10")
         axes.set_title("NDCG@10 of long views")
         axes.margins(0.12, 0.14)
+        axes.locator_params(nbins=6)
 
     return draw(paint, title="What fewer skips cost the fused list", height=3.2, phone_height=3.2, width=5.2)
 
