@@ -54,8 +54,25 @@ def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_pa
     assert "--config.seed=3" in train.flags
     config.seeds = (0, 7)
     assert len({row.name for row in rows(config, tmp_path)}) == 26
-    with pytest.raises(ValueError, match="no comparison 'huge'; there are demo, tiny"):
+    with pytest.raises(ValueError, match="no comparison 'huge'; there are demo, standard, tiny"):
         get_config("huge")
+
+
+def test_the_published_comparison_is_of_three_models_each_with_every_seed(tmp_path):
+    config = get_config("standard")
+    config.seeds = (0, 1)
+    chosen = rows(config, tmp_path)
+    assert [row.label for row in chosen[::2]] == [
+        "no_dislike_signal",
+        "dislike_input",
+        "dislike_input_and_label-w3000",
+    ]
+    assert [row.seed for row in chosen] == [0, 1] * 3
+    train = next(stage for stage in graph(config, chosen[-1]) if stage.name.startswith("train/"))
+    assert (train.config, train.flags[0]) == (
+        "configs/retrieval.py:standard,dislike_input_and_label",
+        "--config.negative_weight=3000",
+    )
 
 
 def test_a_finished_row_has_the_numbers_of_its_stages(tmp_path):
