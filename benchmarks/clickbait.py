@@ -61,7 +61,8 @@ def main(argv: Sequence[str]) -> None:
     def hits(score: ScoreFn, split: str, label: str) -> np.ndarray:
         users, _ = clicks.targets(split)
         negatives = draw_negatives(clicks, users, seed={"valid": 1, "test": 0}[split])
-        return (rank(score, clicks, negatives, split=split, label=label).sampled <= TOP).astype(np.float64)
+        places = rank(score, clicks, negatives, split=split, label=label).sampled
+        return ranking.hit_rate(places[:, None], TOP)
 
     def satisfaction(score: ScoreFn) -> np.ndarray:
         users, before = clicks.targets("test")

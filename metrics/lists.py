@@ -1,11 +1,15 @@
 """Quality of ranked lists whose every item was shown: each user's impressions, in the order that scores give them.
 
 Flat shapes: E items of G lists, `groups` [E] saying which list each is of, 0..G − 1. Lists whose figure no order could
-change have none and get NaN: of one class for NDCG, no longer than k for what stands in the first k.
+change have none and get NaN: of one class for NDCG, no longer than k for what stands in the first k. Equal scores are
+in random order and a figure is its mean over those orders, as metrics/ranking.py says: scores that are all the same
+have the figures of chance.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from metrics.ranking import mean_discount, share_within
 
 Floats = NDArray[np.float64]
 
@@ -30,12 +34,13 @@ def ranks_within(scores: ArrayLike, groups: ArrayLike) -> Floats:
 
 
 def ndcg(ranks: ArrayLike, relevant: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:
-    """NDCG@k of binary relevance, [G]: Σ_{relevant, rank ≤ k} 1 / log2(1 + rank) over its value in the best order.
+    """NDCG@k of binary relevance, [G]: Σ_relevant E[1 / log2(1 + place); place ≤ k] over its value in the best order.
 
-    Järvelin and Kekäläinen, TOIS 2002. NaN where all or none of a list's items are relevant.
+    Järvelin and Kekäläinen, TOIS 2002. `ranks` [E] of `ranks_within`. NaN where all or none of a list's items are
+    relevant.
     """
-    ranks, relevant, groups = np.asarray(ranks, np.float64), np.asarray(relevant, bool), np.asarray(groups, np.int64)
-    gains = np.where(relevant & (ranks <= k), 1 / np.log2(1 + ranks), 0.0)
+    relevant, groups = np.asarray(relevant, bool), np.asarray(groups, np.int64)
+    gains = np.where(relevant, mean_discount(*_places(ranks, groups), k), 0.0)
     found = np.bincount(groups, gains, num_groups)
     size, targets = np.bincount(groups, minlength=num_groups), np.bincount(groups, relevant, num_groups).astype(int)
     ideal = np.concatenate([[1.0], np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))])  # [k + 1], 1 where nothing is
@@ -43,16 +48,20 @@ def ndcg(ranks: ArrayLike, relevant: ArrayLike, groups: ArrayLike, *, num_groups
 
 
 def share_of_top(ranks: ArrayLike, marked: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:
-    """Marked items among the first k, over k: [G]; marks between 0 and 1 are means. Items tied across place k count by
-    the share that fits.
+    """Marked items among the first k, over k: Σ_marked P(place ≤ k) / k, [G]; marks between 0 and 1 are means.
 
-    NaN where a list has k items or fewer: they are all in its first k, whatever their order.
+    `ranks` [E] of `ranks_within`. NaN where a list has k items or fewer: they are all in its first k, whatever their
+    order.
     """
-    ranks, marked, groups = np.asarray(ranks, np.float64), np.asarray(marked, np.float64), np.asarray(groups, np.int64)
-    # Items of one list with one rank are tied: n of them at mean place r hold the places r − (n − 1)/2 … r + (n − 1)/2.
-    place = groups * (2 * len(ranks) + 2) + np.rint(2 * ranks).astype(np.int64)  # mean places are halves
-    _, tie, tied = np.unique(place, return_inverse=True, return_counts=True)
-    n = tied[tie]
-    inside = np.clip((k - ranks + (n + 1) / 2) / n, 0.0, 1.0)
-    taken = np.bincount(groups, marked * inside, num_groups)
+    marked, groups = np.asarray(marked, np.float64), np.asarray(groups, np.int64)
+    taken = np.bincount(groups, marked * share_within(*_places(ranks, groups), k), num_groups)
     return np.where(np.bincount(groups, minlength=num_groups) > k, taken / k, np.nan)
+
+
+def _places(ranks: ArrayLike, groups: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+    # Items of one list with one rank are tied: t of them at mean place r hold the places from r − (t − 1)/2 on.
+    ranks = np.asarray(ranks, np.float64)
+    place = groups * (2 * len(ranks) + 2) + np.rint(2 * ranks).astype(np.int64)  # mean places are halves
+    _, tie, count = np.unique(place, return_inverse=True, return_counts=True)
+    tied = count[tie]
+    return ranks - (tied - 1) / 2, tied

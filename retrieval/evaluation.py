@@ -7,6 +7,9 @@ positives higher is better; held-out skips and dislikes are targets too, and the
     skip@100    = skipped items that stand in their user's top 100 / skipped items, all users pooled
     dislike@100 = the same of disliked items
 
+Items that tie are in random order, and every figure is its mean over those orders (metrics/ranking.py); the slates of
+coverage and diversity take the lower index first.
+
 Users with skips but no positives count there, and only there. Nothing at or after the split's start is read but as a
 target. Figures that the log cannot give (dislike@100 without a held-out dislike) are left out.
 """
@@ -67,7 +70,7 @@ def evaluate(
     Returns:
       `per_user` arrays [Q], a row for each user with a target of any kind: `user`; `targets`, `skips` and `dislikes`,
       how many of each; and every metric of a user under its name, NaN where the user has no such target. skip@100 and
-      dislike@100 hold hits there, so that for any of them Σ after / Σ before − 1 is the relative change of the metric.
+      dislike@100 hold (expected) hits there, so that for any of them Σ after / Σ before − 1 is the relative change of the metric.
     Errors: DataError where the split has no positive, the corpus is too small or a score is not finite.
     """
     if timelines.num_items <= max(RECALL_AT):
@@ -83,15 +86,15 @@ def evaluate(
             f"{timelines.path}: no {' or '.join(positive)} of an unmet item in the {split} split; prepare it with an "
             f"earlier --config.{split}_start, or name other positives"
         )
-    ranks, slates = _rank(score, timelines, users, items, kind >= 0, split=split, label=label)
+    places, slates = _rank(score, timelines, users, items, kind >= 0, split=split, label=label)
 
-    per_user = {f"recall@{k}": ranking.recall(ranks, k, where=found) for k in RECALL_AT}
-    per_user |= {f"ndcg@{k}": ranking.ndcg(ranks, k, where=found) for k in NDCG_AT}
-    per_user["mrr"] = ranking.reciprocal_rank(ranks, where=found)
+    per_user = {f"recall@{k}": ranking.recall(places, k, where=found) for k in RECALL_AT}
+    per_user |= {f"ndcg@{k}": ranking.ndcg(places, k, where=found) for k in NDCG_AT}
+    per_user["mrr"] = ranking.reciprocal_rank(places, where=found)
     per_user |= _diversity(slates, timelines.items["cluster"].to_numpy())
     pairs = {name: (np.nan_to_num(values), ~np.isnan(values)) for name, values in per_user.items()}
     for name, where in ((f"skip@{SLATE}", skipped), (f"dislike@{SLATE}", disliked)):
-        hits = ranking.hits(ranks, SLATE, where=where)
+        hits = ranking.hits(places, SLATE, where=where)
         per_user[name] = np.where(where.any(axis=1), hits, np.nan)
         pairs[name] = (hits, where.sum(axis=1))
     figures = intervals.ratios(pairs, samples=samples)
@@ -189,9 +192,9 @@ def _rank(
     split: str,
     label: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    # Ranks of the targets [Q, M] and the top 100 [Q, SLATE] among what each user has not met, in batches of users.
+    # Places of the targets [Q, M, 2] and the top 100 [Q, SLATE] among what each user has not met, in batches of users.
     before, columns = timelines.bounds(split)[0], timelines.num_items + 1
-    ranks, slates = np.empty(items.shape), np.empty((len(users), SLATE), np.int64)
+    places, slates = np.empty((*items.shape, 2)), np.empty((len(users), SLATE), np.int64)
     with progress(label=label, total=len(users), unit="user") as bar:
         for rows in chunks(len(users), max(1, min(512, _SCORES_HELD // columns))):
             batch = users[rows]
@@ -201,10 +204,10 @@ def _rank(
             if not np.isfinite(scores[:, 1:]).all():
                 raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
             eligible = _unmet(timelines, batch, before[batch])
-            ranks[rows] = ranking.target_ranks(scores, items[rows], eligible=eligible, where=where[rows])
+            places[rows] = ranking.target_places(scores, items[rows], eligible=eligible, where=where[rows])
             slates[rows] = ranking.top_k(scores, SLATE, eligible=eligible)
             bar.update(len(batch))
-    return ranks, slates
+    return places, slates
 
 
 def _unmet(timelines: Timelines, users: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:

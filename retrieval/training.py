@@ -12,7 +12,7 @@ from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
 from retrieval.checkpoint import build, identity
 from retrieval.objective import gradient_norms, make_loss
-from retrieval.validation import make_validation
+from retrieval.validation import make_validation, metric
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
@@ -99,7 +99,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
             rules=RULES if mesh.shape["model"] > 1 else (),
             evaluate=evaluate,
             eval_every=batches.batches_per_epoch,
-            best_metric="recall@100" if validate else None,
+            best_metric=metric(timelines.num_items) if validate else None,
             patience=config.patience if validate else None,
         )
     except DivergedError as error:

@@ -1,4 +1,4 @@
-"""Recall@100 on the validation days, quick enough for every epoch; retrieval/evaluation.py is the full measurement."""
+"""Recall@k on the validation days, quick enough for every epoch; retrieval/evaluation.py is the full measurement."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +16,24 @@ from runtime.errors import DataError
 _CHUNK = 256  # users scored at a time
 
 
+def metric(num_items: int) -> str:
+    """The name of what `make_validation` measures: recall@100, and where there are no more items, of a tenth of them.
+
+    Among 100 items or fewer every model finds everything in the best 100.
+    """
+    return f"recall@{_cut(num_items)}"
+
+
+def _cut(num_items: int) -> int:
+    return 100 if num_items > 100 else max(1, num_items // 10)
+
+
 def make_validation(
     config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower]
 ) -> Callable[[Any], dict[str, jax.Array]]:
-    """`validate(params) -> {"recall@100"}` over `config.eval_users` users, drawn once; items already met are left out.
+    """`validate(params) -> {"recall@k"}` over `config.eval_users` users, drawn once; items already met are left out.
 
+    k and the name as `metric` says. Items that tie count as metrics/ranking.py says, as in the full measurement.
     Errors: DataError where the validation days hold no positive.
     """
     user, item = timelines.held_out("valid", config.positive)
@@ -49,7 +62,7 @@ def make_validation(
     padding = -len(users) % _CHUNK
     padded = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
     chunks = {n: jnp.asarray(a).reshape(-1, _CHUNK, *a.shape[1:]) for n, a in padded.items()}  # [chunks, _CHUNK, ...]
-    k = min(100, timelines.num_items)
+    k = _cut(timelines.num_items)
 
     @jax.jit
     def validate(params: Any, chunks: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -61,11 +74,14 @@ def make_validation(
             states = model.states(chunk, vectors)
             scores = model.queries(states[:, -1]) @ vectors[: timelines.num_items + 1].T  # [_CHUNK, N + 1]
             scores = scores.at[rows, chunk["met"]].set(-jnp.inf).at[:, 0].set(-jnp.inf)
-            kth_best = jax.lax.top_k(scores, k)[0][:, -1:]
+            # What scores more than the k-th best is within k places; what ties with it shares the places that are left.
+            edge = jax.lax.top_k(scores, k)[0][:, -1]
+            tied = ranking.share_within(*ranking.place_of(edge, scores), k)[:, None]
+            own = jnp.take_along_axis(scores, chunk["targets"], axis=1)
             real = chunk["targets"] > 0
-            hit = real & (jnp.take_along_axis(scores, chunk["targets"], axis=1) >= kth_best)
+            hit = jnp.where(real & (own == edge[:, None]), tied, real & (own > edge[:, None]))
             return jnp.where(chunk["where"], hit.sum(axis=1) / jnp.maximum(real.sum(axis=1), 1), 0.0).sum()
 
-        return {"recall@100": jax.lax.map(chunk_recall, chunks).sum() / len(users)}
+        return {metric(timelines.num_items): jax.lax.map(chunk_recall, chunks).sum() / len(users)}
 
     return lambda params: validate(params, chunks)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
-from metrics.ranking import reciprocal_rank, target_ranks
+from metrics import ranking
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from satisfaction.base_model import BaseModel, make_loss
@@ -190,9 +190,12 @@ def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState],
         for start in range(0, len(users), 512):
             rows = np.arange(start, start + 512) % len(users)  # one shape: one compilation
             scores = np.asarray(score(state.params, histories[rows]))[: len(users) - start]
-            found.append(target_ranks(scores, target[start : start + 512, None] - 1))
-        ranks = np.concatenate(found)
-        return {"mrr": float(reciprocal_rank(ranks).mean()), "hr@10": float((ranks <= 10).mean())}
+            found.append(ranking.target_places(scores, target[start : start + 512, None] - 1))
+        places = np.concatenate(found)
+        return {
+            "mrr": float(ranking.reciprocal_rank(places).mean()),
+            "hr@10": float(ranking.hit_rate(places, 10).mean()),
+        }
 
     return evaluate
 

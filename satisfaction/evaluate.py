@@ -2,7 +2,7 @@ r"""Measures SAQRec on held-out clicks, beside popularity, item-kNN, the base re
 
     python -m satisfaction.evaluate --data=TIMELINES --checkpoint=TRAIN_WORKDIR --workdir=DIR
 
-Writes metrics.json: hr@1|5|10, ndcg@5|10 and mrr of the held-out click among 99 sampled items, ties counted half; under
+Writes metrics.json: hr@1|5|10, ndcg@5|10 and mrr of the held-out click among 99 sampled items; under
 full/ the same among all items; under G1/ … G4/ by user activity; popularity/, item_knn/, base/, gru_softmax/ and the
 rows of --compare; gain_over/<row>/, what SAQRec gains over each, paired, and gain_over/<row>/full/; satisfaction/auc;
 95% bounds under /low and /high. Beside it negatives.npz, what was drawn; per_user.npz, every user's ranks;

@@ -11,7 +11,7 @@ from metrics.intervals import Interval
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
 from satisfaction.clicks import Clicks
-from satisfaction.protocol import ranks_among
+from satisfaction.protocol import places_among
 
 HR_AT = (1, 5, 10)
 NDCG_AT = (5, 10)
@@ -24,16 +24,17 @@ ScoreFn = Callable[[NDArray[np.int64], NDArray[np.int64]], ArrayLike]
 
 
 class Ranks(NamedTuple):
-    """Of each user with a test click: its rank among 1 + 99 items, and among all items the user has not clicked yet."""
+    """Of each user with a test click: its places, as metrics/ranking.py has them, among 1 + 99 items, and among all
+    items the user has not clicked yet."""
 
-    sampled: NDArray[np.float64]  # [Q]
-    full: NDArray[np.float64]  # [Q]
+    sampled: NDArray[np.float64]  # [Q, 2]
+    full: NDArray[np.float64]  # [Q, 2]
 
 
 def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split: str, label: str) -> Ranks:
-    """Ranks of each user's first click of `split`, ties counted half. Errors: DataError for a score not finite."""
+    """Ranks of each user's first click of `split`. Errors: DataError for a score not finite."""
     users, target = clicks.targets(split)
-    ranks = Ranks(np.empty(len(users)), np.empty(len(users)))
+    ranks = Ranks(np.empty((len(users), 2)), np.empty((len(users), 2)))
     columns = clicks.num_items + 1
     with progress(label=label, total=len(users), unit="user") as bar:
         for rows in chunks(len(users), max(1, min(512, _SCORES_HELD // columns))):
@@ -43,10 +44,10 @@ def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split:
             if not np.isfinite(scores[:, 1:]).all():
                 raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
             items = clicks.item[target[rows]]
-            ranks.sampled[rows] = ranks_among(scores, items, negatives[rows])
+            ranks.sampled[rows] = places_among(scores, items, negatives[rows])
             eligible = unclicked(clicks, users[rows], target[rows])
             eligible[np.arange(len(items)), items] = True  # a click on an item clicked before counts
-            ranks.full[rows] = ranking.target_ranks(scores, items[:, None], eligible=eligible)[:, 0]
+            ranks.full[rows] = ranking.target_places(scores, items[:, None], eligible=eligible)[:, 0]
             bar.update(rows.stop - rows.start)
     return ranks
 
@@ -62,9 +63,9 @@ def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64
     return eligible
 
 
-def per_user(ranks: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """HR@{1, 5, 10}, NDCG@{5, 10} and the reciprocal rank of one target a user, each [Q]."""
-    column = ranks[:, None]
+def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """HR@{1, 5, 10}, NDCG@{5, 10} and the reciprocal rank of one target a user, each [Q], of its places [Q, 2]."""
+    column = places[:, None]  # [Q, 1, 2]
     found = {f"hr@{k}": ranking.hit_rate(column, k) for k in HR_AT}
     found |= {f"ndcg@{k}": ranking.ndcg(column, k) for k in NDCG_AT}
     return found | {"mrr": ranking.reciprocal_rank(column)}

@@ -66,11 +66,10 @@ def saved_negatives(
     return drawn
 
 
-def ranks_among(scores: NDArray[np.floating], targets: NDArray[np.integer], negatives: NDArray[np.integer]):
-    """Rank of each target among itself and its negatives, ties counted half: [B] of scores [B, n + 1].
-
-    rank = 1 + #(negatives that score higher) + #(negatives that score the same) / 2.
-    """
+def places_among(
+    scores: NDArray[np.floating], targets: NDArray[np.integer], negatives: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Places [B, 2] of each target among itself and its negatives (metrics/ranking.py), of scores [B, n + 1]."""
     candidates = np.concatenate([np.asarray(targets)[:, None], negatives], axis=1)  # [B, 1 + count]
     found = np.take_along_axis(np.asarray(scores), candidates, axis=1)
-    return ranking.target_ranks(found, np.zeros((len(found), 1), np.int64))[:, 0]
+    return ranking.target_places(found, np.zeros((len(found), 1), np.int64))[:, 0]

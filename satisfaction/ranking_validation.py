@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from metrics import ranking
 from runtime.errors import DataError
 from satisfaction.protocol import draw_negatives
 from satisfaction.sequences import Histories
@@ -17,7 +18,7 @@ _CHUNK = 256  # users scored at a time
 def make_validation(
     histories: Histories, merge: Callable[[Any], Any], *, num_users: int, seed: int
 ) -> Callable[[Any], dict[str, float]]:
-    """`validate(params) -> {"mrr", "hr@10"}` over at most `num_users` users with a validation click, ties half.
+    """`validate(params) -> {"mrr", "hr@10"}` over at most `num_users` users with a validation click.
 
     The negatives are not those of the test clicks. Errors: DataError where no user has a validation click.
     """
@@ -38,7 +39,7 @@ def make_validation(
     }
 
     @jax.jit
-    def ranks(params: Any, chunks: dict[str, jax.Array]) -> jax.Array:
+    def places(params: Any, chunks: dict[str, jax.Array]) -> jax.Array:
         model = merge(params)
         items = model.items()
 
@@ -48,13 +49,15 @@ def make_validation(
             period = jnp.take_along_axis(chunk["period"], chunk["at"][:, None], axis=1)[:, 0]
             query, vectors = model.scored(query, items, period)
             scores = jnp.einsum("bd,bkd->bk", query, vectors[chunk["candidates"]])
-            own = scores[:, :1]
-            return 1 + (scores > own).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2
+            return jnp.stack(ranking.place_of(scores[:, 0], scores), axis=-1)
 
         return jax.lax.map(of_chunk, chunks)
 
     def validate(params: Any) -> dict[str, float]:
-        found = np.asarray(ranks(params, chunks), np.float64).reshape(-1)[: len(users)]
-        return {"mrr": float((1 / found).mean()), "hr@10": float((found <= 10).mean())}
+        found = np.asarray(places(params, chunks), np.float64).reshape(-1, 1, 2)[: len(users)]
+        return {
+            "mrr": float(ranking.reciprocal_rank(found).mean()),
+            "hr@10": float(ranking.hit_rate(found, 10).mean()),
+        }
 
     return validate

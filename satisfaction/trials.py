@@ -29,7 +29,7 @@ _SAVE_EVERY = 100  # steps
 
 
 class Measured(NamedTuple):
-    """Ranks of the test clicks among 1 + 99 items [Q], and the validation MRR of what has one."""
+    """Places of the test clicks among 1 + 99 items [Q, 2], and the validation MRR of what has one."""
 
     ranks: NDArray[np.float64]
     valid: float | None = None

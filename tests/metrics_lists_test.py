@@ -31,15 +31,29 @@ def test_ndcg_by_hand():
     np.testing.assert_allclose(found, (1 / np.log2(3)) / (1 + 1 / np.log2(3)))
 
 
+@pytest.mark.parametrize("levels", [4, 10_000])  # many ties, none
 @pytest.mark.parametrize("seed", range(3))
-def test_ndcg_is_that_of_whole_corpus_ranking(seed):
-    scores, groups, relevant = _random(seed, levels=10_000)
+def test_ndcg_is_that_of_whole_corpus_ranking(seed, levels):
+    scores, groups, relevant = _random(seed, levels=levels)
     found = lists.ndcg(lists.ranks_within(scores, groups), relevant, groups, num_groups=6, k=5)
     for g in range(6):
         own = groups == g
         targets = np.flatnonzero(relevant[own])[None]
-        expected = ranking.ndcg(ranking.target_ranks(scores[own][None], targets), 5)
+        expected = ranking.ndcg(ranking.target_places(scores[own][None], targets), 5)
         assert found[g] == pytest.approx(expected[0])
+
+
+@pytest.mark.parametrize("size", [3, 12, 19, 40])
+def test_constant_scores_have_the_figures_of_chance(size):
+    """Also lists of 11 to 19 items, whose mean place is within 10."""
+    groups, marked = np.zeros(size, int), np.arange(size) < 2
+    ranks = lists.ranks_within(np.ones(size), groups)
+    discounts = [1 / np.log2(1 + place) for place in range(1, size + 1)]
+    found = lists.ndcg(ranks, marked, groups, num_groups=1, k=10)
+    np.testing.assert_allclose(found, 2 * sum(discounts[:10]) / size / sum(discounts[:2]))
+    if size > 10:
+        share = lists.share_of_top(ranks, marked, groups, num_groups=1, k=10)
+        np.testing.assert_allclose(share, 2 / size)  # of 10 places 2 · 10 / size are marked
 
 
 def test_lists_that_no_order_can_change_have_no_figure():

@@ -126,10 +126,13 @@ def test_an_adversary_finds_nothing_and_shows_what_is_unwanted(log):
     assert metrics["skip@100"] == 3 / 4
 
 
-def test_constant_scores_earn_no_recall(log):
+def test_constant_scores_have_the_figures_of_chance(log):
     metrics, _ = evaluation.evaluate(lambda users: np.zeros((len(users), N + 1)), log, split="test")
-    # Every target stands in the middle of about 120: beyond the first 50, within the first 100.
-    assert (metrics["recall@50"], metrics["recall@100"]) == (0.0, 1.0)
+    # Users 0, 1 and 4 have met 3, 2 and 0 of 120 items; skips are of users 0, 2 (twice) and 4.
+    for k in (10, 50, 100):
+        assert metrics[f"recall@{k}"] == pytest.approx((k / 117 + k / 118 + k / 120) / 3)
+    assert metrics["skip@100"] == pytest.approx((100 / 117 + 2 * 100 / 119 + 100 / 120) / 4)
+    assert metrics["dislike@100"] == pytest.approx(100 / 118)
 
 
 def test_what_was_met_takes_no_place(log):
@@ -317,4 +320,6 @@ def test_the_binary_names_bad_flags(log, tmp_path, monkeypatch):
 def test_ranks_are_of_the_same_order_as_the_slate(log):
     table = np.random.default_rng(3).normal(size=(len(LOG), N + 1))
     slate = ranking.top_k(table, 100)
-    np.testing.assert_array_equal(ranking.target_ranks(table, slate), np.tile(np.arange(1, 101), (len(LOG), 1)))
+    places = ranking.target_places(table, slate)
+    np.testing.assert_array_equal(places[..., 0], np.tile(np.arange(1, 101), (len(LOG), 1)))
+    np.testing.assert_array_equal(places[..., 1], 1)

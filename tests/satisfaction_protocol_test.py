@@ -69,26 +69,36 @@ def test_negatives_are_saved_and_read_again(tmp_path):
 @pytest.mark.parametrize(
     ("own", "others", "expected"),
     [
-        (5.0, [1, 2, 3, 4], 1.0),
-        (0.0, [1, 2, 3, 4], 5.0),
-        (2.0, [1, 2, 3, 4], 1 + 2 + 1 / 2),  # two above, one beside
-        (1.0, [1, 1, 1, 1], 1 + 4 / 2),  # all tie: the middle of five places
+        (5.0, [1, 2, 3, 4], [1, 1]),
+        (0.0, [1, 2, 3, 4], [5, 1]),
+        (2.0, [1, 2, 3, 4], [3, 2]),  # two above, one beside
+        (1.0, [1, 1, 1, 1], [1, 5]),  # all tie
     ],
 )
-def test_ties_count_half(own, others, expected):
+def test_places_among_the_negatives(own, others, expected):
     scores = np.array([[99.0, own, *others]])
-    found = protocol.ranks_among(scores, np.array([1]), np.array([[2, 3, 4, 5]]))
+    found = protocol.places_among(scores, np.array([1]), np.array([[2, 3, 4, 5]]))
     np.testing.assert_array_equal(found, [expected])
 
 
-def test_metrics_of_known_ranks():
-    found = evaluation.per_user(np.array([1.0, 3.5, 10.0, 11.0]))
+def test_metrics_of_known_places():
+    found = evaluation.per_user(np.array([[1.0, 1], [5, 2], [10, 1], [11, 1]]))  # the second is at 5 or at 6
     np.testing.assert_array_equal(found["hr@1"], [1, 0, 0, 0])
-    np.testing.assert_array_equal(found["hr@5"], [1, 1, 0, 0])
+    np.testing.assert_array_equal(found["hr@5"], [1, 1 / 2, 0, 0])
     np.testing.assert_array_equal(found["hr@10"], [1, 1, 1, 0])
-    np.testing.assert_allclose(found["ndcg@5"], [1, 1 / np.log2(4.5), 0, 0])
-    np.testing.assert_allclose(found["ndcg@10"], [1, 1 / np.log2(4.5), 1 / np.log2(11), 0])
-    np.testing.assert_allclose(found["mrr"], [1, 1 / 3.5, 1 / 10, 1 / 11])
+    np.testing.assert_allclose(found["ndcg@5"], [1, 1 / np.log2(6) / 2, 0, 0])
+    np.testing.assert_allclose(found["ndcg@10"], [1, (1 / np.log2(6) + 1 / np.log2(7)) / 2, 1 / np.log2(11), 0])
+    np.testing.assert_allclose(found["mrr"], [1, (1 / 5 + 1 / 6) / 2, 1 / 10, 1 / 11])
+
+
+def test_constant_scores_are_no_better_than_chance():
+    """Among the 1 + 2 sampled items, and among all of 9 that the user has not clicked before."""
+    negatives = np.array([[5, 6], [3, 4], [1, 2]])
+    found = evaluation.rank(lambda u, b: np.zeros((3, 10)), CLICKS, negatives, split="test", label="x")
+    np.testing.assert_allclose(evaluation.per_user(found.sampled)["hr@1"], 1 / 3)
+    # Users 0, 1 and 2 have clicked 3, 2 and 4 of 9 items before.
+    np.testing.assert_allclose(evaluation.per_user(found.full)["hr@5"], [5 / 6, 5 / 7, 1])
+    np.testing.assert_allclose(evaluation.per_user(found.full)["hr@1"], [1 / 6, 1 / 7, 1 / 5])
 
 
 def test_full_ranks_leave_out_what_was_clicked_before():
@@ -99,9 +109,9 @@ def test_full_ranks_leave_out_what_was_clicked_before():
 
     negatives = np.array([[5, 6], [3, 4], [1, 2]])
     found = evaluation.rank(score, CLICKS, negatives, split="test", label="x")
-    np.testing.assert_array_equal(found.sampled, [1, 1, 3])
+    np.testing.assert_array_equal(found.sampled, [[1, 1], [1, 1], [3, 1]])
     # User 1 clicked 5 and 1 and is asked for 2; user 2 clicked 9, 8, 7, 6 and is asked for 5, after 1, 2, 3, 4.
-    np.testing.assert_array_equal(found.full, [1, 1, 5])
+    np.testing.assert_array_equal(found.full, [[1, 1], [1, 1], [5, 1]])
 
 
 def test_a_target_clicked_before_can_be_found():
@@ -109,7 +119,7 @@ def test_a_target_clicked_before_can_be_found():
     found = evaluation.rank(
         lambda users, before: np.array([[0.0, 5, 4, 3, 2]]), again, np.array([[3, 4]]), split="test", label="x"
     )
-    np.testing.assert_array_equal(found.full, [1])
+    np.testing.assert_array_equal(found.full, [[1, 1]])
 
 
 def test_a_score_that_is_not_finite():
@@ -125,8 +135,8 @@ def test_groups_are_quarters_from_few_clicks_to_many():
 def test_gains_are_paired():
     rng = np.random.default_rng(0)
     ranks = rng.integers(1, 100, 400).astype(float)
-    better = evaluation.Ranks(np.maximum(1, ranks - 1), ranks)
-    found = evaluation.compare(evaluation.Ranks(ranks, ranks), better, prefix="gain/")
+    was, now = (np.stack([r, np.ones(400)], axis=-1) for r in (ranks, np.maximum(1, ranks - 1)))
+    found = evaluation.compare(evaluation.Ranks(was, was), evaluation.Ranks(now, was), prefix="gain/")
     expected = (1 / np.maximum(1, ranks - 1) - 1 / ranks).mean()
     np.testing.assert_allclose(found["gain/mrr"], expected)
     assert 0 < found["gain/mrr/low"] < expected < found["gain/mrr/high"]
