@@ -27,7 +27,7 @@ class TwoTower(nn.Module):
         super().__init__()
         features = timelines.manifest["item_features"]
         self.register_buffer("features", torch.tensor(timelines.item_features()[1:], dtype=torch.long))  # [N, F]
-        seen = timelines.items["train_count"].fill_null(0).to_numpy()[1:] > 0
+        seen = timelines.item_counts(("train",))[1:] > 0
         self.register_buffer("seen", torch.tensor(seen, dtype=torch.float32)[:, None])
         self.register_buffer("bits", torch.tensor([BITS[name] for name in config.input_feedback]))
         dim = config.dim

@@ -159,8 +159,8 @@ class PackedBatches:
         self._timelines = timelines
         self._length, self._batch_size, self._seed, self._num_shards = length, batch_size, seed, num_shards
         self._shards = range(num_shards)[shard if shard is not None else slice(None)]
-        end = timelines.test_start if "valid" in train_on else timelines.valid_start
-        windows = cut_windows(np.asarray(timelines.offsets[:-1]), np.asarray(end), length=length)
+        end = np.asarray(timelines.learned_end(train_on))
+        windows = cut_windows(np.asarray(timelines.offsets[:-1]), end, length=length)
         self._kind = label_kinds(np.asarray(timelines.feedback), positive=positive, negative=negative)
         order, self._row_offsets = pack_rows(windows.length, length, np.random.default_rng([seed, 0]))
         self._start, self._window_length = windows.start[order], windows.length[order]

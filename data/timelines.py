@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,20 @@ class Timelines:
             raise ValueError(f"split '{split}': one of {', '.join(SPLITS)}")
         at = SPLITS.index(split)
         return edges[at], edges[at + 1]
+
+    def learned_end(self, train_on: Sequence[str]) -> NDArray[np.int64]:
+        """Where what may be learned from ends for each user, [U]: `train_on` is ("train",) or ("train", "valid")."""
+        if "train" not in train_on or not set(train_on) <= {"train", "valid"}:
+            raise ValueError(f"train_on = {tuple(train_on)}: ('train',) or ('train', 'valid')")
+        return self.test_start if "valid" in train_on else self.valid_start
+
+    def item_counts(self, train_on: Sequence[str]) -> NDArray[np.int64]:
+        """Events of each item that may be learned from, [N + 1]: what a model knows of an item, a refitted one more.
+
+        The table's `train_count` is that of ("train",).
+        """
+        learned = np.arange(len(self.item)) < self.learned_end(train_on)[self.user_of_event()]
+        return np.bincount(self.item[learned], minlength=self.num_items + 1)
 
     def user_of_event(self) -> NDArray[np.int32]:
         """The user index of every event, int32 [E]."""

@@ -100,7 +100,7 @@ class TrainingInputs:
         self._impressions, self._timelines, self._labels = impressions, timelines, labels
         self._negatives, self._later, self._user = negatives, later, timelines.user_of_event()
         self._unobserved = Unobserved(timelines, train_on) if negatives else None
-        self._end = timelines.test_start if "valid" in train_on else timelines.valid_start
+        self._end = timelines.learned_end(train_on)
 
     def __call__(self, positions: NDArray[np.int64], rng: np.random.Generator) -> dict[str, np.ndarray]:
         real = positions >= 0

@@ -26,7 +26,7 @@ _MAX_CATEGORIES = 10_000  # a user attribute of more values is an id, not a prof
 class Tables:
     """Row j describes item j, and row u + 1 user u; row 0 is padding, or a user that nobody knows.
 
-    thresholds [N + 1, 2] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the training days.
+    thresholds [N + 1, 2] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the days trained on.
     user_features [U + 1, P] int32, 0 unknown. item_seen [N + 1], user_seen [U + 1]: with events of known time to train
     on. manifest: `history_feedback`, and `user_features`, a {"name", "values"} each, whose values are the codes from 1.
     """
@@ -54,7 +54,8 @@ class Tables:
 
 
 def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Sequence[str] = ("train",)) -> Tables:
-    """The tables of a log, from its training days; `item_seen` and `user_seen` from all splits that are trained on.
+    """The tables of a log, from all splits that are trained on; but the thresholds, which say what EVV and FVV mean, are
+    of the training days alone, so that a model trained on more days is measured by the same labels.
 
     Errors: UsageError names unknown history feedback.
     """
@@ -64,11 +65,10 @@ def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Se
             raise UsageError(f"--config.history_feedback: no feedback '{name}'; one of {known}")
     bounds = thresholds(timelines)
     observed, is_known = outcomes(timelines, history_feedback, bounds)
-    trained = timelines.in_split("train") & (timelines.timestamp_ms > 0)
-    count = is_known[trained].sum(axis=0)
-    prior = (observed & is_known)[trained].sum(axis=0) / np.maximum(count, 1)
-    codes, features = _user_features(timelines.users)
     met = np.logical_or.reduce([timelines.in_split(split) for split in train_on]) & (timelines.timestamp_ms > 0)
+    count = is_known[met].sum(axis=0)
+    prior = (observed & is_known)[met].sum(axis=0) / np.maximum(count, 1)
+    codes, features = _user_features(timelines.users)
     return Tables(
         thresholds=bounds,
         prior=np.clip(prior, 1e-3, 1 - 1e-3).astype(np.float32),

@@ -53,7 +53,7 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     named = timelines.manifest["item_features"]
     added = -(timelines.num_items + 1) % model_shards
     features = np.pad(timelines.item_features(), ((0, added), (0, 0)))  # [rows, F]
-    seen = np.pad(timelines.items["train_count"].fill_null(0).to_numpy() > 0, (0, added))
+    seen = np.pad(timelines.item_counts(config.train_on) > 0, (0, added))  # a refit learns ids of the later days too
 
     def make(rngs: nnx.Rngs) -> TwoTower:
         return TwoTower(

@@ -50,6 +50,17 @@ def test_what_is_written_is_read(opened):
     assert (opened.path / "n").read_text() == "1"
 
 
+def test_what_may_be_learned_from_grows_with_the_validation_days(opened):
+    np.testing.assert_array_equal(opened.learned_end(("train",)), [3, 7])
+    np.testing.assert_array_equal(opened.learned_end(("train", "valid")), [4, 8])
+    # Items 1 2 1 | 3 | 2 4 of user 0 and 5 | 1 | 2 of user 1: item 3 is first met on a validation day.
+    np.testing.assert_array_equal(opened.item_counts(("train",)), [0, 2, 1, 0, 0, 1])
+    np.testing.assert_array_equal(opened.item_counts(("train", "valid")), [0, 3, 1, 1, 0, 1])
+    for wrong in (("valid",), ("train", "test"), ()):
+        with pytest.raises(ValueError, match=r"train_on = \(.*\): \('train',\) or \('train', 'valid'\)"):
+            opened.item_counts(wrong)
+
+
 def test_splits_partition_the_events(opened):
     expected = ["train"] * 3 + ["valid"] + ["test"] * 2 + ["train", "valid", "test"]
     for split in timelines.SPLITS:

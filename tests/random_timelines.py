@@ -9,12 +9,23 @@ from data.timelines import Timelines
 NAMES = ("click", "long_view", "like", "dislike")
 
 
-def write(folder, *, lengths=None, num_items=20, unseen=3, seed=0, one_event_per_item=False, vocabulary_hash="x"):
+def write(
+    folder,
+    *,
+    lengths=None,
+    num_items=20,
+    unseen=3,
+    seed=0,
+    one_event_per_item=False,
+    loyal=False,
+    vocabulary_hash="x",
+):
     """Writes and opens timelines of users with `lengths` events, the last two fifths of them held out.
 
     Each event has each of NAMES with probability 0.3. The last `unseen` items occur in no training event. Creator and
     cluster of item j are j mod 4 + 1 and j mod 2 + 1. With `one_event_per_item` event e is of item e + 1, so that an
-    item names its event.
+    item names its event. With `loyal` users meet only items whose number mod 4 is theirs, so of one creator: what a
+    model has to find.
     """
     rng = np.random.default_rng(seed)
     lengths = np.asarray(rng.integers(1, 14, 16) if lengths is None else lengths)
@@ -29,6 +40,10 @@ def write(folder, *, lengths=None, num_items=20, unseen=3, seed=0, one_event_per
     else:
         item = rng.integers(1, num_items + 1, num_events)
         item[trained] = rng.integers(1, num_items - unseen + 1, trained.sum())
+    if loyal:
+        own = item - item % 4 + user % 4
+        last = np.where(trained, num_items - unseen, num_items)
+        item = own + 4 * (own < 1) - 4 * (own > last)
     play_ms = rng.integers(-1, 100_000, num_events)
     flags = {name: rng.random(num_events) < 0.3 for name in NAMES}
     index = np.arange(num_items + 1)

@@ -1,5 +1,6 @@
 """The exported recommender: every way to ask it gives the same answer, and nothing broken is ever exported."""
 
+import dataclasses
 import pickle
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ class StandIn:
 
     length = T
     input_feedback = ("dislike", "skip")
-    config = ConfigDict()
+    config = ConfigDict({"train_on": ("train",)})
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -140,7 +141,7 @@ def test_manifest_describes_the_folder(exported, log):
     assert 0 < metrics["ann/p50_ms"] <= metrics["ann/p99_ms"]
 
 
-def test_tables_have_a_row_for_padding(exported):
+def test_tables_have_a_row_for_padding(exported, log):
     folder, _ = exported
     vectors, table = np.load(folder / "item_vectors.npy"), pl.read_parquet(folder / "item_table.parquet")
     np.testing.assert_array_equal(vectors, StandIn().vectors)
@@ -153,8 +154,27 @@ def test_tables_have_a_row_for_padding(exported):
         "cluster_id": "k2",
         "creator": 2,
         "cluster": 3,
-        "train_count": 0,
+        "train_count": (log.item == 8).sum(),  # every event of this log may be learned from
     }
+
+
+def test_items_count_by_what_the_model_learned_from(log, tmp_path):
+    """A model that was refitted has learned from the validation days too."""
+    half = (log.offsets[:-1] + log.offsets[1:]) // 2
+    cut = dataclasses.replace(log, valid_start=half)
+    user, position = log.user_of_event(), np.arange(len(log.item))
+    before = np.bincount(log.item[position < half[user]], minlength=N + 1)
+    after = np.bincount(log.item, minlength=N + 1)
+    assert (before < after).any()
+    for train_on, expected in ((("train",), before), (("train", "valid"), after)):
+        model = StandIn()
+        model.config = ConfigDict({"train_on": train_on})
+        folder = tmp_path / "_".join(train_on)
+        exporting.write(
+            folder, retriever=model, timelines=cut, options=ConfigDict(OPTIONS), lineage={}, with_serving=False
+        )
+        table = pl.read_parquet(folder / "item_table.parquet")
+        np.testing.assert_array_equal(table["train_count"], expected)
 
 
 @pytest.mark.parametrize("batch", [1, USERS])
