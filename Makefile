@@ -1,6 +1,7 @@
 # make demo   everything on a synthetic feed, ending with the path of report.html
 # make test   lint, types, tests
-# Both make .venv first, from the pinned requirements. PYTHON=/path/to/python3.11 chooses the interpreter.
+# Both make .venv first, from the pinned requirements, every file of them checked against its hash.
+# PYTHON=/path/to/python3.11 chooses the interpreter.
 
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,7 +10,7 @@ BIN := .venv/bin
 # The checkout's own folders only: a PYTHONPATH of the caller's shell must not reach the runs.
 unexport PYTHONPATH
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format lock clean
 .DELETE_ON_ERROR:
 
 help:  ## what there is to make
@@ -38,12 +39,23 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	@"$(PYTHON)" -c 'import venv, ensurepip' || { \
 	  echo "make: $(PYTHON) has no venv module; install it (Debian, Ubuntu: apt install python3.11-venv)" >&2; exit 2; }
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
+
+# The versions stay as they are but where an .in file says otherwise. The extras' .in files name every package they add.
+LOCK := uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
+
+lock:  ## requirements*.txt again from requirements*.in, with the hashes of all files of each release; needs uv
+	$(LOCK) requirements.in --output-file requirements.txt
+	for extra in dev gpu tpu; do \
+	  $(LOCK) --no-deps requirements-$$extra.in --output-file requirements-$$extra.lock && \
+	  { grep '^#' requirements-$$extra.in; echo '-r requirements.txt'; cat requirements-$$extra.lock; } \
+	    > requirements-$$extra.txt && rm requirements-$$extra.lock || exit 1; \
+	done
 
 clean:  ## removes .venv and caches; runs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
