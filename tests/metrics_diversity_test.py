@@ -18,9 +18,11 @@ def test_coverage_without_a_user_loses_what_only_that_user_was_shown():
 
 
 def test_coverage_stays_a_share():
-    _, low, high = diversity.coverage([[1], [2]], num_items=2)
-    assert low >= 0.0
-    assert high == 1.0
+    # Three users, one of whom is shown 6 of 10 items and the others nothing: without one of them the share is 0 or .6,
+    # so that .6 ± 1.96 · √(2 · (2 / 9) · .6²) reaches beyond both ends.
+    found = diversity.coverage([[1, 2, 3, 4, 5, 6], [0] * 6, [0] * 6], num_items=10)
+    assert 0.6 - 1.96 * np.sqrt(2 * 2 / 9 * 0.6**2) < 0
+    assert tuple(found) == (0.6, 0.0, 1.0)
     with pytest.raises(ValueError, match="items up to 3"):
         diversity.coverage([[3]], num_items=2)
 

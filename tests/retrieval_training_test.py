@@ -172,7 +172,8 @@ def test_a_run_that_diverges_says_where_and_leaves_it_for_whoever_compares(log, 
         run(log, tmp_path / "run", learning_rate=1e38, warmup_steps=0)
     found = json.loads((tmp_path / "run" / training.DIVERGED).read_text())
     assert 1 < found["step"] <= 4
-    assert found["grad_norm/max"] >= 0
+    # The first step's gradient was finite, and of a loss that pulls: what is kept is what alternatives are compared by.
+    assert 0 < found["grad_norm/p50"] <= found["grad_norm/max"] < np.inf
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 

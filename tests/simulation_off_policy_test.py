@@ -155,8 +155,11 @@ def test_a_whole_check_and_its_coverage(folder: Path, log: Timelines, tmp_path: 
     exposed = (log.randomly_exposed > 0) & (np.arange(len(log.item)) > log.offsets[:-1][log.user_of_event()])
     assert found["exposures"] == exposed.sum()
     assert found["random/long_view"] == pytest.approx(feedback.has(log.feedback[exposed], "long_view").mean())
-    assert 0 < found["a/long_view/truth"] < 1
-    assert found["a/long_view/ips/low"] <= found["a/long_view/ips"] <= found["a/long_view/ips/high"]
+    for feedback_name in ("long_view", "dislike"):
+        for name in ("ips", "snips", "dr"):
+            value, low, high = (found[f"a/{feedback_name}/{name}{bound}"] for bound in ("", "/low", "/high"))
+            # What the estimate is of: within twice the distance to its bounds, about four standard errors.
+            assert value - 2 * (value - low) < found[f"a/{feedback_name}/truth"] < value + 2 * (high - value)
     assert found["a/dislike/dr/coverage"] in (0, 1 / 3, 2 / 3, 1)
     assert found["a/dislike/dr/coverage/low"] < found["a/dislike/dr/coverage/high"]
     check(folder, tmp_path, seeds=3)
