@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from data.timelines import Timelines
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,6 +80,13 @@ def test_every_stage_left_its_numbers(runs: tuple[Path, list[str]]) -> None:
         "ab_ranked/retrieval/watch_time/relative",
     ):
         assert name in metrics
+    # A dozen steps teach a model nothing yet; what needs no training finds more than chance, 100 of the unmet items.
+    log = Timelines.open(runs[0] / "timelines")
+    users = np.unique(log.held_out("test", log.positive_feedback)[0])
+    met = [len(np.unique(log.item[log.offsets[user] : log.test_start[user]])) for user in users]
+    chance = np.mean(100 / (log.num_items - np.array(met)))
+    for rule in ("popularity_7d", "item_knn", "item_knn_popularity"):
+        assert metrics[f"test/no_dislike_signal/{rule}/recall@100/low"] > chance
 
 
 def test_what_is_served_carries_the_verdict(runs: tuple[Path, list[str]]) -> None:
