@@ -54,8 +54,8 @@ class Tables:
 
 
 def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Sequence[str] = ("train",)) -> Tables:
-    """The tables of a log, from all splits that are trained on; but the thresholds, which say what EVV and FVV mean, are
-    of the training days alone, so that a model trained on more days is measured by the same labels.
+    """The tables of a log, from all splits that are trained on; but its thresholds, which say what EVV and FVV are,
+    from the training days alone, so that a model trained on more days is measured by the same labels.
 
     Errors: UsageError names unknown history feedback.
     """

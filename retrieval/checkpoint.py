@@ -78,6 +78,7 @@ class Retriever:
     def __init__(self, merge: Callable[[Any], TwoTower], params: Any, config: ConfigDict, num_items: int):
         self.config = config
         self.length: int = config.length  # T, the events of a history that the model reads
+        self.train_on = tuple(config.train_on)
         self.input_feedback = tuple(dict.fromkeys((*config.input_feedback, *config.get("excluded_feedback", ()))))
         self._num_items = num_items
         self._vectors = jax.jit(lambda params: merge(params).items())(params)

@@ -70,7 +70,7 @@ def evaluate(
     Returns:
       `per_user` arrays [Q], a row for each user with a target of any kind: `user`; `targets`, `skips` and `dislikes`,
       how many of each; and every metric of a user under its name, NaN where the user has no such target. skip@100 and
-      dislike@100 hold (expected) hits there, so that for any of them Σ after / Σ before − 1 is the relative change of the metric.
+      dislike@100 hold hits there, so that for any of them Σ after / Σ before − 1 is the relative change of the metric.
     Errors: DataError where the split has no positive, the corpus is too small or a score is not finite.
     """
     if timelines.num_items <= max(RECALL_AT):

@@ -5,8 +5,8 @@ manifest.json        length T, dim D, num_items N, vocabulary hash, features rea
 user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
 user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
-item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, and train_count, the events of each item that
-                     the model learned from; row 0 is padding
+item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count; row 0 is padding. An item's
+                     train_count is the events of it that the model could learn from
 scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
 """
 
@@ -123,7 +123,7 @@ def write(
     bar = progress(label="export", total=4 if with_serving else 2, unit="step")
     with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
         np.save(folder / "item_vectors.npy", vectors)
-        learned = timelines.item_counts(retriever.config.train_on).astype(np.int32)
+        learned = timelines.item_counts(retriever.train_on).astype(np.int32)
         table = timelines.items.with_columns(train_count=learned).select(TABLE_COLUMNS).with_row_index("index")
         table.write_parquet(folder / "item_table.parquet")
         bar.update()

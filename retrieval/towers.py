@@ -21,6 +21,10 @@ class Retriever(Protocol):
     def input_feedback(self) -> Sequence[str]:
         """Names, of data/feedback.py's BITS, of the feedback that the model reads."""
 
+    @property
+    def train_on(self) -> Sequence[str]:
+        """The splits that the model has learned from: train, or train and valid."""
+
     def encode(self, inputs: Mapping[str, Any], /) -> jax.Array:
         """Item, dwell, feedback [b, T] int32 -> queries [b, D]; can be traced."""
 

@@ -54,7 +54,7 @@ def test_a_figure_that_rests_on_a_handful_is_undefined() -> None:
     enough = relative_changes(control, (few, treatment[1]), samples=400)
     expected = (10 / treatment[1].sum()) / (control[0].sum() / control[1].sum()) - 1
     assert enough.value[0] == pytest.approx(expected)
-    # Ten of a hundred users: the count has a standard error of about √(10 · .9) = 3, so the change one of .3 (1 + change).
+    # Ten of a hundred users: a count with a standard error of √(10 · .9) = 3, a change with one of .3 (1 + change).
     assert enough.high[0] - enough.low[0] == pytest.approx(2 * 1.96 * 0.3 * (1 + expected), rel=0.25)
     nothing = np.zeros((100, 1))
     assert np.isnan(relative_changes((nothing, nothing), treatment, samples=20, least_users=0)).all()

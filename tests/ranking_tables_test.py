@@ -12,7 +12,9 @@ from tests import random_timelines
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
-    log = random_timelines.write(tmp_path_factory.mktemp("log") / "timelines", lengths=[20] * 10, num_items=30, unseen=6)
+    log = random_timelines.write(
+        tmp_path_factory.mktemp("log") / "timelines", lengths=[20] * 10, num_items=30, unseen=6
+    )
     return dataclasses.replace(log, timestamp_ms=1 + np.arange(len(log.item)))
 
 

@@ -29,7 +29,8 @@ class StandIn:
 
     length = T
     input_feedback = ("dislike", "skip")
-    config = ConfigDict({"train_on": ("train",)})
+    config = ConfigDict()
+    train_on = ("train",)
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -168,7 +169,7 @@ def test_items_count_by_what_the_model_learned_from(log, tmp_path):
     assert (before < after).any()
     for train_on, expected in ((("train",), before), (("train", "valid"), after)):
         model = StandIn()
-        model.config = ConfigDict({"train_on": train_on})
+        model.train_on = train_on
         folder = tmp_path / "_".join(train_on)
         exporting.write(
             folder, retriever=model, timelines=cut, options=ConfigDict(OPTIONS), lineage={}, with_serving=False
