@@ -18,7 +18,15 @@ from runtime.artifact import read_json
 
 _OF_TRAINING = ("steps", "train_loss", "grad_norm/", "valid/positive_gradient_norm", "valid/negative_gradient_norm")
 _BOUNDS = ("/low", "/high")
-_ORDER = ("no_dislike_signal", "dislike_input", "dislike_input_and_label")  # from deaf to responsive
+# From deaf to responsive: with Heed's memory of dislikes, and on the paper's own tower.
+_ORDERS = {
+    "order": ("no_dislike_signal", "dislike_input", "dislike_input_and_label"),
+    "order/paper_tower": (
+        "no_dislike_signal",
+        "dislike_input_paper_tower",
+        "dislike_input_and_label_paper_tower",
+    ),
+}
 LEAST_KEPT = 0.5  # of the best validation recall
 
 
@@ -72,23 +80,29 @@ def over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def order(measured: Mapping[Row, Mapping[str, float]]) -> dict[str, float]:
-    """`order/<kind>`: in which share of the seeds |no signal| < |input| < |input and label| holds.
+    """`order/<kind>`: in which share of the seeds |no signal| < |input| < |input and label| holds; of the paper's own
+    tower, where it is among the rows, `order/paper_tower/<kind>`.
 
     Of the last the first weight counts that is trained with clipping. Seeds with a row that lacks the figure count as
     seeds in which it does not hold.
     """
-    found = {}
-    for kind in ("content", "creator"):
-        name, held = f"long_watch+dislike/{kind}", []
-        for seed in dict.fromkeys(row.seed for row in measured):
-            rows = [
-                next((m for r, m in measured.items() if (r.signals, r.seed, r.clip_norm) == (signals, seed, None)), {})
-                for signals in _ORDER
-            ]
-            changes = [abs(metrics[name]) for metrics in rows if name in metrics]
-            held.append(len(changes) == len(_ORDER) and changes[0] < changes[1] < changes[2])
-        found[f"order/{kind}"] = sum(held) / len(held)
+    trained, found = {row.signals for row in measured}, {}
+    for name, signals in _ORDERS.items():
+        if signals[-1] in trained or name == "order":
+            found |= {f"{name}/{kind}": _share_in_order(measured, signals, kind) for kind in ("content", "creator")}
     return found
+
+
+def _share_in_order(measured: Mapping[Row, Mapping[str, float]], order: Sequence[str], kind: str) -> float:
+    name, held = f"long_watch+dislike/{kind}", []
+    for seed in dict.fromkeys(row.seed for row in measured):
+        rows = [
+            next((m for r, m in measured.items() if (r.signals, r.seed, r.clip_norm) == (signals, seed, None)), {})
+            for signals in order
+        ]
+        changes = [abs(metrics[name]) for metrics in rows if name in metrics]
+        held.append(len(changes) == len(order) and changes[0] < changes[1] < changes[2])
+    return sum(held) / len(held)
 
 
 def by_label(measured: Mapping[Row, Mapping[str, float]]) -> dict[str, list[Mapping[str, float]]]:

@@ -40,8 +40,13 @@ def cells(found: Sequence[Mapping[str, float]]) -> list[str]:
 def ordered(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     """In how many seeds the models respond in the order of the paper."""
     seeds = len({row.seed for row in measured})
-    held = ", ".join(f"by {name.partition('/')[2]} {share * seeds:.0f}" for name, share in order(measured).items())
+    held = ", ".join(f"{_in_words(name)} {share * seeds:.0f}" for name, share in order(measured).items())
     return f"|no signal| < |input| < |input and label| holds in so many of {seeds} seed(s): {held}"
+
+
+def _in_words(name: str) -> str:
+    *tower, kind = name.split("/")[1:]
+    return f"{'on the paper’s tower ' if tower else ''}by {kind}"
 
 
 def table(measured: "Mapping[Row, Mapping[str, float]]") -> str:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
 
-Sizes: `demo` (about 20 minutes on 2 cores, as much again for each further seed), `standard` (the three models of the
-paper's section 4 alone, at the weight that the pipeline of this size chooses) and `tiny` (for tests), each on the
-synthetic feed of that name. `--config.seeds="(0,1,2,3,4)"` trains every row with five seeds.
+Sizes: `demo` (about 25 minutes on 2 cores, as much again for each further seed), `standard` (the models of the paper's
+section 4 alone, with Heed's memory of dislikes and on the paper's own tower, at the weight that the pipeline of this
+size chooses) and `tiny` (for tests), each on the synthetic feed of that name. `--config.seeds="(0,1,2,3,4)"` trains
+every row with five seeds.
 """
 
 from ml_collections import ConfigDict
@@ -15,6 +16,8 @@ ROWS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("dislike_excluded", ()),
     ("dislike_input", ()),
     ("dislike_input_and_label", (1000.0,)),
+    ("dislike_input_paper_tower", ()),
+    ("dislike_input_and_label_paper_tower", (1000.0,)),
     ("negative_weight", (0.1, 1.0)),
     ("reinforce", (1.0,)),
     ("softmax_negatives", (300.0,)),
@@ -27,11 +30,13 @@ UNCLIPPED: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("negative_weight", (1.0,)),
     ("reinforce", (1.0,)),
 )
-# What the paper's section 4 compares.
+# What the paper's section 4 compares; the last two are the paper's tower too, without Heed's memory of dislikes.
 PUBLISHED: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("no_dislike_signal", ()),
     ("dislike_input", ()),
     ("dislike_input_and_label", (3000.0,)),
+    ("dislike_input_paper_tower", ()),
+    ("dislike_input_and_label_paper_tower", (3000.0,)),
 )
 
 

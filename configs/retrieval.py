@@ -9,6 +9,10 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
   dislike_input_and_label  reads dislikes, learns from positives and, as "not to recommend", from dislikes
   skip_label               reads dislikes, learns from positives and, as "not to recommend", from skips
   skip_and_dislike_label   reads dislikes, learns from positives and, as "not to recommend", from skips and dislikes
+All that read dislikes also remember them, and the query forgets what was said no to (retrieval/aversion.py): that is
+beyond the paper. Without it:
+  dislike_input_paper_tower            dislike_input on the paper's own tower, the GRU alone
+  dislike_input_and_label_paper_tower  dislike_input_and_label on the paper's own tower
 and the alternatives of its section 2, to be compared with these (python -m benchmarks.alternatives):
   dislike_excluded         does not read what was disliked, learns from positives
   negative_weight          reads dislikes, which have a negative weight in the cross entropy
@@ -24,6 +28,8 @@ _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
     "dislike_input_and_label": {"input": ("dislike",), "negative": ("dislike",)},
+    "dislike_input_paper_tower": {"input": ("dislike",), "negative": (), "memory": ()},
+    "dislike_input_and_label_paper_tower": {"input": ("dislike",), "negative": ("dislike",), "memory": ()},
     "skip_label": {"input": ("dislike",), "negative": ("skip",)},
     "skip_and_dislike_label": {"input": ("dislike",), "negative": ("skip", "dislike")},
     "dislike_excluded": {"input": (), "negative": (), "excluded": ("dislike",)},
@@ -48,9 +54,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # What the model reads, and what it learns from. No `positive`: long views, likes, shares and follows, or clicks
     # where the log has none of these.
     config.input_feedback = (*_SIGNALS[signals]["input"], "like")
-    config.memory_feedback = _SIGNALS[signals][
-        "input"
-    ]  # what the query forgets, retrieval/aversion.py; () is the paper
+    # What the query forgets, retrieval/aversion.py; () is the paper's tower.
+    config.memory_feedback = _SIGNALS[signals].get("memory", _SIGNALS[signals]["input"])
     config.excluded_feedback = _SIGNALS[signals].get("excluded", ())  # events that the model does not read at all
     config.positive = ()
     config.negative = _SIGNALS[signals]["negative"]

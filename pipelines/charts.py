@@ -19,6 +19,8 @@ INK, MUTED, RULE = "#1d2327", "#68737b", "#d9dee2"
 # One colour for each set of signals, and for each order of what is retrieved, the same in every chart.
 COLOURS = {
     "no_dislike_signal": "#8a949c",
+    "dislike_input_paper_tower": "#a5c0da",
+    "dislike_input_and_label_paper_tower": "#7cc0b4",
     "dislike_input": "#4a7fb0",
     "dislike_input_and_label": "#0b6e63",
     "skip_label": "#b4642d",
@@ -110,13 +112,19 @@ def bars(
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.set_title(kind)
 
-    return draw(paint, title="Change in similar items after a dislike, by model", height=2.4, phone_height=4.4)
+    rows = len(groups)
+    return draw(
+        paint,
+        title="Change in similar items after a dislike, by model",
+        height=0.75 + 0.55 * rows,
+        phone_height=len(kinds) * (0.55 + 0.55 * rows),
+    )
 
 
 def frontier(
     series: Mapping[str, Sequence[tuple[float, Point]]],
     *,
-    reference: tuple[float, float] | None,
+    references: Mapping[str, tuple[float, float]],
     goal: float,
     chosen: Sequence[tuple[float, float]],
     x_label: str,
@@ -124,7 +132,8 @@ def frontier(
 ) -> str:
     """A trade as a line per sweep: y against the share of the reference's Recall@100 that is kept.
 
-    series: signals -> [(x, Point)] from light to heavy weights; `goal` is the least share that the rule accepts.
+    series: signals -> [(x, Point)] from light to heavy weights; references: signals of the models without negative
+    labels -> (x, y); `goal` is the least share that the rule accepts.
     """
 
     def paint(figure: Figure, narrow: bool) -> None:
@@ -137,8 +146,8 @@ def frontier(
                 axes.plot([x, x], [p.low, p.high], color=COLOURS[signals], linewidth=1, alpha=0.6)
                 axes.annotate(p.label, (x, p.value), (5, 5), **beside)
             axes.plot(xs, ys, "o", color=COLOURS[signals], markersize=5)
-        if reference is not None:
-            axes.plot(*reference, "s", color=MUTED, markersize=6)
+        for signals, reference in references.items():
+            axes.plot(*reference, "s", color=COLOURS[signals], markersize=6)
         for x, y in chosen:
             axes.plot(x, y, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)
         axes.axvline(goal, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))

@@ -26,18 +26,25 @@ def training(evidence: Evidence) -> str:
 
 
 def responsiveness(evidence: Evidence) -> str:
-    """The three configs of the paper beside the paper's own figures, by the kinds of similarity that the run has."""
+    """The configs of the paper, on its own tower and with Heed's memory, beside the paper's figures, by the kinds of
+    similarity that the run has.
+    """
     models = {signals: evidence.chosen(signals) for signals in PAPER}
     measured = {signals: model.counterfactual for signals, model in models.items() if model and model.counterfactual}
     shown = [kind for kind in kinds(evidence) if all(f"{DISLIKE}/{kind}" in found for found in measured.values())]
     if not measured or not shown:
         return ""
     groups = {
-        signals: [point for kind in shown if (point := interval(found, f"{DISLIKE}/{kind}", TITLES[signals]))]
+        signals: [point for kind in shown if (point := interval(found, f"{DISLIKE}/{kind}", _lines(signals)))]
         for signals, found in measured.items()
     }
     paper = {signals: [PAPER[signals].get(kind) for kind in shown] for signals in groups}
     return charts.bars(groups, paper=paper, kinds=[f"by {kind}" for kind in shown])
+
+
+def _lines(signals: str) -> str:
+    # A label beside a bar: what is learned from above which tower it is.
+    return TITLES[signals].replace(", ", ",\n", 1)
 
 
 def frontiers(evidence: Evidence, changes: Mapping[str, float]) -> dict[str, str]:
@@ -57,7 +64,8 @@ def frontiers(evidence: Evidence, changes: Mapping[str, float]) -> dict[str, str
 def _frontier(evidence: Evidence, changes: Mapping[str, float], metric: str, y_label: str) -> str:
     # metric "": responsiveness, which is already relative to the model's own baseline.
     series: dict[str, list[tuple[float, Point]]] = {}
-    chosen, reference = [], None
+    chosen: list[tuple[float, float]] = []
+    references: dict[str, tuple[float, float]] = {}
     for model in evidence.models:
         if model.variant.final or f"change/{model.name}/recall@100" not in changes:
             continue
@@ -69,14 +77,15 @@ def _frontier(evidence: Evidence, changes: Mapping[str, float], metric: str, y_l
         series.setdefault(model.variant.signals, []).append((x, labelled))
         base = evidence.model(model.reference)
         y = 0.0 if metric else getattr(responds(evidence, base), "value", None)
-        reference = (1.0, y) if y is not None else None
+        if base and y is not None:
+            references[base.variant.signals] = (1.0, y)
         if model.chosen:
             chosen.append((x, point.value))
     if not series:
         return ""
     return charts.frontier(
         series,
-        reference=reference,
+        references=references,
         goal=evidence.pipeline["keep_recall"],
         chosen=chosen,
         x_label="Recall@100 kept",

@@ -59,4 +59,6 @@ LIVE_RANKED: Mapping[str, Mapping[str, tuple[Published, ...]]] = {
         "positive_to_negative": (_kuaishou(0.00333),),
     },
 }
-PUBLISHED = {**LIVE, **LIVE_RANKED}
+# On the paper's own tower as well as with Heed's memory of dislikes the paper's figures are those to hold up against.
+_PAPER_TOWERS = {f"{signals}_paper_tower": LIVE[signals] for signals in ("dislike_input", "dislike_input_and_label")}
+PUBLISHED = {**LIVE, **_PAPER_TOWERS, **LIVE_RANKED}

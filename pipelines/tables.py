@@ -1,12 +1,13 @@
 """Rows of the report's tables, from what the stages left behind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.best import best_of
 from pipelines.charts import Point, signed
 from pipelines.evidence import Evidence, Metrics
-from pipelines.findings import DISLIKE, KINDS, change, interval, kinds, responds, title
+from pipelines.findings import DISLIKE, KINDS, RULES, best_rule, change, interval, kinds, responds, title
 
 # metric, heading, whether more is better
 COLUMNS = (
@@ -20,20 +21,19 @@ COLUMNS = (
     ("dislike@100", "Dislike@100", False),
     ("coverage@100", "Coverage@100", True),
 )
-_BASELINES = {
-    "popularity_7d": "Popularity, last 7 days",
-    "item_knn": "Item-kNN",
-    "item_knn_popularity": "Item-kNN × popularity",
-}
+_DIGITS = 3  # that the page prints of them
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table; `cells` are None where nothing was measured, `emphasis` marks the chosen models."""
+    """A line of a table; `cells` are None where nothing was measured, `emphasis` marks the chosen models, `best` says
+    in which columns this line has the best value.
+    """
 
     label: str
     cells: Sequence[Point | None]
     emphasis: bool = False
+    best: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,29 @@ class Card:
     detail: str
 
 
+def marked(rows: Sequence[Row], more_is_better: Sequence[bool]) -> list[Row]:
+    """The same rows, each with the columns in which its value, as printed, is the best; `more_is_better` of each."""
+    found = [
+        best_of(
+            [cell.value if (cell := row.cells[n]) else None for row in rows], better=1 if more else -1, digits=_DIGITS
+        )
+        for n, more in enumerate(more_is_better)
+    ]
+    return [replace(row, best=frozenset(n for n, best in enumerate(found) if best[k])) for k, row in enumerate(rows)]
+
+
 def retrieval(evidence: Evidence) -> list[Row]:
-    """Baselines first, then the models, on the test days."""
+    """Simple rules first, then the models, on the test days."""
     measured = [model for model in evidence.models if model.test]
     rows = [
         Row(label, [interval(measured[0].test, f"{name}/{metric}") for metric, _, _ in COLUMNS])
-        for name, label in _BASELINES.items()
+        for name, label in RULES.items()
         if measured and f"{name}/recall@100" in measured[0].test
     ]
     for model in measured:
         cells = [interval(model.test, metric) for metric, _, _ in COLUMNS]
         rows.append(Row(title(model), cells, emphasis=model.chosen and model.weight is not None))
-    return rows
+    return marked(rows, [more for _, _, more in COLUMNS])
 
 
 def branches(evidence: Evidence) -> tuple[list[str], list[Row]]:
@@ -97,15 +108,27 @@ def gate(evidence: Evidence) -> list[Check]:
 
 def cards(evidence: Evidence, changes: Metrics) -> list[Card]:
     """The few numbers at the top."""
+    similar = {"creator": "items of its creator", "vectors": "similarity"}.get(
+        next(iter(kinds(evidence)), ""), "similar items"
+    )
     found = []
-    if point := responds(evidence, evidence.chosen("dislike_input_and_label")):
-        similar = {"creator": "items of its creator", "vectors": "similarity"}.get(kinds(evidence)[0], "similar items")
-        found.append(
-            Card(signed(point.value), f"{similar} in the next slate after one “not interested”", _bounds(point))
-        )
+    for signals, what in (
+        (
+            "dislike_input_and_label",
+            f"{similar} in the next slate after one “not interested”, with the memory of dislikes",
+        ),
+        ("dislike_input_and_label_paper_tower", "the same loss on the paper’s own tower, without that memory"),
+    ):
+        if point := responds(evidence, evidence.chosen(signals)):
+            found.append(Card(signed(point.value), what, _bounds(point)))
     served = evidence.chosen(evidence.pipeline["serve"])
+    rule = best_rule(evidence)
+    if served and rule and "recall@100" in served.test:
+        figures = f"{served.test['recall@100']:.3f} vs {rule[1]:.3f}"
+        found.append(Card(figures, f"Recall@100: the served model against the best simple rule, {rule[0]}", ""))
     if recall := change(changes, served, "recall@100"):
-        found.append(Card(f"{1 + recall.value:.1%}", "of Recall@100 kept", _bounds(recall, plus=1.0)))
+        what = "of Recall@100 kept, against the same model without negatives"
+        found.append(Card(f"{1 + recall.value:.1%}", what, _bounds(recall, plus=1.0)))
     for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
         if fewer := change(changes, served, metric):
             found.append(Card(signed(fewer.value), f"{what} items in the top 100", _bounds(fewer)))

@@ -32,7 +32,7 @@ def logged(row: Row, **curves) -> None:
 def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_path):
     config = get_config(size)
     chosen = rows(config, tmp_path)
-    assert len({row.name for row in chosen}) == len(chosen) == 13
+    assert len({row.name for row in chosen}) == len(chosen) == 15
     assert [row.label for row in chosen if row.clip_norm is not None] == [
         "dislike_input_and_label-w1000-unclipped",
         "negative_weight-w1-unclipped",
@@ -53,12 +53,12 @@ def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_pa
     assert "--config.clip_norm=1e+09" in train.flags
     assert "--config.seed=3" in train.flags
     config.seeds = (0, 7)
-    assert len({row.name for row in rows(config, tmp_path)}) == 26
+    assert len({row.name for row in rows(config, tmp_path)}) == 30
     with pytest.raises(ValueError, match="no comparison 'huge'; there are demo, standard, tiny"):
         get_config("huge")
 
 
-def test_the_published_comparison_is_of_three_models_each_with_every_seed(tmp_path):
+def test_the_published_comparison_is_of_both_towers_each_with_every_seed(tmp_path):
     config = get_config("standard")
     config.seeds = (0, 1)
     chosen = rows(config, tmp_path)
@@ -66,9 +66,11 @@ def test_the_published_comparison_is_of_three_models_each_with_every_seed(tmp_pa
         "no_dislike_signal",
         "dislike_input",
         "dislike_input_and_label-w3000",
+        "dislike_input_paper_tower",
+        "dislike_input_and_label_paper_tower-w3000",
     ]
-    assert [row.seed for row in chosen] == [0, 1] * 3
-    train = next(stage for stage in graph(config, chosen[-1]) if stage.name.startswith("train/"))
+    assert [row.seed for row in chosen] == [0, 1] * 5
+    train = next(stage for stage in graph(config, chosen[5]) if stage.name.startswith("train/"))
     assert (train.config, train.flags[0]) == (
         "configs/retrieval.py:standard,dislike_input_and_label",
         "--config.negative_weight=3000",
@@ -156,6 +158,21 @@ def test_the_order_of_the_paper_is_counted_over_seeds(tmp_path):
     measured[unclipped] = {"long_watch+dislike/content": 0.0}
     assert order(measured) == {"order/content": pytest.approx(2 / 3), "order/creator": 0.0}
     assert alternatives_table.ordered(measured).endswith("holds in so many of 3 seed(s): by content 2, by creator 0")
+    # The paper's own tower has an order of its own, where it is trained; the blind model is the same.
+    for signals, weight, changes in (
+        ("dislike_input_paper_tower", None, (-0.03, -0.02, -0.02)),
+        ("dislike_input_and_label_paper_tower", 1000.0, (-0.02, -0.04, -0.04)),
+    ):
+        measured |= {
+            row_in(tmp_path, signals, weight, seed=seed): {"long_watch+dislike/content": change}
+            for seed, change in enumerate(changes)
+        }
+    found = order(measured)
+    assert found["order/paper_tower/content"] == pytest.approx(2 / 3)  # of seed 2: 0.01 < 0.02 < 0.04
+    assert found["order/content"] == pytest.approx(2 / 3)
+    assert alternatives_table.ordered(measured).endswith(
+        "on the paper’s tower by content 2, on the paper’s tower by creator 0"
+    )
 
 
 class FailingEngine:

@@ -8,12 +8,22 @@ import numpy as np
 import pytest
 
 from configs import pipeline
-from pipelines.charts import Point
+from pipelines import tables
+from pipelines.best import best_of
+from pipelines.charts import COLOURS, Point
 from pipelines.evidence import flat, gather
 from pipelines.findings import against_reference, headline, in_words
 from pipelines.page import render
 from pipelines.retrieval_stages import variants
 from tests.made_up_figures import empty_run, with_interval, write
+
+CHANGES = {
+    "no_dislike_signal": 0.0,
+    "dislike_input_paper_tower": -0.03,
+    "dislike_input_and_label_paper_tower": -0.04,
+    "dislike_input": -0.1,
+    "dislike_input_and_label": -0.55,
+}
 
 
 @pytest.fixture
@@ -28,11 +38,12 @@ def workdir(empty: Path) -> Path:
     for variant in variants(config):
         learns = variant.signals == "dislike_input_and_label"
         recall, skips = (0.38, 0.1) if learns else (0.4, 0.2)
-        test = {**with_interval("recall@100", recall, 0.01), "skip@100": skips, "item_knn/recall@100": 0.3}
+        rules = {"item_knn/recall@100": 0.45, "item_knn/skip@100": 0.3, "popularity_7d/recall@100": 0.2}
+        test = {**with_interval("recall@100", recall, 0.01), "skip@100": skips, **rules}
         write(empty / "test" / variant.name / "metrics.json", test)
         per_user = {"user": np.arange(9), "recall@100": np.full(9, recall), "skip@100": np.full(9, skips)}
         np.savez(empty / "test" / variant.name / "per_user.npz", **per_user)
-        change = {"no_dislike_signal": 0.0, "dislike_input": -0.1}.get(variant.signals, -0.55)
+        change = CHANGES[variant.signals]
         kinds = {}
         for kind in ("content", "creator"):
             kinds |= with_interval(f"long_watch+dislike/{kind}", change, 0.02 if change else 0.0)
@@ -76,6 +87,59 @@ def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) ->
     assert "blind to them, it stays as it is" in said
     assert "Recall@100 falls by 5.0%" in said  # 0.38 / 0.4 - 1
     assert "from 0.400 to 0.380" in said
+
+
+def test_the_headline_and_the_cards_say_what_the_papers_tower_does_and_what_a_simple_rule_finds(workdir: Path) -> None:
+    evidence = gather(workdir)
+    changes = against_reference(evidence)
+    said = " ".join(headline(evidence, changes))
+    assert (
+        "On the paper’s own tower, which learns by the same loss and lacks that memory, the same figure falls by 4.0%"
+        in said
+    )
+    assert "The best simple rule on these days, Item-kNN, which learns no parameters, has a Recall@100 of 0.450" in said
+    assert "the served model has 0.380" in said
+    figures = {card.caption: card.figure for card in tables.cards(evidence, changes)}
+    assert figures["the same loss on the paper’s own tower, without that memory"] == "−4.0%"
+    assert figures["Recall@100: the served model against the best simple rule, Item-kNN"] == "0.380 vs 0.450"
+
+
+def test_the_chart_and_the_model_card_have_both_towers(workdir: Path) -> None:
+    page = _page(workdir)
+    figure = page[page.index('aria-label="Change in similar items') : page.index("</figure>")]
+    for signals in CHANGES:
+        assert COLOURS[signals] in figure or not CHANGES[signals]
+    # wide and narrow, by content and creator: the latter has its labels once where panels stand side by side
+    assert figure.count("the paper’s tower</") == 2 * (1 + 2)
+    assert "Dislikes as input and label, the paper’s tower: −4.0%; " in page[page.index('id="card"') :]
+
+
+def test_the_best_of_each_column_is_marked_by_its_direction(workdir: Path) -> None:
+    rows = tables.retrieval(gather(workdir))
+    column = {name: n for n, (name, _, _) in enumerate(tables.COLUMNS)}
+    best = {name: {row.label for row in rows if column[name] in row.best} for name in column}
+    assert best["recall@100"] == {"Item-kNN"}  # 0.45
+    # 0.1, all that learn from dislikes and remember them: the fewest skips
+    assert best["skip@100"] == {row.label for row in rows if "label, with memory" in row.label} != set()
+    assert best["mrr"] == set()  # not measured
+    assert '<td class="best"><b>0.450</b></td>' in _page(workdir)
+    assert "<b>Underlined</b></span>: the best value of its column" in _page(workdir)
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "best"),
+    [
+        ((0.1, 0.3, 0.2), 1, [1]),
+        ((0.1, 0.3, 0.2), -1, [0]),
+        ((0.1, 0.3, 0.2), 0, []),  # neither way is better
+        ((0.1234, 0.1226, 0.1), 1, [0, 1]),  # both are printed as 0.123
+        ((None, 0.3, 0.2), 1, [1]),
+        ((None, 0.3, None), 1, []),  # nothing to be best of
+        ((-0.0001, 0.0001), -1, [0, 1]),  # −0.000 and 0.000
+    ],
+)
+def test_the_best_are_those_that_print_as_the_best(values, better: int, best: list[int]) -> None:
+    assert [n for n, is_best in enumerate(best_of(values, better=better, digits=3)) if is_best] == best
 
 
 def test_changes_are_paired_with_the_sweeps_reference(workdir: Path) -> None:
@@ -122,7 +186,7 @@ def test_the_verdict_stands_with_its_limits_in_section_and_model_card(workdir: P
     assert row in page
     lost = "Recall@100 lost on the test days, against no negatives"
     assert f"<td>{lost}</td><td>+5.0%</td><td>+6.0%</td><td>passed</td>" in page
-    assert "Dislikes as input and label passes." in page
+    assert "“Dislikes as input and label, with memory” passes." in page
     assert "Not judged: no vectors were given." in page
     assert "<td>passed: Change in similar items after a dislike, by content −55.0%, at most −50.0%;" in page
     assert flat(gather(workdir))["gate/passed"] == 1.0

@@ -76,7 +76,7 @@ def test_the_page_draws_and_tells_them(workdir: Path) -> None:
     assert "<td>Retrieval alone</td><td><b>0%</b>" in page  # the figure of the sweep without a prefix
     assert "<td>Then ranked</td><td><b>−15.0%</b>" in page
     assert "Ranked: 50 users, the first 10 in its order." in page
-    assert "in the item vectors of dislikes as input, which is another model" in page
+    assert "in the item vectors of dislikes as input, with memory, which is another model" in page
     assert "<code>responsiveness</code> has left no numbers" not in page
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from configs import pipeline
+from configs import pipeline, retrieval
 from pipelines.retrieval_stages import variants
 from pipelines.sources import imported_files
 from pipelines.stage import PIPELINE
@@ -61,7 +61,24 @@ def test_weights_go_from_light_to_heavy_and_into_the_command(tmp_path: Path) -> 
     assert "--config.negative_weight=100" in train.flags
     config.sweeps.dislike_input_and_label.weights = (50.0, 2.5)
     config.final = False
-    assert [v.name for v in variants(config)][-2:] == ["dislike_input_and_label-w2.5", "dislike_input_and_label-w50"]
+    swept = [v.name for v in variants(config) if v.signals == "dislike_input_and_label"]
+    assert swept == ["dislike_input_and_label-w2.5", "dislike_input_and_label-w50"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_learns_from_dislikes_is_trained_on_the_papers_own_tower_too(name: str) -> None:
+    config = pipeline.get_config(name)
+    signals = {variant.signals for variant in variants(config)}
+    for namesake in signals & {"dislike_input", "dislike_input_and_label"}:
+        assert f"{namesake}_paper_tower" in signals
+        ours, paper = (
+            retrieval.get_config(f"{config.retrieval},{n}").to_dict() for n in (namesake, f"{namesake}_paper_tower")
+        )
+        assert {key for key in ours if ours[key] != paper[key]} == {"memory_feedback"}
+        assert paper["memory_feedback"] == ()
+    # A sweep is held up against the model without negative labels of its own tower.
+    for signals, sweep in config.sweeps.items():
+        assert sweep.reference.endswith("_paper_tower") == signals.endswith("_paper_tower")
 
 
 def test_final_models_repeat_what_was_chosen_and_are_served(tmp_path: Path) -> None:
