@@ -1,10 +1,11 @@
 """Rows and sentences of the A/B section, of either test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.ab_evidence import AbEvidence, AbTest
 from pipelines.ab_figures import EXPOSURE
+from pipelines.best import best_of
 from pipelines.charts import Point
 from pipelines.findings import TITLES, interval
 from pipelines.published import LIVE, PUBLISHED, Published
@@ -22,7 +23,9 @@ ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of one arm: its level, its change from the control, the paper's, and the change by group."""
+    """A metric of one arm: its level, its change from the control, the paper's, and the change by group; `best` of all
+    arms' changes, the control's 0 among them.
+    """
 
     arm: str
     level: str
@@ -30,6 +33,7 @@ class Cell:
     published: Sequence[Published]
     groups: Sequence[Point | None]
     verdict: int  # 1 where the change is clearly for the better, -1 clearly for the worse, 0 where it is neither
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class AbRow:
     control: str
     cells: Sequence[Cell]
     false_positives: Point | None
+    control_is_best: bool = False
 
     @property
     def misses(self) -> bool:
@@ -75,16 +80,27 @@ def arm_title(arm: str) -> str:
 def rows(test: AbTest, first: Sequence[str] = ()) -> list[AbRow]:
     """A row for each metric of the test: `first`, then in the order of their definitions."""
     return [
-        AbRow(
-            name=name,
-            title=known["title"],
-            formula=known["formula"],
-            control=_level(test.metrics.get(f"{name}/{test.control}")),
-            cells=[_cell(test, arm, name, better=known["better"]) for arm in test.treated],
-            false_positives=interval(test.metrics, f"aa/{name}"),
+        _marked(
+            AbRow(
+                name=name,
+                title=known["title"],
+                formula=known["formula"],
+                control=_level(test.metrics.get(f"{name}/{test.control}")),
+                cells=[_cell(test, arm, name, better=known["better"]) for arm in test.treated],
+                false_positives=interval(test.metrics, f"aa/{name}"),
+            ),
+            better=known["better"],
         )
         for name, known in _in_order(test.definitions, first)
     ]
+
+
+def _marked(row: AbRow, *, better: int) -> AbRow:
+    # The control's change from itself is 0; changes are printed to a tenth of a percent.
+    changes = [0.0, *(cell.change.value if cell.change else None for cell in row.cells)]
+    control, *arms = best_of(changes, better=better, digits=3)
+    cells = [replace(cell, best=best) for cell, best in zip(row.cells, arms, strict=True)]
+    return replace(row, cells=cells, control_is_best=control)
 
 
 def sentences(test: AbTest) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pipelines.findings import interval
 from pipelines.satisfaction_evidence import Protocol
 from pipelines.satisfaction_tables import COLUMNS, ROWS, apart, listed
-from pipelines.tables import Row
+from pipelines.tables import Row, marked
 from satisfaction.variants import FULL, GROUPS
 
 LOSSES = {
@@ -53,7 +53,8 @@ def _of_loss(protocol: Protocol, loss: str) -> Ablations:
             cells = [interval(metrics, f"{loss}/{name}/{metric}") for metric in (*(m for m, _ in COLUMNS), VALID)]
             gains = [interval(metrics, f"{loss}/gain_over/{name}/{metric}") for metric in GAINS]
             found.append((Row(label, cells, emphasis=name == FULL), Row(label, gains)))
-    return Ablations(LOSSES[loss], found, _verdict(protocol, loss))
+    best = marked([row for row, _ in found], [True] * (len(COLUMNS) + 1))
+    return Ablations(LOSSES[loss], list(zip(best, (gain for _, gain in found))), _verdict(protocol, loss))
 
 
 def _verdict(protocol: Protocol, loss: str) -> str:

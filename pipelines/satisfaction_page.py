@@ -4,6 +4,7 @@ from typing import Any
 
 from pipelines import ablation_figures, ablation_tables, satisfaction_figures, satisfaction_tables
 from pipelines.satisfaction_evidence import Protocol, SatisfactionEvidence
+from pipelines.tables import Row, marked
 
 
 def satisfaction_parts(evidence: SatisfactionEvidence | None) -> dict[str, Any]:
@@ -22,9 +23,9 @@ def _part(protocol: Protocol) -> dict[str, Any]:
         "title": satisfaction_tables.TITLES.get(protocol.name, protocol.name),
         "headings": [heading for _, heading in (*satisfaction_tables.COLUMNS, *satisfaction_tables.FULL_COLUMNS)],
         "test": protocol.test,
-        "rows": satisfaction_tables.rows(protocol) if protocol.test else [],
+        "rows": _marked(satisfaction_tables.rows(protocol)) if protocol.test else [],
         "gains": satisfaction_tables.gains(protocol),
-        "groups": satisfaction_tables.groups(protocol),
+        "groups": _marked(satisfaction_tables.groups(protocol)),
         "sentences": satisfaction_tables.sentences(protocol),
         "propensity": satisfaction_figures.propensity(protocol),
         "levels": satisfaction_figures.level_weights(protocol),
@@ -34,3 +35,8 @@ def _part(protocol: Protocol) -> dict[str, Any]:
         "sweeps": ablation_figures.sweeps(protocol),
         "colours": ablation_figures.legend(protocol),
     }
+
+
+def _marked(rows: list[Row]) -> list[Row]:
+    # More is better in each of their columns.
+    return marked(rows, [True] * len(rows[0].cells))

@@ -15,6 +15,7 @@ from pipelines.charts import COLOURS
 from pipelines.evidence import gather
 from pipelines.findings import against_reference
 from pipelines.page import render
+from pipelines.published import PUBLISHED
 from runtime.errors import UsageError
 from simulation.ab_metrics import all_metrics
 from simulation.experiment import definitions
@@ -101,6 +102,23 @@ def test_a_row_says_what_was_found_published_and_whether_it_is_better(workdir: P
     assert [point is not None for point in served.groups] == [True, False, False]
 
 
+def test_the_best_change_of_each_metric_is_marked_by_its_direction_with_the_control_as_no_change(workdir: Path) -> None:
+    # The changes are -25%, -15%, -5%, of viewers +1%, -15%, -5%.
+    evidence = gather_ab(workdir)
+    assert evidence is not None
+    rows = {row.name: row for row in ab_tables.rows(evidence.signals)}
+    marks = {name: [row.control_is_best, *(cell.best for cell in row.cells)] for name, row in rows.items()}
+    assert marks["dislike_rate"] == [False, True, False, False]  # fewest
+    assert marks["likes"] == [True, False, False, False]  # everybody else has less
+    assert marks["viewers"] == [False, True, False, False]
+    assert "<b>Underlined</b></span>: the best value of its line" in _page(workdir)
+
+
+def test_a_figure_of_the_paper_stands_beside_either_tower() -> None:
+    assert PUBLISHED["dislike_input_and_label_paper_tower"] == PUBLISHED["dislike_input_and_label"]
+    assert PUBLISHED["dislike_input_paper_tower"] == PUBLISHED["dislike_input"]
+
+
 def test_a_share_of_false_positives_that_misses_is_said_to(workdir: Path) -> None:
     evidence = gather_ab(workdir)
     assert evidence is not None
@@ -134,7 +152,9 @@ def test_charts_show_each_arm_where_the_paper_does(workdir: Path) -> None:
     chart = ab_figures.long_run(evidence.signals)
     for arm in ARMS:
         assert COLOURS[arm] in chart
-    assert ab_tables.slopes(evidence.signals) == ["Skips as label: high exposure +0.100 (+0.050 to +0.150)."]
+    assert ab_tables.slopes(evidence.signals) == [
+        "Skips as label, with memory: high exposure +0.100 (+0.050 to +0.150)."
+    ]
 
 
 def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
@@ -223,11 +243,17 @@ def test_stages_stand_where_a_pipeline_asks_for_them(tmp_path: Path) -> None:
     config.ab_test, config.off_policy = "", ""
     assert ab_stages(config, tmp_path, tmp_path / "timelines") == []
     config.ab_test, config.off_policy = "demo", "standard"
-    export, ab, off_policy = ab_stages(config, tmp_path, tmp_path / "timelines")
-    assert export.name == "export/skip_label"  # whose weight the validation days choose
+    paper, export, ab, off_policy = ab_stages(config, tmp_path, tmp_path / "timelines")
+    # Weights that the validation days choose.
+    assert (paper.name, export.name) == ("export/dislike_input_and_label_paper_tower", "export/skip_label")
     assert f"--checkpoint={tmp_path / 'selected' / 'skip_label'}" in export.flags
     (arms,) = (flag for flag in ab.flags if flag.startswith("--arms="))
-    assert [entry.partition("=")[0] for entry in arms.removeprefix("--arms=").split(",")] == list(ARMS)
+    assert [entry.partition("=")[0] for entry in arms.removeprefix("--arms=").split(",")] == [
+        *ARMS[:3],
+        "dislike_input_paper_tower",
+        "dislike_input_and_label_paper_tower",
+        "skip_label",
+    ]
     assert f"skip_label={export.outputs[1].parent}" in arms
     assert "--aa_tests=200" in ab.flags
     assert ab.config == "configs/ab_test.py:demo"
