@@ -17,7 +17,7 @@ DIM, HISTORY = 8, 12
 def write(folder: Path, **changes) -> Feed:
     """Writes the tiny world, with `changes` of its config, to `folder`."""
     config = get_config("tiny")
-    config.update(num_users=60, num_events=3_000, **changes)
+    config.update({"num_users": 60, "num_events": 3_000, **changes})
     feed = simulate(config)
     for kind, frames in (("tables", tables(feed)), ("truth", truth(feed))):
         with writing(folder / kind, kind=kind, version=1, fields={"config": config.to_dict()}) as partial:
