@@ -81,6 +81,7 @@ def groups(evidence: RankingEvidence) -> list[Row]:
 def sentences(evidence: RankingEvidence) -> list[str]:
     """What the figures say, in words; what an interval with zero in it cannot tell is said too."""
     others = {LIGHTGBM: "LightGBM on the same information", BASELINE: "the same ranker without its feedback encoder"}
+    others["popularity"] = "the popularity of the item, which learns nothing"
     said = []
     for name, words in others.items():
         for metric in ("auc", "gauc"):

@@ -130,12 +130,27 @@ def test_rows_and_differences_are_named_and_ordered(workdir: Path) -> None:
 def test_sentences_follow_the_intervals(workdir: Path) -> None:
     evidence = gather_ranking(workdir)
     assert evidence is not None
-    against_trees, against_baseline = sentences(evidence)
+    against_trees, against_baseline, against_popularity = sentences(evidence)
     assert against_trees == (
         "Against LightGBM on the same information, AUC is lower on EVV (−0.0100); "
         "not to be told apart on GVV (−0.0100)."
     )
     assert "higher on EVV (+0.0100); not to be told apart on GVV (+0.0100)" in against_baseline
+    # Beside the claim on trees: the simplest row there is.
+    assert against_popularity.startswith(
+        "Against the popularity of the item, which learns nothing, AUC is higher on EVV"
+    )
+
+
+def test_the_best_of_each_column_is_marked_whoever_has_it(workdir: Path) -> None:
+    page = _page(workdir)
+    section = page[page.index('id="ranking"') : page.index('id="frontier"')]
+    trees, ranker = (
+        section[section.index(f"<td>{name}</td>") :].partition("</tr>")[0] for name in ("LightGBM", "The ranker")
+    )
+    assert '<td class="best"><b>0.710</b>' in trees
+    assert "<td><b>0.700</b>" in ranker
+    assert "<b>Underlined</b></span>: the best value of its column" in section
 
 
 def test_flat_names_say_the_stage_and_the_row(workdir: Path) -> None:

@@ -82,6 +82,17 @@ def test_the_page_shows_the_section(workdir):
     assert numbers["satisfaction/leave_one_out/train/align/saqrec/valid/mrr"] == 0.26
 
 
+def test_the_best_of_each_column_is_marked_whoever_has_it(workdir):
+    # Popularity has 0.6 of everything, SAQRec 0.5; of the ablations that without levels has most, 0.4.
+    page = render(gather(workdir), {}, satisfaction=ablated(workdir))
+    section = page.partition('<section id="satisfaction">')[2].partition("</section>")[0]
+    lines = [line for line in section.split("<tr") if '<td class="best"' in line]
+    named = [(line.partition("<td>")[2].partition("</td>")[0], line.count('<td class="best"')) for line in lines]
+    ablation = ("without levels (MLSE)", len(METRICS) - 2)  # under either loss
+    assert named == [("Popularity", len(METRICS)), ("Popularity", len(("G1", "G2", "G3", "G4"))), ablation, ablation]
+    assert "<b>Underlined</b></span>: the best value of its column" in section
+
+
 def test_a_run_without_satisfaction_still_gives_a_page(tmp_path):
     write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
     assert gather_satisfaction(tmp_path) is None
