@@ -3,11 +3,13 @@ gradients explode (Wang et al., RecSys '23, section 2).
 
     python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
 
-Every row is trained, evaluated on the test days, exported and simulated; killed at any point, the same command goes on.
-Writes metrics.json (`<row>/long_watch+dislike/content`, `<row>/recall@100`, `<row>/grad_norm/p50|p90|p99|max`,
-`<row>/diverged`; of several seeds the mean, `<name>/spread` and `<row>/seed1/<name>`; `order/content`: the share of the
-seeds in which the models respond in the paper's order) and alternatives.html, with the table and the gradient norms
-over training. Further seeds may follow in the same workdir: what is trained stays.
+Rows `…_paper_tower` are of the paper's own tower; every other that reads dislikes has Heed's memory of them besides
+(retrieval/aversion.py). Every row is trained, evaluated on the test days, exported and simulated; killed at any point,
+the same command goes on. Writes metrics.json (`<row>/long_watch+dislike/content`, `<row>/recall@100`,
+`<row>/grad_norm/p50|p90|p99|max`, `<row>/diverged`; of several seeds the mean, `<name>/spread` and
+`<row>/seed1/<name>`; `order/content`: the share of the seeds in which the models respond in the paper's order, of its
+own tower `order/paper_tower/content`) and alternatives.html, with the table and the gradient norms over training.
+Further seeds may follow in the same workdir: what is trained stays.
 """
 
 from collections.abc import Sequence

@@ -115,7 +115,8 @@ p {{ max-width: 46rem; color: #5f6a72; }}
 @media (max-width: 620px) {{ .chart .wide {{ display: none; }} .chart .narrow {{ display: block; }} }}
 </style></head><body>
 <h1>Alternatives to the not-to-recommend loss</h1>
-<p>Content, creator: change of similar items after one dislike (Wang et al., RecSys ’23, section 4). Norms: of the
+<p>Content, creator: change of similar items after one dislike (Wang et al., RecSys ’23, section 4). Rows with
+paper_tower are of the paper’s own tower; every other that reads dislikes also has Heed’s memory of them. Norms: of the
 gradient before clipping, percentiles over all steps. Negative term: the norm of its gradient alone on one batch, at the
 best epoch; softmax_negatives has no such term, its disliked items stand among the negatives of the positives’ own. The
 number after -w is the weight of the negative labels; unclipped: trained without clipping gradients, dashed in the
