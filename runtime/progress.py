@@ -7,8 +7,18 @@ from typing import Any
 from tqdm import tqdm
 
 
-def progress(items: Iterable[Any] | None = None, *, label: str, total: int | None = None, unit: str = "it") -> tqdm:
-    """A tqdm bar on stderr; where that is a file, a line at most every 10 seconds instead of one per refresh."""
+def progress(
+    items: Iterable[Any] | None = None,
+    *,
+    label: str,
+    total: int | None = None,
+    unit: str = "it",
+    quiet: bool = False,
+) -> tqdm:
+    """A tqdm bar on stderr; where that is a file, a line at most every 10 seconds instead of one per refresh.
+
+    quiet: no bar, for work that is one step of another's.
+    """
     terminal = sys.stderr.isatty()
     return tqdm(
         items,
@@ -20,6 +30,7 @@ def progress(items: Iterable[Any] | None = None, *, label: str, total: int | Non
         mininterval=0.2 if terminal else 10.0,
         file=sys.stderr,
         leave=True,
+        disable=quiet,
     )
 
 

@@ -9,8 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from data.feedback import is_long_view
+from data import feedback
 from simulation.population import Catalogue, Users
+
+LOGGED = (
+    "click",
+    "long_view",
+    "like",
+    "follow",
+    "comment",
+    "share",
+    "dislike",
+)  # what a log has of reactions, besides play time
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ def react(
     return Reactions(
         play_ms=play_ms,
         click=engaged,
-        long_view=is_long_view(play_ms, duration),
+        long_view=feedback.is_long_view(play_ms, duration),
         like=uniform[2] < b.like * warm,
         comment=uniform[3] < b.comment * warm,
         follow=uniform[4] < b.follow * warm,
@@ -96,6 +106,12 @@ def react(
         dislike_probability=dislike_probability,
         averse=sour,
     )
+
+
+def logged_bits(reactions: Reactions) -> np.ndarray:
+    """The feedback that a log has of the reactions [n], bits of data/feedback.py, [n]."""
+    columns = {name: getattr(reactions, name) for name in LOGGED}
+    return feedback.to_bits(columns, play_ms=reactions.play_ms)
 
 
 def turn_sour(

@@ -1,6 +1,8 @@
 """Runs the synthetic feed: all users in lock-step, one exposure each at a time, then puts the log on the clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,9 @@ from runtime.errors import UsageError
 from runtime.progress import progress
 from simulation.behaviour import Reactions, react, turn_sour
 from simulation.logging_policy import LoggingPolicy
-from simulation.population import Catalogue, Users, draw_catalogue, draw_users
+from simulation.population import LEAST_EVENTS, Catalogue, Users, draw_catalogue, draw_users, lengths_of_total
 
 _DAY_MS = 86_400_000
-_LEAST_EVENTS = 3  # of a user
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def check(config: Any) -> None:
         "num_clusters": max(1, config.interests),
         "num_creators": config.num_clusters,
         "num_items": config.num_creators,
-        "num_events": _LEAST_EVENTS * config.num_users,
+        "num_events": LEAST_EVENTS * config.num_users,
         "interests": 1,
         "favourite_creators": 1,
         "days": 1,
@@ -47,7 +48,7 @@ def check(config: Any) -> None:
         "num_clusters": "as many as a user's interests",
         "num_creators": "one for each cluster",
         "num_items": "one for each creator",
-        "num_events": f"{_LEAST_EVENTS} for each user",
+        "num_events": f"{LEAST_EVENTS} for each user",
     }
     for name, value in least.items():
         if config[name] < value:
@@ -69,11 +70,27 @@ def simulate(config: Any) -> Feed:
     """Generates the feed of `config` (configs/world.py); the same config gives the same feed, to the bit."""
     rng = np.random.Generator(np.random.PCG64(config.seed))
     catalogue = draw_catalogue(rng, config)
+    with progress(label="synthetic feed", total=config.num_events, unit="event") as bar:
+        return live(rng, catalogue, config, draw_lengths=partial(lengths_of_total, config=config), advance=bar.update)
+
+
+def live(
+    rng: np.random.Generator,
+    catalogue: Catalogue,
+    config: Any,
+    *,
+    draw_lengths: Callable[[np.random.Generator], np.ndarray],
+    advance: Callable[[int], object],
+) -> Feed:
+    """Draws `config.num_users` people, who live through the days of `config` on what the logging policy shows them.
+
+    draw_lengths: how many events each of them has, int [U], descending. advance: told how many events have just passed.
+    """
     people = draw_users(rng, catalogue, config)
     policy = LoggingPolicy(rng, people=people, catalogue=catalogue, config=config)
 
     # Users are sorted by activity: those still there at step t are the first so many.
-    length = _draw_lengths(rng, config)  # [U], descending
+    length = draw_lengths(rng)
     offset = np.concatenate([[0], np.cumsum(length)])
     user = np.repeat(np.arange(config.num_users), length)  # [E]
     new_session = rng.random(len(user)) < 1 / config.policy.session
@@ -83,21 +100,20 @@ def simulate(config: Any) -> Feed:
     log: dict[str, np.ndarray] = {}
     onsets: list[tuple[np.ndarray, np.ndarray]] = []
 
-    with progress(label="synthetic feed", total=len(user), unit="event") as bar:
-        for t in range(length[0]):
-            active = np.arange(np.searchsorted(-length, -t))
-            rows = offset[active] + t
-            items, randomly[rows] = policy.serve(rng, active, new_session[rows])
-            reactions = react(rng, active, items, people=people, catalogue=catalogue, config=config)
-            against_cluster, against_creator = turn_sour(
-                rng, active, items, reactions.click, people=people, catalogue=catalogue, config=config
-            )
-            policy.observe(active, items, reactions.click)
-            item[rows] = items
-            _store(log, rows, reactions, len(user))
-            now = against_cluster | against_creator
-            onsets.append((rows[now], against_creator[now]))
-            bar.update(len(active))
+    for t in range(length[0]):
+        active = np.arange(np.searchsorted(-length, -t))
+        rows = offset[active] + t
+        items, randomly[rows] = policy.serve(rng, active, new_session[rows])
+        reactions = react(rng, active, items, people=people, catalogue=catalogue, config=config)
+        against_cluster, against_creator = turn_sour(
+            rng, active, items, reactions.click, people=people, catalogue=catalogue, config=config
+        )
+        policy.observe(active, items, reactions.click)
+        item[rows] = items
+        _store(log, rows, reactions, len(user))
+        now = against_cluster | against_creator
+        onsets.append((rows[now], against_creator[now]))
+        advance(len(active))
 
     return Feed(
         catalogue=catalogue,
@@ -112,14 +128,6 @@ def simulate(config: Any) -> Feed:
         # Not in order of activity: ids tell nothing.
         user_id=rng.permutation(config.num_users),
     )
-
-
-def _draw_lengths(rng: np.random.Generator, config: Any) -> np.ndarray:
-    # Heavy-tailed, scaled to the total asked for: int [U], descending.
-    activity = rng.lognormal(sigma=config.activity_sigma, size=config.num_users)
-    activity = np.minimum(activity / activity.mean(), config.max_activity)
-    length = np.round(activity / activity.sum() * config.num_events).astype(np.int64)
-    return -np.sort(-np.maximum(length, _LEAST_EVENTS))
 
 
 def _store(log: dict[str, np.ndarray], rows: np.ndarray, reactions: Reactions, total: int) -> None:

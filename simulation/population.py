@@ -1,9 +1,14 @@
 """Who is in the synthetic feed and what there is to watch: draws the catalogue of items and the users."""
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+
+LEAST_EVENTS = 3  # of a user
+_STANDARD_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,33 @@ def draw_users(rng: np.random.Generator, catalogue: Catalogue, config: Any) -> U
         sour_cluster=np.zeros((U, K), bool),
         sour_creator=np.zeros((U, config.num_creators), bool),
     )
+
+
+def lengths_of_total(rng: np.random.Generator, config: Any) -> np.ndarray:
+    """Events of each of U users, int [U], descending: log-normal up to `max_activity` times the mean of these users,
+    and scaled to `num_events` together.
+    """
+    activity = rng.lognormal(sigma=config.activity_sigma, size=config.num_users)
+    activity = np.minimum(activity / activity.mean(), config.max_activity)
+    return _lengths(activity / activity.sum() * config.num_events)
+
+
+def lengths_apart(rng: np.random.Generator, config: Any) -> np.ndarray:
+    """The same, but for the means of the distribution in place of those of the U users: independent of each other.
+
+    With z log-normal, M = `max_activity`, k = M E z and Φ the normal distribution function,
+    E min(z / E z, M) = Φ((log k − σ²) / σ) + M (1 − Φ(log k / σ)), and E z = exp(σ² / 2).
+    """
+    sigma, most = config.activity_sigma, config.max_activity
+    expected = math.exp(sigma**2 / 2)
+    cut, phi = math.log(most * expected), _STANDARD_NORMAL.cdf
+    mean = phi((cut - sigma**2) / sigma) + most * (1 - phi(cut / sigma)) if sigma else min(1.0, most)
+    activity = np.minimum(rng.lognormal(sigma=sigma, size=config.num_users) / expected, most)
+    return _lengths(activity / mean * config.num_events / config.num_users)
+
+
+def _lengths(events: np.ndarray) -> np.ndarray:
+    return -np.sort(-np.maximum(np.round(events).astype(np.int64), LEAST_EVENTS))
 
 
 def _draw_favourites(rng: np.random.Generator, interest: np.ndarray, catalogue: Catalogue, count: int) -> np.ndarray:

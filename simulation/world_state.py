@@ -14,9 +14,8 @@ from ml_collections import ConfigDict
 from data import feedback
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
+from simulation.behaviour import LOGGED
 from simulation.population import Catalogue, Users
-
-_FEEDBACK = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +182,7 @@ def _log(events: pl.DataFrame, impressions: pl.DataFrame, num_users: int) -> Log
         item=events["item_id"].to_numpy()[order],
         timestamp_ms=events["timestamp_ms"].to_numpy()[order],
         dwell=feedback.dwell_bucket(play_ms).astype(np.int32),
-        feedback=feedback.to_bits({name: events[name].to_numpy()[order] for name in _FEEDBACK}, play_ms=play_ms).astype(
+        feedback=feedback.to_bits({name: events[name].to_numpy()[order] for name in LOGGED}, play_ms=play_ms).astype(
             np.int32
         ),
         satisfaction=impressions["satisfaction_probability"].to_numpy()[order],

@@ -12,9 +12,8 @@ import numpy as np
 import polars as pl
 
 from runtime.artifact import writing
+from simulation.behaviour import LOGGED
 from simulation.feed import Feed
-
-LOGGED = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
 
 
 def tables(feed: Feed) -> dict[str, pl.DataFrame]:
