@@ -1,5 +1,7 @@
 """Histories that have happened: cut from timelines, read from a file, and lived by the synthetic user model."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -172,12 +174,18 @@ def world(tmp_path_factory):
     return open_world(str(folder))
 
 
-def lived(world, model, *, users=40, k=30):
+def living(world, *, users=40, k=30):
     behaviours = {"skip": 1.0}
     options = {"place_power": 0.0, "item_counts": np.ones(91), "first_item_power": 0.0, "behaviours": behaviours}
-    plan = draw_plan(seed=5, users=users, k=k, slate_size=10, **options)
+    return living_users(world, draw_plan(seed=5, users=users, k=k, slate_size=10, **options), seed=5)
+
+
+def lived(world, model, *, k=30, **people):
+    """What comes of them, with these fields of theirs in place of what was drawn."""
     branches, _ = with_baselines("long_watch", ("skip",))
-    return simulate(model, living_users(world, plan, seed=5), branches, slates=Slates(10))
+    users = living(world, k=k)
+    users = dataclasses.replace(users, people=dataclasses.replace(users.people, **people))
+    return simulate(model, users, branches, slates=Slates(10))
 
 
 def test_users_of_the_world_watch_what_interests_them(world):
@@ -185,8 +193,8 @@ def test_users_of_the_world_watch_what_interests_them(world):
     outcome = lived(world, model)
     assert (outcome.item > 0).all()
     assert all(len(set(items)) == 30 for items in outcome.history)
-    person = np.resize(np.random.default_rng(5).permutation(30), 40)
-    interest = world.people.interest[person[:, None], world.catalogue.cluster[outcome.item - 1]]
+    cluster = world.catalogue.cluster[outcome.item - 1]
+    interest = np.take_along_axis(living(world).people.interest, cluster, axis=1)  # [40, 29]
     watched = has(outcome.feedback, "click")
     # What is watched is what the user cares about, by ten standard errors of the difference and more.
     halves = [interest[watched], interest[~watched]]
@@ -194,6 +202,23 @@ def test_users_of_the_world_watch_what_interests_them(world):
     assert halves[0].mean() > halves[1].mean() + 10 * error
     # Nobody has had enough of anything yet: one event in a hundred is disliked, at most.
     assert 0 < has(outcome.feedback, "dislike").mean() < 0.01
+
+
+def test_users_of_the_world_dislike_what_has_turned_sour_as_they_are_ready_to(world):
+    model = recommender_on([None, *range(90)])
+    everything = np.ones((40, world.config.num_clusters), bool)
+    for readiness in (0.0, 0.3, 1.0):
+        outcome = lived(world, model, sour_cluster=everything, readiness=np.full(40, readiness))
+        share, count = has(outcome.feedback, "dislike").mean(), 40 * 29
+        assert abs(share - readiness) <= 4 * np.sqrt(readiness * (1 - readiness) / count)
+
+
+def test_users_of_the_world_are_new_people_and_no_two_are_one(world):
+    # More of them than the world has; intervals over users take them for independent.
+    drawn = {tuple(row) for row in living(world).people.interest}
+    assert len(drawn) == 40 > world.num_users
+    assert not drawn & {tuple(row) for row in world.people.interest}
+    assert not living(world).people.sour_cluster.any()
 
 
 def test_the_user_model_is_deterministic_and_leaves_the_world_as_it_is(world):
