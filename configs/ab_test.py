@@ -13,9 +13,9 @@ enjoyment +4.3% [+1.8%, +6.9%]. The paper, behind other stages of a platform tha
 from ml_collections import ConfigDict
 
 SIZES = {
-    "standard": {"users": 20_000, "days": 7, "slate_size": 100},
-    "demo": {"users": 4_000, "days": 7, "slate_size": 100},
-    "tiny": {"users": 60, "days": 2, "slate_size": 10},
+    "standard": {"users": 20_000, "days": 7, "slate_size": 100, "aa_users": 400},
+    "demo": {"users": 4_000, "days": 7, "slate_size": 100, "aa_users": 400},
+    "tiny": {"users": 60, "days": 2, "slate_size": 10, "aa_users": 40},
 }
 
 

@@ -1,42 +1,68 @@
-"""A/A tests: how often a test finds a difference where there is none, from one population under one policy.
+"""A/A tests: how often a test finds a difference where there is none.
 
-The users of one arm are split at random into halves, as if they were two arms, again and again. An interval of 95%
-should leave out zero in 5% of the splits, whatever the metric.
+Each is a whole test: new people, assigned to two arms that the same recommender serves, from their past to the
+interval. An interval of 95% should leave out zero in 5% of them, whatever the metric; where people were not
+independent, or not assigned at random, it would not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from metrics import intervals
 from metrics.two_samples import share
 from runtime.progress import progress
-from simulation.ab_metrics import Metric, Sums, changes
+from simulation import trial
+from simulation.ab_metrics import Metric, changes
+from simulation.arms import Arm
+from simulation.newcomers import child
+from simulation.trial import Trial
+from simulation.world_state import World
 
 ALPHA = 0.05  # the share of false positives that intervals of 95% should have
 
 
 def false_positives(
-    metrics: Mapping[str, Metric], sums: Sums, *, tests: int, samples: int, seed: int
+    metrics: Mapping[str, Metric],
+    world: World,
+    arm: Arm,
+    *,
+    tests: int,
+    seed: np.random.SeedSequence,
+    config: Any,
 ) -> dict[str, float]:
-    """`<metric>` = share of `tests` random halvings of the users [n, days] whose interval leaves out zero.
-
-    With `/low` and `/high` (Wilson, 95%) of the share itself, and `mean`, the mean over metrics: these are of the same
-    splits and not independent, so it has no interval. A metric that is undefined in a split is out of that split.
-    """
-    rng = np.random.default_rng(seed)
-    users = len(sums["impressions"])
-    found, defined = dict.fromkeys(metrics, 0), dict.fromkeys(metrics, 0)
+    """`shares` of `tests` trials of `config.aa_users` people in two arms, both of them `arm`."""
+    found: list[Mapping[str, bool]] = []
     for n in progress(range(tests), label="A/A tests", unit="test"):
-        order = rng.permutation(users)
-        halves = [{name: values[part] for name, values in sums.items()} for part in np.array_split(order, 2)]
-        for name, (change,) in changes(metrics, *halves, samples=samples, seed=seed + 1 + n).items():
-            if np.isfinite([change.low, change.high]).all():
-                defined[name] += 1
-                found[name] += not change.low <= 0 <= change.high
+        done = trial.run(world, [arm, arm], users=config.aa_users, seed=child(seed, n), config=config, quiet=True)
+        found.append(differences(metrics, done, samples=config.bootstrap_samples, seed=n))
+    return shares(metrics, found, seed=config.seed)
+
+
+def differences(metrics: Mapping[str, Metric], done: Trial, *, samples: int, seed: int) -> dict[str, bool]:
+    """Whether the interval of the two arms' difference leaves out zero, for each metric that is defined in both."""
+    control, treatment = (done.of(done.arm_of == n) for n in range(2))
+    return {
+        name: not change.low <= 0 <= change.high
+        for name, (change,) in changes(metrics, control, treatment, samples=samples, seed=seed).items()
+        if np.isfinite([change.low, change.high]).all()
+    }
+
+
+def shares(names: Iterable[str], tests: Sequence[Mapping[str, bool]], *, seed: int) -> dict[str, float]:
+    """`<metric>`: the share of `tests` that found a difference, of those in which the metric is defined.
+
+    With `/low` and `/high` (Wilson, 95%); and `mean`, the share over all tests and metrics, with a bootstrap over the
+    tests: metrics of one test hang together, tests do not.
+    """
     figures: dict[str, float] = {}
-    for name in metrics:
-        if defined[name]:
-            figures[name], figures[f"{name}/low"], figures[f"{name}/high"] = share(found[name], defined[name])
+    for name in names:
+        known = [test[name] for test in tests if name in test]
+        if known:
+            figures[name], figures[f"{name}/low"], figures[f"{name}/high"] = share(sum(known), len(known))
     if figures:
-        figures["mean"] = float(np.mean([figures[name] for name in metrics if name in figures]))
+        pairs = [(sum(test.values()), len(test)) for test in tests]
+        mean = intervals.ratio(*zip(*pairs, strict=True), seed=seed)
+        figures |= intervals.flat({"mean": mean})
     return figures

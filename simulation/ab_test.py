@@ -1,8 +1,8 @@
-"""An A/B test on the synthetic feed: users split at random, each group served by its exported recommender for days.
+"""An A/B test on the synthetic feed: new people, each in one arm, served by its exported recommender for days.
 
   python -m simulation.ab_test --config=configs/ab_test.py --world=WORLD --arms=control=DIR,treatment=DIR --workdir=DIR
 
-  python -m simulation.ab_test ... --rankers=treatment=DIR --aa_tests=200
+  python -m simulation.ab_test ... --rankers=treatment=DIR --aa_tests=50
 
 WORLD is the workdir of the simulation.world whose log the recommenders were trained on; users go on from its end. The
 first arm is the one that the others are held up against. An arm in --rankers has its slates ordered by the ranker that
@@ -25,7 +25,7 @@ _CONFIG = define_config("configs/ab_test.py", "Settings: FILE or FILE:SIZE.")
 _WORLD = flags.DEFINE_string("world", None, "The workdir of the simulation.world.")
 _ARMS = flags.DEFINE_list("arms", [], "NAME=DIR for each arm: folders that retrieval.export wrote; control first.")
 _RANKERS = flags.DEFINE_list("rankers", [], "ARM=DIR for each arm with a ranker: folders that ranking.export wrote.")
-_AA_TESTS = flags.DEFINE_integer("aa_tests", 0, "Split the control's users this often in two, and count differences.")
+_AA_TESTS = flags.DEFINE_integer("aa_tests", 0, "A/A tests: whole tests of new people with the control in both arms.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 
 

@@ -12,48 +12,40 @@ import numpy as np
 from data import feedback
 from runtime.progress import progress
 from simulation.arms import Arm, world_items
-from simulation.behaviour import Reactions, react, turn_sour
+from simulation.behaviour import logged_bits, react, turn_sour
 from simulation.returning import Habits, come, leave, next_mood
 from simulation.serving import Server
 from simulation.tallies import Tallies
 from simulation.world_state import World, take
 
 
-def choose_users(rng: np.random.Generator, world: World, count: int) -> np.ndarray:
-    """`count` users of the world [count], in random order: each ⌊count / U⌋ times, and a random rest once more.
-
-    Who is there more than once starts from the same tastes and the same past, and has its own luck from then on.
-    """
-    rest = rng.choice(world.num_users, size=count % world.num_users, replace=False)
-    return rng.permutation(np.concatenate([np.tile(np.arange(world.num_users), count // world.num_users), rest]))
-
-
-def run(
+def live_on(
     rng: np.random.Generator,
     world: World,
-    users: np.ndarray,
     arm_of: np.ndarray,
     arms: Sequence[Arm],
     *,
     habits: Habits,
     config: Any,
+    quiet: bool = False,
 ) -> Tallies:
-    """Serves users [n] of the world, each by `arms[arm_of]`, for `config.days` (configs/ab_test.py).
+    """Serves the people of the world [n], each by `arms[arm_of]`, for `config.days` (configs/ab_test.py).
 
-    `habits` are those of these users [n].
+    `habits` are those of these people [n]. The world stays as it is. `quiet`: without a progress bar.
     """
-    people = take(world.people, users)
-    tallies = Tallies(world, users, days=config.days, window=config.diversity_window)
-    place = np.zeros(len(users), np.int64)  # of each user among those of its arm
+    count = world.num_users
+    people = take(world.people, np.arange(count))
+    tallies = Tallies(world, days=config.days, window=config.diversity_window)
+    place = np.zeros(count, np.int64)  # of each user among those of its arm
     for n in range(len(arms)):
         place[arm_of == n] = np.arange((arm_of == n).sum())
-    servers = [_server(world, users[arm_of == n], arm, config=config) for n, arm in enumerate(arms)]
+    servers = [_server(world, np.flatnonzero(arm_of == n), arm, config=config) for n, arm in enumerate(arms)]
     items_of = [world_items(arm.recommender, world) for arm in arms]
-    mood = np.zeros(len(users))
-    with progress(label="A/B test", total=len(users) * config.days, unit="user-day") as bar:
+    mood = np.zeros(count)
+    with progress(label="A/B test", total=count * config.days, unit="user-day", quiet=quiet) as bar:
         for day in range(config.days):
             here = np.flatnonzero(come(rng, habits, mood))
-            bar.update(len(users) - len(here))
+            bar.update(count - len(here))
             while len(here):
                 uniforms, index, item = rng.random(len(here)), np.zeros(len(here), np.int64), np.zeros(len(here), int)
                 for n, server in enumerate(servers):
@@ -65,7 +57,7 @@ def run(
                 turn_sour(
                     rng, here, item, reactions.click, people=people, catalogue=world.catalogue, config=world.config
                 )
-                bits = _bits(reactions)
+                bits = logged_bits(reactions)
                 dwell = feedback.dwell_bucket(reactions.play_ms)
                 for n, server in enumerate(servers):
                     mine = arm_of[here] == n
@@ -88,20 +80,19 @@ def run(
     return tallies
 
 
-def _bits(reactions: Reactions) -> np.ndarray:
-    names = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
-    return feedback.to_bits({name: getattr(reactions, name) for name in names}, play_ms=reactions.play_ms)
-
-
 def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server:
-    # Every user with the log behind it: the newest events of known items, as many as anybody reads, and all items met.
+    # The users [n] with the log behind them: the newest events of known items, as many as anybody reads, and all items
+    # met.
     recommender, log = arm.recommender, world.log
     index_of = np.zeros(world.num_items, np.int64)
     items = world_items(recommender, world)
     index_of[items[1:]] = np.arange(1, len(items))
     index, user = index_of[log.item], log.user
-    met = np.zeros((world.num_users, len(items)), bool)
-    met[user, index] = True
+    row_of = np.full(world.num_users, -1)
+    row_of[users] = np.arange(len(users))
+    row = row_of[user]
+    met = np.zeros((len(users), len(items)), bool)
+    met[row[row >= 0], index[row >= 0]] = True
     met[:, 0] = False
 
     known = np.flatnonzero(index > 0)
@@ -114,7 +105,7 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
     return Server(
         recommender,
         histories,
-        met[users],
+        met,
         slate_size=config.slate_size,
         temperature=config.temperature,
         rank=arm.rank,

@@ -12,20 +12,23 @@ from ml_collections import ConfigDict
 from runtime.artifact import MANIFEST, digest, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
-from simulation import closed_loop, long_run
+from simulation import long_run, trial
 from simulation.aa_tests import ALPHA, false_positives
-from simulation.ab_metrics import Change, Metric, Sums, all_metrics, changes
+from simulation.ab_metrics import Change, Metric, all_metrics, changes
 from simulation.arms import Arm, load_arms, parse, parse_rankers, world_items
-from simulation.returning import Habits, habits
+from simulation.newcomers import child
+from simulation.trial import Trial
 from simulation.world_state import open_world
 
-GROUPS = ("low_activity", "medium_activity", "high_activity")  # thirds of the world's users by events in the log
+GROUPS = ("low_activity", "medium_activity", "high_activity")  # thirds of the people by events before the test
 
 
 def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
     """Raises UsageError, naming the setting, where `config` cannot be run on `arms`."""
     if config.users < len(arms):
         raise UsageError(f"--config.users={config.users}: fewer than the {len(arms)} arms; at least one user for each")
+    if config.aa_users < 2:
+        raise UsageError(f"--config.aa_users={config.aa_users}: at least 2, one for each of the equal arms")
     for name in ("days", "slate_size", "diversity_window", "bootstrap_samples", "long_day_ms"):
         if config[name] < 1:
             raise UsageError(f"--config.{name}={config[name]}: at least 1")
@@ -74,25 +77,20 @@ def run(
         print(f"{folder / METRICS}: complete already; delete the workdir to test again")
         return
 
-    rng = np.random.default_rng(config.seed)
-    users = closed_loop.choose_users(rng, feed, config.users)
-    arm_of = np.arange(len(users)) % len(loaded)  # the users come in random order
-    theirs = habits(feed).of(users)
-    sums = closed_loop.run(rng, feed, users, arm_of, loaded, habits=theirs, config=config).sums
-    per_user: dict[str, Any] = {"user": users, "arm": arm_of, **sums}
+    seed = np.random.SeedSequence(config.seed)
+    done = trial.run(feed, loaded, users=config.users, seed=child(seed, 0), config=config)
+    per_user: dict[str, Any] = {"arm": done.arm_of, "activity": done.activity, **done.sums}
     np.savez_compressed(folder / "per_user.npz", **per_user)
 
     metrics = all_metrics(long_day_ms=config.long_day_ms)
-    groups = activity_group(habits(feed), users)
-    figures, daily = compare(metrics, sums, arm_of, groups, [arm.name for arm in loaded], config)
+    figures, daily = compare(metrics, done, [arm.name for arm in loaded], config)
     if aa_tests:
-        options = {"tests": aa_tests, "samples": config.bootstrap_samples, "seed": config.seed}
-        control = {name: values[arm_of == 0] for name, values in sums.items()}
-        figures |= {f"aa/{k}": v for k, v in false_positives(metrics, control, **options).items()}
-        figures["aa/tests"] = aa_tests
+        found = false_positives(metrics, feed, loaded[0], tests=aa_tests, seed=child(seed, 1), config=config)
+        figures |= {f"aa/{name}": value for name, value in found.items()}
+        figures |= {"aa/tests": aa_tests, "aa/users": config.aa_users}
     relations = {
         arm.name: long_run.relation(
-            {name: values[arm_of == n] for name, values in sums.items()},
+            done.of(done.arm_of == n),
             bins=config.dislike_bins,
             samples=config.bootstrap_samples,
             seed=config.seed,
@@ -109,35 +107,26 @@ def run(
     print(f"A/B test of {config.users:,} users over {config.days} days: {folder / METRICS}")
 
 
-def activity_group(habits: Habits, users: np.ndarray) -> np.ndarray:
-    """Index into GROUPS of users [n]: thirds of all users by events in the log."""
-    edges = np.quantile(habits.activity, [1 / 3, 2 / 3])
-    return np.searchsorted(edges, habits.activity[users], side="right")
+def activity_group(activity: np.ndarray) -> np.ndarray:
+    """Index into GROUPS of people with so many events [n] before the test: thirds of these people."""
+    return np.searchsorted(np.quantile(activity, [1 / 3, 2 / 3]), activity, side="right")
 
 
 def compare(
-    metrics: Mapping[str, Metric],
-    sums: Sums,
-    arm_of: np.ndarray,
-    group_of: np.ndarray,
-    names: Sequence[str],
-    config: Any,
+    metrics: Mapping[str, Metric], done: Trial, names: Sequence[str], config: Any
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """(flat figures, {arm: {metric: {"value" | "low" | "high": [days]}}}) of every arm against the first."""
-
-    def of(where: np.ndarray) -> Sums:
-        return {name: values[where] for name, values in sums.items()}
-
+    arm_of, group_of = done.arm_of, activity_group(done.activity)
     options = {"samples": config.bootstrap_samples, "seed": config.seed}
     figures: dict[str, float] = {}
     daily: dict[str, Any] = {}
     for n, name in enumerate(names):
         figures[f"users/{name}"] = int((arm_of == n).sum())
-        figures[f"impressions/{name}"] = float(sums["impressions"][arm_of == n].sum())
+        figures[f"impressions/{name}"] = float(done.sums["impressions"][arm_of == n].sum())
         if n == 0:
             continue
         prefix = "" if n == 1 else f"{name}/"
-        found = changes(metrics, of(arm_of == 0), of(arm_of == n), by_day=True, **options)
+        found = changes(metrics, done.of(arm_of == 0), done.of(arm_of == n), by_day=True, **options)
         for metric, (total, *_) in found.items():
             figures |= _flat(f"{prefix}{metric}/relative", total)
             levels = {names[0]: total.control, name: total.treatment}
@@ -147,7 +136,7 @@ def compare(
             inside = group_of == g
             if not (inside & (arm_of == 0)).any() or not (inside & (arm_of == n)).any():
                 continue
-            parts = changes(metrics, of(inside & (arm_of == 0)), of(inside & (arm_of == n)), **options)
+            parts = changes(metrics, done.of(inside & (arm_of == 0)), done.of(inside & (arm_of == n)), **options)
             for metric, (total,) in parts.items():
                 figures |= _flat(f"{prefix}group/{group}/{metric}/relative", total)
     return figures, daily
@@ -178,7 +167,8 @@ def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Se
             miss = "" if figures[f"{key}/low"] <= ALPHA <= figures[f"{key}/high"] else f"  misses {ALPHA:.0%}"
             found.append(f"{known.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
     if "aa/mean" in figures:
-        found.append(f"{'Mean over metrics':<32} A/A false positives {figures['aa/mean']:.1%}")
+        bounds = f"[{figures['aa/mean/low']:.1%}, {figures['aa/mean/high']:.1%}]"
+        found.append(f"{'All metrics':<32} A/A false positives {figures['aa/mean']:.1%}  {bounds}")
     return found
 
 

@@ -32,10 +32,6 @@ class Habits:
     satisfaction: np.ndarray  # s
     activity: np.ndarray  # events in the log
 
-    def of(self, users: np.ndarray) -> "Habits":
-        """The habits of users [n]."""
-        return Habits(self.visit[users], self.items[users], self.satisfaction[users], self.activity[users])
-
 
 def habits(world: World) -> Habits:
     """h = (days with an event + 1) / (days + 2), so that nobody comes always or never; e and s are plain means."""

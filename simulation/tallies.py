@@ -31,15 +31,15 @@ COUNTED = (
 class Tallies:
     """`sums[name]` [n, days] for each name in COUNTED; what a user did before decides what counts as repeated."""
 
-    def __init__(self, world: World, users: np.ndarray, *, days: int, window: int):
-        """users [n]: whose past each row has; `window`: impressions whose entropy is the measure of diversity."""
-        self.sums = {name: np.zeros((len(users), days)) for name in COUNTED}
+    def __init__(self, world: World, *, days: int, window: int):
+        """Of the world's people, n of them; `window`: impressions whose entropy is the measure of diversity."""
+        self.sums = {name: np.zeros((world.num_users, days)) for name in COUNTED}
         self._catalogue: Catalogue = world.catalogue
         self._disliked, self._skipped = (
-            _creators_of(world, feedback.has(world.log.feedback, name))[users] for name in ("dislike", "skip")
+            _creators_of(world, feedback.has(world.log.feedback, name)) for name in ("dislike", "skip")
         )
         self._window = window
-        self._in_window = np.zeros((len(users), world.config.num_clusters), np.int32)
+        self._in_window = np.zeros((world.num_users, world.config.num_clusters), np.int32)
 
     def add(self, day: int, users: np.ndarray, items: np.ndarray, reactions: Reactions, *, skip: np.ndarray) -> None:
         """One impression of each of `users` [m], none of them twice; `items` are the world's."""

@@ -3,11 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from simulation.aa_tests import false_positives
+from metrics.two_samples import share
+from simulation.aa_tests import differences, shares
 from simulation.ab_metrics import all_metrics, changes
 from simulation.behaviour import Reactions
 from simulation.long_run import flat, lines, relation
 from simulation.tallies import COUNTED, Tallies
+from simulation.trial import Trial
 from simulation.world_state import World, open_world
 from tests import small_world
 
@@ -31,10 +33,10 @@ def _sums(users: int, days: int, **values) -> dict[str, np.ndarray]:
 
 
 def test_what_one_impression_adds(world: World) -> None:
-    tallies = Tallies(world, np.array([4, 5]), days=2, window=100)
+    tallies = Tallies(world, days=2, window=100)
     tallies.add(
         1,
-        np.array([1]),
+        np.array([5]),
         np.array([7]),
         _reactions(
             1,
@@ -47,7 +49,7 @@ def test_what_one_impression_adds(world: World) -> None:
         ),
         skip=np.array([False]),
     )
-    tallies.dismiss(1, np.array([1]))
+    tallies.dismiss(1, np.array([5]))
     expected = {
         "impressions": 1,
         "clicks": 1,
@@ -60,7 +62,8 @@ def test_what_one_impression_adds(world: World) -> None:
         "dismissals": 1,
     }
     for name, values in tallies.sums.items():
-        assert values.tolist() == [[0, 0], [0, expected.get(name, 0)]], name
+        assert values[5].tolist() == [0, expected.get(name, 0)], name
+        assert not np.delete(values, 5, axis=0).any(), name
 
 
 def test_repeated_means_a_creator_of_before_in_the_log_or_since(world: World) -> None:
@@ -70,23 +73,23 @@ def test_repeated_means_a_creator_of_before_in_the_log_or_since(world: World) ->
     theirs = {int(creator_of[log.item[e]]) for e in disliked if log.user[e] == user}
     known = int(log.item[disliked[0]])
     other = next(i for i in range(world.num_items) if int(creator_of[i]) not in theirs)
-    tallies = Tallies(world, np.array([user]), days=1, window=100)
-    none = np.zeros(1, bool)
+    tallies = Tallies(world, days=1, window=100)
+    who, none = np.array([user]), np.zeros(1, bool)
     for item, expected in ((known, 1), (other, 1), (other, 2)):
-        tallies.add(0, np.zeros(1, int), np.array([item]), _reactions(1, dislike=[True]), skip=none)
-        assert tallies.sums["repeated_dislikes"][0, 0] == expected
-    tallies.add(0, np.zeros(1, int), np.array([other]), _reactions(1), skip=none)
-    assert tallies.sums["repeated_dislikes"][0, 0] == 2
-    assert tallies.sums["dislikes"][0, 0] == 3
+        tallies.add(0, who, np.array([item]), _reactions(1, dislike=[True]), skip=none)
+        assert tallies.sums["repeated_dislikes"][user, 0] == expected
+    tallies.add(0, who, np.array([other]), _reactions(1), skip=none)
+    assert tallies.sums["repeated_dislikes"][user, 0] == 2
+    assert tallies.sums["dislikes"][user, 0] == 3
 
 
 def test_windows_run_on_over_days_and_count_where_they_end(world: World) -> None:
-    tallies = Tallies(world, np.array([0]), days=3, window=4)
+    tallies = Tallies(world, days=3, window=4)
     cluster = world.catalogue.cluster
     one, two = (np.flatnonzero(cluster == c)[:1] for c in (0, 1))
     for day, item in ((0, one), (0, one), (0, two), (1, two), (2, one)):
         tallies.add(day, np.zeros(1, int), item, _reactions(1), skip=np.zeros(1, bool))
-    assert tallies.sums["windows"].tolist() == [[0, 1, 0]]
+    assert tallies.sums["windows"][0].tolist() == [0, 1, 0]
     # Two of each of two clusters.
     assert tallies.sums["window_entropy"][0, 1] == pytest.approx(math.log(2))
 
@@ -156,19 +159,40 @@ def test_a_change_shows_on_its_day_alone() -> None:
     assert second.relative < total.relative < first.relative
 
 
-def test_aa_tests_find_differences_about_as_often_as_they_say() -> None:
+def test_two_equal_arms_differ_about_as_often_as_intervals_of_95_percent_say() -> None:
     rng = np.random.default_rng(1)
-    shown = rng.poisson(20, (300, 1)) + 1
-    sums = _sums(300, 1, impressions=shown, skips=rng.binomial(shown, rng.beta(4, 6, (300, 1))), clicks=shown)
     some = {name: METRICS[name] for name in ("skip_rate", "dislike_rate", "viewers")}
-    found = false_positives(some, sums, tests=200, samples=200, seed=0)
-    assert found["skip_rate/low"] <= 0.05 <= found["skip_rate/high"]
-    assert found["skip_rate/low"] < found["skip_rate"] < found["skip_rate/high"]
-    assert "dislike_rate" not in found  # nobody dislikes anything: no test, no share
-    # Everybody views: no split differs.
-    assert found["viewers"] == 0
-    named = [value for name, value in found.items() if name in METRICS]
-    assert found["mean"] == pytest.approx(np.mean(named))
+    found = []
+    for n in range(200):
+        shown = rng.poisson(20, (150, 1)) + 1
+        sums = _sums(150, 1, impressions=shown, skips=rng.binomial(shown, rng.beta(4, 6, (150, 1))), clicks=shown)
+        done = Trial(arm_of=np.arange(150) % 2, activity=np.ones(150), sums=sums)
+        found.append(differences(some, done, samples=200, seed=n))
+    # Nobody dislikes anything: no test. Everybody views: no difference.
+    assert all(test.keys() == {"skip_rate", "viewers"} for test in found)
+    figures = shares(some, found, seed=0)
+    assert figures["skip_rate/low"] <= 0.05 <= figures["skip_rate/high"]
+    assert figures["viewers"] == 0
+
+
+def test_an_arm_that_differs_is_found() -> None:
+    rng = np.random.default_rng(2)
+    shown, arm_of = rng.poisson(20, (150, 1)) + 1, np.arange(150) % 2
+    skips = rng.binomial(shown, np.where(arm_of == 1, 0.3, 0.5)[:, None])
+    done = Trial(arm_of=arm_of, activity=np.ones(150), sums=_sums(150, 1, impressions=shown, skips=skips))
+    assert differences({"skip_rate": METRICS["skip_rate"]}, done, samples=200, seed=0) == {"skip_rate": True}
+
+
+def test_shares_of_false_positives_count_the_tests_in_which_a_metric_is_defined() -> None:
+    tests = [{"a": True, "b": True}, {"a": False}, {"a": False, "b": False}, {"a": False, "b": False}]
+    found = shares(("a", "b", "c"), tests, seed=0)
+    assert (found["a"], found["a/low"], found["a/high"]) == share(1, 4)
+    assert (found["b"], found["b/low"], found["b/high"]) == share(1, 3)
+    assert "c" not in found
+    # Of 7 answers 2 are positive, both of one test: resamples of tests have none, or up to all, of them.
+    assert found["mean"] == pytest.approx(2 / 7)
+    assert (found["mean/low"], found["mean/high"]) == (0.0, pytest.approx(6 / 8, abs=0.12))
+    assert shares(("c",), tests, seed=0) == {}
 
 
 def test_the_long_run_relates_dislikes_and_entropy() -> None:

@@ -9,10 +9,13 @@ import pytest
 
 from configs.ab_test import get_config
 from runtime.errors import UsageError
-from simulation import closed_loop
+from simulation import closed_loop, trial
+from simulation.aa_tests import false_positives
+from simulation.ab_metrics import all_metrics
 from simulation.arms import load_arms
 from simulation.experiment import run
 from simulation.feed import Feed
+from simulation.newcomers import child, newcomers
 from simulation.returning import habits
 from simulation.world_state import World, open_world
 from tests import command_line, fake_ranker, small_world
@@ -79,7 +82,7 @@ def ab_test(world: Path, workdir: Path, *named: str, aa_tests: int = 0, rankers=
 def tested(world: Path, arms, tmp_path_factory: pytest.TempPathFactory) -> Path:
     workdir = tmp_path_factory.mktemp("tested")
     names = ("control=" + str(arms["blind"]), "treatment=" + str(arms["sees"]), "third=" + str(arms["third"]))
-    ab_test(world, workdir, *names, aa_tests=3, users=150, days=3)
+    ab_test(world, workdir, *names, aa_tests=3, users=150, days=4, aa_users=60)
     return workdir
 
 
@@ -96,9 +99,11 @@ def test_figures_follow_from_the_per_user_sums(tested: Path) -> None:
     assert figures["skip_rate/relative/low"] <= figures["skip_rate/relative"] <= figures["skip_rate/relative/high"]
     assert [figures[f"skip_rate/{arm}"] for arm in ("control", "treatment", "third")] == pytest.approx(rates)
     assert [figures[f"users/{arm}"] for arm in ("control", "treatment", "third")] == [50, 50, 50]
-    assert figures["aa/tests"] == 3
-    assert 0 <= figures["aa/skip_rate"] <= 1
-    assert 0 <= figures["aa/mean"] <= 1
+    # In 3 tests a metric differs 0 to 3 times; all of them together have a share between the least and the most.
+    assert (figures["aa/tests"], figures["aa/users"]) == (3, 60)
+    assert figures["aa/skip_rate"] in (0, 1 / 3, 2 / 3, 1)
+    each = [figures[f"aa/{name}"] for name in all_metrics(long_day_ms=1) if f"aa/{name}" in figures]
+    assert min(each) <= figures["aa/mean"] <= max(each)
     assert any(name.startswith("group/high_activity/") for name in figures)
     assert all(np.isfinite(value) for value in figures.values())
 
@@ -106,7 +111,7 @@ def test_figures_follow_from_the_per_user_sums(tested: Path) -> None:
 def test_days_definitions_and_the_long_run_lie_beside(tested: Path) -> None:
     daily = json.loads((tested / "by_day.json").read_text())
     assert daily.keys() == {"treatment", "third"}
-    assert [len(daily["treatment"]["skip_rate"][end]) for end in ("value", "low", "high")] == [3, 3, 3]
+    assert [len(daily["treatment"]["skip_rate"][end]) for end in ("value", "low", "high")] == [4, 4, 4]
     definitions = json.loads((tested / "definitions.json").read_text())
     assert definitions["viewers"]["formula"] == "user-days with a click / user-days assigned"
     assert definitions.keys() == daily["treatment"].keys()
@@ -117,7 +122,7 @@ def test_days_definitions_and_the_long_run_lie_beside(tested: Path) -> None:
         for group, found in groups.items():
             assert figures.get(f"long_run/{arm}/{group}/slope") == found["slope"]
             assert figures.get(f"long_run/{arm}/{group}/slope/low") == found["low"]
-    assert any(name.startswith("long_run/third/") for name in figures)
+    assert any(name.startswith("long_run/") for name in figures)
 
 
 def test_the_same_seed_gives_the_same_files_and_another_does_not(world: Path, arms, tmp_path: Path) -> None:
@@ -141,22 +146,25 @@ def test_a_complete_workdir_is_left_alone_and_another_test_refused(world: Path, 
 
 def test_an_arm_with_a_ranker_is_served_in_its_order(opened: World, arms, ranker: Path) -> None:
     # Near temperature 0 everybody is served the first of its slate: the highest index among the ten.
-    named = {name: str(arms["sees"]) for name in ("plain", "ranked")}
-    loaded = load_arms(named, {"ranked": str(ranker)})
-    users = np.repeat(np.arange(20), 2)  # each in both arms
-    first: dict[int, np.ndarray] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(closed_loop.Tallies, "add", lambda self, day, who, items, *_, **__: first.setdefault(day, items))
-        closed_loop.run(
-            np.random.default_rng(0),
-            opened,
-            users,
-            np.arange(40) % 2,
-            loaded,
-            habits=dataclasses.replace(habits(opened).of(users), visit=np.full(40, 1 - 1e-12)),
-            config=settings(days=1, temperature=1e-6, slate_size=10),
-        )
-    plain, ranked = first[0][::2], first[0][1::2]
+    loaded = load_arms({name: str(arms["sees"]) for name in ("plain", "ranked")}, {"ranked": str(ranker)})
+    always = dataclasses.replace(habits(opened), visit=np.full(opened.num_users, 1 - 1e-12))
+    first: list[np.ndarray] = []
+    for arm in loaded:
+        shown: list[np.ndarray] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                closed_loop.Tallies, "add", lambda self, day, who, items, *_, into=shown, **__: into.append(items)
+            )
+            closed_loop.live_on(
+                np.random.default_rng(0),
+                opened,
+                np.zeros(opened.num_users, int),
+                [arm],
+                habits=always,
+                config=settings(days=1, temperature=1e-6, slate_size=10),
+            )
+        first.append(shown[0])
+    plain, ranked = first
     assert (ranked >= plain).all()
     assert (ranked > plain).mean() > 0.5
 
@@ -213,16 +221,14 @@ def test_users_meet_new_items_from_where_their_log_ends(opened: World, arms) -> 
         shown.extend(zip(users.tolist(), items.tolist(), strict=True))
         original(self, day, users, items, reactions, skip=skip)
 
-    users = np.arange(20)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(closed_loop.Tallies, "add", spy)
-        closed_loop.run(
+        closed_loop.live_on(
             np.random.default_rng(0),
             opened,
-            users,
-            users % 2,
+            np.arange(opened.num_users) % 2,
             load_arms({name: str(arms[name]) for name in ("blind", "sees")}),
-            habits=habits(opened).of(users),
+            habits=habits(opened),
             config=config,
         )
     assert len(set(shown)) == len(shown) > 100
@@ -235,18 +241,53 @@ def test_the_worlds_own_people_are_left_as_they_are(world: Path, opened: World, 
     np.testing.assert_array_equal(again.people.sour_cluster, opened.people.sour_cluster)
 
 
-def test_everybody_is_there_equally_often_before_anybody_is_there_once_more(opened: World) -> None:
-    rng = np.random.default_rng(0)
-    times = np.bincount(closed_loop.choose_users(rng, opened, 150), minlength=60)
-    assert set(times.tolist()) == {2, 3}
-    assert times.sum() == 150
-    assert len(set(closed_loop.choose_users(rng, opened, 25).tolist())) == 25
+def test_a_test_is_of_new_people_each_in_one_arm(opened: World, tested: Path) -> None:
+    # The seed of the test names them; the three arms have a third each, whatever they were drawn in the order of.
+    with np.load(tested / "per_user.npz") as arrays:
+        arm, activity = arrays["arm"], arrays["activity"]
+    people = newcomers(opened, 150, child(child(np.random.SeedSequence(0), 0), 0))
+    np.testing.assert_array_equal(activity, np.diff(people.log.offsets))
+    assert np.bincount(arm).tolist() == [50, 50, 50]
+    assert len(np.unique(np.diff(np.flatnonzero(arm == 0)))) > 1  # not every third
+
+
+def test_assignment_is_random_and_even() -> None:
+    once, other = (trial.assign(np.random.default_rng(seed), 3_001, 2) for seed in (0, 1))
+    assert np.bincount(once).tolist() == np.bincount(other).tolist() == [1_501, 1_500]
+    # Two random halvings agree in half of the people: standard deviation √n / 2.
+    assert abs((once == other).sum() - 3_001 / 2) < 4 * np.sqrt(3_001) / 2
+
+
+def test_whole_aa_tests_find_what_is_wrong_with_the_arms(opened: World, arms) -> None:
+    # Equal arms differ now and then; with the more active half in one arm the tests say so.
+    (arm,) = load_arms({"arm": str(arms["sees"])})
+    metrics, config = all_metrics(long_day_ms=1), settings(aa_users=100, days=3, bootstrap_samples=100)
+    seed = np.random.SeedSequence(0)
+    fair = false_positives(metrics, opened, arm, tests=5, seed=seed, config=config)
+    assert fair["watch_time"] <= 2 / 5
+    drawn: list[World] = []
+
+    def remember(*given, **options) -> World:
+        drawn.append(newcomers(*given, **options))
+        return drawn[-1]
+
+    def by_activity(rng: np.random.Generator, users: int, arms: int) -> np.ndarray:
+        activity = np.diff(drawn[-1].log.offsets)
+        return (activity > np.median(activity)).astype(int)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "newcomers", remember)
+        patch.setattr(trial, "assign", by_activity)
+        unfair = false_positives(metrics, opened, arm, tests=5, seed=seed, config=config)
+    assert unfair["watch_time"] >= 4 / 5
+    assert len({tuple(np.diff(people.log.offsets)) for people in drawn}) == 5  # people of its own for each test
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"users": 1}, "--config.users=1: fewer than the 2 arms"),
+        ({"aa_users": 1}, "--config.aa_users=1: at least 2, one for each of the equal arms"),
         ({"days": 0}, "--config.days=0: at least 1"),
         ({"slate_size": 401}, "--config.slate_size=401: the recommenders have 400 items"),
         ({"dislike_bins": (0.0, 2.0, 1.0)}, "--config.dislike_bins=(0.0, 2.0, 1.0): ascending, and 0 the first"),
