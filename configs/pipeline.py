@@ -103,8 +103,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.serve = "skip_label" if name.startswith("kuairand") else "dislike_input_and_label"
     # The arms of the A/B test by their signals: the control, blind to dislikes where there is such a model, the served
     # model, whose changes `ab_test/<metric>/relative` are, and whatever else is trained. Off-policy estimates are of
-    # the first two. And random halvings of the control's users in its A/A tests.
+    # the first two. And A/A tests: whole tests of new people with the control in both arms.
     others = [signals for signals in (*config.plain[1:], *config.sweeps) if signals != config.serve]
     config.ab_arms = (config.plain[0], config.serve, *others)
-    config.aa_tests = 200
+    config.aa_tests = 3 if name == "tiny" else 50
     return config

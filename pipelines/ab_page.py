@@ -6,6 +6,7 @@ from pipelines import ab_figures, ab_tables
 from pipelines.ab_evidence import AbEvidence, AbTest
 from pipelines.ab_ranked import FIRST, finding
 from pipelines.ab_stages import AB_RANKED, AB_TEST
+from pipelines.findings import interval
 
 
 def ab_parts(evidence: AbEvidence | None) -> dict[str, Any]:
@@ -56,5 +57,6 @@ def _tables(test: AbTest, rows: list[ab_tables.AbRow]) -> dict[str, Any]:
         "sentences": ab_tables.sentences(test),
         "published": {cell.arm for row in rows for cell in row.cells if cell.published},
         "slopes": ab_tables.slopes(test),
+        "aa_mean": interval(test.metrics, "aa/mean"),
         "long_run": ab_figures.long_run(test),
     }

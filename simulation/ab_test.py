@@ -4,13 +4,19 @@
 
   python -m simulation.ab_test ... --rankers=treatment=DIR --aa_tests=50
 
-WORLD is the workdir of the simulation.world whose log the recommenders were trained on; users go on from its end. The
-first arm is the one that the others are held up against. An arm in --rankers has its slates ordered by the ranker that
-ranking.export wrote (simulation/serving.py says how). Writes into --workdir: metrics.json (`<metric>/relative` with
-`/low` and `/high`, `<metric>/<arm>`; `group/<activity>/<metric>/relative`; from the third arm on its name comes first,
-`<arm>/<metric>/relative`; with --aa_tests `aa/<metric>`, the share of false positives, and
-`aa/mean` over metrics; `long_run/<arm>/<low_exposure|high_exposure>/slope`), by_day.json, long_run.json,
-definitions.json and per_user.npz (`arm`, `user` and every sum [users, days]). The metrics: simulation/ab_metrics.py.
+WORLD is the workdir of the simulation.world whose log the recommenders were trained on. As many new people as
+--config.users are drawn as those of its log were, live through the log's days under its logging policy, and go on from
+there (simulation/newcomers.py). The first arm is the one that the others are held up against. An arm in --rankers has
+its slates ordered by the ranker that ranking.export wrote (simulation/serving.py says how).
+
+--aa_tests=50 makes 50 more such tests, each of --config.aa_users new people with the control in both arms: the share in
+which a metric's interval leaves out zero should be 5%. Each takes about 5 seconds of CPU on the demo feed.
+
+Writes into --workdir: metrics.json (`<metric>/relative` with `/low` and `/high`, `<metric>/<arm>`;
+`group/<activity>/<metric>/relative`; from the third arm on its name comes first, `<arm>/<metric>/relative`; with
+--aa_tests `aa/<metric>`, the share of false positives, and `aa/mean` over metrics, each with `/low` and `/high`;
+`long_run/<arm>/<low_exposure|high_exposure>/slope`), by_day.json, long_run.json, definitions.json and per_user.npz
+(`arm`, `activity`, events before the test, and every sum [users, days]). The metrics: simulation/ab_metrics.py.
 """
 
 from collections.abc import Sequence

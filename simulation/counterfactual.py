@@ -2,7 +2,7 @@
 
   python -m simulation.counterfactual --config=configs/counterfactual.py --recommender=EXPORT --workdir=DIR
 
-Users behave at random, as in the paper; with --world=DIR (of simulation.world) as people of that feed; with
+Users behave at random, as in the paper; with --world=DIR (of simulation.world) as new people of that feed; with
 --data=TIMELINES they are real users with their logged pasts; --histories=FILE (Parquet: user_id, item_id, action) gives
 pasts one by one. Slates are those of retrieval, or with --ranker=EXPORT the first of its candidates in the ranker's
 order. Similar is what has the same content cluster or creator and, with --similarity_vectors=EXPORT, whose vectors in
@@ -32,7 +32,7 @@ _RECOMMENDER = flags.DEFINE_string("recommender", None, "The folder that retriev
 _RANKER = flags.DEFINE_string("ranker", None, "The folder that ranking.export wrote: puts candidates in order.")
 _CANDIDATES = flags.DEFINE_integer("candidates", 200, "Items that the recommender gives the ranker.", lower_bound=1)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
-_WORLD = flags.DEFINE_string("world", None, "Users of this feed: the workdir of a simulation.world.")
+_WORLD = flags.DEFINE_string("world", None, "New people of this feed: the workdir of a simulation.world.")
 _DATA = flags.DEFINE_string("data", None, "Users of these timelines, with their logged histories.")
 _HISTORIES = flags.DEFINE_string("histories", None, "Users of this Parquet file: user_id, item_id, action.")
 _VECTORS = flags.DEFINE_string(

@@ -33,7 +33,8 @@ def empty(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workdir(empty: Path) -> Path:
-    figures = {"aa/tests": 200, "aa/mean": 0.0477} | {f"users/{arm}": 50 for arm in ARMS}
+    figures = {"aa/tests": 50, "aa/users": 400} | {f"users/{arm}": 50 for arm in ARMS}
+    figures |= with_interval("aa/mean", 0.048, 0.01)
     for metric in METRICS:
         figures |= {f"{metric}/{arm}": 0.02 - 0.001 * n for n, arm in enumerate(ARMS)}
         for n, arm in enumerate(ARMS[1:]):
@@ -124,7 +125,8 @@ def test_a_share_of_false_positives_that_misses_is_said_to(workdir: Path) -> Non
     assert evidence is not None
     assert {row.name for row in ab_tables.rows(evidence.signals) if row.misses} == {"likes"}  # 6% to 12%
     assert _page(workdir).count("misses 5%") == 1
-    assert "Over all metrics it does in 4.8%." in _page(workdir)
+    assert "Over all metrics it does in 4.8% (3.8% to 5.8%)." in _page(workdir)
+    assert "50 times the whole test again, each with 400 new people" in _page(workdir)
 
 
 def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
@@ -255,7 +257,7 @@ def test_stages_stand_where_a_pipeline_asks_for_them(tmp_path: Path) -> None:
         "skip_label",
     ]
     assert f"skip_label={export.outputs[1].parent}" in arms
-    assert "--aa_tests=200" in ab.flags
+    assert "--aa_tests=50" in ab.flags
     assert ab.config == "configs/ab_test.py:demo"
     assert f"--world={tmp_path / 'world'}" in ab.flags
     assert "--coverage_seeds=50" in off_policy.flags

@@ -16,7 +16,7 @@ from data.timelines import Timelines
 from runtime.errors import UsageError
 from simulation.contexts import Contexts, Policy, contexts, policy
 from simulation.estimators import effective_size, estimate
-from simulation.off_policy_check import run
+from simulation.off_policy_check import REWARDS, coverage, run
 from simulation.recommender import load
 from simulation.reward_model import fit
 from simulation.truth import TruthAt
@@ -150,7 +150,7 @@ def check(folder: Path, workdir: Path, *, arms=None, data="timelines", world="wo
     return json.loads((workdir / "metrics.json").read_text())
 
 
-def test_a_whole_check_and_its_coverage(folder: Path, log: Timelines, tmp_path: Path, capsys) -> None:
+def test_a_whole_check_and_its_coverage(folder: Path, log: Timelines, world: World, tmp_path: Path, capsys) -> None:
     found = check(folder, tmp_path, seeds=3)
     exposed = (log.randomly_exposed > 0) & (np.arange(len(log.item)) > log.offsets[:-1][log.user_of_event()])
     assert found["exposures"] == exposed.sum()
@@ -160,10 +160,42 @@ def test_a_whole_check_and_its_coverage(folder: Path, log: Timelines, tmp_path: 
             value, low, high = (found[f"a/{feedback_name}/{name}{bound}"] for bound in ("", "/low", "/high"))
             # What the estimate is of: within twice the distance to its bounds, about four standard errors.
             assert value - 2 * (value - low) < found[f"a/{feedback_name}/truth"] < value + 2 * (high - value)
-    assert found["a/dislike/dr/coverage"] in (0, 1 / 3, 2 / 3, 1)
-    assert found["a/dislike/dr/coverage/low"] < found["a/dislike/dr/coverage/high"]
+    # The truth is of `truth_draws` items a context: here of the whole slate, weighted by the policy.
+    config = get_config("tiny")
+    at = contexts(log, log.randomly_exposed > 0)
+    settings = {"slate_size": config.slate_size, "temperature": config.temperature, "label": "test"}
+    shown = policy(load(folder / "arm"), log, at, **settings)
+    rows = np.repeat(np.arange(len(at)), config.slate_size)
+    reactions = TruthAt(world, log, at).react(np.random.default_rng(0), rows, shown.items.ravel())
+    dislike = reactions.dislike_probability.reshape(shown.items.shape)  # [n, slate]
+    expected = (shown.probability * dislike).sum(axis=1)
+    spread = (shown.probability * dislike**2).sum(axis=1) - expected**2
+    error = np.sqrt(spread.sum() / config.truth_draws) / len(at)
+    assert abs(found["a/dislike/truth"] - expected.mean()) < 4 * error
+    assert {f"a/{name}/dr/coverage{end}" for name in REWARDS for end in ("", "/low", "/high")} <= found.keys()
     check(folder, tmp_path, seeds=3)
     assert "complete already" in capsys.readouterr().out
+
+
+def test_intervals_cover_the_truth_and_no_other_value(log: Timelines, world: World) -> None:
+    # The policy of the log itself: every weight is 1, estimates are means of 300 draws.
+    every = contexts(log, np.ones(len(log.item), bool))
+    pool = Contexts(every.user[::7], every.position[::7])
+    items = np.broadcast_to(np.arange(1, NUM_ITEMS + 1), (len(pool), NUM_ITEMS))
+    shown = Policy(items, np.full(items.shape, 1 / NUM_ITEMS))
+    models = {name: fit(log, name) for name in REWARDS}
+    config = get_config("tiny")
+    config.update(bootstrap_samples=200, exposures=300, truth_draws=200)
+
+    class Elsewhere(TruthAt):
+        def value(self, *given, **options):
+            return {name: value + 0.2 for name, value in super().value(*given, **options).items()}
+
+    for truth, least, most in ((TruthAt, 0.85, 1.0), (Elsewhere, 0.0, 0.05)):
+        found = coverage(truth(world, log, pool), shown, pool, models, num_items=NUM_ITEMS, seeds=40, config=config)
+        for estimator in ("ips", "snips", "dr"):
+            assert least <= found[f"long_view/{estimator}/coverage"] <= most
+            assert found[f"long_view/{estimator}/coverage/low"] < found[f"long_view/{estimator}/coverage/high"]
 
 
 def test_without_a_world_there_is_no_truth(folder: Path, tmp_path: Path) -> None:
