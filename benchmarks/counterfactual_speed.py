@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
     # Imported here so that --help does not wait for them.
     import numpy as np
 
-    from simulation.branching import Branch
+    from simulation.courses import Branch
     from simulation.responsiveness import simulate
     from simulation.trajectories import Slates, draw_plan
 

@@ -3,8 +3,11 @@
   python -m simulation.counterfactual --config=configs/counterfactual.py --recommender=EXPORT --workdir=DIR
 
 `<size>` or `<size>,<experiment>`. Sizes: `standard` is the paper's (2,000 users, k = 50), the default; `tiny` serves
-tests and laptops. Experiments: `paper`, the default; `in_a_row`, one to five dislikes of the same cluster; `memory`,
-one dislike, looked at 1, 5 and 20 steps later; `sweeps`, other lengths of the history and of the slate.
+tests and laptops. Experiments: `paper`, the default; `in_a_row`, one to five dislikes of the same cluster; `elsewhere`,
+a dislike, and what is left of it after a dislike of one, two and four other clusters; `undo`, a dislike and then one to
+five likes of the same cluster; `memory`, one dislike, looked at 1, 5 and 20 steps later; `forgetting`, one dislike,
+looked at until it is older than all that the model reads, as of a server that keeps events, and `forgetting_state` as
+of one that keeps a state; `sweeps`, other lengths of the history and of the slate.
 Expected for long_watch+dislike: a model that is blind to dislikes 0 exactly. The paper: dislikes as input -22.7% by
 content and -22.8% by creator, as input and training label -60.8% and -64.1%. Seconds, not minutes, on 2 cores.
 """
@@ -27,12 +30,18 @@ def get_config(name: str = "standard") -> ConfigDict:
 
     # At the k-th item: every branch is compared with the baseline. A play, then any of +like, +follow, +comment,
     # +share, +dislike (simulation/actions.py); ACTION*3 is three in a row, ACTION,ACTION one after the other, from the
-    # second on further items of the k-th item's cluster, and compared with the baseline done as often.
+    # second on further items of the k-th item's cluster, other:ACTION on an item of another cluster, each time of one
+    # more. Compared with the baseline done on the same items; what stands after a ; is done in both (Branch.parse).
     config.baseline = "long_watch"
     config.branches = ("long_watch+dislike", "skip", "quit_early")
     # The slates that are looked at: 1 is the one right after the branch, 5 that after four more items, which the user
-    # takes from the branch's own slates and treats as by `behaviours`.
+    # takes from the branch's own slates and treats as by `behaviours`; and `beyond`, counted from T, the events that
+    # the model reads: at T the branch is the oldest of them, at T + 1 it is none of them.
     config.distances = (1,)
+    config.beyond = ()
+    # How the recommender is asked: event by event, by its state, which goes on after T events; or, as by a server that
+    # keeps events and no state, anew at every slate, by those of the history that the model reads, T at most.
+    config.reencode = False
 
     # Before it, random behaviour: what is done with each item, whatever the item is. The shares of these plays in
     # KuaiRand-Pure. No dislikes, so that the branch measures the answer to a first one, not to one more.
@@ -60,13 +69,29 @@ def get_config(name: str = "standard") -> ConfigDict:
             pass
         case "in_a_row":
             config.branches = ("long_watch+dislike", *(f"long_watch+dislike*{n}" for n in (2, 3, 5)))
+        case "elsewhere":
+            watched, said_no = "other:long_watch", "other:long_watch+dislike"
+            after = [f"{act}{times}" for times in ("", "*2", "*4") for act in (watched, said_no)]
+            config.branches = ("long_watch+dislike", *(f"long_watch+dislike;{acts}" for acts in after))
+        case "undo":
+            likes = [f"long_watch+like{times}" for times in ("", "*2", "*3", "*5")]
+            config.branches = ("long_watch+dislike", *(f"long_watch+dislike;{acts}" for acts in likes))
         case "memory":
             config.branches = ("long_watch+dislike",)
             config.distances = (1, 5, 20) if size == "standard" else (1, 3)
             config.k = 4 * longest // 5  # leaves room for the steps after it in what a model reads
+        case "forgetting" | "forgetting_state":
+            config.branches = ("long_watch+dislike",)
+            config.distances = (1, 5, 20, 40) if size == "standard" else (1,)
+            config.beyond = (0, 1, 20)
+            config.reencode = experiment == "forgetting"
+            config.users = min(config.users, 500)  # each slate has the whole history read again
         case "sweeps":
             config.sweep_k = (max(2, longest // 5), longest // 2)
             config.sweep_slate_size = (largest // 10, largest // 4)
         case _:
-            raise ValueError(f"no experiment '{experiment}'; there are paper, in_a_row, memory, sweeps")
+            raise ValueError(
+                f"no experiment '{experiment}'; there are paper, in_a_row, elsewhere, undo, memory, forgetting, "
+                "forgetting_state, sweeps"
+            )
     return config

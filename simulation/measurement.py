@@ -15,13 +15,13 @@ from simulation import gate as gates
 from simulation import histories as pasts
 from simulation import responsiveness
 from simulation.arms import world_items
-from simulation.branching import with_baselines
+from simulation.courses import with_baselines
 from simulation.examples import examples
 from simulation.gate import Gate
 from simulation.ranker import load as load_ranker
-from simulation.recommender import Recommender, load
+from simulation.recommender import Recommender, load, reencoding
 from simulation.responsiveness import Outcome
-from simulation.settings import check
+from simulation.settings import check, distances, most_events
 from simulation.similarity import KINDS, Similarity, independent_vectors, measured, measures
 from simulation.trajectories import Plan, Slates, Trajectories, draw_plan
 from simulation.user_model import living_users
@@ -51,6 +51,9 @@ def run(
     recommender = load(recommender_path)
     candidates = candidates if ranker else 0
     check(config, recommender, candidates=candidates)
+    looked_at = distances(config, recommender.max_history)
+    if config.reencode:
+        recommender = reencoding(recommender, recommender_path, room=most_events(config, recommender.max_history))
     rank = load_ranker(ranker, recommender) if ranker else None
     other = load(similarity_vectors, flag="--similarity_vectors") if similarity_vectors else None
     vectors = independent_vectors(recommender, other) if other else None
@@ -74,7 +77,7 @@ def run(
         if kind not in measure:
             print(f"{kind} similarity left out: the item table has no {column} of any item")
     branches, baselines = with_baselines(config.baseline, config.branches)
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = {"events_read": recommender.max_history}
     per_user: dict[str, Any] = {}
     outcomes: dict[int, Outcome] = {}
     for k, followed in trajectories.items():
@@ -84,9 +87,9 @@ def run(
             branches,
             slates=Slates(config.slate_size, rank, candidates),
             shown=Slates(max((config.slate_size, *config.sweep_slate_size)), rank, candidates),
-            distances=config.distances,
+            distances=looked_at,
             # Other draws than those of the way there.
-            later=_plan(config, recommender, users=followed.num_users, k=config.distances[-1], seed=-1 - config.seed),
+            later=_plan(config, recommender, users=followed.num_users, k=looked_at[-1], seed=-1 - config.seed),
         )
         figures, of_users = _figures(outcome, measure, config, k=k, baselines=baselines)
         metrics, per_user = metrics | figures, per_user | of_users
@@ -113,7 +116,7 @@ def _figures(
     names = [branch.name for branch in outcome.branches]
     metrics: dict[str, float] = {}
     per_user: dict[str, np.ndarray] = {}
-    for place, distance in enumerate(config.distances):
+    for place, distance in enumerate(outcome.distances):
         for size in (config.slate_size, *config.sweep_slate_size):
             prefix, shown = _prefix(config, k=k, distance=distance, size=size), outcome.slates[:, place, :, :size]
             found = measured(measure, shown, outcome.last, outcome.valid)

@@ -7,7 +7,7 @@ the item table. Whoever writes it can be measured, so what its manifest promises
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import polars as pl
 from data.feedback import BITS, DWELL_EDGES_MS
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
+from simulation.window import Choose, newest
 
 State = Any  # a pytree of arrays [b, ...]: what the recommender remembers of a batch of users
 Start = Callable[[int], State]
@@ -32,8 +33,9 @@ class Recommender:
 
     start(b) is the state of b users without history; step(state, item [b], dwell [b], feedback [b]) -> (state,
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
-    row 0 is padding. `max_history` is the number of events a query can depend on; `fingerprint` changes with the
-    export, `vocabulary_hash` with what the indices mean; `checkpoint` is the trained model's, "" where none is named.
+    row 0 is padding. `max_history` is T, the events that the model reads; only where `goes_on` can more be added to a
+    state. `fingerprint` changes with the export, `vocabulary_hash` with what the indices mean; `checkpoint` is the
+    trained model's, "" where none is named.
     """
 
     start: Start
@@ -44,6 +46,7 @@ class Recommender:
     fingerprint: str
     vocabulary_hash: str = ""
     checkpoint: str = ""
+    goes_on: bool = False
 
     @property
     def num_items(self) -> int:
@@ -64,23 +67,37 @@ def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Star
     return start, step
 
 
-def windowed(user_tower: Callable[..., jax.Array], *, length: int) -> tuple[Start, Step]:
-    """(start, step) of a tower that reads whole histories: the state is the history so far, and its length.
+def windowed(
+    user_tower: Callable[..., jax.Array], *, length: int, room: int = 0, choose: Choose = newest
+) -> tuple[Start, Step]:
+    """(start, step) of a tower that reads T = `length` events: the state is the history so far, and its length.
 
-    At most T events fit: callers stop at `max_history`.
+    At most T events fit, or `room` where that is more: of those the tower is given at every step, anew, the T that
+    `choose(item, dwell, feedback [b, room], length=T)` gives, as by a server that keeps events and no state.
     """
+    room = max(room, length)
 
     def start(batch: int) -> State:
-        empty = jnp.zeros((batch, length), jnp.int32)
+        empty = jnp.zeros((batch, room), jnp.int32)
         return (empty, empty, empty), jnp.zeros(batch, jnp.int32)
 
     def step(state: State, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> tuple[State, jax.Array]:
         columns, count = state
         rows, event = jnp.arange(len(item)), (item, dwell, feedback)
         columns = tuple(column.at[rows, count].set(value) for column, value in zip(columns, event, strict=True))
-        return (columns, count + 1), user_tower(*columns)
+        return (columns, count + 1), user_tower(*choose(*columns, length=length))
 
     return start, step
+
+
+def reencoding(recommender: Recommender, path: str | Path, *, room: int) -> Recommender:
+    """The recommender of `path`, asked by its `user_tower.jax` and `windowed` even where it could carry a state.
+
+    room: the most events that a history will have. Errors: DataError where the file is damaged.
+    """
+    length = recommender.max_history
+    start, step = windowed(_tower(Path(path), length, recommender.item_vectors.shape[1]), length=length, room=room)
+    return replace(recommender, start=start, step=step, goes_on=True)
 
 
 def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
@@ -101,16 +118,15 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
                 f"{flag}={path}: {name} is {manifest[name]}, this code's is {ours}; export it again with this code"
             )
     length, dim, num_items = (int(manifest[name]) for name in fields[:3])
-    state_size = manifest.get("state_size")
 
     event = [("int32", ())] * 3
-    if state_size and (folder / "user_step.jax").is_file():
-        state = ("float32", (int(state_size),))
+    carries_state = bool(manifest.get("state_size")) and (folder / "user_step.jax").is_file()
+    if carries_state:
+        state = ("float32", (int(manifest["state_size"]),))
         user_step = _function(folder / "user_step.jax", [state, *event], [state, ("float32", (dim,))])
-        start, step = incremental(user_step, state_size=int(state_size))
+        start, step = incremental(user_step, state_size=int(manifest["state_size"]))
     else:
-        user_tower = _function(folder / "user_tower.jax", [("int32", (length,))] * 3, [("float32", (dim,))])
-        start, step = windowed(user_tower, length=length)
+        start, step = windowed(_tower(folder, length, dim), length=length)
     # A verdict says something of the model and changes nothing about it.
     of_model = {name: value for name, value in manifest.items() if name != "verdict"}
     return Recommender(
@@ -122,10 +138,15 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         fingerprint=hashlib.sha256(json.dumps(of_model, sort_keys=True).encode()).hexdigest(),
         vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
         checkpoint=str((manifest.get("lineage") or {}).get("checkpoint", "")),
+        goes_on=carries_state,
     )
 
 
 _Signature = list[tuple[str, tuple[int, ...]]]  # dtype and shape without the batch, of each array
+
+
+def _tower(folder: Path, length: int, dim: int) -> Callable[..., Any]:
+    return _function(folder / "user_tower.jax", [("int32", (length,))] * 3, [("float32", (dim,))])
 
 
 def _function(path: Path, inputs: _Signature, outputs: _Signature) -> Callable[..., Any]:

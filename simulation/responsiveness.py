@@ -16,7 +16,8 @@ import numpy as np
 from metrics.intervals import flat, relative_change
 from runtime.errors import DataError
 from runtime.progress import progress
-from simulation.branching import Branch, branch_columns, items_in_a_row, slates_after
+from simulation.branching import items_to_act_on, slates_after
+from simulation.courses import Branch, branch_columns, room
 from simulation.recommender import Recommender
 from simulation.similarity import KINDS, VECTORS
 from simulation.trajectories import Plan, Slates, Trajectories
@@ -30,8 +31,8 @@ class Outcome:
     """What U users did and were shown. Entries of items and slates are indices of the item table.
 
     item, dwell, feedback [U, k-1]: the events before the branch, from the left, zeros after the last; last [U]: the
-    k-th item; slates [n, distances, U, size] after each of n branches; reach [U]: how many items in a row there were,
-    for branches of that length and less.
+    k-th item; slates [n, distances, U, size] after each of n branches; valid [n, U]: whether there was an item for each
+    action of the branch: as many left in the user's cluster, as many other clusters in the slate.
     """
 
     branches: tuple[Branch, ...]
@@ -41,17 +42,12 @@ class Outcome:
     feedback: np.ndarray
     last: np.ndarray
     slates: np.ndarray
-    reach: np.ndarray
+    valid: np.ndarray
 
     @property
     def history(self) -> np.ndarray:
         """The items [U, k], the last of which is the one branched at."""
         return np.concatenate([self.item, self.last[:, None]], axis=1)
-
-    @property
-    def valid(self) -> np.ndarray:
-        """[n, U]: whether the user's cluster had as many items left as the branch acts on."""
-        return np.stack([self.reach >= branch.length for branch in self.branches])
 
 
 def chunk_users(users: int, rows: int) -> int:
@@ -88,12 +84,13 @@ def simulate(
     cluster = np.zeros(len(item_vectors), np.int32)
     if "cluster" in recommender.items.columns:
         cluster = recommender.items["cluster"].to_numpy().astype(np.int32)
-    longest, actions = max(branch.length for branch in branches), branch_columns(branches)
+    (own, others), actions = room(branches), branch_columns(branches)
 
     def run(start: int) -> tuple[np.ndarray, ...]:
         users = np.minimum(np.arange(start, start + size), total - 1)  # the last chunk repeats its last user
         walk = trajectories.walk(recommender, item_vectors, users, slates)
-        items = items_in_a_row(walk, item_vectors, jnp.asarray(cluster), length=longest)
+        known = jnp.asarray(cluster)
+        items = items_to_act_on(walk, item_vectors, known, own=own, others=others, slates=slates)
         nothing = np.zeros((size, 0), np.int32)
         after = (nothing,) * 3 if later is None else (later.place[users], *later.events(users))
         found, queries = slates_after(
@@ -106,8 +103,7 @@ def simulate(
             slates=shown or slates,
             distances=distances,
         )
-        reach = (items > 0).sum(axis=1)
-        return tuple(np.asarray(part) for part in (*walk.columns, walk.last, reach, found, queries))
+        return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, found, queries))
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -120,7 +116,8 @@ def simulate(
     *of_user, found, queries = zip(*results, strict=True)
     if not all(np.isfinite(block).all() for block in queries):
         raise DataError("the user tower gave queries that are not finite: the model has diverged; train it again")
-    item, dwell, feedback, last, reach = (np.concatenate(blocks)[:total] for blocks in of_user)
+    item, dwell, feedback, last, acted = (np.concatenate(blocks)[:total] for blocks in of_user)
+    there = np.pad(acted > 0, ((0, 0), (0, 1)), constant_values=True)  # of place -1, no action, there is always one
     return Outcome(
         branches=tuple(branches),
         distances=distances,
@@ -129,7 +126,7 @@ def simulate(
         feedback=feedback,
         last=last,
         slates=np.concatenate(found, axis=2)[:, :, :total],
-        reach=reach,
+        valid=np.stack([there[:, places].all(axis=1) for places in actions[0]]),
     )
 
 

@@ -1,12 +1,30 @@
 """Whether the settings of a counterfactual simulation can be run on a recommender, said before anything is computed."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from runtime.errors import UsageError
-from simulation.branching import with_baselines
+from simulation.courses import room, with_baselines
 from simulation.recommender import Recommender
+
+
+def distances(config: Mapping[str, Any], max_history: int) -> tuple[int, ...]:
+    """At which distances slates are looked at: `distances`, and T = max_history and so many more as `beyond` says."""
+    return tuple(sorted({*config["distances"], *(max_history + more for more in config["beyond"])}))
+
+
+def further_events(config: ConfigDict, max_history: int) -> int:
+    """The most events after the k-th: of the longest branch, and until the last distance."""
+    branches, _ = with_baselines(config.baseline, config.branches)
+    return max(branch.length for branch in branches) - 1 + distances(config, max_history)[-1] - 1
+
+
+def most_events(config: ConfigDict, max_history: int) -> int:
+    """The events of the longest history that is simulated."""
+    return max((config.k, *config.sweep_k)) + further_events(config, max_history)
 
 
 def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) -> None:
@@ -17,7 +35,7 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
     for name, least in (("users", 1), ("k", 2), ("slate_size", 1), ("bootstrap_samples", 1), ("examples", 0)):
         if config[name] < least:
             raise UsageError(f"--config.{name}={config[name]}: at least {least}")
-    for name, least in (("sweep_k", 2), ("sweep_slate_size", 1), ("distances", 1)):
+    for name, least in (("sweep_k", 2), ("sweep_slate_size", 1), ("distances", 1), ("beyond", 0)):
         if any(value < least for value in config[name]):
             raise UsageError(f"--config.{name}={tuple(config[name])}: each at least {least}")
     if not config.distances or list(config.distances) != sorted({1, *config.distances}):
@@ -31,9 +49,14 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
     if not any(config.behaviours.values()):
         raise UsageError("--config.behaviours: all shares are 0; give at least one action a share")
     branches, _ = with_baselines(config.baseline, config.branches)
-    longest, k = max(branch.length for branch in branches), max((config.k, *config.sweep_k))
-    further = longest - 1 + config.distances[-1] - 1
-    if k + further > recommender.max_history:
+    own, others = room(branches)
+    k, further = max((config.k, *config.sweep_k)), further_events(config, recommender.max_history)
+    if config.beyond and not config.reencode and not recommender.goes_on:
+        raise UsageError(
+            f"--config.beyond={tuple(config.beyond)}: the recommender has no user_step.jax, whose state goes on after "
+            f"{recommender.max_history} events; use --config.reencode=True"
+        )
+    if k + further > recommender.max_history and not config.beyond and not config.reencode:
         setting = "k" if k == config.k else "sweep_k"
         also = f" and {further} more for the longest branch and distance" if further else ""
         raise UsageError(
@@ -53,10 +76,14 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
             f"--candidates={candidates}: give a number from {size}, the items of a slate, to "
             f"{recommender.num_items - k - further}, those that k={k + further} consumed items leave"
         )
-    if longest > 1 and not _knows(recommender, "cluster"):
+    if own + others > 1 and not _knows(recommender, "cluster"):
         raise UsageError(
-            f"--config.branches={tuple(config.branches)}: several actions in a row need items of one cluster, and the "
-            "item table knows no cluster of any item; give branches of one action"
+            f"--config.branches={tuple(config.branches)}: several actions in a row need items of one cluster, or of "
+            "others, and the item table knows no cluster of any item; give branches of one action"
+        )
+    if others > config.slate_size:
+        raise UsageError(
+            f"--config.branches={tuple(config.branches)}: a slate of {config.slate_size} has no {others} other clusters"
         )
     if config.first_item_power > 0 and not (recommender.items["train_count"] > 0).any():
         raise UsageError("--config.first_item_power: no item has a train_count; use --config.first_item_power=0")

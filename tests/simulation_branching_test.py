@@ -7,7 +7,7 @@ import pytest
 
 from data.feedback import BITS
 from runtime.errors import UsageError
-from simulation.branching import Branch, with_baselines
+from simulation.courses import Branch, with_baselines
 from simulation.recommender import Recommender, incremental, windowed
 from simulation.responsiveness import simulate, summary
 from simulation.serving import Rank
@@ -80,7 +80,7 @@ def test_slates_equal_a_reference_in_numpy(outcome):
         before = ranked(query_of(past), [*items, last])
         row = [last, *[i for i in before if CLUSTER[i] == CLUSTER[last]]]
         for n, branch in enumerate(found.branches):
-            events = past + [(row[m], action.feedback) for m, action in enumerate(branch.actions)]
+            events = past + [(row[m], action.feedback) for m, action in enumerate(act.action for act in branch.acts)]
             slates = []
             for t in range(DISTANCES[-1]):
                 slates.append(ranked(query_of(events), [item for item, _ in events])[:SLATE])
@@ -134,7 +134,7 @@ def test_a_cluster_that_runs_out_leaves_longer_branches_without_a_value():
     found = simulate(some, plan, branches, slates=Slates(SLATE))
     alone = few[found.last] > 1
     assert 0 < alone.sum() < 200
-    np.testing.assert_array_equal(found.reach, np.where(alone, 1, 3))
+    np.testing.assert_array_equal(found.valid, [[True] * 200, ~alone, [True] * 200, ~alone])
     rows = np.where(found.valid, np.float64(found.slates[:, 0, :, 0] % 2), np.nan)
     metrics = summary({"content": rows}, [branch.name for branch in branches], baselines=baselines, seed=0, samples=50)
     assert metrics["users/content"] == 200
@@ -146,7 +146,7 @@ def test_branches_are_compared_with_the_baseline_done_as_often():
     branches, baselines = with_baselines("long_watch", ("skip", "skip*3", "skip,long_watch+dislike,skip"))
     assert [branch.name for branch in branches[:2]] == ["long_watch", "long_watch*3"]
     assert baselines == [0, 1, 0, 1, 1]
-    assert [action.name for action in branches[-1].actions] == ["skip", "long_watch+dislike", "skip"]
+    assert [act.action.name for act in branches[-1].acts] == ["skip", "long_watch+dislike", "skip"]
     assert Branch.parse("skip*2, long_watch+like").length == 3
 
 

@@ -11,7 +11,7 @@ from configs.world import get_config as world_config
 from data.feedback import BITS, has
 from runtime.errors import DataError, UsageError
 from simulation.actions import Action
-from simulation.branching import with_baselines
+from simulation.courses import with_baselines
 from simulation.feed import simulate as simulate_feed
 from simulation.histories import read, replay
 from simulation.recommender import Recommender, incremental

@@ -6,7 +6,7 @@ import pytest
 from data.feedback import BITS
 from runtime.errors import DataError
 from simulation.actions import Action
-from simulation.branching import Branch
+from simulation.courses import Branch
 from simulation.recommender import Recommender, windowed
 from simulation.responsiveness import simulate, summary
 from simulation.similarity import share_of
@@ -73,7 +73,7 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
         np.testing.assert_array_equal(outcome.history[user], items)
         for n, branch in enumerate(branches):
             np.testing.assert_array_equal(
-                outcome.slates[n, 0, user], reference_slate(items, [*actions, *branch.actions])
+                outcome.slates[n, 0, user], reference_slate(items, [*actions, *(act.action for act in branch.acts)])
             )
 
 
