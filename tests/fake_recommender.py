@@ -49,6 +49,29 @@ def last_tower(vectors: np.ndarray) -> Callable[..., jax.Array]:
     return tower
 
 
+def aversion_tower(vectors: np.ndarray, *, remembers: int) -> Callable[..., jax.Array]:
+    """query = 1 + the vectors of all likes − 2 · those of the last dislikes, as many as it `remembers`."""
+
+    def tower(item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+        like, no = ((feedback >> BITS[name]) & 1 for name in ("like", "dislike"))  # [b, T]
+        later = jnp.cumsum(no[:, ::-1], axis=1)[:, ::-1] - no  # dislikes after this event
+        weight = like - 2.0 * no * (later < remembers)
+        return 1.0 + (weight[:, :, None] * jnp.asarray(vectors)[item]).sum(axis=1)
+
+    return tower
+
+
+def aversion_step(vectors: np.ndarray) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """The same one event at a time, which never forgets."""
+
+    def step(state: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> tuple[jax.Array, jax.Array]:
+        like, no = ((feedback >> BITS[name]) & 1 for name in ("like", "dislike"))
+        state = state + (like - 2.0 * no)[:, None] * jnp.asarray(vectors)[item]
+        return state, 1.0 + state
+
+    return step
+
+
 def item_table(creator: np.ndarray, cluster: np.ndarray) -> pl.DataFrame:
     """An item table whose original ids are "item<index>", "by<creator>", "about<cluster>"; popularity = index."""
     index = np.arange(len(creator))

@@ -18,7 +18,13 @@ INDEX = np.arange(N + 1)
 CLUSTER = np.where(INDEX > 0, (INDEX - 1) % 4 + 1, 0)  # ten items each
 VECTORS = np.random.default_rng(0).integers(-5, 6, (N + 1, 3)).astype(np.float32) * (INDEX > 0)[:, None]
 ITEMS = pl.DataFrame({"cluster": CLUSTER.astype(np.int32)})
-BRANCHES = ("long_watch+dislike", "long_watch+dislike*3", "skip,long_watch+dislike")
+BRANCHES = (
+    "long_watch+dislike",
+    "long_watch+dislike*3",
+    "skip,long_watch+dislike",
+    "long_watch+dislike;other:skip*2,long_watch",
+)
+BASELINES = ("long_watch", "long_watch*2", "long_watch*3", "long_watch;other:skip*2,long_watch")
 PLAN = {
     "users": 12,
     "slate_size": SLATE,
@@ -72,15 +78,25 @@ def test_slates_equal_a_reference_in_numpy(outcome):
     found, plan, later, _ = outcome
     _, bits = plan.events(np.arange(plan.num_users))
     _, later_bits = later.events(np.arange(plan.num_users))
-    assert [branch.name for branch in found.branches] == ["long_watch", "long_watch*2", "long_watch*3", *BRANCHES]
+    assert [branch.name for branch in found.branches] == [*BASELINES, *BRANCHES]
+    assert found.valid.mean() > 0.9
     for user in range(plan.num_users):
         items, last = found.item[user].tolist(), int(found.last[user])
         np.testing.assert_array_equal(found.feedback[user], bits[user])
         past = list(zip(items, found.feedback[user].tolist(), strict=True))
         before = ranked(query_of(past), [*items, last])
-        row = [last, *[i for i in before if CLUSTER[i] == CLUSTER[last]]]
+        own = [last, *[i for i in before if CLUSTER[i] == CLUSTER[last]]]
+        shown = before[:SLATE]
+        of_cluster = {c: [i for i in shown if CLUSTER[i] == c] for c in CLUSTER[shown] if c != CLUSTER[last]}
+        strongest_first = sorted(of_cluster.values(), key=lambda items: (-len(items), shown.index(items[0])))
+        others = [items[0] for items in strongest_first]
         for n, branch in enumerate(found.branches):
-            events = past + [(row[m], action.feedback) for m, action in enumerate(act.action for act in branch.acts)]
+            assert found.valid[n, user] == (branch.others <= len(others))
+            if not found.valid[n, user]:
+                continue
+            events, rows = list(past), {False: iter(own), True: iter(others)}
+            for act in branch.acts:
+                events.append((next(rows[act.elsewhere]), act.action.feedback))
             slates = []
             for t in range(DISTANCES[-1]):
                 slates.append(ranked(query_of(events), [item for item, _ in events])[:SLATE])
@@ -97,7 +113,7 @@ def test_a_tower_of_whole_histories_gives_what_the_step_gives(outcome):
 
 def test_a_branch_does_not_depend_on_the_others_nor_on_how_far_is_looked(outcome):
     alone, *_ = simulated(names=BRANCHES[:1], distances=(1,), later=None)
-    np.testing.assert_array_equal(alone.slates[:, 0], outcome[0].slates[[0, 3], 0])
+    np.testing.assert_array_equal(alone.slates[:, 0], outcome[0].slates[[0, len(BASELINES)], 0])
 
 
 def test_a_distance_needs_to_know_what_comes_in_between():
@@ -150,6 +166,33 @@ def test_branches_are_compared_with_the_baseline_done_as_often():
     assert Branch.parse("skip*2, long_watch+like").length == 3
 
 
+def test_what_stands_after_a_semicolon_is_done_in_the_baseline_too():
+    no, other = "long_watch+dislike", "other:long_watch+dislike"
+    asked = (
+        f"{no};{other}",
+        f"{no},{other}",
+        f"long_watch,{other}",
+        f"{no};long_watch+like*2,{other}*2",
+        f"skip;{other}",
+    )
+    branches, baselines = with_baselines("long_watch", asked)
+    assert [branches[place].name for place in baselines[-len(asked) :]] == [
+        f"long_watch;{other}",
+        "long_watch,other:long_watch",
+        "long_watch,other:long_watch",  # of the no to another cluster alone: that is the baseline of the first, too
+        f"long_watch;long_watch+like*2,{other}*2",
+        f"long_watch;{other}",
+    ]
+    assert all(baselines[place] == place for place in range(len(branches) - len(asked)))
+    assert [(act.elsewhere, act.shared) for act in Branch.parse(asked[3]).acts] == [
+        (False, False),
+        (False, True),
+        (False, True),
+        (True, True),
+        (True, True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("baseline", "branches", "message"),
     [
@@ -159,6 +202,11 @@ def test_branches_are_compared_with_the_baseline_done_as_often():
         ("long_watch", ("skip", "skip*1"), "each once"),
         ("long_watch", ("long_watch*3",), "each once"),  # the baseline of its own length
         ("long_watch*2", ("skip",), "one action"),
+        ("long_watch", ("long_watch;skip",), "each once"),  # the baseline of skip;skip
+        ("long_watch", ("skip;skip;skip",), "more than one ';'"),
+        ("long_watch", ("skip;",), "action '': '' is not known"),
+        ("long_watch", ("other:skip",), "begin with an action on the k-th item, as in ACTION,other:ACTION"),
+        ("long_watch", ("skip,elsewhere:skip",), "'elsewhere:skip' is not known"),
     ],
 )
 def test_branches_that_cannot_be(baseline, branches, message):

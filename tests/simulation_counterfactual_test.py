@@ -353,6 +353,9 @@ def test_a_gate_is_judged_again_on_a_complete_run(exports, measured, tmp_path):
         ({"distances": (5, 1)}, "--config.distances=(5, 1): ascending, and 1"),
         ({"distances": ()}, "--config.distances=()"),
         ({"distances": (1, 20)}, "--config.k=6 and 19 more for the longest branch and distance"),
+        ({"beyond": (-1,)}, "--config.beyond=(-1,): each at least 0"),
+        ({"beyond": (1,)}, "--config.beyond=(1,): the recommender has no user_step.jax"),
+        ({"branches": ("skip;other:skip*6",)}, "a slate of 5 has no 6 other clusters"),
         ({"sweep_k": (1,)}, "--config.sweep_k=(1,): each at least 2"),
         ({"sweep_k": (40,)}, "--config.sweep_k=40: the recommender reads the last 16"),
         ({"sweep_slate_size": (58,)}, "--config.sweep_slate_size=58: a slate beside k=6 consumed items needs 64 items"),
@@ -373,12 +376,88 @@ def test_rows_of_actions_need_clusters(tmp_path):
         measure(export, tmp_path / "run", branches=("skip*2",))
 
 
-@pytest.mark.parametrize("experiment", ["paper", "in_a_row", "memory", "sweeps"])
+NO = "long_watch+dislike"
+WATCHING = {"behaviours": {"long_watch": 1.0}, "slate_size": 10}
+
+
+def aversion(folder: Path, *, remembers: int) -> Path:
+    """A recommender whose logit of an item is 1 + likes of its cluster − 2 · the dislikes of it that it remembers.
+
+    Where all clusters score alike the lower index goes first, and clusters alternate: a slate of 10 has all five.
+    """
+    tower, step = fake.aversion_tower(ONE_HOT, remembers=remembers), fake.aversion_step(ONE_HOT)
+    # A step that never forgets, for the tower that remembers all it reads.
+    return fake.write(folder, vectors=ONE_HOT, items=ITEMS, tower=tower, step=step if remembers == NUM_ITEMS else None)
+
+
+def measure_experiment(export: Path, workdir: Path, **changes):
+    config = settings()
+    with config.unlocked():
+        config.behaviours = changes.pop("behaviours")
+    config.update(**changes)
+    run(config, str(export), str(workdir))
+    return results(workdir)
+
+
+@pytest.mark.parametrize(("remembers", "expected"), [(1, (-1, -1, 0, 0)), (2, (-1, -1, -1, 0)), (60, (-1, -1, -1, -1))])
+def test_a_no_to_other_clusters_shows_how_many_a_model_holds(tmp_path, remembers, expected):
+    # Held, the cluster scores -1 and the others, 24 items and more, 1 or -1: none of it in the slate, 0 / x - 1. Not
+    # held, branch and baseline, which have said no to the same others, have the same query and the same slate.
+    branches = (NO, f"{NO};other:long_watch", f"{NO};other:{NO}", f"{NO};other:{NO}*2")
+    metrics, per_user = measure_experiment(
+        aversion(tmp_path / "export", remembers=remembers), tmp_path / "run", branches=branches, **WATCHING
+    )
+    for branch, change in zip(branches, expected, strict=True):
+        for bound in ("", "/low", "/high"):
+            assert metrics[f"{branch}/content{bound}"] == change
+    for branch, against in zip(branches[1:], ("other:long_watch", f"other:{NO}", f"other:{NO}*2"), strict=True):
+        assert f"similarity/long_watch;{against}/content" in metrics
+        same = (per_user[f"slates/{branch}"] == per_user[f"slates/long_watch;{against}"]).all()
+        assert same == (metrics[f"{branch}/content"] == 0)
+
+
+def test_likes_after_a_no_show_how_fast_it_is_taken_back(tmp_path):
+    # After n likes the cluster scores 1 - 2 + n, in the baseline 1 + n, other clusters 1. One like leaves it below
+    # them, two beside them, three above them, as in the baseline.
+    branches = (NO, f"{NO};long_watch+like", f"{NO};long_watch+like*2", f"{NO};long_watch+like*3")
+    export = aversion(tmp_path / "export", remembers=NUM_ITEMS)
+    metrics, per_user = measure_experiment(export, tmp_path / "run", branches=branches, **WATCHING)
+    none, one, two, three = (metrics[f"{branch}/content"] for branch in branches)
+    assert (none, one, three) == (-1, -1, 0)
+    assert -1 < two < 0
+    np.testing.assert_array_equal(per_user[f"slates/{branches[3]}"], per_user["slates/long_watch;long_watch+like*3"])
+
+
+def test_a_no_is_forgotten_when_it_leaves_what_a_server_reads_and_not_by_a_state(tmp_path):
+    # The tower reads 16 events. At distance 16 the no is the oldest of them, at 17 it is not among them, and the slate
+    # is by index alone again, of which the branch has left its cluster's.
+    export = aversion(tmp_path / "export", remembers=NUM_ITEMS)
+    further = {"branches": (NO,), "distances": (1, 5), "beyond": (0, 1), **WATCHING, "slate_size": 5}
+    state, _ = measure_experiment(export, tmp_path / "state", **further)
+    window, _ = measure_experiment(export, tmp_path / "window", **further, reencode=True)
+    for prefix in ("", "after_5/", "after_16/"):
+        assert window[f"{prefix}{NO}/content"] == state[f"{prefix}{NO}/content"] == -1
+    assert state[f"after_17/{NO}/content"] == -1
+    assert window[f"after_17/{NO}/content"] > 0
+    assert window["events_read"] == 16
+
+
+def test_a_history_that_a_server_reads_whole_is_read_as_by_the_step(exports, measured, tmp_path):
+    metrics, per_user = results(measured)
+    again, per_user_again = measure(exports["step"], tmp_path, reencode=True)
+    assert metrics == again
+    for name, values in per_user.items():
+        np.testing.assert_array_equal(values, per_user_again[name])
+
+
+@pytest.mark.parametrize(
+    "experiment", ["paper", "in_a_row", "elsewhere", "undo", "memory", "forgetting", "forgetting_state", "sweeps"]
+)
 def test_the_experiments_fit_a_model_of_64_events(experiment):
     for size in ("standard", "tiny"):
         config = get_config(f"{size},{experiment}")
         items = fake.item_table(np.ones(5001, int), np.ones(5001, int))
-        some = Recommender(lambda b: b, lambda *s: s, np.zeros((5001, 2), np.float32), items, 64, fingerprint="")
+        some = Recommender(lambda b: b, lambda *s: s, np.zeros((5001, 2), np.float32), items, 64, "", goes_on=True)
         check(config, some)
     with pytest.raises(ValueError, match="no experiment 'none'; there are paper"):
         get_config("tiny,none")
