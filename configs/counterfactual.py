@@ -6,8 +6,8 @@
 tests and laptops. Experiments: `paper`, the default; `in_a_row`, one to five dislikes of the same cluster; `elsewhere`,
 a dislike, and what is left of it after a dislike of one, two and four other clusters; `undo`, a dislike and then one to
 five likes of the same cluster; `memory`, one dislike, looked at 1, 5 and 20 steps later; `forgetting`, one dislike,
-looked at until it is older than all that the model reads, as of a server that keeps events, and `forgetting_state` as
-of one that keeps a state; `sweeps`, other lengths of the history and of the slate.
+looked at until it is older than all that the model reads, by a server that keeps events, and `forgetting_state` by one
+that keeps a state; `sweeps`, other lengths of the history and of the slate.
 Expected for long_watch+dislike: a model that is blind to dislikes 0 exactly. The paper: dislikes as input -22.7% by
 content and -22.8% by creator, as input and training label -60.8% and -64.1%. Seconds, not minutes, on 2 cores.
 """
@@ -35,10 +35,13 @@ def get_config(name: str = "standard") -> ConfigDict:
     config.baseline = "long_watch"
     config.branches = ("long_watch+dislike", "skip", "quit_early")
     # The slates that are looked at: 1 is the one right after the branch, 5 that after four more items, which the user
-    # takes from the branch's own slates and treats as by `behaviours`; and `beyond`, counted from T, the events that
+    # treats as by `behaviours`; and `beyond`, counted from T, the events that
     # the model reads: at T the branch is the oldest of them, at T + 1 it is none of them.
     config.distances = (1,)
     config.beyond = ()
+    # Whose slates what users take in between comes from: "", in each branch its own; or a branch of one action, whose
+    # items are taken in all branches, so that nothing but the action makes a difference.
+    config.path_of = ""
     # How the recommender is asked: event by event, by its state, which goes on after T events; or, as by a server that
     # keeps events and no state, anew at every slate, by those of the history that the model reads, T at most.
     config.reencode = False
@@ -84,6 +87,7 @@ def get_config(name: str = "standard") -> ConfigDict:
             config.branches = ("long_watch+dislike",)
             config.distances = (1, 5, 20, 40) if size == "standard" else (1,)
             config.beyond = (0, 1, 20)
+            config.path_of = "long_watch+dislike"
             config.reencode = experiment == "forgetting"
             config.users = min(config.users, 500)  # each slate has the whole history read again
         case "sweeps":

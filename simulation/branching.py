@@ -2,7 +2,7 @@
 
 Which items they act on is settled before anything is done, by what the recommender would show then, so all branches act
 on the same items. Slates are taken right after the branch and, at a distance, after more steps in which the user takes
-what the branch's own slates offer and reacts as was drawn beforehand, alike in all.
+what is offered, by the branch's own slates or by one branch's in all, and reacts as was drawn beforehand, alike in all.
 """
 
 from functools import partial
@@ -14,45 +14,49 @@ from simulation.recommender import Step
 from simulation.trajectories import Slates, Walk
 
 
-@partial(jax.jit, static_argnames=("own", "others", "slates"))
+@partial(jax.jit, static_argnames=("own", "others", "num_clusters", "slates"))
 def items_to_act_on(
-    walk: Walk, item_vectors: jax.Array, cluster: jax.Array, *, own: int, others: int, slates: Slates
+    walk: Walk,
+    item_vectors: jax.Array,
+    cluster: jax.Array,
+    *,
+    own: int,
+    others: int,
+    num_clusters: int,
+    slates: Slates,
 ) -> jax.Array:
     """`own` items of the k-th item's cluster, itself the first, and then `others` of other clusters: [b, own + others].
 
-    cluster [N+1]. By the query before the k-th item: of its cluster the best that are not consumed; of each other
-    cluster in the slate that would be shown next the best in it, from the cluster that fills most of the slate to that
-    which fills least. 0 where there are no more, and, of its own cluster, after an item of unknown cluster.
+    cluster [N+1], 0 where unknown, up to `num_clusters`. By the query before the k-th item: of its cluster the best
+    that are not consumed; then the best of each other cluster, from the one that fills most of the slate that would be
+    shown next to the one that fills least, and after these, of which the slate has none, by their best items. 0 where
+    there are no more, and, of its own cluster, after an item of unknown cluster.
     """
-    parts = [walk.last[:, None]]
+    if own + others == 1:
+        return walk.last[:, None]
+    rows = jnp.arange(len(walk.last))[:, None]
     consumed = jnp.concatenate([walk.columns[0], walk.last[:, None]], axis=1)  # [b, k]
-    if own > 1:
-        parts.append(_further(walk, item_vectors, cluster, consumed, count=own - 1))
-    if others:
-        shown = slates.of(walk.query, item_vectors, walk.columns, consumed)
-        parts.append(_elsewhere(shown, cluster[shown], cluster[walk.last], count=others))
-    return jnp.concatenate(parts, axis=1)
-
-
-def _further(walk: Walk, item_vectors: jax.Array, cluster: jax.Array, consumed: jax.Array, *, count: int) -> jax.Array:
     scores = jnp.matmul(walk.query, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
-    wanted = cluster[walk.last][:, None]
-    scores = jnp.where((cluster == wanted) & (wanted > 0), scores, -jnp.inf)
-    scores = scores.at[jnp.arange(len(walk.last))[:, None], consumed].set(-jnp.inf)
-    best, items = jax.lax.top_k(scores, count)
-    return jnp.where(jnp.isfinite(best), items, 0)
+    scores = jnp.where(cluster > 0, scores.at[rows, consumed].set(-jnp.inf), -jnp.inf)
+    mine = cluster[walk.last][:, None]  # [b, 1]
+    best, further = jax.lax.top_k(jnp.where(cluster == mine, scores, -jnp.inf), own - 1)
+    items = [walk.last[:, None], jnp.where(jnp.isfinite(best), further, 0)]
+    if others:
+        shown = slates.of(walk.query, item_vectors, walk.columns, consumed)  # [b, size]
+        # One order of all: what is shown, as it is shown, before what is not.
+        ahead = scores.max(axis=1, keepdims=True) + jnp.arange(shown.shape[1], 0, -1)
+        scores = scores.at[rows, shown].set(jnp.where(cluster[shown] > 0, ahead, -jnp.inf))
+        scores = jnp.where(cluster == mine, -jnp.inf, scores)
+        best = jnp.full((len(rows), num_clusters + 1), -jnp.inf).at[:, cluster].max(scores)
+        filled = jnp.zeros_like(best).at[rows, cluster[shown]].add(1.0)
+        strongest = jnp.lexsort((-best, -jnp.where(jnp.isfinite(best), filled, -1.0)))  # [b, clusters], best first
+        for n in range(others):
+            wanted = jnp.where(cluster == strongest[:, n, None], scores, -jnp.inf)
+            items.append(jnp.where(jnp.isfinite(wanted.max(axis=1)), wanted.argmax(axis=1), 0)[:, None])
+    return jnp.concatenate(items, axis=1)
 
 
-def _elsewhere(shown: jax.Array, label: jax.Array, own: jax.Array, *, count: int) -> jax.Array:
-    # shown, label [b, size], own [b] -> [b, count]
-    same = label[:, :, None] == label[:, None, :]  # [b, size, size]
-    best_of_cluster = ~jnp.tril(same, -1).any(axis=2)  # nothing before it in the slate is of its cluster
-    foreign = (label > 0) & (label != own[:, None])
-    strength, place = jax.lax.top_k(jnp.where(best_of_cluster & foreign, same.sum(axis=2), 0), count)
-    return jnp.where(strength > 0, jnp.take_along_axis(shown, place, axis=1), 0)
-
-
-@partial(jax.jit, static_argnames=("step", "slates", "distances"))
+@partial(jax.jit, static_argnames=("step", "slates", "distances", "path_of"))
 def slates_after(
     walk: Walk,
     item_vectors: jax.Array,
@@ -63,14 +67,16 @@ def slates_after(
     step: Step,
     slates: Slates,
     distances: tuple[int, ...],
+    path_of: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """What each of n branches leads to: slates [n, distances, b, size], and queries [n, b, D] right after the branch.
 
     items [b, any], from `items_to_act_on`; branches [n, longest] each, from `courses.branch_columns`; later: place,
     dwell and feedback [b, steps] of what comes after, `steps` at least the last distance − 1. A slate at distance 1 is
-    the one right after the branch, at d that after d − 1 more events. Nothing consumed is eligible, in any branch.
-    Branches run one after the other through the same program, so an action whose signal the recommender does not read
-    gives the same slate to the bit, not nearly.
+    the one right after the branch, at d that after d − 1 more events, of items in each branch's own slates, or in all
+    branches of those in the slates of the branch `path_of`. Nothing consumed is eligible, in any branch. Branches run
+    one after the other through the same program, so an action whose signal the recommender does not read gives the same
+    slate to the bit, not nearly.
     """
     batch, longest = len(items), branches[0].shape[1]
     rows, further = jnp.arange(batch), longest + distances[-1] - 1
@@ -92,7 +98,7 @@ def slates_after(
         state = jax.tree.map(where_real, after, state)
         return state, where_real(answer, query), columns, count + real
 
-    def branch(actions: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def branch(actions: tuple[jax.Array, ...], path: jax.Array | None) -> tuple[jax.Array, ...]:
         place, dwell, feedback = actions
         carry = (walk.state, walk.query, columns, count)
         for n in range(longest):
@@ -102,16 +108,18 @@ def slates_after(
         query = carry[1]
         first = slates.of(query, item_vectors, carry[2], carry[2][0])
 
-        def one(carry: tuple, inputs: tuple[jax.Array, ...]) -> tuple[tuple, jax.Array]:
+        def one(carry: tuple, inputs: tuple) -> tuple[tuple, tuple[jax.Array, jax.Array]]:
             session, slate = carry
-            place, dwell, feedback = inputs
-            chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0]
+            place, dwell, feedback, given = inputs
+            chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0] if given is None else given
             session = act(session, (chosen, dwell, feedback))
             slate = slates.of(session[1], item_vectors, session[2], session[2][0])
-            return (session, slate), slate
+            return (session, slate), (slate, chosen)
 
         steps = tuple(column.T[: distances[-1] - 1] for column in later)
-        _, others = jax.lax.scan(one, (carry, first), steps)  # [last distance - 1, b, size]
-        return jnp.concatenate([first[None], others])[jnp.array(distances) - 1], query
+        _, (others, taken) = jax.lax.scan(one, (carry, first), (*steps, path))  # [last distance - 1, b, ...]
+        return jnp.concatenate([first[None], others])[jnp.array(distances) - 1], query, taken
 
-    return jax.lax.map(branch, branches)
+    path = None if path_of is None else branch(tuple(column[path_of] for column in branches), None)[2]
+    slates_of, queries, _ = jax.lax.map(lambda actions: branch(actions, path), branches)
+    return slates_of, queries

@@ -90,6 +90,7 @@ def run(
             distances=looked_at,
             # Other draws than those of the way there.
             later=_plan(config, recommender, users=followed.num_users, k=looked_at[-1], seed=-1 - config.seed),
+            path_of=config.path_of,
         )
         figures, of_users = _figures(outcome, measure, config, k=k, baselines=baselines)
         metrics, per_user = metrics | figures, per_user | of_users

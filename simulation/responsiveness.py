@@ -32,7 +32,7 @@ class Outcome:
 
     item, dwell, feedback [U, k-1]: the events before the branch, from the left, zeros after the last; last [U]: the
     k-th item; slates [n, distances, U, size] after each of n branches; valid [n, U]: whether there was an item for each
-    action of the branch: as many left in the user's cluster, as many other clusters in the slate.
+    action of the branch: as many left in the user's cluster, as many other clusters.
     """
 
     branches: tuple[Branch, ...]
@@ -64,6 +64,7 @@ def simulate(
     shown: Slates | None = None,
     distances: Sequence[int] = (1,),
     later: Plan | None = None,
+    path_of: str = "",
 ) -> Outcome:
     """Follows the trajectories with the recommender and branches at the k-th item.
 
@@ -71,6 +72,8 @@ def simulate(
       slates: what users choose from; shown: what is looked at after the branches, the same by default.
       distances: in how many steps to look, ascending, from 1.
       later: what users do after the branch where a distance is more than 1: a plan of at least the last distance items.
+      path_of: the name of a branch from whose slates users take those items in all branches, which then differ in
+        nothing but the branch itself; "": in each from its own.
 
     Chunks of users of one shape, so one compilation, and as many at a time as there are cores: XLA's top-k on a CPU,
     most of the work, uses one. Errors: DataError where the recommender's queries are not finite; ValueError where
@@ -89,8 +92,15 @@ def simulate(
     def run(start: int) -> tuple[np.ndarray, ...]:
         users = np.minimum(np.arange(start, start + size), total - 1)  # the last chunk repeats its last user
         walk = trajectories.walk(recommender, item_vectors, users, slates)
-        known = jnp.asarray(cluster)
-        items = items_to_act_on(walk, item_vectors, known, own=own, others=others, slates=slates)
+        items = items_to_act_on(
+            walk,
+            item_vectors,
+            jnp.asarray(cluster),
+            own=own,
+            others=others,
+            num_clusters=int(cluster.max()),
+            slates=slates,
+        )
         nothing = np.zeros((size, 0), np.int32)
         after = (nothing,) * 3 if later is None else (later.place[users], *later.events(users))
         found, queries = slates_after(
@@ -102,6 +112,7 @@ def simulate(
             step=recommender.step,
             slates=shown or slates,
             distances=distances,
+            path_of=[branch.name for branch in branches].index(path_of) if path_of else None,
         )
         return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, found, queries))
 

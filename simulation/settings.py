@@ -50,6 +50,10 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
         raise UsageError("--config.behaviours: all shares are 0; give at least one action a share")
     branches, _ = with_baselines(config.baseline, config.branches)
     own, others = room(branches)
+    if config.path_of and (own + others > 1 or config.path_of not in [branch.name for branch in branches]):
+        raise UsageError(
+            f"--config.path_of={config.path_of}: one of --config.branches, each of which is a single action, or ''"
+        )
     k, further = max((config.k, *config.sweep_k)), further_events(config, recommender.max_history)
     if config.beyond and not config.reencode and not recommender.goes_on:
         raise UsageError(
@@ -81,9 +85,10 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
             f"--config.branches={tuple(config.branches)}: several actions in a row need items of one cluster, or of "
             "others, and the item table knows no cluster of any item; give branches of one action"
         )
-    if others > config.slate_size:
+    if others and others >= (clusters := int((recommender.items["cluster"].unique() > 0).sum())):
         raise UsageError(
-            f"--config.branches={tuple(config.branches)}: a slate of {config.slate_size} has no {others} other clusters"
+            f"--config.branches={tuple(config.branches)}: {others} other clusters, and the item table knows {clusters} "
+            "in all"
         )
     if config.first_item_power > 0 and not (recommender.items["train_count"] > 0).any():
         raise UsageError("--config.first_item_power: no item has a train_count; use --config.first_item_power=0")

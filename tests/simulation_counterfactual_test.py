@@ -355,7 +355,9 @@ def test_a_gate_is_judged_again_on_a_complete_run(exports, measured, tmp_path):
         ({"distances": (1, 20)}, "--config.k=6 and 19 more for the longest branch and distance"),
         ({"beyond": (-1,)}, "--config.beyond=(-1,): each at least 0"),
         ({"beyond": (1,)}, "--config.beyond=(1,): the recommender has no user_step.jax"),
-        ({"branches": ("skip;other:skip*6",)}, "a slate of 5 has no 6 other clusters"),
+        ({"branches": ("skip;other:skip*5",)}, "5 other clusters, and the item table knows 5 in all"),
+        ({"path_of": "long_watch+like"}, "--config.path_of=long_watch+like: one of --config.branches"),
+        ({"path_of": "skip", "branches": ("skip", "skip*2")}, "each of which is a single action"),
         ({"sweep_k": (1,)}, "--config.sweep_k=(1,): each at least 2"),
         ({"sweep_k": (40,)}, "--config.sweep_k=40: the recommender reads the last 16"),
         ({"sweep_slate_size": (58,)}, "--config.sweep_slate_size=58: a slate beside k=6 consumed items needs 64 items"),
@@ -429,16 +431,17 @@ def test_likes_after_a_no_show_how_fast_it_is_taken_back(tmp_path):
 
 
 def test_a_no_is_forgotten_when_it_leaves_what_a_server_reads_and_not_by_a_state(tmp_path):
-    # The tower reads 16 events. At distance 16 the no is the oldest of them, at 17 it is not among them, and the slate
-    # is by index alone again, of which the branch has left its cluster's.
+    # The tower reads 16 events. At distance 16 the no is the oldest of them, at 17 it is not among them, and nothing
+    # tells the branch from the baseline, which has taken the same items since.
     export = aversion(tmp_path / "export", remembers=NUM_ITEMS)
-    further = {"branches": (NO,), "distances": (1, 5), "beyond": (0, 1), **WATCHING, "slate_size": 5}
+    further = {"branches": (NO,), "distances": (1, 5), "beyond": (0, 1), "path_of": NO, **WATCHING, "slate_size": 5}
     state, _ = measure_experiment(export, tmp_path / "state", **further)
     window, _ = measure_experiment(export, tmp_path / "window", **further, reencode=True)
     for prefix in ("", "after_5/", "after_16/"):
         assert window[f"{prefix}{NO}/content"] == state[f"{prefix}{NO}/content"] == -1
     assert state[f"after_17/{NO}/content"] == -1
-    assert window[f"after_17/{NO}/content"] > 0
+    assert window[f"after_17/{NO}/content"] == window[f"after_17/{NO}/creator"] == 0
+    assert window[f"after_17/similarity/{NO}/content"] > 0
     assert window["events_read"] == 16
 
 
@@ -456,7 +459,7 @@ def test_a_history_that_a_server_reads_whole_is_read_as_by_the_step(exports, mea
 def test_the_experiments_fit_a_model_of_64_events(experiment):
     for size in ("standard", "tiny"):
         config = get_config(f"{size},{experiment}")
-        items = fake.item_table(np.ones(5001, int), np.ones(5001, int))
+        items = fake.item_table(np.ones(5001, int), np.arange(5001) % 7)
         some = Recommender(lambda b: b, lambda *s: s, np.zeros((5001, 2), np.float32), items, 64, "", goes_on=True)
         check(config, some)
     with pytest.raises(ValueError, match="no experiment 'none'; there are paper"):
