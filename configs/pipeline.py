@@ -84,10 +84,11 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.judged_by_vectors = name == "tables"
     # A closer look at how the served model responds, and its reference: experiments of configs/counterfactual.py, and
     # `ranked`, on slates that the ranker has put in order: of fewer users, as that takes its time for each of them.
-    experiments = dict.fromkeys(("in_a_row", "memory", "sweeps", "ranked"), ("served",))
+    closer = ("in_a_row", "memory", "elsewhere", "undo", "forgetting")
+    experiments = dict.fromkeys((*closer, "sweeps", "ranked"), ("served",))
     config.experiments = experiments if name in ("standard", "tiny") else {}
     if name == "standard":
-        config.experiments.update(dict.fromkeys(("in_a_row", "memory"), ("served", "reference")))
+        config.experiments.update({**dict.fromkeys(closer, ("served", "reference")), "forgetting_state": ("served",)})
     config.ranked = {"users": 50, "candidates": 20} if name == "tiny" else {"users": 250, "candidates": 200}
     # The gate before what is served, {} for none: exit status 4 where one dislike changes similarity by less than
     # `min_responsiveness`, or where more than `max_recall_loss` of the reference's Recall@100 is lost on the test days.

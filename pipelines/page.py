@@ -5,14 +5,14 @@ from typing import Any
 
 import jinja2
 
-from pipelines import ab_tables, figures, findings, ranking_figures, ranking_tables, response_tables, tables
+from pipelines import ab_tables, figures, findings, ranking_figures, ranking_tables, tables
 from pipelines.ab_evidence import AbEvidence
 from pipelines.ab_page import ab_parts
 from pipelines.charts import COLOURS, signed
 from pipelines.evidence import Evidence
 from pipelines.ranking_evidence import RankingEvidence
 from pipelines.response_evidence import Response
-from pipelines.response_stages import REFERENCE
+from pipelines.response_page import response_parts
 from pipelines.satisfaction_evidence import SatisfactionEvidence
 from pipelines.satisfaction_page import satisfaction_parts
 from pipelines.stages import TEMPLATE
@@ -62,24 +62,11 @@ def render(
         signals=findings.TITLES,
         paper=findings.PAPER,
         kinds=findings.kinds(evidence),
-        response=_response(responses, evidence),
+        response=response_parts(responses, evidence),
         **_ranking(ranking),
         **ab_parts(ab),
         **satisfaction_parts(satisfaction),
     )
-
-
-def _response(responses: Sequence[Response], evidence: Evidence) -> dict[str, Any]:
-    return {
-        "steps": response_tables.steps(responses, evidence),
-        "models": [response_tables.signals(evidence, model) for model in response_tables.models(responses)],
-        "tables": [
-            ("After retrieval, and after ranking", response_tables.ranked(responses, evidence)),
-            ("At other lengths of history and slate", response_tables.sweep(responses)),
-        ],
-        "vectors": any("/vectors" in name for response in responses for name in response.metrics),
-        "reference": response_tables.signals(evidence, REFERENCE),
-    }
 
 
 def _ranking(evidence: RankingEvidence | None) -> dict[str, Any]:

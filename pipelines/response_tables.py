@@ -1,65 +1,58 @@
-"""The closer look at the served model's response, as rows and as lines of a chart."""
+"""The closer look at the served model's response, as tables."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, PercentFormatter
-
-from pipelines import charts
-from pipelines.charts import COLOURS, MUTED, Point
 from pipelines.evidence import Evidence
 from pipelines.findings import DISLIKE, KINDS, interval
 from pipelines.response_evidence import Response
-from pipelines.response_stages import RANKED, REFERENCE, SERVED
+from pipelines.response_stages import RANKED, SERVED
 from pipelines.tables import Row
+from simulation.actions import Action
+from simulation.courses import Branch
 
-_PANELS = {"in_a_row": "Dislikes in a row, of one cluster", "memory": "Recommendations later, after one dislike"}
+_NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Headings of the columns after the first, and rows."""
+    """Headings of the columns after the first, and rows of relative changes; `shares`: the columns that are shares."""
 
     headings: Sequence[str]
     rows: Sequence[Row]
     note: str
+    shares: Sequence[int] = ()
 
 
-def signals(evidence: Evidence, model: str) -> str:
-    """The signals of the served model or of its reference."""
-    served = evidence.pipeline["serve"]
-    return served if model == SERVED else evidence.pipeline["sweeps"][served]["reference"]
-
-
-def steps(responses: Iterable[Response], evidence: Evidence) -> str:
-    """Change by dislikes in a row and by items later, a line per model, by the kind that stands for all."""
-    panels: dict[str, list[tuple[str, list[tuple[int, Point]]]]] = {}
-    found = list(responses)
-    kind = next((kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in one.metrics for one in found)), "")
-    for experiment, title in _PANELS.items():
-        for response in found:
-            if response.experiment == experiment and (line := _line(response, kind)):
-                panels.setdefault(title, []).append((signals(evidence, response.model), line))
-    if not panels:
-        return ""
-
-    def paint(figure: Figure, narrow: bool) -> None:
-        for axes, (title, lines) in zip(charts.side_by_side(figure, len(panels), narrow), panels.items()):
-            for name, line in lines:
-                places, points = [place for place, _ in line], [point for _, point in line]
-                axes.plot(places, [point.value for point in points], "o-", color=COLOURS[name], linewidth=1.4)
-                for place, point in line:
-                    axes.plot([place, place], [point.low, point.high], color=COLOURS[name], linewidth=1)
-            axes.axhline(0, color=MUTED, linewidth=0.8)
-            axes.xaxis.set_major_locator(FixedLocator(sorted({place for _, line in lines for place, _ in line})))
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-            axes.set_title(f"{title} ({kind})")
-
-    return charts.draw(
-        paint, title="Change in similar items by dislikes and by time", height=2.6, phone_height=2.3 * len(panels)
+def elsewhere(responses: Iterable[Response]) -> Table | None:
+    """What a no to other clusters leaves of one: for each kind, shares without and with the first, and the change."""
+    response = _one(responses, "elsewhere", SERVED)
+    if response is None:
+        return None
+    metrics, baseline = response.metrics, Action.parse(response.config["baseline"])
+    known = [kind for kind in KINDS if f"{DISLIKE}/{kind}" in metrics and kind != "vectors"]
+    rows = []
+    for branch in (Branch.parse(name) for name in response.config["branches"]):
+        names = [f"similarity/{one}" for one in (branch.baseline(baseline).name, branch.name)]
+        cells = [interval(metrics, f"{name}/{kind}") for kind in known for name in (*names, branch.name)]
+        if any(cells):
+            rows.append(Row(_since(branch), cells))
+    headings = [f"{what}, {kind}" for kind in known for what in ("watched", "disliked", "change")]
+    users = max((int(metrics.get(f"users/{kind}", 0)) for kind in known), default=0)
+    note = (
+        f"{users:,} users. Shares of the slate that are of the first item’s kind, where that item was watched and "
+        "where it was disliked, after the same further events. The others are the clusters that fill most of the slate."
     )
+    return Table(headings, rows, note, shares=[n for n in range(len(headings)) if n % 3 < 2]) if rows else None
+
+
+def _since(branch: Branch) -> str:
+    if not branch.others:
+        return "Right after"
+    done = "dislike" if branch.disliked > 1 else "watch"
+    count = _NUMBERS.get(branch.others, str(branch.others))
+    return f"After a {done} of {count} other{'s' if branch.others > 1 else ''}"
 
 
 def sweep(responses: Iterable[Response]) -> Table | None:
@@ -95,19 +88,6 @@ def ranked(responses: Iterable[Response], evidence: Evidence) -> Table | None:
     return Table([f"by {kind}" for kind in known], rows, f"Ranked: {users:,} users, the first {size} in its order.")
 
 
-def _line(response: Response, kind: str) -> list[tuple[int, Point]]:
-    config = response.config
-    if response.experiment == "memory":
-        keys = {d: f"{'' if d == 1 else f'after_{d}/'}{DISLIKE}/{kind}" for d in config["distances"]}
-    else:
-        keys = {_times(branch): f"{branch}/{kind}" for branch in config["branches"]}
-    return [(place, point) for place, key in keys.items() if (point := interval(response.metrics, key))]
-
-
-def _times(branch: str) -> int:
-    return int(branch.partition("*")[2] or 1)
-
-
 def _key(config: Any, *, k: int, size: int, kind: str) -> str:
     # As simulation.counterfactual names what was measured otherwise than usual.
     prefix = "" if k == config["k"] else f"k_{k}/"
@@ -116,9 +96,3 @@ def _key(config: Any, *, k: int, size: int, kind: str) -> str:
 
 def _one(responses: Iterable[Response], experiment: str, model: str) -> Response | None:
     return next((one for one in responses if (one.experiment, one.model) == (experiment, model)), None)
-
-
-def models(responses: Iterable[Response]) -> list[str]:
-    """The models that the lines of `steps` are of, the served one first."""
-    there = {response.model for response in responses if response.experiment in _PANELS}
-    return [name for name in (SERVED, REFERENCE) if name in there]

@@ -1,17 +1,18 @@
-"""Courses of action that are compared: how a branch is written, and what it is compared with.
+"""Courses of action that are compared: how a branch is written, what it is compared with, and when.
 
 A branch is one action on the k-th item, or several one after the other: on further items of the k-th item's cluster, or
 each on an item of another cluster. Its baseline acts on the same items, with another action where the branch is to be
 compared, and with the same one where it is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
+from data.feedback import has
 from runtime.errors import UsageError
 from simulation.actions import Action
 
@@ -45,6 +46,11 @@ class Branch:
     def others(self) -> int:
         """How many clusters it acts on beside the k-th item's."""
         return sum(act.elsewhere for act in self.acts)
+
+    @property
+    def disliked(self) -> int:
+        """How many of its actions are a dislike."""
+        return sum(bool(has(act.action.feedback, "dislike")) for act in self.acts)
 
     @property
     def course(self) -> tuple[tuple[bool, int, int], ...]:
@@ -139,3 +145,8 @@ def branch_columns(branches: Sequence[Branch]) -> tuple[np.ndarray, np.ndarray, 
             )
             reached[act.elsewhere] += 1
     return column, dwell, feedback
+
+
+def distances(config: Mapping[str, Any], max_history: int) -> tuple[int, ...]:
+    """At which distances slates are looked at: `distances`, and T = max_history and so many more as `beyond` says."""
+    return tuple(sorted({*config["distances"], *(max_history + more for more in config["beyond"])}))

@@ -15,13 +15,13 @@ from simulation import gate as gates
 from simulation import histories as pasts
 from simulation import responsiveness
 from simulation.arms import world_items
-from simulation.courses import with_baselines
+from simulation.courses import distances, with_baselines
 from simulation.examples import examples
 from simulation.gate import Gate
 from simulation.ranker import load as load_ranker
 from simulation.recommender import Recommender, load, reencoding
 from simulation.responsiveness import Outcome
-from simulation.settings import check, distances, most_events
+from simulation.settings import check, most_events
 from simulation.similarity import KINDS, Similarity, independent_vectors, measured, measures
 from simulation.trajectories import Plan, Slates, Trajectories, draw_plan
 from simulation.user_model import living_users

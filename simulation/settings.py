@@ -1,19 +1,12 @@
 """Whether the settings of a counterfactual simulation can be run on a recommender, said before anything is computed."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from runtime.errors import UsageError
-from simulation.courses import room, with_baselines
+from simulation.courses import distances, room, with_baselines
 from simulation.recommender import Recommender
-
-
-def distances(config: Mapping[str, Any], max_history: int) -> tuple[int, ...]:
-    """At which distances slates are looked at: `distances`, and T = max_history and so many more as `beyond` says."""
-    return tuple(sorted({*config["distances"], *(max_history + more for more in config["beyond"])}))
 
 
 def further_events(config: ConfigDict, max_history: int) -> int:

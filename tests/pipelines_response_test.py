@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from configs import counterfactual, pipeline
-from pipelines import response_tables
+from pipelines import response_figures, response_tables
 from pipelines.evidence import gather
 from pipelines.page import render
 from pipelines.response_evidence import flat_responses, gather_responses
@@ -31,11 +31,25 @@ def workdir(tmp_path: Path) -> Path:
             )
         },
         "ranked": {f"{NO}/creator": -0.15},
+        "elsewhere": {
+            f"{NO}/creator": -0.5,
+            f"{NO};other:{NO}/creator": -0.25,
+            f"{NO};other:long_watch/creator": -0.45,
+            f"{NO};other:{NO}*4/creator": 0.0,
+        },
+        "undo": {f"{NO}/creator": -0.5, f"{NO};long_watch+like*3/creator": -0.1},
+        "forgetting": {f"{NO}/creator": -0.5, f"after_64/{NO}/creator": -0.125, f"after_65/{NO}/creator": 0.0},
     }
     for experiment, values in found.items():
         figures: dict[str, float] = {}
         for name, value in values.items():
             figures |= with_interval(name, value, 0.01)
+        if experiment == "elsewhere":
+            figures |= {"similarity/long_watch/creator": 0.5, f"similarity/{NO}/creator": 0.25, "users/creator": 1000}
+            others = f"other:{NO}/creator"
+            figures |= {f"similarity/long_watch;{others}": 0.4, f"similarity/{NO};{others}": 0.3}
+        if experiment == "forgetting":
+            figures["events_read"] = 64
         settings = counterfactual.get_config(f"tiny,{'paper' if experiment == 'ranked' else experiment}").to_dict()
         for model in both:
             write(run / "responsiveness" / experiment / model / "metrics.json", figures)
@@ -46,11 +60,14 @@ def workdir(tmp_path: Path) -> Path:
 def test_experiments_are_read_as_far_as_the_config_names_them(workdir: Path) -> None:
     found = gather_responses(workdir)
     assert [(one.experiment, one.model) for one in found] == [
+        ("elsewhere", "served"),
+        ("forgetting", "served"),
         ("in_a_row", "served"),
         ("in_a_row", "reference"),
         ("memory", "served"),
         ("ranked", "served"),
         ("sweeps", "served"),
+        ("undo", "served"),
     ]
     numbers = flat_responses(found)
     assert numbers[f"responsiveness/memory/served/after_3/{NO}/creator"] == -0.05
@@ -68,9 +85,42 @@ def test_a_sweep_has_a_row_per_length_and_a_column_per_size(workdir: Path) -> No
     assert [row.emphasis for row in table.rows] == [False, False, True]
 
 
+def test_a_no_to_others_has_shares_and_the_change_beside_them(workdir: Path) -> None:
+    table = response_tables.elsewhere(gather_responses(workdir))
+    assert table is not None
+    assert table.headings == ["watched, creator", "disliked, creator", "change, creator"]
+    rows = {row.label: [point and point.value for point in row.cells] for row in table.rows}
+    assert rows["Right after"] == [0.5, 0.25, -0.5]
+    assert rows["After a dislike of one other"] == [0.4, 0.3, -0.25]
+    assert rows["After a watch of one other"] == [None, None, -0.45]
+    assert rows["After a dislike of four others"] == [None, None, 0.0]
+    assert table.note.startswith("1,000 users.")
+
+
+def test_lines_tell_how_others_were_said_no_to_and_which_server_was_asked(workdir: Path) -> None:
+    found = {one.experiment: one for one in gather_responses(workdir)}
+    others = response_figures.by_others(found["elsewhere"])
+    assert others["-"] == {0: NO, 1: f"{NO};other:{NO}", 2: f"{NO};other:{NO}*2", 4: f"{NO};other:{NO}*4"}
+    assert others["--"] == {
+        0: NO,
+        **{n: f"{NO};other:long_watch{times}" for n, times in ((1, ""), (2, "*2"), (4, "*4"))},
+    }
+    window = response_figures.by_distance(found["forgetting"])
+    # tiny looks at 1 and, of the 64 events that are read, at 64, 65 and 84.
+    assert window == {"-": {1: NO, **{at: f"after_{at}/{NO}" for at in (64, 65, 84)}}}
+    assert list(response_figures.by_likes(found["undo"])["-"]) == [0, 1, 2, 3, 5]
+
+
+def test_ticks_are_left_out_where_they_would_overlap() -> None:
+    assert response_figures.legible_ticks([1, 5, 20, 40, 64, 65, 84]) == [1, 5, 20, 40, 64, 84]
+
+
 def test_the_page_draws_and_tells_them(workdir: Path) -> None:
     page = render(gather(workdir), {}, responses=gather_responses(workdir))
-    assert page.count("<svg") == 2  # wide and narrow
+    assert page.count("<svg") == 6  # three charts, wide and narrow
+    for said in ("Other clusters since", "Likes since, of the same cluster", "has the model read the last 64 of them"):
+        assert said in page
+    assert "<td>50.0%</td>" in page  # a share beside the changes
     for said in ("Dislikes in a row, of one cluster (creator)", "Recommendations later, after one dislike (creator)"):
         assert said in page
     assert "<td>Retrieval alone</td><td><b>0%</b>" in page  # the figure of the sweep without a prefix
