@@ -52,15 +52,15 @@ def by_distance(response: Response) -> dict[str, Places]:
 
 _Panel = tuple[str, Callable[[Response], dict[str, Places]]]
 _STEPS: dict[str, _Panel] = {
-    "in_a_row": ("Dislikes in a row, of one cluster", by_length),
-    "memory": ("Recommendations later, after one dislike", by_distance),
+    "in_a_row": ("Dislikes in a row", by_length),
+    "memory": ("Later, after one dislike", by_distance),
 }
 _SINCE: dict[str, _Panel] = {
-    "elsewhere": ("Other clusters since, disliked or watched", by_others),
-    "undo": ("Likes since, of the same cluster", by_likes),
+    "elsewhere": ("Other clusters since", by_others),
+    "undo": ("Likes since", by_likes),
 }
 _FORGETTING: dict[str, _Panel] = dict.fromkeys(
-    ("forgetting", "forgetting_state"), ("Events since, the same with and without the dislike", by_distance)
+    ("forgetting", "forgetting_state"), ("Later, and all else the same", by_distance)
 )
 
 
@@ -76,7 +76,7 @@ def since(responses: Iterable[Response], evidence: Evidence) -> str:
 
 def forgetting(responses: Iterable[Response], evidence: Evidence) -> str:
     """What is left of the change after events that are the same without the dislike, beyond those a model reads."""
-    return _chart(responses, evidence, _FORGETTING, title="Change in similar items until it is forgotten", width=5.2)
+    return _chart(responses, evidence, _FORGETTING, title="Change in similar items until it is forgotten")
 
 
 def models(responses: Iterable[Response]) -> list[str]:
@@ -98,7 +98,6 @@ def _chart(
     experiments: Mapping[str, _Panel],
     *,
     title: str,
-    width: float = 8.2,
 ) -> str:
     found = list(responses)
     kind = next((kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in one.metrics for one in found)), "")
@@ -129,7 +128,7 @@ def _chart(
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.set_title(f"{name} ({kind})")
 
-    return charts.draw(paint, title=title, height=2.6, phone_height=2.3 * len(panels), width=width)
+    return charts.draw(paint, title=title, height=2.6, phone_height=2.3 * len(panels))
 
 
 def legible_ticks(places: Sequence[int]) -> list[int]:

@@ -149,4 +149,4 @@ def branch_columns(branches: Sequence[Branch]) -> tuple[np.ndarray, np.ndarray, 
 
 def distances(config: Mapping[str, Any], max_history: int) -> tuple[int, ...]:
     """At which distances slates are looked at: `distances`, and T = max_history and so many more as `beyond` says."""
-    return tuple(sorted({*config["distances"], *(max_history + more for more in config["beyond"])}))
+    return tuple(sorted({*config["distances"], *(max_history + more for more in config.get("beyond", ()))}))

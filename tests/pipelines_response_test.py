@@ -118,10 +118,10 @@ def test_ticks_are_left_out_where_they_would_overlap() -> None:
 def test_the_page_draws_and_tells_them(workdir: Path) -> None:
     page = render(gather(workdir), {}, responses=gather_responses(workdir))
     assert page.count("<svg") == 6  # three charts, wide and narrow
-    for said in ("Other clusters since", "Likes since, of the same cluster", "has the model read the last 64 of them"):
+    for said in ("Other clusters since (creator)", "Likes since (creator)", "has the model read the last 64 of them"):
         assert said in page
     assert "<td>50.0%</td>" in page  # a share beside the changes
-    for said in ("Dislikes in a row, of one cluster (creator)", "Recommendations later, after one dislike (creator)"):
+    for said in ("Dislikes in a row (creator)", "Later, after one dislike (creator)"):
         assert said in page
     assert "<td>Retrieval alone</td><td><b>0%</b>" in page  # the figure of the sweep without a prefix
     assert "<td>Then ranked</td><td><b>−15.0%</b>" in page
