@@ -10,8 +10,9 @@ another model are close.
 
 Writes into --workdir: metrics.json (`<branch>/content`, `<branch>/creator`, `<branch>/vectors`: relative change against
 the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `users/content`: users that count; the same
-behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`; `events_read`: T, those that the model reads), per_user.npz
-(`<branch>/<kind>` [users], `items` [users, k], `slates/<branch>` [users, slate]) and examples.json.
+behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`; means behind `other/`, of what is similar to the first item
+of another cluster; `events_read`: T, those that the model reads), per_user.npz (`<branch>/<kind>` [users], `items`
+[users, k], `slates/<branch>` [users, slate]) and examples.json.
 
 With --min_responsiveness=-0.5 the first of --config.branches has to leave no more than half of the similar items, by
 content and by creator, each as far as the item table knows it; with --max_recall_loss=0.02 --evaluation=METRICS

@@ -124,6 +124,12 @@ def _figures(
             metrics |= responsiveness.summary(
                 found, names, baselines=baselines, seed=config.seed, samples=config.bootstrap_samples, prefix=prefix
             )
+            if outcome.other.any():
+                to_other = measured(measure, shown, outcome.other, outcome.valid)
+                itself = range(len(names))  # no change of it: what differs from the baseline is done to the k-th item
+                metrics |= responsiveness.summary(
+                    to_other, names, baselines=itself, seed=config.seed, samples=1, prefix=f"{prefix}other/"
+                )
             for kind, rows in found.items():
                 per_user |= {f"{prefix}{name}/{kind}": row for name, row in zip(names, rows, strict=True)}
             if (k, size) == (config.k, config.slate_size):

@@ -32,7 +32,8 @@ class Outcome:
 
     item, dwell, feedback [U, k-1]: the events before the branch, from the left, zeros after the last; last [U]: the
     k-th item; slates [n, distances, U, size] after each of n branches; valid [n, U]: whether there was an item for each
-    action of the branch: as many left in the user's cluster, as many other clusters.
+    action of the branch: as many left in the user's cluster, as many other clusters; other [U]: the item of another
+    cluster that branches act on first, 0 where none does.
     """
 
     branches: tuple[Branch, ...]
@@ -43,6 +44,7 @@ class Outcome:
     last: np.ndarray
     slates: np.ndarray
     valid: np.ndarray
+    other: np.ndarray
 
     @property
     def history(self) -> np.ndarray:
@@ -137,6 +139,7 @@ def simulate(
         feedback=feedback,
         last=last,
         slates=np.concatenate(found, axis=2)[:, :, :total],
+        other=acted[:, own] if others else np.zeros_like(last),
         valid=np.stack([there[:, places].all(axis=1) for places in actions[0]]),
     )
 

@@ -416,6 +416,11 @@ def test_a_no_to_other_clusters_shows_how_many_a_model_holds(tmp_path, remembers
         assert f"similarity/long_watch;{against}/content" in metrics
         same = (per_user[f"slates/{branch}"] == per_user[f"slates/long_watch;{against}"]).all()
         assert same == (metrics[f"{branch}/content"] == 0)
+    # The other cluster goes too: it was the last to be said no to, or the last but one of two.
+    assert metrics[f"other/similarity/{branches[1]}/content"] > 0
+    assert metrics[f"other/similarity/{branches[2]}/content"] == 0
+    assert (metrics[f"other/similarity/{branches[3]}/content"] == 0) == (remembers > 1)
+    assert not any(name.startswith("other/") and name.endswith("/low") for name in metrics)
 
 
 def test_likes_after_a_no_show_how_fast_it_is_taken_back(tmp_path):
