@@ -24,11 +24,23 @@ from training.checkpoints import CHECKPOINTS, restore_params
 _CHUNK = 1024  # impressions at a time
 
 
-def identity(config: ConfigDict, timelines: Timelines, satisfaction: str | None) -> dict[str, Any]:
-    """What a training run is of: its config, without what has no influence on the model, and its data."""
-    kept = {name: value for name, value in config.to_dict().items() if name != "save_every"}
+def identity(
+    config: ConfigDict, timelines: Timelines, satisfaction: str | None, *, model_shards: int = 1
+) -> dict[str, Any]:
+    """What a training run is of: its config, without what has no influence on the model, and its data.
+
+    Of the devices it is only what shapes the tables, the size of the mesh's `model` axis: the same run may go on with
+    more hosts, or fewer.
+    """
+    ignored = ("save_every", "mesh", "cpu_devices")
+    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
     scores = {"path": satisfaction, "digest": digest(Path(satisfaction) / MANIFEST)} if satisfaction else None
-    return {"config": kept, "timelines": timelines.fingerprint, "satisfaction": scores}
+    return {
+        "config": kept,
+        "timelines": timelines.fingerprint,
+        "satisfaction": scores,
+        "model_shards": model_shards,
+    }
 
 
 def build(
@@ -115,7 +127,7 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
     if saved["timelines"] != timelines.fingerprint:
         raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
     tables = Tables.open(folder / FOLDER)
-    model = build(config, timelines, tables)
+    model = build(config, timelines, tables, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     satisfaction = _satisfaction(saved["satisfaction"], timelines, path)
     ranker = Ranker(model.merge, params, config, timelines, tables, satisfaction)

@@ -23,12 +23,11 @@ def main(argv):
     # Imported here: --help must not wait for jax.
     from ranking.training import train
     from training.compilation import enable_compilation_cache, set_cpu_devices
-    from training.mesh import initialize_distributed
+    from training.hosts import join
 
     enable_compilation_cache()
     set_cpu_devices(_CONFIG.value.cpu_devices)
-    if _COORDINATOR.value:
-        initialize_distributed(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value, satisfaction=_SATISFACTION.value or None))
 
 

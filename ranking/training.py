@@ -19,8 +19,9 @@ from ranking.tasks import Labels
 from ranking.validation import make_validation
 from runtime.artifact import write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
-from training.mesh import make_mesh
+from runtime.workdir import METRICS
+from training.hosts import is_first, open_shared_workdir, together
+from training.mesh import local_parts, make_mesh
 from training.run import fit
 from training.step import TrainState
 
@@ -33,25 +34,19 @@ _SIZES = ("length", "encoder_length", "dim", "batch_size", "num_epochs", "save_e
 def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | None = None) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
+    On several hosts (training/hosts.py) all of them call it alike.
     Args: satisfaction: folder of satisfaction scores, for the task or the feature of that name.
     Errors: UsageError and DataError of the parts, each one line.
     """
-    timelines = Timelines.open(data)
-    _check(config)
-    config = ConfigDict(config.to_dict())
-    config.tasks = tuple(config.tasks) or tasks.default(timelines)
-    scores = tasks.read_satisfaction(satisfaction, timelines)
-    tasks.check(config.tasks, timelines, has_satisfaction=scores is not None)
-    if config.satisfaction_feature and scores is None:
-        raise UsageError("--config.satisfaction_feature needs --satisfaction, the folder of satisfaction scores")
-    run_of = identity(config, timelines, satisfaction)
-    folder = open_workdir(workdir, run_of)
-    if is_complete(folder):
-        return f"already complete: {folder}"
+    timelines, config, scores = together(lambda: _opened(config, data, satisfaction))
     try:
         mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
     except ValueError as error:
         raise UsageError(f"--config.mesh: {error}") from None
+    run_of = identity(config, timelines, satisfaction, model_shards=mesh.shape["model"])
+    folder, complete = open_shared_workdir(workdir, run_of)
+    if complete:
+        return f"already complete: {folder}"
     tables = ranking_tables.build(timelines, config.history_feedback, train_on=config.train_on)
     labels = tasks.labels(config.tasks, timelines, tables.thresholds, scores)
     positions = ranked_positions(timelines, *config.train_on)
@@ -59,16 +54,14 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     impressions = Impressions(
         timelines, tables, length=config.length, satisfaction=scores if config.satisfaction_feature else None
     )
-    shards = mesh.shape["data"]
-    per_host = shards // jax.process_count()
     batches = training_batches(
         config,
         positions,
         timelines,
         impressions,
         labels,
-        num_shards=shards,
-        shard=slice(jax.process_index() * per_host, (jax.process_index() + 1) * per_host),
+        num_shards=mesh.shape["data"],
+        shard=local_parts(mesh),
     )
     model = build(config, timelines, tables, model_shards=mesh.shape["model"])
     loss_fn = make_loss(model.merge, config, config.tasks)
@@ -85,7 +78,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         f"{len(positions)} impressions of {timelines.num_items} items, tasks {', '.join(config.tasks)}; "
         f"{len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
     )
-    if jax.process_index() == 0:
+    if is_first():
         tables.write(folder / ranking_tables.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
     result = fit(
         model.init,
@@ -105,7 +98,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         patience=config.patience if validate else None,
     )
     metrics = {**result.metrics, "best_step": result.best_step, "impressions_per_epoch": len(positions)}
-    if jax.process_index() == 0:
+    if is_first():
         write_json(folder / METRICS, metrics)
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
 
@@ -142,6 +135,21 @@ def training_batches(
         num_shards=num_shards,
         shard=shard,
     )
+
+
+def _opened(
+    config: ConfigDict, data: str, satisfaction: str | None
+) -> tuple[Timelines, ConfigDict, NDArray[np.float32] | None]:
+    """The timelines, the config with what it leaves to them filled in, and the satisfaction scores, if any."""
+    timelines = Timelines.open(data)
+    _check(config)
+    config = ConfigDict(config.to_dict())
+    config.tasks = tuple(config.tasks) or tasks.default(timelines)
+    scores = tasks.read_satisfaction(satisfaction, timelines)
+    tasks.check(config.tasks, timelines, has_satisfaction=scores is not None)
+    if config.satisfaction_feature and scores is None:
+        raise UsageError("--config.satisfaction_feature needs --satisfaction, the folder of satisfaction scores")
+    return timelines, config, scores
 
 
 def _check(config: ConfigDict) -> None:

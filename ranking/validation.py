@@ -13,7 +13,7 @@ from ranking.inputs import Impressions
 from ranking.model import RankingModel
 from ranking.tasks import Labels
 from runtime.errors import DataError
-from training.mesh import replicated, shard_batch
+from training.mesh import local_parts, replicated, shard_batch
 
 _CHUNK = 1024  # impressions at a time
 _SOFT = 0.5  # a soft label of more is a positive
@@ -34,7 +34,8 @@ def make_validation(
     """
     chunk = _CHUNK + -_CHUNK % mesh.shape["data"]
     filled = np.pad(positions, (0, -len(positions) % chunk), mode="edge")
-    of_host = filled.reshape(-1, jax.process_count(), chunk // jax.process_count())[:, jax.process_index()]
+    parts = filled.reshape(-1, mesh.shape["data"], chunk // mesh.shape["data"])[:, local_parts(mesh)]
+    of_host = parts.reshape(len(parts), -1)  # [chunks, this host's impressions of one]
     logits = jax.jit(lambda params, inputs: merge(params)(inputs)[:, 0], out_shardings=replicated(mesh))
     values, where = labels.values[positions] > _SOFT, labels.where[positions]
     if not any(0 < values[where[:, k], k].mean() < 1 for k in range(len(tasks)) if where[:, k].any()):

@@ -23,14 +23,19 @@ from training.architecture import Architecture, architecture
 from training.checkpoints import CHECKPOINTS, restore_params
 
 
-def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
-    """What a training run is of: its config, without what has no influence on the model, and its data."""
-    ignored = ("export", "save_every")
+def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> dict[str, Any]:
+    """What a training run is of: its config, without what has no influence on the model, and its data.
+
+    Of the devices it is only what shapes the tables, the size of the mesh's `model` axis: the same run may go on with
+    more hosts, or fewer.
+    """
+    ignored = ("export", "save_every", "mesh", "cpu_devices")
     kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
     return {
         "config": kept,
         "timelines": timelines.manifest["vocabulary_hash"],
         "log": timelines.fingerprint,
+        "model_shards": model_shards,
     }
 
 
@@ -130,6 +135,6 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Retriever:
     config = ConfigDict(saved["config"])
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
-    model = build(config, timelines)
+    model = build(config, timelines, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     return Retriever(model.merge, params, config, timelines.num_items)

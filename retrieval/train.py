@@ -29,13 +29,12 @@ def main(argv):
     # Imported here: --help must not wait for jax.
     from retrieval.training import refit_config, train
     from training.compilation import enable_compilation_cache, set_cpu_devices
-    from training.mesh import initialize_distributed
+    from training.hosts import join
 
     config = refit_config(_REFIT.value, _CONFIG.value) if _REFIT.value else _CONFIG.value
     enable_compilation_cache()
     set_cpu_devices(config.cpu_devices)
-    if _COORDINATOR.value:
-        initialize_distributed(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     print(train(config, data=_DATA.value, workdir=_WORKDIR.value))
 
 

@@ -15,9 +15,10 @@ from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation, metric
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
-from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
+from runtime.workdir import CONFIG, METRICS, is_complete
+from training.hosts import is_first, open_shared_workdir, together
 from training.loop import DivergedError
-from training.mesh import make_mesh, shard_batch
+from training.mesh import local_parts, make_mesh, shard_batch
 from training.optimizer import from_config
 from training.run import fit
 from training.step import TrainState
@@ -33,22 +34,18 @@ _SIZES = ("dim", "hidden", "batch_size", "num_epochs", "block_size", "num_candid
 def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
+    On several hosts (training/hosts.py) all of them call it alike.
     Errors: UsageError and DataError of the parts, each one line; a run that diverges leaves diverged.json too.
     """
-    timelines = Timelines.open(data)
-    config = ConfigDict(config.to_dict())
-    config.positive = tuple(config.positive) or timelines.positive_feedback
-    _check(config, timelines)
-    run_of = identity(config, timelines)
-    folder = open_workdir(workdir, run_of)
-    if is_complete(folder):
-        return f"already complete: {folder}"
+    timelines, config = together(lambda: _opened(config, data))
     try:
         mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
     except ValueError as error:
         raise UsageError(f"--config.mesh: {error}") from None
-    shards, hosts = mesh.shape["data"], jax.process_count()
-    per_host = shards // hosts
+    run_of = identity(config, timelines, model_shards=mesh.shape["model"])
+    folder, complete = open_shared_workdir(workdir, run_of)
+    if complete:
+        return f"already complete: {folder}"
     batches = PackedBatches(
         timelines,
         length=config.length,
@@ -58,8 +55,8 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         negative=config.negative,
         seed=config.seed,
         train_on=config.train_on,
-        num_shards=shards,
-        shard=slice(jax.process_index() * per_host, (jax.process_index() + 1) * per_host),
+        num_shards=mesh.shape["data"],
+        shard=local_parts(mesh),
     )
     model = build(config, timelines, model_shards=mesh.shape["model"])
     rows = timelines.num_items + 1
@@ -70,14 +67,14 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         label_counts=np.pad(batches.label_counts(), (0, -rows % mesh.shape["model"])),
         mesh=mesh if mesh.size > 1 else None,
     )
-    validate = make_validation(config, timelines, model.merge) if "valid" not in config.train_on else None
+    validate = make_validation(config, timelines, model.merge, mesh) if "valid" not in config.train_on else None
     probe = shard_batch(batches[0], mesh)
-    norms = jax.jit(lambda params: gradient_norms(loss_fn, params, probe, jax.random.key(0)))
+    norms = jax.jit(lambda params, probe: gradient_norms(loss_fn, params, probe, jax.random.key(0)))
 
     def evaluate(state: TrainState) -> dict[str, float]:
         measured = dict(validate(state.params)) if validate else {}
         if config.negative:
-            measured.update(norms(state.params))
+            measured.update(norms(state.params, probe))
         return {name: float(value) for name, value in measured.items()}
 
     print(
@@ -103,11 +100,12 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
             patience=config.patience if validate else None,
         )
     except DivergedError as error:
-        write_json(folder / DIVERGED, {"step": error.step, **error.metrics})  # for whoever compares objectives
+        if is_first():
+            write_json(folder / DIVERGED, {"step": error.step, **error.metrics})  # for whoever compares objectives
         raise
     metrics = {**result.metrics, "best_step": result.best_step, "steps_per_epoch": batches.batches_per_epoch}
     metrics["labels_per_epoch"] = batches.labels_per_epoch
-    if jax.process_index() == 0:
+    if is_first():
         write_json(folder / METRICS, metrics)
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
 
@@ -126,6 +124,15 @@ def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
     config.num_epochs = max(1, round(metrics["best_step"] / metrics["steps_per_epoch"]))
     config.train_on = ("train", "valid")
     return config
+
+
+def _opened(config: ConfigDict, data: str) -> tuple[Timelines, ConfigDict]:
+    """The timelines, and the config with what it leaves to them filled in; one that makes no sense is refused."""
+    timelines = Timelines.open(data)
+    config = ConfigDict(config.to_dict())
+    config.positive = tuple(config.positive) or timelines.positive_feedback
+    _check(config, timelines)
+    return timelines, config
 
 
 def _check(config: ConfigDict, timelines: Timelines) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
 from metrics import ranking
 from retrieval.model import TwoTower
 from runtime.errors import DataError
+from training.mesh import replicate
 
 _CHUNK = 256  # users scored at a time
 
@@ -29,11 +31,12 @@ def _cut(num_items: int) -> int:
 
 
 def make_validation(
-    config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower]
+    config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower], mesh: Mesh
 ) -> Callable[[Any], dict[str, jax.Array]]:
     """`validate(params) -> {"recall@k"}` over `config.eval_users` users, drawn once; items already met are left out.
 
-    k and the name as `metric` says. Items that tie count as metrics/ranking.py says, as in the full measurement.
+    k and the name as `metric` says. Items that tie count as metrics/ranking.py says, as in the full measurement. Every
+    device scores all users, so that the figure is the same on all.
     Errors: DataError where the validation days hold no positive.
     """
     user, item = timelines.held_out("valid", config.positive)
@@ -61,7 +64,8 @@ def make_validation(
     inputs["where"] = np.ones(len(users), bool)
     padding = -len(users) % _CHUNK
     padded = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
-    chunks = {n: jnp.asarray(a).reshape(-1, _CHUNK, *a.shape[1:]) for n, a in padded.items()}  # [chunks, _CHUNK, ...]
+    # [chunks, _CHUNK, ...]
+    chunks = {n: replicate(a.reshape(-1, _CHUNK, *a.shape[1:]), mesh) for n, a in padded.items()}
     k = _cut(timelines.num_items)
 
     @jax.jit

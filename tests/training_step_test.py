@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from flax import nnx
 from jax.sharding import PartitionSpec
 
 from training.checkpoints import Checkpoints
-from training.mesh import make_mesh, parameter_shardings, shard_batch
+from training.mesh import local_parts, make_mesh, parameter_shardings, shard_batch
 from training.step import create_state, make_train_step
 
 RULES = ((r"embedding$", PartitionSpec("model", None)),)
@@ -124,10 +125,32 @@ def test_mesh_that_does_not_fit():
         make_mesh(data=3, devices=jax.devices()[:1])
 
 
+def mesh_of_hosts(hosts):
+    """What stands in for a mesh whose devices, [data, model], are on these hosts; this one is host 0."""
+    devices = np.vectorize(lambda host: SimpleNamespace(process_index=host), otypes=[object])(np.asarray(hosts))
+    return SimpleNamespace(devices=devices, shape=dict(zip(("data", "model"), devices.shape, strict=True)))
+
+
 def test_batch_that_does_not_divide():
-    mesh = jax.sharding.AbstractMesh((4, 1), ("data", "model"))
-    with pytest.raises(ValueError, match="6 rows"):
-        shard_batch({"x": np.zeros((6, 2))}, mesh)
+    with pytest.raises(ValueError, match="6 rows on this host: not a multiple of its 4 parts"):
+        shard_batch({"x": np.zeros((6, 2))}, mesh_of_hosts([[0], [0], [0], [0]]))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "parts"),
+    [
+        ([[0], [0], [1], [1]], (0, 2)),  # the data axis reaches over two hosts
+        ([[0, 0, 1, 1]], (0, 1)),  # the model axis does: each host loads all rows
+        ([[1, 1, 0], [0, 2, 2]], (0, 2)),  # both, three hosts of two devices: the one in the middle holds two parts
+    ],
+)
+def test_a_host_loads_the_parts_of_a_batch_that_its_devices_hold(hosts, parts):
+    assert local_parts(mesh_of_hosts(hosts)) == slice(*parts)
+
+
+def test_parts_that_are_not_side_by_side():
+    with pytest.raises(ValueError, match=r"parts \[0, 2\] of a batch, which are not side by side"):
+        local_parts(mesh_of_hosts([[0], [1], [0]]))
 
 
 def test_parameter_that_does_not_divide():

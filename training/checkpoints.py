@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import jax
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
+from training.hosts import is_first, together
 from training.lock import lock_folder
 from training.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
@@ -42,9 +42,8 @@ class Checkpoints:
         self.path = Path(path).absolute()
         self.path.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as on_error:
-            if jax.process_index() == 0:
-                on_error.enter_context(lock_folder(self.path))
-            _check_fingerprint(self.path / FINGERPRINT, json.loads(json.dumps(fingerprint)))
+            on_error.enter_context(together(lambda: lock_folder(self.path) if is_first() else contextlib.nullcontext()))
+            together(lambda: _check_fingerprint(self.path / FINGERPRINT, json.loads(json.dumps(fingerprint))))
             self._policy = _LatestAndBest(keep)
             self._manager = _manager(self.path, preservation_policy=self._policy)
             self._policy.scores = scores(self._manager)
@@ -90,7 +89,7 @@ class Checkpoints:
         """Blocks until the last save is on disk. Errors: OSError where the disk is full."""
         with _disk_errors(self.path):
             self._manager.wait_until_finished()
-        if jax.process_index() == 0:
+        if is_first():
             shutil.rmtree(self.path / _DELETED, ignore_errors=True)
 
     def close(self) -> None:
@@ -106,7 +105,7 @@ class Checkpoints:
         self.close()
 
     def _set_aside(self, step: int) -> None:
-        if jax.process_index() == 0:
+        if is_first():
             aside = self.path / f"damaged-{step}"
             shutil.rmtree(aside, ignore_errors=True)
             os.replace(self.path / str(step), aside)
@@ -170,7 +169,7 @@ def _not_orbax(record: logging.LogRecord) -> bool:
 
 def _check_fingerprint(file: Path, fingerprint: Mapping[str, Any]) -> None:
     if not file.exists():
-        if jax.process_index() == 0:
+        if is_first():
             write_json(file, fingerprint)
         return
     saved = read_json(file)

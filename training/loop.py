@@ -12,6 +12,7 @@ from runtime.errors import DataError
 from runtime.progress import progress
 from training.checkpoints import Checkpoints
 from training.histogram import LogHistogram
+from training.hosts import of_first
 from training.mesh import shard_batch
 from training.meter import Meter, NonFiniteError, Throughput
 from training.metric_log import MetricLog
@@ -117,9 +118,9 @@ def train(
     with Termination() as termination, progress(label="train", total=num_steps, unit="step") as bar:
         bar.initial = bar.n = first
         for step in range(first + 1, end + 1):
-            batch = _next(batches, step)
-            state, metrics = train_step(state, shard_batch(batch, mesh), key)
-            meter.add(step, metrics, examples=_rows(batch) * jax.process_count())
+            batch = shard_batch(_next(batches, step), mesh)
+            state, metrics = train_step(state, batch, key)
+            meter.add(step, metrics, examples=_rows(batch))
             bar.update()
 
             terminated = termination.asked(step)
@@ -134,7 +135,7 @@ def train(
                     bar.set_postfix({k: f"{v:.4g}" for k, v in values.items() if "/" not in k}, refresh=False)
             score = None
             if evaluates and evaluate is not None:
-                valid = {f"valid/{name}": float(value) for name, value in evaluate(state).items()}
+                valid = {f"valid/{name}": value for name, value in of_first(evaluate(state)).items()}
                 metric_log.write(step, valid)
                 if best_metric is not None:
                     score = valid[f"valid/{best_metric}"] * (1 if higher_is_better else -1)
@@ -163,7 +164,7 @@ def _next(batches: Batches, step: int) -> Mapping[str, np.ndarray]:
         raise DataError(f"the training input ended before step {step}; repeat it, or train for fewer steps") from None
 
 
-def _rows(batch: Mapping[str, np.ndarray]) -> int:
+def _rows(batch: Mapping[str, jax.Array]) -> int:
     return next(iter(batch.values())).shape[0]
 
 

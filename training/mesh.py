@@ -1,5 +1,8 @@
 """The device mesh ('data', 'model'): batches are split over `data`, large tables over `model`, all else is copied.
 
+Either axis may reach over several hosts. A host loads the parts of a batch that its own devices hold: all of it, where
+a row of the mesh reaches over all hosts.
+
 One small table of (regular expression on a parameter's name, PartitionSpec) says which parameter goes where:
 
     RULES = ((r"embedding$", PartitionSpec("model", None)),)
@@ -19,8 +22,12 @@ Rules = Sequence[tuple[str, PartitionSpec]]
 
 
 def make_mesh(*, data: int = -1, model: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of `data` x `model` devices; -1 takes what is left. Errors: ValueError where the devices do not fit."""
-    devices = jax.devices() if devices is None else devices
+    """A mesh of `data` x `model` devices; -1 takes what is left. Errors: ValueError where the devices do not fit.
+
+    By default of all devices, host by host, so that the parts of a batch that a host loads lie side by side.
+    """
+    if devices is None:
+        devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
     if data == -1:
         data = len(devices) // max(model, 1)
     if model == -1:
@@ -35,19 +42,47 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Host arrays [B, ...] -> global arrays [B * number of hosts, ...] with the rows split over `data`.
+def replicate(array: np.ndarray, mesh: Mesh) -> jax.Array:
+    """A host array, the same on every host, as a global one with a copy on each device."""
+    return jax.make_array_from_callback(array.shape, replicated(mesh), lambda index: array[index])
 
-    Errors: ValueError where the rows of the global batch do not divide by the size of `data`.
+
+def local_parts(mesh: Mesh) -> slice:
+    """Which of the `mesh.shape["data"]` parts of a batch this host's devices hold.
+
+    Errors: ValueError where they do not lie side by side, as they do in a mesh of `make_mesh`.
     """
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
-    for name, array in batch.items():
-        if array.shape[0] * jax.process_count() % mesh.shape["data"]:
+    here = np.asarray([[device.process_index == jax.process_index() for device in row] for row in mesh.devices])
+    parts = np.flatnonzero(here.any(axis=1))
+    if len(parts) != parts[-1] - parts[0] + 1:
+        raise ValueError(f"this host's devices hold the parts {parts.tolist()} of a batch, which are not side by side")
+    return slice(int(parts[0]), int(parts[-1]) + 1)
+
+
+def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """The rows of `local_parts` on each host -> global arrays with the rows split over `data`.
+
+    Errors: ValueError where the parts are not all of one size.
+    """
+    parts = local_parts(mesh)
+
+    def whole(name: str, array: np.ndarray) -> jax.Array:
+        each, left = divmod(array.shape[0], parts.stop - parts.start)
+        if left:
             raise ValueError(
-                f"batch['{name}'] has {array.shape[0]} rows on each of {jax.process_count()} hosts: "
-                f"not a multiple of the mesh's data axis ({mesh.shape['data']}); choose another batch size"
+                f"batch['{name}'] has {array.shape[0]} rows on this host: not a multiple of its "
+                f"{parts.stop - parts.start} parts of the mesh's data axis; choose another batch size"
             )
-    return {name: jax.make_array_from_process_local_data(sharding, array) for name, array in batch.items()}
+
+        def local(index: tuple[slice, ...] | None) -> np.ndarray:
+            assert index is not None
+            start, stop, _ = index[0].indices(each * mesh.shape["data"])
+            return array[start - parts.start * each : stop - parts.start * each]
+
+        sharding = NamedSharding(mesh, PartitionSpec("data"))
+        return jax.make_array_from_callback((each * mesh.shape["data"], *array.shape[1:]), sharding, local)
+
+    return {name: whole(name, array) for name, array in batch.items()}
 
 
 def parameter_shardings(mesh: Mesh, params: Any, rules: Rules = ()) -> Any:
@@ -69,15 +104,6 @@ def parameter_shardings(mesh: Mesh, params: Any, rules: Rules = ()) -> Any:
     if unused:
         raise ValueError(f"sharding rules that match no parameter: {', '.join(sorted(unused))}")
     return shardings
-
-
-def initialize_distributed(address: str, num_processes: int, process_id: int, *, heartbeat_seconds: int = 10) -> None:
-    """Joins `num_processes` hosts into one mesh's worth of devices; call it before anything else touches JAX.
-
-    `address` is host:port of process 0. A lost process ends the others after the heartbeat. CPU hosts talk over gloo.
-    """
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(address, num_processes, process_id, heartbeat_timeout_seconds=heartbeat_seconds)
 
 
 def _fitting(sharding: NamedSharding, name: str, shape: tuple[int, ...]) -> NamedSharding:

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import jax
 from tensorboardX import SummaryWriter
+
+from training.hosts import is_first
 
 FILE = "metrics.jsonl"
 
@@ -22,7 +23,7 @@ class MetricLog:
     """
 
     def __init__(self, workdir: str | os.PathLike[str]) -> None:
-        self._folder = Path(workdir) if jax.process_index() == 0 else None
+        self._folder = Path(workdir) if is_first() else None
         self._events: SummaryWriter | None = None
 
     def resume(self, step: int) -> None:

@@ -1,0 +1,101 @@
+"""Several hosts that train as one: they join, agree before anything is written, and act on the same figures.
+
+With one host every function here is what it is without hosts, at no cost.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from runtime.errors import UsageError
+from runtime.workdir import CONFIG, is_complete, open_workdir
+
+T = TypeVar("T")
+
+HEARTBEAT_SECONDS = 10  # without a sign of life for this long a process counts as dead, and the others end
+
+
+def join(coordinator: str, num_processes: int, process_id: int) -> None:
+    """Makes `num_processes` hosts one run; call it before anything else touches JAX. One process has nothing to join.
+
+    `coordinator` is host:port of process 0, whose number is 0. CPU hosts talk over gloo.
+    Errors: UsageError names the flag of a number that does not fit.
+    """
+    if num_processes < 1:
+        raise UsageError(f"--num_processes={num_processes}: must be at least 1")
+    if not 0 <= process_id < num_processes:
+        raise UsageError(
+            f"--process_id={process_id}: from 0 to {num_processes - 1} for --num_processes={num_processes}"
+        )
+    if num_processes == 1:
+        return
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(
+            f"--coordinator={coordinator}: --num_processes={num_processes} needs host:port of process 0, "
+            "the same on every host"
+        )
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(
+        coordinator,
+        num_processes,
+        process_id,
+        cluster_detection_method="deactivate",  # a scheduler's variables would leave a host one of its devices
+        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+    )
+
+
+def is_first() -> bool:
+    """Whether this is process 0, which writes the files."""
+    return jax.process_index() == 0
+
+
+def together(action: Callable[[], T]) -> T:
+    """What `action` returns here, once every host is through with its own; no host goes on where one has failed.
+
+    Errors: those of `action`; UsageError on the other hosts.
+    """
+    if jax.process_count() == 1:
+        return action()
+    error: Exception | None = None
+    try:
+        result = action()
+    except Exception as raised:  # whatever it is, the others wait
+        error = raised
+    failed = np.flatnonzero(multihost_utils.process_allgather(np.asarray(error is not None)))
+    if error is not None:
+        raise error
+    if len(failed):
+        raise UsageError(f"process {failed[0]} has ended with an error, which its own last line names")
+    return result
+
+
+def of_first(values: Mapping[str, float]) -> dict[str, float]:
+    """Process 0's numbers under these names, to the last bit: what all hosts decide by has to be the same on all."""
+    if jax.process_count() == 1 or not values:
+        return {name: float(value) for name, value in values.items()}
+    names = sorted(values)
+    bits = np.asarray([values[name] for name in names], np.float64).view(np.uint32)  # JAX would round float64
+    agreed = np.asarray(multihost_utils.broadcast_one_to_all(bits)).view(np.float64)
+    return dict(zip(names, agreed.tolist(), strict=True))
+
+
+def open_shared_workdir(path: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> tuple[Path, bool]:
+    """The workdir of a run, as `runtime.workdir.open_workdir` has it, and whether the run is complete.
+
+    Errors: UsageError as there, and where the hosts do not see one folder or do not train the same.
+    """
+    together(lambda: open_workdir(path, identity) if is_first() else None)
+    folder = together(lambda: _reopened(path, identity))
+    return folder, bool(of_first({"complete": is_complete(folder)})["complete"])
+
+
+def _reopened(path: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> Path:
+    if not is_first() and path and not (Path(path) / CONFIG).exists():
+        raise UsageError(f"--workdir={path}: not the folder of process 0; all hosts need one that they share")
+    return open_workdir(path, identity)
