@@ -24,11 +24,13 @@ def main(argv):
     from ranking.training import train
     from training.compilation import enable_compilation_cache, set_cpu_devices
     from training.hosts import join
+    from training.watch import watched
 
     enable_compilation_cache()
     set_cpu_devices(_CONFIG.value.cpu_devices)
     join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-    print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value, satisfaction=_SATISFACTION.value or None))
+    with watched():
+        print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value, satisfaction=_SATISFACTION.value or None))
 
 
 if __name__ == "__main__":

@@ -30,12 +30,14 @@ def main(argv):
     from retrieval.training import refit_config, train
     from training.compilation import enable_compilation_cache, set_cpu_devices
     from training.hosts import join
+    from training.watch import watched
 
     config = refit_config(_REFIT.value, _CONFIG.value) if _REFIT.value else _CONFIG.value
     enable_compilation_cache()
     set_cpu_devices(config.cpu_devices)
     join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-    print(train(config, data=_DATA.value, workdir=_WORKDIR.value))
+    with watched():
+        print(train(config, data=_DATA.value, workdir=_WORKDIR.value))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,24 @@
 """Runs a binary: parses flags, calls `main`, turns a user's mistake into one line and an exit status.
 
-Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 4 the model falls short of a gate; 130
-interrupted; 141 whoever read the output stopped reading; 143 stopped by SIGTERM.
+Exit statuses: 0 done; 2 the command is at fault; 3 the data is at fault; 4 the model falls short of a gate; 5 another
+host has failed; 130 interrupted; 141 whoever read the output stopped reading; 143 stopped by SIGTERM.
 """
 
 import contextlib
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
-from runtime.errors import DataError, FellShortError, UsageError
+from runtime.errors import DataError, FellShortError, HostError, UsageError
 from runtime.memory import keep_freed_memory
+
+OTHER_HOST = 5  # exit status
+
+_at_once = False
 
 # What the operating system says no to, and what a user can do about it.
 _REMEDIES = {
@@ -47,6 +52,8 @@ def run(main: Callable[[Sequence[str]], int | None], *, keep_memory: bool = True
             return _fail(error, 3)
         except FellShortError as error:
             return _fail(error, 4)
+        except HostError as error:
+            return _fail(error, OTHER_HOST)
         except OSError as error:
             if error.errno not in _REMEDIES:
                 raise
@@ -60,6 +67,28 @@ def run(main: Callable[[Sequence[str]], int | None], *, keep_memory: bool = True
         # Whoever reads has seen enough, as in `--help | head`; Python's own last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # as of a process that SIGPIPE ended
+    except BaseException as error:
+        if not _at_once:
+            raise
+        status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+        if not isinstance(error, SystemExit):
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def leave_at_once() -> None:
+    """From now on the process ends without its exit handlers: one of them would wait for other hosts."""
+    global _at_once
+    _at_once = True
+
+
+def report(message: object) -> None:
+    """The one line of a mistake, on stderr."""
+    program = os.path.relpath(sys.argv[0]) if sys.argv and sys.argv[0] else "heed"
+    name = program.removesuffix(".py").replace(os.sep, ".")
+    print(f"{name}: {_one_line(message)}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -94,9 +123,7 @@ def _wants_help(argv: Sequence[str]) -> bool:
 
 
 def _fail(message: object, status: int) -> int:
-    program = os.path.relpath(sys.argv[0]) if sys.argv and sys.argv[0] else "heed"
-    name = program.removesuffix(".py").replace(os.sep, ".")
-    print(f"{name}: {_one_line(message)}", file=sys.stderr, flush=True)
+    report(message)
     return status
 
 

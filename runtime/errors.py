@@ -1,4 +1,4 @@
-"""What a binary reports in one line: two kinds of mistake, and a model that falls short.
+"""What a binary reports in one line: two kinds of mistake, a model that falls short, a host that is gone.
 
 Every message names the flag, file, column or value at fault and says what to do about it.
 """
@@ -14,3 +14,7 @@ class DataError(Exception):
 
 class FellShortError(Exception):
     """The model is at fault: it has been measured, and does not pass the gate that the command set. Exit status 4."""
+
+
+class HostError(Exception):
+    """Another of the hosts that train together has failed, is gone or stands still. Exit status 5."""

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from runtime.errors import UsageError
+from runtime.errors import HostError, UsageError
 from runtime.workdir import CONFIG, is_complete, open_workdir
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ def is_first() -> bool:
 def together(action: Callable[[], T]) -> T:
     """What `action` returns here, once every host is through with its own; no host goes on where one has failed.
 
-    Errors: those of `action`; UsageError on the other hosts.
+    Errors: those of `action`; HostError on the other hosts.
     """
     if jax.process_count() == 1:
         return action()
@@ -71,7 +71,7 @@ def together(action: Callable[[], T]) -> T:
     if error is not None:
         raise error
     if len(failed):
-        raise UsageError(f"process {failed[0]} has ended with an error, which its own last line names")
+        raise HostError(f"process {failed[0]} has ended with an error, which its own last line names")
     return result
 
 

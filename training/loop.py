@@ -18,6 +18,7 @@ from training.meter import Meter, NonFiniteError, Throughput
 from training.metric_log import MetricLog
 from training.step import TrainState, TrainStep
 from training.termination import EXIT_STATUS, Termination
+from training.watch import sign_of_life
 
 
 class DivergedError(DataError):
@@ -121,6 +122,7 @@ def train(
             batch = shard_batch(_next(batches, step), mesh)
             state, metrics = train_step(state, batch, key)
             meter.add(step, metrics, examples=_rows(batch))
+            sign_of_life()
             bar.update()
 
             terminated = termination.asked(step)
@@ -146,6 +148,7 @@ def train(
                 checkpoints.save(step, state, position, score=score)
             if pauses:
                 meter.start_clock()
+                sign_of_life()
             if terminated:
                 checkpoints.wait()
                 raise SystemExit(EXIT_STATUS)
