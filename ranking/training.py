@@ -12,6 +12,7 @@ from data.timelines import Timelines
 from ranking import tables as ranking_tables
 from ranking import tasks
 from ranking.checkpoint import build, identity
+from ranking.history import MAX_FEEDBACK
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import LOSSES, make_loss
 from ranking.optimizer import optimizer_of
@@ -23,12 +24,19 @@ from runtime.workdir import METRICS
 from training.hosts import is_first, open_shared_workdir, together
 from training.mesh import local_parts, make_mesh
 from training.run import fit
+from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, TRAINING, WHOLE, check
 from training.step import TrainState
 
 # Rows of the id tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(user|item)_embedding", P("model", None)),)
 
-_SIZES = ("length", "encoder_length", "dim", "batch_size", "num_epochs", "save_every")
+_NUMBERS = {
+    **TRAINING,
+    **dict.fromkeys(("length", "encoder_length", "dim", "heads"), COUNT),
+    **dict.fromkeys(("blocks", "slots", "experts", "negatives", "later"), WHOLE),
+    **dict.fromkeys(("embedding_decay", "user_decay"), NOT_NEGATIVE),
+    "feature_dropout": DROPOUT,
+}
 
 
 def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | None = None) -> str:
@@ -153,14 +161,17 @@ def _opened(
 
 
 def _check(config: ConfigDict) -> None:
-    for name in _SIZES:
-        if config[name] < 1:
-            raise UsageError(f"--config.{name}={config[name]}: must be at least 1")
+    check(config, _NUMBERS)
+    for name, least in (("hidden", 1), ("tower", 0)):
+        if len(config[name]) < least or any(size < 1 for size in config[name]):
+            raise UsageError(f"--config.{name}={tuple(config[name])}: {least} layers or more, each of at least 1 unit")
+    shown = tuple(config.history_feedback)
+    if not 1 <= len(shown) <= MAX_FEEDBACK or len(set(shown)) < len(shown):
+        raise UsageError(
+            f"--config.history_feedback={shown}: what a past event shows, from 1 to {MAX_FEEDBACK} kinds, each once"
+        )
     if config.loss not in LOSSES:
         raise UsageError(f"--config.loss={config.loss}: one of {', '.join(LOSSES)}")
-    for name in ("negatives", "later"):
-        if config[name] < 0 or config[name] != int(config[name]):
-            raise UsageError(f"--config.{name}={config[name]}: a number of items, 0 or more")
     if config.loss == "bpr" and not config.negatives + config.later:
         raise UsageError(
             "--config.loss=bpr orders pairs of items: it needs --config.later (observed) or --config.negatives "

@@ -40,21 +40,8 @@ def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1)
 
 
 def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture[TwoTower]:
-    """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`.
-
-    Errors: UsageError names unknown feedback.
-    """
+    """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`."""
     excluded = tuple(config.get("excluded_feedback", ()))
-    for flag, names in (
-        ("input_feedback", config.input_feedback),
-        ("memory_feedback", config.memory_feedback),
-        ("excluded_feedback", excluded),
-    ):
-        for name in names:
-            if name not in feedback.BITS:
-                raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
-    if not set(config.memory_feedback) <= set(config.input_feedback):
-        raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
     named = timelines.manifest["item_features"]
     added = -(timelines.num_items + 1) % model_shards
     features = np.pad(timelines.item_features(), ((0, added), (0, 0)))  # [rows, F]

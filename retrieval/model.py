@@ -83,7 +83,9 @@ class TwoTower(nnx.Module):
         self.input_bits = tuple(input_bits)
         self.event_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
         self.dwell_embedding = nnx.Param(init(rngs.params(), (NUM_DWELL_BUCKETS, dim), jnp.float32))
-        self.flag_embedding = nnx.Param(init(rngs.params(), (len(self.input_bits), dim), jnp.float32))
+        # None, not a table of no rows: an array of no size cannot be saved.
+        flags = init(rngs.params(), (len(self.input_bits), dim), jnp.float32)
+        self.flag_embedding = nnx.Param(flags) if self.input_bits else None
         self.dropout = nnx.Dropout(dropout)
         self.gru = GRU(2 * dim, hidden, rngs=rngs)
         self.projection = nnx.Linear(hidden, dim, rngs=rngs)
@@ -98,9 +100,11 @@ class TwoTower(nnx.Module):
 
     def events(self, item_vectors: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
         """What the GRU reads of events of any shape [...]: [..., 2 D]."""
-        shifts = jnp.asarray(self.input_bits, feedback.dtype)
-        flags = ((feedback[..., None] >> shifts) & 1).astype(jnp.float32)  # [..., bits]
-        reaction = self.dwell_embedding[...][dwell] + flags @ self.flag_embedding[...]
+        reaction = self.dwell_embedding[...][dwell]
+        if self.flag_embedding is not None:
+            shifts = jnp.asarray(self.input_bits, feedback.dtype)
+            flags = ((feedback[..., None] >> shifts) & 1).astype(jnp.float32)  # [..., bits]
+            reaction += flags @ self.flag_embedding[...]
         content = item_vectors[item] + self.event_embedding[...][item]
         return jnp.concatenate([content, reaction], axis=-1)
 

@@ -16,10 +16,24 @@ from retrieval.losses import joint_loss, label_margins, sampled_label_margins
 from retrieval.model import TwoTower
 from runtime.errors import UsageError
 
+SOFTMAXES = ("exact", "uniform", "log_uniform", "in_batch", "mixed")
 OBJECTIVES = ("not_to_recommend", "negative_weight", "reinforce", "softmax_negatives")
 
 Batch = Mapping[str, jax.Array]
 LossFn = Callable[[Any, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+
+
+def check(config: ConfigDict) -> None:
+    """Errors: UsageError names the first setting of the objective that makes no sense."""
+    if config.softmax not in SOFTMAXES:
+        raise UsageError(f"--config.softmax={config.softmax}: one of {', '.join(SOFTMAXES)}")
+    if config.objective not in OBJECTIVES:
+        raise UsageError(f"--config.objective={config.objective}: one of {', '.join(OBJECTIVES)}")
+    if config.objective == "softmax_negatives" and config.negative_weight < 1:
+        raise UsageError(
+            f"--config.negative_weight={config.negative_weight}: how many times a disliked item counts among the "
+            "negatives, at least 1"
+        )
 
 
 def make_loss(
@@ -43,15 +57,6 @@ def make_loss(
       label_counts: [rows] training labels of each item, for the sampled softmax.
       mesh: where rows and item table are sharded; None on one device.
     """
-    if config.softmax not in ("exact", "uniform", "log_uniform", "in_batch", "mixed"):
-        raise UsageError(f"--config.softmax={config.softmax}: one of exact, uniform, log_uniform, in_batch, mixed")
-    if config.objective not in OBJECTIVES:
-        raise UsageError(f"--config.objective={config.objective}: one of {', '.join(OBJECTIVES)}")
-    if config.objective == "softmax_negatives" and config.negative_weight < 1:
-        raise UsageError(
-            f"--config.negative_weight={config.negative_weight}: how many times a disliked item counts among the "
-            "negatives, at least 1"
-        )
     rows = np.arange(len(label_counts))
     item_bias = jnp.where((rows > 0) & (rows <= num_items), 0.0, -jnp.inf)  # padding rows are no items
     by_popularity = jnp.asarray(1 + np.argsort(-label_counts[1 : num_items + 1], kind="stable"), jnp.int32)

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from data.feedback import BITS
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
+from retrieval import objective
 from retrieval.checkpoint import build, identity
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation, metric
@@ -21,6 +22,7 @@ from training.loop import DivergedError
 from training.mesh import local_parts, make_mesh, shard_batch
 from training.optimizer import from_config
 from training.run import fit
+from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, TRAINING, check
 from training.step import TrainState
 
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
@@ -28,7 +30,13 @@ RULES = ((r"(id|event)_embedding", P("model", None)),)
 
 DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient that is not finite
 
-_SIZES = ("dim", "hidden", "batch_size", "num_epochs", "block_size", "num_candidates", "save_every", "eval_users")
+_NUMBERS = {
+    **TRAINING,
+    **dict.fromkeys(("dim", "hidden", "block_size", "num_candidates", "eval_users", "reinforce_top_k"), COUNT),
+    **dict.fromkeys(("positive_weight", "reinforce_weight_cap"), POSITIVE),
+    "negative_weight": NOT_NEGATIVE,
+}
+_FEEDBACK = ("positive", "negative", "input_feedback", "memory_feedback", "excluded_feedback")
 
 
 def train(config: ConfigDict, *, data: str, workdir: str) -> str:
@@ -136,13 +144,16 @@ def _opened(config: ConfigDict, data: str) -> tuple[Timelines, ConfigDict]:
 
 
 def _check(config: ConfigDict, timelines: Timelines) -> None:
-    for flag, names in (("positive", config.positive), ("negative", config.negative)):
-        for name in names:
+    for flag in _FEEDBACK:
+        for name in config[flag]:
             if name not in BITS:
                 raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(BITS)}")
-    for name in _SIZES:
-        if config[name] < 1:
-            raise UsageError(f"--config.{name}={config[name]}: must be at least 1")
+        if len(set(config[flag])) < len(config[flag]):
+            raise UsageError(f"--config.{flag}={tuple(config[flag])}: name each once")
+    if not set(config.memory_feedback) <= set(config.input_feedback):
+        raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
+    check(config, _NUMBERS)
+    objective.check(config)
     if timelines.num_items < 2:
         raise DataError(f"{timelines.path}: {timelines.num_items} item(s); a recommender needs at least 2")
     if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:

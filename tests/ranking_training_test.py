@@ -211,8 +211,8 @@ def test_several_devices_agree_with_one(log, cache, tmp_path):
         ({"task_weights": (1.0,)}, r"--config: 2 tasks: as many weights of at least 0"),
         ({"loss": "hinge"}, r"--config\.loss=hinge: one of logloss, bpr"),
         ({"loss": "bpr", "negatives": 0}, r"--config\.loss=bpr orders pairs .* --config\.later .* of at least 1"),
-        ({"later": -2}, r"--config\.later=-2: a number of items, 0 or more"),
-        ({"negatives": -1}, r"--config\.negatives=-1: a number of items, 0 or more"),
+        ({"later": -2}, r"--config\.later=-2: must be a whole number, 0 or more"),
+        ({"negatives": -1}, r"--config\.negatives=-1: must be a whole number, 0 or more"),
     ],
 )
 def test_mistakes_in_the_config(log, tmp_path, options, message):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import jax
 
+from runtime.errors import UsageError
+
 DEFAULT_CACHE = "~/.cache/heed/jax"
 
 
@@ -25,7 +27,9 @@ CONCURRENT_COLLECTIVES = 4
 
 
 def set_cpu_devices(count: int) -> None:
-    """Makes the CPU look like `count` devices. Errors: RuntimeError where JAX has started already."""
+    """Makes the CPU look like `count` devices. Errors: UsageError below one; RuntimeError where JAX has started."""
+    if count < 1:
+        raise UsageError(f"--config.cpu_devices={count}: must be at least 1")
     # XLA runs all devices in one pool of threads, and a collective holds its thread until the other devices arrive.
     # With too few threads all of them wait and nobody arrives: XLA aborts after 40 seconds. With many more than cores
     # every product is cut into pieces too small: 64 threads on 2 cores lose a quarter of the speed of 5.

@@ -1,0 +1,48 @@
+"""Numbers of a config that make sense, checked before anything is trained: a wrong one is one line that names it."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from runtime.errors import UsageError
+
+
+class Kind(NamedTuple):
+    """What a setting may be, and in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+COUNT = Kind(lambda x: x >= 1 and x == int(x), "must be at least 1")
+WHOLE = Kind(lambda x: x >= 0 and x == int(x), "must be a whole number, 0 or more")
+POSITIVE = Kind(lambda x: 0 < x < math.inf, "must be finite and above 0")
+NOT_NEGATIVE = Kind(lambda x: 0 <= x < math.inf, "must be finite and not negative")
+DROPOUT = Kind(lambda x: 0 <= x < 1, "must be at least 0 and below 1")
+SHARE = Kind(lambda x: 0 <= x <= 1, "must be from 0 to 1")
+
+# Of whatever training/optimizer.py and training/loop.py are given.
+TRAINING: Mapping[str, Kind] = {
+    "batch_size": COUNT,
+    "num_epochs": COUNT,
+    "num_steps": COUNT,
+    "eval_every": COUNT,
+    "save_every": COUNT,
+    "patience": COUNT,
+    "learning_rate": POSITIVE,
+    "warmup_steps": WHOLE,
+    "final_fraction": SHARE,
+    "weight_decay": NOT_NEGATIVE,
+    "clip_norm": POSITIVE,
+    "dropout": DROPOUT,
+    "seed": WHOLE,
+}
+
+
+def check(options: ConfigDict, kinds: Mapping[str, Kind], *, flag: str = "--config") -> None:
+    """Errors: UsageError for the first of the settings `kinds` that `options` has and that is not what it may be."""
+    for name, kind in kinds.items():
+        if name in options and not kind.holds(options[name]):
+            raise UsageError(f"{flag}.{name}={options[name]}: {kind.words}")
