@@ -152,6 +152,11 @@ def _check(config: ConfigDict, timelines: Timelines) -> None:
             raise UsageError(f"--config.{flag}={tuple(config[flag])}: name each once")
     if not set(config.memory_feedback) <= set(config.input_feedback):
         raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
+    if set(config.positive) <= set(config.negative):
+        raise UsageError(
+            f"--config.negative={tuple(config.negative)}: a negative wins over a positive, and every feedback of "
+            f"--config.positive={tuple(config.positive)} is one: nothing is left to recommend"
+        )
     check(config, _NUMBERS)
     objective.check(config)
     if timelines.num_items < 2:

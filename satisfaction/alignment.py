@@ -26,12 +26,14 @@ from training.loop import Result
 from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
+from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, WHOLE
+from training.settings import check as check_numbers
 from training.step import TrainState
 
 SAQREC, GRU = "saqrec", "gru_softmax"  # folders of the two models
 TRAIN, ALL = ("train",), ("train", "valid")  # splits that may be learned from
 
-_SIZES = (
+_COUNTS = (
     "length",
     "satisfied_length",
     "dissatisfied_length",
@@ -43,12 +45,17 @@ _SIZES = (
     "block_size",
     "num_negatives",
     "num_candidates",
-    "batch_size",
-    "num_epochs",
-    "patience",
     "eval_users",
     "gru_hidden",
 )
+_NUMBERS = {
+    **TRAINING,
+    **dict.fromkeys(_COUNTS, COUNT),
+    **dict.fromkeys(("satisfaction_weight", "l2_weight", "dated_weight"), NOT_NEGATIVE),
+    "gru_dropout": DROPOUT,
+    "gru_learning_rate": POSITIVE,
+    "correct_from": WHOLE,
+}
 
 
 def train_alignment(
@@ -130,19 +137,11 @@ def architectures(config: ConfigDict, histories: Histories, base: BaseEmbeddings
 
 def check(align: ConfigDict, *, dim: int | None = None) -> None:
     """Raises UsageError, naming the setting, where it makes no sense; `dim` D is that of the item vectors, if known."""
-    for name in _SIZES:
-        if align[name] < 1:
-            raise UsageError(f"--config.align.{name}={align[name]}: must be at least 1")
+    check_numbers(align, _NUMBERS, flag="--config.align")
     if align.length < 2:
         raise UsageError(f"--config.align.length={align.length}: a window needs at least 2 positions")
     if dim is not None and dim % align.heads:
         raise UsageError(f"--config.align.heads={align.heads}: does not divide the item vectors' {dim} dimensions")
-    for name in ("satisfaction_weight", "l2_weight", "dated_weight"):
-        if not 0 <= align[name] < float("inf"):
-            raise UsageError(f"--config.align.{name}={align[name]}: must be finite and not negative")
-    for name in ("dropout", "gru_dropout"):
-        if not 0 <= align[name] < 1:
-            raise UsageError(f"--config.align.{name}={align[name]}: at least 0 and below 1")
     if align.click_loss not in CLICK_LOSSES:
         raise UsageError(f"--config.align.click_loss={align.click_loss}: one of {', '.join(CLICK_LOSSES)}")
     if len(align.label_correction) != 2 or min(align.label_correction) <= 0:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
@@ -19,10 +20,11 @@ from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.estimators import estimator_of
 from satisfaction.features import PairFeatures, make_features
 from satisfaction.splits import in_training, is_earlier
+from training.settings import COUNT, TRAINING, WHOLE, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
 EMBEDDINGS, SCORES = "base_embeddings", "scores"
-_SIZES = ("batch_size", "num_steps", "eval_every", "hidden", "patience")
+_BASE = {**TRAINING, **dict.fromkeys(("length", "dim", "hidden", "block_size", "eval_users"), COUNT)}
 
 
 def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str:
@@ -176,18 +178,19 @@ def _fingerprint(run_of: Mapping[str, Any], *steps: str) -> dict[str, Any]:
 
 def _check(config: ConfigDict) -> None:
     estimator_of(config.satisfaction.estimator, config.satisfaction.clip)
-    if config.satisfaction.members < 1:
-        raise UsageError(f"--config.satisfaction.members={config.satisfaction.members}: must be at least 1")
+    check(config, TRAINING)
+    check(config.satisfaction, {"members": COUNT}, flag="--config.satisfaction")
     for step in ("propensity", "satisfaction", "doubly_robust"):
-        for name in _SIZES:
-            least = 0 if name == "hidden" else 1
-            if config[step][name] < least:
-                raise UsageError(f"--config.{step}.{name}={config[step][name]}: must be at least {least}")
+        check(config[step], {**TRAINING, "hidden": WHOLE}, flag=f"--config.{step}")
         if not 0 < config[step].valid_share < 1:
             raise UsageError(f"--config.{step}.valid_share={config[step].valid_share}: between 0 and 1")
-    for name in ("length", "dim", "hidden", "batch_size", "num_epochs", "block_size", "eval_users"):
-        if config.base[name] < 1:
-            raise UsageError(f"--config.base.{name}={config.base[name]}: must be at least 1")
+    check(config.base, _BASE, flag="--config.base")
+    if config.base.length < 2:
+        raise UsageError(f"--config.base.length={config.base.length}: a window needs at least 2 positions")
     base.check_exported(config.base.recommender, config.protocol)
     # Before hours of other steps, not after; an exported recommender's dimensions are known only then.
     alignment.check(config.align, dim=None if config.base.recommender else config.base.dim)
+    for step in ("base", "align"):
+        size, devices = config[step].batch_size, jax.device_count()
+        if size % devices:
+            raise UsageError(f"--config.{step}.batch_size={size}: not divisible by the {devices} devices")

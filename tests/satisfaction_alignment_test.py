@@ -170,7 +170,7 @@ def test_no_run_to_load(log, base, scores, tmp_path):
         ({"blocks": 0}, r"--config\.align\.blocks=0: must be at least 1"),
         ({"gru_hidden": 0}, r"--config\.align\.gru_hidden=0: must be at least 1"),
         ({"patience": 0}, r"--config\.align\.patience=0: must be at least 1"),
-        ({"dropout": 1.0}, r"--config\.align\.dropout=1\.0: at least 0 and below 1"),
+        ({"dropout": 1.0}, r"--config\.align\.dropout=1\.0: must be at least 0 and below 1"),
         ({"dated_weight": -1.0}, r"--config\.align\.dated_weight=-1\.0: must be finite and not negative"),
     ],
 )
