@@ -12,13 +12,14 @@ BINARY = """import errno, sys
 sys.path.insert(0, ".")
 from absl import flags
 from runtime import app
-from runtime.errors import DataError, FellShortError, UsageError
+from runtime.errors import DataError, FellShortError, HostError, UsageError
 WAY = flags.DEFINE_string("way", "", "How to end.")
 OF = "results/metrics.json"
 ENDS = {
     "usage": UsageError("--k=0: at least 1"),
     "data": DataError("events.parquet: row 3,\\n  column play_ms: -7"),
     "falls short": FellShortError("recall_loss is +3.0%"),
+    "other host": HostError("process 1 has ended with an error"),
     "interrupt": KeyboardInterrupt(),
     "disk full": OSError(errno.ENOSPC, "No space left on device", OF),
     "disk full, file unknown": OSError(errno.ENOSPC, "No space left on device"),
@@ -42,6 +43,7 @@ ENDS = {
     "usage": (2, "binary: --k=0: at least 1"),
     "data": (3, "binary: events.parquet: row 3, column play_ms: -7"),
     "falls short": (4, "binary: recall_loss is +3.0%"),
+    "other host": (5, "binary: process 1 has ended with an error"),
     "interrupt": (130, "the same command continues from the last checkpoint"),
     "disk full": (2, "results/metrics.json: the disk is full: free some space and run the same command again"),
     "disk full, file unknown": (2, "write: the disk is full"),

@@ -1,0 +1,48 @@
+"""What the other host does where one fails, or stands still: it ends with one line."""
+
+import sys
+import time
+
+import jax
+import pytest
+
+from runtime import app
+from runtime.errors import DataError
+from tests import several_hosts
+from training import watch
+
+
+def train(way):
+    """What both processes run: the second one fails, or neither makes a step."""
+
+    def main(argv):
+        with watch.watched():
+            watch.sign_of_life()
+            if way == "fails" and jax.process_index() == 1:
+                raise DataError("events.parquet: cut short")
+            time.sleep(60)
+
+    if way == "stuck":
+        watch.STUCK_SECONDS = 1.0
+    sys.argv = ["train"]
+    app.run(main)
+
+
+@pytest.mark.parametrize(
+    ("way", "number", "status", "line"),
+    [
+        ("fails", 0, 5, "train: process 1 has ended with an error, which its own last line names"),
+        ("fails", 1, 3, "train: events.parquet: cut short"),
+        ("stuck", 0, 5, "train: no step for 1 seconds: a host stands still; stop them all, then the same command"),
+    ],
+)
+def test_hosts_end_together(way, number, status, line, ended):
+    assert ended[way][number].status == status, ended[way]
+    assert ended[way][number].stderr.splitlines()[-1].startswith(line)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    code = "from tests.training_watch_test import train; "
+    return {way: several_hosts.run(f"{code} train({way!r})", cache=cache) for way in ("fails", "stuck")}
