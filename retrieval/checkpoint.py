@@ -39,8 +39,22 @@ def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1)
     }
 
 
+def check(config: ConfigDict) -> None:
+    """Errors: UsageError names unknown feedback, or what the model's parts do not agree about."""
+    for flag in ("input_feedback", "memory_feedback", "excluded_feedback"):
+        for name in config.get(flag, ()):
+            if name not in feedback.BITS:
+                raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
+    if not set(config.memory_feedback) <= set(config.input_feedback):
+        raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
+
+
 def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture[TwoTower]:
-    """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`."""
+    """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`.
+
+    Errors: those of `check`.
+    """
+    check(config)
     excluded = tuple(config.get("excluded_feedback", ()))
     named = timelines.manifest["item_features"]
     added = -(timelines.num_items + 1) % model_shards

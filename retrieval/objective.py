@@ -56,7 +56,9 @@ def make_loss(
       num_items: N; table rows above N are padding.
       label_counts: [rows] training labels of each item, for the sampled softmax.
       mesh: where rows and item table are sharded; None on one device.
+    Errors: those of `check`.
     """
+    check(config)
     rows = np.arange(len(label_counts))
     item_bias = jnp.where((rows > 0) & (rows <= num_items), 0.0, -jnp.inf)  # padding rows are no items
     by_popularity = jnp.asarray(1 + np.argsort(-label_counts[1 : num_items + 1], kind="stable"), jnp.int32)

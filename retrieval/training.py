@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from data.feedback import BITS
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
-from retrieval import objective
+from retrieval import checkpoint, objective
 from retrieval.checkpoint import build, identity
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation, metric
@@ -150,14 +150,13 @@ def _check(config: ConfigDict, timelines: Timelines) -> None:
                 raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(BITS)}")
         if len(set(config[flag])) < len(config[flag]):
             raise UsageError(f"--config.{flag}={tuple(config[flag])}: name each once")
-    if not set(config.memory_feedback) <= set(config.input_feedback):
-        raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
     if set(config.positive) <= set(config.negative):
         raise UsageError(
             f"--config.negative={tuple(config.negative)}: a negative wins over a positive, and every feedback of "
             f"--config.positive={tuple(config.positive)} is one: nothing is left to recommend"
         )
     check(config, _NUMBERS)
+    checkpoint.check(config)
     objective.check(config)
     if timelines.num_items < 2:
         raise DataError(f"{timelines.path}: {timelines.num_items} item(s); a recommender needs at least 2")

@@ -1,5 +1,6 @@
 """What ends a training and chooses its checkpoint: the same recall as the full measurement's, fooled by nothing."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from ml_collections import ConfigDict
 from retrieval import evaluation
 from retrieval.validation import make_validation, metric
 from tests import random_timelines
+from training.mesh import make_mesh
 
 N, LENGTH = 300, 8
+ONE_DEVICE = make_mesh(devices=jax.devices()[:1])
 POSITIVE = ("long_view", "like")
 
 
@@ -41,7 +44,7 @@ def config_of(**options):
 
 
 def validated(log, params, **options):
-    found = make_validation(config_of(**options), log, Table)(params)
+    found = make_validation(config_of(**options), log, Table, ONE_DEVICE)(params)
     return {name: float(value) for name, value in found.items()}
 
 
@@ -100,6 +103,6 @@ def test_a_corpus_of_a_hundred_items_or_fewer_is_cut_at_a_tenth(tmp_path):
     ]
     small = random_timelines.write(tmp_path / "small", num_items=20)
     zeros = {"asked": jnp.zeros((21, 3)), "vectors": jnp.zeros((21, 3))}
-    found = make_validation(config_of(), small, Table)(zeros)
+    found = make_validation(config_of(), small, Table, ONE_DEVICE)(zeros)
     assert list(found) == ["recall@2"]
     assert 2 / 20 <= float(found["recall@2"]) < 0.25  # of at most 20 and at least 10 unmet items
