@@ -40,6 +40,11 @@ def mask_of(names: Iterable[str]) -> int:
     return sum(1 << BITS[name] for name in set(names))
 
 
+def names_of(mask: int) -> list[str]:
+    """The names of the feedback in a bitmask."""
+    return [name for name, bit in BITS.items() if mask >> bit & 1]
+
+
 def has(bits: ArrayLike, *names: str) -> NDArray[np.bool_]:
     """True where `bits` hold any of the named feedback; no name gives all False."""
     return (np.asarray(bits) & np.array(mask_of(names), np.asarray(bits).dtype)) != 0

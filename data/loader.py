@@ -15,6 +15,7 @@ import grain
 import numpy as np
 
 from data.feedback import label_kinds
+from data.reading import Reader, Reading
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
@@ -24,12 +25,14 @@ class Windows:
     """Stretches of timelines, one array entry each. Position i reads event start + i − 1 and predicts start + i.
 
     The first position of a user's first window reads nothing: it predicts the first event from an empty history. Later
-    windows overlap the one before by `context` positions, which are read but carry no label.
+    windows overlap the one before by `context` positions, which carry no label; what they read is for `data.reading` to
+    say, the newest events or among them older ones that said no.
     """
 
     start: np.ndarray  # [W] int64, absolute position of the first label's event
     length: np.ndarray  # [W] int64, positions
     context: np.ndarray  # [W] int64, leading positions without label
+    begin: np.ndarray  # [W] int64, where the user's events begin
 
 
 def cut_windows(begin: np.ndarray, end: np.ndarray, *, length: int) -> Windows:
@@ -40,7 +43,7 @@ def cut_windows(begin: np.ndarray, end: np.ndarray, *, length: int) -> Windows:
     if length < 2:
         raise UsageError(f"--config.length={length}: a window needs at least 2 positions")
     events = end - begin
-    stride = length - max(1, length // 4)
+    stride = length - _context(length)
     extra = np.maximum(0, -((events - length) // -stride))  # windows after the first, rounded up
     count = np.where(events > 0, 1 + extra, 0)
     user = np.repeat(np.arange(len(events)), count)
@@ -50,7 +53,12 @@ def cut_windows(begin: np.ndarray, end: np.ndarray, *, length: int) -> Windows:
         start=start,
         length=np.minimum(length, end[user] - start),
         context=np.where(index > 0, length - stride, 0),
+        begin=begin[user],
     )
+
+
+def _context(length: int) -> int:
+    return max(1, length // 4)
 
 
 def by_shard(
@@ -134,6 +142,7 @@ class PackedBatches:
         negative: Sequence[str],
         seed: int,
         train_on: Sequence[str] = ("train",),
+        reading: Reading | None = None,
         num_shards: int = 1,
         shard: slice | None = None,
     ):
@@ -148,6 +157,7 @@ class PackedBatches:
           negative: feedback that makes a negative label; it wins over `positive`.
           seed: of packing and shuffling.
           train_on: ("train",), or ("train", "valid") to use the validation days too.
+          reading: which events of a longer past the context of a window holds; the last ones by default.
           num_shards: S, parts of a batch that different devices work on; divides B.
           shard: the parts this host loads; all of them by default.
 
@@ -164,7 +174,8 @@ class PackedBatches:
         self._kind = label_kinds(np.asarray(timelines.feedback), positive=positive, negative=negative)
         order, self._row_offsets = pack_rows(windows.length, length, np.random.default_rng([seed, 0]))
         self._start, self._window_length = windows.start[order], windows.length[order]
-        self._context = windows.context[order]
+        self._context, self._begin = windows.context[order], windows.begin[order]
+        self._reader = Reader(np.asarray(timelines.feedback), (reading or Reading(length)).of(_context(length)))
         self.num_rows = len(self._row_offsets) - 1
         self.batches_per_epoch = math.ceil(self.num_rows / batch_size)
         self._num_batches = self.batches_per_epoch * num_epochs
@@ -198,7 +209,11 @@ class PackedBatches:
         within = _ranges(np.zeros_like(sizes), sizes)  # position in its window
         context = np.repeat(self._context[window], sizes)
         has_input = (within > 0) | (context > 0)  # all but the first position of a user's first window
-        read = position[has_input], predicted[has_input] - 1
+        event = predicted - 1  # that each position reads
+        later = window[self._context[window] > 0]
+        before = self._start[later] + self._context[later] - 1
+        event[within < context] = self._reader.positions(self._begin[later], before).reshape(-1)
+        read = position[has_input], event[has_input]
         batch: dict[str, np.ndarray] = {}
         for name, source in (
             ("item", self._timelines.item),

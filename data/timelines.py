@@ -24,6 +24,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from data import feedback
+from data.reading import Reader
 from runtime import artifact
 from runtime.errors import DataError
 
@@ -187,21 +188,17 @@ class Timelines:
         user, position = self.user_of_event(), np.arange(len(self.item))
         return (position >= start[user]) & (position < end[user])
 
-    def histories(self, users: ArrayLike, before: ArrayLike, length: int) -> dict[str, NDArray[np.int32]]:
-        """The last `length` events of each user strictly before a position: the user tower's input.
+    def histories(self, users: ArrayLike, before: ArrayLike, reader: Reader) -> dict[str, NDArray[np.int32]]:
+        """What `reader` reads of each user's events strictly before a position: the user tower's input.
 
         Args:
-          users: [B] user indices. before: [B] positions in the event arrays.
+          users: [B] user indices. before: [B] positions in the event arrays. reader: of this log's feedback.
         Returns:
-          `item`, `dwell`, `feedback`, each int32 [B, length], events in order from the left, zeros after the last.
+          `item`, `dwell`, `feedback`, each int32 [B, T], events in order from the left, zeros after the last.
         """
-        end = np.asarray(before, np.int64)[:, None]  # [B, 1]
-        start = np.maximum(self.offsets[np.asarray(users)][:, None], end - length)
-        position = start + np.arange(length)  # [B, length]
-        real = position < end
-        position = np.where(real, position, 0)
+        position = reader.positions(self.offsets[np.asarray(users)], before)
         columns: dict[str, NDArray[Any]] = {"item": self.item, "dwell": self.dwell, "feedback": self.feedback}
-        return {name: np.where(real, column[position], 0).astype(np.int32) for name, column in columns.items()}
+        return {name: np.where(position >= 0, column[position], 0).astype(np.int32) for name, column in columns.items()}
 
     def held_out(
         self, split: str, names: Iterable[str], unseen: bool = True

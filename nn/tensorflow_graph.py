@@ -47,18 +47,28 @@ class IdTable(tf.Module):
         return tf.gather(self.ids, rows)
 
 
-class LastEvents:
-    """Takes the last T events of each history: events from the left, in order, zeros after them."""
+class EventsRead:
+    """Takes T events of each history, from the left, in order, zeros after them: the rule of data/reading.py.
 
-    def __init__(self, is_event, length):
-        """`is_event` [b, t] bool, events oldest first with padding anywhere; `length` T."""
+    The newest T − S, and of the older ones the S newest that say no, or others where there are fewer.
+    """
+
+    def __init__(self, is_event, said_no=None, *, length, remembered=0):
+        """`is_event`, `said_no` [b, t] bool, events oldest first with padding anywhere; `length` T, `remembered` S."""
         self.is_event, self.padding = is_event, [[0, 0], [0, length]]
-        # T columns of padding at the end, so that there are always T to take; a stable sort brings events to the front.
-        events = tf.pad(tf.cast(is_event, tf.int32), self.padding)  # [b, t + T]
-        order = tf.argsort(events, axis=1, direction="DESCENDING", stable=True)
-        count = tf.reduce_sum(events, axis=1, keepdims=True)  # [b, 1]
-        last = tf.maximum(count - length, 0) + tf.range(length)  # [b, T]
-        self.at = tf.gather(order, last, batch_dims=1)
+        # T columns of padding at the end, so that there are always T to take.
+        is_event = tf.pad(is_event, self.padding)  # [b, t + T]
+        width = tf.shape(is_event)[1]
+        age = _counted_from_the_end(is_event)
+        newest = age <= length - remembered
+        rank = tf.where(newest, age, age + 2 * width)
+        if remembered:
+            older_no = is_event & ~newest & tf.pad(said_no, self.padding)
+            rank = tf.where(older_no & (_counted_from_the_end(older_no) <= remembered), age + width, rank)
+        rank = tf.where(is_event, rank, 3 * width)
+        chosen = tf.argsort(rank, axis=1, stable=True)[:, :length]  # the events first, the newest before all
+        chosen = tf.where(tf.gather(is_event, chosen, batch_dims=1), chosen, width - 1)  # padding, behind the events
+        self.at = tf.sort(chosen, axis=1)  # [b, T]
 
     def take(self, values):
         """Of values [b, t]: [b, T]."""
@@ -95,6 +105,11 @@ class XlaFunction(tf.Module):
         """As the function."""
         shaped = (tf.ensure_shape(one, sizes) for one, sizes in zip(inputs, self.sizes, strict=True))
         return self.call(self.weights, *shaped)
+
+
+def _counted_from_the_end(mask):
+    # [b, t] bool -> int32: how many are true from here to the end.
+    return tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=True)
 
 
 def check(condition, message, values):

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from data.feedback import SKIP_BELOW_MS
 from data.watch_time import WATCH_FEEDBACK
-from nn.tensorflow_graph import PADDING_ID, IdTable, LastEvents, XlaFunction, check
+from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check
 from ranking.history import MAX_FEEDBACK
 from runtime.errors import DataError
 
@@ -147,7 +147,7 @@ class ServedRanker(tf.Module):
 
     def _probabilities(self, history, candidate, inputs):
         # [b, c, K] of rows of the item table.
-        last = LastEvents(history > 0, self.length)
+        last = EventsRead(history > 0, length=self.length)
         item, timestamp_ms = last.take(history), last.take(inputs["history_timestamp_ms"])  # [b, T]
         events = tf.reduce_sum(tf.cast(item > 0, tf.int32), axis=1)  # [b]
         newest = tf.gather(timestamp_ms, tf.maximum(events - 1, 0), batch_dims=1)

@@ -1,54 +1,143 @@
 """A memory of what the user said no to, which the query is made to forget. Beyond the paper: its user tower is the GRU.
 
 A GRU that has seen fifty items of one cluster takes more than one dislike to leave it: what the dislike adds to the
-query is the same, however strongly the query points at the cluster. Here the disliked direction is erased in proportion
-to how much of it the query holds (the delta rule of Widrow & Hoff 1960, as in fast-weight memories, Schlag et al., ICML
-'21), so one dislike counts after any history. How much is erased is learned from the labels: the model starts with no
-effect.
+query is the same, however strongly the query points at the cluster. Here the disliked directions are erased in
+proportion to how much of them the query holds, so one dislike counts after any history, and each is kept for itself, so
+that the next one does not bring back what the first one sent away. How much is erased is learned from the labels: the
+model starts with no effect.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
+
+_LEAST_RIDGE = 1e-3  # a "no" said again makes K Kᵀ singular
+
+
+class Slots(NamedTuple):
+    """The last S "noes", the newest first: vectors of their items [..., S, D], and what is left of each [..., S].
+
+    A slot that is empty has strength 0.
+    """
+
+    vectors: jax.Array
+    strength: jax.Array
 
 
 class AversionMemory(nnx.Module):
-    """m ← (1 − a) ⊙ m + a ⊙ v_i after a "no" to item i, m ← γ ⊙ m after any other event; q ← q − (q · K m) V m.
+    """The last S items said no to, v_1 … v_S, the newest first, and how much of each "no" still stands, w_1 … w_S.
 
-    a and γ, in (0, 1), K and V are learned; V starts at zero. Writing replaces rather than adds: the tenth "no" to a
-    cluster says what the first one said.
+    A "no" to item i takes the first slot, v_1 = v_i with w_1 = 1, and the oldest slot is lost. A "yes" to item j takes
+    back what it says of every slot: w_s ← w_s (1 − b cos²(W v_j, W v_s)). The query forgets the span of the slots,
+
+        k_s = w_s W v_s / |W v_s|,    K = (k_1, …, k_S)
+        q ← q − √D c Wᵀ Kᵀ (K Kᵀ + λ I)⁻¹ K W q
+
+    which is a ridge projection: the tenth "no" to a cluster says what the first one said, and directions at right
+    angles do not disturb one another. W, which tells what is alike, c, b in (0, 1) and λ > 0 are learned; c starts at
+    zero. The factor √D lets the one number c move as fast as the D numbers of a query do together.
     """
 
-    def __init__(self, dim: int):
-        """Args: D, of item vectors and queries."""
-        self.write = nnx.Param(jnp.full(dim, 2.0))
-        self.keep = nnx.Param(jnp.full(dim, 4.0))
-        self.key_kernel = nnx.Param(0.3 * jnp.eye(dim))
-        self.value_kernel = nnx.Param(jnp.zeros((dim, dim)))
+    def __init__(self, dim: int, size: int):
+        """Args: D, of item vectors and queries; S, the noes that are remembered."""
+        self.dim, self.size = dim, size
+        self.key_kernel = nnx.Param(jnp.eye(dim))
+        self.erased = nnx.Param(jnp.zeros(()))  # c
+        self.yes_rate = nnx.Param(jnp.zeros(()))  # b before the sigmoid
+        self.ridge = nnx.Param(jnp.full((), -1.0))  # λ before the softplus
 
-    def step(self, memory: jax.Array, item_vectors: jax.Array, said_no: jax.Array) -> jax.Array:
-        """Memory [B, D], vectors of the items met [B, D], said_no [B] bool -> memory [B, D]."""
-        write, keep = jax.nn.sigmoid(self.write[...]), jax.nn.sigmoid(self.keep[...])
-        return jnp.where(said_no[:, None], (1.0 - write) * memory + write * item_vectors, keep * memory)
+    @property
+    def state_size(self) -> int:
+        """Numbers that a memory has, S (D + 1)."""
+        return self.size * (self.dim + 1)
 
-    def scan(self, item_vectors: jax.Array, said_no: jax.Array, *, where: jax.Array, reset: jax.Array) -> jax.Array:
-        """The memory after each position, all positions at once: `step` is linear in m, so steps compose.
+    def step(self, memory: jax.Array, item_vectors: jax.Array, said_no: jax.Array, said_yes: jax.Array) -> jax.Array:
+        """Memory [B, S (D + 1)], vectors of the items met [B, D], said_no and said_yes [B] bool -> memory.
 
-        Item vectors [B, T, D]; said_no, where (an event stands here) and reset (a sequence begins here) [B, T] bool
-        -> [B, T, D].
+        What is both is a "no".
         """
-        write, keep = jax.nn.sigmoid(self.write[...]), jax.nn.sigmoid(self.keep[...])
-        said_no, where, reset = (mask[..., None] for mask in (said_no & where, where, reset))
-        scale = jnp.where(said_no, 1.0 - write, jnp.where(where, keep, 1.0))  # m ← scale ⊙ m + added
-        added = jnp.where(said_no, write * item_vectors, 0.0)
-        scale = jnp.where(reset, 0.0, scale)
+        slots = self._slots(memory)
+        cosine = jnp.einsum("bd,bsd->bs", self._keys(item_vectors), self._keys(slots.vectors))
+        strength = jnp.where((said_yes & ~said_no)[:, None], slots.strength * self._kept(cosine), slots.strength)
+        pushed = jnp.concatenate([item_vectors[:, None], slots.vectors[:, :-1]], axis=1)
+        vectors = jnp.where(said_no[:, None, None], pushed, slots.vectors)
+        pushed = jnp.concatenate([jnp.ones_like(strength[:, :1]), strength[:, :-1]], axis=1)
+        strength = jnp.where(said_no[:, None], pushed, strength)
+        return _flat(Slots(vectors, strength))
 
-        def compose(first, then):
-            return first[0] * then[0], then[0] * first[1] + then[1]
+    def scan(
+        self, item_vectors: jax.Array, said_no: jax.Array, said_yes: jax.Array, *, where: jax.Array, reset: jax.Array
+    ) -> jax.Array:
+        """The memory after each position, all positions at once.
 
-        return jax.lax.associative_scan(compose, (scale, added), axis=1)[1]
+        Item vectors [B, T, D]; said_no, said_yes, where (an event stands here) and reset (a sequence begins here)
+        [B, T] bool -> [B, T, S (D + 1)].
+        """
+        said_no, said_yes = said_no & where, said_yes & where
+        place = self._places(said_no, reset)  # [B, T, S], −1 for none
+        keys = self._keys(item_vectors)
+        kept = self._kept(jnp.einsum("bpd,bjd->bpj", keys, keys))  # of a "no" at p by a "yes" at j
+        log_kept = jnp.where((said_yes & ~said_no)[:, None, :], jnp.log(kept), 0.0)
+        total = jnp.cumsum(log_kept, axis=2)  # [B, p, t]: by all up to t
+        # What stands at t of the "no" at p is what the ones after p have left.
+        log_strength = total - jnp.diagonal(total, axis1=1, axis2=2)[:, :, None]
+        at = jnp.maximum(place, 0)
+        log_strength = jnp.take_along_axis(log_strength.swapaxes(1, 2), at, axis=2)  # [B, T, S]
+        strength = jnp.where(place >= 0, jnp.exp(log_strength), 0.0)
+        flat_at = at.reshape(*at.shape[:1], -1, 1)  # [B, T * S, 1]
+        vectors = jnp.take_along_axis(item_vectors, flat_at, axis=1).reshape(*at.shape, self.dim)  # [B, T, S, D]
+        return _flat(Slots(jnp.where((place >= 0)[..., None], vectors, 0.0), strength))
 
     def forget(self, queries: jax.Array, memory: jax.Array) -> jax.Array:
-        """Queries [..., D] without what they hold of the memory [..., D]."""
-        held = jnp.sum(queries * (memory @ self.key_kernel[...]), axis=-1, keepdims=True)
-        return queries - held * (memory @ self.value_kernel[...])
+        """Queries [..., D] without what they hold of the directions in memory [..., S (D + 1)]."""
+        slots = self._slots(memory)
+        keys = slots.strength[..., None] * self._keys(slots.vectors)  # [..., S, D]
+        gram = jnp.einsum("...sd,...td->...st", keys, keys)
+        gram += (_LEAST_RIDGE + jax.nn.softplus(self.ridge[...])) * jnp.eye(self.size)
+        share = _solved(gram, jnp.einsum("...sd,...d->...s", keys, queries @ self.key_kernel[...]))
+        held = jnp.einsum("...s,...sd->...d", share, keys)
+        return queries - self.dim**0.5 * self.erased[...] * held @ self.key_kernel[...].T
+
+    def _keys(self, vectors: jax.Array) -> jax.Array:
+        # W v / |W v|; zero for the vector of an empty slot.
+        keys = vectors @ self.key_kernel[...]
+        return keys * lax.rsqrt(jnp.sum(keys**2, axis=-1, keepdims=True) + 1e-6)
+
+    def _kept(self, cosine: jax.Array) -> jax.Array:
+        return 1.0 - jax.nn.sigmoid(self.yes_rate[...]) * jnp.clip(cosine, 0.0, 0.999) ** 2
+
+    def _slots(self, memory: jax.Array) -> Slots:
+        vectors, strength = jnp.split(memory, [self.size * self.dim], axis=-1)
+        return Slots(vectors.reshape(*memory.shape[:-1], self.size, self.dim), strength)
+
+    def _places(self, said_no: jax.Array, reset: jax.Array) -> jax.Array:
+        # Where the last S noes at or before each position stand, the newest first: [B, T] -> [B, T, S], −1 for none.
+        position = jnp.broadcast_to(jnp.arange(said_no.shape[1]), said_no.shape)
+        last = lax.cummax(jnp.where(said_no, position, -1), axis=1)
+        begin = lax.cummax(jnp.where(reset, position, 0), axis=1)
+        places, place = [], last
+        for _ in range(self.size):
+            place = jnp.where(place >= begin, place, -1)
+            places.append(place)
+            before = jnp.take_along_axis(last, jnp.maximum(place - 1, 0), axis=1)
+            place = jnp.where(place > 0, before, -1)
+        return jnp.stack(places, axis=-1)
+
+
+def _flat(slots: Slots) -> jax.Array:
+    vectors = slots.vectors.reshape(*slots.vectors.shape[:-2], -1)
+    return jnp.concatenate([vectors, slots.strength], axis=-1)
+
+
+def _solved(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    # x of A x = y: A [..., S, S] positive definite, y [..., S]. By Gauss and Jordan, as S is small: LAPACK's own would
+    # be a call for each system, and one that no exported program may hold.
+    system = jnp.concatenate([matrix, right[..., None]], axis=-1)  # [..., S, S + 1]
+    for s in range(matrix.shape[-1]):
+        pivot = system[..., s, :] / system[..., s, s, None]  # [..., S + 1]
+        system -= system[..., :, s, None] * pivot[..., None, :]
+        system = system.at[..., s, :].set(pivot)
+    return system[..., -1]

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data import feedback
+from data.reading import Reading
 from data.timelines import Timelines
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
@@ -41,12 +42,22 @@ def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1)
 
 def check(config: ConfigDict) -> None:
     """Errors: UsageError names unknown feedback, or what the model's parts do not agree about."""
-    for flag in ("input_feedback", "memory_feedback", "excluded_feedback"):
+    for flag in ("input_feedback", "memory_feedback", "forgiving_feedback", "excluded_feedback"):
         for name in config.get(flag, ()):
             if name not in feedback.BITS:
                 raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
-    if not set(config.memory_feedback) <= set(config.input_feedback):
-        raise UsageError(f"--config.memory_feedback={config.memory_feedback}: has to be part of input_feedback")
+    remembering = ("memory_feedback", "forgiving_feedback") if config.memory_feedback else ()
+    for flag in remembering:
+        if not set(config[flag]) <= set(config.input_feedback):
+            raise UsageError(f"--config.{flag}={config[flag]}: has to be part of input_feedback")
+    if not 1 <= config.memory_size <= config.length:
+        raise UsageError(f"--config.memory_size={config.memory_size}: from 1 to --config.length={config.length}")
+
+
+def reading(config: ConfigDict) -> Reading:
+    """Which events of a longer history a model of `config` reads."""
+    remembered = config.memory_size if config.memory_feedback else 0
+    return Reading(config.length, remembered, feedback.mask_of(config.memory_feedback))
 
 
 def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture[TwoTower]:
@@ -70,6 +81,8 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
             hidden=config.hidden,
             input_bits=[feedback.BITS[name] for name in config.input_feedback],
             memory_bits=[feedback.BITS[name] for name in config.memory_feedback],
+            forgiving_bits=[feedback.BITS[name] for name in config.forgiving_feedback],
+            memory_size=config.memory_size,
             excluded_bits=[feedback.BITS[name] for name in excluded],
             dropout=config.dropout,
             rngs=rngs,
@@ -83,7 +96,7 @@ class Retriever:
 
     def __init__(self, merge: Callable[[Any], TwoTower], params: Any, config: ConfigDict, num_items: int):
         self.config = config
-        self.length: int = config.length  # T, the events of a history that the model reads
+        self.reading = reading(config)
         self.train_on = tuple(config.train_on)
         self.input_feedback = tuple(dict.fromkeys((*config.input_feedback, *config.get("excluded_feedback", ()))))
         self._num_items = num_items

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.feedback import has
+from data.reading import Reader, Reading
 from data.timelines import Timelines
 from metrics import baselines, diversity, intervals, ranking
 from metrics.intervals import Interval
@@ -130,13 +131,14 @@ def model_scorer(
     timelines: Timelines,
     *,
     split: str,
-    length: int,
+    reading: Reading,
 ) -> ScoreFn:
-    """q · v_j, with q = encode(the last `length` events before the split) [B, D] and item_vectors [N + 1, D]."""
+    """q · v_j, with q = encode(what `reading` reads of the events before the split) [B, D], item_vectors [N + 1, D]."""
     before, vectors = timelines.bounds(split)[0], np.asarray(item_vectors)
+    reader = Reader(timelines.feedback, reading)
 
     def score(users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.asarray(encode(timelines.histories(users, before[users], length))) @ vectors.T
+        return np.asarray(encode(timelines.histories(users, before[users], reader))) @ vectors.T
 
     return score
 

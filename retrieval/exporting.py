@@ -1,6 +1,7 @@
 """Writes the exported recommender: the folder that simulation measures and servers serve, whoever's model is inside.
 
-manifest.json        length T, dim D, num_items N, vocabulary hash, features read, lineage, the index's recall,
+manifest.json        length T and what is read of a longer history (data/reading.py), dim D, num_items N, vocabulary
+                     hash, features read, lineage, the index's recall,
                      the verdict of a gate where there was one
 user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
 user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
@@ -107,7 +108,9 @@ def write(
     vectors = np.ascontiguousarray(retriever.item_vectors(), np.float32)  # [N + 1, D]
     index.check_finite(vectors, "item_vectors")
     fields = {
-        "length": retriever.length,
+        "length": retriever.reading.length,
+        "remembered_events": retriever.reading.remembered,
+        "remembered_feedback": feedback.names_of(retriever.reading.no_mask),
         "dim": vectors.shape[1],
         "num_items": timelines.num_items,
         "vocabulary_hash": timelines.manifest["vocabulary_hash"],

@@ -39,7 +39,7 @@ def run(
         return
 
     scorers: dict[str, evaluation.ScoreFn] = {
-        "model": evaluation.model_scorer(retriever.encode, vectors, timelines, split=split, length=retriever.length)
+        "model": evaluation.model_scorer(retriever.encode, vectors, timelines, split=split, reading=retriever.reading)
     }
     if with_baselines:
         scorers |= evaluation.baseline_scorers(timelines, split=split, positive=positive)

@@ -20,7 +20,8 @@ class ItemTower(nnx.Module):
     """Item vectors v_j = id_j · [j seen in training] + Σ_f feature_f(j), one row per item of the catalogue.
 
     The content features (creator, cluster, …) are shared between items, so an item that no training event touched
-    still has a vector: that of its content.
+    still has a vector: that of its content. A feature's value that no item of the training events has counts as
+    unknown: the softmax would only ever have pushed it away.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class ItemTower(nnx.Module):
         """
         init = nnx.initializers.normal(dim**-0.5)
         self.dim = dim
+        known = [np.isin(features[:, f], features[seen, f]) for f in range(features.shape[1])]
+        features = np.where(np.stack(known, axis=1), features, 0) if known else features  # [rows, F]
         self.features = Constant(jnp.asarray(features, jnp.int32))
         self.seen = Constant(jnp.asarray(seen, jnp.float32)[:, None])
         self.id_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
@@ -72,31 +75,35 @@ class TwoTower(nnx.Module):
         hidden: int,
         input_bits: Sequence[int],
         memory_bits: Sequence[int],
+        forgiving_bits: Sequence[int] = (),
+        memory_size: int = 8,
         excluded_bits: Sequence[int] = (),
         dropout: float,
         rngs: nnx.Rngs,
     ):
         """Args as ItemTower; `hidden` H; `input_bits`, places in the feedback bitmask that the GRU reads, and
         `memory_bits`, those that say no, none for the GRU alone; `excluded_bits`, those of events that are not read."""
-        init = nnx.initializers.normal(dim**-0.5)
         self.items = ItemTower(features, cardinalities, seen, dim=dim, rngs=rngs)
         self.input_bits = tuple(input_bits)
+        init = nnx.initializers.normal(dim**-0.5)
         self.event_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
-        self.dwell_embedding = nnx.Param(init(rngs.params(), (NUM_DWELL_BUCKETS, dim), jnp.float32))
+        # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
+        self.dwell_embedding = nnx.Param(jnp.zeros((NUM_DWELL_BUCKETS, dim)))
         # None, not a table of no rows: an array of no size cannot be saved.
-        flags = init(rngs.params(), (len(self.input_bits), dim), jnp.float32)
+        flags = jnp.zeros((len(self.input_bits), dim))
         self.flag_embedding = nnx.Param(flags) if self.input_bits else None
         self.dropout = nnx.Dropout(dropout)
         self.gru = GRU(2 * dim, hidden, rngs=rngs)
         self.projection = nnx.Linear(hidden, dim, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
         self.excluded_mask = sum(1 << bit for bit in excluded_bits)
-        self.aversion = AversionMemory(dim) if memory_bits else None
+        self.yes_mask = sum(1 << bit for bit in forgiving_bits)
+        self.aversion = AversionMemory(dim, memory_size) if memory_bits else None
 
     @property
     def state_size(self) -> int:
         """Numbers that a user's state has."""
-        return self.gru.hidden + (self.items.dim if self.aversion is not None else 0)
+        return self.gru.hidden + (self.aversion.state_size if self.aversion is not None else 0)
 
     def events(self, item_vectors: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
         """What the GRU reads of events of any shape [...]: [..., 2 D]."""
@@ -105,7 +112,7 @@ class TwoTower(nnx.Module):
             shifts = jnp.asarray(self.input_bits, feedback.dtype)
             flags = ((feedback[..., None] >> shifts) & 1).astype(jnp.float32)  # [..., bits]
             reaction += flags @ self.flag_embedding[...]
-        content = item_vectors[item] + self.event_embedding[...][item]
+        content = item_vectors[item] + self.event_embedding[...][item] * self.items.seen[...][item]
         return jnp.concatenate([content, reaction], axis=-1)
 
     def states(
@@ -122,7 +129,8 @@ class TwoTower(nnx.Module):
         if self.aversion is None:
             return hidden
         said_no = feedback & self.no_mask > 0
-        memory = self.aversion.scan(item_vectors[item], said_no, where=item > 0, reset=reset)
+        said_yes = feedback & self.yes_mask > 0
+        memory = self.aversion.scan(item_vectors[item], said_no, said_yes, where=item > 0, reset=reset)
         return jnp.concatenate([hidden, memory], axis=-1)
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
@@ -131,7 +139,8 @@ class TwoTower(nnx.Module):
         hidden, memory = jnp.split(state, [self.gru.hidden], axis=-1)
         updated = [self.gru.step(hidden, self.events(item_vectors, item, dwell, feedback))]
         if self.aversion is not None:
-            updated.append(self.aversion.step(memory, item_vectors[item], feedback & self.no_mask > 0))
+            said_no, said_yes = feedback & self.no_mask > 0, feedback & self.yes_mask > 0
+            updated.append(self.aversion.step(memory, item_vectors[item], said_no, said_yes))
         return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
 
     def queries(self, states: jax.Array) -> jax.Array:

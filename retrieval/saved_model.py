@@ -3,7 +3,9 @@
 Two are written from one graph. `save_exact` scores every item with stock TensorFlow operations and loads in any
 TensorFlow Serving; `save_scann` searches the ScaNN index and needs `import scann` (or its op library) in the server.
 
-Signature `serving_default`, b requests of histories of any length t, oldest event first, padding anywhere:
+Signature `serving_default`, b requests of histories of any length t, oldest event first, padding anywhere. The model
+reads T events of each, the newest and, of a longer history, what was said no to before (data/reading.py): send all that
+there is, or the last T events and the noes before them.
 
     history_item_id [b, t]   int64 or string, as in the logs; -1 or "" is padding
     history_play_ms [b, t]   int32, -1 where unknown
@@ -26,7 +28,8 @@ from numpy.typing import NDArray
 from scann.scann_ops.py import scann_ops
 
 from data import feedback
-from nn.tensorflow_graph import IdTable, LastEvents, XlaFunction, check
+from data.reading import Reading
+from nn.tensorflow_graph import EventsRead, IdTable, XlaFunction, check
 from retrieval.index import Effort
 from runtime.errors import DataError
 
@@ -39,19 +42,19 @@ class Recommender(tf.Module):
         tower: XlaFunction,
         search: "Search",
         *,
-        length: int,
+        reading: Reading,
         item_ids: NDArray[Any],
         input_feedback: Sequence[str],
         max_k: int,
         reject_unknown_ids: bool,
     ):
-        """Args: tower, of towers.tower; length T; item_ids [N], the original ids of items 1..N, integers or strings."""
+        """Args: tower, of towers.tower; reading, its rule; item_ids [N], original ids of items 1..N."""
         super().__init__()
         try:
             self.items = IdTable(item_ids)
         except ValueError as error:
             raise DataError(f"item_id {error}, no item may have it; rename the item") from None
-        self.tower, self.search, self.length = tower, search, length
+        self.tower, self.search, self.reading = tower, search, reading
         self.max_k, self.reject_unknown_ids = max_k, reject_unknown_ids
         self.input_feedback = tuple(input_feedback)
 
@@ -62,7 +65,7 @@ class Recommender(tf.Module):
             with tf.control_dependencies(self._checks(inputs)):
                 history = self._rows_of("history_item_id", inputs)  # [b, t]
                 exclude = self._rows_of("exclude_item_id", inputs)  # [b, e]
-            queries = self.tower(*self._last_events(history, inputs))  # [b, D]
+            queries = self.tower(*self._events_read(history, inputs))  # [b, D]
             banned = tf.pad(tf.concat([history, exclude], 1), [[0, 0], [1, 0]])  # and row 0, which is no item
             item, score = self.search(queries, banned, inputs["k"])
             return {"item_id": self.items.ids_of(item), "score": score}
@@ -95,8 +98,8 @@ class Recommender(tf.Module):
         # Original ids [b, x] -> rows of the item table [b, x]; 0 for padding, and for unknown ids where those may pass.
         return self.items.rows_of(inputs[name], name, reject_unknown=self.reject_unknown_ids)
 
-    def _last_events(self, row, inputs):
-        # The last T events of each history: three int32 [b, T], events from the left, zeros after them.
+    def _events_read(self, row, inputs):
+        # What the tower reads of each history: three int32 [b, T], events from the left, zeros after them.
         is_event = row > 0
         play_ms = inputs["history_play_ms"]
         bucket = tf.searchsorted(feedback.DWELL_EDGES_MS, tf.reshape(play_ms, [-1]), side="right")  # [b * t]
@@ -105,8 +108,9 @@ class Recommender(tf.Module):
         bits = tf.zeros_like(row)
         for name in self.input_feedback:
             bits += tf.bitwise.left_shift(inputs[f"history_{name}"], feedback.BITS[name])
-        last = LastEvents(is_event, self.length)
-        return last.take(row), last.take(bucket), last.take(bits)
+        said_no = tf.bitwise.bitwise_and(bits, self.reading.no_mask) > 0
+        read = EventsRead(is_event, said_no, length=self.reading.length, remembered=self.reading.remembered)
+        return read.take(row), read.take(bucket), read.take(bits)
 
 
 class ExactSearch(tf.Module):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from data import feedback
+from data.reading import Reader
 from data.timelines import Timelines
 from nn import warmup
 from nn.tensorflow_graph import XlaFunction
@@ -43,7 +44,7 @@ def write(
             saved_model.ScannSearch(folder / "scann", num_items=timelines.num_items, effort=effort),
         ),
     }
-    tower = XlaFunction(towers.tower(retriever), *towers.history(retriever.length))
+    tower = XlaFunction(towers.tower(retriever), *towers.history(retriever.reading.length))
     users = np.random.default_rng(1).integers(timelines.num_users, size=_TIMED_REQUESTS)
     k = min(K, options.max_k)
     requests = [request(timelines, user, retriever, k=k) for user in users]
@@ -52,7 +53,7 @@ def write(
         recommender = saved_model.Recommender(
             tower,
             search,
-            length=retriever.length,
+            reading=retriever.reading,
             item_ids=timelines.items["item_id"][1:].to_numpy(),
             input_feedback=retriever.input_feedback,
             max_k=options.max_k,
@@ -65,9 +66,10 @@ def write(
 
 
 def request(timelines: Timelines, user: int, retriever: Retriever, *, k: int) -> dict[str, tf.Tensor]:
-    """The request that a server gets for a user with all of the log behind them: their last T events."""
-    end = timelines.offsets[user + 1]
-    events = slice(max(timelines.offsets[user], end - retriever.length), end)
+    """The request that a server gets for a user with all of the log behind them: the events that the model reads."""
+    reader = Reader(timelines.feedback, retriever.reading)
+    events = reader.positions(timelines.offsets[user : user + 1], timelines.offsets[user + 1 : user + 2])[0]
+    events = events[events >= 0]
     ids = timelines.items["item_id"].gather(timelines.item[events]).to_numpy()
     bits = timelines.feedback[events]
     columns = {

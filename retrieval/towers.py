@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from data.reading import Reading
 from nn.exported import serialized
 
 
@@ -14,8 +15,8 @@ class Retriever(Protocol):
     """What a trained model has to offer to be exported; row 0 of the item vectors is padding."""
 
     @property
-    def length(self) -> int:
-        """T, the events of a history that the model reads."""
+    def reading(self) -> Reading:
+        """Which events of a history the model reads, T of them."""
 
     @property
     def input_feedback(self) -> Sequence[str]:
@@ -50,7 +51,7 @@ def history(length: int) -> list[jax.ShapeDtypeStruct]:
 
 def exported_tower(retriever: Retriever) -> bytes:
     """`jax.export.deserialize(...).call(item, dwell, feedback)` gives the queries of any batch of histories."""
-    return serialized(tower(retriever), *history(retriever.length))
+    return serialized(tower(retriever), *history(retriever.reading.length))
 
 
 def exported_step(retriever: Retriever) -> bytes:

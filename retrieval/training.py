@@ -11,7 +11,7 @@ from data.feedback import BITS
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
 from retrieval import checkpoint, objective
-from retrieval.checkpoint import build, identity
+from retrieval.checkpoint import build, identity, reading
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation, metric
 from runtime.artifact import read_json, write_json
@@ -63,6 +63,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         negative=config.negative,
         seed=config.seed,
         train_on=config.train_on,
+        reading=reading(config),
         num_shards=mesh.shape["data"],
         shard=local_parts(mesh),
     )

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from data.reading import Reader
 from data.timelines import Timelines
 from retrieval import index
 from retrieval.towers import Retriever
@@ -18,10 +19,11 @@ def users_queries(retriever: Retriever, timelines: Timelines, count: int, batch:
     """Queries of up to `count` users at the end of the log, the moment at which serving begins, [Q, D]."""
     encode = jax.jit(retriever.encode)
     users = np.random.default_rng(0).permutation(timelines.num_users)[:count]
+    reader = Reader(timelines.feedback, retriever.reading)
     queries = []
     for start in range(0, len(users), batch):
         block = np.resize(users[start : start + batch], batch)  # full batches: compiled once
-        histories = timelines.histories(block, timelines.offsets[block + 1], retriever.length)
+        histories = timelines.histories(block, timelines.offsets[block + 1], reader)
         queries.append(np.asarray(encode(histories), np.float32))
     return np.concatenate(queries)[: len(users)]
 

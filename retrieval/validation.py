@@ -9,8 +9,10 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from data.reading import Reader
 from data.timelines import Timelines
 from metrics import ranking
+from retrieval.checkpoint import reading
 from retrieval.model import TwoTower
 from runtime.errors import DataError
 from training.mesh import replicate
@@ -57,7 +59,7 @@ def make_validation(
         met_row, timelines.item[timelines.offsets[users][met_row] + within], num_rows=len(users), fill=0
     )
     inputs: dict[str, np.ndarray] = {
-        **timelines.histories(users, start[users], config.length),
+        **timelines.histories(users, start[users], Reader(timelines.feedback, reading(config))),
         "targets": targets,
         "met": met,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from data import feedback
+from data.reading import Reader
 from runtime.progress import progress
 from simulation.arms import Arm, world_items
 from simulation.behaviour import logged_bits, react, turn_sour
@@ -97,11 +98,12 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
 
     known = np.flatnonzero(index > 0)
     offsets = np.searchsorted(user[known], np.arange(world.num_users + 1))
+    # As many events as anybody reads, and by the recommender's rule: a ranker reads no more than the newest.
     length = max(1, recommender.max_history // 2, arm.rank.length if arm.rank else 0)
-    position = np.maximum(offsets[users, None], offsets[users + 1, None] - length) + np.arange(length)
-    real = position < offsets[users + 1, None]  # [n, length]
-    rows = known[np.minimum(position, max(0, len(known) - 1))]
-    histories = tuple(np.where(real, column[rows], 0) for column in (index, log.dwell, log.feedback))
+    reader = Reader(log.feedback[known], recommender.reading.of(length + recommender.remembered))
+    position = reader.positions(offsets[users], offsets[users + 1])  # [n, length + S]
+    rows = known[np.maximum(position, 0)] if len(known) else position
+    histories = tuple(np.where(position >= 0, column[rows], 0) for column in (index, log.dwell, log.feedback))
     return Server(
         recommender,
         histories,

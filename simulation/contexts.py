@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
+from data.reading import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
@@ -47,15 +48,15 @@ def contexts(timelines: Timelines, where: np.ndarray) -> Contexts:
 def policy(
     recommender: Recommender, timelines: Timelines, at: Contexts, *, slate_size: int, temperature: float, label: str
 ) -> Policy:
-    """The policy of `simulation/serving.py`, which reads the last `max_history` events before each context."""
-    vectors = jnp.asarray(recommender.item_vectors)
+    """The policy of `simulation/serving.py`, which reads of the events before each context what the model reads."""
+    vectors, reader = jnp.asarray(recommender.item_vectors), Reader(timelines.feedback, recommender.reading)
     items = np.zeros((len(at), slate_size), np.int32)
     probability = np.zeros((len(at), slate_size), np.float32)
     with progress(label=label, total=len(at), unit="context") as bar:
         for part in chunks(len(at), _CHUNK):
             # One shape: the last chunk repeats its last context.
             rows = np.minimum(np.arange(part.start, part.start + _CHUNK), len(at) - 1)
-            history = timelines.histories(at.user[rows], at.position[rows], recommender.max_history)
+            history = timelines.histories(at.user[rows], at.position[rows], reader)
             _, queries = replay(
                 *(history[name] for name in ("item", "dwell", "feedback")),
                 start=recommender.start,

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from data import feedback, vocabulary
+from data.reading import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from simulation.actions import Action
@@ -54,7 +55,8 @@ def replay(
 ) -> Histories:
     """`users` users drawn from those with a past, each up to the last event with any of the feedback `cut_at`.
 
-    () cuts at the last event, whatever it is. At most k events are read. Errors: UsageError where the timelines hold
+    () cuts at the last event, whatever it is. At most k events are read, of a longer past those that the model's rule
+    has for so many (data/reading.py). Errors: UsageError where the timelines hold
     other items than the recommender, or the feedback is not known; DataError where no user has such an event.
     """
     if recommender.vocabulary_hash and recommender.vocabulary_hash != timelines.manifest["vocabulary_hash"]:
@@ -76,7 +78,8 @@ def replay(
             "before it; set --config.cut_at to other feedback"
         )
     chosen = np.sort(np.random.default_rng(seed).permutation(there)[:users])
-    columns = timelines.histories(chosen, last[chosen], k - 1)
+    reader = Reader(timelines.feedback, recommender.reading.of(k - 1))
+    columns = timelines.histories(chosen, last[chosen], reader)
     return Histories(**columns, last=timelines.item[last[chosen]].astype(np.int32))
 
 

@@ -1,37 +1,36 @@
-"""What a server keeps of its users' pasts: the newest events of each, in rows of one width."""
+"""What a server keeps of its users' pasts: the events of each that a model reads, in rows of one width."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from data.reading import Reading, events_read
+
 
 class RecentEvents:
-    """The newest events of n users, item, dwell and feedback [n, width] each, from the left, zeros after the last.
+    """Events of n users, item, dwell and feedback [n, width] each, in order from the left, zeros after the last.
 
-    Of a user whose row is full only the newest `kept` stay, or one less where that is all, when the next event comes.
+    Of a user whose row is full only those stay that `kept` would read, or one less where that is all, when the next
+    event comes.
     """
 
-    def __init__(self, histories: Sequence[np.ndarray], *, width: int, kept: int):
-        """Starts with the newest `kept` events of histories [n, any] each."""
-        self._width, self._kept = width, min(kept, width - 1)
-        item = np.asarray(histories[0])
-        last = (item > 0).sum(axis=1)
-        first = np.maximum(last - kept, 0)
-        self._count = last - first  # [n]
-        at = first[:, None] + np.arange(kept)
-        real, at = at < last[:, None], np.minimum(at, item.shape[1] - 1)
-        self.columns = tuple(np.zeros((len(item), width), np.int32) for _ in histories)
-        for column, given in zip(self.columns, histories, strict=True):
-            column[:, :kept] = np.where(real, np.take_along_axis(np.asarray(given), at, axis=1), 0)
+    def __init__(self, histories: Sequence[np.ndarray], *, width: int, kept: Reading):
+        """Starts with what `kept` reads of histories [n, any] each."""
+        self._kept = kept.of(min(kept.length, width - 1))
+        read = self._read(tuple(np.asarray(column) for column in histories), kept)
+        self.columns = tuple(np.zeros((len(column), width), np.int32) for column in read)
+        for column, given in zip(self.columns, read, strict=True):
+            column[:, : given.shape[1]] = given
+        self._count = (self.columns[0] > 0).sum(axis=1)  # [n]
 
     def make_room(self, users: np.ndarray) -> np.ndarray:
         """Returns those of `users` whose row was full, and has room now."""
-        full = users[self._count[users] == self._width]
-        for column in self.columns:
-            newest = column[full, self._width - self._kept :]
+        full = users[self._count[users] == self.columns[0].shape[1]]
+        read = self._read(tuple(column[full] for column in self.columns), self._kept)
+        for column, given in zip(self.columns, read, strict=True):
             column[full] = 0
-            column[full, : self._kept] = newest
-        self._count[full] = self._kept
+            column[full, : given.shape[1]] = given
+        self._count[full] = self._kept.length
         return full
 
     def add(self, users: np.ndarray, event: Sequence[np.ndarray]) -> None:
@@ -39,3 +38,8 @@ class RecentEvents:
         for column, value in zip(self.columns, event, strict=True):
             column[users, self._count[users]] = value
         self._count[users] += 1
+
+    @staticmethod
+    def _read(columns: Sequence[np.ndarray], reading: Reading) -> Sequence[np.ndarray]:
+        at = events_read(columns[0], columns[2], reading)
+        return tuple(np.where(at >= 0, np.take_along_axis(column, at, axis=1), 0) for column in columns)

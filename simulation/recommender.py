@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from data.feedback import BITS, DWELL_EDGES_MS
+from data.feedback import BITS, DWELL_EDGES_MS, mask_of
+from data.reading import Reading, events_read
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
-from simulation.window import Choose, newest
 
 State = Any  # a pytree of arrays [b, ...]: what the recommender remembers of a batch of users
 Start = Callable[[int], State]
@@ -33,9 +33,9 @@ class Recommender:
 
     start(b) is the state of b users without history; step(state, item [b], dwell [b], feedback [b]) -> (state,
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
-    row 0 is padding. `max_history` is T, the events that the model reads; only where `goes_on` can more be added to a
-    state. `fingerprint` changes with the export, `vocabulary_hash` with what the indices mean; `checkpoint` is the
-    trained model's, "" where none is named.
+    row 0 is padding. `max_history` is T, the events that the model reads, and `reading` says which of a longer history;
+    only where `goes_on` can more be added to a state. `fingerprint` changes with the export, `vocabulary_hash` with
+    what the indices mean; `checkpoint` is the trained model's, "" where none is named.
     """
 
     start: Start
@@ -47,11 +47,18 @@ class Recommender:
     vocabulary_hash: str = ""
     checkpoint: str = ""
     goes_on: bool = False
+    remembered: int = 0  # of the T events, those for what was said no to
+    no_mask: int = 0
 
     @property
     def num_items(self) -> int:
         """Items without the padding row."""
         return len(self.item_vectors) - 1
+
+    @property
+    def reading(self) -> Reading:
+        """Which events of a longer history the model reads."""
+        return Reading(self.max_history, self.remembered, self.no_mask)
 
 
 def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Start, Step]:
@@ -67,15 +74,13 @@ def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Star
     return start, step
 
 
-def windowed(
-    user_tower: Callable[..., jax.Array], *, length: int, room: int = 0, choose: Choose = newest
-) -> tuple[Start, Step]:
-    """(start, step) of a tower that reads T = `length` events: the state is the history so far, and its length.
+def windowed(user_tower: Callable[..., jax.Array], reading: Reading, *, room: int = 0) -> tuple[Start, Step]:
+    """(start, step) of a tower that reads T events: the state is the history so far, and its length.
 
     At most T events fit, or `room` where that is more: of those the tower is given at every step, anew, the T that
-    `choose(item, dwell, feedback [b, room], length=T)` gives, as by a server that keeps events and no state.
+    `reading` gives, as by a server that keeps events and no state.
     """
-    room = max(room, length)
+    room = max(room, reading.length)
 
     def start(batch: int) -> State:
         empty = jnp.zeros((batch, room), jnp.int32)
@@ -85,7 +90,9 @@ def windowed(
         columns, count = state
         rows, event = jnp.arange(len(item)), (item, dwell, feedback)
         columns = tuple(column.at[rows, count].set(value) for column, value in zip(columns, event, strict=True))
-        return (columns, count + 1), user_tower(*choose(*columns, length=length))
+        at = events_read(columns[0], columns[2], reading)  # [b, T]
+        read = (jnp.where(at >= 0, jnp.take_along_axis(column, at, axis=1), 0) for column in columns)
+        return (columns, count + 1), user_tower(*read)
 
     return start, step
 
@@ -95,8 +102,8 @@ def reencoding(recommender: Recommender, path: str | Path, *, room: int) -> Reco
 
     room: the most events that a history will have. Errors: DataError where the file is damaged.
     """
-    length = recommender.max_history
-    start, step = windowed(_tower(Path(path), length, recommender.item_vectors.shape[1]), length=length, room=room)
+    tower = _tower(Path(path), recommender.max_history, recommender.item_vectors.shape[1])
+    start, step = windowed(tower, recommender.reading, room=room)
     return replace(recommender, start=start, step=step, goes_on=True)
 
 
@@ -119,6 +126,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
             )
     length, dim, num_items = (int(manifest[name]) for name in fields[:3])
 
+    reading = _reading(folder, manifest)
     event = [("int32", ())] * 3
     carries_state = bool(manifest.get("state_size")) and (folder / "user_step.jax").is_file()
     if carries_state:
@@ -126,7 +134,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         user_step = _function(folder / "user_step.jax", [state, *event], [state, ("float32", (dim,))])
         start, step = incremental(user_step, state_size=int(manifest["state_size"]))
     else:
-        start, step = windowed(_tower(folder, length, dim), length=length)
+        start, step = windowed(_tower(folder, length, dim), reading)
     # A verdict says something of the model and changes nothing about it.
     of_model = {name: value for name, value in manifest.items() if name != "verdict"}
     return Recommender(
@@ -139,10 +147,24 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
         checkpoint=str((manifest.get("lineage") or {}).get("checkpoint", "")),
         goes_on=carries_state,
+        remembered=reading.remembered,
+        no_mask=reading.no_mask,
     )
 
 
 _Signature = list[tuple[str, tuple[int, ...]]]  # dtype and shape without the batch, of each array
+
+
+def _reading(folder: Path, manifest: dict[str, Any]) -> Reading:
+    # Whoever writes neither field reads the last T events.
+    names, remembered = manifest.get("remembered_feedback", []), manifest.get("remembered_events", 0)
+    try:
+        return Reading(int(manifest["length"]), int(remembered), mask_of(names))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder / 'manifest.json'}: remembered_events {remembered!r} of remembered_feedback {names!r} ({error}); "
+            "export the recommender again"
+        ) from None
 
 
 def _tower(folder: Path, length: int, dim: int) -> Callable[..., Any]:

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from data.reading import Reading
 from runtime.errors import DataError
 from runtime.progress import chunks
 from simulation.recent_events import RecentEvents
@@ -99,9 +100,10 @@ def draw(policy: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
 class Server:
     """One recommender in front of n users: what it remembers of each, and what each has met.
 
-    The state of a user has read at most T = `max_history` events. It begins with the last T // 2, and when it is full
-    it is made anew from the last T // 2, so that every query rests on the last T // 2 to T events, as the queries that
-    the model was trained on. A ranker reads as many as it was trained on, whatever the recommender does.
+    The state of a user has read at most T = `max_history` events. It begins with the last T // 2, or those that the
+    model's own rule has for so many (data/reading.py), and when it is full it is made anew from as many, so that every
+    query rests on T // 2 to T events, as the queries that the model was trained on. A ranker reads as many as it was
+    trained on, whatever the recommender does.
     """
 
     def __init__(
@@ -114,15 +116,18 @@ class Server:
         temperature: float,
         rank: Rank | None = None,
     ):
-        """histories: item, dwell, feedback [n, any], each user's newest events, filled from the left, at least one;
-        met [n, N + 1]: the items that each user has met, a mask that is kept up to date here.
+        """Args:
+          histories: item, dwell, feedback [n, any], each user's events, filled from the left, at least one: the newest,
+            or those that the recommender's rule and the ranker read.
+          met: [n, N + 1], the items that each user has met, a mask that is kept up to date here.
         """
         self._recommender, self._slate_size, self._temperature = recommender, slate_size, temperature
         self._rank = jax.jit(rank.order) if rank else None
         self._vectors = jnp.asarray(recommender.item_vectors)
-        half = max(1, recommender.max_history // 2)
+        half = recommender.reading.of(max(1, recommender.max_history // 2))
         self._read = RecentEvents(histories, width=recommender.max_history, kept=half)
-        self._ranked = RecentEvents(histories, width=rank.length + _ROOM, kept=rank.length) if rank else None
+        newest = Reading(rank.length) if rank else None
+        self._ranked = RecentEvents(histories, width=newest.length + _ROOM, kept=newest) if newest else None
         self._met = met
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self._replay = partial(replay, start=recommender.start, step=recommender.step)

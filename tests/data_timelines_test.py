@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from data import feedback, splits, timelines
+from data.reading import Reader, Reading
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
@@ -71,7 +72,7 @@ def test_splits_partition_the_events(opened):
 
 
 def test_histories_are_the_last_events_before_a_position(opened):
-    inputs = opened.histories(users=[0, 0, 1, 1], before=[4, 1, 6, 9], length=3)
+    inputs = opened.histories(users=[0, 0, 1, 1], before=[4, 1, 6, 9], reader=Reader(opened.feedback, Reading(3)))
     np.testing.assert_array_equal(inputs["item"], [[2, 1, 3], [1, 0, 0], [0, 0, 0], [5, 1, 2]])
     np.testing.assert_array_equal(inputs["dwell"], [[3, 4, 5], [2, 0, 0], [0, 0, 0], [8, 9, 10]])
     np.testing.assert_array_equal(
@@ -81,7 +82,7 @@ def test_histories_are_the_last_events_before_a_position(opened):
 
 
 def test_a_history_never_reaches_into_another_user(opened):
-    inputs = opened.histories(users=[1], before=[8], length=5)
+    inputs = opened.histories(users=[1], before=[8], reader=Reader(opened.feedback, Reading(5)))
     np.testing.assert_array_equal(inputs["item"], [[5, 1, 0, 0, 0]])
 
 

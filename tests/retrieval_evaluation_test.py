@@ -9,6 +9,7 @@ import pytest
 
 from data import timelines as timelines_lib
 from data.feedback import mask_of
+from data.reading import Reading
 from data.timelines import Timelines
 from metrics import ranking
 from retrieval import evaluation, measurement
@@ -246,7 +247,7 @@ def test_the_model_scores_by_its_last_events(log):
     def encode(inputs):  # the sum of the item vectors of the history
         return (vectors[inputs["item"]] * (inputs["item"] > 0)[..., None]).sum(axis=1)
 
-    score = evaluation.model_scorer(encode, vectors, log, split="test", length=2)
+    score = evaluation.model_scorer(encode, vectors, log, split="test", reading=Reading(2))
     np.testing.assert_allclose(
         score(np.array([0, 4])), [(vectors[2] + vectors[3]) @ vectors.T, np.zeros(N + 1)], rtol=1e-5
     )

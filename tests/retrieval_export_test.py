@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from configs.retrieval import get_config
 from data import feedback, timelines
+from data.reading import Reader, Reading
 from retrieval import exporting
 from runtime import artifact
 from runtime.errors import DataError, UsageError
@@ -27,7 +28,7 @@ OPTIONS = {**get_config().export, "num_queries": 64, "warmup_batch_sizes": (1,)}
 class StandIn:
     """A GRU-like tower in plain JAX with the interface of a trained model."""
 
-    length = T
+    reading = Reading(T)
     input_feedback = ("dislike", "skip")
     config = ConfigDict()
     train_on = ("train",)
@@ -123,7 +124,7 @@ def exported(tmp_path_factory, log):
 
 def histories(log):
     users = np.arange(USERS)
-    return log.histories(users, log.offsets[users + 1], T)
+    return log.histories(users, log.offsets[users + 1], Reader(log.feedback, Reading(T)))
 
 
 def test_manifest_describes_the_folder(exported, log):

@@ -9,7 +9,7 @@ from flax import nnx
 from retrieval.aversion import AversionMemory
 from retrieval.model import TwoTower
 
-NO = 6  # place of the bit that says no
+NO, YES = 6, 2  # places of the bits that say no and yes
 DIM, ITEMS = 4, 9
 
 
@@ -23,49 +23,120 @@ def tower(memory_bits=(NO,), seed=0) -> TwoTower:
         hidden=5,
         input_bits=[NO],
         memory_bits=memory_bits,
+        forgiving_bits=[YES],
+        memory_size=2,
         dropout=0.0,
         rngs=nnx.Rngs(seed),
     )
     if memory_bits:
-        model.aversion.value_kernel[...] = jax.random.normal(jax.random.key(1), (DIM, DIM))
+        model.aversion.erased[...] = jnp.full((), 0.7)
+        model.aversion.key_kernel[...] += 0.3 * jax.random.normal(jax.random.key(1), (DIM, DIM))
     return model
 
 
 def histories(rng, rows=3, length=7):
     item = rng.integers(1, ITEMS + 1, (rows, length)).astype(np.int32)
-    feedback = (rng.integers(0, 2, (rows, length)) << NO).astype(np.int32)
+    feedback = sum(rng.integers(0, 2, (rows, length)) << bit for bit in (NO, YES)).astype(np.int32)
     return {"item": item, "dwell": rng.integers(1, 10, (rows, length)).astype(np.int32), "feedback": feedback}
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-np.asarray(x, np.float64)))
+def remembering(size=3, dim=DIM, forgets=True) -> AversionMemory:
+    """A memory whose keys are the items themselves, which forgets all of a direction, or nothing yet."""
+    memory = AversionMemory(dim, size)
+    memory.ridge[...] = jnp.full((), -50.0)  # the least
+    if forgets:
+        memory.erased[...] = jnp.full((), dim**-0.5)
+    return memory
 
 
-def test_memory_is_replaced_by_a_no_and_fades_otherwise():
-    memory = AversionMemory(2)
-    memory.write[...], memory.keep[...] = jnp.array([0.0, 1.0]), jnp.array([2.0, -1.0])
-    old, item = np.array([[1.0, -2.0], [1.0, -2.0]]), np.array([[4.0, 4.0], [4.0, 4.0]])
-    write, keep = sigmoid([0.0, 1.0]), sigmoid([2.0, -1.0])
-    after = memory.step(jnp.asarray(old), jnp.asarray(item), jnp.array([True, False]))
-    np.testing.assert_allclose(after, [(1 - write) * old[0] + write * item[0], keep * old[1]], rtol=1e-6)
+def after(memory, *events):
+    """The memory [1, ...] after events (vector, said_no, said_yes), one after the other."""
+    state = jnp.zeros((1, memory.state_size))
+    for vector, said_no, said_yes in events:
+        state = memory.step(state, jnp.asarray([vector], jnp.float32), jnp.array([said_no]), jnp.array([said_yes]))
+    return state
 
 
-def test_forgetting_takes_out_as_much_as_the_query_holds():
-    memory = AversionMemory(3)
-    direction = np.array([1.0, 0.0, 0.0])
-    memory.key_kernel[...], memory.value_kernel[...] = jnp.eye(3), jnp.eye(3)
-    queries = np.array([[5.0, 1.0, 2.0], [50.0, 1.0, 2.0], [0.0, 1.0, 2.0]])
-    forgotten = memory.forget(jnp.asarray(queries), jnp.broadcast_to(direction, (3, 3)))
-    np.testing.assert_allclose(forgotten, queries * [0.0, 1.0, 1.0])  # all of it, however much it was
-    np.testing.assert_array_equal(memory.forget(jnp.asarray(queries), jnp.zeros((3, 3))), queries)
+A, B, C, D = np.eye(4)
 
 
-def test_a_new_memory_has_no_effect_yet_and_can_learn_one():
-    memory = AversionMemory(3)
-    queries, held = jnp.ones((2, 3)), jnp.ones((2, 3))
+def no(vector):
+    return vector, True, False
+
+
+def yes(vector):
+    return vector, False, True
+
+
+def neither(vector):
+    return vector, False, False
+
+
+def test_every_direction_said_no_to_is_forgotten_however_much_the_query_holds_of_it():
+    memory = remembering()
+    state = after(memory, no(3 * A), neither(C), no(0.1 * B))
+    for query in ([5.0, 1.0, 2.0, 3.0], [50.0, -10.0, 2.0, 3.0]):
+        forgotten = memory.forget(jnp.asarray([query]), state)
+        np.testing.assert_allclose(forgotten, [[0.0, 0.0, 2.0, 3.0]], atol=0.1)  # λ = 1/1000 of 50
+
+
+def test_a_no_said_again_changes_nothing():
+    memory, query = remembering(size=4), jnp.asarray([[5.0, 1.0, 2.0, 3.0]])
+    once = memory.forget(query, after(memory, no(A), no(B)))
+    again = memory.forget(query, after(memory, no(A), no(B), no(2 * A), no(B)))
+    np.testing.assert_allclose(again, once, atol=0.02)
+
+
+def test_slanted_directions_are_forgotten_as_the_plane_they_span():
+    memory, query = remembering(), np.array([[1.0, 2.0, 3.0, 4.0]])
+    slanted = (A + B) / 2**0.5
+    forgotten = memory.forget(jnp.asarray(query), after(memory, no(A), no(slanted)))
+    np.testing.assert_allclose(forgotten, [[0.0, 0.0, 3.0, 4.0]], atol=0.02)
+
+
+def test_the_oldest_no_makes_room():
+    memory = remembering(size=2)
+    forgotten = memory.forget(jnp.ones((1, 4)), after(memory, no(A), no(B), no(C)))
+    np.testing.assert_allclose(forgotten, [[1.0, 0.0, 0.0, 1.0]], atol=0.02)
+
+
+def test_a_yes_takes_back_what_it_is_like():
+    memory = remembering()
+    memory.yes_rate[...] = jnp.zeros(())  # b = 1/2
+    slots = memory._slots(after(memory, no(A), no(B), yes(A), neither(B)))
+    np.testing.assert_allclose(slots.strength, [[1.0, 0.5, 0.0]], atol=1e-2)  # B, then A
+    slanted = (A + B) / 2**0.5  # half of each: cos² = 1/2
+    slots = memory._slots(after(memory, no(A), no(B), yes(slanted)))
+    np.testing.assert_allclose(slots.strength, [[0.75, 0.75, 0.0]], atol=1e-5)
+
+
+def test_what_is_liked_and_said_no_to_is_a_no():
+    memory = remembering()
+    slots = memory._slots(after(memory, no(A), (A, True, True)))
+    np.testing.assert_allclose(slots.strength, [[1.0, 1.0, 0.0]])
+
+
+def test_an_empty_memory_forgets_nothing_and_a_new_one_can_learn_to():
+    memory, queries = remembering(forgets=False), jnp.ones((1, DIM))
+    held = after(memory, no(A))
+    np.testing.assert_array_equal(remembering().forget(queries, jnp.zeros((1, memory.state_size))), queries)
     np.testing.assert_array_equal(memory.forget(queries, held), queries)
     gradient = nnx.grad(lambda m: m.forget(queries, held).sum())(memory)
-    assert np.abs(gradient["value_kernel"][...]).min() > 0
+    np.testing.assert_allclose(gradient["erased"][...], -(DIM**0.5), rtol=2e-3)
+
+
+def test_gradients_are_finite_where_slots_are_empty():
+    memory = remembering()
+    items = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, DIM)), jnp.float32).at[0].set(0.0)
+    nothing, everything = jnp.zeros((2, 5), bool), jnp.ones((2, 5), bool)
+
+    def total(m, said_no, said_yes):
+        state = m.scan(items, said_no, said_yes, where=everything, reset=nothing)
+        return (m.forget(items, state) ** 2).sum()
+
+    for said_no, said_yes in ((nothing, everything), (everything, nothing), (everything, everything)):
+        gradient = nnx.grad(total)(memory, said_no, said_yes)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
 @pytest.mark.parametrize("memory_bits", [(), (NO,)])
@@ -92,4 +163,4 @@ def test_a_packed_row_starts_each_window_without_a_memory():
 
 def test_the_gru_alone_has_no_memory_in_its_state():
     assert tower(()).state_size == 5
-    assert tower((NO,)).state_size == 5 + DIM
+    assert tower((NO,)).state_size == 5 + 2 * (DIM + 1)

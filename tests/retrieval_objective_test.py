@@ -8,6 +8,7 @@ import pytest
 from configs.retrieval import get_config
 from data.feedback import BITS, NEGATIVE, POSITIVE, label_kinds
 from data.loader import PackedBatches
+from data.reading import Reader, Reading
 from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss
 from runtime.errors import UsageError
@@ -84,7 +85,7 @@ def brute_force(log, config, retriever):
     kinds = label_kinds(log.feedback, positive=config.positive, negative=config.negative)
     user = log.user_of_event()
     events = np.flatnonzero((kinds > 0) & log.in_split("train"))
-    queries = np.float64(retriever.encode(log.histories(user[events], events, T)))
+    queries = np.float64(retriever.encode(log.histories(user[events], events, Reader(log.feedback, Reading(T)))))
     logits = queries @ np.float64(retriever.item_vectors()[1:]).T
     label = logits[np.arange(len(events)), log.item[events] - 1]
     p = np.exp(label - np.log(np.exp(logits).sum(axis=1)))
@@ -163,7 +164,9 @@ def test_the_alternatives_give_the_loss_of_each_event_alone(log, model, params, 
     loss_fn = jax.jit(loss_of(log, config, model, batches))
     kinds = label_kinds(log.feedback, positive=config.positive, negative=config.negative)
     events = np.flatnonzero((kinds > 0) & log.in_split("train"))
-    queries = np.float64(retriever.encode(log.histories(log.user_of_event()[events], events, T)))
+    queries = np.float64(
+        retriever.encode(log.histories(log.user_of_event()[events], events, Reader(log.feedback, Reading(T))))
+    )
     logits = queries @ np.float64(retriever.item_vectors()).T
     counts = batches.label_counts()
     expected = 0.0
@@ -191,7 +194,7 @@ def test_excluded_events_are_not_read(log):
     model = build(config, log)
     retriever = Retriever(model.merge, parameters_of(model), config, log.num_items)
     assert retriever.input_feedback == ("like", "dislike")  # servers have to say which events were disliked
-    inputs = log.histories(np.arange(log.num_users), log.test_start, T)
+    inputs = log.histories(np.arange(log.num_users), log.test_start, Reader(log.feedback, Reading(T)))
     disliked = (inputs["feedback"] & (1 << BITS["dislike"])) > 0
     without = {name: np.where(disliked, 0, column) for name, column in inputs.items()}
     np.testing.assert_array_equal(retriever.encode(inputs), retriever.encode(without))
@@ -219,7 +222,7 @@ def test_dislikes_are_read_where_the_config_says_so(log, signals, reads):
     config = config_of(signals)
     model = build(config, log)
     retriever = Retriever(model.merge, parameters_of(model), config, log.num_items)
-    inputs = log.histories(np.arange(log.num_users), log.test_start, T)
+    inputs = log.histories(np.arange(log.num_users), log.test_start, Reader(log.feedback, Reading(T)))
     queries = retriever.encode(inputs)
     disliked = retriever.encode({**inputs, "feedback": inputs["feedback"] ^ (1 << BITS["dislike"])})
     differs = np.any(queries != disliked, axis=1)
@@ -229,7 +232,7 @@ def test_dislikes_are_read_where_the_config_says_so(log, signals, reads):
 
 
 def test_one_event_at_a_time_is_the_same_and_padding_may_stand_anywhere(log, retriever):
-    inputs = log.histories(np.arange(log.num_users), log.test_start, T)
+    inputs = log.histories(np.arange(log.num_users), log.test_start, Reader(log.feedback, Reading(T)))
     expected = retriever.encode(inputs)
     state = retriever.initial_state(log.num_users)
     for position in range(T):
@@ -254,8 +257,8 @@ def test_an_item_never_seen_in_training_has_the_vector_of_its_content(log, param
 
 def test_rows_that_fill_up_a_sharded_table_change_nothing(log, model, params, batches):
     larger = build(config_of(), log, model_shards=8)
-    rows = {name: leaf.shape[0] for name, leaf in named_leaves(larger.shapes).items()}
-    assert rows["items/id_embedding"] == 24  # 20 items and padding, rounded up
+    rows = {name: leaf.shape[:1] for name, leaf in named_leaves(larger.shapes).items()}
+    assert rows["items/id_embedding"] == (24,)  # 20 items and padding, rounded up
     widened = jax.tree.map(
         lambda leaf, shape: jnp.full(shape.shape, 7.0).at[tuple(slice(n) for n in leaf.shape)].set(leaf),
         params,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data import feedback
+from data.reading import Reading
 from retrieval import index
 from runtime.errors import DataError
 from tests.server_without_jax import ask
@@ -144,7 +145,7 @@ def folder(tmp_path_factory):
         recommender = saved_model.Recommender(
             shared,
             searches.get(name) or saved_model.ExactSearch(ITEM_VECTORS),
-            length=T,
+            reading=Reading(T),
             item_ids=ids,
             input_feedback=READS,
             max_k=MAX_K,
@@ -194,7 +195,7 @@ def test_the_id_of_padding_is_refused(ids):
 
     with pytest.raises(DataError, match="stands for padding"):
         saved_model.Recommender(
-            None, None, length=T, item_ids=ids, input_feedback=(), max_k=10, reject_unknown_ids=True
+            None, None, reading=Reading(T), item_ids=ids, input_feedback=(), max_k=10, reject_unknown_ids=True
         )
 
 

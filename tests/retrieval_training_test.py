@@ -15,6 +15,7 @@ import pytest
 
 from configs.retrieval import get_config
 from data.loader import PackedBatches
+from data.reading import Reader, Reading
 from data.timelines import Timelines
 from nn.softmax import label_margins
 from retrieval import checkpoint, training
@@ -105,7 +106,7 @@ def test_killed_and_started_again_is_bit_identical(log, uninterrupted, cache, tm
 def test_what_was_trained_is_loaded_and_nothing_is_done_twice(log, uninterrupted):
     retriever = checkpoint.load(uninterrupted, log)
     users = np.arange(log.num_users)
-    queries = np.asarray(retriever.encode(log.histories(users, log.test_start, 16)))
+    queries = np.asarray(retriever.encode(log.histories(users, log.test_start, Reader(log.feedback, Reading(16)))))
     assert queries.shape == (log.num_users, 6)
     assert retriever.item_vectors().shape == (log.num_items + 1, 6)
     before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")}
