@@ -1,8 +1,9 @@
 """How well scores tell yes from no, and how true probabilities are: AUC, GAUC, logloss, ECE, reliability.
 
-Shapes: E examples; `scores` are anything that orders them, `probabilities` lie in [0, 1], `labels` are 0 or 1, and with
-`probabilities` also between, `where` [E] masks examples out. A figure that is undefined, such as the AUC of one class,
-is NaN and never a middle value.
+Shapes: E examples; `scores` are anything that orders them, `probabilities` lie in [0, 1], `where` [E] masks examples
+out. `labels` are 0 or 1. Beside `probabilities` they may lie between, as the expected value of what is not known: log
+loss and calibration are means that are linear in the label. AUC is not, and refuses such a label: whoever asks for it
+says which are positive. A figure that is undefined, such as the AUC of one class, is NaN and never a middle value.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlog1py, xlogy
 
 Floats = NDArray[np.float64]
 
@@ -86,10 +88,12 @@ def gauc(scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, *, where: Arra
 
 
 def log_losses(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
-    """−y ln p − (1 − y) ln(1 − p) of each example, [E], in nats; infinite where certainty was wrong."""
+    """−y ln p − (1 − y) ln(1 − p) of each example, [E], in nats, y from 0 to 1; 0 ln 0 is 0.
+
+    Of a label between 0 and 1 the least is its entropy, at p = y. Infinite where certainty was wrong.
+    """
     probabilities, labels = _probabilities(probabilities, labels, None)
-    with np.errstate(divide="ignore"):
-        return -np.where(labels == 1, np.log(probabilities), np.log1p(-probabilities))
+    return -(xlogy(labels, probabilities) + xlog1py(1 - labels, -probabilities))
 
 
 def logloss(probabilities: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> float:

@@ -166,7 +166,7 @@ def _uncalibrated(row: Scored, held: HeldOut, prefix: str) -> dict[str, float]:
         column = held.tasks.index(task)
         where = held.where[:, column]
         if where.any():
-            given = row.raw[where, k], held.positive[where, column]
+            given = row.raw[where, k], held.label[where, column]
             found[f"{prefix}{task}/uncalibrated/ece"] = binary.ece(*given)
             found[f"{prefix}{task}/uncalibrated/logloss"] = binary.logloss(*given)
     return {name: value for name, value in found.items() if np.isfinite(value)}

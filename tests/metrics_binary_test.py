@@ -107,6 +107,42 @@ def test_logloss_is_the_mean_of_minus_log_likelihoods():
     assert np.isnan(binary.logloss([], []))
 
 
+def test_a_soft_label_counts_both_ways():
+    p, y = np.array([0.3, 0.9, 0.5, 1.0, 0.0]), np.array([0.7, 0.25, 0.5, 1.0, 0.0])
+    expected = [-0.7 * np.log(0.3) - 0.3 * np.log(0.7), -0.25 * np.log(0.9) - 0.75 * np.log(0.1), np.log(2), 0.0, 0.0]
+    np.testing.assert_allclose(binary.log_losses(p, y), expected, atol=1e-15)
+    assert binary.logloss(p, y) == pytest.approx(np.mean(expected))
+    assert binary.log_losses([1.0], [0.5]) == np.inf
+    # The least is at p = y, and is the entropy of the label.
+    around = binary.log_losses([0.6, 0.7, 0.8], [0.7, 0.7, 0.7])
+    assert around.argmin() == 1
+    assert around[1] == pytest.approx(-0.7 * np.log(0.7) - 0.3 * np.log(0.3))
+
+
+def test_soft_labels_are_a_mixture_of_hard_ones():
+    """An example of label y is y of one that came true and 1 − y of one that did not: log loss and calibration agree."""
+    p, y = np.array([0.2, 0.25, 0.8]), np.array([0.5, 0.25, 0.75])
+    times = np.round(4 * y).astype(int)
+    hard_p, hard_y = np.repeat(p, 4), np.concatenate([[1] * n + [0] * (4 - n) for n in times])
+    assert binary.logloss(p, y) == pytest.approx(binary.logloss(hard_p, hard_y))
+    assert binary.ece(p, y) == pytest.approx(binary.ece(hard_p, hard_y))
+    np.testing.assert_allclose(binary.reliability(p, y).observed, binary.reliability(hard_p, hard_y).observed)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s, y, g: binary.auc(s, y),
+        lambda s, y, g: binary.gauc(s, y, g),
+        lambda s, y, g: binary.auc_of_groups(s, y, g, num_groups=1),
+        lambda s, y, g: binary.weighted_auc(s, y, g, num_groups=1),
+    ],
+)
+def test_an_area_of_soft_labels_is_refused(call):
+    with pytest.raises(ValueError, match="labels are 0 or 1"):
+        call([0.1, 0.2], [0.7, 0.3], [0, 0])
+
+
 def test_reliability_sorts_predictions_into_bins_of_equal_width():
     found = binary.reliability([0.0, 0.1, 0.25, 0.3, 1.0], [0, 1, 1, 0, 1], num_bins=4)
     np.testing.assert_array_equal(found.examples, [2, 2, 0, 1])
