@@ -9,6 +9,10 @@ blocks of 4 million. Without users, or where the statistic is 0 / 0, the figures
 
 What is no ratio of sums (the AUC) is a function of how often each user is drawn: `resampled` gives its values, those of
 two models on the same drawn users, and `of_resamples` the interval of one, or of the difference of two.
+
+A training has a seed, and another seed gives other figures. What a method gains, and not one training of it, has an
+interval over users and seeds: `over_users_and_seeds`, `paired_over_users_and_seeds`, and for what is no mean over users
+`over_seeds`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,6 +105,55 @@ def difference(before: ArrayLike, after: ArrayLike, **options) -> Interval:
     return mean(change, **options)
 
 
+def over_seeds(values: ArrayLike, *, seed: int = 0, row: int = 0) -> NDArray[np.float64]:
+    """The mean over S trainings of what `resampled` gives for each, [S, 1 + samples]: over users and seeds.
+
+        first  v̄ = mean_s v_s,    in resample r  mean_s v_s(r) + t(r) · sd_s(v_s) / √S
+
+    Users are drawn, seeds are not: of three values a percentile interval holds the truth three times in four. Instead
+    the mean over seeds has Student's distribution, t(r) of S − 1 degrees of freedom, so that few seeds give wide
+    intervals; the difference of two rows then has that of Behrens and Fisher. One training (or a rule, which has no
+    seed) has an interval over users alone.
+
+    Args:
+      row: another number for each of the rows that are subtracted: their trainings differ by chance independently.
+    Returns:
+      [1 + samples], for `of_resamples`, or to be subtracted first.
+    """
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"values {values.shape} are [S, 1 + samples], of at least one seed")
+    seeds, found = len(values), values.mean(axis=0)
+    if seeds > 1:
+        chance = np.random.default_rng([seed, row]).standard_t(seeds - 1, size=len(found) - 1)
+        found[1:] += chance * values[:, 0].std(ddof=1) / np.sqrt(seeds)
+    return found
+
+
+def over_users_and_seeds(values: ArrayLike, *, samples: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
+    """Mean of values [S, U], a row of users for each training; the interval of `over_seeds`.
+
+    Of two rows whose trainings belong together seed by seed, such as a model and what it was started from, give the
+    differences; of others take `paired_over_users_and_seeds`.
+    """
+    found = _means_of_seeds(values, samples=samples, seed=seed)
+    return of_resamples(over_seeds(found, seed=seed), level=level)
+
+
+def paired_over_users_and_seeds(
+    before: ArrayLike, after: ArrayLike, *, samples: int = 1000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """Mean of after [S, U] − before [S', U]: paired by users, who are the same in both, and not by seeds.
+
+    The interval of `over_seeds`. A rule without seed is one row, [1, U]. Errors: ValueError for other users, or NaN.
+    """
+    rows = [_means_of_seeds(values, samples=samples, seed=seed) for values in (before, after)]
+    if np.shape(before)[1:] != np.shape(after)[1:]:
+        raise ValueError(f"before {np.shape(before)} and after {np.shape(after)} are [seeds, users] of the same users")
+    old, new = (over_seeds(values, seed=seed, row=row) for row, values in enumerate(rows))
+    return of_resamples(new - old, level=level)
+
+
 def jackknife(value: float, without: ArrayLike, *, level: float = 0.95) -> Interval:
     """value ± z · standard error, from the values [U] that it takes when each user is left out (Efron, 1979).
 
@@ -134,6 +187,16 @@ def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDA
         raise ValueError("a per-user array holds NaN or infinity: mask such users out with `where`")
     drawn = [times @ data.T for times in _draws(data.shape[1], samples=samples, seed=seed)]
     return data.sum(axis=1, keepdims=True), np.concatenate(drawn).T
+
+
+def _means_of_seeds(values: ArrayLike, *, samples: int, seed: int) -> NDArray[np.float64]:
+    # [S, U] -> [S, 1 + samples]: of each seed the mean over all users and over each resample of them.
+    if np.ndim(values) != 2:
+        raise ValueError(f"values {np.shape(values)} are [seeds, users]")
+    users = np.shape(values)[1]
+    own, drawn = _sums([*np.asarray(values), np.ones(users)], samples=samples, seed=seed)
+    sums = np.concatenate([own, drawn], axis=1)  # [S + 1, 1 + samples]
+    return _divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
 
 
 def _draws(users: int, *, samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
