@@ -19,7 +19,6 @@ TRAINED = (
     ("naive", "estimated"),  # which reads none
     ("ips", "true"),
     ("ips", "estimated"),
-    ("snips", "estimated"),
     ("dr", "estimated"),
 )
 

@@ -64,10 +64,10 @@ def get_config(name: str = "demo") -> ConfigDict:
     }
     # asking_rates, beyond equation 5: the propensity model also reads who is asked about what, and who answers.
     config.propensity = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60, "asking_rates": True}
-    # naive, ips, snips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
+    # naive, ips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
     # members: fits whose mean logit is the model; one alone varies more than estimators differ.
     config.satisfaction = {**small, "batch_size": 1024, "num_steps": 1200, "eval_every": 60, "members": 3}
-    config.satisfaction.update({"estimator": "snips", "clip": 0.01, "answer_rates": True, "learning_rate": 5e-3})
+    config.satisfaction.update({"estimator": "ips", "clip": 0.01, "answer_rates": True, "learning_rate": 5e-3})
     config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
     if name in ("demo", "standard"):
         # Of 10,000 answers one fit of the MLP varies as much as estimators differ; logistic regression hardly does.
@@ -104,7 +104,8 @@ def align(name: str) -> ConfigDict:
     config.satisfaction_weight = 1.0  # beta
     config.l2_weight = 0.0  # gamma
     config.correct_from = 3  # N_mix: the epoch, from 0, at which label correction begins
-    # lambda = CDF of Beta(a, b) at the min-max scaled loss of each example, as in the released code.
+    # lambda = CDF of Beta(a, b), as in the released code, at the min-max scaled disagreement of each example
+    # (satisfaction/losses.py).
     config.label_correction = (0.5, 0.5)
 
     # exact or sampled softmax over the corpus, or bce, the paper's, against num_negatives uniform items.

@@ -9,6 +9,10 @@ CE(y, ŝ) = −y log ŝ − (1 − y) log(1 − ŝ), and each estimate of the me
     snips        s                    1/max(p, M) on O   Σ_O 1/max(p, M)  Swaminathan and Joachims, NeurIPS '15
     dr           s̃ + (s − s̃)/max(p, M) on O, s̃ elsewhere; w = 1, |D|      Wang et al., ICML '19
 
+As a loss snips is ips: with propensities given, its divisor is a number that no parameter of the model changes, and
+both have one minimum. (Swaminathan and Joachims train what the weights depend on, and theirs do differ.) So models are
+trained by naive, ips and dr, and snips estimates means, where dividing by |D| is not the same.
+
 The paper prints |O| in equations 4 and 6; its proof divides by |D|, and only then is the loss unbiased. CE is linear in
 its label, so that the doubly robust loss CE(s̃, ŝ) + (o/p)(CE(s, ŝ) − CE(s̃, ŝ)) is one CE with the label above.
 """
@@ -41,11 +45,15 @@ ESTIMATORS = {
     "dr": Estimator(weighs=True, self_normalised=False, imputes=True),
 }
 
+TRAINED_BY = ("naive", "ips", "dr")  # those that are a loss of their own
+
 
 def estimator_of(name: str, clip: float) -> Estimator:
-    """The estimator called `name`, config.satisfaction.estimator; errors: UsageError, for a clip outside [0, 1] too."""
-    if name not in ESTIMATORS:
-        raise UsageError(f"--config.satisfaction.estimator={name}: one of {', '.join(ESTIMATORS)}")
+    """The estimator that trains, config.satisfaction.estimator; errors: UsageError, for a clip outside [0, 1] too."""
+    if name == "snips":
+        raise UsageError("--config.satisfaction.estimator=snips: trains the same model as ips, which is its name; set it")
+    if name not in TRAINED_BY:
+        raise UsageError(f"--config.satisfaction.estimator={name}: one of {', '.join(TRAINED_BY)}")
     if not 0 <= clip <= 1:
         raise UsageError(f"--config.satisfaction.clip={clip}: M of equation 6 lies in [0, 1]; 0 clips nothing")
     return ESTIMATORS[name]

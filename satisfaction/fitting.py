@@ -84,7 +84,6 @@ def fit(
     examples: Examples,
     valid: Examples,
     *,
-    self_normalised: bool,
     prior_logit: float,
     seed: int,
     folder: Path,
@@ -92,9 +91,9 @@ def fit(
 ) -> tuple[Fitted, dict[str, float]]:
     """Fits to the end, or on from the last checkpoint in `folder`; returns the model of the best validation loss.
 
-    The loss of a batch is `satisfaction_loss`, divided by the batch's Σ w if `self_normalised`, else by the number of
-    its examples times their mean weight over all of them: the same constant for every batch, so that each batch's
-    gradient is unbiased for that of equation 4. Validation: the same loss on `valid`, lower is better.
+    The loss of a batch is `satisfaction_loss`, divided by the number of its examples times their mean weight over all of
+    them: the same constant for every batch, so that each batch's gradient is unbiased for that of equation 4.
+    Validation: the same loss on `valid`, divided by its Σ w; lower is better.
     """
     build = pair_model(options, features, prior_logit)
     mean_weight = float(examples.weight.mean())
@@ -104,8 +103,7 @@ def fit(
         rngs = nnx.Rngs(dropout=key) if options.dropout else None
         logits = model(batch["user"], batch["item"], batch["attributes"], dropout_rngs=rngs)
         real = (batch["weight"] > 0).sum()
-        total = None if self_normalised else real * mean_weight
-        return satisfaction_loss(logits, batch["label"], batch["weight"], total=total), {"labels": real}
+        return satisfaction_loss(logits, batch["label"], batch["weight"], total=real * mean_weight), {"labels": real}
 
     batches = ExampleBatches(
         features, examples, batch_size=options.batch_size, num_batches=options.num_steps, seed=seed

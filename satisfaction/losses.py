@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import betainc
+from jax.scipy.special import betainc, xlog1py, xlogy
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -48,18 +48,36 @@ def minmax(losses: jax.Array, *, where: jax.Array) -> jax.Array:
     return jnp.where(where & (high > low), scaled, 0.0)
 
 
-def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:
-    """λ of equation 17 as the released code reads it: the CDF of Beta(a, b) at each example's min-max scaled loss.
+def divergence(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """KL(s ‖ σ(l)) = L_S − H(s) of each example, [R]: how far the model is from label s, 0 where they agree.
 
-    λ is in [0, 1] and rises with the loss, 0 for the batch's smallest and 1 for its largest: where the model agrees
-    with the pseudo-label it is believed, where it does not the pseudo-label is. The paper says "the beta function" and
-    that λ is smaller when the loss is smaller, no more. The beta function takes two arguments and falls in both, and a
-    density may exceed 1; the distribution's CDF rises from 0 to 1, as the weight of a mixture has to. The released code
-    has it, with a = b = ½.
+    L_S of equation 16 alone does not say that: it is never below the entropy of its label, so that of a label of ½ it
+    is large in full agreement.
+    """
+    entropy = -(xlogy(labels, labels) + xlog1py(1.0 - labels, -labels))
+    return jnp.maximum(cross_entropy(logits, labels) - entropy, 0.0)  # rounding may go below 0
+
+
+def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:
+    """λ of equation 17: the CDF of Beta(a, b) at each example's disagreement, min-max scaled over the batch.
+
+    λ is in [0, 1], 0 for the batch's smallest disagreement and 1 for its largest: where the model agrees with the
+    pseudo-label it is believed, where it does not the pseudo-label is. Two things of it are not in the paper's letter.
+
+    The function. The paper says "the beta function" and that λ is smaller when the loss is smaller, no more. The beta
+    function takes two arguments and falls in both, and a density may exceed 1; the distribution's CDF rises from 0 to
+    1, as the weight of a mixture has to. The released code has it, with a = b = ½.
+
+    Its argument. The released code takes L_S of each example, min-max scaled over the batch. The paper wants it as a
+    measure of agreement ("when L_S is smaller, indicating better satisfaction prediction by SAQRec, λ becomes
+    smaller"), and for labels of 0 and 1, which the label corrections that it cites are made for, it is one. Imputed
+    labels lie between, and there L_S follows the label's entropy: ŝ = ½ in full agreement would have λ = 1, and ŝ = .999
+    against σ(l) = .9 would have 0. So it is `divergence` here, L_S less that entropy: the same for labels of 0 and 1,
+    of the same gradient for all, and smaller exactly where the prediction is better.
     """
 
-    def weight(losses, *, where):
-        scaled = minmax(losses, where=where)
+    def weight(disagreement, *, where):
+        scaled = minmax(disagreement, where=where)
         # Of Beta(½, ½) the CDF has a closed form, which compiles in a tenth of the time.
         share = 2 / jnp.pi * jnp.arcsin(jnp.sqrt(scaled)) if a == b == 0.5 else betainc(a, b, scaled)
         return jnp.where(where, jnp.clip(share, 0.0, 1.0), 0.0)
@@ -77,13 +95,13 @@ def satisfaction_loss(
 ) -> jax.Array:
     """L_S of equation 16, or with label correction L_S^mix of equation 17: equation 18 is the switch between them.
 
-    ŝ_mix = λ ŝ + (1 − λ) σ(l), λ = weight(per-example L_S); the mixed label is a label, no gradient goes through it.
+    ŝ_mix = λ ŝ + (1 − λ) σ(l), λ = weight(`divergence` of each example); the mixed label is a label, no gradient goes
+    through it.
 
     Args:
       logits: l of ŝ_f, [R]. imputed: ŝ [R]. where: [R] bool. corrects: bool, scalar or [R], epoch ≥ N_mix.
     """
-    losses = cross_entropy(logits, imputed)
-    share = weight(jax.lax.stop_gradient(losses), where=where)
+    share = weight(divergence(jax.lax.stop_gradient(logits), imputed), where=where)
     mixed = share * imputed + (1.0 - share) * jax.nn.sigmoid(jax.lax.stop_gradient(logits))
     return masked_mean(cross_entropy(logits, jnp.where(corrects, mixed, imputed)), where=where)
 

@@ -77,7 +77,6 @@ def train(
         features,
         fitting,
         valid,
-        self_normalised=True,
         prior_logit=prior,
         seed=config.seed,
         folder=folder,

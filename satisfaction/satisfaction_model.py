@@ -60,25 +60,15 @@ def train(
         common: dict[str, Any] = {"prior_logit": prior, "seed": seed, "fingerprint": fingerprint}
         place = folder / str(member)
         if not estimator.imputes:
-            fitted, metrics = fit(
-                options,
-                features,
-                fitting,
-                valid,
-                self_normalised=estimator.self_normalised,
-                folder=place / MODEL,
-                **common,
-            )
+            fitted, metrics = fit(options, features, fitting, valid, folder=place / MODEL, **common)
         else:
             naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
-            first, _ = fit(options, features, naive, valid, self_normalised=True, folder=place / IMPUTATION, **common)
+            first, _ = fit(options, features, naive, valid, folder=place / IMPUTATION, **common)
             positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
             imputed = 1 / (1 + np.exp(-first.events(features, positions)))
             robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
             everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
-            fitted, metrics = fit(
-                config.doubly_robust, features, everything, valid, self_normalised=True, folder=place / MODEL, **common
-            )
+            fitted, metrics = fit(config.doubly_robust, features, everything, valid, folder=place / MODEL, **common)
         members.append(fitted)
         found.append({**metrics, "auc": binary.auc(fitted.events(features, valid.position), valid.label)})
     means = {name: float(np.mean([metrics[name] for metrics in found])) for name in found[0]}

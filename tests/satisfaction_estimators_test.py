@@ -130,6 +130,16 @@ def test_cross_entropy_is_finite_at_any_logit() -> None:
     np.testing.assert_allclose(gradient, 1 / (1 + np.exp(-np.clip(logits, -80, 80))) - 1, atol=1e-6)
 
 
+def test_self_normalising_a_loss_scales_it_and_moves_no_minimum() -> None:
+    answers = np.array([1, 0, -1, 1, 0, 1])
+    weight = np.where(answers >= 0, 1 / PROPENSITY, 0.0)
+
+    def gradient(total):
+        return jax.grad(lambda z: estimators.satisfaction_loss(z, answers, weight, total=total))(jnp.asarray(LOGITS))
+
+    np.testing.assert_allclose(gradient(None), gradient(6.0) * 6 / weight.sum(), rtol=1e-6)
+
+
 def test_a_batch_without_weight_has_no_loss_and_no_gradient() -> None:
     value, gradient = jax.value_and_grad(lambda z: estimators.satisfaction_loss(z, jnp.ones(3), jnp.zeros(3)))(
         jnp.ones(3)
@@ -159,7 +169,9 @@ def test_a_clip_keeps_small_propensities_usable() -> None:
 
 
 def test_mistakes_in_the_setting() -> None:
-    with pytest.raises(UsageError, match=r"--config\.satisfaction\.estimator=best: one of naive, ips, snips, dr"):
+    with pytest.raises(UsageError, match=r"--config\.satisfaction\.estimator=best: one of naive, ips, dr"):
         estimators.estimator_of("best", 0.1)
+    with pytest.raises(UsageError, match=r"estimator=snips: trains the same model as ips"):
+        estimators.estimator_of("snips", 0.1)
     with pytest.raises(UsageError, match=r"--config\.satisfaction\.clip=2: .* \[0, 1\]"):
         estimators.estimator_of("ips", 2)

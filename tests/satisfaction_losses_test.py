@@ -20,6 +20,17 @@ def entropy(labels, logits):
     return -(labels * np.log(p) + (1 - labels) * np.log(1 - p))
 
 
+def kl(labels, logits):
+    p, labels = sigmoid(logits), np.float64(labels)
+    return labels * np.log(labels / p) + (1 - labels) * np.log((1 - labels) / (1 - p))
+
+
+def share_of(labels, logits):
+    """λ: the CDF of Beta(1/2, 1/2) at the scaled divergence."""
+    each = kl(labels, logits)
+    return 2 / np.pi * np.arcsin(np.sqrt((each - each.min()) / (each.max() - each.min())))
+
+
 LOGITS = np.array([-2.0, -0.5, 0.0, 1.0, 3.0], np.float32)
 IMPUTED = np.array([0.1, 0.9, 0.5, 0.7, 0.2], np.float32)
 WHERE = np.array([True, True, True, True, False])
@@ -48,20 +59,36 @@ def test_equation_16_is_cross_entropy_to_the_pseudo_labels():
     np.testing.assert_allclose(satisfaction(), entropy(IMPUTED, LOGITS)[:4].mean(), rtol=1e-6)
 
 
-def test_equation_17_mixes_labels_by_the_beta_distribution_of_the_scaled_loss():
-    each = entropy(IMPUTED, LOGITS)[:4]
-    scaled = (each - each.min()) / (each.max() - each.min())
-    share = 2 / np.pi * np.arcsin(np.sqrt(scaled))  # the CDF of Beta(1/2, 1/2)
+def test_equation_17_mixes_labels_by_the_beta_distribution_of_the_scaled_divergence():
+    share = share_of(IMPUTED[:4], LOGITS[:4])
     mixed = share * IMPUTED[:4] + (1 - share) * sigmoid(LOGITS[:4])
     np.testing.assert_allclose(satisfaction(corrects=True), entropy(mixed, LOGITS[:4]).mean(), rtol=1e-5)
+
+
+def test_the_weight_follows_disagreement_and_not_the_entropy_of_the_label():
+    imputed = np.array([0.5, 0.999, 0.999, 0.2, 0.2], np.float32)
+    model = np.array([0.5, 0.9, 0.999, 0.2, 0.9])  # agrees with the first, the third and the fourth
+    logits = jnp.asarray(np.log(model / (1 - model)), jnp.float32)
+    found = np.asarray(HALF(losses.divergence(logits, jnp.asarray(imputed)), where=jnp.ones(5, bool)))
+    np.testing.assert_allclose(found[[0, 2, 3]], 0.0, atol=2e-3)
+    assert found[4] == 1.0
+    kl_of_second = 0.999 * np.log(0.999 / 0.9) + 0.001 * np.log(0.001 / 0.1)
+    kl_of_last = 0.2 * np.log(0.2 / 0.9) + 0.8 * np.log(0.8 / 0.1)
+    np.testing.assert_allclose(found[1], 2 / np.pi * np.arcsin(np.sqrt(kl_of_second / kl_of_last)), rtol=1e-3)
+
+
+def test_the_divergence_is_the_loss_less_the_entropy_of_the_label():
+    np.testing.assert_allclose(losses.divergence(LOGITS, IMPUTED), kl(IMPUTED, LOGITS), rtol=1e-4, atol=1e-6)
+    hard = jnp.asarray([1.0, 0.0])  # which have none: the released code's argument
+    np.testing.assert_allclose(losses.divergence(LOGITS[:2], hard), entropy(hard, LOGITS[:2]), rtol=1e-6)
+    assert np.isfinite(losses.divergence(jnp.asarray([1e4, -1e4]), jnp.asarray([0.0, 0.5]))).all()
 
 
 def test_equation_18_switches_by_example():
     """Rows before the switch keep their pseudo-label, whatever the others have."""
     corrects = np.array([False, True, False, True, True])
     found = satisfaction(corrects=corrects)
-    each = entropy(IMPUTED, LOGITS)[:4]
-    share = 2 / np.pi * np.arcsin(np.sqrt((each - each.min()) / (each.max() - each.min())))
+    share = share_of(IMPUTED[:4], LOGITS[:4])
     mixed = share * IMPUTED[:4] + (1 - share) * sigmoid(LOGITS[:4])
     labels = np.where(corrects[:4], mixed, IMPUTED[:4])
     np.testing.assert_allclose(found, entropy(labels, LOGITS[:4]).mean(), rtol=1e-5)
@@ -69,8 +96,7 @@ def test_equation_18_switches_by_example():
 
 def test_no_gradient_goes_through_the_corrected_label():
     found = jax.grad(lambda logits: satisfaction(logits=logits, corrects=True))(jnp.asarray(LOGITS))
-    each = entropy(IMPUTED, LOGITS)[:4]
-    share = 2 / np.pi * np.arcsin(np.sqrt((each - each.min()) / (each.max() - each.min())))
+    share = share_of(IMPUTED[:4], LOGITS[:4])
     # d/dl of −m log σ(l) − (1 − m) log(1 − σ(l)) is σ(l) − m, m a constant.
     expected = share * (sigmoid(LOGITS[:4]) - IMPUTED[:4]) / 4
     np.testing.assert_allclose(found, [*expected, 0.0], rtol=1e-4, atol=1e-7)

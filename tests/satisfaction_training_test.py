@@ -91,7 +91,7 @@ def test_scores_are_probabilities_of_every_event(log, trained) -> None:
     assert found.satisfaction.shape == found.propensity.shape == log.item.shape
     assert found.satisfaction.dtype == np.float32
     assert 0 < found.satisfaction.min() < found.satisfaction.max() < 1
-    assert (found.manifest["method"], found.manifest["clip"]) == ("snips", 0.01)
+    assert (found.manifest["method"], found.manifest["clip"]) == ("ips", 0.01)
     in_training = log.in_split("train")
     share = (answers(log, "questionnaire")[in_training] >= 0).mean()
     # Few answers a bin: the calibration makes propensities add up all the same.
