@@ -62,7 +62,7 @@ def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, 
     given = answers(timelines, settings.answers)
     trained = np.ones(len(given), bool)  # all impressions: the truth is held out, not a day
     base.train(settings, timelines, folder / "base")
-    vectors = base.load(settings, timelines, folder / "base").item_vectors
+    vectors = base.item_vectors(settings, timelines, folder / "base")
     embeddings = BaseEmbeddings(base.user_vectors(vectors, timelines, settings.protocol), vectors)
     features, asking = (
         make_features(

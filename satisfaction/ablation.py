@@ -11,7 +11,7 @@ from metrics import intervals
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
-from satisfaction.alignment import GRU, SAQREC
+from satisfaction.alignment import BASE, GRU, MODELS, SAQREC
 from satisfaction.evaluation import per_user
 from satisfaction.objective import CLICK_LOSSES
 from satisfaction.trials import Measured, Trials
@@ -63,17 +63,24 @@ def run(
                     print(f"[{done}/{total}] {loss}/{name}, seed {seed}", flush=True)
                     options = {**settings, "click_loss": loss}
                     found.append(
-                        trials.measure(f"{loss}/{name}", options, seed=seed, naive=name == NAIVE, gru=name == FULL)
+                        trials.measure(
+                            f"{loss}/{name}",
+                            options,
+                            seed=seed,
+                            naive=name == NAIVE,
+                            models=MODELS if name == FULL else (SAQREC,),
+                        )
                     )
                 rows = {name: [each[SAQREC] for each in found]}
                 if name == FULL:
-                    rows |= {GRU: [each[GRU] for each in found]} | {label: [one] for label, one in beside.items()}
+                    rows |= {model: [each[model] for each in found] for model in (BASE, GRU)}
+                    rows |= {label: [one] for label, one in beside.items()}
             for label, each in rows.items():
                 users, figures = row(label, each, full)
                 full, measured[label] = full or users, each
                 metrics |= {f"{loss}/{key}": value for key, value in figures.items()}
             write_json(folder / PARTIAL, metrics)
-        print(f"\n{table(loss, [FULL, *variants, GRU, *beside], metrics)}\n", flush=True)
+        print(f"\n{table(loss, [FULL, *variants, BASE, GRU, *beside], metrics)}\n", flush=True)
     write_json(folder / METRICS, metrics)
     (folder / PARTIAL).unlink()
     print(f"{trials.num_users:,} users, {trials.num_items:,} items, {seeds} seed(s): {folder / METRICS}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from runtime.workdir import is_complete
-from satisfaction.alignment import ALL, SAQREC, TRAIN, architectures, histories_of, model_folder
+from satisfaction.alignment import ALL, SAQREC, TRAIN, architectures, histories_of, model_folder, num_levels
 from satisfaction.embeddings import BaseEmbeddings
 from satisfaction.scores import Scores
 from satisfaction.sequences import Histories
@@ -47,7 +47,7 @@ class Aligned:
             scored, vectors = model.scored(query, items, period)
             results = {"click": scored @ vectors.T}  # [B, n + 1]
             if has_satisfaction:
-                results["satisfaction"] = query @ model.satisfaction_vectors(items).T
+                results["satisfaction"] = query @ model.satisfaction_vectors(items[: model.num_items + 1]).T
             if found.level_weights is not None:
                 results["levels"] = jnp.take_along_axis(found.level_weights, at, axis=1)[:, 0]  # [B, N_I]
             return results
@@ -106,6 +106,6 @@ def load_aligned(
             params,
             histories,
             has_satisfaction=name == SAQREC,
-            num_levels=config.align.num_levels,
+            num_levels=num_levels(config.align, histories),
         )
     return models

@@ -1,11 +1,21 @@
-"""Step "align": trains the main model on base embeddings and imputed satisfactions, and the plain GRU beside it."""
+"""Step "align": trains the main model on base embeddings and imputed satisfactions, and what it has to beat beside it.
+
+All models have the same clicks, whole histories, recent popularity, weights of labels, validation and refit:
+
+    saqrec       starts from the base recommender's item vectors, which hold content
+    base         the base recommender's GRU, from the same vectors
+    gru_softmax  a GRU over ids, from nothing
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from ml_collections import ConfigDict
+from numpy.typing import NDArray
 
 from data.loader import iterate
 from data.timelines import Timelines
@@ -30,7 +40,7 @@ from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, 
 from training.settings import check as check_numbers
 from training.step import TrainState
 
-SAQREC, GRU = "saqrec", "gru_softmax"  # folders of the two models
+SAQREC, BASE, GRU = MODELS = "saqrec", "base", "gru_softmax"  # and their folders
 TRAIN, ALL = ("train",), ("train", "valid")  # splits that may be learned from
 
 _COUNTS = (
@@ -46,13 +56,14 @@ _COUNTS = (
     "num_negatives",
     "num_candidates",
     "eval_users",
+    "base_hidden",
     "gru_hidden",
 )
 _NUMBERS = {
     **TRAINING,
     **dict.fromkeys(_COUNTS, COUNT),
     **dict.fromkeys(("satisfaction_weight", "l2_weight", "dated_weight"), NOT_NEGATIVE),
-    "gru_dropout": DROPOUT,
+    **dict.fromkeys(("base_dropout", "gru_dropout"), DROPOUT),
     "gru_learning_rate": POSITIVE,
     "correct_from": WHOLE,
 }
@@ -99,7 +110,8 @@ def train_alignment(
             metrics |= {f"{prefix}/{metric}": value for metric, value in result.metrics.items()}
             metrics[f"{name}/best_epochs"] = best[name]
     write_json(folder / METRICS, metrics)
-    return f"aligned, MRR {metrics[f'{SAQREC}/valid/mrr']:.4f} on the validation clicks: {folder}"
+    found = ", ".join(f"{name} {metrics[f'{name}/valid/mrr']:.4f}" for name in best)
+    return f"aligned, MRR on the validation clicks: {found}: {folder}"
 
 
 def model_folder(folder: Path, name: str, train_on: Sequence[str]) -> Path:
@@ -124,15 +136,45 @@ def histories_of(
 
 
 def architectures(config: ConfigDict, histories: Histories, base: BaseEmbeddings) -> dict[str, Architecture]:
-    """The models of this step by name: SAQRec and, with `align.gru`, the GRU that it has to beat."""
-    clicks = histories.clicks
-    item, sizes = np.asarray(base.item)[clicks.corpus], {"num_users": clicks.num_users}
+    """The models `align.models` of this step, by name."""
+    align, clicks = config.align, histories.clicks
+    item = np.asarray(base.item)[clicks.corpus]
+    # Items that the base recommender knew by their clicks or their content, or that are clicked here.
+    trained = (item != 0).any(axis=1) | histories.seen
+    options = ConfigDict(align.to_dict())
+    options.num_levels = num_levels(align, histories)
+
+    def saqrec(rngs: nnx.Rngs) -> SAQRec:
+        counts, users = histories.counts, clicks.num_users
+        return SAQRec(options, item=item, known=trained, counts=counts, num_users=users, rngs=rngs)
+
+    def gru(rngs: nnx.Rngs, name: str, item: Any, known: NDArray[np.bool_]) -> GRUSoftmax:
+        return GRUSoftmax(
+            item=item,
+            known=known,
+            num_items=clicks.num_items,
+            counts=histories.counts if align.popularity else None,
+            popularity_hidden=align.popularity_hidden,
+            hidden=align[f"{name}_hidden"],
+            dropout=align[f"{name}_dropout"],
+            rngs=rngs,
+        )
+
+    def from_nothing(rngs: nnx.Rngs) -> GRUSoftmax:
+        init = nnx.initializers.normal(base.dim**-0.5)
+        return gru(rngs, "gru", init(rngs.params(), item.shape, jnp.float32), histories.seen)
+
     made: dict[str, Callable[[Any], Any]] = {
-        SAQREC: lambda rngs: SAQRec(config.align, item=item, counts=histories.counts, rngs=rngs, **sizes)
+        SAQREC: saqrec,
+        BASE: lambda rngs: gru(rngs, "base", item, trained),
+        GRU: from_nothing,
     }
-    if config.align.gru:
-        made[GRU] = lambda rngs: GRUSoftmax(config.align, num_items=clicks.num_items, dim=base.dim, rngs=rngs)
-    return {name: architecture(make) for name, make in made.items()}
+    return {name: architecture(made[name]) for name in align.models}
+
+
+def num_levels(align: ConfigDict, histories: Histories) -> int:
+    """N_I, or as many levels as the longest training history fills: what weighs more was never trained."""
+    return min(align.num_levels, max(1, histories.most_read))
 
 
 def check(align: ConfigDict, *, dim: int | None = None) -> None:
@@ -142,6 +184,8 @@ def check(align: ConfigDict, *, dim: int | None = None) -> None:
         raise UsageError(f"--config.align.length={align.length}: a window needs at least 2 positions")
     if dim is not None and dim % align.heads:
         raise UsageError(f"--config.align.heads={align.heads}: does not divide the item vectors' {dim} dimensions")
+    if not set(align.models) <= set(MODELS) or not align.models:
+        raise UsageError(f"--config.align.models={tuple(align.models)}: of {', '.join(MODELS)}")
     if align.click_loss not in CLICK_LOSSES:
         raise UsageError(f"--config.align.click_loss={align.click_loss}: one of {', '.join(CLICK_LOSSES)}")
     if len(align.label_correction) != 2 or min(align.label_correction) <= 0:
@@ -173,10 +217,11 @@ def _fit(
         dated_weight=align.dated_weight,
         num_shards=mesh.size,
     )
-    # The GRU's is the exact softmax, whatever the main model's click loss: it is the baseline to beat.
+    # A GRU's is the exact softmax, whatever the main model's click loss: it is what there is to beat.
     options, has_satisfaction = align.copy_and_resolve_references(), name == SAQREC
     if not has_satisfaction:
-        options.click_loss, options.learning_rate = "exact", align.gru_learning_rate
+        own = align.base_learning_rate if name == BASE else align.gru_learning_rate
+        options.click_loss, options.learning_rate = "exact", own
     loss_fn = make_loss(
         model.merge,
         options,

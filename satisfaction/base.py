@@ -48,14 +48,6 @@ def clicks_only(timelines: Timelines, protocol: str) -> Timelines:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class BaseRecommender:
-    """A trained base recommender: `encode(item [B, T] int32, clicks in order, zeros anywhere) -> queries [B, D]`."""
-
-    item_vectors: NDArray[np.float32]  # [N + 1, D]
-    encode: Callable[[Any], jax.Array]
-
-
 def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, float]:
     """Trains to the end, or from the last checkpoint. Errors: DataError where the log has no clicks."""
     options, clicks, mesh = config.base, clicks_only(timelines, config.protocol), make_mesh()
@@ -98,21 +90,12 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
     return result.metrics
 
 
-def load(config: ConfigDict, timelines: Timelines, folder: Path) -> BaseRecommender:
-    """The best checkpoint of `train` in `folder`. Errors as `training.checkpoints.restore_params`."""
-    clicks = clicks_only(timelines, config.protocol)
-    built, features, seen = _build(config, clicks)
-    merge = built.merge
+def item_vectors(config: ConfigDict, timelines: Timelines, folder: Path) -> NDArray[np.float32]:
+    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors as `training.checkpoints.restore_params`."""
+    built, features, seen = _build(config, clicks_only(timelines, config.protocol))
     params, _ = restore_params(folder / CHECKPOINTS, built.shapes)
-    vectors = jax.jit(lambda params: merge(params).items(jnp.asarray(features), jnp.asarray(seen, jnp.float32)))(params)
-
-    @jax.jit
-    def encode(item):
-        item = jnp.asarray(item, jnp.int32)
-        model = merge(params)
-        return model.queries(model.states(vectors, item, reset=jnp.zeros(item.shape, bool))[:, -1])
-
-    return BaseRecommender(np.asarray(vectors), encode)
+    codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
+    return np.asarray(jax.jit(lambda params: built.merge(params).items(codes, is_seen))(params))
 
 
 def check_exported(path: str, protocol: str) -> None:
@@ -147,7 +130,10 @@ def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protoc
 def _build(
     config: ConfigDict, clicks: Timelines
 ) -> tuple[Architecture[BaseModel], NDArray[np.int32], NDArray[np.bool_]]:
-    """The model, and what it reads of each item: its features [N + 1, F], whether it was clicked in training."""
+    """The model, and what it reads of each item: its features [N + 1, F], whether it was clicked in training.
+
+    A feature's code that no item clicked in training has is 0, unknown: its vector was never trained.
+    """
     rows = clicks.num_items + 1
     trained = clicks.in_split("train")
     if not trained.any():
@@ -164,7 +150,10 @@ def _build(
             rngs=rngs,
         )
 
-    return architecture(make), clicks.item_features(), seen
+    features = np.array(clicks.item_features())
+    for column in features.T:
+        column[~np.isin(column, column[seen])] = 0
+    return architecture(make), features, seen
 
 
 def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState], dict[str, float]] | None:

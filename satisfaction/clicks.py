@@ -13,29 +13,36 @@ from satisfaction.splits import PROTOCOLS, core, held_out_clicks, is_click, is_e
 
 @dataclasses.dataclass(frozen=True)
 class Clicks:
-    """Clicks lie user by user, in order. Items are numbered within the corpus, 1..n; 0 is padding.
+    """Clicks lie user by user, in order. Items of the corpus, which may be recommended, are 1..n; 0 is padding.
 
+    Histories are whole: clicks on other items are among them, numbered n + 1..n + m, to be read and never asked for.
     User u's clicks are [offsets[u], offsets[u + 1]) of the click arrays; those before valid_start[u] may be learned
     from, those before test_start[u] are known when test targets are asked for.
     """
 
-    corpus: NDArray[np.int32]  # [n + 1] item of the timelines; corpus[0] = 0
-    code: NDArray[np.int32]  # [N + 1] its inverse, 0 outside the corpus
-    item: NDArray[np.int32]  # [C] numbers within the corpus
+    corpus: NDArray[np.int32]  # [n + m + 1] item of the timelines; corpus[0] = 0
+    code: NDArray[np.int32]  # [N + 1] its inverse, 0 for what nobody clicked
+    item: NDArray[np.int32]  # [C] numbers, 1..n + m
     event: NDArray[np.int64]  # [C] positions in the timelines' arrays
     offsets: NDArray[np.int64]  # [U + 1]
     valid_start: NDArray[np.int64]  # [U]
     test_start: NDArray[np.int64]  # [U]
+    num_items: int  # n
 
     @property
-    def num_items(self) -> int:
-        """n."""
-        return len(self.corpus) - 1
+    def target(self) -> NDArray[np.int32]:
+        """[C], the items that may be asked for, 0 where a click is on another."""
+        return np.where(self.item <= self.num_items, self.item, 0)
 
     @property
     def num_users(self) -> int:
         """U, with those who have no click here."""
         return len(self.offsets) - 1
+
+    def may_be_asked(self, item: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Whether items of the timelines, of any shape, are of the corpus."""
+        code = self.code[item]
+        return (code > 0) & (code <= self.num_items)
 
     def user(self) -> NDArray[np.int64]:
         """[C], whose click each is."""
@@ -67,31 +74,32 @@ def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
     """The clicks of `timelines` under a protocol of satisfaction/splits.py.
 
     `time`: all users and items. `leave_one_out` (Zhang et al., section 5.1.1): held out are clicks of the users of the
-    5-core of the log's clicks; the corpus is its items. On these the clicks of all users count, earlier history as
-    earlier clicks: whoever is not in the core has no held-out click, and all of theirs may be learned from, by every
-    model and baseline alike. What follows a test click is left out.
+    5-core of the log's clicks; the corpus is its items. The clicks of all users count, earlier history as earlier
+    clicks, and those on items outside the core are read: whoever is not in the core has no held-out click, and all of
+    theirs may be learned from, by every model and baseline alike. What follows a test click is left out.
     Errors: DataError where nothing is left.
     """
     if protocol not in PROTOCOLS:
         raise UsageError(f"--config.protocol={protocol}: one of {', '.join(PROTOCOLS)}")
     user, item = timelines.user_of_event(), np.asarray(timelines.item)
     kept = is_click(timelines)
+    asked = np.ones(timelines.num_items + 1, bool)
     if protocol == "leave_one_out":
         in_core = core(user, item, kept & ~is_earlier(timelines))
         users, valid, test = held_out_clicks(timelines)
         valid_event, test_event = (np.array(timelines.offsets[1:]) for _ in range(2))
         valid_event[users], test_event[users] = valid, test
-        is_item = np.zeros(timelines.num_items + 1, bool)
-        is_item[item[in_core]] = True
-        kept &= is_item[item] & (np.arange(len(item)) <= test_event[user])
+        asked[:] = False
+        asked[item[in_core]] = True
+        kept &= np.arange(len(item)) <= test_event[user]
     else:
         valid_event, test_event = training_end(timelines, protocol), np.asarray(timelines.test_start)
-    if not kept.any():
+    if not (kept & asked[item]).any():
         raise DataError(f"{timelines.path}: no clicks are left under --config.protocol={protocol}; take more days")
     before = np.concatenate([[0], np.cumsum(kept)])  # [E + 1]
-    corpus = np.concatenate([[0], np.unique(item[kept])]).astype(np.int32)
-    if protocol == "time":
-        corpus = np.arange(timelines.num_items + 1, dtype=np.int32)
+    asked[0] = False
+    others = np.setdiff1d(item[kept], np.flatnonzero(asked))
+    corpus = np.concatenate([[0], np.flatnonzero(asked), others]).astype(np.int32)
     code = np.zeros(timelines.num_items + 1, np.int32)
     code[corpus] = np.arange(len(corpus))
     return Clicks(
@@ -102,4 +110,5 @@ def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
         offsets=before[timelines.offsets],
         valid_start=before[valid_event],
         test_start=before[test_event],
+        num_items=int(asked.sum()),
     )

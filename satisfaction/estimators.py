@@ -51,7 +51,9 @@ TRAINED_BY = ("naive", "ips", "dr")  # those that are a loss of their own
 def estimator_of(name: str, clip: float) -> Estimator:
     """The estimator that trains, config.satisfaction.estimator; errors: UsageError, for a clip outside [0, 1] too."""
     if name == "snips":
-        raise UsageError("--config.satisfaction.estimator=snips: trains the same model as ips, which is its name; set it")
+        raise UsageError(
+            "--config.satisfaction.estimator=snips: trains the same model as ips, which is its name; set it"
+        )
     if name not in TRAINED_BY:
         raise UsageError(f"--config.satisfaction.estimator={name}: one of {', '.join(TRAINED_BY)}")
     if not 0 <= clip <= 1:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics import baselines, intervals, ranking
+from metrics import intervals, ranking
 from metrics.intervals import Interval
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
@@ -16,7 +16,6 @@ from satisfaction.protocol import places_among
 HR_AT = (1, 5, 10)
 NDCG_AT = (5, 10)
 GROUPS = ("G1", "G2", "G3", "G4")
-NEIGHBOURS = 2_000  # of item-kNN
 _SCORES_HELD = 1 << 23  # scores in memory at a time
 
 ScoreFn = Callable[[NDArray[np.int64], NDArray[np.int64]], ArrayLike]
@@ -59,7 +58,7 @@ def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64
     row = np.repeat(np.arange(len(users)), count)
     place = np.arange(len(row)) + np.repeat(start - (np.cumsum(count) - count), count)
     eligible = np.ones((len(users), clicks.num_items + 1), bool)
-    eligible[:, 0] = eligible[row, clicks.item[place]] = False
+    eligible[:, 0] = eligible[row, clicks.target[place]] = False
     return eligible
 
 
@@ -109,25 +108,6 @@ def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> di
         pairs = {m: (v[inside], np.ones(inside.sum())) for m, v in per_user(ranks.sampled).items()}
         found |= intervals.flat(intervals.ratios(pairs), f"{prefix}{name}/")
     return found
-
-
-def baseline_scorers(clicks: Clicks, *, split: str, dated: NDArray[np.bool_]) -> Mapping[str, ScoreFn]:
-    """Popularity (clicks of the log) and cosine item-kNN, on all that is known before `split`.
-
-    On the test split both know the validation clicks, as refitted models do; one that is not refitted has only read
-    them: if that favours anybody, it is the baselines. `dated` [C]: clicks of the log, not of earlier history.
-    """
-    user = clicks.user()
-    known = np.arange(len(clicks.item)) < clicks.starts(split)[user]
-    counts = baselines.popularity(clicks.item[known & dated], num_items=clicks.num_items)
-    histories = baselines.interactions(
-        user[known], clicks.item[known], num_users=clicks.num_users, num_items=clicks.num_items
-    )
-    similarities = baselines.item_neighbours(histories, neighbours=min(NEIGHBOURS, clicks.num_items))
-    return {
-        "popularity": lambda users, _: np.broadcast_to(counts, (len(users), len(counts))),
-        "item_knn": lambda users, _: baselines.knn_scores(histories[users], similarities),
-    }
 
 
 def flat_rows(rows: Mapping[str, Ranks], *, main: str, groups: NDArray[Any]) -> dict[str, float]:

@@ -91,8 +91,8 @@ def fit(
 ) -> tuple[Fitted, dict[str, float]]:
     """Fits to the end, or on from the last checkpoint in `folder`; returns the model of the best validation loss.
 
-    The loss of a batch is `satisfaction_loss`, divided by the number of its examples times their mean weight over all of
-    them: the same constant for every batch, so that each batch's gradient is unbiased for that of equation 4.
+    The loss of a batch is `satisfaction_loss`, divided by the number of its examples times their mean weight over all:
+    the same constant for every batch, so that each batch's gradient is unbiased for that of equation 4.
     Validation: the same loss on `valid`, divided by its Σ w; lower is better.
     """
     build = pair_model(options, features, prior_logit)

@@ -10,15 +10,15 @@ from nn.attention import SelfAttentionBlock
 class HistoryEncoder(nnx.Module):
     """H = Trm(V + P): item vectors plus learned positions through transformer blocks (Zhang et al., equations 7, 8).
 
+    Positions and `none` start at zero, and what no training history reaches stays there: it says nothing.
     The mask is causal, where the released code's is not: row t of H then stands for the history up to t, and one pass
     gives a label to each position. `none` is learned, and stands for a history without an event.
     """
 
     def __init__(self, length: int, dim: int, *, blocks: int, heads: int, hidden: int, dropout: float, rngs: nnx.Rngs):
         """`length` T, the longest history; `dim` D; `hidden`, width of the blocks' feed-forward networks."""
-        init = nnx.initializers.normal(dim**-0.5)
-        self.positions = nnx.Param(init(rngs.params(), (length, dim), jnp.float32))
-        self.none = nnx.Param(init(rngs.params(), (dim,), jnp.float32))
+        self.positions = nnx.Param(jnp.zeros((length, dim)))
+        self.none = nnx.Param(jnp.zeros(dim))
         self.blocks = nnx.List(
             [SelfAttentionBlock(dim, heads=heads, hidden=hidden, dropout=dropout, rngs=rngs) for _ in range(blocks)]
         )

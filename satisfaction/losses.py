@@ -71,9 +71,9 @@ def beta_cdf_weight(a: float, b: float) -> Callable[..., jax.Array]:
     Its argument. The released code takes L_S of each example, min-max scaled over the batch. The paper wants it as a
     measure of agreement ("when L_S is smaller, indicating better satisfaction prediction by SAQRec, λ becomes
     smaller"), and for labels of 0 and 1, which the label corrections that it cites are made for, it is one. Imputed
-    labels lie between, and there L_S follows the label's entropy: ŝ = ½ in full agreement would have λ = 1, and ŝ = .999
-    against σ(l) = .9 would have 0. So it is `divergence` here, L_S less that entropy: the same for labels of 0 and 1,
-    of the same gradient for all, and smaller exactly where the prediction is better.
+    labels lie between, and there L_S follows the label's entropy: ŝ = ½ in full agreement would have λ = 1, and
+    ŝ = .999 against σ(l) = .9 would have 0. So it is `divergence` here, L_S less that entropy: the same for labels of 0
+    and 1, of the same gradient for all, and smaller exactly where the prediction is better.
     """
 
     def weight(disagreement, *, where):

@@ -12,13 +12,13 @@ from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction.aligned import Aligned
-from satisfaction.alignment import GRU, SAQREC
+from satisfaction.alignment import SAQREC
 from satisfaction.answers import NO_ANSWER, SATISFIED, answers
-from satisfaction.evaluation import Ranks, activity_groups, baseline_scorers, flat_rows, rank
+from satisfaction.evaluation import Ranks, activity_groups, flat_rows, rank
 from satisfaction.examples import examples
 from satisfaction.protocol import saved_negatives
 from satisfaction.run_folder import TrainedRun, open_run
-from satisfaction.splits import is_earlier
+from satisfaction.simple_rules import simple_rules
 
 PER_USER, EXAMPLES = "per_user.npz", "examples.json"
 _SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
@@ -58,6 +58,8 @@ def run(
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
         return
     models = main.models
+    if not all(SAQREC in one.models for one in (main, *others.values())):
+        raise UsageError(f"--config.align.models of a run here has no {SAQREC}: it is what is measured; train it too")
     saqrec = models[SAQREC]
     clicks = saqrec.histories.clicks
     if not len(clicks.targets(split)[0]):
@@ -67,10 +69,8 @@ def run(
     scorers: dict[str, Any] = {
         SAQREC: lambda users, before: saqrec.score(users, before, satisfaction_weight=satisfaction_weight)
     }
-    scorers |= baseline_scorers(clicks, split=split, dated=~is_earlier(timelines)[clicks.event])
-    scorers["base"] = main.base_score
-    if GRU in models:
-        scorers[GRU] = models[GRU].score
+    scorers |= simple_rules(clicks, timelines, split=split)
+    scorers |= {name: model.score for name, model in models.items() if name != SAQREC}
     scorers |= {name: other.models[SAQREC].score for name, other in others.items()}
     ranks = {name: rank(score, clicks, negatives, split=split, label=name) for name, score in scorers.items()}
 
@@ -102,7 +102,9 @@ def satisfaction_figures(model: Aligned, trained: TrainedRun, timelines: Timelin
     first[users] = clicks.event[before]
     user = timelines.user_of_event()
     event = np.flatnonzero(
-        (answer != NO_ANSWER) & (np.arange(len(answer)) >= first[user]) & (clicks.code[np.asarray(timelines.item)] > 0)
+        (answer != NO_ANSWER)
+        & (np.arange(len(answer)) >= first[user])
+        & clicks.may_be_asked(np.asarray(timelines.item))
     )
     label = answer[event] == SATISFIED
     found = {"satisfaction/answers": float(len(event)), "satisfaction/dissatisfied": float((~label).sum())}

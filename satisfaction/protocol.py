@@ -28,7 +28,7 @@ def draw_negatives(clicks: Clicks, users: NDArray[np.int64], *, seed: int, count
     row = np.full(clicks.num_users, -1)
     row[users] = np.arange(len(users))
     at = row[clicks.user()]
-    clicked[at[at >= 0], clicks.item[at >= 0]] = True
+    clicked[at[at >= 0], clicks.target[at >= 0]] = True
     clicked[:, 0] = True
     left = int((~clicked).sum(axis=1).min(initial=clicks.num_items))
     if left < count:
@@ -59,6 +59,7 @@ def saved_negatives(
         items = saved["items"]
     known = items < len(clicks.code)
     drawn = clicks.code[np.where(known, items, 0)]
+    drawn = np.where(drawn <= clicks.num_items, drawn, 0)
     if not drawn.all():
         raise DataError(
             f"{file}: holds item {int(items[drawn == 0][0])}, which the corpus has not; delete it to draw again"

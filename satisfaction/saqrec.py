@@ -14,7 +14,7 @@ from nn.mlp import MLP
 from satisfaction.disentanglement import Disentanglement, weight_mlp, weighted_sum
 from satisfaction.histories import HistoryEncoder
 from satisfaction.levels import LevelEnhancement
-from satisfaction.popularity import Popularity, click_logits
+from satisfaction.popularity import Constant, Popularity, click_logits
 
 
 class Aggregated(NamedTuple):
@@ -44,10 +44,25 @@ class SAQRec(nnx.Module):
     """
 
     def __init__(
-        self, config: ConfigDict, *, item: ArrayLike, counts: NDArray[np.float32], num_users: int, rngs: nnx.Rngs
+        self,
+        config: ConfigDict,
+        *,
+        item: ArrayLike,
+        known: NDArray[np.bool_],
+        counts: NDArray[np.float32],
+        num_users: int,
+        rngs: nnx.Rngs,
     ):
-        """Starts from a base recommender's vectors (Algorithm 1): `item` v_i [n + 1, D]; `counts` of popularity.py."""
+        """Starts from a base recommender's vectors (Algorithm 1).
+
+        Args:
+          item: v_i [n + m + 1, D], the m last only read.
+          known: [n + m + 1]; all else has a zero vector, and keeps it, as nothing was ever trained on it.
+          counts: of popularity.py, [P, n + 1, F].
+        """
         self.item_embedding = nnx.Param(jnp.asarray(item))
+        self.known = Constant(jnp.asarray(known)[:, None])
+        self.num_items = counts.shape[1] - 1
         dim = self.item_embedding[...].shape[1]
         self.user_embedding = nnx.Param(jnp.zeros((num_users, dim))) if config.user_table else None
         sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
@@ -66,8 +81,8 @@ class SAQRec(nnx.Module):
         self.satisfaction = MLP((dim, config.hidden, dim), dropout=config.dropout, rngs=rngs)
 
     def items(self) -> jax.Array:
-        """v_i of all items, [n + 1, D]; row 0, the padding, is zero."""
-        return self.item_embedding[...].at[0].set(0.0)
+        """v_i of all items, [n + m + 1, D]; row 0, the padding, is zero."""
+        return jnp.where(self.known[...], self.item_embedding[...], 0.0).at[0].set(0.0)
 
     def users(
         self, batch: Mapping[str, jax.Array], items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None
@@ -99,8 +114,8 @@ class SAQRec(nnx.Module):
         return Aggregated(users, level_weights)
 
     def scored(self, users: jax.Array, items: jax.Array, period: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """What ŷ of equation 14 is the product of: satisfaction.popularity.click_logits."""
-        return click_logits(self.popularity, users, items, period)
+        """What ŷ of equation 14 is the product of, for the n items of the corpus: popularity.click_logits."""
+        return click_logits(self.popularity, users, items[: self.num_items + 1], period)
 
     def satisfaction_vectors(self, items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """MLP_s(v_i) [..., D] of v_i [..., D]: ŝ_f = u_f · MLP_s(v_i) is the logit of equation 14."""

@@ -46,20 +46,24 @@ class Histories:
         period, period_ms = periods(times)
         learned = clicks.learned(train_on)
         num_periods = int(period.max(initial=0)) + 1
+        counted = learned & (clicks.target > 0)
+        self.seen = np.bincount(clicks.item[learned], minlength=len(clicks.corpus)) > 0
         self.counts = recent_counts(
-            clicks.item[learned],
-            period[learned],
+            clicks.item[counted],
+            period[counted],
             num_items=clicks.num_items,
             num_periods=num_periods,
             period_ms=period_ms,
         )
         self.clicks, self.length, self.train_on = clicks, length, tuple(train_on)
+        # The most clicks that are read before a click to learn from.
+        self.most_read = int(np.minimum(clicks.learned_end(train_on) - clicks.offsets[:-1] - 1, length).max(initial=0))
         self._score = np.append(np.asarray(satisfaction, np.float32)[clicks.event], np.float32(0))  # [C + 1]
         self._item = np.append(clicks.item, np.int32(0))
         self._user = clicks.user()
         self.period = np.append(period, np.int32(0))  # [C + 1]
         self._answered = {
-            name: (_answered(clicks, timelines, answers == value), longest)
+            name: (_answered(clicks, timelines, answers == value, learned), longest)
             for name, value, longest in (
                 ("satisfied", SATISFIED, satisfied_length),
                 ("dissatisfied", DISSATISFIED, dissatisfied_length),
@@ -116,6 +120,8 @@ class Histories:
 class SequenceBatches:
     """Random access to the training batches, shuffled anew in each epoch; a click to learn from is one label in each.
 
+    Clicks on items outside the corpus are read, and are no labels: their weight is 0.
+
     Windows as data/loader.py cuts them, one a row; those of at most a third of the longest make batches of their own,
     of that length and with more rows: few clicks would leave most of a row empty. The last batch of a length is filled
     up with rows of no label. Besides `Histories.rows` an element has, of S shards of its rows and R labels a shard:
@@ -153,9 +159,11 @@ class SequenceBatches:
         self._num_epochs = num_epochs
         if not len(self._windows.start):
             raise DataError("no click lies before the held-out ones: the main model has nothing to learn from")
-        self._weight = np.where(histories.period > 0, dated_weight, 1.0).astype(np.float32)
+        weight = np.where(histories.period > 0, dated_weight, 1.0)
+        weight[:-1][clicks.target == 0] = 0.0
+        self._weight = weight.astype(np.float32)
         labels = self._windows.length - self._windows.context
-        self.labels_per_epoch = int(labels.sum())
+        self.labels_per_epoch = int((clicks.learned(histories.train_on) & (clicks.target > 0)).sum())
         short = max(2, histories.length // 3)
         is_short = self._windows.length <= short
         self._shapes = [
@@ -220,11 +228,11 @@ class _Shape:
         return -(-len(self.windows) // self.batch_size)
 
 
-def _answered(clicks: Clicks, timelines: Timelines, where: NDArray[np.bool_]) -> Answered:
+def _answered(clicks: Clicks, timelines: Timelines, where: NDArray[np.bool_], learned: NDArray[np.bool_]) -> Answered:
+    # The events `where` [E]. None at all where no click to learn from, `learned` [C], has one before it: what reads
+    # such events was never trained then.
     event = np.flatnonzero(where & (clicks.code[np.asarray(timelines.item)] > 0))
-    before = np.searchsorted(event, np.append(clicks.event, len(where)))
-    return Answered(
-        item=clicks.code[np.asarray(timelines.item)[event]],
-        first=np.searchsorted(event, timelines.offsets),
-        before=before,
-    )
+    first, before = (np.searchsorted(event, at) for at in (timelines.offsets, np.append(clicks.event, len(where))))
+    if not (before[:-1] > first[clicks.user()])[learned].any():
+        return Answered(np.zeros(0, np.int32), np.zeros_like(first), np.zeros_like(before))
+    return Answered(item=clicks.code[np.asarray(timelines.item)[event]], first=first, before=before)

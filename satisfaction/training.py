@@ -94,7 +94,7 @@ def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str
         vectors = base.exported_item_vectors(config.base.recommender, timelines)
     else:
         metrics = base.train(config, timelines, folder / "base")
-        vectors = base.load(config, timelines, folder / "base").item_vectors
+        vectors = base.item_vectors(config, timelines, folder / "base")
     users = base.user_vectors(vectors, timelines, config.protocol)
     BaseEmbeddings(users, vectors).save(folder / EMBEDDINGS, timelines)
     return metrics

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,14 +15,14 @@ from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, open_workdir
 from satisfaction.aligned import load_aligned
-from satisfaction.alignment import GRU, SAQREC, train_alignment
+from satisfaction.alignment import SAQREC, train_alignment
 from satisfaction.clicks import clicks_of
 from satisfaction.embeddings import BaseEmbeddings
-from satisfaction.evaluation import ScoreFn, baseline_scorers, rank
+from satisfaction.evaluation import ScoreFn, rank
 from satisfaction.naive import naive_scores
 from satisfaction.protocol import saved_negatives
 from satisfaction.scores import Scores, open_scores
-from satisfaction.splits import is_earlier
+from satisfaction.simple_rules import simple_rules
 from satisfaction.training import EMBEDDINGS, SCORES
 
 _SAVE_EVERY = 100  # steps
@@ -70,30 +70,35 @@ class Trials:
         return self._clicks.num_items
 
     def baselines(self) -> Mapping[str, Measured]:
-        """Popularity and item-kNN."""
-        dated = ~is_earlier(self._timelines)[self._clicks.event]
-        scorers = baseline_scorers(self._clicks, split="test", dated=dated)
+        """The rules of satisfaction/simple_rules.py."""
+        scorers = simple_rules(self._clicks, self._timelines, split="test")
         return {name: Measured(self._ranks(score, name)) for name, score in scorers.items()}
 
     def measure(
-        self, name: str, settings: Mapping[str, Any], *, seed: int, naive: bool = False, gru: bool = False
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        seed: int,
+        naive: bool = False,
+        models: Sequence[str] = (SAQREC,),
     ) -> Mapping[str, Measured]:
-        """The main model with these settings of config.align and, with `gru`, the plain GRU trained beside it.
+        """Each of `models` (satisfaction/alignment.py) with these settings of config.align.
 
         Args:
-          name: its folder in the workdir. naive: on the satisfactions of `naive_scores`.
+          name: their folder in the workdir. naive: on the satisfactions of `naive_scores`.
         """
         config = ConfigDict(self.config.to_dict())
         config.seed = seed
-        config.align.update({**settings, "gru": gru})
+        config.align.update({**settings, "models": tuple(models)})
         scores = self._naive_scores if naive else self._scores
         folder = self.folder / name / f"seed{seed}"
         print(f"  {train_alignment(config, self._timelines, self._base, scores, folder / 'align')}", flush=True)
-        files = {model: folder / f"{model}.npy" for model in (SAQREC, *([GRU] if gru else []))}
+        files = {model: folder / f"{model}.npy" for model in models}
         if not all(file.exists() for file in files.values()):
-            models = load_aligned(config, self._timelines, self._base, scores, folder / "align", flag="--workdir")
+            loaded = load_aligned(config, self._timelines, self._base, scores, folder / "align", flag="--workdir")
             for model, file in files.items():
-                _save(file, self._ranks(models[model].score, f"{name}, {model}"))
+                _save(file, self._ranks(loaded[model].score, f"{name}, {model}"))
         metrics = read_json(folder / "align" / METRICS)
         return {model: Measured(np.load(file), float(metrics[f"{model}/valid/mrr"])) for model, file in files.items()}
 

@@ -120,7 +120,7 @@ def test_a_soft_label_counts_both_ways():
 
 
 def test_soft_labels_are_a_mixture_of_hard_ones():
-    """An example of label y is y of one that came true and 1 − y of one that did not: log loss and calibration agree."""
+    """An example of label y counts as y of one that came true and 1 − y of one that did not."""
     p, y = np.array([0.2, 0.25, 0.8]), np.array([0.5, 0.25, 0.75])
     times = np.round(4 * y).astype(int)
     hard_p, hard_y = np.repeat(p, 4), np.concatenate([[1] * n + [0] * (4 - n) for n in times])

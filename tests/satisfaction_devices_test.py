@@ -22,10 +22,10 @@ COMPARED = ("train_loss", "grad_norm/max", "valid/mrr", "valid/hr@10")
 def run(data, folder, devices):
     """Base recommender and main model, without dropout: its random numbers are drawn where the rows are."""
     assert jax.device_count() == devices
-    config, timelines = config_of(gru=False, satisfied_length=2, levels=False), Timelines.open(data)
+    config, timelines = config_of(models=("saqrec",), satisfied_length=2, levels=False), Timelines.open(data)
     config.base.update({"dim": 8, "hidden": 8, "length": 16, "batch_size": 4, "dropout": 0.0})
     metrics = base.train(config, timelines, folder / "base")
-    vectors = base.load(config, timelines, folder / "base").item_vectors
+    vectors = base.item_vectors(config, timelines, folder / "base")
     embeddings = BaseEmbeddings(base.user_vectors(vectors, timelines, config.protocol), vectors)
     imputed = Scores(*np.random.default_rng(1).random((2, len(timelines.item))).astype(np.float32), {})
     alignment.train_alignment(config, timelines, embeddings, imputed, folder / "align")
