@@ -27,8 +27,9 @@ TITLES = {
 ROWS = {
     "popularity": "Popularity",
     "item_knn": "Item-kNN",
-    "base": "Base recommender",
-    "gru_softmax": "GRU, exact softmax",
+    "item_knn_popularity": "Item-kNN × popularity",
+    "base": "Base recommender, with all that SAQRec has",
+    "gru_softmax": "GRU over ids, likewise",
 }
 
 

@@ -3,15 +3,16 @@ r"""SAQRec without its parts, and at other settings: Table 3 and Figure 4 of Zha
     python -m satisfaction.ablate --data=TIMELINES --run=RUN --workdir=DIR --what=ablations,levels,mix,beta
 
 RUN is a satisfaction.train on these timelines: its base embeddings and imputed satisfactions are what each variant of
-the main model is trained on, for each seed and click loss, with a plain GRU beside the full model. "Without the
+the main model is trained on, for each seed and click loss, with the GRUs of satisfaction/alignment.py beside the full
+model, which have all that it has. "Without the
 unbiased model" fits a naive satisfaction model on the same embeddings first. Test clicks are ranked among 99 sampled
 items, by RUN's protocol; --refit trains each model once more, with the validation clicks, in twice the time.
 
 Writes metrics.json: <click loss>/<row>/ and hr@1|5|10, ndcg@5|10, mrr, means over seeds with 95% bounds under /low and
 /high, and of several seeds their standard deviation under /seeds_std; valid/mrr, the one figure that may choose
 anything; <click loss>/gain_over/<row>/, what the full model gains over the row, paired over users. Rows: full, the
-variants, gru_softmax, item_knn, popularity. Killed at any point, the same command goes on, and metrics.partial.json has
-the rows that are done; more of --what, --seeds or --click_losses may follow in DIR.
+variants, base, gru_softmax, popularity, item_knn, item_knn_popularity. Killed at any point, the same command goes on,
+and metrics.partial.json has the rows that are done; more of --what, --seeds or --click_losses may follow in DIR.
 """
 
 from collections.abc import Sequence

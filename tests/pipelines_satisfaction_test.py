@@ -55,7 +55,7 @@ def workdir(tmp_path):
 def test_rows_end_with_the_main_model(workdir):
     (protocol,) = gather_satisfaction(workdir).protocols
     table = rows(protocol)
-    assert [row.label for row in table] == ["Item-kNN", "GRU, exact softmax", "Popularity", "SAQRec"]
+    assert [row.label for row in table] == ["Item-kNN", "GRU over ids, likewise", "Popularity", "SAQRec"]
     assert [row.emphasis for row in table] == [False, False, False, True]
     assert [point.value for point in table[-1].cells] == [0.5] * 8
     assert [point.value for point in gains(protocol)[0].cells] == [0.1] * 8
@@ -66,7 +66,7 @@ def test_sentences_say_what_the_intervals_bear_out(workdir):
     (protocol,) = gather_satisfaction(workdir).protocols
     ahead, level, behind = sentences(protocol)
     assert ahead == "In MRR SAQRec is ahead of Item-kNN (by +0.1000, 95% interval +0.0900 to +0.1100)."
-    assert level.startswith("It cannot be told from GRU, exact softmax")
+    assert level.startswith("It cannot be told from GRU over ids, likewise")
     assert behind.startswith("It is behind Popularity (by −0.1000")
     only_behind = dataclasses.replace(protocol, rows=("popularity",))
     assert sentences(only_behind)[0].startswith("In MRR SAQRec is behind Popularity (by −0.1000")
@@ -134,7 +134,7 @@ def test_ablations_are_told_apart_where_the_interval_is_clear_of_zero(workdir):
     )
     labels = [row.label for row, _ in exact.rows]
     assert labels[0] == "SAQRec, full"
-    assert labels[-1] == "GRU, exact softmax"
+    assert labels[-1] == "GRU over ids, likewise"
     assert exact.rows[0][1].cells == [None, None]
     assert [point.value for point in exact.rows[2][1].cells] == [0.1, 0.1]
     numbers = flat_satisfaction(evidence)

@@ -16,7 +16,7 @@ from satisfaction.training import EMBEDDINGS, SCORES
 from tests import random_timelines
 from training.compilation import enable_compilation_cache
 
-ROWS = ("popularity", "item_knn", "base", "gru_softmax", "again")
+ROWS = ("popularity", "item_knn", "item_knn_popularity", "gru_softmax", "again")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,6 +41,7 @@ def run(log, tmp_path_factory):
     config.align.update({"length": 8, "satisfied_length": 4, "dissatisfied_length": 2, "hidden": 8, "gru_hidden": 8})
     config.align.update({"batch_size": 16, "num_levels": 3, "warmup_steps": 1, "dropout": 0.0, "gru_dropout": 0.0})
     config.align.disentanglement = False  # its two transformers take the longest to compile
+    config.align.models = ("saqrec", "gru_softmax")
     folder.mkdir()
     write_json(folder / "config.json", {"config": config.to_dict()})
     user, item = (rng.normal(size=(n, 6)).astype(np.float32) for n in (log.num_users, log.num_items + 1))
@@ -92,7 +93,6 @@ def test_what_lies_beside_the_metrics(measured, log):
     with np.load(folder / "negatives.npz") as saved:
         assert saved["items"].shape == (metrics["users"], 99)
     assert sum(name.startswith("level_weight/") for name in metrics) == 3
-    assert 0 <= metrics["satisfaction/auc"] <= 1
     for example in json.loads((folder / "examples.json").read_text()):
         levels = [click["level"] for click in sorted(example["clicks"], key=lambda click: -click["satisfaction"])]
         assert levels == sorted(levels)  # the higher the imputed satisfaction, the lower the level's number

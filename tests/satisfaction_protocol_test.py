@@ -16,7 +16,7 @@ def clicks_of_lists(lists, *, num_items=9):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     item = np.array([i for items in lists for i in items], np.int32)
     corpus = np.arange(num_items + 1, dtype=np.int32)
-    return Clicks(corpus, corpus, item, np.arange(len(item)), offsets, offsets[1:] - 2, offsets[1:] - 1)
+    return Clicks(corpus, corpus, item, np.arange(len(item)), offsets, offsets[1:] - 2, offsets[1:] - 1, num_items)
 
 
 CLICKS = clicks_of_lists([[1, 2, 3, 4], [5, 1, 2], [9, 8, 7, 6, 5]])
@@ -61,7 +61,10 @@ def test_negatives_are_saved_and_read_again(tmp_path):
     corpus = wide.corpus[wide.corpus != drawn[0, 0]]
     code = np.zeros(121, np.int32)
     code[corpus] = np.arange(len(corpus))
-    for other in (dataclasses.replace(wide, corpus=corpus, code=code), clicks_of_lists([[1, 2, 3], [4, 5, 6]])):
+    fewer = dataclasses.replace(wide, corpus=corpus, code=code, num_items=119)
+    # Of the corpus no more, though still read.
+    only_read = dataclasses.replace(wide, num_items=int(drawn.max()) - 1)
+    for other in (fewer, only_read, clicks_of_lists([[1, 2, 3], [4, 5, 6]])):
         with pytest.raises(DataError, match=r"negatives\.npz: holds item \d+, which the corpus has not; delete it"):
             protocol.saved_negatives(tmp_path, other, seed=1)
 
@@ -143,12 +146,10 @@ def test_gains_are_paired():
     assert found["gain/full/mrr"] == found["gain/full/mrr/low"] == found["gain/full/mrr/high"] == 0
 
 
-def test_baselines_know_what_is_before_the_split_only():
-    scorers = evaluation.baseline_scorers(CLICKS, split="test", dated=np.arange(len(CLICKS.item)) != 0)
-    counts = np.asarray(scorers["popularity"](np.array([0]), np.array([3])))[0]
-    # Known clicks: 1 2 3 | 5 1 | 9 8 7 6, and the very first is of earlier history.
-    np.testing.assert_array_equal(counts, [0, 1, 1, 1, 0, 1, 1, 1, 1, 1])
-    near = np.asarray(scorers["item_knn"](np.array([1]), np.array([6])))[0]
-    # User 1 clicked 5 and 1. Item 1 was clicked by users 0 and 1, items 2 and 3 by user 0: cos = 1 / √(2 · 1).
-    np.testing.assert_allclose(near[[2, 3]], 1 / np.sqrt(2), rtol=1e-6)
-    np.testing.assert_allclose(near[[4, 6, 7]], 0)
+def test_clicks_outside_the_corpus_are_history_and_never_candidates():
+    """Items 8 and 9 are only read: they fill no place of a draw, and stand in no ranking."""
+    read = dataclasses.replace(CLICKS, num_items=7)
+    np.testing.assert_array_equal(read.target[read.user() == 2], [0, 0, 7, 6, 5])
+    assert set(protocol.draw_negatives(read, np.array([0, 2]), seed=0, count=3)[0]) <= {5, 6, 7}
+    eligible = evaluation.unclicked(read, np.array([2]), np.array([11]))
+    np.testing.assert_array_equal(np.flatnonzero(eligible[0]), [1, 2, 3, 4, 5])  # 9, 8, 7 and 6 came before

@@ -131,7 +131,7 @@ def test_weights_start_as_the_plain_mean():
 
 
 def test_the_last_of_no_events_is_the_learned_none():
-    encoder = HistoryEncoder(LENGTH, DIM, blocks=1, heads=1, hidden=5, dropout=0.0, rngs=nnx.Rngs(0))
+    encoder = randomized(HistoryEncoder(LENGTH, DIM, blocks=1, heads=1, hidden=5, dropout=0.0, rngs=nnx.Rngs(0)))
     encoded = jnp.asarray(np.random.default_rng(0).normal(size=(1, LENGTH, DIM)), jnp.float32)
     found = encoder.last(encoded, jnp.asarray([[0, 1, 3]]))
     close(found[0], np.stack([encoder.none[...], encoded[0, 0], encoded[0, 2]]))
@@ -148,7 +148,9 @@ def model_of(**options):
     rng = np.random.default_rng(3)
     item = rng.normal(size=(ITEMS + 1, DIM)).astype(np.float32)
     counts = rng.poisson(2.0, (3, ITEMS + 1, 4)).astype(np.float32)
-    return randomized(SAQRec(config_of(**options), item=item, counts=counts, num_users=USERS, rngs=nnx.Rngs(0)), seed=5)
+    known = np.ones(ITEMS + 1, bool)
+    model = SAQRec(config_of(**options), item=item, known=known, counts=counts, num_users=USERS, rngs=nnx.Rngs(0))
+    return randomized(model, seed=5)
 
 
 def batch_of(seed=0):
@@ -241,8 +243,9 @@ def test_an_ablation_leaves_its_part_out(options, parts):
 def test_it_starts_from_the_base_vectors():
     item = np.ones((3, DIM), np.float32)
     counts = np.ones((2, 3, 4), np.float32)
-    model = SAQRec(config_of(), item=item, counts=counts, num_users=2, rngs=nnx.Rngs(0))
-    close(model.items(), np.concatenate([np.zeros((1, DIM)), item[1:]]))
+    known = np.array([True, True, False])
+    model = SAQRec(config_of(), item=item, known=known, counts=counts, num_users=2, rngs=nnx.Rngs(0))
+    close(model.items(), np.stack([np.zeros(DIM), item[1], np.zeros(DIM)]))  # padding, known, never trained
     close(model.popularity(), np.zeros((2, 3)))
 
 

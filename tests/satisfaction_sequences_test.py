@@ -143,13 +143,50 @@ def test_leave_one_out_keeps_the_core_and_holds_out_the_last_two_clicks(log):
     # Users outside the core have no target, and all of their clicks on its items may be learned from.
     others = np.setdiff1d(np.arange(log.num_users), users)
     user = log.user_of_event()
-    clicked = is_click(log) & np.isin(log.item, clicks.corpus[1:])
+    clicked = is_click(log)
     assert clicked[np.isin(user, others)].sum() > 0
     for other in others:
         np.testing.assert_array_equal(clicks.event[clicks.user() == other], np.flatnonzero(clicked & (user == other)))
     assert clicks.learned(("train",))[np.isin(clicks.user(), others)].all()
     np.testing.assert_array_equal(clicks.corpus[clicks.item], log.item[clicks.event])
-    assert (np.bincount(clicks.item, minlength=clicks.num_items + 1)[1:] > 0).all()
+    assert (np.bincount(clicks.item)[1:] > 0).all()
+
+
+def test_a_history_is_whole_and_only_the_core_is_asked_for(log, answers):
+    """Of each held-out click: the last clicks before it, on whatever item; no other item is a label or a count."""
+    rare = np.flatnonzero(is_click(log) & (np.asarray(log.item) == 12))[4:]  # item 12 keeps four clicks
+    log = dataclasses.replace(
+        log, item=np.where(np.isin(np.arange(len(log.item)), rare), 11, log.item).astype(np.int32)
+    )
+    histories, _ = histories_of(log, answers, "leave_one_out")
+    clicks, user_of = histories.clicks, log.user_of_event()
+    assert (clicks.target == 0).any(), "the log has no click outside the core: nothing is tested"
+    users, test = clicks.targets("test")
+    assert clicks.target[test].all()
+    for user, at, row in zip(users, test, histories.before(test)["item"], strict=True):
+        own = np.flatnonzero(is_click(log) & (user_of == user) & (np.arange(len(log.item)) < clicks.event[at]))
+        np.testing.assert_array_equal(clicks.corpus[row[row > 0]], log.item[own[-LENGTH:]])
+    batches = SequenceBatches(histories, batch_size=4, num_epochs=1, correct_from=0, seed=0)
+    found = np.zeros(len(clicks.corpus), int)
+    for index in range(len(batches)):
+        batch = batches[index]
+        place = batch["label_place"][batch["label_weight"] > 0]
+        found += np.bincount(batch["label"].reshape(-1)[place], minlength=len(found))
+    learned = clicks.item[clicks.learned(("train",)) & (clicks.target > 0)]
+    np.testing.assert_array_equal(found, np.bincount(learned, minlength=len(found)))
+    assert batches.labels_per_epoch == len(learned)
+    assert histories.counts.shape[1] == clicks.num_items + 1
+
+
+def test_a_kind_of_answer_that_no_training_click_knows_of_is_not_read(log, answers):
+    """A dislike that only held-out clicks have before them: nothing was ever trained to read it."""
+    later = np.where(np.arange(len(log.item)) >= log.valid_start[log.user_of_event()], answers, -1).astype(np.int8)
+    histories, _ = histories_of(log, np.where(answers == 1, 1, later).astype(np.int8))
+    clicks = histories.clicks
+    row = histories.before(clicks.targets("test")[1])
+    assert row["satisfied_count"].any()
+    assert not row["dissatisfied"].any()
+    assert not row["dissatisfied_count"].any()
 
 
 def test_by_time_holds_out_the_days(log):
