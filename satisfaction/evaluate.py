@@ -6,10 +6,11 @@ Writes metrics.json: hr@1|5|10, ndcg@5|10 and mrr of the held-out click among 99
 among all items; under G1/ … G4/ by user activity; popularity/, item_knn/ and item_knn_popularity/, their settings
 chosen on the validation clicks; base/ and gru_softmax/, which satisfaction.train trained with all that SAQRec has; the
 rows of --compare; gain_over/<row>/, what SAQRec gains over each, paired, and gain_over/<row>/full/; satisfaction/auc;
-95% bounds over users under /low and /high (over seeds too: satisfaction.compare). Beside it negatives.npz, what was drawn; per_user.npz, every user's ranks;
-examples.json, clicks and what the satisfaction model thinks of them. Protocol and answers are those that the model was
-trained with. A run that was refitted with the validation clicks is asked for test clicks as it is then, and for
-validation clicks as it was before.
+95% bounds over users under /low and /high (over seeds too: satisfaction.compare).
+
+Beside it negatives.npz, what was drawn; per_user.npz, every user's places; examples.json, clicks and what the
+satisfaction model thinks of them. Protocol and answers are those that the model was trained with. A run that was
+refitted with the validation clicks is asked for test clicks as it is then, and for validation clicks as it was before.
 """
 
 from collections.abc import Sequence

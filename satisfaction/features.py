@@ -20,7 +20,6 @@ from satisfaction.splits import is_click, is_earlier
 
 _PRIOR_COUNT = 10.0
 _PRIOR_COUNT_OF_CLUSTER = 3.0
-_CONSTANT = 1e-3  # a standard deviation of less is none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +98,9 @@ def make_features(
     def joined(parts):
         # Centred and scaled by the training events: counts would else be nearly a second intercept.
         seen = np.concatenate([per_event for per_event, _ in parts], axis=1)
-        # One that does not vary among them can teach nothing, and is 0 wherever it would.
-        mean, spread = seen[trained].mean(axis=0), seen[trained].std(axis=0)
-        scale = np.where(spread > _CONSTANT, 1 / np.maximum(spread, _CONSTANT), 0.0)
+        mean, scale = seen[trained].mean(axis=0), np.maximum(seen[trained].std(axis=0), 1e-3)
         tables = np.concatenate([per_key for _, per_key in parts], axis=1)
-        return ((seen - mean) * scale).astype(np.float32), ((tables - mean) * scale).astype(np.float32)
+        return ((seen - mean) / scale).astype(np.float32), ((tables - mean) / scale).astype(np.float32)
 
     of_user = [rates(user, timelines.num_users, outcome, _PRIOR_COUNT) for outcome in outcomes]
     of_item = [rates(item, timelines.num_items + 1, outcome, _PRIOR_COUNT) for outcome in outcomes]

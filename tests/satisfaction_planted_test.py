@@ -1,6 +1,6 @@
 """Models on a log with planted structure: each beats what knows nothing of it by a margin that no accident gives.
 
-60 users of three tastes click items of their taste alone, and are satisfied with the even ones. Among 99 items, of
+120 users of three tastes click items of their taste alone, and are satisfied with the even ones. Among 99 items, of
 which a third at most is of the user's taste, popularity and a constant have an MRR of 0.05; who knows the taste has
 more than 0.12.
 """
@@ -39,7 +39,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     folder = tmp_path_factory.mktemp("log") / "timelines"
-    log = random_timelines.write(folder, lengths=[80] * 60, num_items=ITEMS, unseen=0)
+    log = random_timelines.write(folder, lengths=[80] * 120, num_items=ITEMS, unseen=0)
     user, rng = log.user_of_event(), np.random.default_rng(0)
     item = 1 + user % TASTES + TASTES * rng.integers(0, ITEMS // TASTES, len(user))
     return dataclasses.replace(log, item=item.astype(np.int32))

@@ -10,11 +10,8 @@ import pytest
 from configs.satisfaction import get_config
 from satisfaction import alignment, base
 from satisfaction.aligned import load_aligned
-from satisfaction.answers import answers
 from satisfaction.embeddings import BaseEmbeddings
-from satisfaction.features import make_features
 from satisfaction.scores import Scores
-from satisfaction.splits import in_training
 from tests import random_timelines
 from training.compilation import enable_compilation_cache
 
@@ -87,18 +84,3 @@ def test_a_history_of_what_was_never_trained_is_one_of_unknown_items(trained, na
         np.testing.assert_allclose(other, found[0], atol=1e-6)
     alike = found[0][:, -UNSEEN:]  # none of them was clicked lately either
     np.testing.assert_allclose(alike, np.broadcast_to(alike[:, :1], alike.shape), atol=1e-6)
-
-
-def test_an_attribute_that_never_varies_in_training_is_nothing(log):
-    """Questionnaires shown on held-out days alone: their rates would be read by weights that were never moved."""
-    shown = np.arange(len(log.item)) >= log.valid_start[log.user_of_event()]
-    changed = dataclasses.replace(log, questionnaire_shown=shown)
-    vectors = np.random.default_rng(0).normal(size=(ITEMS + 1, 4)).astype(np.float32)
-    embeddings = BaseEmbeddings(np.zeros((log.num_users, 4), np.float32), vectors)
-    given, trained = answers(log, "like_dislike"), in_training(log, "time")
-    found = make_features(
-        embeddings, changed, answers=given, trained=trained, seed=0, answer_rates=True, asking_rates=True
-    )
-    constant = found.event_attributes[trained].std(axis=0) == 0
-    assert constant.any()
-    np.testing.assert_array_equal(found.event_attributes[:, constant], 0.0)
