@@ -4,12 +4,12 @@ r"""SAQRec without its parts, and at other settings: Table 3 and Figure 4 of Zha
 
 RUN is a satisfaction.train on these timelines: its base embeddings and imputed satisfactions are what each variant of
 the main model is trained on, for each seed and click loss, with the GRUs of satisfaction/alignment.py beside the full
-model, which have all that it has. "Without the
-unbiased model" fits a naive satisfaction model on the same embeddings first. Test clicks are ranked among 99 sampled
-items, by RUN's protocol; --refit trains each model once more, with the validation clicks, in twice the time.
+model, which have all that it has. "Without the unbiased model" fits a naive satisfaction model on the same embeddings
+first. Test clicks are ranked among 99 sampled items, by RUN's protocol; --refit trains each model once more, with the
+validation clicks, in twice the time.
 
-Writes metrics.json: <click loss>/<row>/ and hr@1|5|10, ndcg@5|10, mrr, means over seeds with 95% bounds under /low and
-/high, and of several seeds their standard deviation under /seeds_std; valid/mrr, the one figure that may choose
+Writes metrics.json: <click loss>/<row>/ and hr@1|5|10, ndcg@5|10, mrr, means over seeds with 95% bounds over users and
+seeds under /low and /high, and of several seeds their standard deviation under /seeds_std; valid/mrr, which may choose
 anything; <click loss>/gain_over/<row>/, what the full model gains over the row, paired over users. Rows: full, the
 variants, base, gru_softmax, popularity, item_knn, item_knn_popularity. Killed at any point, the same command goes on,
 and metrics.partial.json has the rows that are done; more of --what, --seeds or --click_losses may follow in DIR.

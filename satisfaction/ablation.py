@@ -22,7 +22,7 @@ SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
 VALID = "valid/mrr"
 
 Users = dict[str, NDArray[np.float64]]
-"""Metric -> its value for each user, [Q]."""
+"""Metric -> its value for each seed and user, [S, Q]."""
 
 
 def run(
@@ -89,20 +89,19 @@ def run(
 def row(name: str, found: Sequence[Measured], full: Users) -> tuple[Users, dict[str, float]]:
     """Of one row over seeds: each metric of each user, and its figures with 95% bounds, named as in metrics.json.
 
-    Of each user it takes the mean over seeds: what differs between seeds is no difference between users. `full` is the
-    full model's, to pair with; empty, and no gain, where this row is the full model's.
+    Bounds are over users and seeds; gains are paired over users, not over seeds. `full` is the full model's, to pair
+    with; empty, and no gain, where this row is the full model's.
     """
     each = [per_user(measured.ranks) for measured in found]
-    users = {m: np.mean([one[m] for one in each], axis=0) for m in SHOWN}
-    pairs = {m: (values, np.ones(len(values))) for m, values in users.items()}
-    figures = intervals.flat(intervals.ratios(pairs), f"{name}/")
+    users = {m: np.stack([one[m] for one in each]) for m in SHOWN}
+    figures = intervals.flat({m: intervals.over_users_and_seeds(values) for m, values in users.items()}, f"{name}/")
     if len(found) > 1:
         figures |= {f"{name}/{m}/seeds_std": float(np.std([one[m].mean() for one in each])) for m in SHOWN}
     valid = [measured.valid for measured in found if measured.valid is not None]
     if valid:
         figures[f"{name}/{VALID}"] = float(np.mean(valid))
     if full:
-        gains = {m: intervals.difference(users[m], full[m]) for m in SHOWN}
+        gains = {m: intervals.paired_over_users_and_seeds(users[m], full[m]) for m in SHOWN}
         figures |= intervals.flat(gains, f"gain_over/{name}/")
     return users, figures
 

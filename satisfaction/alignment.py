@@ -64,7 +64,7 @@ _NUMBERS = {
     **dict.fromkeys(_COUNTS, COUNT),
     **dict.fromkeys(("satisfaction_weight", "l2_weight", "dated_weight"), NOT_NEGATIVE),
     **dict.fromkeys(("base_dropout", "gru_dropout"), DROPOUT),
-    "gru_learning_rate": POSITIVE,
+    **dict.fromkeys(("base_learning_rate", "gru_learning_rate"), POSITIVE),
     "correct_from": WHOLE,
 }
 

@@ -189,16 +189,19 @@ def test_an_unknown_click_loss_is_refused(log, run, tmp_path):
         ablate(log, run, tmp_path, ["no_sid"], losses=("softmax",))
 
 
-def test_a_row_is_the_mean_over_seeds_and_its_gain_is_paired():
-    def at(*places):  # that tie with nothing
-        return np.stack([places, np.ones(len(places))], axis=-1)
+def places(*ranks):
+    """Each target alone at its place."""
+    return np.stack([ranks, np.ones(len(ranks))], axis=-1)
 
-    full, figures = ablation.row("full", [Measured(at(1.0, 20.0), 0.5), Measured(at(2.0, 20.0), 0.7)], {})
-    np.testing.assert_allclose(full["mrr"], [(1 + 1 / 2) / 2, 1 / 20])
+
+def test_a_row_is_the_mean_over_seeds_and_its_gain_is_paired():
+    full, figures = ablation.row("full", [Measured(places(1.0, 20.0), 0.5), Measured(places(2.0, 20.0), 0.7)], {})
+    np.testing.assert_allclose(full["mrr"], [[1, 1 / 20], [1 / 2, 1 / 20]])
+    np.testing.assert_allclose(figures["full/mrr"], ((1 + 1 / 2) / 2 + 1 / 20) / 2)
     np.testing.assert_allclose(figures["full/valid/mrr"], 0.6)
     np.testing.assert_allclose(figures["full/hr@1/seeds_std"], 0.25)  # 1/2 and 0 of the users: 0.25 from their mean
     assert "gain_over/full/mrr" not in figures
-    _, figures = ablation.row("item_knn", [Measured(at(4.0, 5.0))], full)
+    _, figures = ablation.row("item_knn", [Measured(places(4.0, 5.0))], full)
     np.testing.assert_allclose(figures["gain_over/item_knn/mrr"], (3 / 4 - 1 / 4 + 1 / 20 - 1 / 5) / 2)
     np.testing.assert_allclose(figures["gain_over/item_knn/hr@10"], -0.5)
     assert "item_knn/valid/mrr" not in figures
