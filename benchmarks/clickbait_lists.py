@@ -10,7 +10,7 @@ from benchmarks.clickbait_rows import ablated, simpler, weight_that_keeps
 from benchmarks.feed_truth import true_satisfaction
 from data.timelines import Timelines
 from metrics import intervals, ranking
-from satisfaction.alignment import SAQREC
+from satisfaction.alignment import BASE, SAQREC
 from satisfaction.clicks import Clicks
 from satisfaction.evaluation import ScoreFn, rank, unclicked
 from satisfaction.protocol import draw_negatives
@@ -34,7 +34,7 @@ def compare(*, world: str, data: str, run: str, ablations: str | None, keep: flo
         model = runs[split].models[SAQREC]
         return lambda users, before: model.score(users, before, satisfaction_weight=weight)
 
-    base = runs["test"].base_score
+    base = runs["valid"].models[BASE].score
     floor = float(keep * hits(base, clicks, split="valid", label="base, validation").mean())
     kept = {
         w: float(hits(weighted(w, "valid"), clicks, split="valid", label=f"w = {w:g}, validation").mean())
@@ -45,7 +45,7 @@ def compare(*, world: str, data: str, run: str, ablations: str | None, keep: flo
         print(f"no weight keeps {keep:.0%} of the base recommender's HR@10 on the validation clicks: w = 0 stays")
     ours = {PAPER: weighted(0.0)} | ({CHOSEN: weighted(weight)} if weight else {})
     rows = {**simpler(runs["test"], timelines), **ours}
-    rows |= ablated(Path(ablations), runs["test"], timelines) if ablations else {}
+    rows |= ablated(Path(ablations), run, runs["test"], timelines) if ablations else {}
     found = {
         name: (hits(score, clicks, split="test", label=name), satisfaction(score, clicks, timelines, truth))
         for name, score in rows.items()

@@ -13,25 +13,27 @@ from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG
 from satisfaction.aligned import load_aligned
-from satisfaction.alignment import GRU, SAQREC
-from satisfaction.evaluation import ScoreFn, baseline_scorers
+from satisfaction.alignment import SAQREC
+from satisfaction.embeddings import BaseEmbeddings
+from satisfaction.evaluation import ScoreFn
 from satisfaction.run_folder import TrainedRun
 from satisfaction.scores import open_scores
-from satisfaction.splits import is_earlier
-from satisfaction.training import SCORES
+from satisfaction.simple_rules import simple_rules
+from satisfaction.training import EMBEDDINGS, SCORES
 from satisfaction.variants import GROUPS, NAIVE
 
 
 def simpler(run: TrainedRun, timelines: Timelines) -> dict[str, ScoreFn]:
-    """Popularity, item-kNN, the base recommender and, where it was trained, the plain GRU, before the test clicks."""
+    """The simple rules and, of the models that stand beside SAQRec, those that were trained, before the test clicks."""
     clicks = run.models[SAQREC].histories.clicks
-    dated = ~is_earlier(timelines)[clicks.event]
-    found = {**baseline_scorers(clicks, split="test", dated=dated), "base": run.base_score}
-    return found | ({GRU: run.models[GRU].score} if GRU in run.models else {})
+    models = {name: model.score for name, model in run.models.items() if name != SAQREC}
+    return {**simple_rules(clicks, timelines, split="test"), **models}
 
 
-def ablated(folder: Path, run: TrainedRun, timelines: Timelines) -> Mapping[str, ScoreFn]:
+def ablated(folder: Path, trained_run: str, run: TrainedRun, timelines: Timelines) -> Mapping[str, ScoreFn]:
     """SAQRec without its parts, as satisfaction.ablate left them in `folder`: of the run's click loss and seed 0.
+
+    `trained_run` is the folder of `run`.
 
     Errors: UsageError where there are none, or they are of another run, or only one of the two was refitted.
     """
@@ -42,16 +44,17 @@ def ablated(folder: Path, run: TrainedRun, timelines: Timelines) -> Mapping[str,
             f"--ablations={folder}: no variants of click loss {trained.name} here; run satisfaction.ablate"
         )
     found: dict[str, ScoreFn] = {}
+    embeddings = BaseEmbeddings.open(Path(trained_run) / EMBEDDINGS, timelines, "--run")
     for name in there:
         align = trained / name / "seed0" / "align"
         saved = read_json(align / CONFIG)
-        if saved["base"] != checksum(run.embeddings.item.tobytes()) or saved["log"] != timelines.fingerprint:
+        if saved["base"] != checksum(embeddings.item.tobytes()) or saved["log"] != timelines.fingerprint:
             raise UsageError(f"--ablations={folder}: of another run than --run; give satisfaction.ablate this one")
         if saved["config"]["refit"] != run.config.align.refit:
             raise UsageError(f"--ablations={folder}: trained with --refit={saved['config']['refit']}, not as --run was")
         scores = open_scores(folder / "naive" / SCORES, timelines, "--ablations") if name == NAIVE else run.scores
         config = ConfigDict({**run.config.to_dict(), "align": saved["config"]})
-        models = load_aligned(config, timelines, run.embeddings, scores, align, flag="--ablations")
+        models = load_aligned(config, timelines, embeddings, scores, align, flag="--ablations")
         found[name] = models[SAQREC].score
     return found
 

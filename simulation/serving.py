@@ -117,9 +117,9 @@ class Server:
         rank: Rank | None = None,
     ):
         """Args:
-          histories: item, dwell, feedback [n, any], each user's events, filled from the left, at least one: the newest,
-            or those that the recommender's rule and the ranker read.
-          met: [n, N + 1], the items that each user has met, a mask that is kept up to date here.
+        histories: item, dwell, feedback [n, any], each user's events, filled from the left, at least one: the newest,
+          or those that the recommender's rule and the ranker read.
+        met: [n, N + 1], the items that each user has met, a mask that is kept up to date here.
         """
         self._recommender, self._slate_size, self._temperature = recommender, slate_size, temperature
         self._rank = jax.jit(rank.order) if rank else None

@@ -75,7 +75,7 @@ def measured(folder, **options):
 
 def test_every_row_is_measured_and_saqrec_is_held_up_against_each(folder, capsys):
     metrics = measured(folder)
-    rows = ("popularity", "item_knn", "base", "gru_softmax", "no_sid", PAPER, CHOSEN)
+    rows = ("popularity", "item_knn", "item_knn_popularity", "base", "gru_softmax", "no_sid", PAPER, CHOSEN)
     assert {key.removesuffix("/hr@10") for key in metrics if key.endswith("/hr@10") and "valid" not in key} == {*rows}
     for ours in (PAPER, CHOSEN):
         for row in set(rows) - {ours}:
@@ -86,7 +86,7 @@ def test_every_row_is_measured_and_saqrec_is_held_up_against_each(folder, capsys
     assert metrics[f"{PAPER}/gain_over/no_sid/satisfaction@10"] == 0  # the same model, from the same seed
     assert metrics["satisfaction_weight"] == max(WEIGHTS)  # every weight keeps nothing of the base's
     lines = table(metrics).splitlines()
-    shown = ["popularity", "item_knn", "base", "gru_softmax", PAPER, CHOSEN, "no_sid"]
+    shown = ["popularity", "item_knn", "item_knn_popularity", "base", "gru_softmax", PAPER, CHOSEN, "no_sid"]
     assert [line.split()[0] for line in lines[1:]] == shown
     assert capsys.readouterr().out == ""
 
