@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 _VARIANTS = ("full", "no_feedback_encoder", "shared_bottom", "single_task_<TASK>", "mlp", "satisfaction")
 _DATASETS = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
 _SINGLE = "single_task_"
+_WATCHED = ("watched_25", "watched_50", "watched_75", "watched_100")  # shares of the duration
 
 
 def get_config(name: str = "demo,full") -> ConfigDict:
@@ -38,7 +39,8 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction; () is the first three, or what a
     # log without watch time has) and what a past event shows.
     config.tasks = ("EVV", "FVV", "GVV")
-    config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike")  # the paper's are the first three
+    # The paper's are the first three; what a log does not have is left out.
+    config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike", "click", "long_view", *_WATCHED)
     config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
 
     # The model.
@@ -98,8 +100,6 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     if dataset.startswith("kuairand_pure"):
         config.tasks = config.tasks if variant.startswith(_SINGLE) else (*config.tasks, "click", "long_view")
         config.length = 32  # half of its users have 37 events or fewer: more are no better
-        # Its earlier history has no watch times, but long views and likes.
-        config.history_feedback = (*config.history_feedback, "click", "long_view")
     if dataset in ("kuairand_pure_short", "tiny"):
         config.num_epochs = 1
         config.dim, config.hidden, config.tower, config.length, config.encoder_length = 4, (16, 16), (8,), 16, 8

@@ -13,8 +13,9 @@ class FeedbackEncoder(nnx.Module):
       Ê = [E; R^e; R^f; R^g] + p,  H = blocks(Ê),  e_h = mean of H over the events.
 
     R has a bit for each feedback that the model reads, W of them; the paper's are EVV, FVV and GVV. Position p counts
-    from the last event back, so that it means the same in histories of all lengths. The paper leaves open which of the
-    outputs e_h is. An empty history gives zeros.
+    from the last event back, so that it means the same in histories of all lengths; from zero, so that one which no
+    training history reaches says nothing. The paper leaves open which of the outputs e_h is. An empty history gives
+    zeros.
     """
 
     def __init__(
@@ -22,8 +23,7 @@ class FeedbackEncoder(nnx.Module):
     ):
         """`dim` d of item vectors, `num_feedback` W, `length` T; heads have to divide d + W."""
         self.size, self.length = dim + num_feedback, length
-        small = nnx.initializers.normal(0.02)
-        self.position_embedding = nnx.Param(small(rngs.params(), (length, self.size), jnp.float32))
+        self.position_embedding = nnx.Param(jnp.zeros((length, self.size), jnp.float32))
         self.blocks = nnx.List(
             [
                 SelfAttentionBlock(self.size, heads=heads, hidden=2 * self.size, dropout=dropout, rngs=rngs)

@@ -4,7 +4,8 @@ manifest.json         tasks, gamma, calibration, history_feedback, length T, num
                       feedback bits and dwell edges, inputs: the arguments of ranker.jax in order, lineage
 ranker.jax            arrays as ranking/inputs.py describes, b users with c candidates -> probabilities [b, c, K]
 rates.npy             float32 [N + 1, R]: those of every item when the log ended; row 0 is padding
-thresholds.npy        float32 [N + 1, 2]: the watch time above which a play of an item is EVV, and FVV, in ms
+thresholds.npy        float32 [N + 1, 6]: the watch time above which a play of an item is EVV, FVV, watched by a
+                      quarter, by half, by three quarters, whole, in ms; infinite where that is unknown
 item_table.parquet    index, item_id; row 0 is padding
 user_table.parquet    index from 1, user_id
 saved_model/          what servers need: saved_model.py says what it takes and gives

@@ -30,9 +30,10 @@ class Schema:
     """What the features are made of: constants of a run.
 
     item_features [rows, F] int32 and item_cardinalities [F]; item_names [F]; user_features [rows, P] and
-    user_cardinalities, user_names [P]; item_seen, user_seen [rows] bool: with training events, others have no id of
-    their own; item_numbers [rows, M] float32; creator, cluster [rows] int32, 0 unknown; num_platforms;
-    feedback, W names; prior [W], their rates on the training days.
+    user_cardinalities, user_names [P]; item_seen, user_seen [rows] and platform_seen [S + 1] bool: with training events,
+    others have no id of their own; item_numbers [rows, M] float32; creator, cluster [rows] int32, 0 unknown;
+    feedback, W names; feedback_seen [W] bool: which training events tell apart, others are unknown wherever they
+    stand; prior [W], their rates on the training days.
     """
 
     item_features: NDArray[np.int32]
@@ -46,8 +47,9 @@ class Schema:
     item_numbers: NDArray[np.float32]
     creator: NDArray[np.int32]
     cluster: NDArray[np.int32]
-    num_platforms: int
+    platform_seen: NDArray[np.bool_]
     feedback: Sequence[str]
+    feedback_seen: NDArray[np.bool_]
     prior: NDArray[np.float32]
 
 
@@ -74,10 +76,12 @@ class FeatureConstruction(nnx.Module):
         self.creator, self.cluster = Constant(jnp.asarray(schema.creator)), Constant(jnp.asarray(schema.cluster))
         self.item_seen = Constant(jnp.asarray(schema.item_seen, jnp.float32)[:, None])
         self.user_seen = Constant(jnp.asarray(schema.user_seen, jnp.float32)[:, None])
+        self.platform_seen = Constant(jnp.asarray(schema.platform_seen, jnp.float32)[:, None])
+        self.feedback_seen = Constant(jnp.asarray(schema.feedback_seen, jnp.float32))
         self.prior = Constant(jnp.clip(jnp.asarray(schema.prior), 1e-4, 1 - 1e-4))
 
         self.user_embedding, self.item_embedding = table(len(schema.user_seen)), table(len(schema.item_seen))
-        self.platform_embedding = table(schema.num_platforms + 1)
+        self.platform_embedding = table(len(schema.platform_seen))
         self.hour_embedding, self.gap_embedding = table(HOURS), table(GAP_BUCKETS)
         # One table for all categories of a kind: one lookup instead of dozens.
         self.profile_embedding = table(max(1, sum(schema.user_cardinalities)))
@@ -105,6 +109,11 @@ class FeatureConstruction(nnx.Module):
         """D = F d."""
         return len(self.names) * self.dim
 
+    def outcomes(self, packed: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Packed feedback [...] of events as values and known, each [..., W]; what was never learned of is unknown."""
+        values, known = history.unpack(packed, self.num_feedback)
+        return values * self.feedback_seen[...], known * self.feedback_seen[...]
+
     def item_vectors(self) -> jax.Array:
         """Id and content of every item in one vector, [rows, d]: what the encoder reads of an event's item."""
         content = self.content_embedding[...][self.content_code[...]].sum(axis=1)  # [rows, d]
@@ -115,7 +124,7 @@ class FeatureConstruction(nnx.Module):
         candidate, user, platform = inputs["candidate"], inputs["user"], inputs["platform"]
         of_history, last_two, of_matches, of_all = self._numbers(inputs)
         e_u = self.user_embedding[...][user] * self.user_seen[...][user]  # [B, d]
-        e_p = self.platform_embedding[...][platform]
+        e_p = self.platform_embedding[...][platform] * self.platform_seen[...][platform]
         e_i = self.item_embedding[...][candidate] * self.item_seen[...][candidate]  # [B, C, d]
         profile = self.profile_embedding[...][self.profile_code[...][user]]  # [B, P, d]
         content = self.content_embedding[...][self.content_code[...][candidate]]  # [B, C, F, d]
@@ -143,7 +152,7 @@ class FeatureConstruction(nnx.Module):
         # Of the user [B, 3, W + 1], the last two outcomes [B, 4 W], of matches [B, C, 3, W + 1], of all [B, C, 3, R].
         item, candidate, platform = inputs["item"], inputs["candidate"], inputs["platform"]
         where, prior = (item > 0).astype(jnp.float32), self.prior[...]
-        values, known = history.unpack(inputs["feedback"], self.num_feedback)  # [B, T, W]
+        values, known = self.outcomes(inputs["feedback"])  # [B, T, W]
         place = history.places_from_end(item > 0)
         own = history.smoothed(where[:, None], values, known, prior)  # [B, 1, W]
 
@@ -166,7 +175,8 @@ class FeatureConstruction(nnx.Module):
         of_matches = history.evidence(matches, values, known, own).reshape(users, candidates, groups, -1)
 
         rates = inputs["rates"].reshape(users, candidates, len(RATE_GROUPS), -1)  # [B, C, 3, rated + 1]
-        shift = history.logit(rates[..., :-1]) - history.logit(prior[np.array(self.rated, int)])
+        rated = np.array(self.rated, int)
+        shift = (history.logit(rates[..., :-1]) - history.logit(prior[rated])) * self.feedback_seen[...][rated]
         return of_history, last_two, of_matches, jnp.concatenate([shift, rates[..., -1:] / 4], axis=-1)
 
 

@@ -113,11 +113,11 @@ class TrainingInputs:
             label = np.concatenate([label, self._labels.values[drawn]], axis=1)
             where = np.concatenate([where, self._labels.where[drawn] & is_there[..., None]], axis=1)
         if self._unobserved is not None:
-            drawn = self._unobserved.draw(self._user[positions], self._negatives, rng)
-            candidates = np.concatenate([candidates, drawn], axis=1)
-            shape = (*drawn.shape, label.shape[-1])
+            unobserved = self._unobserved.draw(self._user[positions], self._negatives, rng)
+            candidates = np.concatenate([candidates, unobserved], axis=1)
+            shape = (*unobserved.shape, label.shape[-1])
             label = np.concatenate([label, np.zeros(shape, np.float32)], axis=1)
-            where = np.concatenate([where, np.broadcast_to((drawn > 0)[..., None], shape)], axis=1)
+            where = np.concatenate([where, np.broadcast_to((unobserved > 0)[..., None], shape)], axis=1)
         inputs = self._impressions.inputs(positions, candidates)
         return {**inputs, "label": label, "where": where & real[:, None, None]}
 

@@ -60,7 +60,7 @@ class RankingModel(nnx.Module):
             read = {
                 name: jnp.take_along_axis(x, at.reshape(*at.shape, *[1] * (x.ndim - 2)), 1) for name, x in read.items()
             }
-        feedback, _ = history.unpack(read["feedback"], self.num_feedback)
+        feedback, _ = self.features.outcomes(read["feedback"])
         if self.with_satisfaction:
             feedback = jnp.concatenate([feedback, read["satisfaction"][..., None]], axis=-1)
         items = read.get("item_vector")  # servers have them at hand, and need not make those of all items

@@ -29,7 +29,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from data.feedback import SKIP_BELOW_MS
-from data.watch_time import WATCH_FEEDBACK
+from data.watch_time import BOUNDED, WATCHED
 from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check
 from ranking.history import MAX_FEEDBACK
 from runtime.errors import DataError
@@ -63,7 +63,7 @@ class ServedRanker(tf.Module):
         max_candidates: int,
         reject_unknown_ids: bool,
     ):
-        """Args: scorer, of ranking/scoring.py; length T; weights, γ [K]; thresholds [N + 1, 2] ms; rates [N + 1, R];
+        """Args: scorer, of ranking/scoring.py; length T; weights, γ [K]; thresholds [N + 1, 6] ms; rates [N + 1, R];
         item_ids [N] and user_ids [U], the original ones of rows from 1; surfaces, the original ones of codes from 1.
         """
         super().__init__()
@@ -76,7 +76,7 @@ class ServedRanker(tf.Module):
         self.scorer, self.length, self.tasks = scorer, length, tuple(tasks)
         self.weights = tf.constant(weights, tf.float32)
         self.history_feedback = tuple(history_feedback)
-        self.asked = tuple(name for name in history_feedback if name not in WATCH_FEEDBACK)
+        self.asked = tuple(name for name in history_feedback if name not in WATCHED)
         self.thresholds = tf.Variable(thresholds, trainable=False)
         self.rates = tf.Variable(rates, trainable=False)
         self.sizes, self.reject_unknown_ids = sizes(max_candidates), reject_unknown_ids
@@ -173,13 +173,15 @@ class ServedRanker(tf.Module):
     def _packed(self, history, inputs):
         # As ranking.history.pack: whether each feedback was so, and whether that is known, int32 [b, t].
         play_ms = inputs["history_play_ms"]
-        bounds = tf.cast(tf.gather(self.thresholds, history), tf.float64)  # [b, t, 2]; int32 is exact in float64
-        longer = tf.cast(play_ms, tf.float64)[..., None] > bounds
-        watched = {"EVV": longer[..., 0], "FVV": longer[..., 1], "GVV": play_ms < SKIP_BELOW_MS}
+        bounds = tf.cast(tf.gather(self.thresholds, history), tf.float64)  # [b, t, 6]; int32 is exact in float64
+        longer, bounded = tf.cast(play_ms, tf.float64)[..., None] > bounds, bounds < np.inf
+        watched = {name: (bounded[..., k], longer[..., k]) for k, name in enumerate(BOUNDED)}
+        watched["GVV"] = tf.ones_like(play_ms, tf.bool), play_ms < SKIP_BELOW_MS
         packed = tf.zeros_like(play_ms)
         for place, name in enumerate(self.history_feedback):
             if name in watched:
-                known, value = play_ms >= 0, watched[name]
+                bound, value = watched[name]
+                known = bound & (play_ms >= 0)
             else:
                 known, value = inputs[f"history_{name}"] >= 0, inputs[f"history_{name}"] == 1
             packed += tf.where(known & value, 1 << place, 0) + tf.where(known, 1 << (place + MAX_FEEDBACK), 0)

@@ -1,6 +1,7 @@
 """The trained ranker as one function of arrays: what is exported, whoever runs it."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ def shapes(*, length: int, num_rates: int) -> list[jax.ShapeDtypeStruct]:
     of_input = [history] * 3 + [user] * 4 + [candidates, rates]
     scope = jax.export.SymbolicScope()
 
-    def shape(text: str) -> tuple[int, ...]:
+    def shape(text: str) -> tuple[Any, ...]:  # symbols and numbers
         sized = text.replace("t", str(length)).replace("r", str(num_rates))
         return tuple(jax.export.symbolic_shape(sized, scope=scope))
 

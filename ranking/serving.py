@@ -35,7 +35,7 @@ class Requests:
         self._flags = {
             name: np.where(known[:, k], values[:, k], -1).astype(np.int32)
             for k, name in enumerate(names)
-            if name not in saved_model.WATCH_FEEDBACK
+            if name not in saved_model.WATCHED
         }
         surfaces = list(timelines.manifest.get("surfaces", ()))
         self._surfaces = np.array([saved_model.unknown_surface(surfaces), *surfaces])

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from data import feedback, vocabulary
 from data.timelines import Timelines
-from data.watch_time import WATCH_FEEDBACK, thresholds, watch_feedback
+from data.watch_time import RELATIVE, WATCHED, thresholds, watch_feedback, watch_known
 from ranking.features import Schema
 from runtime import artifact
 from runtime.errors import UsageError
 
-KIND, VERSION = "ranking_tables", 1
+KIND, VERSION = "ranking_tables", 2
 FOLDER = "tables"
 _MAX_CATEGORIES = 10_000  # a user attribute of more values is an id, not a profile
 
@@ -26,9 +26,11 @@ _MAX_CATEGORIES = 10_000  # a user attribute of more values is an id, not a prof
 class Tables:
     """Row j describes item j, and row u + 1 user u; row 0 is padding, or a user that nobody knows.
 
-    thresholds [N + 1, 2] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the days trained on.
-    user_features [U + 1, P] int32, 0 unknown. item_seen [N + 1], user_seen [U + 1]: with events of known time to train
-    on. manifest: `history_feedback`, and `user_features`, a {"name", "values"} each, whose values are the codes from 1.
+    thresholds [N + 1, 6] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the days trained on.
+    user_features [U + 1, P] int32, 0 unknown. What there is to learn from: item_seen [N + 1], user_seen [U + 1],
+    platform_seen [S + 1], with events of known time to train on, and feedback_seen [W], which some of the events to
+    train on have, and others are known not to have. manifest: `history_feedback`, and `user_features`, a {"name",
+    "values"} each, whose values are the codes from 1.
     """
 
     thresholds: NDArray[np.float32]
@@ -36,6 +38,8 @@ class Tables:
     user_features: NDArray[np.int32]
     item_seen: NDArray[np.bool_]
     user_seen: NDArray[np.bool_]
+    platform_seen: NDArray[np.bool_]
+    feedback_seen: NDArray[np.bool_]
     manifest: dict[str, Any]
 
     @classmethod
@@ -60,21 +64,25 @@ def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Se
     Errors: UsageError names unknown history feedback.
     """
     for name in history_feedback:
-        if name not in WATCH_FEEDBACK and name not in feedback.BITS:
-            known = ", ".join((*WATCH_FEEDBACK, *feedback.BITS))
+        if name not in WATCHED and name not in feedback.BITS:
+            known = ", ".join((*WATCHED, *feedback.BITS))
             raise UsageError(f"--config.history_feedback: no feedback '{name}'; one of {known}")
     bounds = thresholds(timelines)
     observed, is_known = outcomes(timelines, history_feedback, bounds)
-    met = np.logical_or.reduce([timelines.in_split(split) for split in train_on]) & (timelines.timestamp_ms > 0)
+    learned = np.logical_or.reduce([timelines.in_split(split) for split in train_on])
+    met = learned & (timelines.timestamp_ms > 0)
     count = is_known[met].sum(axis=0)
     prior = (observed & is_known)[met].sum(axis=0) / np.maximum(count, 1)
     codes, features = _user_features(timelines.users)
+    surfaces = len(timelines.manifest.get("surfaces", ())) + 1
     return Tables(
         thresholds=bounds,
         prior=np.clip(prior, 1e-3, 1 - 1e-3).astype(np.float32),
         user_features=codes,
         item_seen=np.bincount(timelines.item[met], minlength=timelines.num_items + 1) > 0,
         user_seen=np.bincount(timelines.user_of_event()[met] + 1, minlength=timelines.num_users + 1) > 0,
+        platform_seen=np.bincount(timelines.surface[met], minlength=surfaces) > 0,
+        feedback_seen=np.logical_and(_any(observed & is_known, learned), _any(~observed & is_known, learned)),
         manifest={
             "history_feedback": list(history_feedback),
             "user_features": features,
@@ -90,13 +98,13 @@ def outcomes(
 
     Earlier history knows a feedback where any of its events has it: what such a log does not list was never asked.
     """
-    watched = watch_feedback(timelines.play_ms, timelines.item, thresholds_ms)
+    watched, of_watch = (of(timelines.play_ms, timelines.item, thresholds_ms) for of in (watch_feedback, watch_known))
     earlier = timelines.timestamp_ms <= 0
     values = np.zeros((len(timelines.item), len(names)), bool)
     known = np.zeros_like(values)
     for column, name in enumerate(names):
         if name in watched:
-            values[:, column], known[:, column] = watched[name], timelines.play_ms >= 0
+            values[:, column], known[:, column] = watched[name], of_watch[name]
         else:
             values[:, column] = feedback.has(timelines.feedback, name)
             known[:, column] = ~earlier | values[earlier, column].any()
@@ -104,7 +112,10 @@ def outcomes(
 
 
 def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Schema:
-    """The model's constants; id tables are rounded up to a multiple of `model_shards` rows."""
+    """The model's constants; id tables are rounded up to a multiple of `model_shards` rows.
+
+    A category that no training event has is an unknown one, 0: there is nothing else to say of it.
+    """
     items, named = timelines.items, timelines.manifest["item_features"]
 
     def column(name: str, dtype: Any = np.int32) -> NDArray[Any]:
@@ -117,10 +128,10 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
 
     users = tables.manifest["user_features"]
     return Schema(
-        item_features=rounded(timelines.item_features()),
+        item_features=rounded(_trained(timelines.item_features(), tables.item_seen)),
         item_cardinalities=[feature["cardinality"] for feature in named],
         item_names=[feature["name"] for feature in named],
-        user_features=rounded(tables.user_features),
+        user_features=rounded(_trained(tables.user_features, tables.user_seen)),
         user_cardinalities=[len(feature["values"]) + 1 for feature in users],
         user_names=[feature["name"] for feature in users],
         item_seen=rounded(tables.item_seen),
@@ -128,16 +139,31 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
         item_numbers=rounded(_item_numbers(column("duration_ms", np.float32), tables.thresholds)),
         creator=rounded(column("creator")),
         cluster=rounded(column("cluster")),
-        num_platforms=len(timelines.manifest.get("surfaces", ())),
+        platform_seen=tables.platform_seen,
         feedback=tables.manifest["history_feedback"],
+        feedback_seen=tables.feedback_seen,
         prior=tables.prior,
     )
+
+
+def _any(of: NDArray[np.bool_], events: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(of[events].any(axis=0), bool)
+
+
+def _trained(codes: NDArray[np.int32], seen: NDArray[np.bool_]) -> NDArray[np.int32]:
+    # Codes [rows, F], those that no row which was seen [rows] has as 0.
+    found = codes.copy()
+    for column in range(codes.shape[1]):
+        known = np.unique(codes[seen, column])
+        found[:, column] = np.where(np.isin(codes[:, column], known), codes[:, column], 0)
+    return found
 
 
 def _item_numbers(duration_ms: NDArray[np.float32], thresholds_ms: NDArray[np.float32]) -> NDArray[np.float32]:
     # Duration, whether it is known, the thresholds of EVV and FVV, and what part of the duration they are: [rows, 6].
     duration = np.maximum(duration_ms, 0)[:, None] / 1000
-    bounds = np.where(np.isfinite(thresholds_ms), thresholds_ms, 0) / 1000  # infinite in a log without watch times
+    relative = thresholds_ms[:, : len(RELATIVE)]
+    bounds = np.where(np.isfinite(relative), relative, 0) / 1000  # infinite in a log without watch times
     part = np.where(duration > 0, np.log1p(bounds) - np.log1p(duration), 0)
     numbers = [np.log1p(duration) / 3, duration > 0, np.log1p(bounds) / 3, part]
     return np.concatenate(numbers, axis=1).astype(np.float32)

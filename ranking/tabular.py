@@ -1,8 +1,9 @@
 """What is known of an impression before it happens, as one row of numbers and categories: what trees read.
 
-What the neural ranker reads, and what trees cannot find themselves: smoothed rates of every feedback by
-user, item, creator, tag and pairs of them, each over the events strictly before (data/running_rates.py); the last
-outcomes and the time since; ids, platform, hour, item features and profile as categories.
+What the neural ranker reads, the same feedback of past events, and what trees cannot find themselves: smoothed rates of
+every feedback by user, item, creator, tag and pairs of them, each over the events strictly before
+(data/running_rates.py); the last outcomes and the time since; ids, platform, hour, item features and profile as
+categories.
 
 No rate of EVV or FVV by item, or by what names the item. They are measured against the item's own plays of the
 training days, half of which are EVV by definition: there, each earlier one makes a later one rarer, and trees learn
@@ -20,10 +21,9 @@ from numpy.typing import NDArray
 from data.impressions import history_ends
 from data.running_rates import NO_KEY, running_rates
 from data.timelines import Timelines
-from data.watch_time import RELATIVE, WATCH_FEEDBACK
+from data.watch_time import RELATIVE
 from ranking.tables import Tables, outcomes
 
-FEEDBACK = (*WATCH_FEEDBACK, "click", "long_view", "like")
 BY_ITEM = ("item", "creator", "item_surface")
 PRIOR_COUNT = {"user": 10.0, "user_cluster": 10.0, "user_surface": 10.0}  # 20 for the others
 _RECENT = (5, 20)  # events
@@ -59,7 +59,8 @@ def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) ->
     numbers |= _recent(timelines, observed, names, codes, prior, positions)
     numbers["log_duration"] = np.log1p(np.maximum(timelines.duration_ms[positions], 0) / 1000)
     limits = np.log1p(tables.thresholds[timelines.item[positions]] / 1000)
-    numbers |= {f"threshold/{name}": limits[:, k] for k, name in enumerate(RELATIVE) if np.isfinite(limits).all()}
+    finite = np.atleast_1d(np.isfinite(limits).all(axis=0))
+    numbers |= {f"threshold/{name}": limits[:, k] for k, name in enumerate(RELATIVE) if finite[k]}
     user = timelines.user_of_event()[positions]
     profile = [feature["name"] for feature in tables.manifest["user_features"]]
     categories = {name: values[positions] for name, values in codes.items()}
@@ -69,19 +70,10 @@ def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) ->
 
 
 def _outcomes(timelines: Timelines, tables: Tables) -> tuple[list[str], NDArray[np.float64]]:
-    # [E, W], NaN where unknown: feedback, the share of the item that was watched (2 at most), log seconds.
-    watched = bool((timelines.play_ms >= 0).any())
-    wanted = dict.fromkeys((*FEEDBACK, *tables.manifest["history_feedback"]))
-    names = [n for n in wanted if (watched if n in WATCH_FEEDBACK else n in timelines.manifest["feedback"])]
+    # Of the history's feedback, what training events tell apart: [E, W], NaN where unknown.
+    names = [name for name, seen in zip(tables.manifest["history_feedback"], tables.feedback_seen, strict=True) if seen]
     values, known = outcomes(timelines, names, tables.thresholds)
-    columns = [np.where(known, values, np.nan)]
-    if watched:
-        play, duration = timelines.play_ms.astype(np.float64), timelines.duration_ms.astype(np.float64)
-        share = np.where((play >= 0) & (duration > 0), np.minimum(play / np.maximum(duration, 1), 2.0), np.nan)
-        seconds = np.where(play >= 0, np.log1p(np.maximum(play, 0) / 1000), np.nan)
-        columns.append(np.stack([share, seconds], axis=1))
-        names += ["share_watched", "log_seconds"]
-    return names, np.concatenate(columns, axis=1)
+    return names, np.where(known, values, np.nan)
 
 
 def _codes(timelines: Timelines) -> dict[str, NDArray[np.int64]]:

@@ -2,7 +2,8 @@
 
 What the simulation knows of a ranker is its folder: ranker.jax, thresholds.npy, rates.npy and the manifest. Simulated
 users have no id, no hour and no exact watch times: user, hour and time gap are unknown to the ranker, the platform too
-unless its log had one alone, and a past play is EVV or FVV, or known not to be, where its dwell bucket tells.
+unless its log had one alone, and a past play is EVV, FVV or watched by half, or known not to be, where its dwell bucket
+tells.
 """
 
 import json
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
+from data.watch_time import BOUNDED
 from runtime.artifact import MANIFEST, open_manifest
 from runtime.errors import DataError, UsageError
 from simulation.recommender import Recommender
@@ -26,7 +28,6 @@ _FIELDS = (
     "vocabulary_hash", "num_items", "feedback_bits", "dwell_edges_ms", "inputs", "tasks", "gamma", "history_feedback",
     "length", "surfaces",
 )  # fmt: skip
-_QUANTILES = ("EVV", "FVV")  # columns of the thresholds
 _KNOWN = 15  # the bit from which packed feedback says what is known
 _BEHIND = -5e3  # logits below are of items that the user has met, which stay behind all that is new
 
@@ -62,7 +63,7 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
     rates = jnp.asarray(_array(folder / "rates.npy", (rows, num_rates)))
     gamma = jnp.asarray([manifest["gamma"][task] for task in manifest["tasks"]])
     reads = tuple(manifest["history_feedback"])
-    thresholds = _array(folder / "thresholds.npy", (rows, len(_QUANTILES)))
+    thresholds = _array(folder / "thresholds.npy", (rows, len(BOUNDED)))
     of_dwell = jnp.asarray(watched(thresholds, reads))  # [N + 1, buckets]
     surface = int(len(manifest["surfaces"]) == 1)
 
@@ -92,18 +93,18 @@ def newest(column: jax.Array, where: jax.Array, length: int) -> jax.Array:
 
 
 def watched(thresholds_ms: np.ndarray, reads: tuple[str, ...]) -> np.ndarray:
-    """What the dwell bucket of a play of each item tells of EVV, FVV and GVV, packed as the ranker reads it.
+    """What the dwell bucket of a play of each item tells of data.watch_time.WATCHED, packed as the ranker reads it.
 
     Bit w for "was so", bit 15 + w for "is known", w the place in `reads`: int32 [N + 1, NUM_DWELL_BUCKETS]. A bucket
-    that holds the threshold tells nothing.
+    that holds the threshold tells nothing, nor does one of an infinite threshold.
     """
     edges = np.array([0, *DWELL_EDGES_MS, np.inf])
     least, most = edges[:-1], edges[1:] - 1  # whole milliseconds, of buckets from DWELL_UNKNOWN + 1 on
     packed = np.zeros((len(thresholds_ms), NUM_DWELL_BUCKETS), np.int32)
     for place, name in enumerate(reads):
-        if name in _QUANTILES:
-            bound = thresholds_ms[:, _QUANTILES.index(name), None]
-            so, not_so = least > bound, most <= bound
+        if name in BOUNDED:
+            bound = thresholds_ms[:, BOUNDED.index(name), None]
+            so, not_so = least > bound, (most <= bound) & np.isfinite(bound)
         elif name == "GVV":
             so, not_so = (np.broadcast_to(one, (len(packed), len(least))) for one in _glance(least, most))
         else:

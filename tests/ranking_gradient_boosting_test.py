@@ -23,7 +23,7 @@ def log(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(log):
-    return ranking_tables.build(log, ("EVV", "FVV", "GVV"))
+    return ranking_tables.build(log, ("EVV", "FVV", "GVV", "click", "like"))
 
 
 @pytest.fixture(scope="module")

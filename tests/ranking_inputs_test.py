@@ -195,7 +195,7 @@ def test_items_have_their_duration_and_thresholds(log, made):
     items = log.items.with_columns(pl.Series("duration_ms", np.arange(7) * 10_000, pl.Int64))
     found = tables.schema(dataclasses.replace(log, items=items), made).item_numbers
     for item in (0, 1, 6):
-        seconds, bounds = 10 * item, made.thresholds[item].astype(np.float64) / 1000
+        seconds, bounds = 10 * item, made.thresholds[item, :2].astype(np.float64) / 1000
         part = np.log((1 + bounds) / (1 + seconds)) if item else np.zeros(2)
         expected = [np.log(1 + seconds) / 3, item > 0, *np.log(1 + bounds) / 3, *part]
         np.testing.assert_allclose(found[item], expected, rtol=1e-5, atol=1e-6)

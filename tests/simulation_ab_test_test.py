@@ -67,7 +67,7 @@ def small_ranker(folder: Path, *, num_items: int = NUM_ITEMS, weight: float = 1.
         probabilities=lambda *given: given[-1],
         gamma={"like": weight},
         rates=np.arange(num_items + 1, dtype=np.float32)[:, None] / num_items,
-        thresholds=np.zeros((num_items + 1, 2), np.float32),
+        thresholds=np.zeros((num_items + 1, 6), np.float32),
         length=5,
         vocabulary_hash="of this world",
     )

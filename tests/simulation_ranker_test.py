@@ -11,7 +11,7 @@ import pytest
 
 from configs.counterfactual import get_config
 from data.feedback import BITS, NUM_DWELL_BUCKETS, dwell_bucket
-from data.watch_time import watch_feedback
+from data.watch_time import BOUNDED, watch_feedback
 from runtime.errors import DataError, UsageError
 from simulation import ranker
 from simulation.recommender import Recommender
@@ -22,7 +22,8 @@ from tests import fake_ranker
 N, LENGTH = 6, 3
 READS = ("EVV", "FVV", "GVV", "dislike")
 RATES = np.arange(N + 1, dtype=np.float32)[:, None] / 10  # an item's only rate is its index / 10
-THRESHOLDS = np.stack([np.arange(N + 1) * 4000.0, np.arange(N + 1) * 4000.0 + 5000], axis=1).astype(np.float32)
+THRESHOLDS = np.full((N + 1, len(BOUNDED)), np.inf, np.float32)
+THRESHOLDS[:, :3] = np.arange(N + 1)[:, None] * 4000.0 + [0, 5000, 2000]
 RECOMMENDER = Recommender(
     start=None, step=None, item_vectors=np.zeros((N + 1, 2), np.float32), items=pl.DataFrame(), max_history=9,
     fingerprint="", vocabulary_hash="x",
@@ -128,8 +129,8 @@ def test_a_manifest_without_a_field(tmp_path, field):
     ("changes", "message"),
     [
         ({"tasks": ["like", "share"]}, "no field 'gamma/share'"),
-        ({"thresholds": THRESHOLDS[:-1]}, r"thresholds\.npy: float32 \(6, 2\), not"),
-        ({"thresholds": THRESHOLDS.astype(np.float64)}, r"thresholds\.npy: float64 \(7, 2\), not float32 \(7, 2\)"),
+        ({"thresholds": THRESHOLDS[:-1]}, r"thresholds\.npy: float32 \(6, 6\), not"),
+        ({"thresholds": THRESHOLDS.astype(np.float64)}, r"thresholds\.npy: float64 \(7, 6\), not float32 \(7, 6\)"),
         (
             {"rates": np.concatenate([RATES, RATES]), "num_items": N},
             r"rates\.npy: float32 \(14, 1\), not float32 \(7, 1\)",
