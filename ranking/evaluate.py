@@ -3,11 +3,16 @@ r"""Measures a trained ranker on held-out days, beside other rankers, LightGBM a
     python -m ranking.evaluate --data=TIMELINES --checkpoint=TRAIN_WORKDIR --workdir=DIR --split=test \
         --compare=no_feedback_encoder=OTHER_TRAIN_WORKDIR,mlp=ANOTHER
 
+A training has a seed, and a difference that another seed would not give is none: name the trainings of further seeds
+too, --checkpoint=SEED0,SEED1,SEED2 --compare=mlp=SEED0,mlp=SEED1,mlp=SEED2. Figures are then means over seeds,
+intervals are over users and seeds, and LightGBM is trained with as many. The first of each row is the one inspected.
+
 Writes metrics.json (`<TASK>/auc|gauc|logloss|ece`, `fused/ndcg@10`, `fused/skip@10`, the others' under their name and a
 slash; 95% bounds under /low and /high; `<row>/<figure>/difference`, the model's minus the row's, on the same drawn
-users; the model's by engagement level and by platform), per_user.npz, reliability.json and curves.json (the trade-off
-of the fusion, which experts each task uses, the weights of the features).
-Probabilities are calibrated, and γ is chosen, on the validation days, for every row alike.
+users; of several seeds `<TASK>/auc/seeds_std`; the model's by engagement level and by platform; with --truth, of a
+synthetic feed, `ceiling/<TASK>/…`, those of the true probabilities), per_user.npz, means over seeds, reliability.json
+and curves.json (the trade-off of the fusion, which experts each task uses, the weights of the features).
+Probabilities are calibrated, and γ is chosen, on the validation days, for every row and seed alike.
 """
 
 from collections.abc import Sequence
@@ -18,8 +23,11 @@ from runtime import app
 from runtime.errors import UsageError
 
 _DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of ranking.train.")
-_COMPARE = flags.DEFINE_list("compare", [], "NAME=DIR of other runs of ranking.train, to be rows beside the model.")
+_CHECKPOINT = flags.DEFINE_list("checkpoint", [], "The workdir of ranking.train, or several, of one seed each.")
+_COMPARE = flags.DEFINE_list(
+    "compare", [], "NAME=DIR of other runs of ranking.train, to be rows beside the model; a NAME once for each seed."
+)
+_TRUTH = flags.DEFINE_string("truth", "", "The workdir of simulation.ceiling, of the synthetic feed of the log.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1; chosen where not given.")
@@ -48,6 +56,7 @@ def main(argv: Sequence[str]) -> None:
         penalty=_PENALTY.value,
         satisfaction_weight=_SATISFACTION_WEIGHT.value,
         with_lightgbm=_LIGHTGBM.value,
+        truth=_TRUTH.value,
     )
 
 

@@ -30,8 +30,8 @@ class Schema:
     """What the features are made of: constants of a run.
 
     item_features [rows, F] int32 and item_cardinalities [F]; item_names [F]; user_features [rows, P] and
-    user_cardinalities, user_names [P]; item_seen, user_seen [rows] and platform_seen [S + 1] bool: with training events,
-    others have no id of their own; item_numbers [rows, M] float32; creator, cluster [rows] int32, 0 unknown;
+    user_cardinalities, user_names [P]; item_seen, user_seen [rows] and platform_seen [S + 1] bool: with training
+    events, others have no id of their own; item_numbers [rows, M] float32; creator, cluster [rows] int32, 0 unknown;
     feedback, W names; feedback_seen [W] bool: which training events tell apart, others are unknown wherever they
     stand; prior [W], their rates on the training days.
     """

@@ -1,6 +1,7 @@
 """Measures a trained ranker on held-out days, beside other rows: the work of `python -m ranking.evaluate`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,12 +16,14 @@ from ranking.gradient_boosting import fit as fit_gradient_boosting
 from ranking.inspection import inspect
 from ranking.popularity import Popularity
 from ranking.tasks import SATISFACTION, Labels
-from runtime.artifact import checksum, write_json
+from ranking.truth import read_truth
+from runtime.artifact import MANIFEST, checksum, digest, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 
 BASELINE = "no_feedback_encoder"  # the row that groups are compared with, as in the paper's section 3.2
-_RESERVED = ("lightgbm", "popularity", "fused", "engagement", "platform", "groups")
+CEILING = "ceiling"
+_RESERVED = ("lightgbm", "popularity", CEILING, "fused", "engagement", "platform", "groups")
 
 
 class Predictor(Protocol):
@@ -35,7 +38,7 @@ class Predictor(Protocol):
 def run(
     *,
     data: str,
-    checkpoint: str,
+    checkpoint: Sequence[str],
     compare: Sequence[str],
     workdir: str | None,
     split: str,
@@ -43,39 +46,46 @@ def run(
     penalty: float,
     satisfaction_weight: float = 0.0,
     with_lightgbm: bool,
+    truth: str = "",
     samples: int = 1000,
 ) -> None:
-    """The whole measurement, from checkpoints and timelines to the files in `workdir`."""
+    """The whole measurement, from checkpoints and timelines to the files in `workdir`.
+
+    Args: checkpoint, and the entries of one name in `compare`: trainings of one config with a seed each.
+    """
     if not penalty >= 0:
         raise UsageError(f"--penalty={penalty}: at least 0, or skips would be sought")
     if not satisfaction_weight >= 0:
         raise UsageError(f"--satisfaction_weight={satisfaction_weight}: at least 0, or satisfaction would be shunned")
     folders = _parse_compare(compare)
     timelines = Timelines.open(data)
-    model = _load(checkpoint, timelines, "--checkpoint")
+    models = _load(checkpoint, timelines, "--checkpoint")
+    model = models[0]
     if satisfaction_weight and SATISFACTION not in model.tasks:
         raise UsageError(
-            f"--satisfaction_weight={satisfaction_weight}: --checkpoint={checkpoint} has no task {SATISFACTION}; train "
-            "it with that task and --satisfaction"
+            f"--satisfaction_weight={satisfaction_weight}: --checkpoint={checkpoint[0]} has no task {SATISFACTION}; "
+            "train it with that task and --satisfaction"
         )
     weights = fusion.parse(gamma, model.tasks) if gamma else None
-    others = {name: _load(folder, timelines, f"--compare={name}") for name, folder in folders.items()}
-    for name, other in others.items():
+    others = {name: _load(runs, timelines, f"--compare={name}") for name, runs in folders.items()}
+    for name, (other, *_) in others.items():
         if not set(other.tasks) & set(model.tasks):
             raise UsageError(
                 f"--compare={name}: predicts {', '.join(other.tasks)}, none of the tasks of --checkpoint "
                 f"({', '.join(model.tasks)}); compare models of a common task"
             )
+    ceiling = read_truth(truth, timelines, model.tasks) if truth else None
     valid = evaluation.held_out(timelines, "valid", model.tasks, model.labels)
     held = valid if split == "valid" else evaluation.held_out(timelines, split, model.tasks, model.labels)
     identity = {
-        "checkpoints": {name: _fingerprint(predictor, held) for name, predictor in {"": model, **others}.items()},
+        "checkpoints": {n: [_fingerprint(one, held) for one in row] for n, row in {"": models, **others}.items()},
         "timelines": timelines.manifest["files"],
         "split": split,
         "gamma": sorted(gamma),
         "penalty": penalty,
         "satisfaction_weight": satisfaction_weight,
         "lightgbm": with_lightgbm,
+        "truth": digest(Path(truth) / MANIFEST) if truth else None,
     }
     folder = open_workdir(workdir, identity)
     if is_complete(folder):
@@ -83,56 +93,75 @@ def run(
         return
 
     everything = Labels(*model.labels(np.arange(len(timelines.item))))
-    rows: dict[str, Predictor] = {"": model, **others}
+    rows: dict[str, Sequence[Predictor]] = {"": models, **others}
     if with_lightgbm:
-        rows["lightgbm"] = fit_gradient_boosting(timelines, model.tables, model.tasks, everything)
-    rows["popularity"] = Popularity(timelines, model.tasks, everything)
+        rows["lightgbm"] = [
+            fit_gradient_boosting(timelines, model.tables, model.tasks, everything, seed=seed)
+            for seed in range(len(models))
+        ]
+    rows["popularity"] = [Popularity(timelines, model.tasks, everything)]
+    if ceiling:
+        rows[CEILING] = [ceiling]
 
-    scored: dict[str, Scored] = {}
+    scored: dict[str, list[Scored]] = {}
     trades: list[fusion.Trade] = []
-    for name, predictor in rows.items():
-        aims = penalty, satisfaction_weight if SATISFACTION in predictor.tasks else 0.0
-        scored[name], found = _score(name, predictor, valid, held, weights, *aims)
-        trades = trades or found
+    for name, predictors in rows.items():
+        aims = penalty, satisfaction_weight if SATISFACTION in predictors[0].tasks else 0.0
+        found = [_score(name, predictor, valid, held, weights, *aims) for predictor in predictors]
+        scored[name] = [of_seed for of_seed, _ in found]
+        trades = trades or found[0][1]
     metrics, users = compare_rows(scored, held, evaluation.groups(timelines, held), samples=samples)
     per_user: dict[str, Any] = dict(users)
     np.savez_compressed(folder / "per_user.npz", **per_user)
-    write_json(folder / "reliability.json", {name or "model": _reliability(row, held) for name, row in scored.items()})
+    firsts = {name or "model": of_seeds[0] for name, of_seeds in scored.items()}
+    write_json(folder / "reliability.json", {name: _reliability(row, held) for name, row in firsts.items()})
     curves = {
         "run": model.run,
         "penalty": penalty,
         "satisfaction_weight": satisfaction_weight,
-        "gamma": {name or "model": dict(zip(row.tasks, row.weights.tolist())) for name, row in scored.items()},
-        "trade_off": [_trade(trade, scored[""], held) for trade in trades],
+        "gamma": {name: dict(zip(row.tasks, row.weights.tolist())) for name, row in firsts.items()},
+        "trade_off": [_trade(trade, firsts["model"], held) for trade in trades],
         **(inspect(model, held.positions) if isinstance(model, Ranker) else {}),
     }
     write_json(folder / "curves.json", curves)
     write_json(folder / METRICS, metrics)
     print(table(metrics, list(scored), held.tasks))
-    print(f"{len(held.user):,} impressions of {len(held.users):,} users, split {split}: {folder / METRICS}")
+    of = f"{len(held.user):,} impressions of {len(held.users):,} users, split {split}, {len(models)} seed(s)"
+    print(f"{of}: {folder / METRICS}")
 
 
 def compare_rows(
-    scored: Mapping[str, Scored], held: HeldOut, groups: Mapping[str, NDArray[np.bool_]], *, samples: int
+    scored: Mapping[str, Sequence[Scored]], held: HeldOut, groups: Mapping[str, NDArray[np.bool_]], *, samples: int
 ) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
-    """metrics.json of all rows, the model's under no name, and the per-user arrays.
+    """metrics.json of all rows, the model's under no name, and the per-user arrays, means over the seeds of each row.
 
-    `<row>/<figure>/difference` is the model's figure minus the row's. Figures of groups are the model's, and the
-    differences those from BASELINE, where that is a row. `groups/left_out` counts group and task pairs of one class.
+    `<row>/<figure>/difference` is the model's figure minus the row's, over users and seeds. Figures of groups are the
+    model's, and the differences those from BASELINE, where that is a row. `groups/left_out` counts group and task pairs
+    of one class.
     """
-    metrics = evaluation.counts(held, scored[""])
+    metrics = evaluation.counts(held, scored[""][0])
     per_user: dict[str, NDArray[Any]] = {}
     own: dict[str, NDArray[np.float64]] = {}
     in_groups: dict[str, NDArray[np.float64]] = {}
-    for name, row in scored.items():
+    for number, (name, row) in enumerate(scored.items()):
         prefix = f"{name}/" if name else ""
-        found = evaluation.figures(row, held, samples=samples)
-        metrics |= _flat(found, prefix)
-        metrics |= _uncalibrated(row, held, prefix)
-        users = evaluation.per_user(row, held)
-        per_user |= {f"{prefix}{key}": value for key, value in users.items() if prefix == "" or key not in _SHARED}
+
+        def of_groups(row: Sequence[Scored] = row, number: int = number) -> dict[str, NDArray[np.float64]]:
+            each = [evaluation.group_figures(one, held, groups, samples=samples) for one in row]
+            return _over_seeds(each, row=number)
+
+        each = [evaluation.figures(one, held, samples=samples) for one in row]
+        found = _over_seeds(each, row=number)
+        metrics |= {f"{prefix}seeds": float(len(row)), **_flat(found, prefix), **_spread(each, prefix)}
+        metrics |= _means([_uncalibrated(one, held, prefix) for one in row])
+        users = [evaluation.per_user(one, held) for one in row]
+        per_user |= {
+            f"{prefix}{key}": np.mean([one[key] for one in users], axis=0) if key not in _SHARED else users[0][key]
+            for key in users[0]
+            if prefix == "" or key not in _SHARED
+        }
         if not name:
-            own, in_groups = found, evaluation.group_figures(row, held, groups, samples=samples)
+            own, in_groups = found, of_groups()
             metrics |= _flat(in_groups, "")
             metrics |= {f"{group}/impressions": float(inside.sum()) for group, inside in groups.items()}
             areas = [values[0] for figure, values in in_groups.items() if figure.endswith("/auc")]
@@ -140,12 +169,28 @@ def compare_rows(
             continue
         metrics |= _differences(own, found, prefix)
         if name == BASELINE:
-            theirs = evaluation.group_figures(row, held, groups, samples=samples)
+            theirs = of_groups()
             metrics |= _flat(theirs, prefix) | _differences(in_groups, theirs, prefix)
     return metrics, per_user
 
 
 _SHARED = ("user", "impressions")
+
+
+def _over_seeds(each: Sequence[Mapping[str, NDArray[np.float64]]], *, row: int) -> dict[str, NDArray[np.float64]]:
+    return {name: intervals.over_seeds([one[name] for one in each], row=row) for name in each[0]}
+
+
+def _spread(each: Sequence[Mapping[str, NDArray[np.float64]]], prefix: str) -> dict[str, float]:
+    # How far the seeds of a row lie apart, in every figure that each of them has.
+    if len(each) < 2:
+        return {}
+    spread = {name: float(np.std([one[name][0] for one in each], ddof=1)) for name in each[0]}
+    return {f"{prefix}{name}/seeds_std": value for name, value in spread.items() if np.isfinite(value)}
+
+
+def _means(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
 
 def _flat(found: Mapping[str, NDArray[np.float64]], prefix: str) -> dict[str, float]:
@@ -229,7 +274,25 @@ def _finite_columns(found: binary.Reliability) -> dict[str, list[float]]:
     return {name: column[filled].tolist() for name, column in found._asdict().items()}
 
 
-def _load(path: str, timelines: Timelines, flag: str) -> Ranker:
+def _load(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Ranker]:
+    """The trained rankers of one row; they differ in their seed alone."""
+    rankers = [_load_one(path, timelines, flag) for path in paths]
+    configs = [one.config.to_dict() for one in rankers]
+    for path, config in zip(paths[1:], configs[1:], strict=True):
+        names = dict.fromkeys((*configs[0], *config))
+        other = [name for name in names if name != "seed" and config.get(name) != configs[0].get(name)]
+        if other:
+            raise UsageError(
+                f"{flag}={path}: differs from {paths[0]} in config.{other[0]}; the runs of a row differ in seed alone, "
+                "another config is a row of its own: --compare=NAME=DIR"
+            )
+    seeds = [config.get("seed") for config in configs]
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"{flag}={','.join(paths)}: two runs of one seed; train each with another --config.seed")
+    return rankers
+
+
+def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
     try:
         ranker = load(path, timelines)
     except UsageError as error:
@@ -246,15 +309,15 @@ def _fingerprint(predictor: Predictor, held: HeldOut) -> str:
     return checksum(predictor.predict(held.positions[:256]).tobytes())
 
 
-def _parse_compare(entries: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _parse_compare(entries: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for entry in entries:
         name, _, folder = entry.partition("=")
         if not name or not folder or "/" in name:
             raise UsageError(f"--compare={entry}: written NAME=DIR, like mlp=runs/mlp")
-        if name in found or name in _RESERVED:
+        if name in _RESERVED:
             raise UsageError(f"--compare={entry}: the name {name} is taken; choose another")
-        found[name] = folder
+        found.setdefault(name, []).append(folder)
     return found
 
 

@@ -1,8 +1,9 @@
 import json
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from data.impressions import ranked_positions
 from metrics import binary, intervals
@@ -25,7 +26,7 @@ class Oracle:
         self._labels = tasks.labels(names, log, self.tables.thresholds, None)
         chance = np.random.default_rng(seed).normal(size=self._labels.values.shape)
         self._p = (1 / (1 + np.exp(-(self._labels.values - 0.5 + noise * chance)))).astype(np.float32)
-        self.config = SimpleNamespace(train_on=trained_on)
+        self.config = ConfigDict({"train_on": trained_on, "seed": seed})
 
     def predict(self, positions):
         return self._p[positions]
@@ -155,7 +156,7 @@ def test_groups_of_one_class_are_left_out_and_counted(scored, days):
     groups = {"platform/a": alone, "platform/b": np.ones(len(alone), bool)}
     found = evaluation.group_figures(scored, held, groups, samples=2)
     assert np.isnan(found["platform/a/GVV/auc"]).all()
-    metrics, _ = measurement.compare_rows({"": scored}, held, groups, samples=2)
+    metrics, _ = measurement.compare_rows({"": [scored]}, held, groups, samples=2)
     assert "platform/a/GVV/auc" not in metrics
     assert metrics["groups/left_out"] >= 1
     assert metrics["platform/b/GVV/auc"] == pytest.approx(metrics["GVV/auc"])
@@ -164,7 +165,7 @@ def test_groups_of_one_class_are_left_out_and_counted(scored, days):
 def test_differences_are_paired_and_named(log, model, days, scored):
     worse, _ = _score(Oracle(log, noise=3.0, seed=1), *days)
     groups = evaluation.groups(log, days[1])
-    rows = {"": scored, measurement.BASELINE: worse, "same": scored}
+    rows = {"": [scored], measurement.BASELINE: [worse], "same": [scored]}
     metrics, per_user = measurement.compare_rows(rows, days[1], groups, samples=50)
     name = f"{measurement.BASELINE}/EVV/auc"
     assert metrics[f"{name}/difference"] == pytest.approx(metrics["EVV/auc"] - metrics[name])
@@ -176,11 +177,32 @@ def test_differences_are_paired_and_named(log, model, days, scored):
     assert per_user["EVV/auc"].shape == per_user["same/EVV/auc"].shape == (len(days[1].users),)
 
 
+def test_rows_of_several_seeds_are_means_with_room_for_another_seed(log, days, scored):
+    seeds = [_score(Oracle(log, noise=noise, seed=n), *days)[0] for n, noise in enumerate((0.8, 1.0, 1.2))]
+    rows = {"": seeds, "one": [scored], "again": seeds}
+    metrics, per_user = measurement.compare_rows(rows, days[1], evaluation.groups(log, days[1]), samples=400)
+    areas = [evaluation.figures(one, days[1], samples=1)["EVV/auc"][0] for one in seeds]
+    assert metrics["EVV/auc"] == pytest.approx(np.mean(areas))
+    assert metrics["EVV/auc/seeds_std"] == pytest.approx(np.std(areas, ddof=1))
+    assert (metrics["seeds"], metrics["one/seeds"]) == (3, 1)
+    assert "one/EVV/auc/seeds_std" not in metrics
+    # Of seeds alone: 4.303 standard deviations / √3 to either side, of two degrees of freedom.
+    half = 4.303 * np.std(areas, ddof=1) / np.sqrt(3)
+    assert metrics["EVV/auc/high"] - metrics["EVV/auc/low"] > 1.6 * half
+    # The same three trainings on both sides differ by nothing, but three others of each would.
+    assert metrics["again/EVV/auc/difference"] == 0
+    assert metrics["again/EVV/auc/difference/low"] < -half < half < metrics["again/EVV/auc/difference/high"]
+    each = [evaluation.per_user(one, days[1])["EVV/auc"] for one in seeds]
+    np.testing.assert_allclose(per_user["EVV/auc"], np.mean(each, axis=0))
+
+
 @pytest.fixture
 def runs(log, model, monkeypatch):
     """Folders of trained rankers, as measurement.load finds them."""
     found = {"full": model, "single": Oracle(log, ("GVV",), seed=2), "other": Oracle(log, ("long_view",))}
     found["final"] = Oracle(log, trained_on=("train", "valid"))
+    found["full1"], found["other1"] = Oracle(log, seed=1), Oracle(log, ("EVV",), seed=1)
+    found["other1"].config.dim = 3
     nan = Oracle(log)
     nan._p = np.full_like(nan._p, np.nan)
     found["nan"] = nan
@@ -189,7 +211,7 @@ def runs(log, model, monkeypatch):
 
 
 def _run(log, folder, **changes):
-    options = {"checkpoint": "full", "compare": [], "split": "test", "gamma": [], "penalty": 1.0}
+    options: dict[str, Any] = {"checkpoint": ["full"], "compare": [], "split": "test", "gamma": [], "penalty": 1.0}
     options |= {"data": str(log.path), "workdir": str(folder), "with_lightgbm": False, "samples": 20} | changes
     measurement.run(**options)
 
@@ -227,9 +249,15 @@ def test_weights_by_hand_are_used_for_the_models_tasks(log, runs, tmp_path):
         ({"gamma": ["like=1"]}, "--gamma=like: the model has no such task; it has EVV, GVV, click"),
         ({"compare": ["single"]}, "--compare=single: written NAME=DIR"),
         ({"compare": ["lightgbm=single"]}, "the name lightgbm is taken"),
-        ({"compare": ["a=single", "a=full"]}, "the name a is taken"),
+        ({"compare": ["ceiling=single"]}, "the name ceiling is taken"),
+        (
+            {"compare": ["a=full", "a=other1"]},
+            r"--compare=a=other1: differs from full in config\.dim; the runs of a row",
+        ),
+        ({"checkpoint": ["full", "full"]}, "--checkpoint=full,full: two runs of one seed; train each with another"),
+        ({"truth": "nothing"}, "--truth=nothing: "),
         ({"compare": ["a=other"]}, "--compare=a: predicts long_view, none of the tasks of --checkpoint"),
-        ({"checkpoint": "final"}, "--checkpoint=final: has learned from the validation days"),
+        ({"checkpoint": ["final"]}, "--checkpoint=final: has learned from the validation days"),
         ({"compare": ["a=final"]}, "--compare=a=final: has learned from the validation days"),
         ({"penalty": -1.0}, "--penalty=-1.0: at least 0"),
     ],

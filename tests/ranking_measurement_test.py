@@ -33,7 +33,7 @@ def measured(log, ranker, tmp_path_factory):
         patch.setattr(measurement, "load", lambda path, timelines: ranker)
         measurement.run(
             data=str(log.path),
-            checkpoint="full",
+            checkpoint=["full"],
             compare=["no_feedback_encoder=other"],
             workdir=str(folder),
             split="test",
@@ -75,7 +75,7 @@ def test_slots_that_cut_through_features_are_named_by_their_ends():
 
 def test_a_comparison_that_was_never_trained_is_named_by_its_flag(log, tmp_path):
     with pytest.raises(UsageError, match=r"^--compare=mlp=.*none: no complete training run here; run ranking.train"):
-        measurement._load(str(tmp_path / "none"), log, "--compare=mlp")
+        measurement._load([str(tmp_path / "none")], log, "--compare=mlp")
 
 
 EVALUATE = ["ranking.evaluate", "--data={folder}/timelines", "--workdir={folder}/new"]

@@ -1,0 +1,52 @@
+"""The row that no ranker can beat: what a synthetic feed knows of each impression, as an artifact on disk.
+
+Whoever made the log writes the folder (`python -m simulation.ceiling`): manifest.json with the tasks, the vocabulary's
+hash and the number of events, and probabilities.npy, float32 [E, K]: P(label) of each event given all that is true of
+user and item at that moment, NaN where nobody asked. The AUC of these is below 1 by what is chance.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from runtime import artifact
+from runtime.errors import DataError, UsageError
+
+KIND, VERSION = "true_probabilities", 1
+FLAG = "--truth"
+
+
+class Truth:
+    """The true probabilities of `tasks`; predicts as ranking.checkpoint.Ranker does."""
+
+    def __init__(self, tasks: Sequence[str], probabilities: NDArray[np.float32]):
+        """Args: probabilities [E, K] of every event of the log, in the order of the tasks."""
+        self.tasks = tuple(tasks)
+        self._probabilities = probabilities
+
+    def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Probabilities [n, K] of the impressions at event positions [n]."""
+        return self._probabilities[positions]
+
+
+def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequence[str]) -> Truth:
+    """The truth of those of `tasks` that the feed knows.
+
+    Errors: UsageError where it is of other events, or knows none of the tasks; DataError where the array is none.
+    """
+    manifest = artifact.open_manifest(path, kind=KIND, version=VERSION, flag=FLAG)
+    expected = timelines.manifest["vocabulary_hash"], len(timelines.item)
+    if (manifest.get("vocabulary_hash"), manifest.get("num_events")) != expected:
+        raise UsageError(f"{FLAG}={path}: the truth of other events than --data={timelines.path} has; give its own")
+    known = list(manifest["tasks"])
+    shared = [task for task in tasks if task in known]
+    if not shared:
+        raise UsageError(f"{FLAG}={path}: knows {', '.join(known)}, none of the tasks {', '.join(tasks)}; leave it out")
+    values = np.load(Path(path) / "probabilities.npy")
+    if values.shape != (len(timelines.item), len(known)):
+        raise DataError(f"{path}/probabilities.npy: {values.shape}, not one row for each event; write it again")
+    return Truth(shared, values[:, [known.index(task) for task in shared]])
