@@ -5,7 +5,7 @@ with another recommender. Every function takes n exposures at once: `users` [n] 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,11 +45,20 @@ class Reactions:
     averse: np.ndarray  # the cluster or the creator had turned sour
 
 
-def react(
-    rng: np.random.Generator, users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
-) -> Reactions:
-    """Draws what users [n] do with items [n]; changes no state. `config` is that of configs/world.py."""
-    b, q = config.behaviour, config.questionnaire
+class Inclinations(NamedTuple):
+    """What decides n exposures but for luck, [n] each: probabilities to engage, to be satisfied, to dislike; soured."""
+
+    engage: np.ndarray
+    satisfied: np.ndarray
+    dislike: np.ndarray
+    sour: np.ndarray
+
+
+def inclinations(
+    users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
+) -> Inclinations:
+    """Those of users [n] for items [n]."""
+    b = config.behaviour
     cluster, creator = catalogue.cluster[items], catalogue.creator[items]
     interest = people.interest[users, cluster]
     favourite = people.is_favourite(users, creator)
@@ -66,14 +75,24 @@ def react(
             + b[f"{kind}_sour"] * sour
         )
 
-    uniform = rng.random((9, len(items)))
-    normal = rng.standard_normal(len(items))
-    engaged = uniform[0] < appeal("engage")
-    satisfaction = appeal("satisfied")
+    satisfied = appeal("satisfied")
     # Sourness does not look at dwell: a long view is as likely to end in a dislike as a glance.
     readiness = people.readiness[users]
-    disappointment = b.dislike * (1 - satisfaction) * readiness / b.dislike_sour
-    dislike_probability = np.where(sour, readiness, disappointment)
+    disappointment = b.dislike * (1 - satisfied) * readiness / b.dislike_sour
+    return Inclinations(appeal("engage"), satisfied, np.where(sour, readiness, disappointment), sour)
+
+
+def react(
+    rng: np.random.Generator, users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
+) -> Reactions:
+    """Draws what users [n] do with items [n]; changes no state. `config` is that of configs/world.py."""
+    b, q = config.behaviour, config.questionnaire
+    inclined = inclinations(users, items, people=people, catalogue=catalogue, config=config)
+    satisfaction, sour, dislike_probability = inclined.satisfied, inclined.sour, inclined.dislike
+    interest = people.interest[users, catalogue.cluster[items]]
+    uniform = rng.random((9, len(items)))
+    normal = rng.standard_normal(len(items))
+    engaged = uniform[0] < inclined.engage
     dislike = uniform[1] < dislike_probability
     watch = b.engaged_at_ms + b.watch_ms * np.exp(b.watch_sigma * normal + b.watch_sour * sour)
     glance = np.minimum(b.glance_ms * np.exp(b.glance_sigma * normal), b.engaged_at_ms) + b.dislike_delay_ms * dislike

@@ -3,14 +3,12 @@
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from data.timelines import Timelines
-from runtime.errors import UsageError
 from simulation.behaviour import Reactions, react
 from simulation.contexts import Contexts, Policy
 from simulation.serving import draw
-from simulation.world_state import World, item_numbers
+from simulation.world_state import World, item_numbers, user_numbers
 
 
 class TruthAt:
@@ -19,9 +17,7 @@ class TruthAt:
     def __init__(self, world: World, timelines: Timelines, at: Contexts):
         """Errors: UsageError where users or items of the timelines are not of this world."""
         remedy = "give the world that the timelines were made of"
-        users = timelines.users["user_id"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-        if ((users < 0) | (users >= world.num_users)).any():
-            raise UsageError(f"--data: has a user_id that is not of --world; {remedy}")
+        users = user_numbers(timelines.users, world, flag="--data", remedy=remedy)
         # The world's item of each index.
         self._item = item_numbers(timelines.items, world, flag="--data", remedy=remedy)
         self._catalogue, self._config = world.catalogue, world.config

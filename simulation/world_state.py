@@ -99,6 +99,14 @@ def open_world(path: str, *, flag: str = "--world") -> World:
     )
 
 
+def user_numbers(users: pl.DataFrame, world: World, *, flag: str, remedy: str) -> np.ndarray:
+    """The world's user of each row of a user table, int64 [U]. Errors: UsageError as `item_numbers`."""
+    ids = users["user_id"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+    if ((ids < 0) | (ids >= world.num_users)).any():
+        raise UsageError(f"{flag}: has a user_id that is not of --world; {remedy}")
+    return ids
+
+
 def item_numbers(items: pl.DataFrame, world: World, *, flag: str, remedy: str) -> np.ndarray:
     """The world's item of each row of an item table, int64 [N + 1], -1 for row 0, the padding.
 
