@@ -76,9 +76,11 @@ def _ranking(evidence: RankingEvidence | None) -> dict[str, Any]:
         "ranking": evidence,
         "ranking_sentences": ranking_tables.sentences(evidence),
         "ranking_columns": ranking_tables.columns(evidence),
-        "ranking_rows": tables.marked(
-            ranking_tables.rows(evidence), [more for _, _, more in ranking_tables.columns(evidence)]
-        ),
+        "ranking_resampled": ranking_tables.resampled(evidence),
+        "ranking_rows": [
+            *tables.marked(ranking_tables.rows(evidence), [more for _, _, more in ranking_tables.columns(evidence)]),
+            *ranking_tables.ceiling(evidence),
+        ],
         "ranking_differences": ranking_tables.differences(evidence),
         "ranking_calibration": ranking_tables.calibration(evidence),
         "ranking_groups": ranking_tables.groups(evidence),

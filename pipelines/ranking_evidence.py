@@ -9,7 +9,7 @@ from pipelines.evidence import Curves, Metrics, read_curves
 from pipelines.ranking_stages import ALIGNED_FOLDER, FOLDER, FULL
 from runtime.artifact import read_json
 
-_BASELINES = ("lightgbm", "popularity")
+_BASELINES = ("lightgbm", "popularity", "ceiling")
 
 
 @dataclass(frozen=True, kw_only=True)

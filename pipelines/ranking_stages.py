@@ -1,16 +1,20 @@
 """The stages of ranking, to be hung into the graph: a ranker, the variants it is held up against, their measurement.
 
-    prepare -> ranking/train/<variant> -> ranking/validate, ranking/test
-                                          ranking/validate -> ranking/export
+    prepare -> ranking/train/<variant>[-seed<n>] -> ranking/validate, ranking/test
+                                                    ranking/validate -> ranking/export
+    world, prepare -> ranking/ceiling -> ranking/test
     satisfaction/time/train -> ranking/train/satisfaction -> ranking/aligned/validate -> ranking/aligned/export
 
 A ranker is exported with the γ and the calibration that the validation days gave. That of the aligned one, which learns
-from satisfaction scores too, counts satisfaction beside long views and skips.
+from satisfaction scores too, counts satisfaction beside long views and skips. Every row of the test days is of
+`ranking_seeds` trainings; what is exported is the first. A synthetic feed's own probabilities are a row there.
 
 A pipeline's config says which: `ranking`, the dataset's name in configs/ranking.py, "" for none, `ranking_variants`
-beside `full`, and `satisfaction_weight`, what satisfaction counts in the γ of the aligned ranker, 0 for no such ranker.
+beside `full`, `ranking_seeds`, and `satisfaction_weight`, what satisfaction counts in the γ of the aligned ranker, 0
+for no such ranker.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -52,36 +56,72 @@ def ranking_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[S
     variants = ranking_variants(config)
     if not variants:
         return []
-    data = (f"--data={timelines}",)
-    train = [_train(variant, config, workdir, timelines) for variant in variants]
-    compare = ",".join(f"{variant}={stage.folder}" for variant, stage in zip(variants[1:], train[1:], strict=True))
-    # LightGBM is a row of the test days: on the validation days it has found when to stop.
-    validate, test = (
-        Stage(
-            name=f"{FOLDER}/{name}",
-            module="ranking.evaluate",
-            folder=workdir / FOLDER / name,
-            flags=(
-                *data,
-                f"--checkpoint={train[0].folder}",
-                *([f"--compare={compare}"] if compare else []),
-                f"--split={split}",
-                *more,
-            ),
-            inputs=(timelines / "manifest.json", *(stage.outputs[0] for stage in train)),
-            outputs=tuple(workdir / FOLDER / name / file for file in MEASURED),
-        )
-        for name, split, more in (("validate", "valid", ["--nolightgbm"]), ("test", "test", []))
+    if config.ranking_seeds < 1:
+        raise UsageError(f"--config.ranking_seeds={config.ranking_seeds}: at least 1")
+    trained = {
+        variant: [_train(variant, config, workdir, timelines, seed=seed) for seed in range(config.ranking_seeds)]
+        for variant in variants
+    }
+    ceiling = [_ceiling(workdir, timelines)] if config.world else []
+    # LightGBM and the ceiling are rows of the test days: on the validation days LightGBM has found when to stop.
+    validate = _measure("valid", "validate", trained, workdir, timelines, more=("--nolightgbm",))
+    truth = [f"--truth={stage.folder / 'truth'}" for stage in ceiling]
+    test = _measure("test", "test", trained, workdir, timelines, more=truth, after=ceiling)
+    firsts = [of_variant[0] for of_variant in trained.values()]
+    export = _export(FULL, firsts[0], validate, workdir, timelines)
+    seeds = [stage for of_variant in trained.values() for stage in of_variant]
+    return [*seeds, validate, export, *ceiling, test, *_aligned(firsts, config, workdir, timelines)]
+
+
+def _measure(
+    split: str,
+    name: str,
+    trained: Mapping[str, Sequence[Stage]],
+    workdir: Path,
+    timelines: Path,
+    *,
+    more: Sequence[str],
+    after: Sequence[Stage] = (),
+) -> Stage:
+    # All variants, of all seeds, on one split.
+    folder = workdir / FOLDER / name
+    (_, first), *others = trained.items()
+    compare = ",".join(f"{variant}={stage.folder}" for variant, row in others for stage in row)
+    before = [stage for row in trained.values() for stage in row] + list(after)
+    return Stage(
+        name=f"{FOLDER}/{name}",
+        module="ranking.evaluate",
+        folder=folder,
+        flags=(
+            f"--data={timelines}",
+            f"--checkpoint={','.join(str(stage.folder) for stage in first)}",
+            *([f"--compare={compare}"] if compare else []),
+            f"--split={split}",
+            *more,
+        ),
+        inputs=(timelines / "manifest.json", *(stage.outputs[0] for stage in before)),
+        outputs=tuple(folder / file for file in MEASURED),
     )
-    export = _export(FULL, train[0], validate, workdir, timelines)
-    return [*train, validate, export, test, *_aligned(train, config, workdir, timelines)]
+
+
+def _ceiling(workdir: Path, timelines: Path) -> Stage:
+    folder, world = workdir / FOLDER / "ceiling", workdir / "world"
+    return Stage(
+        name=f"{FOLDER}/ceiling",
+        module="simulation.ceiling",
+        folder=folder,
+        flags=(f"--world={world}", f"--data={timelines}"),
+        # The manifest of the tables is the world stage's output, and vouches for the truth beside it.
+        inputs=(world / "tables" / "manifest.json", timelines / "manifest.json"),
+        outputs=(folder / "truth" / "manifest.json", folder / "metrics.json"),
+    )
 
 
 def _aligned(trained: list[Stage], config: ConfigDict, workdir: Path, timelines: Path) -> list[Stage]:
     # Apart from the others, whose measurement does not wait for the satisfaction model.
     if not has_aligned(config):
         return []
-    train = _train(ALIGNED, config, workdir, timelines)
+    train = _train(ALIGNED, config, workdir, timelines, seed=0)
     folder = workdir / FOLDER / ALIGNED_FOLDER / "validate"
     validate = Stage(
         name=f"{FOLDER}/{ALIGNED_FOLDER}/validate",
@@ -113,8 +153,9 @@ def _export(variant: str, train: Stage, validate: Stage, workdir: Path, timeline
     )
 
 
-def _train(variant: str, config: ConfigDict, workdir: Path, timelines: Path) -> Stage:
-    folder = workdir / FOLDER / "train" / variant
+def _train(variant: str, config: ConfigDict, workdir: Path, timelines: Path, *, seed: int) -> Stage:
+    name = f"{variant}-seed{seed}" if seed else variant
+    folder = workdir / FOLDER / "train" / name
     # Scores of the protocol `time` have not seen the days on which rankers are measured.
     scores = workdir / satisfaction_stages.FOLDER / "time" / "train" / "scores"
     if variant == ALIGNED and "time" not in satisfaction_stages.satisfaction_protocols(config):
@@ -123,11 +164,15 @@ def _train(variant: str, config: ConfigDict, workdir: Path, timelines: Path) -> 
             "learns from the scores of --config.satisfaction_protocols 'time'"
         )
     return Stage(
-        name=f"{FOLDER}/train/{variant}",
+        name=f"{FOLDER}/train/{name}",
         module="ranking.train",
         folder=folder,
         config=f"configs/ranking.py:{config.ranking},{variant}",
-        flags=(f"--data={timelines}", *([f"--satisfaction={scores}"] if variant == ALIGNED else [])),
+        flags=(
+            *([f"--config.seed={seed}"] if seed else []),
+            f"--data={timelines}",
+            *([f"--satisfaction={scores}"] if variant == ALIGNED else []),
+        ),
         inputs=(timelines / "manifest.json", *([scores / "manifest.json"] if variant == ALIGNED else [])),
         outputs=(folder / "metrics.json",),
     )

@@ -8,7 +8,7 @@ from pipelines.ranking_evidence import RankingEvidence
 from pipelines.tables import Row
 
 FUSED = (("fused/ndcg@10", "NDCG@10", True), ("fused/skip@10", "Skip@10", False))
-BASELINE, LIGHTGBM = "no_feedback_encoder", "lightgbm"
+BASELINE, LIGHTGBM, CEILING = "no_feedback_encoder", "lightgbm", "ceiling"
 _TITLES = {
     "": "The ranker",
     "no_feedback_encoder": "Without the feedback encoder",
@@ -16,6 +16,7 @@ _TITLES = {
     "mlp": "Plain MLP",
     "lightgbm": "LightGBM",
     "popularity": "Popularity",
+    "ceiling": "The feed’s own probabilities",
 }
 
 
@@ -34,12 +35,17 @@ def columns(evidence: RankingEvidence) -> list[tuple[str, str, bool]]:
 
 def rows(evidence: RankingEvidence) -> list[Row]:
     """The others first, then the ranker, on the test days."""
-    names = [*reversed(evidence.rows), ""]
+    return [_row(evidence, name) for name in (*(n for n in reversed(evidence.rows) if n != CEILING), "")]
+
+
+def ceiling(evidence: RankingEvidence) -> list[Row]:
+    """The row that none can beat, where there is one; it takes no part in what is the best."""
+    return [_row(evidence, name) for name in evidence.rows if name == CEILING]
+
+
+def _row(evidence: RankingEvidence, name: str) -> Row:
     shown = [metric for metric, _, _ in columns(evidence)]
-    return [
-        Row(row_title(name), [interval(evidence.test, _of(name, metric)) for metric in shown], emphasis=not name)
-        for name in names
-    ]
+    return Row(row_title(name), [interval(evidence.test, _of(name, metric)) for metric in shown], emphasis=not name)
 
 
 def differences(evidence: RankingEvidence) -> list[Row]:
@@ -89,7 +95,21 @@ def sentences(evidence: RankingEvidence) -> list[str]:
             points = {task: point for task, point in found.items() if point}
             if points:
                 said.append(_against(words, metric.upper(), points))
+    found = {task: interval(evidence.test, f"{CEILING}/{task}/auc") for task in evidence.tasks}
+    known = [f"{task} {point.value:.4f}" for task, point in found.items() if point]
+    if known:
+        said.append(
+            f"The probabilities by which the feed itself drew have an AUC of {', '.join(known)}: the rest is luck."
+        )
     return said
+
+
+def resampled(evidence: RankingEvidence) -> str:
+    """What the intervals are over, in words."""
+    seeds = round(evidence.test.get("seeds", 1))
+    if seeds == 1:
+        return "One training of each row: the intervals are over users, and another seed may move every figure"
+    return f"Means over {seeds} trainings of each row, by seed; the intervals are over users and seeds"
 
 
 def _against(words: str, metric: str, points: Mapping[str, Point]) -> str:

@@ -12,7 +12,7 @@ from pipelines.findings import against_reference
 from pipelines.page import render
 from pipelines.ranking_evidence import flat_ranking, gather_ranking
 from pipelines.ranking_stages import ranking_stages, ranking_variants
-from pipelines.ranking_tables import differences, groups, row_title, rows, sentences
+from pipelines.ranking_tables import ceiling, differences, groups, row_title, rows, sentences
 from runtime.errors import UsageError
 from tests.made_up_figures import empty_run, with_interval, write
 
@@ -20,8 +20,20 @@ TASKS = ("EVV", "GVV")
 
 
 def _metrics() -> dict[str, float]:
-    found = {"impressions": 900.0, "users": 90.0, "groups/left_out": 1.0, "engagement/growth/impressions": 300.0}
-    for row, auc in (("", 0.7), ("no_feedback_encoder/", 0.69), ("lightgbm/", 0.71), ("popularity/", 0.5)):
+    found = {
+        "impressions": 900.0,
+        "users": 90.0,
+        "seeds": 3.0,
+        "groups/left_out": 1.0,
+        "engagement/growth/impressions": 300.0,
+    }
+    for row, auc in (
+        ("", 0.7),
+        ("no_feedback_encoder/", 0.69),
+        ("lightgbm/", 0.71),
+        ("popularity/", 0.5),
+        ("ceiling/", 0.75),
+    ):
         for task in TASKS:
             found |= with_interval(f"{row}{task}/auc", auc, 0.01) | with_interval(f"{row}{task}/gauc", auc - 0.1, 0.01)
             found |= with_interval(f"{row}{task}/logloss", 0.6, 0.01) | with_interval(f"{row}{task}/ece", 0.01, 0.002)
@@ -49,7 +61,7 @@ def workdir(empty: Path) -> Path:
     trade = [{"penalty": p, "gamma": gamma, "valid": {}, "test": quality} for p, quality in test.items()]
     curves = {
         "penalty": 1.0,
-        "gamma": dict.fromkeys(("model", "no_feedback_encoder", "lightgbm", "popularity"), gamma),
+        "gamma": dict.fromkeys(("model", "no_feedback_encoder", "lightgbm", "popularity", "ceiling"), gamma),
         "trade_off": trade,
         "gates": {"EVV": [0.25, 0.75], "GVV": [0.5, 0.5]},
         "slots": [["user", 0.4], ["item/creator", 0.6]],
@@ -78,6 +90,7 @@ def test_page_holds_the_ranking_section_with_all_its_charts(workdir: Path) -> No
     section = page[page.index('id="ranking"') : page.index('id="frontier"')]
     assert section.count("<svg") == 2 * 5  # calibration, λ, gates, slots, trade-off: wide and narrow
     assert "LightGBM" in section
+    assert "Means over 3 trainings of each row, by seed; the intervals are over users and seeds." in section
     assert "+0.0100" in section  # 0.70 − 0.69
     assert "Fused score: +0.50 · EVV −0.50 · GVV." in section
     assert "aligned with satisfaction: +0.25 · satisfaction." in section
@@ -117,6 +130,7 @@ def test_rows_and_differences_are_named_and_ordered(workdir: Path) -> None:
         "Without the feedback encoder",
         "The ranker",
     ]
+    assert [row.label for row in ceiling(evidence)] == ["The feed’s own probabilities"]
     assert [row.emphasis for row in rows(evidence)] == [False, False, False, True]
     (cell,) = [row.cells[0] for row in differences(evidence) if row.label == "LightGBM"]
     assert cell is not None
@@ -130,7 +144,8 @@ def test_rows_and_differences_are_named_and_ordered(workdir: Path) -> None:
 def test_sentences_follow_the_intervals(workdir: Path) -> None:
     evidence = gather_ranking(workdir)
     assert evidence is not None
-    against_trees, against_baseline, against_popularity = sentences(evidence)
+    against_trees, against_baseline, against_popularity, of_feed = sentences(evidence)
+    assert "have an AUC of EVV 0.7500, GVV 0.7500: the rest is luck" in of_feed
     assert against_trees == (
         "Against LightGBM on the same information, AUC is lower on EVV (−0.0100); "
         "not to be told apart on GVV (−0.0100)."
@@ -165,14 +180,30 @@ def test_stages_train_every_variant_and_measure_them_together(tmp_path: Path) ->
     with config.unlocked():
         config.ranking, config.ranking_variants, config.satisfaction_weight = "tiny", ("mlp",), 0.0
     found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
-    trained = ["ranking/train/full", "ranking/train/mlp"]
-    assert list(found) == [*trained, "ranking/validate", "ranking/export", "ranking/test"]
+    names, train = ("full", "full-seed1", "mlp", "mlp-seed1"), tmp_path / "ranking" / "train"
+    trained = [f"ranking/train/{name}" for name in names]
+    assert list(found) == [*trained, "ranking/validate", "ranking/export", "ranking/ceiling", "ranking/test"]
     test = found["ranking/test"]
-    assert f"--compare=mlp={tmp_path}/ranking/train/mlp" in test.flags
+    assert f"--checkpoint={train}/full,{train}/full-seed1" in test.flags
+    assert f"--compare=mlp={train}/mlp,mlp={train}/mlp-seed1" in test.flags
+    assert f"--truth={tmp_path}/ranking/ceiling/truth" in test.flags
     assert "--split=test" in test.flags
     assert "--nolightgbm" in found["ranking/validate"].flags
-    for name in ("full", "mlp"):
+    assert "--config.seed=1" in found["ranking/train/full-seed1"].flags
+    for name in names:
         assert set(found[f"ranking/train/{name}"].outputs) <= set(test.inputs)
+    with config.unlocked():
+        config.world, config.ranking_seeds = "", 1  # the user's own log has no ceiling
+    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    assert list(found) == [
+        "ranking/train/full",
+        "ranking/train/mlp",
+        *(f"ranking/{n}" for n in ("validate", "export", "test")),
+    ]
+    with config.unlocked():
+        config.ranking_seeds = 0
+    with pytest.raises(UsageError, match=r"--config\.ranking_seeds=0: at least 1"):
+        ranking_stages(config, tmp_path, tmp_path / "timelines")
 
 
 def test_the_first_ranker_is_exported_as_the_validation_days_say(tmp_path: Path) -> None:
