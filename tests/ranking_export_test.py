@@ -295,7 +295,7 @@ def test_the_folder_says_what_it_is(exported, log, ranker, rates):
     np.testing.assert_array_equal(np.load(folder / "strict" / "thresholds.npy"), ranker.tables.thresholds)
     assert pl.read_parquet(folder / "strict" / "item_table.parquet").row(1) == (1, 100)
     assert pl.read_parquet(folder / "strict" / "user_table.parquet").row(0) == (1, 0)
-    assert 0 < metrics["p50_ms"] <= metrics["p99_ms"]
+    assert metrics.keys() == {"p50_ms", "p99_ms", "candidates"}
     assert metrics["candidates"] == NUM_ITEMS
     assert (folder / "strict" / "saved_model" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
 

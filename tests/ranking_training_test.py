@@ -16,6 +16,7 @@ from configs.ranking import get_config
 from data import timelines as timelines_format
 from data.impressions import ImpressionBatches, ranked_positions
 from data.timelines import Timelines
+from metrics import binary
 from ranking import checkpoint, tables, tasks, training
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import make_loss
@@ -124,7 +125,12 @@ def test_what_was_trained_is_loaded_and_nothing_is_done_twice(log, uninterrupted
     assert ranker.tasks == ("EVV", "like")
     found = ranker.predict(positions)
     assert found.shape == (len(positions), 2)
-    assert ((found > 0) & (found < 1)).all()
+    # It is the model whose validation was the best: its areas there are those that were logged.
+    valid = ranked_positions(log, "valid")
+    scores, (known, asked) = ranker.predict(valid), ranker.labels(valid)
+    areas = [binary.auc(scores[:, k], known[:, k], where=asked[:, k]) for k in range(2)]
+    lines = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()]
+    assert np.mean(areas) == pytest.approx(max(line["value"] for line in lines if line["name"] == "valid/auc"))
     values, where = ranker.labels(positions)
     np.testing.assert_array_equal(values[:, 1], (log.feedback[positions] >> 2) & 1)
     np.testing.assert_array_equal(where[:, 0], log.play_ms[positions] >= 0)
