@@ -1,6 +1,6 @@
 """Which numbers go into which chart. A chart without its numbers is an empty string, and the report says why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipelines import charts
 from pipelines.charts import Point
@@ -19,10 +19,19 @@ def training(evidence: Evidence) -> str:
     """Loss, validation recall and, of models that have them, the probability of negative labels, by step."""
     panels = {}
     for metric, heading in _CURVES.items():
-        models = [m for m in evidence.models if metric in m.curves and (m.reference or heading != _NEGATIVE)]
-        if models:
-            panels[heading] = [(m.variant.signals, m.curves[metric]) for m in models]
+        lines = [
+            (model.variant.signals, _points(model.curves.get(metric, ()), heading))
+            for model in evidence.models
+            if model.reference or heading != _NEGATIVE
+        ]
+        if any(points for _, points in lines):
+            panels[heading] = [(signals, points) for signals, points in lines if points]
     return charts.curves(panels, logarithmic=_NEGATIVE) if panels else ""
+
+
+def _points(curve: Sequence[tuple[int, float]], heading: str) -> list[tuple[int, float]]:
+    # A batch without a negative label logs a mean of 0, which is none, and has no place on a logarithmic axis.
+    return [(step, value) for step, value in curve if value > 0 or heading != _NEGATIVE]
 
 
 def responsiveness(evidence: Evidence) -> str:

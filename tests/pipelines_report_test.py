@@ -12,6 +12,7 @@ from pipelines import tables
 from pipelines.best import best_of
 from pipelines.charts import COLOURS, Point
 from pipelines.evidence import flat, gather
+from pipelines.figures import training
 from pipelines.findings import against_reference, headline, in_words
 from pipelines.page import render
 from pipelines.retrieval_stages import variants
@@ -166,6 +167,22 @@ def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
     assert "<li>item 9<span>content 2 · creator 3 · was not there</span></li>" in page
     assert "−60.8%" in page  # the paper's, beside ours
     assert "Item-kNN" in page
+
+
+@pytest.mark.filterwarnings("error")
+def test_batches_without_a_negative_label_are_no_points_of_their_curve(workdir: Path) -> None:
+    """Their mean over no label is logged as 0, and a logarithmic axis of nothing else warns the user."""
+    panel = "Mean p of the negative labels"
+    curves = workdir / "train" / "dislike_input_and_label-w100" / "metrics.jsonl"
+    first = curves.read_text()
+
+    def drawn(*values: float) -> str:
+        lines = [json.dumps({"step": s, "name": "train/negative_p", "value": p}) for s, p in enumerate(values)]
+        curves.write_text("\n".join([*lines, first]))
+        return training(gather(workdir))
+
+    assert panel not in drawn(0.0, 0.0)
+    assert panel in drawn(0.0, 0.25)
 
 
 def gated(workdir: Path, *, creator: float) -> None:
