@@ -49,7 +49,9 @@ def measure(loss: Callable[..., "jax.Array"], arguments: Sequence[Any]) -> tuple
     import jax
 
     program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(*arguments).compile()
-    mib = program.memory_analysis().temp_size_in_bytes / 2**20
+    memory = program.memory_analysis()
+    assert memory is not None, "this backend does not say how much memory a program takes"
+    mib = memory.temp_size_in_bytes / 2**20
     if mib > _MOST_GIB.value * 1024:
         return mib, None
     jax.block_until_ready(program(*arguments))

@@ -45,7 +45,7 @@ class Features(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array)))
         self.w = w = len(schema.feedback)
         self.user, self.item = nn.Embedding(len(schema.user_seen), dim), nn.Embedding(len(schema.item_seen), dim)
-        self.platform = nn.Embedding(schema.num_platforms + 1, dim)
+        self.platform = nn.Embedding(len(schema.platform_seen), dim)
         self.hour, self.gap = nn.Embedding(HOURS, dim), nn.Embedding(GAP_BUCKETS, dim)
         self.profile = nn.Embedding(max(1, sum(schema.user_cardinalities)), dim)
         self.content = nn.Embedding(max(1, sum(schema.item_cardinalities)), dim)

@@ -28,7 +28,7 @@ flags.declare_key_flag("keep_memory")
 _DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", os.cpu_count(), "PyTorch's threads.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", os.cpu_count() or 1, "PyTorch's threads.", lower_bound=1)
 
 
 def ours(config: ConfigDict, timelines: "Timelines", *, steps: int) -> tuple[Run, float]:
