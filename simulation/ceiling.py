@@ -4,8 +4,8 @@
     python -m ranking.evaluate ... --truth=DIR/truth
 
 Of the validation and test days, users as they were at each moment, aversions included. Writes DIR/truth:
-probabilities.npy, float32 [E, K], NaN on other days, for ranking.evaluate; and metrics.json: `<TASK>/probability`, its
-mean on the test days, beside `<TASK>/observed`, the share that came true.
+probabilities.npy, float32 [E, K], NaN on other days, for ranking.evaluate; and metrics.json, of the test days:
+`<TASK>/auc`, `<TASK>/probability`, the mean, and beside it `<TASK>/observed`, the share that came true.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from data import feedback
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCH_FEEDBACK, thresholds, watch_feedback
+from metrics import binary
 from runtime import artifact
 from runtime.progress import progress
 from runtime.workdir import METRICS, is_complete, open_workdir
@@ -82,4 +83,5 @@ def _facts(values: NDArray[np.float32], timelines: Timelines) -> dict[str, float
     for column, task in enumerate(TASKS):
         came_true = watched[task] if task in WATCH_FEEDBACK else feedback.has(bits, task)
         facts |= {f"{task}/probability": float(values[at, column].mean()), f"{task}/observed": float(came_true.mean())}
-    return facts
+        facts[f"{task}/auc"] = binary.auc(values[at, column], came_true)
+    return {name: value for name, value in facts.items() if np.isfinite(value)}

@@ -78,6 +78,9 @@ def test_days_that_are_learned_from_have_no_truth(folder):
     np.testing.assert_array_equal(np.isfinite(truth.predict(np.arange(len(log.item)))[:, 0]), held)
     metrics = json.loads((folder / "ceiling" / "metrics.json").read_text())
     assert metrics["click/probability"] == pytest.approx(metrics["click/observed"], abs=0.1)
+    test = np.flatnonzero(log.in_split("test"))
+    click = read_truth(folder / "ceiling" / "truth", log, ("click",)).predict(test)[:, 0]
+    assert metrics["click/auc"] == pytest.approx(binary.auc(click, has(log.feedback[test], "click")))
     true_probabilities.run(world=str(folder), data=str(folder / "timelines"), workdir=str(folder / "ceiling"))
 
 
