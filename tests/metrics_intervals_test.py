@@ -127,9 +127,11 @@ def test_resampled_draws_what_bootstrap_draws():
 
 def test_difference_of_resamples_is_paired():
     first, second = np.random.default_rng(1).random((2, 50))
-    before, after = (
-        intervals.resampled(lambda times, v=v: times @ v / times.sum(axis=1), 50, samples=300) for v in (first, second)
-    )
+
+    def resampled(values):
+        return intervals.resampled(lambda times: times @ values / times.sum(axis=1), 50, samples=300)
+
+    before, after = resampled(first), resampled(second)
     assert intervals.of_resamples(after - before) == pytest.approx(intervals.difference(first, second, samples=300))
     assert intervals.of_resamples(before - before) == (0.0, 0.0, 0.0)
 

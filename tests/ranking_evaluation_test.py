@@ -51,8 +51,8 @@ def days(log, model):
 
 
 def _score(model, valid, held, weights=None, penalty=1.0):
-    predictions = [model.predict(part.positions) for part in (valid, held)]
-    return evaluation.score(model.tasks, *predictions, valid, held, weights, penalty)
+    on_valid, on_held = (model.predict(part.positions) for part in (valid, held))
+    return evaluation.score(model.tasks, on_valid, on_held, valid, held, weights, penalty)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import jax
 import numpy as np
@@ -152,7 +153,7 @@ def requests(log, ranker):
     found["unknown_user"] = {**one, "user_id": np.array([-1])}
     found["unseen_platform"] = {**one, "platform": np.array(["television"])}
     found["no_history"] = {k: v[:, :0] if k.startswith("history") else v for k, v in one.items()}
-    padding = {"history_item_id": -1, "candidate_item_id": -1, "history_surface": "feed"}
+    padding: dict[str, Any] = {"history_item_id": -1, "candidate_item_id": -1, "history_surface": "feed"}
 
     def pad(name, column):
         return np.insert(column, [0, 1], padding.get(name, 1), axis=1)

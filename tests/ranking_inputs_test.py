@@ -140,7 +140,7 @@ def test_evidence_is_a_smoothed_rate_against_its_prior():
     values, known = np.array([[[1.0], [0.0], [1.0], [0.0]]]), np.array([[[1.0], [1.0], [1.0], [0.0]]])
     weights = np.array([[[1.0, 1, 1, 1], [1, 0, 0.5, 0], [0, 0, 0, 0]]])
     prior, m = jnp.array([0.25]), history.PRIOR_COUNT
-    found = history.evidence(*(jnp.asarray(a) for a in (weights, values, known)), prior)
+    found = history.evidence(jnp.asarray(weights), jnp.asarray(values), jnp.asarray(known), prior)
     rates = [(2 + m / 4) / (3 + m), (1.5 + m / 4) / (1.5 + m), 1 / 4]
     np.testing.assert_allclose(found[0, :, 0], [logit(rate) - logit(0.25) for rate in rates], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(found[0, :, 1], np.log([1 + 4, 1 + 1.5, 1]), rtol=1e-6)
@@ -242,7 +242,8 @@ def test_the_encoder_attends_to_the_newest_events_and_all_are_counted(log, made,
     config.encoder_length = 3
     inputs, models = [], []
     for config.length in (LENGTH, 3):
-        inputs.append(Impressions(log, made, length=config.length).inputs(positions))
+        made_of_log = Impressions(log, made, length=config.length).inputs(positions)
+        inputs.append({name: jnp.asarray(array) for name, array in made_of_log.items()})
         models.append(build(config, log, made))
     assert (inputs[0]["item"] > 0).sum(axis=1).max() > 3
     shapes = models[0].shapes

@@ -1,5 +1,7 @@
 """Encoder, context layer and prediction layer against NumPy references of their equations."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ from ranking.experts import MMoE, SharedBottom
 
 B, T, D, W = 3, 5, 4, 3
 WHERE = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
-LAYERS = {"hidden": (6, 5), "tower": (4,), "dropout": 0.0}
+LAYERS: dict[str, Any] = {"hidden": (6, 5), "tower": (4,), "dropout": 0.0}
 
 
 def randomised(module, seed=0):

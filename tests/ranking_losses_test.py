@@ -13,6 +13,7 @@ from ranking.task_weights import TaskWeights
 LOGITS = np.array([[2.0, -1.0, 0.7], [0.0, 3.0, -2.0]], np.float32)
 LABELS = np.array([[1.0, 0.0, 0.3], [0.0, 1.0, 1.0]], np.float32)
 WHERE = np.array([[1, 1, 1], [1, 0, 1]], bool)
+BATCH = jnp.asarray(LOGITS), jnp.asarray(LABELS)
 
 
 def sigmoid(x):
@@ -22,14 +23,14 @@ def sigmoid(x):
 def test_logloss_is_equation_9():
     p = sigmoid(LOGITS)
     each = -LABELS * np.log(p) - (1 - LABELS) * np.log(1 - p)
-    np.testing.assert_allclose(logloss(LOGITS, LABELS, where=WHERE), each[WHERE].mean(), rtol=1e-6)
+    np.testing.assert_allclose(logloss(*BATCH, where=jnp.asarray(WHERE)), each[WHERE].mean(), rtol=1e-6)
 
 
 def test_bpr_compares_the_pairs_of_a_row():
     # Row 0: 1 > 0.3 > 0; row 1: the last over the first, the second is masked out.
     pairs = [2.0 - -1.0, 2.0 - 0.7, 0.7 - -1.0, -2.0 - 0.0]
     expected = np.mean([-np.log(sigmoid(difference)) for difference in pairs])
-    np.testing.assert_allclose(bpr(LOGITS, LABELS, where=WHERE), expected, rtol=1e-6)
+    np.testing.assert_allclose(bpr(*BATCH, where=jnp.asarray(WHERE)), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [logloss, bpr])
@@ -82,6 +83,7 @@ def test_adapted_weights_sum_to_one_and_tend_to_one_over_the_loss():
 
 def test_adapted_weights_reach_the_model_as_factors_alone():
     weights = TaskWeights(2)
+    assert weights.log_variance is not None
     weights.log_variance[...] = jnp.array([0.0, np.log(3.0)])  # λ = 3/4, 1/4
     gradient = jax.grad(lambda losses: weights.combine(losses))(jnp.array([5.0, 7.0]))
     np.testing.assert_allclose(gradient, [0.75, 0.25], rtol=1e-6)

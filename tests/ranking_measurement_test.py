@@ -75,8 +75,9 @@ def test_gates_sum_to_one_and_every_feature_has_its_weight(log, ranker, measured
     assert [name for name, _ in curves["slots"]] == list(ranker.model.features.names)
     # α, of equation 7: σ(W_slot [E_trans; e_u; e_i; e_p]) in NumPy, on the impressions that were measured.
     layer, held = ranker.model.context, ranked_positions(log, "test")
-    features, context = (np.float64(part) for part in ranker.model.features(ranker.impressions.inputs(held)))
-    w_1, w_slot = (np.float64(part.kernel[...]) for part in (layer.transformation, layer.importance))
+    found = ranker.model.features(ranker.impressions.inputs(held))
+    features, context = (np.asarray(part, np.float64) for part in found)
+    w_1, w_slot = (np.asarray(part.kernel[...], np.float64) for part in (layer.transformation, layer.importance))
     alpha = 1 / (1 + np.exp(-np.concatenate([features * (1 + context @ w_1), context], axis=-1) @ w_slot))
     np.testing.assert_allclose([weight for _, weight in curves["slots"]], alpha.mean(axis=(0, 1)), atol=1e-5)
 

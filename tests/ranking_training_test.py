@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -180,7 +181,7 @@ def trained(data, mesh):
 def on_four_devices(data, file, cache):
     """What the subprocess of the next test runs."""
     quick_to_compile(cache)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for shape in MESHES:
         mesh = make_mesh(data=shape[0], model=shape[1], devices=jax.devices()[: shape[0] * shape[1]])
         arrays |= {f"{shape}:{name}": array for name, array in trained(data, mesh).items()}
