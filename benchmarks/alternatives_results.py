@@ -86,7 +86,8 @@ def order(measured: Mapping[Row, Mapping[str, float]]) -> dict[str, float]:
     Of the last the first weight counts that is trained with clipping. Seeds with a row that lacks the figure count as
     seeds in which it does not hold.
     """
-    trained, found = {row.signals for row in measured}, {}
+    trained = {row.signals for row in measured}
+    found: dict[str, float] = {}
     for name, signals in _ORDERS.items():
         if signals[-1] in trained or name == "order":
             found |= {f"{name}/{kind}": _share_in_order(measured, signals, kind) for kind in ("content", "creator")}
