@@ -88,7 +88,7 @@ def task_of(log: Timelines, config: ConfigDict, folder: Path, *, split: str) -> 
     log = dataclasses.replace(log, valid_start=start, test_start=end)  # training ends where the split begins
     trained = log.in_split("train")
     base.train(config, log, folder / "base")
-    vectors = base.load(config, log, folder / "base").item_vectors
+    vectors = base.item_vectors(config, log, folder / "base")
     embeddings = BaseEmbeddings(base.user_vectors(vectors, log, "time"), vectors)
     given = answers(log, config.answers)
     features = make_features(embeddings, log, answers=given, trained=trained, seed=config.seed, answer_rates=True)
