@@ -27,26 +27,17 @@ def main(argv: Sequence[str]) -> int:
     """Runs every row, then writes and prints the table."""
     del argv
     # Here, so that --help stays fast.
-    import signal
-    import sys
-
     from benchmarks.alternatives_results import collect, flat
-    from benchmarks.alternatives_runs import rows, run
+    from benchmarks.alternatives_runs import rows, run_all
     from benchmarks.alternatives_table import page, table
-    from pipelines.state import locked
     from runtime.artifact import write_json
     from runtime.workdir import METRICS, open_workdir
 
     config = _CONFIG.value
     workdir = open_workdir(_WORKDIR.value, {"alternatives": config.size})
-    state = workdir / ".pipeline"
-    state.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = rows(config, workdir)
-    with locked(state / "lock") as lock:
-        for row in chosen:
-            if status := run(config, row, state=state, lock=lock):
-                return status
+    if status := run_all(config, chosen, workdir):
+        return status
     measured = {row: collect(row) for row in chosen}
     write_json(workdir / METRICS, flat(measured))
     (workdir / "alternatives.html").write_text(page(measured), encoding="utf-8")

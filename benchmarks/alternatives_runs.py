@@ -1,12 +1,17 @@
 """The runs behind `benchmarks.alternatives`: a graph of stages for each alternative."""
 
+import signal
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from pipelines.engine import Engine
 from pipelines.stage import Stage
+from pipelines.state import locked
 from retrieval.training import DIVERGED
 
 _DATA_AT_FAULT = 3  # exit status of a training whose loss is not finite
@@ -16,7 +21,8 @@ _DATA_AT_FAULT = 3  # exit status of a training whose loss is not finite
 class Row:
     """One training of an alternative: its config, its weight, its seed, and its folders.
 
-    clip_norm None is the config's; `label` is the row's in the table, whatever the seed.
+    clip_norm None is the config's; `label` is the row's in the table, whatever the seed. `world` and `training` are
+    further settings, name and value, of the feed and of the training; rows of one workdir have one feed.
     """
 
     signals: str
@@ -24,6 +30,8 @@ class Row:
     workdir: Path
     clip_norm: float | None = None
     seed: int = 0
+    world: tuple[tuple[str, Any], ...] = ()
+    training: tuple[tuple[str, Any], ...] = ()
 
     @property
     def label(self) -> str:
@@ -57,6 +65,7 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
         module="simulation.world",
         folder=workdir / "world",
         config=f"configs/world.py:{config.size}",
+        flags=tuple(f"--config.{name}={value}" for name, value in row.world),
         outputs=(workdir / "world" / "tables" / "manifest.json", workdir / "world" / "metrics.json"),
     )
     timelines = Stage(
@@ -70,6 +79,7 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
     )
     settings = [] if row.weight is None else [f"--config.negative_weight={row.weight:g}"]
     settings += [] if row.clip_norm is None else [f"--config.clip_norm={row.clip_norm:g}"]
+    settings += [f"--config.{name}={value}" for name, value in row.training]
     train = Stage(
         name=f"train/{row.name}",
         module="retrieval.train",
@@ -109,6 +119,21 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
         outputs=(row.folder("counterfactual") / "metrics.json",),
     )
     return [world, timelines, train, test, export, counterfactual]
+
+
+def run_all(config: ConfigDict, rows: Sequence[Row], workdir: Path) -> int:
+    """Runs what is not up to date, row by row, alone in `workdir`; 0, or the status of the first stage that failed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    state = workdir / ".pipeline"
+    state.mkdir(exist_ok=True)
+    with locked(state / "lock") as lock:
+        for row in rows:
+            # The state of a feed's stages is its own: their names are alike.
+            own = state / str(row.workdir.relative_to(workdir))
+            own.mkdir(exist_ok=True)
+            if status := run(config, row, state=own, lock=lock):
+                return status
+    return 0
 
 
 def run(config: ConfigDict, row: Row, *, state: Path, lock: int) -> int:
