@@ -85,13 +85,17 @@ def get_config(name: str = "demo") -> ConfigDict:
     # Whether similarity is also judged by the item vectors of another model, one without negative labels: logs may know
     # neither cluster nor creator of their items, and then nothing else says what is alike.
     config.judged_by_vectors = name == "tables"
-    # A closer look at how the served model responds, and its reference: experiments of configs/counterfactual.py, and
-    # `ranked`, on slates that the ranker has put in order: of fewer users, as that takes its time for each of them.
+    # A closer look at how the served model responds, its reference, and the paper's tower: experiments of
+    # configs/counterfactual.py, and `ranked`, on slates that the ranker has put in order: of fewer users, as that takes
+    # its time for each of them.
     closer = ("in_a_row", "memory", "elsewhere", "undo", "forgetting")
-    experiments = dict.fromkeys((*closer, "sweeps", "ranked"), ("served",))
-    config.experiments = experiments if name in ("standard", "tiny") else {}
+    everything = (*closer, "sweeps", "ranked")
+    config.experiments = dict.fromkeys(everything if name in ("standard", "tiny") else (), ("served",))
     if name == "standard":
-        config.experiments.update({**dict.fromkeys(closer, ("served", "reference")), "forgetting_state": ("served",)})
+        config.experiments.update(dict.fromkeys(closer, ("served", "reference", "paper_tower")))
+        config.experiments.forgetting_state = ("served",)
+    if name in ("demo", "tiny"):
+        config.experiments.elsewhere = ("served", "paper_tower")
     config.ranked = {"users": 50, "candidates": 20} if name == "tiny" else {"users": 250, "candidates": 200}
     # The gate before what is served, {} for none: exit status 4 where one dislike changes similarity by less than
     # `min_responsiveness`, or where more than `max_recall_loss` of the reference's Recall@100 is lost on the test days.

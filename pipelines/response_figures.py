@@ -11,7 +11,7 @@ from pipelines.charts import COLOURS, MUTED, Point
 from pipelines.evidence import Evidence
 from pipelines.findings import DISLIKE, KINDS, interval
 from pipelines.response_evidence import Response
-from pipelines.response_stages import REFERENCE, SERVED
+from pipelines.response_stages import MODELS, signals
 from simulation.courses import Branch, distances
 
 Places = Mapping[int, str]  # x -> the name of a change, without its kind
@@ -83,13 +83,7 @@ def models(responses: Iterable[Response]) -> list[str]:
     """The models that the lines are of, the served one first."""
     drawn = {**_STEPS, **_SINCE, **_FORGETTING}
     there = {response.model for response in responses if response.experiment in drawn}
-    return [name for name in (SERVED, REFERENCE) if name in there]
-
-
-def signals(evidence: Evidence, model: str) -> str:
-    """The signals of the served model or of its reference."""
-    served = evidence.pipeline["serve"]
-    return served if model == SERVED else evidence.pipeline["sweeps"][served]["reference"]
+    return [name for name in MODELS if name in there]
 
 
 def _chart(
@@ -108,7 +102,7 @@ def _chart(
             for style, of_line in places(response).items():
                 points = [(x, p) for x, key in of_line.items() if (p := interval(response.metrics, f"{key}/{kind}"))]
                 if points:
-                    panels.setdefault(name, []).append(_Line(signals(evidence, response.model), style, points))
+                    panels.setdefault(name, []).append(_Line(signals(evidence.pipeline, response.model), style, points))
             if response.config.get("beyond") and "events_read" in response.metrics:
                 ends[name] = int(response.metrics["events_read"])
     if not panels:

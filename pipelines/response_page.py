@@ -6,7 +6,7 @@ from typing import Any
 from pipelines import response_figures, response_tables
 from pipelines.evidence import Evidence
 from pipelines.response_evidence import Response
-from pipelines.response_stages import REFERENCE
+from pipelines.response_stages import REFERENCE, signals
 
 
 def response_parts(responses: Sequence[Response], evidence: Evidence) -> dict[str, Any]:
@@ -18,12 +18,12 @@ def response_parts(responses: Sequence[Response], evidence: Evidence) -> dict[st
         "forgetting": response_figures.forgetting(responses, evidence),
         "events_read": read[0] if read else 0,
         "with_state": any(one.experiment == "forgetting_state" for one in responses),
-        "models": [response_figures.signals(evidence, model) for model in response_figures.models(responses)],
+        "models": [signals(evidence.pipeline, model) for model in response_figures.models(responses)],
         "tables": [
             ("A no to one cluster, and then to others", response_tables.elsewhere(responses)),
             ("After retrieval, and after ranking", response_tables.ranked(responses, evidence)),
             ("At other lengths of history and slate", response_tables.sweep(responses)),
         ],
         "vectors": any("/vectors" in name for response in responses for name in response.metrics),
-        "reference": response_figures.signals(evidence, REFERENCE),
+        "reference": signals(evidence.pipeline, REFERENCE),
     }

@@ -2,32 +2,46 @@
 
     export/<served>, export/<reference>, [ranking/export] -> responsiveness/<experiment>/<model>
 
-A pipeline's config says which: `experiments`, {experiment: models}, models being `served` and `reference`, the same
-model without negative labels. `ranked` is the paper's experiment on slates that the ranker has put in order. Of the
-served model similarity is also judged by the item vectors of the reference, which are another model's.
+A pipeline's config says which: `experiments`, {experiment: models}, models being `served`, `reference`, the same model
+without negative labels, and `paper_tower`, the same without the memory of dislikes. `ranked` is the paper's experiment
+on slates that the ranker has put in order. Of the served model similarity is also judged by the item vectors of the
+reference, which are another model's.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from pipelines.ranking_stages import FOLDER as RANKING
-from pipelines.served import Exported, exported, reference, served
+from pipelines.served import Exported, chosen, exported, reference, served
 from pipelines.stage import Stage
 
 FOLDER = "responsiveness"
 RANKED = "ranked"
-SERVED, REFERENCE = "served", "reference"
+SERVED, REFERENCE, PAPER_TOWER = MODELS = "served", "reference", "paper_tower"
+
+
+def signals(config: Mapping[str, Any], model: str) -> str:
+    """The signals of the served model, of its reference, or of the paper's tower with the same labels."""
+    serve = config["serve"]
+    return {SERVED: serve, REFERENCE: config["sweeps"][serve]["reference"], PAPER_TOWER: f"{serve}_{PAPER_TOWER}"}[
+        model
+    ]
 
 
 def response_stages(config: ConfigDict, workdir: Path) -> list[Stage]:
     """One stage for each experiment and model; the ranked one only where the pipeline has a ranker."""
     models = {SERVED: served(config, workdir), REFERENCE: exported(reference(config), workdir)}
+    if signals(config, PAPER_TOWER) in config.sweeps:
+        models[PAPER_TOWER] = chosen(config, signals(config, PAPER_TOWER), workdir)
     return [
         _stage(experiment, name, models, config, workdir)
         for experiment, names in config.experiments.items()
         if experiment != RANKED or config.ranking
         for name in names
+        if name in models
     ]
 
 

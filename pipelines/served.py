@@ -22,9 +22,9 @@ class Exported:
     made_from: tuple[Path, ...]
 
 
-def candidates(config: ConfigDict) -> list[Variant]:
-    """The variants that may be served: one where there are final ones, else those of the sweep."""
-    return [v for v in variants(config) if v.signals == config.serve and v.final == config.final]
+def candidates(config: ConfigDict, signals: str) -> list[Variant]:
+    """The variants of these signals that may be chosen: one where there are final ones, else those of the sweep."""
+    return [v for v in variants(config) if v.signals == signals and v.final == config.final]
 
 
 def reference(config: ConfigDict) -> Variant:
@@ -34,13 +34,18 @@ def reference(config: ConfigDict) -> Variant:
 
 def served(config: ConfigDict, workdir: Path) -> Exported:
     """The model that is served."""
+    return chosen(config, config.serve, workdir)
+
+
+def chosen(config: ConfigDict, signals: str, workdir: Path) -> Exported:
+    """The model of a sweep's signals that the validation days choose, or its final one."""
     if config.final:
-        return exported(Variant(signals=config.serve, final=True), workdir)
+        return exported(Variant(signals=signals, final=True), workdir)
     folder = workdir / "selected"
-    every = (exported(variant, workdir).recommender / "manifest.json" for variant in candidates(config))
+    every = (exported(variant, workdir).recommender / "manifest.json" for variant in candidates(config, signals))
     return Exported(
-        checkpoint=folder / config.serve,
-        recommender=folder / f"{config.serve}{EXPORTED}" / "recommender",
+        checkpoint=folder / signals,
+        recommender=folder / f"{signals}{EXPORTED}" / "recommender",
         made_from=(folder / "metrics.json", *every),
     )
 

@@ -39,7 +39,7 @@ def serving_stages(config: ConfigDict, workdir: Path, timelines: Path) -> list[S
 
 
 def _gate(config: ConfigDict, workdir: Path) -> Stage:
-    names = [variant.name for variant in candidates(config)]
+    names = [variant.name for variant in candidates(config, config.serve)]
     measured = [workdir / "counterfactual" / name / "metrics.json" for name in names]
     measured += [workdir / "test" / name / "metrics.json" for name in (*names, reference(config).name)]
     return Stage(

@@ -20,7 +20,9 @@ def workdir(tmp_path: Path) -> Path:
     run = empty_run(tmp_path)
     config = pipeline.get_config("tiny").to_dict()
     both = ("served", "reference")
-    write(run / "pipeline.json", {**config, "experiments": {**config["experiments"], "in_a_row": both}})
+    three = (*both, "paper_tower")
+    experiments = {**config["experiments"], "in_a_row": both, "elsewhere": three}
+    write(run / "pipeline.json", {**config, "experiments": experiments})
     found = {
         "in_a_row": {f"{NO}/creator": -0.2, f"{NO}*2/creator": -0.3, f"{NO}*3/creator": -0.35, f"{NO}*5/creator": -0.4},
         "memory": {f"{NO}/creator": -0.2, f"after_3/{NO}/creator": -0.05, f"{NO}/vectors": -0.01},
@@ -51,7 +53,7 @@ def workdir(tmp_path: Path) -> Path:
         if experiment == "forgetting":
             figures["events_read"] = 64
         settings = counterfactual.get_config(f"tiny,{'paper' if experiment == 'ranked' else experiment}").to_dict()
-        for model in both:
+        for model in three:
             write(run / "responsiveness" / experiment / model / "metrics.json", figures)
             write(run / "responsiveness" / experiment / model / "config.json", {"config": settings})
     return run
@@ -61,6 +63,8 @@ def test_experiments_are_read_as_far_as_the_config_names_them(workdir: Path) -> 
     found = gather_responses(workdir)
     assert [(one.experiment, one.model) for one in found] == [
         ("elsewhere", "served"),
+        ("elsewhere", "reference"),
+        ("elsewhere", "paper_tower"),
         ("forgetting", "served"),
         ("in_a_row", "served"),
         ("in_a_row", "reference"),
