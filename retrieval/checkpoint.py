@@ -50,7 +50,7 @@ def check(config: ConfigDict) -> None:
     for flag in remembering:
         if not set(config[flag]) <= set(config.input_feedback):
             raise UsageError(f"--config.{flag}={config[flag]}: has to be part of input_feedback")
-    if not 1 <= config.memory_size <= config.length:
+    if config.memory_feedback and not 1 <= config.memory_size <= config.length:
         raise UsageError(f"--config.memory_size={config.memory_size}: from 1 to --config.length={config.length}")
 
 

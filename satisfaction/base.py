@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data.loader import PackedBatches, iterate
+from data.reading import Reader, Reading
 from data.timelines import Timelines
 from metrics import ranking
 from runtime import artifact
@@ -164,7 +165,9 @@ def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState],
     if len(users) > config.base.eval_users:
         users = np.sort(np.random.default_rng(config.seed).choice(users, config.base.eval_users, replace=False))
     target = clicks.item[clicks.valid_start[users]]
-    histories = clicks.histories(users, clicks.valid_start[users], config.base.length)["item"]
+    histories = clicks.histories(
+        users, clicks.valid_start[users], Reader(clicks.feedback, Reading(config.base.length))
+    )["item"]
     codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
 
     @jax.jit

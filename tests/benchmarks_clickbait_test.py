@@ -1,7 +1,5 @@
 """Whose lists satisfy by the feed's truth: what is compared, that the truth itself wins, and the mistakes reported."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -103,7 +101,7 @@ def test_a_list_by_the_truth_satisfies_most_and_its_figure_is_that_of_the_best_i
     clicks = run.models[SAQREC].histories.clicks
     users, before = clicks.targets("test")
     moments = np.asarray(log.timestamp_ms)[clicks.event[before]]
-    every = np.broadcast_to(clicks.corpus[1:], (len(users), clicks.num_items))
+    every = np.broadcast_to(clicks.corpus[1 : clicks.num_items + 1], (len(users), clicks.num_items))
     known = true_satisfaction(world, log, users, every, moments)  # [Q, n]
     row_of = {int(user): row for row, user in enumerate(users)}
 
@@ -142,11 +140,12 @@ def test_the_largest_weight_that_keeps_enough_is_chosen():
 def test_ablations_that_are_none_or_of_another_run_are_refused(folder, tmp_path):
     _, log, run = opened(folder)
     with pytest.raises(UsageError, match=r"--ablations=.*: no variants of click loss exact here; run sat"):
-        ablated(tmp_path, run, log)
+        ablated(tmp_path, str(folder / "run"), run, log)
     run.config.align.refit = True
     with pytest.raises(UsageError, match=r"--ablations=.*: trained with --refit=False, not as --run was"):
-        ablated(folder / "ablations", run, log)
+        ablated(folder / "ablations", str(folder / "run"), run, log)
     run.config.align.refit = False
-    other = dataclasses.replace(run, embeddings=BaseEmbeddings(run.embeddings.user, run.embeddings.item + 1))
+    mine = BaseEmbeddings.open(folder / "run" / EMBEDDINGS, log, "--run")
+    BaseEmbeddings(mine.user, mine.item + 1).save(tmp_path / EMBEDDINGS, log)
     with pytest.raises(UsageError, match=r"--ablations=.*: of another run than --run"):
-        ablated(folder / "ablations", other, log)
+        ablated(folder / "ablations", str(tmp_path), run, log)

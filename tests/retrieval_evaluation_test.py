@@ -271,7 +271,7 @@ def test_bad_logs_and_models_are_named(log, tmp_path):
 class Retriever:
     """As retrieval.checkpoint.load gives it: here a model that always asks for item 5."""
 
-    length = 4
+    reading = Reading(4)
 
     def item_vectors(self):
         return np.eye(N + 1, 8, dtype=np.float32)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from data.reading import Reader
 from retrieval import checkpoint, training
 from tests import random_timelines, several_hosts
 from tests.killed_training import kill_at
@@ -87,7 +88,7 @@ def finished(data, folder, other):
 def scores(folder, log):
     """What the best step's model says of every item to every user."""
     model = checkpoint.load(folder, log)
-    histories = log.histories(np.arange(log.num_users), log.test_start, model.length)
+    histories = log.histories(np.arange(log.num_users), log.test_start, Reader(log.feedback, model.reading))
     return np.asarray(model.encode(histories)) @ model.item_vectors().T
 
 

@@ -194,7 +194,9 @@ def parts(data, mesh):
 
     def init(key):
         return jax.tree.map(
-            lambda leaf, shape: jnp.pad(leaf, [(0, n - m) for m, n in zip(leaf.shape, shape.shape, strict=True)]),
+            lambda leaf, shape: (
+                jnp.pad(leaf, [(0, n - m) for m, n in zip(leaf.shape, shape.shape, strict=True)]) if leaf.ndim else leaf
+            ),
             first,
             model.shapes,
         )
@@ -295,7 +297,8 @@ def test_two_cpu_devices_have_threads_enough_for_their_collectives(log):
         ({"softmax": "full"}, r"--config\.softmax=full: one of exact, "),
         ({"train_on": ("test",)}, r"--config\.train_on=\('test',\): \('train',\) or \('train', 'valid'\)"),
         ({"block_size": 0}, r"--config\.block_size=0: must be at least 1"),
-        ({"length": 1}, r"--config\.length=1: a window needs at least 2"),
+        ({"length": 1, "memory_size": 1}, r"--config\.length=1: a window needs at least 2"),
+        ({"length": 4}, r"--config\.memory_size=8: from 1 to --config\.length=4"),
     ],
 )
 def test_a_mistake_in_the_config(log, tmp_path, options, message):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from data.reading import Reading
 from retrieval import evaluation
 from retrieval.validation import make_validation, metric
 from tests import random_timelines
@@ -40,7 +41,9 @@ def log(tmp_path_factory):
 
 
 def config_of(**options):
-    return ConfigDict({"positive": POSITIVE, "eval_users": 1000, "seed": 0, "length": LENGTH, **options})
+    return ConfigDict(
+        {"positive": POSITIVE, "eval_users": 1000, "seed": 0, "length": LENGTH, "memory_feedback": (), **options}
+    )
 
 
 def validated(log, params, **options):
@@ -72,7 +75,7 @@ def test_it_is_the_full_measurements_recall(log, levels):
     def encode(inputs):
         return model.queries(model.states(inputs, None)[:, -1])
 
-    scorer = evaluation.model_scorer(encode, params["vectors"], log, split="valid", length=LENGTH)
+    scorer = evaluation.model_scorer(encode, params["vectors"], log, split="valid", reading=Reading(LENGTH))
     expected = evaluation.evaluate(scorer, log, split="valid", positive=POSITIVE).metrics["recall@100"]
     assert validated(log, params) == {"recall@100": pytest.approx(expected, abs=1e-6)}
 

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from data.feedback import BITS
+from data.reading import Reading
 from runtime.errors import UsageError
 from simulation.actions import Action
 from simulation.courses import Branch, with_baselines
@@ -52,7 +53,7 @@ def tower(item, dwell, feedback):
 
 
 def recommender(kind="step", items=ITEMS):
-    start, step = incremental(step_of, state_size=3) if kind == "step" else windowed(tower, length=16)
+    start, step = incremental(step_of, state_size=3) if kind == "step" else windowed(tower, Reading(16))
     return Recommender(start, step, VECTORS, items, max_history=16, fingerprint="")
 
 

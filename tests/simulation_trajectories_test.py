@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from data.feedback import BITS
+from data.reading import Reading
 from runtime.errors import DataError
 from simulation.actions import Action
 from simulation.courses import Branch
@@ -54,7 +55,7 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
     def tower(item, dwell, feedback):
         return (weight(feedback)[:, :, None] * (item > 0)[:, :, None] * jnp.asarray(vectors)[item]).sum(axis=1)
 
-    start, step = windowed(tower, length=K)
+    start, step = windowed(tower, Reading(K))
     recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
     branches = [Branch.parse(name) for name in ("long_watch", "long_watch+dislike")]
     drawn = plan()
@@ -79,7 +80,7 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
 
 def test_chunks_do_not_change_the_outcome(monkeypatch):
     vectors = np.random.default_rng(3).integers(-5, 6, (N + 1, 3)).astype(np.float32)
-    start, step = windowed(lambda item, dwell, feedback: jnp.asarray(vectors)[item].sum(axis=1), length=K)
+    start, step = windowed(lambda item, dwell, feedback: jnp.asarray(vectors)[item].sum(axis=1), Reading(K))
     recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
     branches = [Branch.parse("long_watch")]
     whole = simulate(recommender, plan(), branches, slates=Slates(SLATE))
@@ -138,7 +139,7 @@ def test_summary_leaves_out_unknown_labels_and_what_has_no_baseline():
 
 def test_a_diverged_tower_is_reported():
     vectors = np.ones((N + 1, 2), np.float32)
-    start, step = windowed(lambda item, dwell, feedback: jnp.full((len(item), 2), jnp.nan), length=K)
+    start, step = windowed(lambda item, dwell, feedback: jnp.full((len(item), 2), jnp.nan), Reading(K))
     recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
     with pytest.raises(DataError, match="not finite"):
         simulate(recommender, plan(), [Branch.parse("long_watch")], slates=Slates(SLATE))
