@@ -1,12 +1,14 @@
 """Packed batches against the timelines they come from: every label once, from its own user's past, and nothing else."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 
-from data.feedback import NEGATIVE, POSITIVE, has
+from data.feedback import NEGATIVE, POSITIVE, has, mask_of
 from data.loader import PackedBatches, cut_windows, iterate, pack_rows
+from data.reading import Reading
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
 
@@ -237,3 +239,25 @@ def test_a_log_without_the_feedback_asked_for(log, tmp_path):
     empty = random_timelines.write(tmp_path / "t", lengths=[0, 0])
     with pytest.raises(DataError, match="no training event is long_view or like or dislike"):
         batches_of(empty)
+
+
+def test_the_context_of_a_later_window_holds_what_was_said_no_to_before(log):
+    # Of one user's 80 events, 48 are of training; windows of 8 with a context of 2, of which one is for a "no".
+    reading = Reading(8, 4, mask_of(["dislike"]))
+    batches = batches_of(log, reading=reading, positive=(*log.positive_feedback, "click"), num_epochs=1)
+    begin, end = log.offsets[5], log.valid_start[5]
+    noes = [event for event in range(begin, end) if has(log.feedback[event], "dislike")]
+    found = 0
+    for batch in (batches[n] for n in range(len(batches))):
+        for row in range(len(batch["item"])):
+            starts = [*np.flatnonzero(batch["reset"][row]), batch["item"].shape[1]]
+            for first, last in itertools.pairwise(starts):
+                read = batch["item"][row, first:last] - 1  # an item names its event
+                if not begin < read[0] < end:
+                    continue
+                # What comes before the context's newest event: the last "no" older than it, or the event before.
+                older = [event for event in noes if event < read[1]]
+                assert read[0] == (older[-1] if older else read[1] - 1)
+                assert (np.diff(read[1:][read[1:] >= 0]) == 1).all()
+                found += 1
+    assert found > 3

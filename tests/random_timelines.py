@@ -18,11 +18,14 @@ def write(
     seed=0,
     one_event_per_item=False,
     loyal=False,
+    without=(),
+    longest_play_ms=100_000,
     vocabulary_hash="x",
 ):
     """Writes and opens timelines of users with `lengths` events, the last two fifths of them held out.
 
-    Each event has each of NAMES with probability 0.3. The last `unseen` items occur in no training event. Creator and
+    Each event has each of NAMES, but those of `without`, with probability 0.3, and is played for up to
+    `longest_play_ms`. The last `unseen` items occur in no training event. Creator and
     cluster of item j are j mod 4 + 1 and j mod 2 + 1. With `one_event_per_item` event e is of item e + 1, so that an
     item names its event. With `loyal` users meet only items whose number mod 4 is theirs, so of one creator: what a
     model has to find.
@@ -44,8 +47,8 @@ def write(
         own = item - item % 4 + user % 4
         last = np.where(trained, num_items - unseen, num_items)
         item = own + 4 * (own < 1) - 4 * (own > last)
-    play_ms = rng.integers(-1, 100_000, num_events)
-    flags = {name: rng.random(num_events) < 0.3 for name in NAMES}
+    play_ms = rng.integers(-1, longest_play_ms, num_events)
+    flags = {name: (rng.random(num_events) < 0.3) & (name not in without) for name in NAMES}
     index = np.arange(num_items + 1)
     timelines.write(
         folder,
