@@ -59,7 +59,7 @@ class AversionMemory(nnx.Module):
 
         What is both is a "no".
         """
-        slots = self._slots(memory)
+        slots = self.slots(memory)
         cosine = jnp.einsum("bd,bsd->bs", self._keys(item_vectors), self._keys(slots.vectors))
         strength = jnp.where((said_yes & ~said_no)[:, None], slots.strength * self._kept(cosine), slots.strength)
         pushed = jnp.concatenate([item_vectors[:, None], slots.vectors[:, :-1]], axis=1)
@@ -93,7 +93,7 @@ class AversionMemory(nnx.Module):
 
     def forget(self, queries: jax.Array, memory: jax.Array) -> jax.Array:
         """Queries [..., D] without what they hold of the directions in memory [..., S (D + 1)]."""
-        slots = self._slots(memory)
+        slots = self.slots(memory)
         keys = slots.strength[..., None] * self._keys(slots.vectors)  # [..., S, D]
         gram = jnp.einsum("...sd,...td->...st", keys, keys)
         gram += (_LEAST_RIDGE + jax.nn.softplus(self.ridge[...])) * jnp.eye(self.size)
@@ -109,7 +109,8 @@ class AversionMemory(nnx.Module):
     def _kept(self, cosine: jax.Array) -> jax.Array:
         return 1.0 - jax.nn.sigmoid(self.yes_rate[...]) * jnp.clip(cosine, 0.0, 0.999) ** 2
 
-    def _slots(self, memory: jax.Array) -> Slots:
+    def slots(self, memory: jax.Array) -> Slots:
+        """What a memory [..., S (D + 1)] holds."""
         vectors, strength = jnp.split(memory, [self.size * self.dim], axis=-1)
         return Slots(vectors.reshape(*memory.shape[:-1], self.size, self.dim), strength)
 

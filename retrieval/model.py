@@ -81,8 +81,13 @@ class TwoTower(nnx.Module):
         dropout: float,
         rngs: nnx.Rngs,
     ):
-        """Args as ItemTower; `hidden` H; `input_bits`, places in the feedback bitmask that the GRU reads, and
-        `memory_bits`, those that say no, none for the GRU alone; `excluded_bits`, those of events that are not read."""
+        """Args as ItemTower, and:
+        hidden: H.
+        input_bits: places in the feedback bitmask that the GRU reads.
+        memory_bits: those that say no, none for the GRU alone. forgiving_bits: those that take it back.
+        memory_size: S, the noes that are remembered.
+        excluded_bits: those of events that are not read.
+        """
         self.items = ItemTower(features, cardinalities, seen, dim=dim, rngs=rngs)
         self.input_bits = tuple(input_bits)
         init = nnx.initializers.normal(dim**-0.5)

@@ -103,16 +103,16 @@ def test_the_oldest_no_makes_room():
 def test_a_yes_takes_back_what_it_is_like():
     memory = remembering()
     memory.yes_rate[...] = jnp.zeros(())  # b = 1/2
-    slots = memory._slots(after(memory, no(A), no(B), yes(A), neither(B)))
+    slots = memory.slots(after(memory, no(A), no(B), yes(A), neither(B)))
     np.testing.assert_allclose(slots.strength, [[1.0, 0.5, 0.0]], atol=1e-2)  # B, then A
     slanted = (A + B) / 2**0.5  # half of each: cos² = 1/2
-    slots = memory._slots(after(memory, no(A), no(B), yes(slanted)))
+    slots = memory.slots(after(memory, no(A), no(B), yes(slanted)))
     np.testing.assert_allclose(slots.strength, [[0.75, 0.75, 0.0]], atol=1e-5)
 
 
 def test_what_is_liked_and_said_no_to_is_a_no():
     memory = remembering()
-    slots = memory._slots(after(memory, no(A), (A, True, True)))
+    slots = memory.slots(after(memory, no(A), (A, True, True)))
     np.testing.assert_allclose(slots.strength, [[1.0, 1.0, 0.0]])
 
 
