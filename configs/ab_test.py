@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 SIZES = {
     "standard": {"users": 20_000, "days": 7, "slate_size": 100, "aa_users": 400},
     "demo": {"users": 4_000, "days": 7, "slate_size": 100, "aa_users": 400},
-    "tiny": {"users": 60, "days": 2, "slate_size": 10, "aa_users": 40},
+    "tiny": {"users": 150, "days": 2, "slate_size": 10, "aa_users": 40},
 }
 
 
