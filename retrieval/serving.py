@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from data import feedback
-from data.reading import Reader
+from data.reading import events_read
 from data.timelines import Timelines
 from nn import warmup
 from nn.tensorflow_graph import XlaFunction
@@ -67,9 +67,9 @@ def write(
 
 def request(timelines: Timelines, user: int, retriever: Retriever, *, k: int) -> dict[str, tf.Tensor]:
     """The request that a server gets for a user with all of the log behind them: the events that the model reads."""
-    reader = Reader(timelines.feedback, retriever.reading)
-    events = reader.positions(timelines.offsets[user : user + 1], timelines.offsets[user + 1 : user + 2])[0]
-    events = events[events >= 0]
+    own = slice(timelines.offsets[user], timelines.offsets[user + 1])
+    read = events_read(timelines.item[own][None], timelines.feedback[own][None], retriever.reading)[0]
+    events = own.start + read[read >= 0]
     ids = timelines.items["item_id"].gather(timelines.item[events]).to_numpy()
     bits = timelines.feedback[events]
     columns = {
