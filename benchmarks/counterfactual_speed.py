@@ -22,7 +22,7 @@ from runtime import app
 if TYPE_CHECKING:
     import jax
 
-    from simulation.recommender import Recommender
+    from simulation.exported.recommender import Recommender
 
 _ITEMS = flags.DEFINE_multi_integer("items", [10_000], "Items in the catalogue; once for each row of the table.")
 _USERS = flags.DEFINE_integer("users", 2_000, "Simulated users.", lower_bound=1)
@@ -43,7 +43,7 @@ def gru_recommender(num_items: int) -> "Recommender":
     import polars as pl
 
     from data.feedback import BITS, NUM_DWELL_BUCKETS
-    from simulation.recommender import Recommender, incremental
+    from simulation.exported.recommender import Recommender, incremental
 
     rng = np.random.default_rng(0)
 
@@ -75,7 +75,7 @@ def bare_products(recommender: "Recommender", *, users: int, products: int) -> C
     import jax
     import jax.numpy as jnp
 
-    from simulation.responsiveness import chunk_users
+    from simulation.counterfactual.responsiveness import chunk_users
 
     item_vectors = jnp.asarray(recommender.item_vectors)
     size = chunk_users(users, len(item_vectors))
@@ -111,9 +111,9 @@ def main(argv: Sequence[str]) -> None:
     # Imported here so that --help does not wait for them.
     import numpy as np
 
-    from simulation.courses import Branch
-    from simulation.responsiveness import simulate
-    from simulation.trajectories import Slates, draw_plan
+    from simulation.counterfactual.courses import Branch
+    from simulation.counterfactual.responsiveness import simulate
+    from simulation.counterfactual.trajectories import Slates, draw_plan
 
     users, k = _USERS.value, _K.value
     print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {os.cpu_count()} cores")

@@ -26,7 +26,7 @@ def kuairand_facts(folder: str) -> dict[str, float]:
     from data.kuairand import read_kuairand
     from data.quarantine import Quarantine
     from data.tables import merge_relogged
-    from simulation.facts import log_facts
+    from simulation.world.facts import log_facts
 
     log = read_kuairand(folder, "pure", earlier_history=False, quarantine=Quarantine())
     assert log.items is not None
@@ -37,7 +37,7 @@ def explicit_facts(path: str) -> dict[str, float]:
     """Of a log of likes and hates only: what comes with them. What needs rows of neither is left out."""
     import polars as pl
 
-    from simulation.facts import given_feedback
+    from simulation.world.facts import given_feedback
 
     if not Path(path).is_file():
         raise UsageError(f"--explicit={path}: no such file")
@@ -49,9 +49,9 @@ def explicit_facts(path: str) -> dict[str, float]:
 
 def synthetic_facts() -> dict[str, float]:
     """All facts of the feed that --config describes."""
-    from simulation.facts import log_facts
-    from simulation.feed import simulate
-    from simulation.world_tables import tables
+    from simulation.world.facts import log_facts
+    from simulation.world.feed import simulate
+    from simulation.world.tables import tables
 
     log = tables(simulate(_CONFIG.value))
     return log_facts(log["events"], log["items"])

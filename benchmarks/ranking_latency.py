@@ -33,8 +33,9 @@ def main(argv: Sequence[str]) -> None:
     import tensorflow as tf
 
     from data.timelines import Timelines
-    from ranking import checkpoint, serving
-    from ranking.exporting import FOLDER, Options, export
+    from ranking import checkpoint
+    from ranking.export import servable as serving
+    from ranking.export.folder import FOLDER, Options, export
     from ranking.fusion import signs
 
     numbers = [int(number) for number in _CANDIDATES.value]

@@ -3,7 +3,7 @@
   pip install -r requirements-benchmarks.txt
   python -m benchmarks.ranking_speed --config=configs/ranking.py:kuairand_pure --data=TIMELINES
 
-Ours is what ranking.train runs, its loader included. PyTorch's (benchmarks/torch_ranker.py) batches are the same ones
+Ours is what ranking.train runs, its loader included. PyTorch's (benchmarks/peers/ranker.py) batches are the same ones
 and lie ready in memory. The two take turns; the table shows medians over --repeats.
 """
 
@@ -41,7 +41,7 @@ def batches_of(config: ConfigDict, timelines: "Timelines", tables: "Tables", sha
     from data.impressions import ranked_positions
     from ranking import tasks
     from ranking.inputs import Impressions
-    from ranking.training import training_batches
+    from ranking.run import training_batches
 
     config = ConfigDict({**config.to_dict(), "num_epochs": _MANY_EPOCHS})
     labels = tasks.labels(config.tasks, timelines, tables.thresholds, None)
@@ -84,8 +84,8 @@ def torchs(config: ConfigDict, timelines: "Timelines", tables: "Tables", *, step
     """A run of the PyTorch model on the same batches, ready in memory."""
     import torch
 
-    from benchmarks import torch_ranker
-    from benchmarks.torch_step import train_step
+    from benchmarks.peers import ranker as torch_ranker
+    from benchmarks.peers.step import train_step
     from ranking.tables import schema
 
     torch.set_num_threads(threads)

@@ -3,8 +3,8 @@
   pip install -r requirements-benchmarks.txt
   python -m benchmarks.training_speed --config=configs/retrieval.py:kuairand_pure --data=TIMELINES
 
-Ours is what retrieval.train runs, its loader included. PyTorch's (benchmarks/torch_peer.py) batches lie ready in memory
-and hold as many labels as ours on average. The two take turns; the table shows medians over --repeats.
+Ours is what retrieval.train runs, its loader included. PyTorch's (benchmarks/peers/retrieval.py) batches lie ready in
+memory and hold as many labels as ours on average. The two take turns; the table shows medians over --repeats.
 """
 
 import os
@@ -84,8 +84,8 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, steps: int, labels_per
     import numpy as np
     import torch
 
-    from benchmarks import torch_peer
-    from benchmarks.torch_step import train_step
+    from benchmarks.peers import retrieval as torch_peer
+    from benchmarks.peers.step import train_step
     from data.feedback import label_kinds
 
     torch.set_num_threads(threads)

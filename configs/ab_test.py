@@ -31,7 +31,7 @@ def get_config(size: str = "standard") -> ConfigDict:
     # the model's own softmax; towards 0 it is the first item.
     config.temperature = 1.0
 
-    # Who comes back (simulation/returning.py): the feed's premise, set before any test was run on it. A day that
+    # Who comes back (simulation/world/returning.py): the feed's premise, set before any test was run on it. A day that
     # satisfies 10 points better than usual raises the odds of coming tomorrow by a fifth, a dislike lowers them by a
     # fifth; a third of that is forgotten each day. One disappointing item in fifty is closed together with the feed.
     config.returning = {"satisfaction": 2.0, "dislike": -0.2, "decay": 0.67, "dismiss": 0.02}

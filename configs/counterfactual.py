@@ -29,9 +29,10 @@ def get_config(name: str = "standard") -> ConfigDict:
     config.seed = 0
 
     # At the k-th item: every branch is compared with the baseline. A play, then any of +like, +follow, +comment,
-    # +share, +dislike (simulation/actions.py); ACTION*3 is three in a row, ACTION,ACTION one after the other, from the
-    # second on further items of the k-th item's cluster, other:ACTION on an item of another cluster, each time of one
-    # more. Compared with the baseline done on the same items; what stands after a ; is done in both (Branch.parse).
+    # +share, +dislike (simulation/counterfactual/actions.py); ACTION*3 is three in a row, ACTION,ACTION one after the
+    # other, from the second on further items of the k-th item's cluster, other:ACTION on an item of another cluster,
+    # each time of one more. Compared with the baseline done on the same items; what stands after a ; is done in both
+    # (Branch.parse).
     config.baseline = "long_watch"
     config.branches = ("long_watch+dislike", "skip", "quit_early")
     # The slates that are looked at: 1 is the one right after the branch, 5 that after four more items, which the user

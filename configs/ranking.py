@@ -65,7 +65,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.loss = "logloss"  # or bpr, which needs items to pair with
     config.negatives = 0  # unobserved items to each impression, negatives of every task
     config.later = 0  # later impressions of the same user to each, with their own labels
-    config.task_weights = ()  # one for each task, or () to adapt them, ranking/task_weights.py
+    config.task_weights = ()  # one for each task, or () to adapt them, ranking/model/task_weights.py
 
     # Optimisation.
     config.batch_size = 512

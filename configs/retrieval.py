@@ -103,7 +103,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # Validation while training: Recall@100 of this many users with held-out positives.
     config.eval_users = 4096
 
-    # Export: see retrieval/index.py and retrieval/serving.py.
+    # Export: see retrieval/export/index.py and retrieval/export/servable.py.
     config.export = {
         "recall_target": 0.97,  # of the index against exact search; above 1 is exact search
         "recall_floor": 0.95,  # below this the export fails

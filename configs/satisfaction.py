@@ -51,7 +51,7 @@ def get_config(name: str = "demo") -> ConfigDict:
         "clip_norm": 1.0,
         "eval_users": 4096,
     }
-    # The small models of a user and an item (satisfaction/pair_model.py).
+    # The small models of a user and an item (satisfaction/unbiased/pair_model.py).
     small = {
         "hidden": 32,
         "dropout": 0.3,
@@ -64,7 +64,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     }
     # asking_rates, beyond equation 5: the propensity model also reads who is asked about what, and who answers.
     config.propensity = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60, "asking_rates": True}
-    # naive, ips or dr (satisfaction/estimators.py); clip is M of equation 6, of the order of the propensities.
+    # naive, ips or dr (satisfaction/unbiased/estimators.py); clip is M of equation 6, of the order of the propensities.
     # members: fits whose mean logit is the model; one alone varies more than estimators differ.
     config.satisfaction = {**small, "batch_size": 1024, "num_steps": 1200, "eval_every": 60, "members": 3}
     config.satisfaction.update({"estimator": "ips", "clip": 0.01, "answer_rates": True, "learning_rate": 5e-3})
@@ -98,14 +98,14 @@ def align(name: str) -> ConfigDict:
     config.disentanglement = True
     config.levels = True
     config.num_levels = 8  # N_I
-    # Beyond the paper: a logit of what everybody clicked lately (satisfaction/popularity.py).
+    # Beyond the paper: a logit of what everybody clicked lately (satisfaction/saqrec/popularity.py).
     config.popularity, config.popularity_hidden = True, 16
     config.user_table = False  # a learned vector for each user, on top of the mean of their clicks
     config.satisfaction_weight = 1.0  # beta
     config.l2_weight = 0.0  # gamma
     config.correct_from = 3  # N_mix: the epoch, from 0, at which label correction begins
     # lambda = CDF of Beta(a, b), as in the released code, at the min-max scaled disagreement of each example
-    # (satisfaction/losses.py).
+    # (satisfaction/saqrec/losses.py).
     config.label_correction = (0.5, 0.5)
 
     # exact or sampled softmax over the corpus, or bce, the paper's, against num_negatives uniform items.
@@ -121,7 +121,7 @@ def align(name: str) -> ConfigDict:
     config.weight_decay, config.clip_norm = 0.0, 1.0
     config.eval_users = 5000
 
-    # What is trained: the main model, and beside it what it has to beat (satisfaction/alignment.py), the GRU from the
+    # What is trained: the main model, and beside it what it has to beat (satisfaction/saqrec/step.py), the GRU from the
     # base recommender's vectors and the one over ids alone, with the same clicks, popularity, weights and refit.
     config.models = ("saqrec", "base", "gru_softmax")
     config.base_hidden, config.base_dropout, config.base_learning_rate = 128, 0.3, 3e-3

@@ -34,7 +34,7 @@ class AbTest:
 
     def change(self, arm: str, name: str) -> Point | None:
         """The relative change of `<metric>` or `group/<group>/<metric>` from the control to this arm."""
-        prefix = "" if arm == self.arms[1] else f"{arm}/"  # as simulation/experiment.py names them
+        prefix = "" if arm == self.arms[1] else f"{arm}/"  # as simulation/ab_test/experiment.py names them
         return interval(self.metrics, f"{prefix}{name}/relative")
 
 

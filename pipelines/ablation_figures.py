@@ -7,7 +7,7 @@ from pipelines.ablation_tables import LOSSES, losses
 from pipelines.charts import MUTED, draw, side_by_side
 from pipelines.findings import interval
 from pipelines.satisfaction_evidence import Protocol
-from satisfaction.variants import GROUPS
+from satisfaction.experiments.variants import GROUPS
 
 COLOURS = {"exact": "#0b6e63", "sampled": "#4a7fb0", "bce": "#b4642d"}
 _AXES = {

@@ -6,7 +6,7 @@ from pipelines.findings import interval
 from pipelines.satisfaction_evidence import Protocol
 from pipelines.satisfaction_tables import COLUMNS, ROWS, apart, listed
 from pipelines.tables import Row, marked
-from satisfaction.variants import FULL, GROUPS
+from satisfaction.experiments.variants import FULL, GROUPS
 
 LOSSES = {
     "exact": "Exact softmax",

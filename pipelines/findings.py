@@ -6,7 +6,7 @@ Every sentence follows from a figure and its interval; where the interval holds 
 from metrics.intervals import flat
 from pipelines.charts import Point, signed
 from pipelines.evidence import Evidence, Metrics, Model
-from retrieval.evaluation import compare
+from retrieval.full_corpus import compare
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
 # of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.

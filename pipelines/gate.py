@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     # Here, so that --help stays fast.
     from pipelines.judgement import judge
     from pipelines.serving_stages import FOLDER, VERDICT
-    from simulation.gate import shortfall
+    from simulation.counterfactual.gate import shortfall
 
     if not _WORKDIR.value:
         raise UsageError("--workdir is required: the folder of a pipelines.run")

@@ -11,8 +11,8 @@ from pipelines.serving_stages import FOLDER, VERDICT
 from pipelines.stage import PIPELINE
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
-from simulation.gate import Gate, numbers
-from simulation.recommender import load
+from simulation.counterfactual.gate import Gate, numbers
+from simulation.exported.recommender import load
 
 
 def judge(workdir: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def _immersive(change: float, where: str = "") -> Published:
     return Published(change, "immersive feed", f"{_SOURCE}, immersive feed{where}")
 
 
-# signals of the arm -> metric of simulation/ab_metrics.py -> what the live experiments found, on the homepage first
+# signals of the arm -> metric of simulation/ab_test/metrics.py -> what the live experiments found, on the homepage
+# first
 LIVE: Mapping[str, Mapping[str, tuple[Published, ...]]] = {
     "dislike_input_and_label": {
         "dislike_rate": (_homepage(-0.0244, ", figure 2a"), _immersive(-0.0110)),

@@ -12,7 +12,7 @@ from pipelines.evidence import Evidence
 from pipelines.findings import DISLIKE, KINDS, interval
 from pipelines.response_evidence import Response
 from pipelines.response_stages import MODELS, signals
-from simulation.courses import Branch, distances
+from simulation.counterfactual.courses import Branch, distances
 
 Places = Mapping[int, str]  # x -> the name of a change, without its kind
 _SOLID, _DASHED = "-", "--"

@@ -9,8 +9,8 @@ from pipelines.findings import DISLIKE, KINDS, interval
 from pipelines.response_evidence import Response
 from pipelines.response_stages import RANKED, SERVED
 from pipelines.tables import Row
-from simulation.actions import Action
-from simulation.courses import Branch
+from simulation.counterfactual.actions import Action
+from simulation.counterfactual.courses import Branch
 
 _NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def imported_files(module: str, root: Path = ROOT) -> list[str]:
     """Paths, relative to `root`, of `module` (`retrieval.train`) and everything of the project that it imports."""
     found: set[str] = set()
-    waiting = [module]
+    waiting = [module, f"{module}.__main__"]  # the second where a program is a package
     while waiting:
         name = waiting.pop()
         path = _file(name, root)

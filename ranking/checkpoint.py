@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from ranking import tasks as ranking_tasks
 from ranking.inputs import Impressions
-from ranking.model import RankingModel
+from ranking.model.ranker import RankingModel
 from ranking.tables import FOLDER, Tables, schema
 from runtime.artifact import MANIFEST, digest, read_json
 from runtime.errors import UsageError

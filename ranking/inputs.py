@@ -18,7 +18,7 @@ from data.impressions import Unobserved, history_ends, windows
 from data.rate_history import RateHistory
 from data.timelines import Timelines
 from ranking import history
-from ranking.features import rated
+from ranking.model.features import rated
 from ranking.tables import Tables, outcomes
 from ranking.tasks import Labels
 

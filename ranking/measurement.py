@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from metrics import binary, intervals
-from ranking import evaluation, fusion
+from ranking import fusion
+from ranking import task_metrics as evaluation
+from ranking.baselines.gradient_boosting import fit as fit_gradient_boosting
+from ranking.baselines.popularity import Popularity
+from ranking.baselines.truth import read_truth
 from ranking.checkpoint import Ranker, load
-from ranking.evaluation import HeldOut, Scored
-from ranking.gradient_boosting import fit as fit_gradient_boosting
-from ranking.inspection import inspect
-from ranking.popularity import Popularity
+from ranking.model.inspection import inspect
+from ranking.task_metrics import HeldOut, Scored
 from ranking.tasks import SATISFACTION, Labels
-from ranking.truth import read_truth
 from runtime.artifact import MANIFEST, checksum, digest, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir

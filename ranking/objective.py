@@ -9,7 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from ranking.losses import bpr, logloss
-from ranking.model import RankingModel
+from ranking.model.ranker import RankingModel
 
 Batch = Mapping[str, jax.Array]
 LossFn = Callable[[Any, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data import feedback, vocabulary
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCHED, thresholds, watch_feedback, watch_known
-from ranking.features import Schema
+from ranking.model.features import Schema
 from runtime import artifact
 from runtime.errors import UsageError
 

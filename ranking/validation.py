@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from metrics.binary import auc
 from ranking.inputs import Impressions
-from ranking.model import RankingModel
+from ranking.model.ranker import RankingModel
 from ranking.tasks import Labels
 from runtime.errors import DataError
 from training.mesh import local_parts, replicated, shard_batch

@@ -5,7 +5,7 @@ r"""Measures a trained retrieval model on held-out days, beside popularity and i
 
 Writes metrics.json (recall@10|50|100, ndcg@10|100, mrr, skip@100, dislike@100, coverage@100, diversity; the baselines'
 under popularity_7d/, item_knn/ and item_knn_popularity/; 95% bounds under /low and /high) and per_user.npz, the model's
-figures user by user, with which two models are compared in pairs (retrieval/evaluation.py: compare).
+figures user by user, with which two models are compared in pairs (retrieval/full_corpus.py: compare).
 Of the config only `positive`, what counts as a target, is read; the model's own is in its checkpoint.
 """
 

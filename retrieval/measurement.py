@@ -7,7 +7,7 @@ import numpy as np
 
 from data.feedback import BITS
 from data.timelines import Timelines
-from retrieval import evaluation
+from retrieval import full_corpus as evaluation
 from retrieval.checkpoint import load
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError

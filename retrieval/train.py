@@ -27,7 +27,7 @@ def main(argv):
     """Trains, or says that the run in --workdir is complete."""
     del argv
     # Imported here: --help must not wait for jax.
-    from retrieval.training import refit_config, train
+    from retrieval.run import refit_config, train
     from training.compilation import enable_compilation_cache, set_cpu_devices
     from training.hosts import join
     from training.watch import watched

@@ -1,4 +1,4 @@
-"""Recall@k on the validation days, quick enough for every epoch; retrieval/evaluation.py is the full measurement."""
+"""Recall@k on the validation days, quick enough for every epoch; retrieval/full_corpus.py is the full measurement."""
 
 from collections.abc import Callable
 from typing import Any

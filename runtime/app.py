@@ -87,7 +87,7 @@ def leave_at_once() -> None:
 def report(message: object) -> None:
     """The one line of a mistake, on stderr."""
     program = os.path.relpath(sys.argv[0]) if sys.argv and sys.argv[0] else "heed"
-    name = program.removesuffix(".py").replace(os.sep, ".")
+    name = program.removesuffix(".py").removesuffix(f"{os.sep}__main__").replace(os.sep, ".")
     print(f"{name}: {_one_line(message)}", file=sys.stderr, flush=True)
 
 

@@ -3,7 +3,7 @@ r"""SAQRec without its parts, and at other settings: Table 3 and Figure 4 of Zha
     python -m satisfaction.ablate --data=TIMELINES --run=RUN --workdir=DIR --what=ablations,levels,mix,beta
 
 RUN is a satisfaction.train on these timelines: its base embeddings and imputed satisfactions are what each variant of
-the main model is trained on, for each seed and click loss, with the GRUs of satisfaction/alignment.py beside the full
+the main model is trained on, for each seed and click loss, with the GRUs of satisfaction/saqrec/step.py beside the full
 model, which have all that it has. "Without the unbiased model" fits a naive satisfaction model on the same embeddings
 first. Test clicks are ranked among 99 sampled items, by RUN's protocol; --refit trains each model once more, with the
 validation clicks, in twice the time.
@@ -34,13 +34,13 @@ _REFIT = flags.DEFINE_boolean("refit", False, "Measure what has learned the vali
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    from satisfaction.variants import variants_of
+    from satisfaction.experiments.variants import variants_of
 
     variants = variants_of(_WHAT.value)
     if not _LOSSES.value:
         raise UsageError("--click_losses: name one at least")
     # Imported here: --help must not wait for jax.
-    from satisfaction.ablation import run
+    from satisfaction.experiments.variants_table import run
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()

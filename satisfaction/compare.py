@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     """Trains what is left, then measures."""
     del argv
     # Imported here: --help must not wait for jax.
-    from satisfaction.comparison import run
+    from satisfaction.experiments.rows import run
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     if not _DATA.value or not _CHECKPOINT.value:
         raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for jax.
-    from satisfaction.measurement import named_folders, run
+    from satisfaction.experiments.measurement import named_folders, run
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()

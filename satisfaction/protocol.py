@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metrics import ranking
 from runtime.errors import DataError
-from satisfaction.clicks import Clicks
+from satisfaction.saqrec.clicks import Clicks
 
 NEGATIVES = 99
 FILE = "negatives.npz"

@@ -12,10 +12,10 @@ from data.timelines import Timelines
 from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS
-from satisfaction.aligned import Aligned, load_aligned
-from satisfaction.embeddings import BaseEmbeddings
-from satisfaction.scores import Scores, open_scores
-from satisfaction.training import EMBEDDINGS, SCORES
+from satisfaction.run import EMBEDDINGS, SCORES
+from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.trained import Aligned, load_aligned
+from satisfaction.unbiased.imputed import Scores, open_scores
 
 ALIGN = "align"
 
@@ -25,7 +25,7 @@ class TrainedRun:
     """The models of one run, and the scores they were trained with."""
 
     config: ConfigDict
-    models: Mapping[str, Aligned]  # by the names of satisfaction/alignment.py
+    models: Mapping[str, Aligned]  # by the names of satisfaction/saqrec/step.py
     scores: Scores
     fingerprint: dict[str, Any]  # JSON values that tell runs apart
 

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> None:
     """Scores, or says that it is done."""
     del argv
     # Imported here: --help must not wait for jax.
-    from satisfaction.scoring import run
+    from satisfaction.unbiased.predictions import run
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()

@@ -2,7 +2,7 @@
 
 Three rules, of what was known before the click that is asked for:
 
-    popularity           count_j, all clicks of the log, or recent ones (satisfaction/popularity.py)
+    popularity           count_j, all clicks of the log, or recent ones (satisfaction/saqrec/popularity.py)
     item_knn             Σ_i cos(i, j) over the different items i of the user's last L clicks
     item_knn_popularity  (that + 0.001) · (count_j + 1)^power
 
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from metrics import baselines, ranking
-from satisfaction.clicks import Clicks
-from satisfaction.evaluation import ScoreFn
-from satisfaction.popularity import HALF_LIVES, periods, recent_counts
+from satisfaction.click_ranks import ScoreFn
 from satisfaction.protocol import draw_negatives, places_among
+from satisfaction.saqrec.clicks import Clicks
+from satisfaction.saqrec.popularity import HALF_LIVES, periods, recent_counts
 
 NEIGHBOURS = 2_000
 LENGTHS = (3, 5, 10, 20, 50, 0)  # clicks that are read, 0 for all

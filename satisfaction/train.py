@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> None:
     """Trains, or says that the run in --workdir is complete."""
     del argv
     # Imported here: --help must not wait for jax.
-    from satisfaction.training import train
+    from satisfaction.run import train
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()

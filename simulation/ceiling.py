@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     if not _DATA.value or not _WORLD.value:
         raise UsageError(f"--{'world' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for them.
-    from simulation.true_probabilities import run
+    from simulation.world.true_probabilities import run
 
     run(world=_WORLD.value, data=_DATA.value, workdir=_WORKDIR.value)
 

@@ -226,7 +226,12 @@ def ended(folder):
     commands = {
         name: [word.replace("{folder}", str(folder)) for word in command] for name, (command, *_) in MISTAKES.items()
     }
-    preload = ("retrieval.training", "retrieval.evaluation", "retrieval.exporting", "simulation.measurement")
+    preload = (
+        "retrieval.run",
+        "retrieval.full_corpus",
+        "retrieval.export.folder",
+        "simulation.counterfactual.measurement",
+    )
     return command_line.run(commands, preload=preload)
 
 

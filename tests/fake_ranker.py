@@ -1,4 +1,4 @@
-"""Exported rankers small enough to compute by hand, in the folder that `simulation/ranker.py` reads."""
+"""Exported rankers small enough to compute by hand, in the folder that `simulation/exported/ranker.py` reads."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -100,7 +100,7 @@ def write(
     version: int = 1,
     **fields: Any,
 ) -> Path:
-    """Writes the folder that `simulation/recommender.py` reads, its tower for that many events of `history`.
+    """Writes the folder that `simulation/exported/recommender.py` reads, its tower for that many events of `history`.
 
     `fields` replace those of the manifest.
     """

@@ -7,8 +7,8 @@ import polars as pl
 
 from configs.world import get_config
 from runtime.artifact import writing
-from simulation.feed import Feed, simulate
-from simulation.world_tables import tables, truth
+from simulation.world.feed import Feed, simulate
+from simulation.world.tables import tables, truth
 from tests import fake_recommender as fake
 
 DIM, HISTORY = 8, 12

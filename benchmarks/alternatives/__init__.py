@@ -1,0 +1,1 @@
+"""How the model responds when it learns from dislikes in other ways (Wang et al., section 2), over seeds."""

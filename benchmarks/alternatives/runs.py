@@ -1,0 +1,148 @@
+"""The runs behind `benchmarks.alternatives`: a graph of stages for each alternative."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from pipelines.engine import Engine
+from pipelines.stage import Stage
+from pipelines.state import locked
+from retrieval.run import DIVERGED
+
+_DATA_AT_FAULT = 3  # exit status of a training whose loss is not finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One training of an alternative: its config, its weight, its seed, and its folders.
+
+    clip_norm None is the config's; `label` is the row's in the table, whatever the seed. `world` and `training` are
+    further settings, name and value, of the feed and of the training; rows of one workdir have one feed.
+    """
+
+    signals: str
+    weight: float | None
+    workdir: Path
+    clip_norm: float | None = None
+    seed: int = 0
+    world: tuple[tuple[str, Any], ...] = ()
+    training: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        weight = "" if self.weight is None else f"-w{self.weight:g}"
+        return f"{self.signals}{weight}{'' if self.clip_norm is None else '-unclipped'}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}-seed{self.seed}" if self.seed else self.label
+
+    def folder(self, stage: str) -> Path:
+        return self.workdir / stage / self.name
+
+
+def rows(config: ConfigDict, workdir: Path) -> list[Row]:
+    """Every training, in the order of the table: the alternatives, those without clipping, each with every seed."""
+    return [
+        Row(signals=signals, weight=weight, workdir=workdir, clip_norm=clip_norm, seed=seed)
+        for alternatives, clip_norm in ((config.rows, None), (config.unclipped, config.unclipped_norm))
+        for signals, weights in alternatives
+        for weight in (sorted(weights) or [None])
+        for seed in config.seeds
+    ]
+
+
+def graph(config: ConfigDict, row: Row) -> list[Stage]:
+    """World, timelines, training, evaluation on the test days, export and counterfactual simulation of one row."""
+    workdir, retrieval = row.workdir, f"configs/retrieval.py:{config.size},{row.signals}"
+    world = Stage(
+        name="world",
+        module="simulation.world",
+        folder=workdir / "world",
+        config=f"configs/world.py:{config.size}",
+        flags=tuple(f"--config.{name}={value}" for name, value in row.world),
+        outputs=(workdir / "world" / "tables" / "manifest.json", workdir / "world" / "metrics.json"),
+    )
+    timelines = Stage(
+        name="prepare",
+        module="data.prepare",
+        folder=workdir / "timelines",
+        config="configs/data.py:tables",
+        flags=(f"--data={workdir / 'world' / 'tables'}",),
+        inputs=world.outputs,
+        outputs=(workdir / "timelines" / "manifest.json",),
+    )
+    settings = [] if row.weight is None else [f"--config.negative_weight={row.weight:g}"]
+    settings += [] if row.clip_norm is None else [f"--config.clip_norm={row.clip_norm:g}"]
+    settings += [f"--config.{name}={value}" for name, value in row.training]
+    train = Stage(
+        name=f"train/{row.name}",
+        module="retrieval.train",
+        folder=row.folder("train"),
+        config=retrieval,
+        flags=(*settings, f"--config.seed={row.seed}", f"--data={timelines.folder}"),
+        inputs=timelines.outputs,
+        outputs=(row.folder("train") / "metrics.json",),
+    )
+    on_model = (f"--data={timelines.folder}", f"--checkpoint={train.folder}")
+    test = Stage(
+        name=f"test/{row.name}",
+        module="retrieval.evaluate",
+        folder=row.folder("test"),
+        config=retrieval,
+        flags=(*on_model, "--split=test", "--nobaselines"),
+        inputs=(*timelines.outputs, *train.outputs),
+        outputs=(row.folder("test") / "metrics.json",),
+    )
+    recommender = row.folder("export") / "recommender"
+    export = Stage(
+        name=f"export/{row.name}",
+        module="retrieval.export",
+        folder=row.folder("export"),
+        config=retrieval,
+        flags=(*on_model, "--noserving"),
+        inputs=(*timelines.outputs, *train.outputs),
+        outputs=(row.folder("export") / "metrics.json", recommender / "manifest.json"),
+    )
+    counterfactual = Stage(
+        name=f"counterfactual/{row.name}",
+        module="simulation.counterfactual",
+        folder=row.folder("counterfactual"),
+        config=f"configs/counterfactual.py:{config.counterfactual}",
+        flags=(f"--recommender={recommender}",),
+        inputs=export.outputs,
+        outputs=(row.folder("counterfactual") / "metrics.json",),
+    )
+    return [world, timelines, train, test, export, counterfactual]
+
+
+def run_all(config: ConfigDict, rows: Sequence[Row], workdir: Path) -> int:
+    """Runs what is not up to date, row by row, alone in `workdir`; 0, or the status of the first stage that failed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    state = workdir / ".pipeline"
+    state.mkdir(exist_ok=True)
+    with locked(state / "lock") as lock:
+        for row in rows:
+            # The state of a feed's stages is its own: their names are alike.
+            own = state / str(row.workdir.relative_to(workdir))
+            own.mkdir(exist_ok=True)
+            if status := run(config, row, state=own, lock=lock):
+                return status
+    return 0
+
+
+def run(config: ConfigDict, row: Row, *, state: Path, lock: int) -> int:
+    """Runs what of a row is not up to date; 0, or the status of a stage that failed. That a training diverged is a
+    result, not a failure."""
+    (row.folder("train") / DIVERGED).unlink(missing_ok=True)
+    stages = graph(config, row)
+    status = Engine(stages, folder=state, lock=lock).run([stage.name for stage in stages], alone=False, force=False)
+    if status == _DATA_AT_FAULT and (row.folder("train") / DIVERGED).exists():
+        print(f"  {row.name} diverged: noted", flush=True)
+        return 0
+    return status

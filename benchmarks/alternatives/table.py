@@ -1,0 +1,131 @@
+"""The comparison of the alternatives as a table, for the terminal and as a page. Work of benchmarks.alternatives."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.alternatives.results import by_label, how, order, over_seeds
+
+if TYPE_CHECKING:
+    from benchmarks.alternatives.runs import Row
+
+_COLUMNS = (
+    ("content", "long_watch+dislike/content", "{:+.1%}"),
+    ("creator", "long_watch+dislike/creator", "{:+.1%}"),
+    ("recall@100", "recall@100", "{:.3f}"),
+    ("norm p50", "grad_norm/p50", "{:.3g}"),
+    ("norm p90", "grad_norm/p90", "{:.3g}"),
+    ("norm p99", "grad_norm/p99", "{:.3g}"),
+    ("norm max", "grad_norm/max", "{:.3g}"),
+    ("negative term", "valid/negative_gradient_norm", "{:.3g}"),
+)
+HEADINGS = (*(heading for heading, _, _ in _COLUMNS), "diverged")
+_PANELS = {
+    "Gradient norm before clipping, largest of 50 steps": "train/grad_norm_max",
+    "Gradient norm of the negative term": "valid/negative_gradient_norm",
+    "Mean p of the negative labels": "train/negative_p",
+}
+
+
+def cells(found: Sequence[Mapping[str, float]]) -> list[str]:
+    """One row of the table as text, from the numbers of each seed: of several the mean and, after ±, their spread."""
+    pooled, shown = over_seeds(found), []
+    for _, name, form in _COLUMNS:
+        spread = pooled.get(f"{name}/spread")
+        text = form.format(pooled[name]) if name in pooled else "–"
+        shown.append(text if spread is None else f"{text} ±{form.replace('+', '').format(spread)}")
+    diverged = sum(metrics.get("diverged", 0.0) > 0 for metrics in found)
+    return [*shown, how(found[0]) if len(found) == 1 else f"{diverged} of {len(found)}"]
+
+
+def ordered(measured: "Mapping[Row, Mapping[str, float]]") -> str:
+    """In how many seeds the models respond in the order of the paper."""
+    seeds = len({row.seed for row in measured})
+    held = ", ".join(f"{_in_words(name)} {share * seeds:.0f}" for name, share in order(measured).items())
+    return f"|no signal| < |input| < |input and label| holds in so many of {seeds} seed(s): {held}"
+
+
+def _in_words(name: str) -> str:
+    *tower, kind = name.split("/")[1:]
+    return f"{'on the paper’s tower ' if tower else ''}by {kind}"
+
+
+def table(measured: "Mapping[Row, Mapping[str, float]]") -> str:
+    """For the terminal."""
+    rows = {label: cells(found) for label, found in by_label(measured).items()}
+    widths = [max(len(text) for text in column) + 2 for column in zip(HEADINGS, *rows.values(), strict=True)]
+    first = max(len(label) for label in rows)
+    lines = [" " * first + "".join(f"{text:>{width}}" for text, width in zip(HEADINGS, widths, strict=True))]
+    for label, texts in rows.items():
+        lines.append(f"{label:<{first}}" + "".join(f"{t:>{width}}" for t, width in zip(texts, widths, strict=True)))
+    return "\n".join([*lines, ordered(measured)])
+
+
+def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
+    """The table and the gradient norms over training as one self-contained page."""
+    import html
+
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    from benchmarks.alternatives.results import curve
+    from pipelines.charts import draw
+
+    rows = list(measured)
+    names = list(dict.fromkeys(row.label.removesuffix("-unclipped") for row in rows))
+    colours = {name: colormaps["tab10"](n % 10) for n, name in enumerate(names)}
+
+    def paint(figure: Figure, narrow: bool) -> None:
+        panels = figure.subplots(len(_PANELS) if narrow else 1, 1 if narrow else len(_PANELS), squeeze=False).flat
+        for axes, (title, metric) in zip(panels, _PANELS.items(), strict=True):
+            for row in rows:
+                points = [(step, value) for step, value in curve(row, metric) if value > 0]
+                if points:
+                    style = "-" if row.clip_norm is None else "--"
+                    colour = colours[row.label.removesuffix("-unclipped")]
+                    axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.3, label=row.label)
+            axes.set_yscale("log")
+            axes.set_title(title)
+            axes.set_xlabel("step")
+        # Every row once, whatever the seeds, in whichever panel it is.
+        legend = {
+            label: handle
+            for axes in figure.axes
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        if legend:
+            columns = 2 if narrow else 5
+            figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=columns, fontsize=8)
+
+    chart = draw(paint, title="Gradient norms over training", height=3.9, phone_height=9.9, width=13.0)
+    head = "".join(f"<th>{heading}</th>" for heading in ("", *HEADINGS))
+    body = "".join(
+        f"<tr><td>{html.escape(label)}</td>{''.join(f'<td>{cell}</td>' for cell in cells(found))}</tr>"
+        for label, found in by_label(measured).items()
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Heed · alternatives to the not-to-recommend loss</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #1d2327; max-width: 1160px; margin: 0 auto; padding: 32px 18px; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }}
+td, th {{ padding: 6px 12px; text-align: right; border-bottom: 1px solid #dfe3e6; white-space: nowrap; }}
+td:first-child {{ text-align: left; }}
+.scroll {{ overflow-x: auto; }} .chart svg {{ width: 100%; height: auto; }} .chart .narrow {{ display: none; }}
+p {{ max-width: 46rem; color: #5f6a72; }}
+@media (max-width: 620px) {{ .chart .wide {{ display: none; }} .chart .narrow {{ display: block; }} }}
+</style></head><body>
+<h1>Alternatives to the not-to-recommend loss</h1>
+<p>Content, creator: change of similar items after one dislike (Wang et al., RecSys ’23, section 4). Rows with
+paper_tower are of the paper’s own tower; every other that reads dislikes also has Heed’s memory of them. Norms: of the
+gradient before clipping, percentiles over all steps. Negative term: the norm of its gradient alone on one batch, at the
+best epoch; softmax_negatives has no such term, its disliked items stand among the negatives of the positives’ own. The
+number after -w is the weight of the negative labels; unclipped: trained without clipping gradients, dashed in the
+chart. Of several seeds: mean ± standard deviation over the trainings that came to a finite end.</p>
+<p>Diverged: the loss or the gradient was not finite; or validation Recall@100 ended below half of its best; or the
+training loss ended further below zero than it began above, which is not asked of REINFORCE, whose loss is a number
+without a meaning.</p>
+<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>
+<p>{html.escape(ordered(measured))}.</p>
+<figure style="margin: 2rem 0">{chart}</figure>
+</body></html>
+"""

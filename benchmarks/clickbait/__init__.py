@@ -1,0 +1,1 @@
+"""A feed of clickbait: whose list satisfies more?"""

@@ -1,0 +1,1 @@
+"""The same models in PyTorch, which the speed benchmarks run beside ours."""

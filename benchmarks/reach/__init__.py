@@ -1,0 +1,1 @@
+"""Where one dislike does what it does in the paper."""

@@ -1,0 +1,63 @@
+"""The feeds, the trainings and the table of `benchmarks.reach`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from benchmarks.alternatives.runs import Row
+from configs.reach import TOWERS
+
+_DISLIKE = "long_watch+dislike"
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One feed: what differs from the feed of the config's size, from its training, and the weights that are tried."""
+
+    name: str
+    world: tuple[tuple[str, Any], ...]
+    training: tuple[tuple[str, Any], ...]
+    weights: tuple[float, ...]
+
+
+def feeds(config: ConfigDict) -> list[Feed]:
+    """Every feed of the config, in the order of the table."""
+    return [Feed(*feed) for feed in config.feeds]
+
+
+def rows(config: ConfigDict, feed: Feed, workdir: Path) -> list[Row]:
+    """The trainings of one feed, in a folder of its own: weight by weight, both towers, every seed."""
+    folder = workdir / feed.name.replace(" ", "_").replace("%", "").replace(".", "")
+    return [
+        Row(signals=signals, weight=weight, workdir=folder, seed=seed, world=feed.world, training=feed.training)
+        for weight in sorted(feed.weights)
+        for signals in TOWERS
+        for seed in config.seeds
+    ]
+
+
+def markdown(measured: Mapping[str, Mapping[str, Mapping[str, float]]], metrics: Mapping[str, float]) -> str:
+    """Feed -> row -> numbers as a Markdown table: a line for each feed and weight, both towers beside each other."""
+    head = "| feed | dislikes | events | w | paper's tower, content / creator | Recall@100 | with memory | Recall@100 |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for feed, found in measured.items():
+        share, events = metrics[f"{feed}/rate/dislike"], metrics[f"{feed}/events"]
+        for weight in dict.fromkeys(label.rpartition("-w")[2] for label in found):
+            cells = [text for tower in TOWERS for text in _cells(found[f"{tower}-w{weight}"])]
+            lines.append(f"| {feed} | {share:.2%} | {events:,.0f} | {weight} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cells(numbers: Mapping[str, float]) -> list[str]:
+    def change(kind: str) -> str:
+        name = f"{_DISLIKE}/{kind}"
+        if name not in numbers:
+            return "–"
+        spread = numbers.get(f"{name}/spread")
+        return f"{numbers[name]:+.1%}" + ("" if spread is None else f" ± {spread:.1%}")
+
+    recall = numbers.get("recall@100")
+    return [f"{change('content')} / {change('creator')}", "–" if recall is None else f"{recall:.3f}"]

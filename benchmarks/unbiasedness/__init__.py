@@ -1,0 +1,1 @@
+"""Estimators of satisfaction against the truth of synthetic feeds."""

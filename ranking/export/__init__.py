@@ -1,0 +1,1 @@
+"""Export: the ranker as one function of arrays and as a SavedModel."""

@@ -1,0 +1,60 @@
+"""Exports a trained ranker: what servers serve, and what runs in JAX without this code.
+
+    python -m ranking.export --data=TIMELINES --checkpoint=TRAIN_WORKDIR --evaluation=EVALUATE_WORKDIR --workdir=DIR
+
+Writes DIR/ranker (ranking/export/folder.py lists its files) and DIR/metrics.json: `p50_ms` and `p99_ms`, the
+milliseconds that the SavedModel takes to rank `candidates` items for one user. Probabilities are calibrated, and fused
+with the γ, as ranking.evaluate chose on the validation days; with --gamma alone they are as the model gives them.
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from runtime import app
+from runtime.errors import UsageError
+
+_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of ranking.train.")
+_EVALUATION = flags.DEFINE_string("evaluation", None, "The workdir of ranking.evaluate: γ and calibration.")
+_GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1, instead of the chosen.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where the ranker goes.")
+_SERVING = flags.DEFINE_boolean("serving", True, "Write the SavedModel; JAX does not need it.")
+_MAX_CANDIDATES = flags.DEFINE_integer("max_candidates", 1000, "The most candidates of a request.")
+_WARMUP = flags.DEFINE_list("warmup_batch_sizes", ["1"], "Requests that TensorFlow Serving warms up with.")
+_REJECT = flags.DEFINE_boolean(
+    "reject_unknown_ids", True, "Refuse requests with unknown items or repeated candidates, instead of passing over."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Wires flags to ranking/export/folder.py."""
+    del argv
+    if not _DATA.value or not _CHECKPOINT.value:
+        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
+    try:
+        warmup_batch_sizes = tuple(int(size) for size in _WARMUP.value)
+    except ValueError:
+        raise UsageError(f"--warmup_batch_sizes={','.join(_WARMUP.value)}: whole numbers, like 1,8") from None
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow: warnings that call for no action
+    # Imported here so that --help does not wait for jax.
+    from ranking.export.folder import Options, export
+    from training.compilation import enable_compilation_cache
+
+    enable_compilation_cache()
+    print(
+        export(
+            Options(_MAX_CANDIDATES.value, warmup_batch_sizes, _REJECT.value),
+            data=_DATA.value,
+            trained=_CHECKPOINT.value,
+            workdir=_WORKDIR.value,
+            gamma=_GAMMA.value,
+            evaluation=_EVALUATION.value,
+            with_serving=_SERVING.value,
+        )
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,205 @@
+"""The servable ranker: a TensorFlow SavedModel of stock operations, from original ids to candidates in order.
+
+Signature `serving_default`, b requests of histories of any length t, oldest event first, padding anywhere:
+
+    history_item_id      [b, t]  int64 or string, as in the logs; -1 or "" is padding
+    history_play_ms      [b, t]  int32, -1 where unknown
+    history_<name>       [b, t]  int32 0, 1, or -1 where nobody asked; one for each other feedback that the model reads
+    history_surface      [b, t]  int64 or string, as in the logs
+    history_timestamp_ms [b, t]  int64, 0 where unknown, else strictly before time_ms
+    user_id              [b]     int64 or string; one that is not known, such as -1 or "", is known by the history alone
+    platform             [b]     the surface that the candidates are for
+    time_ms              [b]     int64, the moment of the request, 0 where unknown
+    candidate_item_id    [b, c]  ids, padded alike, each once; c from 1 to max_candidates
+    ->  item_id, score, order, probability_<TASK>, each [b, c]: best first; `order` is the place in candidate_item_id,
+        padding comes last with score -inf and probabilities 0
+
+The rates of items, creators and clusters are those at the end of the log that the model was exported with. A surface or
+platform that the log did not have is an unknown one. A value out of range, an item id that is not in the item table, or
+a candidate given twice is an InvalidArgumentError that names the input; where the ranker was told to let ids pass, such
+events and candidates count as padding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from data.feedback import SKIP_BELOW_MS
+from data.watch_time import BOUNDED, WATCHED
+from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check
+from ranking.history import MAX_FEEDBACK
+from runtime.errors import DataError
+
+_SMALLEST = 32
+_HOUR_MS = 3_600_000
+
+
+def sizes(max_candidates: int) -> list[int]:
+    """The numbers of candidates that are compiled: powers of two from 32, then the maximum; others are filled up."""
+    powers = [_SMALLEST << n for n in range(max(max_candidates // _SMALLEST, 1).bit_length())]
+    return [*(size for size in powers if size < max_candidates), max_candidates]
+
+
+class ServedRanker(tf.Module):
+    """The graph around a scorer: ids and events to its inputs, probabilities to an order."""
+
+    def __init__(
+        self,
+        scorer: XlaFunction,
+        *,
+        length: int,
+        tasks: Sequence[str],
+        weights: NDArray[np.float64],
+        history_feedback: Sequence[str],
+        thresholds: NDArray[np.float32],
+        rates: NDArray[np.float32],
+        item_ids: NDArray[Any],
+        user_ids: NDArray[Any],
+        surfaces: Sequence[Any],
+        max_candidates: int,
+        reject_unknown_ids: bool,
+    ):
+        """Args: scorer, of scores.py; length T; weights, γ [K]; thresholds [N + 1, 6] ms; rates [N + 1, R];
+        item_ids [N] and user_ids [U], the original ones of rows from 1; surfaces, the original ones of codes from 1.
+        """
+        super().__init__()
+        self.items, self.users = _id_table(item_ids, "item_id"), _id_table(user_ids, "user_id")
+        self.surface_dtype = tf.string if any(isinstance(one, str) for one in surfaces) else tf.int64
+        # The unknown is a key like any other: a log without surfaces has it still, and a table may not be empty.
+        known = [unknown_surface(surfaces), *surfaces]
+        codes = tf.lookup.KeyValueTensorInitializer(tf.constant(known, self.surface_dtype), tf.range(len(known)))
+        self.surfaces = tf.lookup.StaticHashTable(codes, default_value=0)
+        self.scorer, self.length, self.tasks = scorer, length, tuple(tasks)
+        self.weights = tf.constant(weights, tf.float32)
+        self.history_feedback = tuple(history_feedback)
+        self.asked = tuple(name for name in history_feedback if name not in WATCHED)
+        self.thresholds = tf.Variable(thresholds, trainable=False)
+        self.rates = tf.Variable(rates, trainable=False)
+        self.sizes, self.reject_unknown_ids = sizes(max_candidates), reject_unknown_ids
+
+    def signature(self) -> Any:
+        """The concrete function behind `serving_default`."""
+
+        def rank(**inputs):
+            with tf.control_dependencies(self._checks(inputs)):
+                history = self._rows_of("history_item_id", inputs)  # [b, t]
+                candidate = self._once(self._rows_of("candidate_item_id", inputs), inputs)  # [b, c]
+            probabilities = self._probabilities(history, candidate, inputs)  # [b, c, K]
+            real = candidate > 0
+            score = tf.where(real, tf.linalg.matvec(probabilities, self.weights), -np.inf)
+            order = tf.argsort(score, axis=1, direction="DESCENDING", stable=True)  # [b, c]
+            outputs = {"item_id": self.items.ids_of(candidate), "score": score}
+            for k, task in enumerate(self.tasks):
+                outputs[f"probability_{task}"] = tf.where(real, probabilities[..., k], 0.0)
+            return {"order": order, **{name: tf.gather(one, order, batch_dims=1) for name, one in outputs.items()}}
+
+        events = {"item_id": self.items.dtype, "play_ms": tf.int32, "surface": self.surface_dtype}
+        events |= {"timestamp_ms": tf.int64, **dict.fromkeys(self.asked, tf.int32)}
+        specs = [tf.TensorSpec([None, None], dtype, f"history_{name}") for name, dtype in events.items()]
+        specs.append(tf.TensorSpec([None, None], self.items.dtype, "candidate_item_id"))
+        of_user = {"user_id": self.users.dtype, "platform": self.surface_dtype, "time_ms": tf.int64}
+        specs += [tf.TensorSpec([None], dtype, name) for name, dtype in of_user.items()]
+        traced = tf.function(rank, autograph=False)
+        return traced.get_concrete_function(**{one.name: one for one in specs})
+
+    def _checks(self, inputs):
+        shape = tf.shape(inputs["history_item_id"])
+        columns = [f"history_{name}" for name in ("play_ms", "surface", "timestamp_ms", *self.asked)]
+        checks = [
+            check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
+            for name in columns
+        ]
+        for name in ("candidate_item_id", "user_id", "platform", "time_ms"):
+            same_batch = tf.shape(inputs[name])[0] == shape[0]
+            checks.append(check(same_batch, f"{name}: not one row for each row of history_item_id", shape))
+        number = tf.shape(inputs["candidate_item_id"])[1]
+        in_range = (number >= 1) & (number <= self.sizes[-1])
+        checks.append(check(in_range, f"candidate_item_id: not 1..{self.sizes[-1]} candidates", number))
+        for name in (f"history_{name}" for name in self.asked):
+            is_flag = (inputs[name] >= -1) & (inputs[name] <= 1)
+            checks.append(check(tf.reduce_all(is_flag), f"{name}: neither 0, 1 nor -1", inputs[name][~is_flag]))
+        now = inputs["time_ms"][:, None]
+        times = inputs["history_timestamp_ms"]
+        # A request whose columns do not fit together has failed above, but its comparison must not fail first.
+        with tf.control_dependencies(checks):
+            late = (times >= now) & (now > 0) & (times > 0) & (inputs["history_item_id"] != self.items.padding)
+            message = "history_timestamp_ms: not before time_ms, and what comes later cannot be known"
+            return [check(~tf.reduce_any(late), message, times[late])]
+
+    def _rows_of(self, name, inputs):
+        return self.items.rows_of(inputs[name], name, reject_unknown=self.reject_unknown_ids)
+
+    def _once(self, candidate, inputs):
+        # Candidates [b, c] with every item's second and later occurrences refused, or 0.
+        order = tf.argsort(candidate, axis=1, stable=True)
+        ordered = tf.gather(candidate, order, batch_dims=1)
+        again = tf.pad((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0), [[0, 0], [1, 0]])
+        again = tf.gather(again, tf.argsort(order, axis=1), batch_dims=1)
+        if self.reject_unknown_ids:
+            twice = inputs["candidate_item_id"][again]
+            with tf.control_dependencies([check(tf.size(twice) == 0, "candidate_item_id: given twice", twice)]):
+                return tf.identity(candidate)
+        return tf.where(again, 0, candidate)
+
+    def _probabilities(self, history, candidate, inputs):
+        # [b, c, K] of rows of the item table.
+        last = EventsRead(history > 0, length=self.length)
+        item, timestamp_ms = last.take(history), last.take(inputs["history_timestamp_ms"])  # [b, T]
+        events = tf.reduce_sum(tf.cast(item > 0, tf.int32), axis=1)  # [b]
+        newest = tf.gather(timestamp_ms, tf.maximum(events - 1, 0), batch_dims=1)
+        now = inputs["time_ms"]
+        gap = tf.where((newest > 0) & (now > 0), tf.cast(now - newest, tf.float64) / 1000, -1.0)
+        hour = tf.where(now > 0, 1 + now // _HOUR_MS % 24, 0)
+        number = tf.shape(candidate)[1]
+        size = tf.gather(self.sizes, tf.searchsorted(self.sizes, number[None]))[0]
+        filled = tf.pad(candidate, [[0, 0], [0, size - number]])  # [b, size]
+        found = self.scorer(
+            item,
+            last.take(self._packed(history, inputs)),
+            last.take(self.surfaces.lookup(inputs["history_surface"])),
+            self.users.rows_of(inputs["user_id"], "user_id", reject_unknown=False),
+            self.surfaces.lookup(inputs["platform"]),
+            tf.cast(hour, tf.int32),
+            tf.cast(gap, tf.float32),
+            filled,
+            tf.gather(self.rates, filled),
+        )
+        return found[:, :number]
+
+    def _packed(self, history, inputs):
+        # As ranking.history.pack: whether each feedback was so, and whether that is known, int32 [b, t].
+        play_ms = inputs["history_play_ms"]
+        bounds = tf.cast(tf.gather(self.thresholds, history), tf.float64)  # [b, t, 6]; int32 is exact in float64
+        longer, bounded = tf.cast(play_ms, tf.float64)[..., None] > bounds, bounds < np.inf
+        watched = {name: (bounded[..., k], longer[..., k]) for k, name in enumerate(BOUNDED)}
+        watched["GVV"] = tf.ones_like(play_ms, tf.bool), play_ms < SKIP_BELOW_MS
+        packed = tf.zeros_like(play_ms)
+        for place, name in enumerate(self.history_feedback):
+            if name in watched:
+                bound, value = watched[name]
+                known = bound & (play_ms >= 0)
+            else:
+                known, value = inputs[f"history_{name}"] >= 0, inputs[f"history_{name}"] == 1
+            packed += tf.where(known & value, 1 << place, 0) + tf.where(known, 1 << (place + MAX_FEEDBACK), 0)
+        return packed
+
+
+def save(ranker: ServedRanker, folder: Path) -> None:
+    """Writes `ranker` as a SavedModel with the one signature `serving_default`."""
+    tf.saved_model.save(ranker, str(folder), signatures={"serving_default": ranker.signature()})
+
+
+def unknown_surface(surfaces: Sequence[Any]) -> Any:
+    """What stands for an unknown surface in a request: a value that is none of them."""
+    return "" if any(isinstance(one, str) for one in surfaces) else PADDING_ID[tf.int64]
+
+
+def _id_table(ids, name):
+    try:
+        return IdTable(ids)
+    except ValueError as error:
+        raise DataError(f"{name} {error}, nothing may have it; rename it") from None

@@ -1,0 +1,53 @@
+"""Exports a trained model: what simulation measures, and the index and SavedModels that servers serve.
+
+    python -m retrieval.export --data=TIMELINES --checkpoint=TRAIN_WORKDIR --workdir=DIR
+
+Writes DIR/recommender (retrieval/export/folder.py lists its files) and DIR/metrics.json: `ann/recall@100` of the index
+against exact search, `ann/qps` on one thread, and the milliseconds that one request takes, `exact/p50_ms`,
+`exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`. Of the config only `export` counts; the rest is the checkpoint's. With
+--verdict=FILE the manifest carries what a gate found of this checkpoint (verdict.json of simulation.counterfactual or
+pipelines.gate).
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from runtime import app
+from runtime.config import define_config
+from runtime.errors import UsageError
+
+_CONFIG = define_config("configs/retrieval.py", "Settings, as in --config.export.recall_floor=0.9.")
+_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of retrieval.train.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where the recommender goes.")
+_SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedModels; simulation needs neither.")
+_VERDICT = flags.DEFINE_string("verdict", None, "verdict.json of a gate, for the manifest.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Wires flags to retrieval/export/folder.py."""
+    del argv
+    if not _DATA.value or not _CHECKPOINT.value:
+        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow and ScaNN: warnings that call for no action
+    # Imported here so that --help does not wait for jax.
+    from retrieval.export.folder import export
+    from training.compilation import enable_compilation_cache
+
+    enable_compilation_cache()
+    print(
+        export(
+            _CONFIG.value.export,
+            data=_DATA.value,
+            trained=_CHECKPOINT.value,
+            workdir=_WORKDIR.value,
+            with_serving=_SERVING.value,
+            verdict=_VERDICT.value,
+        )
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

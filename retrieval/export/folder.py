@@ -1,0 +1,148 @@
+"""Writes the exported recommender: the folder that simulation measures and servers serve, whoever's model is inside.
+
+manifest.json        length T and what is read of a longer history (data/reading.py), dim D, num_items N, vocabulary
+                     hash, features read, lineage, the index's recall,
+                     the verdict of a gate where there was one
+user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
+user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
+item_vectors.npy     float32 [N + 1, D]; row 0 is padding
+item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count; row 0 is padding. An item's
+                     train_count is the events of it that the model could learn from
+scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data import feedback
+from data.timelines import Timelines
+from retrieval import checkpoint
+from retrieval.export import index
+from retrieval.export import user_tower as towers
+from retrieval.export.tuned_index import tuned_index, users_queries
+from retrieval.export.user_tower import Retriever
+from runtime import artifact
+from runtime.errors import UsageError
+from runtime.exporting import export_once
+from runtime.progress import progress
+from runtime.workdir import METRICS
+
+KIND = "recommender"
+VERSION = 1
+FOLDER = "recommender"
+TABLE_COLUMNS = ("item_id", "creator_id", "cluster_id", "creator", "cluster", "train_count")
+
+
+def export(
+    options: Any, *, data: str, trained: str, workdir: str | None, with_serving: bool, verdict: str | None = None
+) -> str:
+    """Exports the model of the training run in `trained` into `workdir`; returns the line that says where it is.
+
+    Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines; verdict, the file of one
+    on this model.
+    Errors: UsageError names the flag or setting at fault; DataError as `write`.
+    """
+    check(options)
+    timelines = Timelines.open(data)
+    retriever = checkpoint.load(trained, timelines)
+    lineage = {
+        "timelines": artifact.digest(timelines.path / artifact.MANIFEST),
+        "checkpoint": artifact.digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
+        "config": retriever.config.to_dict(),
+    }
+    judged = {"verdict": _verdict(verdict, lineage["checkpoint"])} if verdict else {}
+    return export_once(
+        workdir,
+        {"export": options.to_dict(), "serving": with_serving, "lineage": lineage, **judged},
+        name=FOLDER,
+        kind=KIND,
+        version=VERSION,
+        write=partial(
+            write,
+            retriever=retriever,
+            timelines=timelines,
+            options=options,
+            lineage=lineage,
+            with_serving=with_serving,
+            more=judged,
+        ),
+    )
+
+
+def _verdict(path: str, checkpoint: str) -> Any:
+    found = artifact.read_json(path)
+    if not isinstance(found, dict) or found.get("checkpoint") != checkpoint:
+        raise UsageError(f"--verdict={path}: not of the model in --checkpoint; judge an export of this one")
+    return found
+
+
+def check(options: Any) -> None:
+    """Raises UsageError, naming the setting, where `config.export` makes no sense."""
+    for name in ("max_k", "num_queries"):
+        if options[name] < 1:
+            raise UsageError(f"--config.export.{name}={options[name]}: at least 1")
+    if any(size < 1 for size in options.warmup_batch_sizes):
+        raise UsageError(f"--config.export.warmup_batch_sizes={options.warmup_batch_sizes}: each at least 1")
+
+
+def write(
+    path: Path,
+    *,
+    retriever: Retriever,
+    timelines: Timelines,
+    options: Any,
+    lineage: dict[str, Any],
+    with_serving: bool = True,
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, float]:
+    """Writes the artifact at `path`, whole or not at all, and returns its metrics.
+
+    Args:
+      with_serving: also write what servers need; simulation does not, and a sweep of models saves the time.
+      more: further fields of the manifest.
+    Errors: DataError where item vectors or queries are not finite, or the index misses `options.recall_floor`.
+    """
+    vectors = np.ascontiguousarray(retriever.item_vectors(), np.float32)  # [N + 1, D]
+    index.check_finite(vectors, "item_vectors")
+    fields = {
+        "length": retriever.reading.length,
+        "remembered_events": retriever.reading.remembered,
+        "remembered_feedback": feedback.names_of(retriever.reading.no_mask),
+        "dim": vectors.shape[1],
+        "num_items": timelines.num_items,
+        "vocabulary_hash": timelines.manifest["vocabulary_hash"],
+        "feedback_bits": feedback.BITS,
+        "dwell_edges_ms": feedback.DWELL_EDGES_MS,
+        "input_features": ["item", "dwell", *retriever.input_feedback],
+        "state_size": retriever.initial_state(1).shape[1],
+        "lineage": lineage,
+        "index": None,
+        **(more or {}),
+    }
+    metrics: dict[str, float] = {}
+    bar = progress(label="export", total=4 if with_serving else 2, unit="step")
+    with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
+        np.save(folder / "item_vectors.npy", vectors)
+        learned = timelines.item_counts(retriever.train_on).astype(np.int32)
+        table = timelines.items.with_columns(train_count=learned).select(TABLE_COLUMNS).with_row_index("index")
+        table.write_parquet(folder / "item_table.parquet")
+        bar.update()
+        (folder / "user_tower.jax").write_bytes(towers.exported_tower(retriever))
+        (folder / "user_step.jax").write_bytes(towers.exported_step(retriever))
+        bar.update()
+        if with_serving:
+            from retrieval.export import servable  # loads TensorFlow
+
+            built, figures = tuned_index(vectors, users_queries(retriever, timelines, options.num_queries), options)
+            built.save(folder / "scann")
+            fields["index"] = {**figures, **dataclasses.asdict(built.effort)}
+            bar.update()
+            latencies = servable.write(folder, retriever, timelines, vectors, effort=built.effort, options=options)
+            metrics = {**{f"ann/{name}": value for name, value in figures.items()}, **latencies}
+            bar.update()
+    return metrics

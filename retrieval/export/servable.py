@@ -1,0 +1,99 @@
+"""Writes both SavedModels of the exported recommender with their warm-up requests, and times single requests."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from data import feedback
+from data.reading import events_read
+from data.timelines import Timelines
+from nn import warmup
+from nn.tensorflow_graph import XlaFunction
+from retrieval.export import saved_model
+from retrieval.export import user_tower as towers
+from retrieval.export.index import Effort
+from retrieval.export.user_tower import Retriever
+
+K = 100
+_TIMED_REQUESTS = 200
+
+
+def write(
+    folder: Path,
+    retriever: Retriever,
+    timelines: Timelines,
+    item_vectors: NDArray[np.float32],
+    *,
+    effort: Effort,
+    options: Any,
+) -> dict[str, float]:
+    """Adds saved_model/ and saved_model_scann/ to `folder`, which holds scann/.
+
+    Args: item_vectors [N + 1, D]; effort, of the index; options, `config.export`.
+    Returns: `exact/p50_ms`, `exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`: milliseconds of one request of one user.
+    Errors: DataError where an item has the id that stands for padding in requests.
+    """
+    searches: dict[str, tuple[str, saved_model.Search]] = {
+        "exact": ("saved_model", saved_model.ExactSearch(item_vectors)),
+        "ann": (
+            "saved_model_scann",
+            saved_model.ScannSearch(folder / "scann", num_items=timelines.num_items, effort=effort),
+        ),
+    }
+    tower = XlaFunction(towers.tower(retriever), *towers.history(retriever.reading.length))
+    users = np.random.default_rng(1).integers(timelines.num_users, size=_TIMED_REQUESTS)
+    k = min(K, options.max_k)
+    requests = [request(timelines, user, retriever, k=k) for user in users]
+    metrics: dict[str, float] = {}
+    for name, (subfolder, search) in searches.items():
+        recommender = saved_model.Recommender(
+            tower,
+            search,
+            reading=retriever.reading,
+            item_ids=timelines.items["item_id"][1:].to_numpy(),
+            input_feedback=retriever.input_feedback,
+            max_k=options.max_k,
+            reject_unknown_ids=options.reject_unknown_ids,
+        )
+        saved_model.save(recommender, folder / subfolder)
+        warmup.write(folder / subfolder, [_repeated(requests[0], size) for size in options.warmup_batch_sizes])
+        metrics |= {f"{name}/{key}": value for key, value in latencies(folder / subfolder, requests).items()}
+    return metrics
+
+
+def request(timelines: Timelines, user: int, retriever: Retriever, *, k: int) -> dict[str, tf.Tensor]:
+    """The request that a server gets for a user with all of the log behind them: the events that the model reads."""
+    own = slice(timelines.offsets[user], timelines.offsets[user + 1])
+    read = events_read(timelines.item[own][None], timelines.feedback[own][None], retriever.reading)[0]
+    events = own.start + read[read >= 0]
+    ids = timelines.items["item_id"].gather(timelines.item[events]).to_numpy()
+    bits = timelines.feedback[events]
+    columns = {
+        "history_item_id": ids,
+        "history_play_ms": timelines.play_ms[events],
+        **{f"history_{name}": feedback.has(bits, name).astype(np.int32) for name in retriever.input_feedback},
+        "exclude_item_id": ids[:0],
+    }
+    return {**{name: tf.constant(column[None]) for name, column in columns.items()}, "k": tf.constant(k)}
+
+
+def latencies(folder: Path, requests: list[dict[str, tf.Tensor]]) -> dict[str, float]:
+    """Median and 99th percentile, in milliseconds, of `requests` answered one by one by the model as reloaded."""
+    loaded = tf.saved_model.load(str(folder))
+    answer = loaded.signatures["serving_default"]
+    answer(**requests[0])  # compiles
+    milliseconds = []
+    for one in requests:
+        start = time.perf_counter()
+        answer(**one)
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+    return {"p50_ms": float(np.percentile(milliseconds, 50)), "p99_ms": float(np.percentile(milliseconds, 99))}
+
+
+def _repeated(one: Mapping[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
+    return {name: tf.repeat(tensor, size, axis=0) if tensor.shape.rank else tensor for name, tensor in one.items()}

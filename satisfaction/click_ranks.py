@@ -1,0 +1,122 @@
+"""How well scorers rank held-out clicks: among 99 sampled items, and among all; by activity, with paired intervals."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metrics import intervals, ranking
+from metrics.intervals import Interval
+from runtime.errors import DataError
+from runtime.progress import chunks, progress
+from satisfaction.protocol import places_among
+from satisfaction.saqrec.clicks import Clicks
+
+HR_AT = (1, 5, 10)
+NDCG_AT = (5, 10)
+GROUPS = ("G1", "G2", "G3", "G4")
+_SCORES_HELD = 1 << 23  # scores in memory at a time
+
+ScoreFn = Callable[[NDArray[np.int64], NDArray[np.int64]], ArrayLike]
+"""Scores of every item of the corpus: (users [B], click asked for [B]) -> [B, n + 1]; column 0 is ignored."""
+
+
+class Ranks(NamedTuple):
+    """Of each user with a test click: its places, as metrics/ranking.py has them, among 1 + 99 items, and among all
+    items the user has not clicked yet."""
+
+    sampled: NDArray[np.float64]  # [Q, 2]
+    full: NDArray[np.float64]  # [Q, 2]
+
+
+def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split: str, label: str) -> Ranks:
+    """Ranks of each user's first click of `split`. Errors: DataError for a score not finite."""
+    users, target = clicks.targets(split)
+    ranks = Ranks(np.empty((len(users), 2)), np.empty((len(users), 2)))
+    columns = clicks.num_items + 1
+    with progress(label=label, total=len(users), unit="user") as bar:
+        for rows in chunks(len(users), max(1, min(512, _SCORES_HELD // columns))):
+            scores, expected = np.asarray(score(users[rows], target[rows])), (rows.stop - rows.start, columns)
+            if scores.shape != expected:
+                raise ValueError(f"scores {scores.shape} where [users, items + 1] is {expected}")
+            if not np.isfinite(scores[:, 1:]).all():
+                raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
+            items = clicks.item[target[rows]]
+            ranks.sampled[rows] = places_among(scores, items, negatives[rows])
+            eligible = unclicked(clicks, users[rows], target[rows])
+            eligible[np.arange(len(items)), items] = True  # a click on an item clicked before counts
+            ranks.full[rows] = ranking.target_places(scores, items[:, None], eligible=eligible)[:, 0]
+            bar.update(rows.stop - rows.start)
+    return ranks
+
+
+def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """[B, n + 1], False at padding and at what each user clicked before the click at `before` [B]."""
+    start = clicks.offsets[users]
+    count = before - start
+    row = np.repeat(np.arange(len(users)), count)
+    place = np.arange(len(row)) + np.repeat(start - (np.cumsum(count) - count), count)
+    eligible = np.ones((len(users), clicks.num_items + 1), bool)
+    eligible[:, 0] = eligible[row, clicks.target[place]] = False
+    return eligible
+
+
+def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """HR@{1, 5, 10}, NDCG@{5, 10} and the reciprocal rank of one target a user, each [Q], of its places [Q, 2]."""
+    column = places[:, None]  # [Q, 1, 2]
+    found = {f"hr@{k}": ranking.hit_rate(column, k) for k in HR_AT}
+    found |= {f"ndcg@{k}": ranking.ndcg(column, k) for k in NDCG_AT}
+    return found | {"mrr": ranking.reciprocal_rank(column)}
+
+
+def summarize(ranks: Ranks, *, prefix: str = "", samples: int = 1000) -> dict[str, float]:
+    """Means with 95% bounds; the full-corpus figures under `full/`."""
+    figures: dict[str, Interval] = {}
+    for where, values in (("", ranks.sampled), ("full/", ranks.full)):
+        pairs = {f"{where}{name}": (value, np.ones(len(value))) for name, value in per_user(values).items()}
+        figures |= intervals.ratios(pairs, samples=samples)
+    return intervals.flat(figures, prefix)
+
+
+def compare(before: Ranks, after: Ranks, *, prefix: str, samples: int = 1000) -> dict[str, float]:
+    """Mean differences after − before, paired over users, with 95% bounds; the full-corpus ones under `full/`."""
+    changes: dict[str, Interval] = {}
+    for where, old, new in (("", before.sampled, after.sampled), ("full/", before.full, after.full)):
+        was, now = per_user(old), per_user(new)
+        changes |= {f"{where}{name}": intervals.difference(was[name], now[name], samples=samples) for name in was}
+    return intervals.flat(changes, prefix)
+
+
+def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
+    """0..3 [Q] for G1..G4, quarters of the users by clicks before `split`, few to many (Zhang et al., section 5.4.1).
+
+    Ties keep the order of users, so that the groups are of one size.
+    """
+    users, target = clicks.targets(split)
+    count = target - clicks.offsets[users]
+    place = np.empty(len(users), np.int64)
+    place[np.argsort(count, kind="stable")] = np.arange(len(users))
+    return place * len(GROUPS) // max(len(users), 1)
+
+
+def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> dict[str, float]:
+    """`G1/hr@10`, `G1/ndcg@5`, `G1/mrr`, … with bounds, of the sampled protocol."""
+    found: dict[str, float] = {}
+    for number, name in enumerate(GROUPS):
+        inside = groups == number
+        pairs = {m: (v[inside], np.ones(inside.sum())) for m, v in per_user(ranks.sampled).items()}
+        found |= intervals.flat(intervals.ratios(pairs), f"{prefix}{name}/")
+    return found
+
+
+def flat_rows(rows: Mapping[str, Ranks], *, main: str, groups: NDArray[Any]) -> dict[str, float]:
+    """All figures of metrics.json: the main model's without a prefix, the others' under their name, and what the main
+    model gains over each, paired, under `gain_over/<name>/`."""
+    found: dict[str, float] = {}
+    for name, ranks in rows.items():
+        prefix = "" if name == main else f"{name}/"
+        found |= summarize(ranks, prefix=prefix) | by_group(ranks, groups, prefix=prefix)
+        if name != main:
+            found |= compare(ranks, rows[main], prefix=f"gain_over/{name}/")
+    return found

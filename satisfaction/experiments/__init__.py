@@ -1,0 +1,1 @@
+"""Trained models side by side: the tables of `satisfaction.evaluate`, `compare` and `ablate`."""

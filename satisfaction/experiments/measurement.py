@@ -1,0 +1,134 @@
+"""Measures trained models on held-out clicks, beside the baselines: the work of `python -m satisfaction.evaluate`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.timelines import Timelines
+from metrics.binary import auc
+from runtime.artifact import write_json
+from runtime.errors import DataError, UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction.click_ranks import Ranks, activity_groups, flat_rows, rank
+from satisfaction.experiments.examples import examples
+from satisfaction.protocol import saved_negatives
+from satisfaction.run_folder import TrainedRun, open_run
+from satisfaction.saqrec.step import SAQREC
+from satisfaction.saqrec.trained import Aligned
+from satisfaction.simple_rules import simple_rules
+from satisfaction.unbiased.answers import NO_ANSWER, SATISFIED, answers
+
+PER_USER, EXAMPLES = "per_user.npz", "examples.json"
+_SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
+
+
+def run(
+    *,
+    data: str,
+    checkpoint: str,
+    compare: Mapping[str, str],
+    workdir: str | None,
+    split: str,
+    seed: int,
+    satisfaction_weight: float,
+) -> None:
+    """The whole measurement, from trained runs and timelines to the files in `workdir`.
+
+    Args:
+      compare: name of a row -> workdir of another satisfaction.train on the same timelines, such as an ablation.
+      seed: of the sampled negatives. satisfaction_weight: what log σ(ŝ_f) weighs in the ranking; 0 is the paper.
+    """
+    timelines = Timelines.open(data)
+    main = open_run(checkpoint, timelines, split=split, flag="--checkpoint")
+    others = {name: open_run(folder, timelines, split=split, flag="--compare") for name, folder in compare.items()}
+    for name, other in others.items():
+        if other.config.protocol != main.config.protocol:
+            raise UsageError(f"--compare={name}: trained with --config.protocol={other.config.protocol}, not the same")
+    identity = {
+        "timelines": timelines.manifest["files"],
+        "runs": {name: one.fingerprint for name, one in {SAQREC: main, **others}.items()},
+        "split": split,
+        "seed": seed,
+        "satisfaction_weight": satisfaction_weight,
+    }
+    folder = open_workdir(workdir, identity)
+    if is_complete(folder):
+        print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
+        return
+    models = main.models
+    if not all(SAQREC in one.models for one in (main, *others.values())):
+        raise UsageError(f"--config.align.models of a run here has no {SAQREC}: it is what is measured; train it too")
+    saqrec = models[SAQREC]
+    clicks = saqrec.histories.clicks
+    if not len(clicks.targets(split)[0]):
+        raise DataError(f"{timelines.path}: no user has a click in the {split} split; take more days")
+    negatives = saved_negatives(folder, clicks, seed=seed, split=split)
+
+    scorers: dict[str, Any] = {
+        SAQREC: lambda users, before: saqrec.score(users, before, satisfaction_weight=satisfaction_weight)
+    }
+    scorers |= simple_rules(clicks, timelines, split=split)
+    scorers |= {name: model.score for name, model in models.items() if name != SAQREC}
+    scorers |= {name: other.models[SAQREC].score for name, other in others.items()}
+    ranks = {name: rank(score, clicks, negatives, split=split, label=name) for name, score in scorers.items()}
+
+    metrics = flat_rows(ranks, main=SAQREC, groups=activity_groups(clicks, split))
+    metrics |= {"users": float(len(negatives)), "items": float(clicks.num_items)}
+    metrics |= satisfaction_figures(saqrec, main, timelines, split=split)
+    _, before = clicks.targets(split)
+    levels = saqrec(before).get("levels")
+    if levels is not None:
+        metrics |= {f"level_weight/{n + 1}": float(weight) for n, weight in enumerate(levels.mean(axis=0))}
+    np.savez_compressed(
+        folder / PER_USER, **{f"{name}/{kind}": getattr(r, kind) for name, r in ranks.items() for kind in Ranks._fields}
+    )
+    write_json(folder / EXAMPLES, examples(saqrec, main.scores, timelines, split=split, seed=seed))
+    write_json(folder / METRICS, metrics)
+    print(table({name: {m: metrics[m if name == SAQREC else f"{name}/{m}"] for m in _SHOWN} for name in ranks}))
+    print(f"{len(negatives):,} users, {clicks.num_items:,} items, split {split}: {folder / METRICS}")
+
+
+def satisfaction_figures(model: Aligned, trained: TrainedRun, timelines: Timelines, *, split: str) -> dict[str, float]:
+    """AUC of the satisfaction head and of the imputed satisfactions, over held-out answers of users who are measured.
+
+    Answers from the held-out click of `split` on; the head knows the clicks before it. Of one kind alone there is none.
+    """
+    clicks = model.histories.clicks
+    users, before = clicks.targets(split)
+    answer = answers(timelines, trained.config.answers)
+    first = np.full(timelines.num_users, len(timelines.item))
+    first[users] = clicks.event[before]
+    user = timelines.user_of_event()
+    event = np.flatnonzero(
+        (answer != NO_ANSWER)
+        & (np.arange(len(answer)) >= first[user])
+        & clicks.may_be_asked(np.asarray(timelines.item))
+    )
+    label = answer[event] == SATISFIED
+    found = {"satisfaction/answers": float(len(event)), "satisfaction/dissatisfied": float((~label).sum())}
+    if not (label.any() and (~label).any()):
+        return found
+    row = np.searchsorted(users, user[event])
+    asked, at = np.unique(row, return_inverse=True)
+    logits = model(before[asked])["satisfaction"][at, clicks.code[np.asarray(timelines.item)[event]]]
+    return found | {
+        "satisfaction/auc": auc(logits, label),
+        "satisfaction/auc/imputed": auc(np.asarray(trained.scores.satisfaction)[event], label),
+    }
+
+
+def table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Rows down, metrics across."""
+    lines = [" " * 20 + "".join(f"{name:>10}" for name in _SHOWN)]
+    lines += [f"{label:<20}" + "".join(f"{figures[name]:>10.3f}" for name in _SHOWN) for label, figures in rows.items()]
+    return "\n".join(lines)
+
+
+def named_folders(pairs: list[str], flag: str) -> dict[str, str]:
+    """`NAME=DIR` pairs as a dict. Errors: UsageError for anything else."""
+    for pair in pairs:
+        if not all(pair.partition("=")[::2]):
+            raise UsageError(f"{flag}={pair}: write NAME=DIR, a row's name and a workdir of satisfaction.train")
+    return {name: str(Path(folder)) for name, _, folder in (pair.partition("=") for pair in pairs)}

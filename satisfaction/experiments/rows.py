@@ -1,0 +1,216 @@
+"""SAQRec beside what it has to beat, every row with the same chances: the work of `python -m satisfaction.compare`."""
+
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from metrics import intervals
+from metrics.intervals import Interval
+from runtime.artifact import read_json, write_json
+from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction import run as training
+from satisfaction.click_ranks import Ranks, ScoreFn, per_user, rank
+from satisfaction.protocol import saved_negatives
+from satisfaction.saqrec.clicks import clicks_of
+from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.step import BASE, GRU, MODELS, SAQREC, train_alignment
+from satisfaction.saqrec.trained import load_aligned
+from satisfaction.simple_rules import GRID, choose, known, scorer
+from satisfaction.unbiased.imputed import open_scores
+
+ROWS = (*MODELS, *reversed(GRID))
+SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@10", "mrr", "full/hr@10", "full/mrr")
+_RATES, _DROPOUTS = (0.5, 1.0), (0.3, 0.5)  # of the config's learning rate; both cross each other
+
+
+class Job(NamedTuple):
+    """A training: done where `done()`, else `run` does it."""
+
+    name: str
+    done: Callable[[], bool]
+    run: Callable[[], Any]
+
+
+def settings_of(align: ConfigDict, model: str) -> list[dict[str, float]]:
+    """What is tried for a model: as many settings for each, of learning rate and dropout."""
+    prefix = {SAQREC: "", BASE: "base_", GRU: "gru_"}[model]
+    rate = align[f"{prefix}learning_rate"]
+    return [
+        {f"{prefix}learning_rate": rate * factor, f"{prefix}dropout": dropout}
+        for factor, dropout in itertools.product(_RATES, _DROPOUTS)
+    ]
+
+
+class Comparison:
+    """All trainings of a workdir, each in a folder of its own, and what is measured of them."""
+
+    def __init__(self, config: ConfigDict, data: str, workdir: str, *, seeds: int):
+        self._timelines, self._data, self._seeds = Timelines.open(data), data, seeds
+        self._config = ConfigDict(config.to_dict())
+        self._config.align.refit = False
+        identity = {**training.identity(self._config, self._timelines), "seeds": seeds}
+        self.folder = open_workdir(workdir, identity)
+        self._clicks = clicks_of(self._timelines, config.protocol)
+        self._negatives = saved_negatives(self.folder, self._clicks, seed=0)
+
+    def jobs(self) -> list[Job]:
+        """In order: the steps before align of each seed, the tuning on the first seed, the models of each seed."""
+        found = [self._step(step, seed) for seed in range(self._seeds) for step in training.STEPS[:-1]]
+        for model, number in self._tried():
+            found.append(self._aligning(f"tuning/{model}/{number}", model, number, seed=0, refit=False))
+        for seed, model in itertools.product(range(self._seeds), MODELS):
+            found.append(self._aligning(f"seed{seed}/{model}", model, None, seed=seed, refit=True))
+        return found
+
+    def summarize(self) -> dict[str, float]:
+        """Every figure, once all jobs are done: rows with bounds over users and seeds, gains, what was chosen."""
+        metrics: dict[str, float] = {
+            "users": len(self._negatives),
+            "items": self._clicks.num_items,
+            "seeds": self._seeds,
+        }
+        for model, number in self._tried():
+            metrics[f"tuning/{model}/{number}/valid/mrr"] = self._valid_mrr(model, number)
+        for model in MODELS:
+            metrics |= {f"chosen/{model}/{name}": value for name, value in self._chosen(model).items()}
+        ranks = {model: [self._ranks(model, seed) for seed in range(self._seeds)] for model in MODELS}
+        chosen, of = choose(self._clicks, self._timelines), known(self._clicks, self._timelines, split="test")
+        for rule, options in chosen.items():
+            metrics |= {f"chosen/{rule}/{name}": value for name, value in options.items()}
+            ranks[rule] = [self._measured(scorer(of, rule, options), rule)]
+        return metrics | summary(ranks)
+
+    def _ranks(self, model: str, seed: int) -> Ranks:
+        # What a model's last training has learned, asked for the test clicks once and kept.
+        file = self.folder / f"seed{seed}" / model / "places.npz"
+        if not file.exists():
+            config, folder = self._aligned_config(model, None, seed=seed, refit=True), file.parent / "align"
+            base, scores = self._artifacts(seed)
+            models = load_aligned(config, self._timelines, base, scores, folder, flag="--workdir")
+            partial = file.with_suffix(".partial.npz")
+            np.savez(partial, **self._measured(models[model].score, f"{model}, seed {seed}")._asdict())
+            os.replace(partial, file)
+        with np.load(file) as saved:
+            return Ranks(saved["sampled"], saved["full"])
+
+    def _measured(self, score: ScoreFn, label: str) -> Ranks:
+        return rank(score, self._clicks, self._negatives, split="test", label=label)
+
+    def _tried(self) -> list[tuple[str, int]]:
+        return [(model, n) for model in MODELS for n in range(len(settings_of(self._config.align, model)))]
+
+    def _valid_mrr(self, model: str, number: int) -> float:
+        return read_json(self.folder / "tuning" / model / str(number) / "align" / METRICS)[f"{model}/valid/mrr"]
+
+    def _chosen(self, model: str) -> dict[str, float]:
+        settings = settings_of(self._config.align, model)
+        return settings[max(range(len(settings)), key=lambda number: self._valid_mrr(model, number))]
+
+    def _step(self, step: str, seed: int) -> Job:
+        folder, config = self._run_folder(seed), self._seeded(seed)
+
+        def run() -> str:
+            return training.train(config, data=self._data, workdir=str(folder), only=step)
+
+        return Job(f"{step}, seed {seed}", lambda: is_complete(folder / step), run)
+
+    def _aligning(self, name: str, model: str, number: int | None, *, seed: int, refit: bool) -> Job:
+        folder = self.folder / name / "align"
+
+        def run() -> str:
+            config = self._aligned_config(model, number, seed=seed, refit=refit)
+            return train_alignment(config, self._timelines, *self._artifacts(seed), folder)
+
+        return Job(name, lambda: is_complete(folder), run)
+
+    def _aligned_config(self, model: str, number: int | None, *, seed: int, refit: bool) -> ConfigDict:
+        config = self._seeded(seed)
+        chosen = self._chosen(model) if number is None else settings_of(self._config.align, model)[number]
+        config.align.update({**chosen, "models": (model,), "refit": refit})
+        return config
+
+    def _artifacts(self, seed: int) -> tuple[BaseEmbeddings, Any]:
+        folder = self._run_folder(seed)
+        base = BaseEmbeddings.open(folder / training.EMBEDDINGS, self._timelines, "--workdir")
+        return base, open_scores(folder / training.SCORES, self._timelines, "--workdir")
+
+    def _run_folder(self, seed: int) -> Path:
+        return self.folder / f"seed{seed}" / "run"
+
+    def _seeded(self, seed: int) -> ConfigDict:
+        config = ConfigDict(self._config.to_dict())
+        config.seed = config.seed + seed
+        return config
+
+
+def summary(ranks: Mapping[str, Sequence[Ranks]]) -> dict[str, float]:
+    """Of each row, a Ranks for each seed: means with bounds over users and seeds, and what SAQRec gains over it.
+
+    `full/…` is against the whole corpus. Gains are paired over users, not over seeds.
+    """
+    values = {row: _values(found) for row, found in ranks.items()}
+    metrics: dict[str, float] = {}
+    for row, own in values.items():
+        figures: dict[str, Interval] = {m: intervals.over_users_and_seeds(v) for m, v in own.items()}
+        metrics |= intervals.flat(figures, f"{row}/")
+        if len(ranks[row]) > 1:
+            metrics |= {f"{row}/{m}/seeds_std": float(v.mean(axis=1).std(ddof=1)) for m, v in own.items()}
+        if row != SAQREC:
+            gains = {m: intervals.paired_over_users_and_seeds(v, values[SAQREC][m]) for m, v in own.items()}
+            metrics |= intervals.flat(gains, f"gain_over/{row}/")
+    return metrics
+
+
+def _values(found: Sequence[Ranks]) -> dict[str, NDArray[np.float64]]:
+    # Metric -> [S, Q].
+    each = [per_user(r.sampled) | {f"full/{name}": value for name, value in per_user(r.full).items()} for r in found]
+    return {name: np.stack([one[name] for one in each]) for name in each[0]}
+
+
+def table(metrics: Mapping[str, float]) -> str:
+    """Rows down, with what SAQRec gains over each in HR@10 and MRR among 99 items, and in MRR among all."""
+    rows = [row for row in ROWS if f"{row}/mrr" in metrics]
+    gained = ("hr@10", "mrr", "full/mrr")
+    heads = [*SHOWN, *(f"SAQRec's gain in {m}" for m in gained)]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
+    for row in rows:
+        cells = [f"{metrics[f'{row}/{m}']:.4f}" for m in SHOWN]
+        for m in gained:
+            key = f"gain_over/{row}/{m}"
+            cells.append(
+                f"{metrics[key]:+.4f} [{metrics[f'{key}/low']:+.4f}, {metrics[f'{key}/high']:+.4f}]"
+                if key in metrics
+                else ""
+            )
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def run(config: ConfigDict, *, data: str, workdir: str, seeds: int, stop_after: int) -> None:
+    """Does the jobs that are left, or `stop_after` of them, and in the end writes metrics.json and prints the table."""
+    comparison = Comparison(config, data, workdir, seeds=seeds)
+    if is_complete(comparison.folder):
+        metrics = read_json(comparison.folder / METRICS)
+        print(f"{table(metrics)}\n{comparison.folder / METRICS}: complete already")
+        return
+    jobs, here = comparison.jobs(), 0
+    for number, job in enumerate(jobs, 1):
+        if job.done():
+            continue
+        if stop_after and here == stop_after:
+            print(f"{number - 1} of {len(jobs)} trainings done; the same command goes on: {comparison.folder}")
+            return
+        here += 1
+        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
+        print(f"  {job.run()}", flush=True)
+    metrics = comparison.summarize()
+    write_json(comparison.folder / METRICS, metrics)
+    print(table(metrics))
+    print(f"{metrics['users']:,} users, {metrics['items']:,} items, {seeds} seed(s): {comparison.folder / METRICS}")

@@ -1,0 +1,127 @@
+"""Trainings of the main model from one run's embeddings and scores, each in a folder of its own and done once."""
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from runtime.artifact import checksum, read_json
+from runtime.errors import UsageError
+from runtime.workdir import CONFIG, METRICS, open_workdir
+from satisfaction.click_ranks import ScoreFn, rank
+from satisfaction.protocol import saved_negatives
+from satisfaction.run import EMBEDDINGS, SCORES
+from satisfaction.saqrec.clicks import clicks_of
+from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.step import SAQREC, train_alignment
+from satisfaction.saqrec.trained import load_aligned
+from satisfaction.simple_rules import simple_rules
+from satisfaction.unbiased.imputed import Scores, open_scores
+from satisfaction.unbiased.naive import naive_scores
+
+_SAVE_EVERY = 100  # steps
+
+
+class Measured(NamedTuple):
+    """Places of the test clicks among 1 + 99 items [Q, 2], and the validation MRR of what has one."""
+
+    ranks: NDArray[np.float64]
+    valid: float | None = None
+
+
+class Trials:
+    """What all trials share: timelines, the embeddings and scores of `run`, and the sampled items of the test clicks.
+
+    A workdir is of one run and one `refit`; names, settings and seeds may follow one another in it.
+    Errors: UsageError where `run` is no run on these timelines, or `workdir` of another one.
+    """
+
+    def __init__(self, data: str, *, run: str, refit: bool, workdir: str):
+        self._timelines = Timelines.open(data)
+        self.config = _config_of(run, self._timelines)
+        self.config.align.refit = refit
+        self._base = BaseEmbeddings.open(Path(run) / EMBEDDINGS, self._timelines, "--run")
+        self._scores = open_scores(Path(run) / SCORES, self._timelines, "--run")
+        identity = {
+            "config": self.config.to_dict(),
+            "log": self._timelines.fingerprint,
+            "base": checksum(self._base.item.tobytes()),
+            "scores": checksum(self._scores.satisfaction.tobytes()),
+        }
+        self.folder = open_workdir(workdir, identity)
+        self.config.save_every = _SAVE_EVERY  # no part of what a run remembers, for it changes no model
+        self._clicks = clicks_of(self._timelines, self.config.protocol)
+        self._negatives = saved_negatives(self.folder, self._clicks, seed=0)
+
+    @property
+    def num_users(self) -> int:
+        """Q."""
+        return len(self._negatives)
+
+    @property
+    def num_items(self) -> int:
+        """Those of the corpus."""
+        return self._clicks.num_items
+
+    def baselines(self) -> Mapping[str, Measured]:
+        """The rules of satisfaction/simple_rules.py."""
+        scorers = simple_rules(self._clicks, self._timelines, split="test")
+        return {name: Measured(self._ranks(score, name)) for name, score in scorers.items()}
+
+    def measure(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        *,
+        seed: int,
+        naive: bool = False,
+        models: Sequence[str] = (SAQREC,),
+    ) -> Mapping[str, Measured]:
+        """Each of `models` (satisfaction/saqrec/step.py) with these settings of config.align.
+
+        Args:
+          name: their folder in the workdir. naive: on the satisfactions of `naive_scores`.
+        """
+        config = ConfigDict(self.config.to_dict())
+        config.seed = seed
+        config.align.update({**settings, "models": tuple(models)})
+        scores = self._naive_scores if naive else self._scores
+        folder = self.folder / name / f"seed{seed}"
+        print(f"  {train_alignment(config, self._timelines, self._base, scores, folder / 'align')}", flush=True)
+        files = {model: folder / f"{model}.npy" for model in models}
+        if not all(file.exists() for file in files.values()):
+            loaded = load_aligned(config, self._timelines, self._base, scores, folder / "align", flag="--workdir")
+            for model, file in files.items():
+                _save(file, self._ranks(loaded[model].score, f"{name}, {model}"))
+        metrics = read_json(folder / "align" / METRICS)
+        return {model: Measured(np.load(file), float(metrics[f"{model}/valid/mrr"])) for model, file in files.items()}
+
+    def _ranks(self, score: ScoreFn, label: str) -> NDArray[np.float64]:
+        return rank(score, self._clicks, self._negatives, split="test", label=label).sampled
+
+    @functools.cached_property
+    def _naive_scores(self) -> Scores:
+        return naive_scores(self.config, self._timelines, self._base, self.folder / "naive")
+
+
+def _config_of(run: str, timelines: Timelines) -> ConfigDict:
+    if not (Path(run) / CONFIG).exists():
+        raise UsageError(f"--run={run}: no run of satisfaction.train here; give its workdir")
+    saved = read_json(Path(run) / CONFIG)
+    # A run of before runs knew their log is taken at its word; its artifacts still know the vocabulary.
+    if saved.get("log", timelines.fingerprint) != timelines.fingerprint:
+        raise UsageError(f"--run={run}: trained on other timelines than --data={timelines.path}; give its own")
+    return ConfigDict(saved["config"])
+
+
+def _save(file: Path, ranks: NDArray[np.float64]) -> None:
+    # In one step: a kill leaves the whole file or none.
+    partial = file.with_suffix(".partial.npy")
+    np.save(partial, ranks)
+    os.replace(partial, file)

@@ -1,0 +1,129 @@
+"""The main model beside its variants, over seeds and click losses: the work of `python -m satisfaction.ablate`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from metrics import intervals
+from runtime.artifact import write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS
+from satisfaction.click_ranks import per_user
+from satisfaction.experiments.trials import Measured, Trials
+from satisfaction.experiments.variants import FULL, NAIVE
+from satisfaction.saqrec.batch_loss import CLICK_LOSSES
+from satisfaction.saqrec.step import BASE, GRU, MODELS, SAQREC
+
+PARTIAL = "metrics.partial.json"
+SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
+VALID = "valid/mrr"
+
+Users = dict[str, NDArray[np.float64]]
+"""Metric -> its value for each seed and user, [S, Q]."""
+
+
+def run(
+    *,
+    data: str,
+    run: str,
+    workdir: str,
+    variants: Mapping[str, Mapping[str, Any]],
+    click_losses: Sequence[str],
+    seeds: int,
+    refit: bool,
+) -> None:
+    """Trains what is missing, measures, and writes metrics.json in the end, what there is of it after each row.
+
+    A variant whose settings are the run's own is the full model, and is not trained again.
+
+    Args:
+      variants: as `variants_of` gives them. seeds: 0 to seeds − 1 are trained of each.
+    """
+    for loss in click_losses:
+        if loss not in CLICK_LOSSES:
+            raise UsageError(f"--click_losses={loss}: of {', '.join(CLICK_LOSSES)}")
+    trials = Trials(data, run=run, refit=refit, workdir=workdir)
+    beside, folder = trials.baselines(), trials.folder
+    differing = {name: settings for name, settings in variants.items() if not is_full(name, settings, trials.config)}
+    total, done = len(click_losses) * (1 + len(differing)) * seeds, 0
+    metrics: dict[str, float] = {"users": trials.num_users, "items": trials.num_items, "seeds": seeds, "refit": refit}
+    for loss in click_losses:
+        measured: dict[str, list[Measured]] = {}
+        full: Users = {}
+        for name, settings in {FULL: {}, **variants}.items():
+            if name != FULL and name not in differing:
+                rows = {name: measured[FULL]}
+            else:
+                found = []
+                for seed in range(seeds):
+                    done += 1
+                    print(f"[{done}/{total}] {loss}/{name}, seed {seed}", flush=True)
+                    options = {**settings, "click_loss": loss}
+                    found.append(
+                        trials.measure(
+                            f"{loss}/{name}",
+                            options,
+                            seed=seed,
+                            naive=name == NAIVE,
+                            models=MODELS if name == FULL else (SAQREC,),
+                        )
+                    )
+                rows = {name: [each[SAQREC] for each in found]}
+                if name == FULL:
+                    rows |= {model: [each[model] for each in found] for model in (BASE, GRU)}
+                    rows |= {label: [one] for label, one in beside.items()}
+            for label, each in rows.items():
+                users, figures = row(label, each, full)
+                full, measured[label] = full or users, each
+                metrics |= {f"{loss}/{key}": value for key, value in figures.items()}
+            write_json(folder / PARTIAL, metrics)
+        print(f"\n{table(loss, [FULL, *variants, BASE, GRU, *beside], metrics)}\n", flush=True)
+    write_json(folder / METRICS, metrics)
+    (folder / PARTIAL).unlink()
+    print(f"{trials.num_users:,} users, {trials.num_items:,} items, {seeds} seed(s): {folder / METRICS}")
+
+
+def row(name: str, found: Sequence[Measured], full: Users) -> tuple[Users, dict[str, float]]:
+    """Of one row over seeds: each metric of each user, and its figures with 95% bounds, named as in metrics.json.
+
+    Bounds are over users and seeds; gains are paired over users, not over seeds. `full` is the full model's, to pair
+    with; empty, and no gain, where this row is the full model's.
+    """
+    each = [per_user(measured.ranks) for measured in found]
+    users = {m: np.stack([one[m] for one in each]) for m in SHOWN}
+    figures = intervals.flat({m: intervals.over_users_and_seeds(values) for m, values in users.items()}, f"{name}/")
+    if len(found) > 1:
+        figures |= {f"{name}/{m}/seeds_std": float(np.std([one[m].mean() for one in each])) for m in SHOWN}
+    valid = [measured.valid for measured in found if measured.valid is not None]
+    if valid:
+        figures[f"{name}/{VALID}"] = float(np.mean(valid))
+    if full:
+        gains = {m: intervals.paired_over_users_and_seeds(users[m], full[m]) for m in SHOWN}
+        figures |= intervals.flat(gains, f"gain_over/{name}/")
+    return users, figures
+
+
+def is_full(variant: str, settings: Mapping[str, Any], config: ConfigDict) -> bool:
+    """True where the variant is what a run of `config` is anyway."""
+    if variant == NAIVE:
+        return config.satisfaction.estimator == "naive"
+    return all(config.align[name] == value for name, value in settings.items())
+
+
+def table(loss: str, rows: Sequence[str], metrics: Mapping[str, float]) -> str:
+    """The rows of one click loss, and what the full model gains over each in MRR."""
+    columns = (*SHOWN, VALID)
+    lines = [
+        f"click loss {loss}".ljust(20) + "".join(f"{name:>10}" for name in columns) + "   full model's gain in MRR"
+    ]
+    for name in rows:
+        values = (metrics.get(f"{loss}/{name}/{m}") for m in columns)
+        line = f"{name:<20}" + "".join(f"{'–' if value is None else f'{value:.4f}':>10}" for value in values)
+        key = f"{loss}/gain_over/{name}/mrr"
+        if key in metrics:
+            line += f"   {metrics[key]:+.4f} ({metrics[f'{key}/low']:+.4f} to {metrics[f'{key}/high']:+.4f})"
+        lines.append(line)
+    return "\n".join(lines)

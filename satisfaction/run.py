@@ -1,0 +1,199 @@
+"""All steps of the stage in order, each in a folder of its own and each resumable."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from runtime.artifact import read_json, write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction.saqrec import base
+from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.splits import in_training, is_earlier
+from satisfaction.unbiased import imputed as scores
+from satisfaction.unbiased import propensity, satisfaction_model
+from satisfaction.unbiased.answers import answers
+from satisfaction.unbiased.estimators import estimator_of
+from satisfaction.unbiased.features import PairFeatures, make_features
+from training.settings import COUNT, TRAINING, WHOLE, check
+
+STEPS = ("base", "propensity", "satisfaction", "align")
+EMBEDDINGS, SCORES = "base_embeddings", "scores"
+_BASE = {**TRAINING, **dict.fromkeys(("length", "dim", "hidden", "block_size", "eval_users"), COUNT)}
+
+
+def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str:
+    """Runs the steps that are not done yet, or the one called `only`; returns a line that says where the result is.
+
+    WORKDIR/base_embeddings and WORKDIR/scores are the artifacts, WORKDIR/<step>/metrics.json says that a step is done.
+    Errors: UsageError and DataError of the parts, each one line.
+    """
+    timelines = Timelines.open(data)
+    _check(config)
+    run_of = identity(config, timelines)
+    folder = open_workdir(workdir, run_of)
+    if is_complete(folder) or (only and is_complete(folder / only)):
+        return f"already complete: {folder / only}"
+    run: dict[str, Callable[[], Mapping[str, float]]] = {
+        "base": lambda: _base(config, timelines, folder),
+        "propensity": lambda: _propensity(config, timelines, folder, run_of),
+        "satisfaction": lambda: _satisfaction(config, timelines, folder, run_of),
+        "align": lambda: _align(config, timelines, folder),
+    }
+    for step in [only] if only else STEPS:
+        missing = [before for before in STEPS[: STEPS.index(step)] if not is_complete(folder / before)]
+        if missing:
+            raise UsageError(f"--only={step}: {folder} has no step '{missing[0]}' yet; run --only={missing[0]} first")
+        if is_complete(folder / step):
+            continue
+        (folder / step).mkdir(exist_ok=True)
+        begin = time.perf_counter()
+        metrics = dict(run[step]())
+        write_json(folder / step / METRICS, {**metrics, "seconds": time.perf_counter() - begin})
+    if not all(is_complete(folder / step) for step in STEPS):
+        return f"step {only} done: {folder / only}"
+    metrics = {f"{step}/{name}": n for step in STEPS for name, n in read_json(folder / step / METRICS).items()}
+    write_json(folder / METRICS, metrics)
+    return f"trained {', '.join(STEPS)}: {folder}"
+
+
+def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
+    """What a run is of: its config, without what has no influence on the models, and its data."""
+    kept = {name: value for name, value in config.to_dict().items() if name != "save_every"}
+    return {
+        "config": kept,
+        "timelines": timelines.manifest["vocabulary_hash"],
+        "log": timelines.fingerprint,
+    }
+
+
+def features_of(
+    config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings, *, of_propensity: bool = False
+) -> PairFeatures:
+    """What the satisfaction model of `config` reads, or, `of_propensity`, its propensity model."""
+    return make_features(
+        embeddings,
+        timelines,
+        answers=answers(timelines, config.answers),
+        trained=in_training(timelines, config.protocol),
+        seed=config.seed,
+        answer_rates=config.satisfaction.answer_rates,
+        asking_rates=of_propensity and config.propensity.asking_rates,
+    )
+
+
+def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
+    answers(timelines, config.answers)  # a log without answers is refused before anything is trained
+    if config.base.recommender:
+        metrics: Mapping[str, float] = {}
+        vectors = base.exported_item_vectors(config.base.recommender, timelines)
+    else:
+        metrics = base.train(config, timelines, folder / "base")
+        vectors = base.item_vectors(config, timelines, folder / "base")
+    users = base.user_vectors(vectors, timelines, config.protocol)
+    BaseEmbeddings(users, vectors).save(folder / EMBEDDINGS, timelines)
+    return metrics
+
+
+def _propensity(
+    config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
+) -> Mapping[str, float]:
+    if not estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
+        return {}  # nothing is weighed by propensity; answers may be all there is
+    _, metrics = propensity.train(
+        config,
+        timelines,
+        features_of(
+            config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir"), of_propensity=True
+        ),
+        answers=answers(timelines, config.answers),
+        trained=in_training(timelines, config.protocol),
+        folder=folder / "propensity",
+        fingerprint=_fingerprint(run_of, "propensity"),
+    )
+    return metrics
+
+
+def _satisfaction(
+    config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
+) -> Mapping[str, float]:
+    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
+    features, everything = features_of(config, timelines, embeddings), np.arange(len(timelines.item))
+    given, trained = answers(timelines, config.answers), in_training(timelines, config.protocol)
+    propensities = propensities_of(config, timelines, embeddings, folder)
+    fitted, metrics = satisfaction_model.train(
+        config,
+        timelines,
+        features,
+        answers=given,
+        propensity=propensities,
+        trained=trained,
+        folder=folder / "satisfaction",
+        fingerprint=_fingerprint(run_of, "propensity", "satisfaction", "doubly_robust"),
+    )
+    scores.write(
+        folder / SCORES,
+        timelines,
+        satisfaction=np.exp(-np.logaddexp(0.0, -fitted.events(features, everything))),
+        propensity=propensities,
+        method=config.satisfaction.estimator,
+        clip=config.satisfaction.clip,
+    )
+    return metrics
+
+
+def propensities_of(
+    config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings, folder: Path
+) -> NDArray[np.float64]:
+    """ô of every impression, [E], by the propensity model in the run `folder`.
+
+    One number for all, the training share of answers, where the estimator reads none.
+    """
+    everything = np.arange(len(timelines.item))
+    if estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
+        features = features_of(config, timelines, embeddings, of_propensity=True)
+        return propensity.reopen(config, features, folder / "propensity").events(features, everything)
+    asked = in_training(timelines, config.protocol) & ~is_earlier(timelines)
+    return np.full(len(everything), (answers(timelines, config.answers)[asked] >= 0).mean())
+
+
+def _align(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
+    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
+    found = scores.open_scores(folder / SCORES, timelines, "--workdir")
+    print(alignment.train_alignment(config, timelines, embeddings, found, folder / "align"))
+    return read_json(folder / "align" / METRICS)
+
+
+def _fingerprint(run_of: Mapping[str, Any], *steps: str) -> dict[str, Any]:
+    """Of the run, the part that these steps' checkpoints depend on."""
+    config = run_of["config"]
+    kept = {name: config[name] for name in ("seed", "protocol", "answers", "base", *steps)}
+    return {**kept, "timelines": run_of["timelines"], "log": run_of["log"]}
+
+
+def _check(config: ConfigDict) -> None:
+    estimator_of(config.satisfaction.estimator, config.satisfaction.clip)
+    check(config, TRAINING)
+    check(config.satisfaction, {"members": COUNT}, flag="--config.satisfaction")
+    for step in ("propensity", "satisfaction", "doubly_robust"):
+        check(config[step], {**TRAINING, "hidden": WHOLE}, flag=f"--config.{step}")
+        if not 0 < config[step].valid_share < 1:
+            raise UsageError(f"--config.{step}.valid_share={config[step].valid_share}: between 0 and 1")
+    check(config.base, _BASE, flag="--config.base")
+    if config.base.length < 2:
+        raise UsageError(f"--config.base.length={config.base.length}: a window needs at least 2 positions")
+    base.check_exported(config.base.recommender, config.protocol)
+    # Before hours of other steps, not after; an exported recommender's dimensions are known only then.
+    alignment.check(config.align, dim=None if config.base.recommender else config.base.dim)
+    for step in ("base", "align"):
+        size, devices = config[step].batch_size, jax.device_count()
+        if size % devices:
+            raise UsageError(f"--config.{step}.batch_size={size}: not divisible by the {devices} devices")

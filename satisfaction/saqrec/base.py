@@ -1,0 +1,202 @@
+"""Step "base": trains the base recommender on clicks, or takes an exported recommender's item vectors."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+from flax import nnx
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.loader import PackedBatches, iterate
+from data.reading import Reader, Reading
+from data.timelines import Timelines
+from metrics import ranking
+from runtime import artifact
+from runtime.errors import DataError, UsageError
+from satisfaction.saqrec.base_model import BaseModel, make_loss
+from satisfaction.splits import is_click, training_end
+from training.architecture import Architecture, architecture
+from training.checkpoints import CHECKPOINTS, restore_params
+from training.mesh import make_mesh
+from training.optimizer import from_config
+from training.run import fit
+from training.step import TrainState
+
+_CLICKS = ("click", "long_view")
+
+
+def clicks_only(timelines: Timelines, protocol: str) -> Timelines:
+    """The same users' clicks (splits.is_click) alone; `valid_start` is where training ends."""
+    kept = is_click(timelines)
+    before = np.concatenate([[0], np.cumsum(kept)])  # [E + 1]
+    events: dict[str, Any] = {
+        field.name: np.asarray(getattr(timelines, field.name))[kept]
+        for field in dataclasses.fields(timelines)
+        if getattr(getattr(timelines, field.name), "shape", None) == kept.shape
+    }
+    return dataclasses.replace(
+        timelines,
+        **events,
+        offsets=before[timelines.offsets],
+        valid_start=before[training_end(timelines, protocol)],
+        test_start=before[timelines.test_start],
+    )
+
+
+def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, float]:
+    """Trains to the end, or from the last checkpoint. Errors: DataError where the log has no clicks."""
+    options, clicks, mesh = config.base, clicks_only(timelines, config.protocol), make_mesh()
+    batches = PackedBatches(
+        clicks,
+        length=options.length,
+        batch_size=options.batch_size,
+        num_epochs=options.num_epochs,
+        positive=_CLICKS,
+        negative=(),
+        seed=config.seed,
+        num_shards=mesh.size,
+    )
+    model, features, seen = _build(config, clicks)
+    loss_fn = make_loss(
+        model.merge,
+        features=features,
+        seen=seen,
+        dropout=options.dropout,
+        block_size=options.block_size,
+        mesh=mesh if mesh.size > 1 else None,
+    )
+    validate = _validation(config, clicks, model.merge, features, seen)
+    result = fit(
+        model.init,
+        loss_fn,
+        from_config(options, total_steps=len(batches)),
+        iterate(batches),
+        num_steps=len(batches),
+        folder=folder,
+        fingerprint=_fingerprint(config, timelines),
+        seed=config.seed,
+        save_every=config.save_every,
+        mesh=mesh,
+        evaluate=validate,
+        eval_every=batches.batches_per_epoch,
+        best_metric="mrr" if validate else None,
+        patience=options.patience if validate else None,
+    )
+    return result.metrics
+
+
+def item_vectors(config: ConfigDict, timelines: Timelines, folder: Path) -> NDArray[np.float32]:
+    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors as `training.checkpoints.restore_params`."""
+    built, features, seen = _build(config, clicks_only(timelines, config.protocol))
+    params, _ = restore_params(folder / CHECKPOINTS, built.shapes)
+    codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
+    return np.asarray(jax.jit(lambda params: built.merge(params).items(codes, is_seen))(params))
+
+
+def check_exported(path: str, protocol: str) -> None:
+    """Raises UsageError where an exported recommender, trained by time, has learned what `protocol` holds out."""
+    if path and protocol == "leave_one_out":
+        raise UsageError(
+            f"--config.base.recommender={path}: it knows clicks that --config.protocol=leave_one_out "
+            "holds out, as it was trained by time; leave it empty, or take --config.protocol=time"
+        )
+
+
+def exported_item_vectors(path: str, timelines: Timelines) -> NDArray[np.float32]:
+    """`item_vectors.npy` [N + 1, D] of an exported recommender; errors name --config.base.recommender."""
+    flag = "--config.base.recommender"
+    manifest = artifact.open_manifest(path, kind="recommender", version=1, flag=flag)
+    if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
+        raise UsageError(f"{flag}={path}: exported for other items than --data={timelines.path} has; give its own")
+    return np.load(Path(path) / "item_vectors.npy")
+
+
+def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protocol: str) -> NDArray[np.float32]:
+    """v_u [U, D]: the mean item vector of the user's training clicks; zero without any."""
+    clicks = clicks_only(timelines, protocol)
+    trained = clicks.in_split("train")
+    user, item = clicks.user_of_event()[trained], clicks.item[trained]
+    pairs = (np.ones(len(user), np.float32), (user, item))
+    counts = sp.csr_matrix(pairs, shape=(timelines.num_users, timelines.num_items + 1))
+    totals = np.maximum(np.bincount(user, minlength=timelines.num_users), 1)[:, None]
+    return (np.asarray(counts @ item_vectors) / totals).astype(np.float32)
+
+
+def _build(
+    config: ConfigDict, clicks: Timelines
+) -> tuple[Architecture[BaseModel], NDArray[np.int32], NDArray[np.bool_]]:
+    """The model, and what it reads of each item: its features [N + 1, F], whether it was clicked in training.
+
+    A feature's code that no item clicked in training has is 0, unknown: its vector was never trained.
+    """
+    rows = clicks.num_items + 1
+    trained = clicks.in_split("train")
+    if not trained.any():
+        raise DataError(f"{clicks.path}: no click before the held-out events; the base recommender has no input")
+    seen = np.bincount(clicks.item[trained], minlength=rows) > 0
+
+    def make(rngs: nnx.Rngs) -> BaseModel:
+        return BaseModel(
+            rows,
+            [feature["cardinality"] for feature in clicks.manifest["item_features"]],
+            dim=config.base.dim,
+            hidden=config.base.hidden,
+            dropout=config.base.dropout,
+            rngs=rngs,
+        )
+
+    features = np.array(clicks.item_features())
+    for column in features.T:
+        column[~np.isin(column, column[seen])] = 0
+    return architecture(make), features, seen
+
+
+def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState], dict[str, float]] | None:
+    """MRR and HR@10 of each user's first click after training, among all items; None where nobody has one."""
+    users = np.flatnonzero(clicks.valid_start < clicks.offsets[1:])
+    if not len(users):
+        return None
+    if len(users) > config.base.eval_users:
+        users = np.sort(np.random.default_rng(config.seed).choice(users, config.base.eval_users, replace=False))
+    target = clicks.item[clicks.valid_start[users]]
+    histories = clicks.histories(
+        users, clicks.valid_start[users], Reader(clicks.feedback, Reading(config.base.length))
+    )["item"]
+    codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
+
+    @jax.jit
+    def score(params, item):
+        model = merge(params)
+        vectors = model.items(codes, is_seen)
+        states = model.states(vectors, item, reset=jnp.zeros(item.shape, bool))
+        return model.queries(states[:, -1]) @ vectors[1:].T  # [B, N]
+
+    def evaluate(state: TrainState) -> dict[str, float]:
+        found = []
+        for start in range(0, len(users), 512):
+            rows = np.arange(start, start + 512) % len(users)  # one shape: one compilation
+            scores = np.asarray(score(state.params, histories[rows]))[: len(users) - start]
+            found.append(ranking.target_places(scores, target[start : start + 512, None] - 1))
+        places = np.concatenate(found)
+        return {
+            "mrr": float(ranking.reciprocal_rank(places).mean()),
+            "hr@10": float(ranking.hit_rate(places, 10).mean()),
+        }
+
+    return evaluate
+
+
+def _fingerprint(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
+    return {
+        "base": config.base.to_dict(),
+        "seed": config.seed,
+        "protocol": config.protocol,
+        "timelines": timelines.manifest["vocabulary_hash"],
+        "log": timelines.fingerprint,
+    }

@@ -1,0 +1,184 @@
+"""Fits a PairModel to labelled, weighted impressions: gathered batches, one jitted step, early stopping."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.loader import iterate
+from satisfaction.unbiased.estimators import satisfaction_loss
+from satisfaction.unbiased.features import PairFeatures
+from satisfaction.unbiased.pair_model import PairModel
+from training import run
+from training.architecture import Architecture, architecture
+from training.checkpoints import CHECKPOINTS, restore_params
+from training.optimizer import from_config
+from training.step import TrainState
+
+_CHUNK = 1 << 14  # impressions predicted at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Impressions to fit, all [n]: positions in the timelines, labels (of any sign, estimators.py), weights."""
+
+    position: NDArray[np.int64]
+    label: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+    def at(self, index: NDArray[Any]) -> "Examples":
+        """Those at `index`."""
+        return Examples(self.position[index], self.label[index], self.weight[index])
+
+
+class ExampleBatches:
+    """Random access to batches of examples; each epoch is a shuffle of its own. An element is a whole batch."""
+
+    def __init__(
+        self, features: PairFeatures, examples: Examples, *, batch_size: int, num_batches: int, seed: int
+    ) -> None:
+        self._features, self._examples, self._seed, self._num_batches = features, examples, seed, num_batches
+        self._batch_size = min(batch_size, len(examples.position))
+        self._per_epoch = -(-len(examples.position) // self._batch_size)
+        self._epoch = -1
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __getitem__(self, index: int) -> dict[str, NDArray[Any]]:
+        epoch, batch = divmod(int(index), self._per_epoch)
+        if epoch != self._epoch:
+            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._examples.position))
+            self._epoch, self._order = epoch, order
+        chosen = self._order[batch * self._batch_size : (batch + 1) * self._batch_size]
+        part = self._examples.at(chosen)
+        rows = {**self._features.events(part.position), "label": part.label, "weight": part.weight}
+        missing = self._batch_size - len(chosen)  # the last batch of an epoch, filled up with weight 0
+        return {name: np.pad(row, [(0, missing)] + [(0, 0)] * (row.ndim - 1)) for name, row in rows.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A model's predictions: `logits(rows)` of PairFeatures' rows [B], float64 on the host."""
+
+    logits: Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float64]]
+
+    def events(self, features: PairFeatures, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Logits of the impressions at `positions`."""
+        parts = [
+            self.logits(features.events(positions[start : start + _CHUNK]))
+            for start in range(0, len(positions), _CHUNK)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def fit(
+    options: ConfigDict,
+    features: PairFeatures,
+    examples: Examples,
+    valid: Examples,
+    *,
+    prior_logit: float,
+    seed: int,
+    folder: Path,
+    fingerprint: Mapping[str, Any],
+) -> tuple[Fitted, dict[str, float]]:
+    """Fits to the end, or on from the last checkpoint in `folder`; returns the model of the best validation loss.
+
+    The loss of a batch is `satisfaction_loss`, divided by the number of its examples times their mean weight over all:
+    the same constant for every batch, so that each batch's gradient is unbiased for that of equation 4.
+    Validation: the same loss on `valid`, divided by its Σ w; lower is better.
+    """
+    build = pair_model(options, features, prior_logit)
+    mean_weight = float(examples.weight.mean())
+
+    def loss_fn(params, batch, key):
+        model = build.merge(params)
+        rngs = nnx.Rngs(dropout=key) if options.dropout else None
+        logits = model(batch["user"], batch["item"], batch["attributes"], dropout_rngs=rngs)
+        real = (batch["weight"] > 0).sum()
+        return satisfaction_loss(logits, batch["label"], batch["weight"], total=real * mean_weight), {"labels": real}
+
+    batches = ExampleBatches(
+        features, examples, batch_size=options.batch_size, num_batches=options.num_steps, seed=seed
+    )
+
+    def evaluate(state: TrainState) -> dict[str, float]:
+        logits = _fitted(build.merge, state.params).events(features, valid.position)
+        losses = np.logaddexp(0.0, logits) - valid.label * logits
+        return {"loss": float(np.average(losses, weights=valid.weight))}
+
+    result = run.fit(
+        build.init,
+        loss_fn,
+        from_config(options, total_steps=options.num_steps),
+        iterate(batches),
+        num_steps=options.num_steps,
+        folder=folder,
+        fingerprint=fingerprint,
+        seed=seed,
+        save_every=options.num_steps,
+        evaluate=evaluate,
+        eval_every=options.eval_every,
+        best_metric="loss",
+        higher_is_better=False,
+        patience=options.patience,
+    )
+    return load(options, features, prior_logit=prior_logit, folder=folder), result.metrics
+
+
+def load(options: ConfigDict, features: PairFeatures, *, prior_logit: float, folder: Path) -> Fitted:
+    """The best checkpoint of `fit` in `folder`."""
+    model = pair_model(options, features, prior_logit)
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
+    return _fitted(model.merge, params)
+
+
+def mean_of(members: Sequence[Fitted]) -> Fitted:
+    """The model whose logits are the mean of the members'."""
+    return Fitted(lambda rows: np.mean([member.logits(rows) for member in members], axis=0))
+
+
+def split(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Examples]:
+    """(what is fitted, what validates): a random `share` of the examples validates, of each label at least one."""
+    rng = np.random.default_rng([seed, 1])
+    drawn = rng.random(len(examples.position))
+    for label in (examples.label <= 0.5, examples.label > 0.5):
+        if label.sum() > 1:
+            drawn[np.flatnonzero(label)[np.argmin(drawn[label])]] = 0.0
+    return examples.at(drawn >= share), examples.at(drawn < share)
+
+
+def pair_model(options: ConfigDict, features: PairFeatures, prior_logit: float) -> Architecture[PairModel]:
+    """The model of `options` on impressions as `features` describes them, at first of `prior_logit` everywhere."""
+
+    def make(rngs: nnx.Rngs) -> PairModel:
+        return PairModel(
+            features.num_attributes,
+            hidden=options.hidden,
+            dropout=options.dropout,
+            prior_logit=prior_logit,
+            rngs=rngs,
+        )
+
+    return architecture(make)
+
+
+def _fitted(merge: Callable[[Any], PairModel], params: Any) -> Fitted:
+    @jax.jit
+    def predict(params, rows):
+        return merge(params)(rows["user"], rows["item"], rows["attributes"])
+
+    def logits(rows: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        count = len(rows["user"])
+        size = _CHUNK if count > 512 else 512  # two shapes: two compilations
+        padded = {name: np.pad(row, [(0, size - count), (0, 0)]) for name, row in rows.items()}
+        return np.asarray(predict(params, padded), np.float64)[:count]
+
+    return Fitted(logits)

@@ -1,0 +1,147 @@
+"""Step "propensity": how likely an impression is to be answered (Zhang et al., CIKM '24, equation 5), calibrated."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import ArrayLike, NDArray
+
+from data.timelines import Timelines
+from metrics import binary
+from runtime.artifact import read_json, write_json
+from runtime.errors import DataError
+from satisfaction.splits import is_earlier
+from satisfaction.unbiased.features import PairFeatures
+from satisfaction.unbiased.fitting import Examples, Fitted, fit, load, split
+
+CALIBRATION = "calibration.json"
+RELIABILITY = "reliability.json"
+NUM_BINS = 10  # of the reliability diagram
+ANSWERS_PER_BIN, MAX_BINS = 20, 200  # of the calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibrated:
+    """ô of a fitted model's logits z: the share that is answered in z's bin (histogram binning, kept monotone).
+
+    Zadrozny and Elkan, ICML 2001, with bins of equal numbers of answers. A bin of n impressions, o of them answered,
+    has ô = o / n > 0, so that over the impressions it was made of Σ ô = Σ o and Σ o / ô = |D|, which equation 4 rests
+    on and which no smooth calibration promises.
+    """
+
+    fitted: Fitted
+    edges: NDArray[np.float64]  # [B - 1] logits at which the next bin begins
+    shares: NDArray[np.float64]  # [B] ascending
+
+    def events(self, features: PairFeatures, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """ô of the impressions at `positions`."""
+        return self.of_logits(self.fitted.events(features, positions))
+
+    def of_logits(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ô of logits [n]."""
+        return self.shares[np.searchsorted(self.edges, logits, side="right")]
+
+
+def train(
+    config: ConfigDict,
+    timelines: Timelines,
+    features: PairFeatures,
+    *,
+    answers: NDArray[np.int8],
+    trained: NDArray[np.bool_],
+    folder: Path,
+    fingerprint: Mapping[str, Any],
+) -> tuple[Calibrated, dict[str, float]]:
+    """Fits on all training impressions (earlier history is none: nobody could answer), 1 where answered.
+
+    The calibration is made on all of them; the reliability, written beside, is that of impressions that the model was
+    not fitted on, calibrated without them. Errors: DataError where all or none are answered.
+    """
+    positions = np.flatnonzero(trained & ~is_earlier(timelines))
+    labels = (answers[positions] >= 0).astype(np.float32)
+    share = float(labels.mean()) if len(labels) else 0.0
+    if share in (0.0, 1.0):
+        raise DataError(
+            f"{timelines.path}: {'every' if share else 'no'} training impression is answered: propensities are all "
+            f"{share:g}; " + ("set --config.satisfaction.estimator=naive" if share else "learn from more days")
+        )
+    examples = Examples(positions, labels, np.ones(len(labels), np.float32))
+    fitting, valid = split(examples, share=config.propensity.valid_share, seed=config.seed)
+    prior = float(np.log(share / (1 - share)))
+    fitted, metrics = fit(
+        config.propensity,
+        features,
+        fitting,
+        valid,
+        prior_logit=prior,
+        seed=config.seed,
+        folder=folder,
+        fingerprint=fingerprint,
+    )
+    edges, shares = binned_shares(fitted.events(features, positions), labels)
+    model = Calibrated(fitted, edges, shares)
+    write_json(folder / CALIBRATION, {"edges": edges.tolist(), "shares": shares.tolist(), "prior_logit": prior})
+    without = Calibrated(fitted, *binned_shares(fitted.events(features, fitting.position), fitting.label))
+    predicted = without.events(features, valid.position)
+    diagram = reliability(predicted, valid.label)
+    write_json(folder / RELIABILITY, {name: column.tolist() for name, column in diagram._asdict().items()})
+    filled = diagram.examples > 0
+    gaps = np.abs(diagram.predicted - diagram.observed)[filled]
+    return model, {
+        **metrics,
+        "answered": share,
+        "auc": binary.auc(predicted, valid.label),
+        "logloss": binary.logloss(predicted, valid.label),
+        "ece": float(np.average(gaps, weights=diagram.examples[filled])),
+        "lowest": float(shares[0]),
+        "highest": float(shares[-1]),
+    }
+
+
+def reopen(config: ConfigDict, features: PairFeatures, folder: Path) -> Calibrated:
+    """What `train` left in `folder`."""
+    saved = read_json(folder / CALIBRATION)
+    fitted = load(config.propensity, features, prior_logit=saved["prior_logit"], folder=folder)
+    return Calibrated(fitted, np.asarray(saved["edges"], np.float64), np.asarray(saved["shares"], np.float64))
+
+
+def binned_shares(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(edges [B - 1], shares [B]): bins with at least ANSWERS_PER_BIN positives each, at most MAX_BINS, merged until
+    the shares ascend.
+
+    Equal logits share a bin. Fewer positives than two bins need give one bin: the overall share.
+    """
+    logits, labels = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
+    order = np.argsort(logits, kind="stable")
+    z, hits = logits[order], np.concatenate([[0.0], np.cumsum(labels[order])])
+    num_bins = int(np.clip(hits[-1] // ANSWERS_PER_BIN, 1, MAX_BINS))
+    wanted = np.searchsorted(hits, hits[-1] * np.arange(1, num_bins) / num_bins)  # where each next bin begins
+    begin = np.unique(np.searchsorted(z, z[np.minimum(wanted, len(z) - 1)], side="left"))
+    begin = np.concatenate([[0], begin[begin > 0], [len(z)]])
+    bins: list[tuple[int, int]] = []  # pooled adjacent violators
+    for first, last in itertools.pairwise(begin.tolist()):
+        bins.append((first, last))
+        while len(bins) > 1 and _share(hits, bins[-2]) >= _share(hits, bins[-1]):
+            merged = (bins[-2][0], bins[-1][1])
+            bins[-2:] = [merged]
+    return z[[first for first, _ in bins[1:]]], np.array([_share(hits, part) for part in bins])
+
+
+def _share(hits: NDArray[np.float64], part: tuple[int, int]) -> float:
+    return float((hits[part[1]] - hits[part[0]]) / (part[1] - part[0]))
+
+
+def reliability(probabilities: ArrayLike, labels: ArrayLike) -> binary.Reliability:
+    """`metrics.binary.reliability` in bins of equal counts: propensities of a percent would all share its first bin."""
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels, np.float64)
+    order = np.argsort(probabilities, kind="stable")
+    parts = np.array_split(order, min(NUM_BINS, max(len(order), 1)))
+    return binary.Reliability(
+        np.array([len(part) for part in parts], np.float64),
+        np.array([probabilities[part].mean() for part in parts]),
+        np.array([labels[part].mean() for part in parts]),
+    )

@@ -1,0 +1,87 @@
+"""Step "satisfaction": ŝ = g(u, i) from the few who answered (Zhang et al., CIKM '24, equations 1 to 6)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+
+from data.timelines import Timelines
+from metrics import binary
+from runtime.errors import DataError
+from satisfaction.splits import is_earlier
+from satisfaction.unbiased.estimators import check_propensities, doubly_robust_labels, estimator_of, weights
+from satisfaction.unbiased.features import PairFeatures
+from satisfaction.unbiased.fitting import Examples, Fitted, fit, load, mean_of, split
+
+IMPUTATION, MODEL = "imputation", "model"
+_LEAST_ANSWERS = 4
+
+
+def train(
+    config: ConfigDict,
+    timelines: Timelines,
+    features: PairFeatures,
+    *,
+    answers: NDArray[np.int8],
+    propensity: NDArray[np.float64],
+    trained: NDArray[np.bool_],
+    folder: Path,
+    fingerprint: Mapping[str, Any],
+) -> tuple[Fitted, dict[str, float]]:
+    """Fits on the training answers by config.satisfaction.estimator; `propensity` [E] is read where answered.
+
+    The model is the mean logit of config.satisfaction.members fits, each from a start of its own and stopped early on
+    validating answers of its own: one fit of so few answers varies more than estimators differ. Metrics are means.
+    The doubly robust estimator fits a naive model first, whose predictions are s̃, then learns from all impressions.
+    Errors: DataError for one class of answers, and those of `check_propensities`.
+    """
+    options = config.satisfaction
+    estimator = estimator_of(options.estimator, options.clip)
+    asked = trained & ~is_earlier(timelines)  # of earlier history one kind of answer may be all that was kept
+    answered = np.flatnonzero(asked & (answers >= 0))
+    labels = answers[answered].astype(np.float32)
+    if len(labels) < _LEAST_ANSWERS or labels.min() == labels.max():
+        raise DataError(
+            f"{timelines.path}: {len(labels)} answers before the held-out events, {int(labels.sum())} of them "
+            "'satisfied'; a satisfaction model needs several of both kinds: take more days"
+        )
+    if estimator.weighs:
+        check_propensities(propensity, clip=options.clip, where=asked & (answers >= 0))
+    weight = weights(estimator, propensity[answered], clip=options.clip)
+    examples = Examples(answered, labels, (weight / weight.mean()).astype(np.float32))
+    prior = _log_odds(float(np.average(labels, weights=weight)))
+    members, found = [], []
+    for member in range(options.members):
+        seed = config.seed + member
+        fitting, valid = split(examples, share=options.valid_share, seed=seed)
+        common: dict[str, Any] = {"prior_logit": prior, "seed": seed, "fingerprint": fingerprint}
+        place = folder / str(member)
+        if not estimator.imputes:
+            fitted, metrics = fit(options, features, fitting, valid, folder=place / MODEL, **common)
+        else:
+            naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
+            first, _ = fit(options, features, naive, valid, folder=place / IMPUTATION, **common)
+            positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
+            imputed = 1 / (1 + np.exp(-first.events(features, positions)))
+            robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
+            everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
+            fitted, metrics = fit(config.doubly_robust, features, everything, valid, folder=place / MODEL, **common)
+        members.append(fitted)
+        found.append({**metrics, "auc": binary.auc(fitted.events(features, valid.position), valid.label)})
+    means = {name: float(np.mean([metrics[name] for metrics in found])) for name in found[0]}
+    return mean_of(members), {**means, "answers": float(len(answered)), "prior": prior}
+
+
+def reopen(config: ConfigDict, features: PairFeatures, *, prior_logit: float, folder: Path) -> Fitted:
+    """What `train` left in `folder`."""
+    imputes = estimator_of(config.satisfaction.estimator, config.satisfaction.clip).imputes
+    options = config.doubly_robust if imputes else config.satisfaction
+    members = range(config.satisfaction.members)
+    return mean_of([load(options, features, prior_logit=prior_logit, folder=folder / str(m) / MODEL) for m in members])
+
+
+def _log_odds(rate: float) -> float:
+    return float(np.log(rate) - np.log1p(-rate))

@@ -1,0 +1,189 @@
+"""One A/B test, from exported recommenders and a world to files: the work of `simulation.ab_test`."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from runtime.artifact import MANIFEST, digest, write_json
+from runtime.errors import UsageError
+from runtime.workdir import METRICS, is_complete, open_workdir
+from simulation.ab_test import long_run, trial
+from simulation.ab_test.aa_tests import ALPHA, false_positives
+from simulation.ab_test.metrics import Change, Metric, all_metrics, changes
+from simulation.ab_test.trial import Trial
+from simulation.exported.arms import Arm, load_arms, parse, parse_rankers, world_items
+from simulation.world.newcomers import child
+from simulation.world.state import open_world
+
+GROUPS = ("low_activity", "medium_activity", "high_activity")  # thirds of the people by events before the test
+
+
+def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
+    """Raises UsageError, naming the setting, where `config` cannot be run on `arms`."""
+    if config.users < len(arms):
+        raise UsageError(f"--config.users={config.users}: fewer than the {len(arms)} arms; at least one user for each")
+    if config.aa_users < 2:
+        raise UsageError(f"--config.aa_users={config.aa_users}: at least 2, one for each of the equal arms")
+    for name in ("days", "slate_size", "diversity_window", "bootstrap_samples", "long_day_ms"):
+        if config[name] < 1:
+            raise UsageError(f"--config.{name}={config[name]}: at least 1")
+    if not 0 < config.temperature < math.inf:
+        raise UsageError(f"--config.temperature={config.temperature}: a finite number above 0")
+    for name in ("decay", "dismiss"):
+        if not 0 <= config.returning[name] <= 1:
+            raise UsageError(f"--config.returning.{name}={config.returning[name]}: from 0 to 1")
+    for name in ("satisfaction", "dislike"):
+        if not math.isfinite(config.returning[name]):
+            raise UsageError(f"--config.returning.{name}={config.returning[name]}: a finite number")
+    bins = tuple(config.dislike_bins)
+    if not bins or bins[0] != 0 or not all(a < b < math.inf for a, b in itertools.pairwise(bins)):
+        raise UsageError(f"--config.dislike_bins={bins}: ascending, and 0 the first")
+    num_items = arms[0].recommender.num_items
+    if config.slate_size > num_items:
+        raise UsageError(f"--config.slate_size={config.slate_size}: the recommenders have {num_items} items; use fewer")
+
+
+def run(
+    config: ConfigDict,
+    *,
+    world: str,
+    arms: Sequence[str],
+    rankers: Sequence[str] = (),
+    aa_tests: int,
+    workdir: str | None,
+) -> None:
+    """The whole test, from `--world` and `--arms` to the files in `workdir`."""
+    folders = parse(arms, least=2)
+    ranker_of = parse_rankers(rankers, folders)
+    feed = open_world(world)
+    loaded = load_arms(folders, ranker_of)
+    check(config, loaded)
+    for arm in loaded:  # before the workdir is begun
+        world_items(arm.recommender, feed)
+    identity = {
+        "config": config.to_dict(),
+        "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
+        "rankers": {arm.name: arm.ranker for arm in loaded if arm.ranker},
+        "world": digest(Path(world) / "truth" / MANIFEST),
+        "aa_tests": aa_tests,
+    }
+    folder = open_workdir(workdir, identity)
+    if is_complete(folder):
+        print(f"{folder / METRICS}: complete already; delete the workdir to test again")
+        return
+
+    seed = np.random.SeedSequence(config.seed)
+    done = trial.run(feed, loaded, users=config.users, seed=child(seed, 0), config=config)
+    per_user: dict[str, Any] = {"arm": done.arm_of, "activity": done.activity, **done.sums}
+    np.savez_compressed(folder / "per_user.npz", **per_user)
+
+    metrics = all_metrics(long_day_ms=config.long_day_ms)
+    figures, daily = compare(metrics, done, [arm.name for arm in loaded], config)
+    if aa_tests:
+        found = false_positives(metrics, feed, loaded[0], tests=aa_tests, seed=child(seed, 1), config=config)
+        figures |= {f"aa/{name}": value for name, value in found.items()}
+        figures |= {"aa/tests": aa_tests, "aa/users": config.aa_users}
+    relations = {
+        arm.name: long_run.relation(
+            done.of(done.arm_of == n),
+            bins=config.dislike_bins,
+            samples=config.bootstrap_samples,
+            seed=config.seed,
+        )
+        for n, arm in enumerate(loaded)
+    }
+    figures |= {f"long_run/{name}": value for name, value in long_run.flat(relations).items()}
+    write_json(folder / "by_day.json", daily)
+    write_json(folder / "long_run.json", relations)
+    write_json(folder / "definitions.json", definitions(metrics))
+    write_json(folder / METRICS, figures)
+    for line in (*lines(metrics, figures, [arm.name for arm in loaded]), *long_run.lines(relations)):
+        print(line)
+    print(f"A/B test of {config.users:,} users over {config.days} days: {folder / METRICS}")
+
+
+def activity_group(activity: np.ndarray) -> np.ndarray:
+    """Index into GROUPS of people with so many events [n] before the test: thirds of these people."""
+    return np.searchsorted(np.quantile(activity, [1 / 3, 2 / 3]), activity, side="right")
+
+
+def compare(
+    metrics: Mapping[str, Metric], done: Trial, names: Sequence[str], config: Any
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """(flat figures, {arm: {metric: {"value" | "low" | "high": [days]}}}) of every arm against the first."""
+    arm_of, group_of = done.arm_of, activity_group(done.activity)
+    options = {"samples": config.bootstrap_samples, "seed": config.seed}
+    figures: dict[str, float] = {}
+    daily: dict[str, Any] = {}
+    for n, name in enumerate(names):
+        figures[f"users/{name}"] = int((arm_of == n).sum())
+        figures[f"impressions/{name}"] = float(done.sums["impressions"][arm_of == n].sum())
+        if n == 0:
+            continue
+        prefix = "" if n == 1 else f"{name}/"
+        found = changes(metrics, done.of(arm_of == 0), done.of(arm_of == n), by_day=True, **options)
+        for metric, (total, *_) in found.items():
+            figures |= _flat(f"{prefix}{metric}/relative", total)
+            levels = {names[0]: total.control, name: total.treatment}
+            figures |= {f"{metric}/{arm}": value for arm, value in levels.items() if math.isfinite(value)}
+        daily[name] = {metric: _by_day(days) for metric, (_, *days) in found.items()}
+        for g, group in enumerate(GROUPS):
+            inside = group_of == g
+            if not (inside & (arm_of == 0)).any() or not (inside & (arm_of == n)).any():
+                continue
+            parts = changes(metrics, done.of(inside & (arm_of == 0)), done.of(inside & (arm_of == n)), **options)
+            for metric, (total,) in parts.items():
+                figures |= _flat(f"{prefix}group/{group}/{metric}/relative", total)
+    return figures, daily
+
+
+def definitions(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
+    """name -> place in the table, title, formula, the papers' words, which way is better: for readers of the files."""
+    kept = ("title", "formula", "words", "better")
+    return {
+        name: {"place": place, **{key: getattr(metric, key) for key in kept}}
+        for place, (name, metric) in enumerate(metrics.items())
+    }
+
+
+def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Sequence[str]) -> list[str]:
+    """One line for each metric and arm, for the terminal, one for each A/A share, and one for their mean."""
+    found = []
+    for n, name in enumerate(names[1:]):
+        for metric, known in metrics.items():
+            key = f"{f'{name}/' if n else ''}{metric}/relative"
+            if key in figures:
+                bounds = f"[{figures[f'{key}/low']:+.2%}, {figures[f'{key}/high']:+.2%}]"
+                level = f"{figures[f'{metric}/{names[0]}']:,.5g} -> {figures[f'{metric}/{name}']:,.5g}"
+                found.append(f"{known.title:<32} {name:<24} {figures[key]:+8.2%}  {bounds:<20} {level}")
+    for metric, known in metrics.items():
+        if (key := f"aa/{metric}") in figures:
+            bounds = f"[{figures[f'{key}/low']:.1%}, {figures[f'{key}/high']:.1%}]"
+            miss = "" if figures[f"{key}/low"] <= ALPHA <= figures[f"{key}/high"] else f"  misses {ALPHA:.0%}"
+            found.append(f"{known.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
+    if "aa/mean" in figures:
+        bounds = f"[{figures['aa/mean/low']:.1%}, {figures['aa/mean/high']:.1%}]"
+        found.append(f"{'All metrics':<32} A/A false positives {figures['aa/mean']:.1%}  {bounds}")
+    return found
+
+
+def _flat(key: str, change: Change) -> dict[str, float]:
+    # Undefined figures are left out: JSON has no NaN.
+    values = {key: change.relative, f"{key}/low": change.low, f"{key}/high": change.high}
+    return values if all(math.isfinite(value) for value in values.values()) else {}
+
+
+def _by_day(days: Sequence[Change]) -> dict[str, list[float | None]]:
+    def column(values: list[float]) -> list[float | None]:
+        return [value if math.isfinite(value) else None for value in values]
+
+    return {
+        "value": column([day.relative for day in days]),
+        "low": column([day.low for day in days]),
+        "high": column([day.high for day in days]),
+    }

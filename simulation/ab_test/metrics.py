@@ -1,0 +1,223 @@
+"""The metrics of an A/B test, each defined here and nowhere else, and their relative changes.
+
+Every metric is Σ_users numerator / Σ_users denominator of one arm, over a day, over all days, or over some users;
+its relative change is treatment / control − 1. `words` are the papers' own where they have any: [R] Wang et al., RecSys
+'23, section 3; [M] Pan et al., CIKM '23, tables 2 to 4; [S] Zhang et al., CIKM '24, table 4.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.two_samples import relative_changes
+
+Sums = Mapping[str, np.ndarray]  # simulation/ab_test/tallies.py: name -> [n, days]
+Part = Callable[[Sums], np.ndarray]  # -> [n, days]
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Metric:
+    """numerator / denominator of the sums; `better` is 1 where more is better, -1 where less is, 0 where neither."""
+
+    title: str
+    numerator: Part
+    denominator: Part
+    better: int
+    formula: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A metric of two arms over some days and users, and its relative change with a 95% interval; NaN: undefined."""
+
+    control: float
+    treatment: float
+    relative: float
+    low: float
+    high: float
+
+
+def impressions(sums: Sums) -> np.ndarray:
+    """Items shown."""
+    return sums["impressions"]
+
+
+def assigned(sums: Sums) -> np.ndarray:
+    """1 for every user of the arm and day, there or not."""
+    return np.ones_like(sums["impressions"])
+
+
+def counted(name: str) -> Part:
+    """The sum of that name."""
+    return lambda sums: sums[name]
+
+
+def on_day(name: str, least: float = 1.0) -> Part:
+    """1 where a user's sum of the day is `least` or more."""
+    return lambda sums: (sums[name] >= least).astype(np.float64)
+
+
+def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
+    """name -> metric; a long day has that much watch time."""
+    return {
+        "dislike_rate": Metric(
+            "Dislike rate", counted("dislikes"), impressions, -1, "dislikes / impressions", "[R] dislike rate"
+        ),
+        "repeated_dislike_rate": Metric(
+            "Repeated dislikes, same creator",
+            counted("repeated_dislikes"),
+            impressions,
+            -1,
+            "dislikes on a creator whom the user had disliked before, in the log or since / impressions",
+            "[R] repeated dislike rate on the same creator",
+        ),
+        "skip_rate": Metric(
+            "Skip rate", counted("skips"), impressions, -1, "plays under 3 s without a positive action / impressions"
+        ),
+        "repeated_skip_rate": Metric(
+            "Repeated skips, same creator",
+            counted("repeated_skips"),
+            impressions,
+            -1,
+            "skips of a creator whom the user had skipped before, in the log or since / impressions",
+            "[R] repeated skips from the same creator",
+        ),
+        "dismissing_users": Metric(
+            "Dismissing users",
+            on_day("dismissals"),
+            assigned,
+            -1,
+            "user-days on which the user closed the feed on an item that disappointed / user-days assigned",
+            "[R] dismissing users",
+        ),
+        "viewers": Metric(
+            "Viewers", on_day("clicks"), assigned, 1, "user-days with a click / user-days assigned", "[R] viewers"
+        ),
+        "active_users": Metric(
+            "Active users",
+            on_day("impressions"),
+            assigned,
+            1,
+            "user-days with an impression / user-days assigned",
+            "[M] active users",
+        ),
+        "long_day_users": Metric(
+            "Users with a long day",
+            on_day("play_ms", long_day_ms),
+            assigned,
+            1,
+            f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time / user-days assigned",
+        ),
+        "hour_users": Metric(
+            "Users with an hour or more",
+            on_day("play_ms", _HOUR_MS),
+            assigned,
+            1,
+            "user-days with at least 60 minutes of watch time / user-days assigned",
+            "[R] daily active users with at least 1 hour of daily activities",
+        ),
+        "satisfied_consumption": Metric(
+            "Satisfied consumption",
+            counted("satisfied_plays"),
+            assigned,
+            1,
+            "clicks that satisfied (the feed's truth) / user-days assigned",
+            "[R] satisfied consumption, by a model",
+        ),
+        "unsatisfied_consumption": Metric(
+            "Unsatisfied consumption",
+            counted("unsatisfied_plays"),
+            assigned,
+            -1,
+            "clicks that did not satisfy (the feed's truth) / user-days assigned",
+            "[R] unsatisfied consumption, by a model",
+        ),
+        "enjoyment": Metric(
+            "Enjoyment",
+            counted("satisfied_ms"),
+            assigned,
+            1,
+            "watch time of plays that satisfied / user-days assigned, ms",
+            "[R] overall user enjoyment, not defined there",
+        ),
+        "watch_time": Metric(
+            "Watch time a user",
+            counted("play_ms"),
+            assigned,
+            1,
+            "watch time / user-days assigned, ms",
+            "[S] average user watch time; [M] play duration",
+        ),
+        "watch_time_per_item": Metric(
+            "Watch time an item",
+            counted("play_ms"),
+            impressions,
+            1,
+            "watch time / impressions, ms",
+            "[S] average video watch time",
+        ),
+        "likes": Metric("Likes", counted("likes"), assigned, 1, "likes / user-days assigned", "[M] like times"),
+        "diversity": Metric(
+            "Diversity",
+            counted("window_entropy"),
+            counted("windows"),
+            1,
+            "mean entropy of content clusters over full windows of consecutive impressions, nats",
+            "[M] diversity entropy of each time window containing 100 videos; [R] diversity",
+        ),
+        "positive_to_negative": Metric(
+            "Positive to negative",
+            counted("positives"),
+            counted("dislikes"),
+            1,
+            "(likes + comments + follows + shares) / dislikes",
+            "[S] positive-to-negative feedback ratio",
+        ),
+        "true_satisfaction": Metric(
+            "True satisfaction",
+            counted("satisfaction"),
+            impressions,
+            1,
+            "mean P(satisfied) of impressions (the feed's truth)",
+        ),
+    }
+
+
+def changes(
+    metrics: Mapping[str, Metric],
+    control: Sums,
+    treatment: Sums,
+    *,
+    by_day: bool = False,
+    samples: int,
+    seed: int,
+) -> dict[str, list[Change]]:
+    """Each metric's changes: over all days, then, `by_day`, on each of them. Users are resampled arm by arm."""
+    before, after = (_columns(metrics, sums, by_day=by_day) for sums in (control, treatment))
+    found = relative_changes(before, after, samples=samples, seed=seed)
+    levels = [_levels(*group) for group in (before, after)]
+    spans = 1 + (control["impressions"].shape[1] if by_day else 0)
+    rows = [Change(*(float(x) for x in row)) for row in zip(*levels, found.value, found.low, found.high, strict=True)]
+    return {name: rows[n * spans : (n + 1) * spans] for n, name in enumerate(metrics)}
+
+
+def _columns(metrics: Mapping[str, Metric], sums: Sums, *, by_day: bool) -> tuple[np.ndarray, np.ndarray]:
+    # numerators and denominators [n, metrics * spans]
+    def spread(part: Part) -> np.ndarray:
+        daily = part(sums)
+        total = daily.sum(axis=1, keepdims=True)
+        return np.concatenate([total, daily], axis=1) if by_day else total
+
+    return (
+        np.concatenate([spread(metric.numerator) for metric in metrics.values()], axis=1),
+        np.concatenate([spread(metric.denominator) for metric in metrics.values()], axis=1),
+    )
+
+
+def _levels(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    top, bottom = numerators.sum(axis=0), denominators.sum(axis=0)
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)

@@ -1,0 +1,125 @@
+"""What each of several courses of action leads to, from one and the same history.
+
+Which items they act on is settled before anything is done, by what the recommender would show then, so all branches act
+on the same items. Slates are taken right after the branch and, at a distance, after more steps in which the user takes
+what is offered, by the branch's own slates or by one branch's in all, and reacts as was drawn beforehand, alike in all.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from simulation.counterfactual.trajectories import Slates, Walk
+from simulation.exported.recommender import Step
+
+
+@partial(jax.jit, static_argnames=("own", "others", "num_clusters", "slates"))
+def items_to_act_on(
+    walk: Walk,
+    item_vectors: jax.Array,
+    cluster: jax.Array,
+    *,
+    own: int,
+    others: int,
+    num_clusters: int,
+    slates: Slates,
+) -> jax.Array:
+    """`own` items of the k-th item's cluster, itself the first, and then `others` of other clusters: [b, own + others].
+
+    cluster [N+1], 0 where unknown, up to `num_clusters`. By the query before the k-th item: of its cluster the best
+    that are not consumed; then the best of each other cluster, from the one that fills most of the slate that would be
+    shown next to the one that fills least, and after these, of which the slate has none, by their best items. 0 where
+    there are no more, and, of its own cluster, after an item of unknown cluster.
+    """
+    if own + others == 1:
+        return walk.last[:, None]
+    rows = jnp.arange(len(walk.last))[:, None]
+    consumed = jnp.concatenate([walk.columns[0], walk.last[:, None]], axis=1)  # [b, k]
+    scores = jnp.matmul(walk.query, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
+    scores = jnp.where(cluster > 0, scores.at[rows, consumed].set(-jnp.inf), -jnp.inf)
+    mine = cluster[walk.last][:, None]  # [b, 1]
+    best, further = jax.lax.top_k(jnp.where(cluster == mine, scores, -jnp.inf), own - 1)
+    items = [walk.last[:, None], jnp.where(jnp.isfinite(best), further, 0)]
+    if others:
+        shown = slates.of(walk.query, item_vectors, walk.columns, consumed)  # [b, size]
+        # One order of all: what is shown, as it is shown, before what is not.
+        ahead = scores.max(axis=1, keepdims=True) + jnp.arange(shown.shape[1], 0, -1)
+        scores = scores.at[rows, shown].set(jnp.where(cluster[shown] > 0, ahead, -jnp.inf))
+        scores = jnp.where(cluster == mine, -jnp.inf, scores)
+        best = jnp.full((len(rows), num_clusters + 1), -jnp.inf).at[:, cluster].max(scores)
+        filled = jnp.zeros_like(best).at[rows, cluster[shown]].add(1.0)
+        strongest = jnp.lexsort((-best, -jnp.where(jnp.isfinite(best), filled, -1.0)))  # [b, clusters], best first
+        for n in range(others):
+            wanted = jnp.where(cluster == strongest[:, n, None], scores, -jnp.inf)
+            items.append(jnp.where(jnp.isfinite(wanted.max(axis=1)), wanted.argmax(axis=1), 0)[:, None])
+    return jnp.concatenate(items, axis=1)
+
+
+@partial(jax.jit, static_argnames=("step", "slates", "distances", "path_of"))
+def slates_after(
+    walk: Walk,
+    item_vectors: jax.Array,
+    items: jax.Array,
+    branches: tuple[jax.Array, jax.Array, jax.Array],
+    later: tuple[jax.Array, jax.Array, jax.Array],
+    *,
+    step: Step,
+    slates: Slates,
+    distances: tuple[int, ...],
+    path_of: int | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """What each of n branches leads to: slates [n, distances, b, size], and queries [n, b, D] right after the branch.
+
+    items [b, any], from `items_to_act_on`; branches [n, longest] each, from `courses.branch_columns`; later: place,
+    dwell and feedback [b, steps] of what comes after, `steps` at least the last distance − 1. A slate at distance 1 is
+    the one right after the branch, at d that after d − 1 more events, of items in each branch's own slates, or in all
+    branches of those in the slates of the branch `path_of`. Nothing consumed is eligible, in any branch. Branches run
+    one after the other through the same program, so an action whose signal the recommender does not read gives the same
+    slate to the bit, not nearly.
+    """
+    batch, longest = len(items), branches[0].shape[1]
+    rows, further = jnp.arange(batch), longest + distances[-1] - 1
+    columns = tuple(jnp.pad(column, ((0, 0), (0, further))) for column in walk.columns)
+    count = (walk.columns[0] > 0).sum(axis=1)  # [b]
+
+    def act(carry: tuple, event: tuple[jax.Array, jax.Array, jax.Array]) -> tuple:
+        state, query, columns, count = carry
+        after, answer = step(state, *event)
+        real = event[0] > 0
+
+        def where_real(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(real.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        columns = tuple(
+            column.at[rows, count].set(where_real(value, column[rows, count]))
+            for column, value in zip(columns, event, strict=True)
+        )
+        state = jax.tree.map(where_real, after, state)
+        return state, where_real(answer, query), columns, count + real
+
+    def branch(actions: tuple[jax.Array, ...], path: jax.Array | None) -> tuple[jax.Array, ...]:
+        place, dwell, feedback = actions
+        carry = (walk.state, walk.query, columns, count)
+        for n in range(longest):
+            item = jnp.where(place[n] >= 0, items[:, place[n]], 0)
+            event = (item, jnp.full(batch, dwell[n]), jnp.full(batch, feedback[n]))
+            carry = act(carry, event)
+        query = carry[1]
+        first = slates.of(query, item_vectors, carry[2], carry[2][0])
+
+        def one(carry: tuple, inputs: tuple) -> tuple[tuple, tuple[jax.Array, jax.Array]]:
+            session, slate = carry
+            place, dwell, feedback, given = inputs
+            chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0] if given is None else given
+            session = act(session, (chosen, dwell, feedback))
+            slate = slates.of(session[1], item_vectors, session[2], session[2][0])
+            return (session, slate), (slate, chosen)
+
+        steps = tuple(column.T[: distances[-1] - 1] for column in later)
+        _, (others, taken) = jax.lax.scan(one, (carry, first), (*steps, path))  # [last distance - 1, b, ...]
+        return jnp.concatenate([first[None], others])[jnp.array(distances) - 1], query, taken
+
+    path = None if path_of is None else branch(tuple(column[path_of] for column in branches), None)[2]
+    slates_of, queries, _ = jax.lax.map(lambda actions: branch(actions, path), branches)
+    return slates_of, queries

@@ -1,0 +1,157 @@
+"""Trajectories that have happened: replays of logged histories, and histories that somebody has written down.
+
+`replay` cuts the timelines of real users at a chosen event, `read` takes a Parquet file with columns user_id and
+item_id (original ids), rows in order (or by timestamp_ms), and what was done: either `action`
+(simulation/counterfactual/actions.py), or play_ms and the feedback columns of the canonical events. The last event of a
+user is the item at which the history branches; what was done with it does not count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from data import feedback, vocabulary
+from data.reading import Reader
+from data.timelines import Timelines
+from runtime.errors import DataError, UsageError
+from simulation.counterfactual.actions import Action
+from simulation.counterfactual.trajectories import Slates, Walk
+from simulation.exported.recommender import Recommender
+from simulation.exported.serving import replay as replay_events
+
+_LEAST_EVENTS = 2  # one to be read, one to branch at
+
+
+@dataclass(frozen=True)
+class Histories:
+    """item, dwell, feedback [U, k-1]: the events before the branch, from the left, at least one, zeros after the last;
+    last [U]: the item at which the history branches."""
+
+    item: np.ndarray
+    dwell: np.ndarray
+    feedback: np.ndarray
+    last: np.ndarray
+
+    @property
+    def num_users(self) -> int:
+        """U."""
+        return len(self.last)
+
+    def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
+        """Users [b] at their last item (`simulation.trajectories.Trajectories`)."""
+        del item_vectors, slates  # nothing was recommended by this model
+        item, dwell, feedback = (jnp.asarray(column[users]) for column in (self.item, self.dwell, self.feedback))
+        state, query = replay_events(item, dwell, feedback, start=recommender.start, step=recommender.step)
+        return Walk(state, query, (item, dwell, feedback), jnp.asarray(self.last[users]))
+
+
+def replay(
+    timelines: Timelines, recommender: Recommender, *, users: int, k: int, cut_at: Sequence[str], seed: int
+) -> Histories:
+    """`users` users drawn from those with a past, each up to the last event with any of the feedback `cut_at`.
+
+    () cuts at the last event, whatever it is. At most k events are read, of a longer past those that the model's rule
+    has for so many (data/reading.py). Errors: UsageError where the timelines hold
+    other items than the recommender, or the feedback is not known; DataError where no user has such an event.
+    """
+    if recommender.vocabulary_hash and recommender.vocabulary_hash != timelines.manifest["vocabulary_hash"]:
+        raise UsageError(
+            f"--data={timelines.path}: other items than the recommender was trained on; give the timelines that it was"
+        )
+    unknown = [name for name in cut_at if name not in feedback.BITS]
+    if unknown:
+        raise UsageError(f"--config.cut_at: no feedback '{unknown[0]}'; any of {', '.join(feedback.BITS)}")
+    wanted = feedback.has(timelines.feedback, *cut_at) if cut_at else np.ones(len(timelines.item), bool)
+    wanted[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = False  # nobody's first event: nothing is before it
+    at = np.flatnonzero(wanted)
+    last = np.full(timelines.num_users, -1)
+    last[timelines.user_of_event()[at]] = at  # in order, so the last one stays
+    there = np.flatnonzero(last >= 0)
+    if not len(there):
+        raise DataError(
+            f"{timelines.path}: no event that is {' or '.join(cut_at) or 'anything'} with an event of the same user "
+            "before it; set --config.cut_at to other feedback"
+        )
+    chosen = np.sort(np.random.default_rng(seed).permutation(there)[:users])
+    reader = Reader(timelines.feedback, recommender.reading.of(k - 1))
+    columns = timelines.histories(chosen, last[chosen], reader)
+    return Histories(**columns, last=timelines.item[last[chosen]].astype(np.int32))
+
+
+def read(path: str, recommender: Recommender, *, k: int) -> Histories:
+    """The histories in the Parquet file at `path`, the last k events of each user, users in order of appearance.
+
+    Errors: DataError names file, row, column and value.
+    """
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = "no such file" if not Path(path).exists() else f"cannot be read ({error})"
+        raise UsageError(f"--histories={path}: {reason}; give a Parquet file of user_id, item_id and action") from None
+    for column in ("user_id", "item_id"):
+        if column not in table.columns:
+            raise DataError(f"{path}: no column '{column}'; it needs user_id, item_id and action (or feedback columns)")
+    if "timestamp_ms" in table.columns:
+        table = table.sort("timestamp_ms", maintain_order=True)
+    item = _indices(path, table["item_id"], recommender)
+    dwell, bits = _reactions(path, table)
+    user = table.with_row_index("row").group_by("user_id", maintain_order=True).agg("row")["row"].to_list()
+    rows = [np.array(one[-k:]) for one in user]
+    short = next((n for n, one in enumerate(rows) if len(one) < _LEAST_EVENTS), None)
+    if short is not None:
+        who = table["user_id"].unique(maintain_order=True)[short]
+        raise DataError(f"{path}: user_id {who} has one event; it takes one to be read and one to branch at")
+    if not rows:
+        raise DataError(f"{path}: no rows; write at least two events of a user")
+    columns = {name: np.zeros((len(rows), k - 1), np.int32) for name in ("item", "dwell", "feedback")}
+    for n, one in enumerate(rows):
+        for name, values in (("item", item), ("dwell", dwell), ("feedback", bits)):
+            columns[name][n, : len(one) - 1] = values[one[:-1]]
+    return Histories(**columns, last=item[np.array([one[-1] for one in rows])])
+
+
+def _indices(path: str, ids: pl.Series, recommender: Recommender) -> np.ndarray:
+    known = recommender.items["item_id"]
+    try:
+        codes = pl.DataFrame({"id": ids.cast(known.dtype)}).join(
+            pl.DataFrame({"id": known, "code": np.arange(len(known), dtype=np.int32)}).drop_nulls("id"),
+            on="id",
+            how="left",
+            maintain_order="left",
+        )["code"]
+    except pl.exceptions.PolarsError:
+        codes = pl.Series([None] * len(ids), dtype=pl.Int32)
+    if codes.null_count():
+        row = int(codes.is_null().arg_max() or 0)
+        raise DataError(f"{path}: row {row}, column item_id: {ids[row]} is no item of the recommender; take it out")
+    return codes.to_numpy()
+
+
+def _reactions(path: str, table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    if "action" in table.columns:
+        names = vocabulary.build(table["action"].cast(pl.String))
+        actions = {}
+        for name in names:
+            try:
+                actions[name] = Action.parse(name)
+            except UsageError as error:
+                row = int((table["action"] == name).arg_max() or 0)
+                raise DataError(f"{path}: row {row}, column action: {error}") from None
+        if table["action"].null_count():
+            row = int(table["action"].is_null().arg_max() or 0)
+            raise DataError(f"{path}: row {row}, column action: empty; write what was done with the item")
+        done = [actions[name] for name in table["action"]]
+        return np.array([a.dwell for a in done], np.int32), np.array([a.feedback for a in done], np.int32)
+    flags = [name for name in feedback.BITS if name in table.columns and name != "skip"]
+    if not flags and "play_ms" not in table.columns:
+        raise DataError(f"{path}: no column 'action', nor play_ms or feedback columns; write what was done")
+    known = table["play_ms"] if "play_ms" in table.columns else pl.repeat(-1, table.height, eager=True)
+    play_ms = known.fill_null(-1).to_numpy()
+    columns = {name: table[name].cast(pl.Int8).fill_null(0).to_numpy() for name in flags}
+    bits = feedback.to_bits(columns, play_ms=play_ms)
+    return feedback.dwell_bucket(play_ms).astype(np.int32), bits.astype(np.int32)

@@ -1,0 +1,91 @@
+"""Whether the settings of a counterfactual simulation can be run on a recommender, said before anything is computed."""
+
+import math
+
+from ml_collections import ConfigDict
+
+from runtime.errors import UsageError
+from simulation.counterfactual.courses import distances, room, with_baselines
+from simulation.exported.recommender import Recommender
+
+
+def further_events(config: ConfigDict, max_history: int) -> int:
+    """The most events after the k-th: of the longest branch, and until the last distance."""
+    branches, _ = with_baselines(config.baseline, config.branches)
+    return max(branch.length for branch in branches) - 1 + distances(config, max_history)[-1] - 1
+
+
+def most_events(config: ConfigDict, max_history: int) -> int:
+    """The events of the longest history that is simulated."""
+    return max((config.k, *config.sweep_k)) + further_events(config, max_history)
+
+
+def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) -> None:
+    """Raises UsageError, naming the setting, where `config` cannot be run on `recommender`.
+
+    `candidates`: of a ranking stage, 0 without one.
+    """
+    for name, least in (("users", 1), ("k", 2), ("slate_size", 1), ("bootstrap_samples", 1), ("examples", 0)):
+        if config[name] < least:
+            raise UsageError(f"--config.{name}={config[name]}: at least {least}")
+    for name, least in (("sweep_k", 2), ("sweep_slate_size", 1), ("distances", 1), ("beyond", 0)):
+        if any(value < least for value in config[name]):
+            raise UsageError(f"--config.{name}={tuple(config[name])}: each at least {least}")
+    if not config.distances or list(config.distances) != sorted({1, *config.distances}):
+        raise UsageError(f"--config.distances={tuple(config.distances)}: ascending, and 1, right after, the first")
+    for name in ("place_power", "first_item_power"):
+        if not (0 <= config[name] < math.inf):
+            raise UsageError(f"--config.{name}={config[name]}: a finite number, 0 or more")
+    for name, share in config.behaviours.items():
+        if not (0 <= share < math.inf):
+            raise UsageError(f"--config.behaviours.{name}={share}: a finite share, 0 or more")
+    if not any(config.behaviours.values()):
+        raise UsageError("--config.behaviours: all shares are 0; give at least one action a share")
+    branches, _ = with_baselines(config.baseline, config.branches)
+    own, others = room(branches)
+    if config.path_of and (own + others > 1 or config.path_of not in [branch.name for branch in branches]):
+        raise UsageError(
+            f"--config.path_of={config.path_of}: one of --config.branches, each of which is a single action, or ''"
+        )
+    k, further = max((config.k, *config.sweep_k)), further_events(config, recommender.max_history)
+    if config.beyond and not config.reencode and not recommender.goes_on:
+        raise UsageError(
+            f"--config.beyond={tuple(config.beyond)}: the recommender has no user_step.jax, whose state goes on after "
+            f"{recommender.max_history} events; use --config.reencode=True"
+        )
+    if k + further > recommender.max_history and not config.beyond and not config.reencode:
+        setting = "k" if k == config.k else "sweep_k"
+        also = f" and {further} more for the longest branch and distance" if further else ""
+        raise UsageError(
+            f"--config.{setting}={k}{also}: the recommender reads the last {recommender.max_history} events, so "
+            f"earlier ones would not count; use --config.{setting}={recommender.max_history - further} or less, or a "
+            "model of longer histories"
+        )
+    size = max((config.slate_size, *config.sweep_slate_size))
+    if size + k + further > recommender.num_items:
+        setting = "slate_size" if size == config.slate_size else "sweep_slate_size"
+        raise UsageError(
+            f"--config.{setting}={size}: a slate beside k={k + further} consumed items needs {size + k + further} "
+            f"items, the recommender has {recommender.num_items}; use a smaller one"
+        )
+    if candidates and not size <= candidates <= recommender.num_items - k - further:
+        raise UsageError(
+            f"--candidates={candidates}: give a number from {size}, the items of a slate, to "
+            f"{recommender.num_items - k - further}, those that k={k + further} consumed items leave"
+        )
+    if own + others > 1 and not _knows(recommender, "cluster"):
+        raise UsageError(
+            f"--config.branches={tuple(config.branches)}: several actions in a row need items of one cluster, or of "
+            "others, and the item table knows no cluster of any item; give branches of one action"
+        )
+    if others and others >= (clusters := int((recommender.items["cluster"].unique() > 0).sum())):
+        raise UsageError(
+            f"--config.branches={tuple(config.branches)}: {others} other clusters, and the item table knows {clusters} "
+            "in all"
+        )
+    if config.first_item_power > 0 and not (recommender.items["train_count"] > 0).any():
+        raise UsageError("--config.first_item_power: no item has a train_count; use --config.first_item_power=0")
+
+
+def _knows(recommender: Recommender, column: str) -> bool:
+    return column in recommender.items.columns and bool((recommender.items[column] != 0).any())

@@ -1,0 +1,94 @@
+"""How alike the items of a slate are to one item: by content cluster, by creator, by the vectors of another model.
+
+Content and creator are the paper's measures (Wang et al., RecSys '23, section 4), which know nothing of any model: the
+share of the slate of the item's cluster, of its creator. Beyond the paper, the mean cosine of item vectors: of another
+model than the one measured, or the measure would follow the model that it is to judge.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import polars as pl
+
+from runtime.errors import UsageError
+from simulation.exported.recommender import Recommender
+
+# similarity -> the column of the item table it compares; 0 there is unknown
+KINDS = {"content": "cluster", "creator": "creator"}
+VECTORS = "vectors"
+
+Similarity = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(slates [U, size], last [U]) -> [U], NaN where nothing is known of the last item."""
+
+
+def share_of(labels: np.ndarray) -> Similarity:
+    """S = share of the slate whose label is the last item's; labels [N+1], 0 is unknown."""
+
+    def similarity(slates: np.ndarray, last: np.ndarray) -> np.ndarray:
+        wanted = labels[last]  # [U]
+        return np.where(wanted == 0, np.nan, (labels[slates] == wanted[:, None]).mean(axis=-1))
+
+    return similarity
+
+
+def cosine_of(vectors: np.ndarray) -> Similarity:
+    """S = mean cosine of the slate's vectors and the last item's; vectors [N+1, D], 0 where unknown, which adds 0."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.where(norms > 0, norms, 1.0)
+
+    def similarity(slates: np.ndarray, last: np.ndarray) -> np.ndarray:
+        wanted = unit[last]  # [U, D]
+        # The mean of the slate's vectors first: nothing of the size of slates times D is kept.
+        mean = np.zeros_like(wanted, np.float64)
+        for place in range(slates.shape[1]):
+            mean += unit[slates[:, place]]
+        found = (mean * wanted).sum(axis=1) / slates.shape[1]
+        return np.where(wanted.any(axis=1), found, np.nan)
+
+    return similarity
+
+
+def measures(items: pl.DataFrame, vectors: np.ndarray | None = None) -> dict[str, Similarity]:
+    """{kind: similarity} for each of KINDS that the item table knows anything about, and `vectors` where given.
+
+    Errors: UsageError where there is none.
+    """
+    found: dict[str, Similarity] = {
+        kind: share_of(items[column].to_numpy())
+        for kind, column in KINDS.items()
+        if column in items.columns and (items[column] != 0).any()
+    }
+    if vectors is not None:
+        found[VECTORS] = cosine_of(vectors)
+    if not found:
+        raise UsageError(
+            "--recommender: its item table knows neither cluster nor creator of any item: nothing to compare; give "
+            "--similarity_vectors, another recommender whose item vectors say what is alike"
+        )
+    return found
+
+
+def independent_vectors(recommender: Recommender, other: Recommender) -> np.ndarray:
+    """The item vectors of another model of the same items, [N+1, D]. Errors: UsageError where it is not that.
+
+    One model may have been exported several times: what it was trained as and its vectors tell.
+    """
+    same_run = recommender.checkpoint and other.checkpoint == recommender.checkpoint
+    if same_run or np.array_equal(other.item_vectors, recommender.item_vectors):
+        raise UsageError("--similarity_vectors: the recommender itself; give a model that is independent of it")
+    if (other.vocabulary_hash, other.num_items) != (recommender.vocabulary_hash, recommender.num_items):
+        raise UsageError(
+            "--similarity_vectors: a model of other items than --recommender; export both from models of the same "
+            "timelines"
+        )
+    return other.item_vectors
+
+
+def measured(
+    measure: Mapping[str, Similarity], slates: np.ndarray, last: np.ndarray, valid: np.ndarray
+) -> dict[str, np.ndarray]:
+    """{kind: [n, U]} of slates [n, U, size]; NaN too where not `valid` [n, U]."""
+    return {
+        kind: np.where(valid, np.stack([similarity(branch, last) for branch in slates]), np.nan)
+        for kind, similarity in measure.items()
+    }

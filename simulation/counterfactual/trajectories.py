@@ -1,0 +1,189 @@
+"""Random behaviour trajectories: what simulated users do, and what a recommender shows them meanwhile.
+
+What a user will do is drawn before any recommender is asked: the first item, the place in each slate, the action on
+each item. So two recommenders meet the same users, and following a plan is a deterministic function of the model.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from simulation.counterfactual.actions import Action
+from simulation.exported.recommender import Recommender, State, Step
+from simulation.exported.serving import Rank
+
+Columns = tuple[jax.Array, ...]  # item, dwell, feedback of events [b, T], zeros after the last
+
+
+class Walk(NamedTuple):
+    """Users at their k-th item: `query` [b, D] and `state` after the k−1 events in `columns` [b, k−1], `last` [b] the
+    k-th, which nothing has been done with."""
+
+    state: State
+    query: jax.Array
+    columns: Columns
+    last: jax.Array
+
+
+class Trajectories(Protocol):
+    """How users get to their k-th item: they live through it (random behaviour, the user model) or have a past."""
+
+    @property
+    def num_users(self) -> int:
+        """U."""
+
+    def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: "Slates", /) -> Walk:
+        """Users [b], numbers below U, at their k-th item."""
+
+
+@dataclass(frozen=True)
+class Slates:
+    """How a slate is made: the best `candidates` items by inner product, ranked again where there is a ranking stage,
+    of which the first `size` are shown. Hashable, so that it is static under jit."""
+
+    size: int
+    rank: Rank | None = None
+    candidates: int = 0  # 0: as many as are shown
+
+    def of(self, query: jax.Array, item_vectors: jax.Array, columns: Columns, consumed: jax.Array) -> jax.Array:
+        """Items [b, size], best first; nothing in `consumed` [b, n], 0 where there is none, is eligible."""
+        logits, items = _best(query, item_vectors, consumed, max(self.size, self.candidates))
+        if self.rank is not None:
+            item, dwell, feedback = columns
+            order = jnp.argsort(-self.rank.order(item, dwell, feedback, items, logits), axis=1, stable=True)
+            items = jnp.take_along_axis(items, order, axis=1)
+        return items[:, : self.size]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each of U users does over k items, the k-th of which is left without an action.
+
+    first_item [U]: the first item consumed, an index of the item table; the empty history gives everybody the same
+    slate, so it cannot come from there. place [U, k-1]: the place, from 0, in the slate of the 2nd to the k-th item.
+    action [U, k-1]: index into `actions` of what is done with the 1st to the (k-1)-th item.
+    """
+
+    actions: tuple[Action, ...]
+    first_item: np.ndarray
+    place: np.ndarray
+    action: np.ndarray
+
+    @property
+    def num_users(self) -> int:
+        """U."""
+        return len(self.first_item)
+
+    def events(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(dwell, feedback) of what users [b] do, int32 [b, k-1] each."""
+        dwell, feedback = action_columns(self.actions)
+        return dwell[self.action[users]], feedback[self.action[users]]
+
+    def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
+        """Users [b] at their k-th item, served by the recommender (`Trajectories`)."""
+        columns = (self.first_item[users], self.place[users], *self.events(users))
+        given = (jnp.asarray(column) for column in columns)
+        return follow(item_vectors, *given, start=recommender.start, step=recommender.step, slates=slates)
+
+
+def draw_plan(
+    *,
+    seed: int,
+    users: int,
+    k: int,
+    slate_size: int,
+    place_power: float,
+    item_counts: np.ndarray,
+    first_item_power: float,
+    behaviours: Mapping[str, float],
+) -> Plan:
+    """A random plan: every choice independent of the items and of each other.
+
+    P(place j) ∝ (j + 1)^-place_power: 0 is uniform over the slate, 1 favours the top as a feed does.
+    P(first item i) ∝ item_counts_i^first_item_power (item_counts [N+1], row 0 padding): 0 is uniform over the
+    catalogue, 1 by popularity. P(action) ∝ its value in `behaviours`. A user's draws depend on the seed and the user's
+    number only: more users leave the first ones as they are.
+    """
+    first_weights = np.concatenate([[0.0], np.asarray(item_counts[1:], np.float64) ** first_item_power])
+    place_weights = np.arange(1, slate_size + 1, dtype=np.float64) ** -place_power
+
+    def uniforms(user: jax.Array) -> tuple[jax.Array, jax.Array]:
+        pick, act = jax.random.split(jax.random.fold_in(jax.random.key(seed), user))
+        return jax.random.uniform(pick, (k,)), jax.random.uniform(act, (k - 1,))
+
+    pick, act = (np.asarray(u) for u in jax.vmap(uniforms)(jnp.arange(users)))  # [U, k], [U, k-1]
+    return Plan(
+        actions=tuple(Action.parse(name) for name in behaviours),
+        first_item=_choose(first_weights, pick[:, 0]),
+        place=_choose(place_weights, pick[:, 1:]),
+        action=_choose(np.array(list(behaviours.values()), np.float64), act),
+    )
+
+
+def _choose(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    # The index where the cumulative weights pass each uniform: an index of weight 0 is never chosen.
+    cumulative = np.cumsum(weights)
+    return np.searchsorted(cumulative / cumulative[-1], uniforms, side="right").astype(np.int32)
+
+
+def top_slate(queries: jax.Array, item_vectors: jax.Array, consumed: jax.Array, *, slate_size: int) -> jax.Array:
+    """The `slate_size` best items by inner product that are not in `consumed`, best first; exact.
+
+    queries [b, D], item_vectors [N+1, D], consumed [b, n] indices, 0 where there is none -> [b, slate_size] int32.
+    Needs slate_size + n <= N, else consumed items would come back.
+    """
+    return _best(queries, item_vectors, consumed, slate_size)[1]
+
+
+def _best(queries: jax.Array, item_vectors: jax.Array, consumed: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+    # Highest: where the default is a shorter float (TPU, GPU), near ties would swap.
+    scores = jnp.matmul(queries, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
+    rows = jnp.arange(len(queries))[:, None]
+    scores = scores.at[rows, consumed].set(-jnp.inf).at[:, 0].set(-jnp.inf)
+    return jax.lax.top_k(scores, count)
+
+
+@partial(jax.jit, static_argnames=("start", "step", "slates"))
+def follow(
+    item_vectors: jax.Array,
+    first_item: jax.Array,
+    place: jax.Array,
+    dwell: jax.Array,
+    feedback: jax.Array,
+    *,
+    start: Callable[[int], State],
+    step: Step,
+    slates: Slates,
+) -> Walk:
+    """Follows a plan to its k-th item: k-1 times act on the item, see the next slate, take the item at the place.
+
+    first_item [b], the rest [b, k-1].
+    """
+    batch, steps = place.shape
+    state = start(batch)
+    event = (first_item,) * 3
+    blank = jnp.zeros_like(jax.eval_shape(step, state, *event)[1])
+
+    def one(carry: tuple, inputs: tuple[jax.Array, ...]) -> tuple[tuple, None]:
+        state, _, columns, last = carry
+        t, place_t, dwell_t, feedback_t = inputs
+        state, query = step(state, last, dwell_t, feedback_t)
+        events = (last, dwell_t, feedback_t)
+        columns = tuple(column.at[:, t].set(value) for column, value in zip(columns, events, strict=True))
+        slate = slates.of(query, item_vectors, columns, columns[0])
+        return (state, query, columns, jnp.take_along_axis(slate, place_t[:, None], axis=1)[:, 0]), None
+
+    empty = jnp.zeros((batch, steps), jnp.int32)
+    columns = (jnp.arange(steps), place.T, dwell.T, feedback.T)
+    carry, _ = jax.lax.scan(one, (state, blank, (empty, empty, empty), first_item), columns)
+    return Walk(*carry)
+
+
+def action_columns(actions: Sequence[Action]) -> tuple[np.ndarray, np.ndarray]:
+    """(dwell buckets, feedback bits) of the actions, int32 [n] each."""
+    return np.array([a.dwell for a in actions], np.int32), np.array([a.feedback for a in actions], np.int32)

@@ -1,0 +1,98 @@
+"""Trajectories of the synthetic user model: people of a feed with known truth live through what they are recommended.
+
+Unlike in random behaviour, what they do depends on the item: they watch what interests them, have had enough of a
+cluster or creator at some point, and then dislike it. They take places in the slate as a plan says. They are new
+people, drawn as those of the feed's log were, and start without history and aversions.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from data import feedback
+from simulation.counterfactual.trajectories import Columns, Plan, Slates, Walk
+from simulation.exported.arms import world_items
+from simulation.exported.recommender import Recommender, State, Step
+from simulation.world.behaviour import logged_bits, react, turn_sour
+from simulation.world.newcomers import child, draw_people
+from simulation.world.population import Users
+from simulation.world.state import World, take
+
+
+@dataclass(frozen=True)
+class LivingUsers:
+    """New people of a world, each in the place of one of `plan`'s users, with its first item and places in slates.
+
+    people [U]: who they are, before their first event.
+    """
+
+    world: World
+    plan: Plan
+    people: Users
+    seed: int
+
+    @property
+    def num_users(self) -> int:
+        """U."""
+        return self.plan.num_users
+
+    def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
+        """Users [b] at their k-th item (`simulation.trajectories.Trajectories`).
+
+        Their luck depends on the seed and the chunk of users, not on the recommender.
+        """
+        item_of = world_items(recommender, self.world, flag="--recommender")
+        people = take(self.people, users)
+        rng = np.random.default_rng(child(child(np.random.SeedSequence(self.seed), 1), int(users[0])))
+        batch, steps = len(users), self.plan.place.shape[1]
+        state, last = recommender.start(batch), jnp.asarray(self.plan.first_item[users])
+        empty = jnp.zeros((batch, steps), jnp.int32)
+        columns: Columns = (empty, empty, empty)
+        query = None
+        for t in range(steps):
+            dwell, bits = self._react(rng, item_of[np.asarray(last)], people)
+            state, query, columns, last = _advance(
+                item_vectors,
+                state,
+                columns,
+                jnp.int32(t),
+                (last, jnp.asarray(dwell), jnp.asarray(bits)),
+                jnp.asarray(self.plan.place[users, t]),
+                step=recommender.step,
+                slates=slates,
+            )
+        assert query is not None
+        return Walk(state, query, columns, last)
+
+    def _react(self, rng: np.random.Generator, items: np.ndarray, people: Users) -> tuple[np.ndarray, np.ndarray]:
+        rows, truth = np.arange(len(items)), {"catalogue": self.world.catalogue, "config": self.world.config}
+        reactions = react(rng, rows, items, people=people, **truth)
+        turn_sour(rng, rows, items, reactions.click, people=people, **truth)
+        return feedback.dwell_bucket(reactions.play_ms).astype(np.int32), logged_bits(reactions).astype(np.int32)
+
+
+def living_users(world: World, plan: Plan, *, seed: int) -> LivingUsers:
+    """As many new people of the world as the plan has users: nobody twice, and none of the world's own."""
+    people = draw_people(world, plan.num_users, child(np.random.SeedSequence(seed), 0))
+    return LivingUsers(world, plan, people, seed)
+
+
+@partial(jax.jit, static_argnames=("step", "slates"))
+def _advance(
+    item_vectors: jax.Array,
+    state: State,
+    columns: Columns,
+    t: jax.Array,
+    event: tuple[jax.Array, jax.Array, jax.Array],
+    place: jax.Array,
+    *,
+    step: Step,
+    slates: Slates,
+) -> Walk:
+    state, query = step(state, *event)
+    columns = tuple(column.at[:, t].set(value) for column, value in zip(columns, event, strict=True))
+    slate = slates.of(query, item_vectors, columns, columns[0])
+    return Walk(state, query, columns, jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0])

@@ -1,0 +1,107 @@
+"""The arms of a test: named exported recommenders that choose from the same items."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runtime.artifact import MANIFEST, digest
+from runtime.errors import UsageError
+from simulation.exported import ranker
+from simulation.exported.recommender import Recommender, load
+from simulation.exported.serving import Rank
+from simulation.world.state import World, item_numbers
+
+# First parts of names in metrics.json that are no arm's.
+_TAKEN = ("aa", "exposures", "group", "impressions", "long_run", "random", "relative", "users")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recommender and the name that its users' group has; `rank` puts each slate into the order of a ranker, whose
+    manifest has the digest `ranker`, "" without one.
+    """
+
+    name: str
+    recommender: Recommender
+    rank: Rank | None = None
+    ranker: str = ""
+
+
+def parse(arms: Sequence[str], *, least: int) -> dict[str, str]:
+    """{name: folder} of NAME=DIR entries, in order.
+
+    Errors: UsageError where there are fewer than `least`, or a name is there twice or is one that metrics.json uses.
+    """
+    pairs = _pairs(arms, flag="--arms", stage="retrieval.export")
+    for name in pairs:
+        if name in _TAKEN:
+            raise UsageError(f"--arms: an arm cannot be called '{name}', which metrics.json uses; give it another name")
+    if len(pairs) < least:
+        raise UsageError(
+            f"--arms names {len(pairs)} arm(s), at least {least}: write --arms=control=DIR,treatment=DIR"
+            if least > 1
+            else "--arms is required: NAME=DIR for each recommender, the folders that retrieval.export wrote"
+        )
+    return pairs
+
+
+def parse_rankers(rankers: Sequence[str], arms: Mapping[str, str]) -> dict[str, str]:
+    """{arm: folder} of ARM=DIR entries; UsageError where one names no arm, or one twice."""
+    pairs = _pairs(rankers, flag="--rankers", stage="ranking.export")
+    for name in pairs:
+        if name not in arms:
+            raise UsageError(f"--rankers: no arm is called '{name}'; there are {', '.join(arms)}")
+    return pairs
+
+
+def _pairs(entries: Sequence[str], *, flag: str, stage: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for entry in entries:
+        name, equals, folder = entry.partition("=")
+        if not (name and equals and folder) or "/" in name:
+            raise UsageError(f"{flag}={entry}: write NAME=DIR, DIR being the folder that {stage} wrote")
+        if name in pairs:
+            raise UsageError(f"{flag}: '{name}' is there twice; give every arm a name of its own")
+        pairs[name] = folder
+    return pairs
+
+
+def load_arms(folders: Mapping[str, str], rankers: Mapping[str, str] | None = None) -> list[Arm]:
+    """The arms in order, those in `rankers` with the ranker of that folder.
+
+    Errors: UsageError where two do not choose from the same items by the same indices, or a ranker ranks other items.
+    """
+    rankers = rankers or {}
+    arms = []
+    for name, folder in folders.items():
+        recommender = load(folder, flag=f"--arms={name}")
+        if name in rankers:
+            rank = ranker.load(rankers[name], recommender, flag=f"--rankers={name}")
+            arms.append(Arm(name, recommender, rank, digest(Path(rankers[name]) / MANIFEST)))
+        else:
+            arms.append(Arm(name, recommender))
+    first = arms[0]
+    for arm in arms[1:]:
+        ours, theirs = first.recommender, arm.recommender
+        if not ours.items["item_id"].equals(theirs.items["item_id"]):
+            raise UsageError(
+                f"--arms: {first.name} and {arm.name} are on different item sets ({ours.num_items:,} and "
+                f"{theirs.num_items:,} items); export both from models of the same timelines"
+            )
+        if ours.vocabulary_hash != theirs.vocabulary_hash:
+            raise UsageError(
+                f"--arms: {first.name} and {arm.name} are of different vocabularies; export both from models of the "
+                "same timelines"
+            )
+    return arms
+
+
+def world_items(recommender: Recommender, world: World, *, flag: str = "--arms") -> np.ndarray:
+    """The world's item of each index of the recommender's table, int64 [N + 1], -1 for padding.
+
+    Errors: UsageError where an item is not of the world: the recommender was trained on another log.
+    """
+    remedy = "give the world that the recommender was trained on"
+    return item_numbers(recommender.items, world, flag=flag, remedy=remedy)

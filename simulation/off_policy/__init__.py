@@ -1,0 +1,1 @@
+"""Off-policy evaluation: what a recommender would earn, estimated from randomly exposed items of a log."""

@@ -1,0 +1,84 @@
+"""Moments of a log at which something could have been shown, and what a recommender's policy would have shown there."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from data.reading import Reader
+from data.timelines import Timelines
+from runtime.errors import DataError
+from runtime.progress import chunks, progress
+from simulation.exported.recommender import Recommender
+from simulation.exported.serving import probabilities, replay, slates
+
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """n moments: just before the event at `position` [n] of `user` [n]; every user has an event before it."""
+
+    user: np.ndarray
+    position: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """π(· | x) in n contexts: items [n, k] and their probabilities [n, k]; all other items have none."""
+
+    items: np.ndarray
+    probability: np.ndarray
+
+    def of(self, items: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """π(y | x) of one item [m] in each of the contexts `rows` [m], all of them by default."""
+        return (self.probability[rows] * (self.items[rows] == items[:, None])).sum(axis=1)
+
+
+def contexts(timelines: Timelines, where: np.ndarray) -> Contexts:
+    """The moments before the events in `where` [E], without those before which the user has no event."""
+    user = timelines.user_of_event()
+    position = np.flatnonzero(where & (np.arange(len(user)) > timelines.offsets[:-1][user]))
+    return Contexts(user=user[position].astype(np.int64), position=position)
+
+
+def policy(
+    recommender: Recommender, timelines: Timelines, at: Contexts, *, slate_size: int, temperature: float, label: str
+) -> Policy:
+    """The policy of simulation/exported/serving.py, reading before each context what the model reads."""
+    vectors, reader = jnp.asarray(recommender.item_vectors), Reader(timelines.feedback, recommender.reading)
+    items = np.zeros((len(at), slate_size), np.int32)
+    probability = np.zeros((len(at), slate_size), np.float32)
+    with progress(label=label, total=len(at), unit="context") as bar:
+        for part in chunks(len(at), _CHUNK):
+            # One shape: the last chunk repeats its last context.
+            rows = np.minimum(np.arange(part.start, part.start + _CHUNK), len(at) - 1)
+            history = timelines.histories(at.user[rows], at.position[rows], reader)
+            _, queries = replay(
+                *(history[name] for name in ("item", "dwell", "feedback")),
+                start=recommender.start,
+                step=recommender.step,
+            )
+            met = _met(timelines, at.user[rows], at.position[rows])
+            found, logits = (np.asarray(x) for x in slates(queries, vectors, met, slate_size=slate_size))
+            if not np.isfinite(logits).all():
+                raise DataError(f"{label}: logits are not finite: the model has diverged; train it again")
+            size = part.stop - part.start
+            items[part] = found[:size]
+            probability[part] = probabilities(logits, temperature=temperature)[:size]
+            bar.update(size)
+    return Policy(items, probability)
+
+
+def _met(timelines: Timelines, users: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    # [b, N + 1]: what each user has met before the position.
+    first = timelines.offsets[users]
+    length = positions - first
+    rows = np.repeat(np.arange(len(users)), length)
+    event = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + np.repeat(first, length)
+    met = np.zeros((len(users), timelines.num_items + 1), bool)
+    met[rows, timelines.item[event]] = True
+    return met

@@ -1,0 +1,162 @@
+"""What a user does with an item: watch, like, dislike, be satisfied, answer a questionnaire, have had enough.
+
+The one behaviour model of the synthetic feed. The generator of the log uses it, and so does whatever closes the loop
+with another recommender. Every function takes n exposures at once: `users` [n] and `items` [n] are indices.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data import feedback
+from simulation.world.population import Catalogue, Users
+
+LOGGED = (
+    "click",
+    "long_view",
+    "like",
+    "follow",
+    "comment",
+    "share",
+    "dislike",
+)  # what a log has of reactions, besides play time
+
+
+@dataclass(frozen=True)
+class Reactions:
+    """What came of n exposures; all arrays are [n]. The last six are truth that no log holds."""
+
+    play_ms: np.ndarray
+    click: np.ndarray
+    long_view: np.ndarray
+    like: np.ndarray
+    comment: np.ndarray
+    follow: np.ndarray
+    share: np.ndarray
+    dislike: np.ndarray
+    questionnaire_shown: np.ndarray
+    questionnaire_answered: np.ndarray
+    satisfied: np.ndarray
+    satisfaction_probability: np.ndarray
+    shown_propensity: np.ndarray
+    answered_propensity: np.ndarray  # given that it is shown
+    dislike_probability: np.ndarray
+    averse: np.ndarray  # the cluster or the creator had turned sour
+
+
+class Inclinations(NamedTuple):
+    """What decides n exposures but for luck, [n] each: probabilities to engage, to be satisfied, to dislike; soured."""
+
+    engage: np.ndarray
+    satisfied: np.ndarray
+    dislike: np.ndarray
+    sour: np.ndarray
+
+
+def inclinations(
+    users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
+) -> Inclinations:
+    """Those of users [n] for items [n]."""
+    b = config.behaviour
+    cluster, creator = catalogue.cluster[items], catalogue.creator[items]
+    interest = people.interest[users, cluster]
+    favourite = people.is_favourite(users, creator)
+    sour = people.is_sour(users, cluster, creator)
+    quality, clickbait = catalogue.quality[items], catalogue.clickbait[items]
+
+    def appeal(kind: str) -> np.ndarray:
+        return _sigmoid(
+            b[kind]
+            + b[f"{kind}_interest"] * interest
+            + b[f"{kind}_favourite"] * favourite
+            + b[f"{kind}_quality"] * quality
+            + b[f"{kind}_clickbait"] * clickbait
+            + b[f"{kind}_sour"] * sour
+        )
+
+    satisfied = appeal("satisfied")
+    # Sourness does not look at dwell: a long view is as likely to end in a dislike as a glance.
+    readiness = people.readiness[users]
+    disappointment = b.dislike * (1 - satisfied) * readiness / b.dislike_sour
+    return Inclinations(appeal("engage"), satisfied, np.where(sour, readiness, disappointment), sour)
+
+
+def react(
+    rng: np.random.Generator, users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
+) -> Reactions:
+    """Draws what users [n] do with items [n]; changes no state. `config` is that of configs/world.py."""
+    b, q = config.behaviour, config.questionnaire
+    inclined = inclinations(users, items, people=people, catalogue=catalogue, config=config)
+    satisfaction, sour, dislike_probability = inclined.satisfied, inclined.sour, inclined.dislike
+    interest = people.interest[users, catalogue.cluster[items]]
+    uniform = rng.random((9, len(items)))
+    normal = rng.standard_normal(len(items))
+    engaged = uniform[0] < inclined.engage
+    dislike = uniform[1] < dislike_probability
+    watch = b.engaged_at_ms + b.watch_ms * np.exp(b.watch_sigma * normal + b.watch_sour * sour)
+    glance = np.minimum(b.glance_ms * np.exp(b.glance_sigma * normal), b.engaged_at_ms) + b.dislike_delay_ms * dislike
+    duration = catalogue.duration_ms[items]
+    play_ms = np.minimum(np.where(engaged, watch, glance), duration).astype(np.int64)
+
+    shown_propensity = _sigmoid(
+        q.shown + q.shown_interest * interest + q.shown_popularity * catalogue.log_popularity[items]
+    )
+    answered_propensity = _sigmoid(
+        q.answered + q.answered_interest * interest + q.answered_willingness * people.willingness[users]
+    )
+    shown = uniform[6] < shown_propensity
+    warm = engaged * satisfaction * ~dislike
+    return Reactions(
+        play_ms=play_ms,
+        click=engaged,
+        long_view=feedback.is_long_view(play_ms, duration),
+        like=uniform[2] < b.like * warm,
+        comment=uniform[3] < b.comment * warm,
+        follow=uniform[4] < b.follow * warm,
+        share=uniform[5] < b.share * warm,
+        dislike=dislike,
+        questionnaire_shown=shown,
+        questionnaire_answered=shown & (uniform[7] < answered_propensity),
+        satisfied=uniform[8] < satisfaction,
+        satisfaction_probability=satisfaction,
+        shown_propensity=shown_propensity,
+        answered_propensity=answered_propensity,
+        dislike_probability=dislike_probability,
+        averse=sour,
+    )
+
+
+def logged_bits(reactions: Reactions) -> np.ndarray:
+    """The feedback that a log has of the reactions [n], bits of data/feedback.py, [n]."""
+    columns = {name: getattr(reactions, name) for name in LOGGED}
+    return feedback.to_bits(columns, play_ms=reactions.play_ms)
+
+
+def turn_sour(
+    rng: np.random.Generator,
+    users: np.ndarray,
+    items: np.ndarray,
+    engaged: np.ndarray,
+    *,
+    people: Users,
+    catalogue: Catalogue,
+    config: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """After an enjoyed exposure its cluster, or its creator, may be one too many. Updates `people`.
+
+    Returns two masks [n]: for whom the cluster turned sour just now, and for whom the creator did.
+    """
+    b = config.behaviour
+    cluster, creator = catalogue.cluster[items], catalogue.creator[items]
+    enjoyed = engaged & ~people.is_sour(users, cluster, creator)
+    uniform = rng.random((2, len(items)))
+    cluster_now = enjoyed & (uniform[0] < b.cluster_turns_sour)
+    creator_now = enjoyed & (uniform[1] < b.creator_turns_sour) & ~cluster_now
+    people.sour_cluster[users[cluster_now], cluster[cluster_now]] = True
+    people.sour_creator[users[creator_now], creator[creator_now]] = True
+    return cluster_now, creator_now
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))

@@ -1,0 +1,153 @@
+"""Runs the synthetic feed: all users in lock-step, one exposure each at a time, then puts the log on the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import UsageError
+from runtime.progress import progress
+from simulation.world.behaviour import Reactions, react, turn_sour
+from simulation.world.logging_policy import LoggingPolicy
+from simulation.world.population import LEAST_EVENTS, Catalogue, Users, draw_catalogue, draw_users, lengths_of_total
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What happened, and all that is known about it. Arrays of E exposures lie user by user, in order of time."""
+
+    catalogue: Catalogue
+    people: Users  # as they are at the end
+    user_id: np.ndarray  # [U] outside ids
+    user: np.ndarray  # [E]
+    item: np.ndarray  # [E]
+    timestamp_ms: np.ndarray  # [E]
+    randomly_exposed: np.ndarray  # [E]
+    reactions: Reactions  # of [E] each
+    onset: np.ndarray  # [A] the exposure after which an aversion set in
+    onset_of_creator: np.ndarray  # [A] whether against its creator, else against its cluster
+
+
+def check(config: Any) -> None:
+    """Raises UsageError, naming the setting, where `config` (configs/world.py) describes no world."""
+    least = {
+        "num_users": 1,
+        "num_clusters": max(1, config.interests),
+        "num_creators": config.num_clusters,
+        "num_items": config.num_creators,
+        "num_events": LEAST_EVENTS * config.num_users,
+        "interests": 1,
+        "favourite_creators": 1,
+        "days": 1,
+    }
+    reasons = {
+        "num_clusters": "as many as a user's interests",
+        "num_creators": "one for each cluster",
+        "num_items": "one for each creator",
+        "num_events": f"{LEAST_EVENTS} for each user",
+    }
+    for name, value in least.items():
+        if config[name] < value:
+            reason = f", {reasons[name]}" if name in reasons else ""
+            raise UsageError(f"--config.{name}={config[name]}: at least {value}{reason}")
+    shares = [("", "second_cluster")]
+    shares += [("policy.", name) for name in ("random", "same_cluster", "same_creator", "favourite")]
+    shares += [("behaviour.", name) for name in ("like", "comment", "follow", "share", "dislike")]
+    shares += [("behaviour.", name) for name in ("cluster_turns_sour", "creator_turns_sour")]
+    for section, name in shares:
+        value = (config[section[:-1]] if section else config)[name]
+        if not 0 <= value <= 1:
+            raise UsageError(f"--config.{section}{name}={value}: a probability, from 0 to 1")
+    if not 0 < config.behaviour.dislike_sour < 1:
+        raise UsageError(f"--config.behaviour.dislike_sour={config.behaviour.dislike_sour}: between 0 and 1")
+
+
+def simulate(config: Any) -> Feed:
+    """Generates the feed of `config` (configs/world.py); the same config gives the same feed, to the bit."""
+    rng = np.random.Generator(np.random.PCG64(config.seed))
+    catalogue = draw_catalogue(rng, config)
+    with progress(label="synthetic feed", total=config.num_events, unit="event") as bar:
+        return live(rng, catalogue, config, draw_lengths=partial(lengths_of_total, config=config), advance=bar.update)
+
+
+def live(
+    rng: np.random.Generator,
+    catalogue: Catalogue,
+    config: Any,
+    *,
+    draw_lengths: Callable[[np.random.Generator], np.ndarray],
+    advance: Callable[[int], object],
+) -> Feed:
+    """Draws `config.num_users` people, who live through the days of `config` on what the logging policy shows them.
+
+    draw_lengths: how many events each of them has, int [U], descending. advance: told how many events have just passed.
+    """
+    people = draw_users(rng, catalogue, config)
+    policy = LoggingPolicy(rng, people=people, catalogue=catalogue, config=config)
+
+    # Users are sorted by activity: those still there at step t are the first so many.
+    length = draw_lengths(rng)
+    offset = np.concatenate([[0], np.cumsum(length)])
+    user = np.repeat(np.arange(config.num_users), length)  # [E]
+    new_session = rng.random(len(user)) < 1 / config.policy.session
+    new_session[offset[:-1]] = True
+    item = np.zeros(len(user), np.int64)
+    randomly = np.zeros(len(user), bool)
+    log: dict[str, np.ndarray] = {}
+    onsets: list[tuple[np.ndarray, np.ndarray]] = []
+
+    for t in range(length[0]):
+        active = np.arange(np.searchsorted(-length, -t))
+        rows = offset[active] + t
+        items, randomly[rows] = policy.serve(rng, active, new_session[rows])
+        reactions = react(rng, active, items, people=people, catalogue=catalogue, config=config)
+        against_cluster, against_creator = turn_sour(
+            rng, active, items, reactions.click, people=people, catalogue=catalogue, config=config
+        )
+        policy.observe(active, items, reactions.click)
+        item[rows] = items
+        _store(log, rows, reactions, len(user))
+        now = against_cluster | against_creator
+        onsets.append((rows[now], against_creator[now]))
+        advance(len(active))
+
+    return Feed(
+        catalogue=catalogue,
+        people=people,
+        user=user,
+        item=item,
+        timestamp_ms=_clock(rng, user, new_session, log["play_ms"], config),
+        randomly_exposed=randomly,
+        reactions=Reactions(**log),
+        onset=np.concatenate([rows for rows, _ in onsets]),
+        onset_of_creator=np.concatenate([of_creator for _, of_creator in onsets]),
+        # Not in order of activity: ids tell nothing.
+        user_id=rng.permutation(config.num_users),
+    )
+
+
+def _store(log: dict[str, np.ndarray], rows: np.ndarray, reactions: Reactions, total: int) -> None:
+    for field in fields(reactions):
+        value = getattr(reactions, field.name)
+        log.setdefault(field.name, np.zeros(total, value.dtype))[rows] = value
+
+
+def _clock(
+    rng: np.random.Generator, user: np.ndarray, new_session: np.ndarray, play_ms: np.ndarray, config: Any
+) -> np.ndarray:
+    # Within a session the next item starts a moment after the last one ends. What is left of the days is divided
+    # among the pauses before, between and after a user's sessions in random proportions.
+    users = config.num_users
+    busy = np.concatenate([[0], play_ms[:-1]]) + rng.integers(300, 2_000, size=len(user))
+    busy[new_session] = 0
+    pause = np.where(new_session, rng.exponential(size=len(user)), 0.0)
+    pauses = np.bincount(user, weights=pause, minlength=users) + rng.exponential(size=users)
+    spare = config.days * _DAY_MS - np.bincount(user, weights=busy, minlength=users)
+    elapsed = np.cumsum(busy + pause * (spare / pauses)[user])
+    first = np.searchsorted(user, np.arange(users))
+    before = np.where(first > 0, elapsed[np.maximum(first - 1, 0)], 0.0)
+    return config.start_ms + (elapsed - before[user]).astype(np.int64)

@@ -1,0 +1,138 @@
+"""A synthetic feed as tables: the log in canonical form, and apart from it the truth that no log holds.
+
+`tables`: events, items, users. `truth`: impressions (row for row with events), items, users, and aversions, one row for
+each cluster or creator that turned sour.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from runtime.artifact import writing
+from simulation.world.behaviour import LOGGED
+from simulation.world.feed import Feed
+
+
+def tables(feed: Feed) -> dict[str, pl.DataFrame]:
+    """What a platform would have logged; events in order of time."""
+    order = _by_time(feed)
+    reactions, catalogue = feed.reactions, feed.catalogue
+    events = pl.DataFrame(
+        {
+            **_keys(feed, order),
+            "play_ms": reactions.play_ms[order],
+            "duration_ms": catalogue.duration_ms[feed.item[order]],
+            **{name: getattr(reactions, name)[order] for name in LOGGED},
+            "randomly_exposed": feed.randomly_exposed[order],
+            "questionnaire_shown": reactions.questionnaire_shown[order],
+            "questionnaire_answer": pl.Series(reactions.satisfied[order].astype(np.int8)),
+        }
+    )
+    answered = pl.Series(reactions.questionnaire_answered[order])
+    items = pl.DataFrame(
+        {
+            "item_id": np.arange(len(catalogue.creator)),
+            "creator_id": catalogue.creator,
+            "cluster_id": catalogue.cluster,
+            "duration_ms": catalogue.duration_ms,
+            "uploaded_ms": catalogue.uploaded_ms,
+        }
+    )
+    return {
+        "events": events.with_columns(questionnaire_answer=pl.when(answered).then("questionnaire_answer")),
+        "items": items,
+        "users": pl.DataFrame({"user_id": np.sort(feed.user_id)}),
+    }
+
+
+def truth(feed: Feed) -> dict[str, pl.DataFrame]:
+    """What is known of the feed because it was made: probabilities, tastes, qualities, aversions."""
+    order = _by_time(feed)
+    reactions, catalogue, people = feed.reactions, feed.catalogue, feed.people
+    impressions = pl.DataFrame(
+        {
+            **_keys(feed, order),
+            "satisfied": reactions.satisfied[order],
+            "satisfaction_probability": reactions.satisfaction_probability[order],
+            "shown_propensity": reactions.shown_propensity[order],
+            "answered_propensity": reactions.answered_propensity[order],
+            "dislike_probability": reactions.dislike_probability[order],
+            "averse": reactions.averse[order],
+        }
+    )
+    items = pl.DataFrame(
+        {
+            "item_id": np.arange(len(catalogue.creator)),
+            "quality": catalogue.quality,
+            "clickbait": catalogue.clickbait,
+            "popularity": catalogue.popularity,
+        }
+    )
+    by_id = np.argsort(feed.user_id)
+    users = pl.DataFrame(
+        {
+            "user_id": feed.user_id[by_id],
+            "interest": people.interest[by_id],
+            "favourite_creators": people.favourites[by_id],
+            "willingness": people.willingness[by_id],
+            "readiness": people.readiness[by_id],
+        }
+    )
+    item = feed.item[feed.onset]
+    aversions = pl.DataFrame(
+        {
+            "user_id": feed.user_id[feed.user[feed.onset]],
+            "timestamp_ms": feed.timestamp_ms[feed.onset],
+            "against": np.where(feed.onset_of_creator, "creator", "cluster"),
+            "target_id": np.where(feed.onset_of_creator, catalogue.creator[item], catalogue.cluster[item]),
+        }
+    )
+    return {
+        "impressions": impressions,
+        "items": items,
+        "users": users,
+        "aversions": aversions.sort("user_id", "timestamp_ms", maintain_order=True),
+    }
+
+
+def truth_facts(events: pl.DataFrame, impressions: pl.DataFrame) -> dict[str, float]:
+    """What only the truth can tell: how much is served that has turned sour, and how users react to it."""
+    averse = events.filter(impressions["averse"])
+    fine = events.filter(~impressions["averse"])
+    answers = events["questionnaire_answer"].drop_nulls()
+    found = {"averse/share": averse.height / events.height}
+    for name in ("dislike", "click", "long_view", "like"):
+        found[f"averse/{name}"] = _mean(averse[name])
+        found[f"not_averse/{name}"] = _mean(fine[name])
+    return {
+        **found,
+        "questionnaires/answered": len(answers) / events.height,
+        "questionnaires/satisfied": _mean(answers),
+        "satisfied": _mean(impressions["satisfaction_probability"]),
+    }
+
+
+def _mean(column: pl.Series) -> float:
+    return float(np.mean(column.to_numpy())) if len(column) else math.nan
+
+
+def _by_time(feed: Feed) -> np.ndarray:
+    return np.argsort(feed.timestamp_ms, kind="stable")
+
+
+def _keys(feed: Feed, order: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "user_id": feed.user_id[feed.user[order]],
+        "item_id": feed.item[order],
+        "timestamp_ms": feed.timestamp_ms[order],
+    }
+
+
+def write(folder: Path, frames: dict[str, pl.DataFrame], *, kind: str, config: dict[str, Any]) -> None:
+    """Writes each frame as Parquet into `folder`, which appears whole or not at all. Same frames, same bytes."""
+    with writing(folder, kind=kind, version=1, fields={"config": config}) as partial:
+        for name, frame in frames.items():
+            frame.write_parquet(partial / f"{name}.parquet", compression="zstd", row_group_size=1 << 18)

@@ -1,0 +1,87 @@
+"""The feed's own probabilities at the impressions of timelines, as an artifact: the work of `simulation.ceiling`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import feedback
+from data.timelines import Timelines
+from data.watch_time import RELATIVE, WATCH_FEEDBACK, thresholds, watch_feedback
+from metrics import binary
+from runtime import artifact
+from runtime.progress import progress
+from runtime.workdir import METRICS, is_complete, open_workdir
+from simulation.world.chances import TASKS, chances
+from simulation.world.state import World, item_numbers, open_world, user_numbers
+
+KIND, VERSION = "true_probabilities", 1
+FOLDER = "truth"
+_CHUNK = 4096  # impressions at a time: each has a row of its user's aversions
+_REMEDY = "give the world that the timelines were made of"
+
+
+def run(*, world: str, data: str, workdir: str | None) -> None:
+    """Writes the artifact and metrics.json. Errors: UsageError where the timelines are not of this world."""
+    feed, timelines = open_world(world), Timelines.open(data)
+    identity = {"world": feed.config.to_dict(), "timelines": timelines.fingerprint}
+    folder = open_workdir(workdir, identity)
+    if is_complete(folder):
+        print(f"complete already: {folder}")
+        return
+    positions = np.flatnonzero(
+        (timelines.in_split("valid") | timelines.in_split("test")) & (timelines.timestamp_ms > 0)
+    )
+    bounds = thresholds(timelines)[:, : len(RELATIVE)]
+    found = true_probabilities(feed, timelines, positions, bounds)
+    values = np.full((len(timelines.item), len(TASKS)), np.nan, np.float32)
+    values[positions] = found
+    fields = {
+        "tasks": list(TASKS),
+        "vocabulary_hash": timelines.manifest["vocabulary_hash"],
+        "num_events": len(timelines.item),
+    }
+    with artifact.writing(folder / FOLDER, kind=KIND, version=VERSION, fields=fields) as partial:
+        np.save(partial / "probabilities.npy", values)
+    artifact.write_json(folder / METRICS, _facts(values, timelines))
+    print(f"{len(positions):,} impressions: {folder / FOLDER}")
+
+
+def true_probabilities(
+    world: World, timelines: Timelines, positions: NDArray[np.int64], above_ms: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """P(task) of simulation.chances.TASKS at event positions [n], as the users were just before: [n, K].
+
+    Args: above_ms [N + 1, 2], of the items of the timelines.
+    """
+    users = user_numbers(timelines.users, world, flag="--data", remedy=_REMEDY)
+    items = item_numbers(timelines.items, world, flag="--data", remedy=_REMEDY)
+    user, time = users[timelines.user_of_event()[positions]], timelines.timestamp_ms[positions]
+    item = timelines.item[positions]
+    parts = []
+    for start in progress(range(0, len(positions), _CHUNK), label="truth", unit="chunk"):
+        part = slice(start, start + _CHUNK)
+        people = world.people_at(user[part], time[part])  # one row an impression
+        parts.append(
+            chances(
+                TASKS,
+                np.arange(len(item[part])),
+                items[item[part]],
+                above_ms=above_ms[item[part]],
+                people=people,
+                catalogue=world.catalogue,
+                config=world.config,
+            )
+        )
+    return np.concatenate(parts) if parts else np.zeros((0, len(TASKS)))
+
+
+def _facts(values: NDArray[np.float32], timelines: Timelines) -> dict[str, float]:
+    at = timelines.in_split("test") & (timelines.timestamp_ms > 0)
+    if not at.any():
+        return {"impressions": 0.0}
+    watched = watch_feedback(timelines.play_ms[at], timelines.item[at], thresholds(timelines))
+    bits, facts = timelines.feedback[at], {"impressions": float(at.sum())}
+    for column, task in enumerate(TASKS):
+        came_true = watched[task] if task in WATCH_FEEDBACK else feedback.has(bits, task)
+        facts |= {f"{task}/probability": float(values[at, column].mean()), f"{task}/observed": float(came_true.mean())}
+        facts[f"{task}/auc"] = binary.auc(values[at, column], came_true)
+    return {name: value for name, value in facts.items() if np.isfinite(value)}

@@ -1,0 +1,222 @@
+"""The comparison of objectives: what its rows run, what it reads of them, and that divergence is one of its results."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.alternatives import runs as alternatives_runs
+from benchmarks.alternatives import table as alternatives_table
+from benchmarks.alternatives.results import collect, curve, flat, order, over_seeds
+from benchmarks.alternatives.runs import Row, graph, rows, run
+from configs.alternatives import get_config
+from configs.retrieval import get_config as retrieval_config
+from runtime.artifact import write_json
+
+
+def write(path: Path, value) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, value)
+
+
+def row_in(folder: Path, signals="negative_weight", weight=1.0, **more) -> Row:
+    return Row(signals=signals, weight=weight, workdir=folder, **more)
+
+
+def logged(row: Row, **curves) -> None:
+    lines = [{"step": n, "name": name, "value": v} for name, values in curves.items() for n, v in enumerate(values)]
+    row.folder("train").mkdir(parents=True, exist_ok=True)
+    (row.folder("train") / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("size", ["demo", "tiny"])
+def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_path):
+    config = get_config(size)
+    chosen = rows(config, tmp_path)
+    assert len({row.name for row in chosen}) == len(chosen) == 15
+    assert [row.label for row in chosen if row.clip_norm is not None] == [
+        "dislike_input_and_label-w1000-unclipped",
+        "negative_weight-w1-unclipped",
+        "reinforce-w1-unclipped",
+    ]
+    for row in chosen:
+        signals = retrieval_config(f"{size},{row.signals}")
+        assert (row.weight is None) == (not signals.negative)
+        known: set[Path] = set()
+        for stage in graph(config, row):
+            assert set(stage.inputs) <= known
+            known |= set(stage.outputs)
+    train = next(stage for stage in graph(config, row_in(tmp_path, weight=0.1)) if stage.name.startswith("train/"))
+    assert train.flags[:2] == ("--config.negative_weight=0.1", "--config.seed=0")
+    unclipped = row_in(tmp_path, clip_norm=1e9, seed=3)
+    assert unclipped.name == "negative_weight-w1-unclipped-seed3"
+    train = next(stage for stage in graph(config, unclipped) if stage.name.startswith("train/"))
+    assert "--config.clip_norm=1e+09" in train.flags
+    assert "--config.seed=3" in train.flags
+    config.seeds = (0, 7)
+    assert len({row.name for row in rows(config, tmp_path)}) == 30
+    with pytest.raises(ValueError, match="no comparison 'huge'; there are demo, standard, tiny"):
+        get_config("huge")
+
+
+def test_the_published_comparison_is_of_both_towers_each_with_every_seed(tmp_path):
+    config = get_config("standard")
+    config.seeds = (0, 1)
+    chosen = rows(config, tmp_path)
+    assert [row.label for row in chosen[::2]] == [
+        "no_dislike_signal",
+        "dislike_input",
+        "dislike_input_and_label-w3000",
+        "dislike_input_paper_tower",
+        "dislike_input_and_label_paper_tower-w3000",
+    ]
+    assert [row.seed for row in chosen] == [0, 1] * 5
+    train = next(stage for stage in graph(config, chosen[5]) if stage.name.startswith("train/"))
+    assert (train.config, train.flags[0]) == (
+        "configs/retrieval.py:standard,dislike_input_and_label",
+        "--config.negative_weight=3000",
+    )
+
+
+def test_a_finished_row_has_the_numbers_of_its_stages(tmp_path):
+    row = row_in(tmp_path)
+    write(row.folder("train") / "metrics.json", {"steps": 9, "grad_norm/p99": 4.0, "labels_per_second": 1.0})
+    write(row.folder("test") / "metrics.json", {"recall@100": 0.3, "recall@100/low": 0.2, "mrr": 0.1})
+    simulated = {"long_watch+dislike/content": -0.5, "skip/content": -0.1}
+    write(row.folder("counterfactual") / "metrics.json", simulated)
+    found = collect(row)
+    assert found == {
+        "steps": 9,
+        "grad_norm/p99": 4.0,
+        "recall@100": 0.3,
+        "recall@100/low": 0.2,
+        "long_watch+dislike/content": -0.5,
+        "diverged": 0.0,
+    }
+    assert alternatives_table.cells([found]) == ["-50.0%", "–", "0.300", "–", "–", "4", "–", "–", "no"]
+
+
+def test_a_term_that_does_not_exist_has_no_norm(tmp_path):
+    for signals, there in (("softmax_negatives", False), ("negative_weight", True)):
+        row = row_in(tmp_path, signals)
+        write(row.folder("train") / "metrics.json", {"valid/negative_gradient_norm": 0.0})
+        assert ("valid/negative_gradient_norm" in collect(row)) == there
+
+
+@pytest.mark.parametrize(
+    ("signals", "curves", "said"),
+    [
+        ("negative_weight", {"valid/recall@100": (0.1, 0.4, 0.19)}, "recall fell to 48%"),
+        ("negative_weight", {"valid/recall@100": (0.1, 0.4, 0.21)}, "no"),
+        ("negative_weight", {"train_loss": (8.0, 2.0, -9.0)}, "loss without bound"),
+        ("negative_weight", {"train_loss": (8.0, 2.0, -7.0)}, "no"),
+        ("reinforce", {"train_loss": (0.1, -0.2)}, "no"),
+        (
+            "negative_weight",
+            {"train_loss": (8.0, -80.0), "valid/recall@100": (0.4, 0.0)},
+            "loss without bound, recall fell to 0%",
+        ),
+    ],
+)
+def test_a_training_has_diverged_by_the_rule(tmp_path, signals, curves, said):
+    row = row_in(tmp_path, signals)
+    logged(row, **curves)
+    found = collect(row)
+    assert alternatives_table.cells([found])[-1] == said
+    assert found["diverged"] == (said != "no")
+
+
+def test_of_several_seeds_there_is_a_mean_and_a_spread(tmp_path):
+    name = "long_watch+dislike/content"
+    seeds = [{name: -0.5, "recall@100": 0.3, "diverged": 0.0}, {name: -0.7, "diverged": 1.0}]
+    assert over_seeds(seeds) == pytest.approx(
+        {
+            "seeds": 2,
+            name: -0.6,
+            f"{name}/spread": 0.02**0.5,  # sqrt((0.1² + 0.1²) / (2 - 1))
+            "recall@100": 0.3,
+            "diverged": 0.5,
+        }
+    )
+    shown = alternatives_table.cells(seeds)
+    assert (shown[0], shown[2], shown[-1]) == ("-60.0% ±14.1%", "0.300", "1 of 2")
+    numbers = flat({row_in(tmp_path, seed=n): metrics for n, metrics in enumerate(seeds)})
+    assert numbers["negative_weight-w1/long_watch+dislike/content"] == pytest.approx(-0.6)
+    assert numbers["negative_weight-w1/seed1/long_watch+dislike/content"] == -0.7
+
+
+def test_the_order_of_the_paper_is_counted_over_seeds(tmp_path):
+    def trained(seed, *changes):
+        rows_of = (("no_dislike_signal", None), ("dislike_input", None), ("dislike_input_and_label", 1000.0))
+        return {
+            row_in(tmp_path, signals, weight, seed=seed): {f"long_watch+dislike/{kind}": c for kind in ("content",)}
+            for (signals, weight), c in zip(rows_of, changes, strict=True)
+        }
+
+    measured = {**trained(0, 0.0, -0.1, -0.6), **trained(1, 0.0, -0.7, -0.6), **trained(2, 0.01, -0.02, -0.03)}
+    # What is not clipped is another row, and decides nothing.
+    unclipped = row_in(tmp_path, "dislike_input_and_label", 1000.0, seed=0, clip_norm=1e9)
+    measured[unclipped] = {"long_watch+dislike/content": 0.0}
+    assert order(measured) == {"order/content": pytest.approx(2 / 3), "order/creator": 0.0}
+    assert alternatives_table.ordered(measured).endswith("holds in so many of 3 seed(s): by content 2, by creator 0")
+    # The paper's own tower has an order of its own, where it is trained; the blind model is the same.
+    for signals, weight, changes in (
+        ("dislike_input_paper_tower", None, (-0.03, -0.02, -0.02)),
+        ("dislike_input_and_label_paper_tower", 1000.0, (-0.02, -0.04, -0.04)),
+    ):
+        measured |= {
+            row_in(tmp_path, signals, weight, seed=seed): {"long_watch+dislike/content": change}
+            for seed, change in enumerate(changes)
+        }
+    found = order(measured)
+    assert found["order/paper_tower/content"] == pytest.approx(2 / 3)  # of seed 2: 0.01 < 0.02 < 0.04
+    assert found["order/content"] == pytest.approx(2 / 3)
+    assert alternatives_table.ordered(measured).endswith(
+        "on the paper’s tower by content 2, on the paper’s tower by creator 0"
+    )
+
+
+class FailingEngine:
+    """Stands where the engine does: a training that ends with a status, and leaves diverged.json or nothing."""
+
+    status, diverges = 3, True
+
+    def __init__(self, stages, *, folder, lock):
+        self._train = next(stage for stage in stages if stage.name.startswith("train/"))
+
+    def run(self, names, *, alone, force):
+        if self.diverges:
+            write(self._train.folder / "diverged.json", {"step": 70, "grad_norm/max": 1e30})
+        return self.status
+
+
+def test_that_a_training_diverged_is_a_result_and_another_failure_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(alternatives_runs, "Engine", FailingEngine)
+    config, row = get_config("tiny"), row_in(tmp_path)
+    assert run(config, row, state=tmp_path, lock=0) == 0
+    assert collect(row) == {"diverged": 1.0, "diverged_at_step": 70, "grad_norm/max": 1e30}
+    assert alternatives_table.cells([collect(row)])[-3:] == ["1e+30", "–", "not finite at step 70"]
+    # Another time it fails otherwise: what an earlier run left is not taken for this one's.
+    monkeypatch.setattr(FailingEngine, "diverges", False)
+    assert run(config, row, state=tmp_path, lock=0) == 3
+    monkeypatch.setattr(FailingEngine, "diverges", True)
+    monkeypatch.setattr(FailingEngine, "status", 2)
+    assert run(config, row, state=tmp_path, lock=0) == 2
+
+
+def test_the_page_draws_what_was_logged_and_survives_what_was_not(tmp_path):
+    chosen = [row_in(tmp_path), row_in(tmp_path, "dislike_input", None)]
+    log = chosen[0].folder("train") / "metrics.jsonl"
+    log.parent.mkdir(parents=True)
+    values = [(50, 2.0), (100, None), (150, 40.0)]
+    lines = [{"step": step, "name": "train/grad_norm_max", "value": value} for step, value in values]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert curve(chosen[0], "train/grad_norm_max") == [(50, 2.0), (150, 40.0)]
+    assert curve(chosen[1], "train/grad_norm_max") == []
+    measured = {row: {"recall@100": 0.25} for row in chosen}
+    page = alternatives_table.page(measured)
+    assert page.count("<svg") == 2
+    assert "<td>negative_weight-w1</td><td>–</td><td>–</td><td>0.250</td>" in page
+    printed = alternatives_table.table(measured).splitlines()
+    assert len(printed) == 4  # headings, two rows, the order
+    assert "recall@100" in printed[0]

@@ -1,0 +1,132 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from data.timelines import Timelines
+
+ROOT = Path(__file__).parent.parent.parent
+T = 1_650_000_000_000
+
+
+def log(n=40):
+    return pl.DataFrame(
+        {
+            "user_id": [f"u{i % 4}" for i in range(n)],
+            "item_id": [f"i{i % 7}" for i in range(n)],
+            "timestamp_ms": [T + i * 1000 for i in range(n)],
+            "play_ms": [i * 500 for i in range(n)],
+        }
+    )
+
+
+def prepare(*flags):
+    command = [sys.executable, "-m", "data.prepare", *map(str, flags)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def tables(tmp_path, frame):
+    frame.write_parquet(tmp_path / "events.parquet")
+    return "--dataset=tables", f"--data={tmp_path}", f"--workdir={tmp_path / 'out'}"
+
+
+def last_line(run):
+    return run.stderr.strip().splitlines()[-1]
+
+
+def test_a_log_becomes_timelines_and_a_second_run_says_so(tmp_path):
+    flags = tables(tmp_path, log())
+    run = prepare(*flags)
+    assert run.returncode == 0, run.stderr
+    assert "rows read                  40" in run.stdout
+    assert run.stdout.splitlines()[-1] == f"timelines: {tmp_path / 'out'}"
+    opened = Timelines.open(tmp_path / "out")
+    assert (opened.num_users, opened.num_items, len(opened.item)) == (4, 7, 40)
+    assert opened.manifest["dataset"] == "tables"
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["events/train"] + metrics["events/valid"] + metrics["events/test"] == 40
+
+    before = (tmp_path / "out/manifest.json").stat().st_mtime_ns
+    again = prepare(*flags)
+    assert (again.returncode, again.stdout) == (0, f"complete already: {tmp_path / 'out'}\n")
+    assert (tmp_path / "out/manifest.json").stat().st_mtime_ns == before
+
+    # A file of it is damaged: it is made anew.
+    (tmp_path / "out/item.npy").write_bytes(b"")
+    healed = prepare(*flags)
+    assert healed.returncode == 0
+    assert "preparing again" in healed.stdout
+    assert len(Timelines.open(tmp_path / "out").item) == 40
+
+
+def test_a_workdir_of_another_log_or_config_is_refused(tmp_path):
+    flags = tables(tmp_path, log())
+    assert prepare(*flags).returncode == 0
+    other = prepare(*flags, "--config.min_item_count=1")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "min_item_count" in last_line(other)
+    tables(tmp_path, log(60))
+    assert prepare(*flags).returncode == 2
+
+
+def test_a_folder_of_other_files_is_never_overwritten(tmp_path):
+    flags = tables(tmp_path, log())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.txt").write_text("precious")
+    run = prepare(*flags)
+    assert run.returncode == 2
+    assert "holds other files" in last_line(run)
+    assert (tmp_path / "out/thesis.txt").read_text() == "precious"
+
+
+def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
+    flags = tables(tmp_path, log().with_columns(play_ms=pl.col("play_ms") - 600))
+    run = prepare(*flags)
+    assert run.returncode == 3
+    assert last_line(run).startswith(
+        f"data.prepare: {tmp_path}/events.parquet: row 1, column play_ms: '-600' is below 0"
+    )
+    assert not (tmp_path / "out").exists()
+    run = prepare(*flags, "--quarantine")
+    assert run.returncode == 0, run.stderr
+    assert "dropped                   2  quarantined" in run.stdout
+    assert pl.read_csv(tmp_path / "out/quarantine.csv")["row"].to_list() == [1, 2]
+    assert Timelines.open(tmp_path / "out").manifest["counts"]["dropped"]["quarantined"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "told"),
+    [
+        (["--data="], 2, "--data is required"),
+        (["--workdir="], 2, "--workdir is required"),
+        (["--data=nowhere"], 3, "nowhere/events.parquet: no such file"),
+        (["--config.valid_start=soon"], 2, "--config.valid_start=soon: no time"),
+        (["--config.valid_start=2050-01-01"], 3, "--config.valid_start"),
+        (["--download"], 2, "no download for --dataset=tables"),
+        (["--dataset=movies"], 2, "--dataset"),
+    ],
+)
+def test_mistakes_get_one_line_and_a_status(tmp_path, flags, status, told):
+    run = prepare(*tables(tmp_path, log()), *flags)
+    assert run.returncode == status
+    assert told in last_line(run)
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_boundaries_can_be_given(tmp_path):
+    flags = tables(tmp_path, log())
+    run = prepare(*flags, "--config.valid_start=2022-04-15T05:20:10", "--config.test_start=2022-04-15T05:20:20Z")
+    assert run.returncode == 0, run.stderr
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert [metrics[f"events/{split}"] for split in ("train", "valid", "test")] == [10, 10, 20]
+
+
+def test_help_loads_no_array_library():
+    code = "import sys, data.prepare; print([m for m in ('numpy', 'polars', 'jax', 'tensorflow') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.stdout.strip() == "[]", run.stderr
+    assert "--quarantine" in prepare("--help").stdout.replace("[no]", "")

@@ -1,0 +1,54 @@
+"""Mistakes on the command line of pipelines.run: one line each, exit status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def _run(*flags: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pipelines.run", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--config=configs/pipeline.py:demo"], "--workdir is required"),
+        (["--config=configs/pipeline.py:demo", "--data=."], "'demo' makes its own data; leave --data out"),
+        (["--config=configs/pipeline.py:kuairand_pure"], "'kuairand_pure' needs --data=DIR"),
+        (["--config=configs/pipeline.py:kuairand_pure", "--data=/no/such"], "--data=/no/such: no such folder"),
+        (["--config=configs/pipeline.py:nope"], "no pipeline 'nope'"),
+        (
+            ["--config=configs/pipeline.py:tiny", "--only=trian"],
+            "--only=trian: no such stage; there are world, prepare",
+        ),
+        (["--onyl=train"], "onyl"),
+    ],
+)
+def test_a_mistake_is_one_line(flags: list[str], message: str, tmp_path: Path) -> None:
+    if any(flag.startswith("--only") for flag in flags):
+        flags = [*flags, f"--workdir={tmp_path}"]
+    done = _run(*flags)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_list_runs_nothing(tmp_path: Path) -> None:
+    done = _run("--config=configs/pipeline.py:tiny", f"--workdir={tmp_path / 'run'}", "--list")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["to", "run", "world"]
+    assert lines[-1] == ["to", "run", "report"]
+    assert not (tmp_path / "run" / "world").exists()
+
+
+def test_a_workdir_of_another_pipeline_is_refused(tmp_path: Path) -> None:
+    assert _run("--config=configs/pipeline.py:tiny", f"--workdir={tmp_path}", "--list").returncode == 0
+    done = _run("--config=configs/pipeline.py:demo", f"--workdir={tmp_path}", "--list")
+    assert done.returncode == 2
+    assert "holds a run of another config" in done.stderr

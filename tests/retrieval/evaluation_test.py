@@ -1,0 +1,331 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data import timelines as timelines_lib
+from data.feedback import mask_of
+from data.reading import Reading
+from data.timelines import Timelines
+from metrics import ranking
+from retrieval import full_corpus as evaluation
+from retrieval import measurement
+from runtime.errors import DataError, UsageError
+
+N = 120
+DAY = 86_400_000
+VALID, TEST, END = 10 * DAY, 11 * DAY, 12 * DAY
+CLICK, SKIP, DISLIKE = (mask_of([name]) for name in ("click", "skip", "dislike"))
+
+# (item, day, feedback) of each user, in order of time; day 10 is validation, day 11 is test.
+LOG = [
+    # Clicks 5 and 6 and skips 7; 1 was met before, so its click is no target; 5 twice is one target.
+    [
+        (1, 1, CLICK),
+        (2, 9, CLICK),
+        (3, 10, CLICK),
+        (5, 11, CLICK),
+        (1, 11, CLICK),
+        (6, 11, CLICK),
+        (5, 11, CLICK),
+        (7, 11, SKIP),
+    ],
+    # Clicks 3 and dislikes 4.
+    [(1, 8, CLICK), (2, 9, 0), (3, 11, CLICK), (4, 11, DISLIKE)],
+    # Skips only: counts for skip@100 and nothing else.
+    [(2, 9, CLICK), (8, 11, SKIP), (9, 11, SKIP)],
+    # Nothing held out on the test day.
+    [(1, 2, CLICK), (4, 10, CLICK)],
+    # No history at all; clicks 8, and opens and leaves 10: a click and a skip.
+    [(8, 11, CLICK), (10, 11, CLICK | SKIP)],
+]
+POSITIVES = {0: {5, 6}, 1: {3}, 4: {8, 10}}
+SKIPS = {0: {7}, 2: {8, 9}, 4: {10}}
+DISLIKES = {1: {4}}
+MET = {0: {1, 2, 3}, 1: {1, 2}, 2: {2}, 3: {1, 4}, 4: set()}
+
+
+def write_timelines(folder, log, num_items=N):
+    events = [event for user in log for event in user]
+    lengths = [len(user) for user in log]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    day = np.array([event[1] for event in events])
+    starts = {
+        name: offsets[:-1] + [sum(event[1] < first for event in user) for user in log]
+        for name, first in (("valid_start", 10), ("test_start", 11))
+    }
+    constant = {name: np.full(len(events), -1) for name in ("play_ms", "duration_ms", "questionnaire_answer")}
+    constant |= {name: np.zeros(len(events)) for name in ("surface", "randomly_exposed", "questionnaire_shown")}
+    items = pl.DataFrame(
+        {
+            "item_id": [None, *range(1000, 1000 + num_items)],
+            "cluster": [0] + [1 + n % 4 for n in range(num_items)],
+            "train_count": [0] * (num_items + 1),
+        }
+    )
+    timelines_lib.write(
+        folder,
+        arrays={
+            "item": np.array([event[0] for event in events]),
+            "timestamp_ms": day * DAY + np.arange(len(events)),
+            "feedback": np.array([event[2] for event in events]),
+            "dwell": np.ones(len(events)),
+            "offsets": offsets,
+            **starts,
+            **constant,
+        },
+        items=items,
+        users=pl.DataFrame({"user_id": range(len(log))}),
+        fields={"vocabulary_hash": "x", "valid_start_ms": VALID, "test_start_ms": TEST, "end_ms": END},
+    )
+    return Timelines.open(folder)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return write_timelines(tmp_path_factory.mktemp("log") / "timelines", LOG)
+
+
+def scorer(top, bottom=None):
+    """Ranks the items of `top[user]` above all others, those of `bottom[user]` below; items otherwise by index."""
+
+    def score(users):
+        scores = np.tile(-np.arange(N + 1) / (N + 1), (len(users), 1))
+        for row, user in enumerate(users):
+            scores[row, sorted(top.get(user, ()))] += 10
+            scores[row, sorted((bottom or {}).get(user, ()))] -= 10
+        return scores
+
+    return score
+
+
+def test_a_perfect_scorer_finds_everything(log):
+    metrics, per_user = evaluation.evaluate(scorer(POSITIVES, {0: {7}, 2: {8, 9}, 1: {4}}), log, split="test")
+    for name in ("recall@10", "recall@50", "recall@100", "ndcg@10", "ndcg@100", "mrr"):
+        assert metrics[name] == metrics[f"{name}/low"] == metrics[f"{name}/high"] == pytest.approx(1.0)
+    assert metrics["dislike@100"] == 0.0
+    assert metrics["skip@100"] == 1 / 4  # only 10, which user 4 clicked too
+    assert (metrics["users"], metrics["targets"], metrics["skips"], metrics["dislikes"]) == (4, 5, 4, 1)
+    np.testing.assert_array_equal(per_user["user"], [0, 1, 2, 4])
+    np.testing.assert_array_equal(per_user["targets"], [2, 1, 0, 2])
+    np.testing.assert_array_equal(per_user["recall@100"], [1, 1, np.nan, 1])
+    np.testing.assert_array_equal(per_user["skip@100"], [0, np.nan, 0, 1])
+    np.testing.assert_array_equal(per_user["skips"], [1, 0, 2, 1])
+    np.testing.assert_array_equal(per_user["dislike@100"], [np.nan, 0, np.nan, np.nan])
+
+
+def test_an_adversary_finds_nothing_and_shows_what_is_unwanted(log):
+    metrics, _ = evaluation.evaluate(scorer({0: {7}, 1: {4}, 2: {8, 9}}, POSITIVES), log, split="test")
+    for name in ("recall@10", "recall@50", "recall@100", "ndcg@10", "ndcg@100"):
+        assert metrics[name] == 0.0
+    # Last of what is left of 120 items: users 0, 1 and 4 have met 3, 2 and 0 of them.
+    assert metrics["mrr"] == pytest.approx((1 / (117 - 1) + 1 / 118 + 1 / (120 - 1)) / 3)
+    assert metrics["dislike@100"] == 1.0
+    assert metrics["skip@100"] == 3 / 4
+
+
+def test_constant_scores_have_the_figures_of_chance(log):
+    metrics, _ = evaluation.evaluate(lambda users: np.zeros((len(users), N + 1)), log, split="test")
+    # Users 0, 1 and 4 have met 3, 2 and 0 of 120 items; skips are of users 0, 2 (twice) and 4.
+    for k in (10, 50, 100):
+        assert metrics[f"recall@{k}"] == pytest.approx((k / 117 + k / 118 + k / 120) / 3)
+    assert metrics["skip@100"] == pytest.approx((100 / 117 + 2 * 100 / 119 + 100 / 120) / 4)
+    assert metrics["dislike@100"] == pytest.approx(100 / 118)
+
+
+def test_what_was_met_takes_no_place(log):
+    # Best scores for all that the users have met: still the targets come first.
+    ahead = {user: POSITIVES.get(user, set()) for user in MET}
+
+    def score(users):
+        scores = scorer(ahead)(users)
+        for row, user in enumerate(users):
+            scores[row, [0, *sorted(MET[user])]] = 1e6
+        return scores
+
+    metrics, _ = evaluation.evaluate(score, log, split="test")
+    assert metrics["mrr"] == metrics["ndcg@10"] == pytest.approx(1.0)
+
+
+def test_coverage_and_diversity_by_hand(log):
+    # In the order of the index: each of 4 users gets the first 100 items that he has not met, so user 0, who met 1, 2
+    # and 3, gets 4..103, user 4, who met none, 1..100.
+    metrics, per_user = evaluation.evaluate(scorer({}), log, split="test")
+    assert metrics["coverage@100"] == pytest.approx(103 / N)
+    np.testing.assert_array_equal(per_user["distinct_clusters@100"], [4, 4, 4, 4])
+    assert per_user["cluster_entropy@100"][3] == pytest.approx(np.log(4))  # 25 items of each of 4 clusters
+
+
+def test_the_figures_are_those_of_brute_force(log, monkeypatch):
+    monkeypatch.setattr(evaluation, "_SCORES_HELD", 2 * (N + 1))  # two users at a time
+    table = np.random.default_rng(0).normal(size=(len(LOG), N + 1)).astype(np.float32)
+    metrics, _ = evaluation.evaluate(lambda users: table[users], log, split="test")
+    recall, ndcg, mrr = [], [], []
+    places = {}
+    for user in (0, 1, 2, 4):
+        order = sorted(set(range(1, N + 1)) - MET[user], key=lambda item: -float(table[user, item]))
+        places[user] = {item: 1 + place for place, item in enumerate(order)}
+        if user in POSITIVES:
+            mine = [places[user][item] for item in POSITIVES[user]]
+            recall.append(sum(rank <= 50 for rank in mine) / len(mine))
+            gain = sum(1 / np.log2(1 + rank) for rank in mine if rank <= 100)
+            ndcg.append(gain / sum(1 / np.log2(2 + place) for place in range(len(mine))))
+            mrr.append(1 / min(mine))
+    assert metrics["recall@50"] == pytest.approx(np.mean(recall))
+    assert metrics["ndcg@100"] == pytest.approx(np.mean(ndcg))
+    assert metrics["mrr"] == pytest.approx(np.mean(mrr))
+    shown = [places[user][item] <= 100 for user, items in SKIPS.items() for item in items]
+    assert metrics["skip@100"] == pytest.approx(np.mean(shown))
+
+
+def test_the_validation_split_has_its_own_history(log):
+    metrics, per_user = evaluation.evaluate(scorer({0: {3}, 3: {4}}), log, split="valid")
+    assert metrics["mrr"] == 1.0
+    np.testing.assert_array_equal(per_user["user"], [0, 3])
+    assert "skip@100" not in metrics  # no skip on the validation day
+    assert "dislike@100" not in metrics
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_positives_are_what_the_caller_says(log):
+    metrics, _ = evaluation.evaluate(scorer(SKIPS), log, split="test", positive=("skip", "dislike"))
+    assert metrics["targets"] == 5
+    assert metrics["recall@10"] == pytest.approx((1 + 1 + 1 + 1) / 4)  # item 4 of user 1 is high by its index
+
+
+def test_compare_is_paired_and_relative(log):
+    everything = evaluation.evaluate(scorer(POSITIVES), log, split="test").per_user
+    half = evaluation.evaluate(scorer({1: {3}, 4: {10}}, {0: {5, 6}, 4: {8}}), log, split="test").per_user
+    changes = evaluation.compare(everything, half)
+    assert changes["recall@100"].value == pytest.approx((0 + 1 + 1 / 2) / 3 - 1)
+    # Users lose all, nothing, a half: a resample of user 0 alone has −1, of user 1 alone 0.
+    assert changes["recall@100"].low == -1.0
+    assert changes["recall@100"].high == 0.0
+    assert evaluation.compare(everything, everything)["recall@100"] == (0, 0, 0)
+    valid = evaluation.evaluate(scorer(POSITIVES), log, split="valid").per_user
+    with pytest.raises(ValueError, match="different users"):
+        evaluation.compare(everything, valid)
+
+
+def test_popularity_counts_positives_of_the_last_seven_days(log):
+    scores = evaluation.baseline_scorers(log, split="test")["popularity_7d"](np.array([0, 1]))
+    # Days 4 to 10: item 1 once (day 8), 2 twice (day 9, user 1's is no click), 3 and 4 once (day 10).
+    expected = np.zeros(N + 1)
+    expected[[1, 2, 3, 4]] = 1, 2, 1, 1
+    np.testing.assert_array_equal(scores, [expected, expected])
+
+
+def test_item_knn_reads_nothing_of_the_held_out_days(log, tmp_path):
+    # Users met {1, 2, 3}, {1, 2}, {2}, {1, 4} and nothing: cosines by hand.
+    score = evaluation.baseline_scorers(log, split="test")["item_knn"]
+    c12, c13, c23, c14 = 2 / 3, 1 / np.sqrt(3), 1 / np.sqrt(3), 1 / np.sqrt(3)
+    expected = np.zeros((3, N + 1))
+    expected[0, [1, 2, 3, 4]] = c12, c12, c13 + c23, c14  # of user 1, who met 1 and 2
+    expected[1, [1, 3]] = c12, c23  # of user 2
+    np.testing.assert_allclose(score(np.array([1, 2, 4])), expected, rtol=1e-6)
+
+    other_future = [[event for event in user if event[1] < 11] + [(50, 11, CLICK)] for user in LOG]
+    changed = write_timelines(tmp_path / "changed", other_future)
+    for name, scorer_of_changed in evaluation.baseline_scorers(changed, split="test").items():
+        unchanged = evaluation.baseline_scorers(log, split="test")[name]
+        np.testing.assert_array_equal(scorer_of_changed(np.arange(5)), unchanged(np.arange(5)))
+
+
+def test_item_knn_leaves_out_what_was_turned_down(tmp_path):
+    met = [[(1, 8, CLICK), (2, 8, SKIP), (3, 8, DISLIKE), (4, 8, 0), (9, 11, CLICK)]]
+    timelines = write_timelines(tmp_path / "timelines", met)
+    scores = evaluation.baseline_scorers(timelines, split="test")["item_knn"](np.array([0]))
+    np.testing.assert_array_equal(np.flatnonzero(scores[0]), [1, 4])
+
+
+def test_the_model_scores_by_its_last_events(log):
+    vectors = np.random.default_rng(1).normal(size=(N + 1, 3)).astype(np.float32)
+
+    def encode(inputs):  # the sum of the item vectors of the history
+        return (vectors[inputs["item"]] * (inputs["item"] > 0)[..., None]).sum(axis=1)
+
+    score = evaluation.model_scorer(encode, vectors, log, split="test", reading=Reading(2))
+    np.testing.assert_allclose(
+        score(np.array([0, 4])), [(vectors[2] + vectors[3]) @ vectors.T, np.zeros(N + 1)], rtol=1e-5
+    )
+
+
+def test_bad_logs_and_models_are_named(log, tmp_path):
+    with pytest.raises(DataError, match=r"model: a score is not finite"):
+        evaluation.evaluate(lambda users: np.full((len(users), N + 1), np.nan), log, split="test", label="model")
+    with pytest.raises(ValueError, match=r"scores \(4, 7\)"):
+        evaluation.evaluate(lambda users: np.zeros((len(users), 7)), log, split="test")
+    with pytest.raises(DataError, match="no like of an unmet item in the test split"):
+        evaluation.evaluate(scorer({}), log, split="test", positive=("like",))
+    small = write_timelines(tmp_path / "small", LOG, num_items=100)
+    with pytest.raises(DataError, match="100 items; the top 100"):
+        evaluation.evaluate(scorer({}), small, split="test")
+    one_user = write_timelines(tmp_path / "one", LOG[:1])
+    metrics, _ = evaluation.evaluate(scorer(POSITIVES), one_user, split="test")
+    assert metrics["recall@10"] == metrics["recall@10/low"] == metrics["recall@10/high"] == 1.0
+
+
+class Retriever:
+    """As retrieval.checkpoint.load gives it: here a model that always asks for item 5."""
+
+    reading = Reading(4)
+
+    def item_vectors(self):
+        return np.eye(N + 1, 8, dtype=np.float32)
+
+    def encode(self, inputs):
+        return np.tile(np.eye(8, dtype=np.float32)[5], (len(inputs["item"]), 1))
+
+
+def run_binary(log, workdir, monkeypatch, **changed):
+    monkeypatch.setattr(measurement, "load", lambda path, timelines: Retriever())
+    options = {"positive": ("click",), "split": "test", "with_baselines": True, **changed}
+    measurement.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
+
+
+def test_the_binary_writes_its_figures_and_keeps_them(log, tmp_path, monkeypatch, capsys):
+    run_binary(log, tmp_path / "w", monkeypatch)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1].endswith(f"4 users, split test: {tmp_path / 'w' / 'metrics.json'}")
+    metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    for prefix in ("", "popularity_7d/", "item_knn/", "item_knn_popularity/"):
+        for name in ("recall@10", "recall@50", "recall@100", "ndcg@10", "ndcg@100", "mrr", "skip@100", "dislike@100"):
+            assert metrics[f"{prefix}{name}/low"] <= metrics[prefix + name] <= metrics[f"{prefix}{name}/high"]
+    # Item 5, user 0's, is first, and all else ties: item 6 with 116 unmet others, 3 of user 1, 8 and 10 of user 4.
+    assert metrics["recall@10"] == pytest.approx(((1 + 9 / 116) / 2 + 9 / 117 + 9 / 119) / 3)
+    with np.load(tmp_path / "w" / "per_user.npz") as arrays:
+        assert np.nanmean(arrays["recall@100"]) == pytest.approx(metrics["recall@100"])
+        assert np.nansum(arrays["skip@100"]) / arrays["skips"].sum() == metrics["skip@100"]
+
+    run_binary(log, tmp_path / "w", monkeypatch)
+    assert "complete already" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="another config or dataset"):
+        run_binary(log, tmp_path / "w", monkeypatch, split="valid")
+
+
+def test_the_binary_measures_the_model_alone_on_demand(log, tmp_path, monkeypatch):
+    run_binary(log, tmp_path / "w", monkeypatch, with_baselines=False)
+    assert not any(name.startswith("item_knn") for name in json.loads((tmp_path / "w" / "metrics.json").read_text()))
+
+
+def test_the_binary_names_bad_flags(log, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match=r"--config.positive=\('clicks',\): only click, "):
+        run_binary(log, tmp_path / "w", monkeypatch, positive=("clicks",))
+    assert not (tmp_path / "w").exists()
+    root = Path(__file__).resolve().parent.parent.parent
+    command = [sys.executable, "-m", "retrieval.evaluate", f"--data={log.path}"]
+    failed = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert failed.stderr == "retrieval.evaluate: --checkpoint is required: see --help\n"
+
+
+def test_ranks_are_of_the_same_order_as_the_slate(log):
+    table = np.random.default_rng(3).normal(size=(len(LOG), N + 1))
+    slate = ranking.top_k(table, 100)
+    places = ranking.target_places(table, slate)
+    np.testing.assert_array_equal(places[..., 0], np.tile(np.arange(1, 101), (len(LOG), 1)))
+    np.testing.assert_array_equal(places[..., 1], 1)

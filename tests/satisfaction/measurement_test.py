@@ -1,0 +1,124 @@
+"""satisfaction.evaluate as a whole on a small run, and the mistakes that it reports."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from configs.satisfaction import get_config
+from runtime.artifact import write_json
+from runtime.errors import UsageError
+from satisfaction.experiments import measurement
+from satisfaction.run import EMBEDDINGS, SCORES
+from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.step import train_alignment
+from satisfaction.unbiased import imputed as scores
+from tests import random_timelines
+from training.compilation import enable_compilation_cache
+
+ROWS = ("popularity", "item_knn", "item_knn_popularity", "gru_softmax", "again")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("log") / "timelines"
+    return random_timelines.write(folder, lengths=[60] * 12, num_items=150, unseen=0)
+
+
+@pytest.fixture(scope="module")
+def run(log, tmp_path_factory):
+    """What satisfaction.train leaves behind, with an exported recommender's vectors for a base."""
+    folder = tmp_path_factory.mktemp("run") / "workdir"
+    config, rng = get_config("tiny"), np.random.default_rng(0)
+    config.answers, config.base.recommender = "like_dislike", "elsewhere"
+    config.align.update({"length": 8, "satisfied_length": 4, "dissatisfied_length": 2, "hidden": 8, "gru_hidden": 8})
+    config.align.update({"batch_size": 16, "num_levels": 3, "warmup_steps": 1, "dropout": 0.0, "gru_dropout": 0.0})
+    config.align.disentanglement = False  # its two transformers take the longest to compile
+    config.align.models = ("saqrec", "gru_softmax")
+    folder.mkdir()
+    write_json(folder / "config.json", {"config": config.to_dict()})
+    user, item = (rng.normal(size=(n, 6)).astype(np.float32) for n in (log.num_users, log.num_items + 1))
+    base = BaseEmbeddings(user, item)
+    base.save(folder / EMBEDDINGS, log)
+    imputed, propensity = rng.random((2, len(log.item)))
+    scores.write(folder / SCORES, log, satisfaction=imputed, propensity=propensity, method="ips", clip=0.1)
+    opened = scores.open_scores(folder / SCORES, log, "--workdir")
+    train_alignment(config, log, base, opened, folder / "align")
+    return folder
+
+
+def evaluate(log, run, folder, **options):
+    given = {"compare": {"again": str(run)}, "split": "test", "seed": 0, "satisfaction_weight": 0.0, **options}
+    measurement.run(data=str(log.path), checkpoint=str(run), workdir=str(folder), **given)
+    return json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def measured(log, run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured") / "workdir"
+    return folder, evaluate(log, run, folder)
+
+
+def test_every_row_has_every_metric_with_bounds_groups_and_gains(measured):
+    _, metrics = measured
+    for prefix in ("", *(f"{row}/" for row in ROWS)):
+        for where in ("", "full/"):
+            for metric in ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr"):
+                name = f"{prefix}{where}{metric}"
+                assert metrics[f"{name}/low"] <= metrics[name] <= metrics[f"{name}/high"]
+        assert {f"{prefix}{group}/hr@10" for group in ("G1", "G2", "G3", "G4")} <= metrics.keys()
+    for row in ROWS:
+        difference = metrics["mrr"] - metrics[f"{row}/mrr"]
+        np.testing.assert_allclose(metrics[f"gain_over/{row}/mrr"], difference, atol=1e-12)
+
+
+def test_a_model_gains_nothing_over_itself(measured):
+    _, metrics = measured
+    assert metrics["gain_over/again/mrr/low"] == metrics["gain_over/again/mrr/high"] == 0.0
+
+
+def test_what_lies_beside_the_metrics(measured, log):
+    folder, metrics = measured
+    with np.load(folder / "per_user.npz") as per_user:
+        first, tied = per_user["saqrec/sampled"].T
+        np.testing.assert_allclose(np.clip((11 - first) / tied, 0, 1).mean(), metrics["hr@10"])
+        assert len(first) == metrics["users"]
+    with np.load(folder / "negatives.npz") as saved:
+        assert saved["items"].shape == (metrics["users"], 99)
+    assert sum(name.startswith("level_weight/") for name in metrics) == 3
+    for example in json.loads((folder / "examples.json").read_text()):
+        levels = [click["level"] for click in sorted(example["clicks"], key=lambda click: -click["satisfaction"])]
+        assert levels == sorted(levels)  # the higher the imputed satisfaction, the lower the level's number
+
+
+def test_measured_again_it_says_so(measured, log, run, capsys):
+    folder, _ = measured
+    evaluate(log, run, folder)
+    assert "complete already" in capsys.readouterr().out
+    with pytest.raises(UsageError, match=r"another config or dataset \(seed: 0 there, 1 now\)"):
+        evaluate(log, run, folder, seed=1)
+
+
+def test_satisfaction_in_the_ranking_changes_it(measured, log, run, tmp_path):
+    metrics = evaluate(log, run, tmp_path / "workdir", compare={}, satisfaction_weight=50.0)
+    assert metrics["full/mrr"] != measured[1]["full/mrr"]
+    assert metrics["gru_softmax/mrr"] == measured[1]["gru_softmax/mrr"]
+
+
+def test_a_checkpoint_that_is_none(log, tmp_path):
+    with pytest.raises(UsageError, match=r"--checkpoint=.*: no run of satisfaction\.train here"):
+        evaluate(log, tmp_path, tmp_path / "workdir")
+
+
+@pytest.mark.parametrize("pair", ["no_sid", "=DIR", "no_sid="])
+def test_a_comparison_without_name_or_folder(pair):
+    with pytest.raises(UsageError, match=rf"--compare={pair}: write NAME=DIR"):
+        measurement.named_folders([pair], "--compare")

@@ -1,0 +1,145 @@
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+
+from data.feedback import BITS
+from data.reading import Reading
+from runtime.errors import DataError
+from simulation.counterfactual.actions import Action
+from simulation.counterfactual.courses import Branch
+from simulation.counterfactual.responsiveness import simulate, summary
+from simulation.counterfactual.similarity import share_of
+from simulation.counterfactual.trajectories import Plan, Slates, draw_plan, top_slate
+from simulation.exported.recommender import Recommender, windowed
+
+N, K, SLATE = 40, 6, 7
+BEHAVIOURS = {"skip": 0.4, "long_watch": 0.5, "long_watch+dislike": 0.1}
+
+
+def plan(**changes) -> Plan:
+    options = {
+        "seed": 1,
+        "users": 20,
+        "k": K,
+        "slate_size": SLATE,
+        "place_power": 0.0,
+        "item_counts": np.arange(N + 1),
+        "first_item_power": 1.0,
+        "behaviours": BEHAVIOURS,
+    }
+    return draw_plan(**(options | changes))
+
+
+def test_actions_are_what_the_log_would_hold():
+    expected = {
+        "skip": (2 + 1, ["skip"]),  # 1.3 s: past 1 s
+        "quit_early": (2 + 2, []),  # 4.2 s: past 1, 3 s
+        "medium_watch": (2 + 3, ["click"]),  # 9.6 s: past 1, 3, 6 s
+        "long_watch": (2 + 6, ["click", "long_view"]),  # 40 s: past 1, 3, 6, 10, 18, 30 s
+        "long_watch+dislike": (2 + 6, ["click", "long_view", "dislike"]),
+        "skip+dislike": (2 + 1, ["skip", "dislike"]),
+    }
+    for name, (dwell, bits) in expected.items():
+        assert Action.parse(name) == Action(name, dwell, sum(1 << BITS[bit] for bit in bits))
+
+
+def test_slates_and_histories_equal_a_reference_in_numpy():
+    rng = np.random.default_rng(2)
+    vectors = rng.integers(-5, 6, (N + 1, 3)).astype(np.float32)  # few values: many ties, which the lower index wins
+    vectors[0] = 100  # padding would win, were it eligible
+
+    def weight(feedback):
+        return 1 - 3 * ((feedback >> BITS["dislike"]) & 1)
+
+    def tower(item, dwell, feedback):
+        return (weight(feedback)[:, :, None] * (item > 0)[:, :, None] * jnp.asarray(vectors)[item]).sum(axis=1)
+
+    start, step = windowed(tower, Reading(K))
+    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
+    branches = [Branch.parse(name) for name in ("long_watch", "long_watch+dislike")]
+    drawn = plan()
+    outcome = simulate(recommender, drawn, branches, slates=Slates(SLATE))
+
+    def reference_slate(items, actions):
+        query = sum(weight(a.feedback) * vectors[i].astype(np.float64) for i, a in zip(items, actions, strict=True))
+        ranked = np.argsort(-(vectors @ query), kind="stable")
+        return [i for i in ranked if i not in (0, *items)][:SLATE]
+
+    for user in range(drawn.num_users):
+        items = [drawn.first_item[user]]
+        actions = [drawn.actions[a] for a in drawn.action[user]]
+        for t in range(K - 1):
+            items.append(reference_slate(items, actions[: t + 1])[drawn.place[user, t]])
+        np.testing.assert_array_equal(outcome.history[user], items)
+        for n, branch in enumerate(branches):
+            np.testing.assert_array_equal(
+                outcome.slates[n, 0, user], reference_slate(items, [*actions, *(act.action for act in branch.acts)])
+            )
+
+
+def test_chunks_do_not_change_the_outcome(monkeypatch):
+    vectors = np.random.default_rng(3).integers(-5, 6, (N + 1, 3)).astype(np.float32)
+    start, step = windowed(lambda item, dwell, feedback: jnp.asarray(vectors)[item].sum(axis=1), Reading(K))
+    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
+    branches = [Branch.parse("long_watch")]
+    whole = simulate(recommender, plan(), branches, slates=Slates(SLATE))
+    monkeypatch.setattr("simulation.counterfactual.responsiveness._CHUNK_USERS", 7)  # 20 users: 7 + 7 + 6
+    cut = simulate(recommender, plan(), branches, slates=Slates(SLATE))
+    np.testing.assert_array_equal(whole.history, cut.history)
+    np.testing.assert_array_equal(whole.slates, cut.slates)
+
+
+def test_top_slate_skips_padding_and_consumed_items():
+    vectors = jnp.array([[9.0], [1.0], [2.0], [3.0], [4.0]])
+    slate = top_slate(jnp.array([[1.0], [-1.0]]), vectors, jnp.array([[4, 0], [1, 2]]), slate_size=2)
+    np.testing.assert_array_equal(slate, [[3, 2], [3, 4]])
+
+
+def test_a_plan_is_the_seeds_and_more_users_do_not_change_the_first():
+    few, again, more, other = plan(), plan(), plan(users=30), plan(seed=2)
+    for field in ("first_item", "place", "action"):
+        np.testing.assert_array_equal(getattr(few, field), getattr(again, field))
+        np.testing.assert_array_equal(getattr(few, field), getattr(more, field)[:20])
+        assert not np.array_equal(getattr(few, field), getattr(other, field))
+
+
+def test_a_plan_follows_its_distributions():
+    users = 4_000
+    counts = np.array([50, 0, 1, 3])  # row 0 is padding, whatever its count
+    popular = plan(users=users, item_counts=counts)
+    even = plan(users=users, item_counts=counts, first_item_power=0.0)
+    top = plan(users=users, place_power=1.0, behaviours={"skip": 3.0, "quit_early": 0.0, "long_watch": 1.0})
+    share = np.bincount(popular.first_item, minlength=4) / users
+    se = 0.5 / np.sqrt(users)
+    np.testing.assert_allclose(share, [0, 0, 1 / 4, 3 / 4], atol=5 * se)
+    np.testing.assert_allclose(np.bincount(even.first_item, minlength=4) / users, [0, 1 / 3, 1 / 3, 1 / 3], atol=5 * se)
+    harmonic = 1 / np.arange(1, SLATE + 1)
+    np.testing.assert_allclose(np.bincount(top.place.ravel()) / top.place.size, harmonic / harmonic.sum(), atol=5 * se)
+    np.testing.assert_allclose(np.bincount(top.action.ravel()) / top.action.size, [3 / 4, 0, 1 / 4], atol=5 * se)
+
+
+def test_similarity_is_the_share_of_the_slate_with_the_items_label():
+    labels = np.array([0, 1, 1, 2, 0])
+    slates = np.array([[1, 2, 3, 4], [3, 3, 1, 2], [4, 4, 4, 4]])
+    last = np.array([2, 3, 4])
+    np.testing.assert_array_equal(share_of(labels)(slates, last), [2 / 4, 2 / 4, np.nan])
+
+
+def test_summary_leaves_out_unknown_labels_and_what_has_no_baseline():
+    rows = np.array([[0.5, 0.25, np.nan], [0.25, 0.125, np.nan]])
+    metrics = summary({"content": rows, "creator": 0 * rows}, ["a", "b"], baselines=[0, 0], seed=0, samples=100)
+    assert metrics["users/content"] == 2
+    assert metrics["similarity/a/content"] == (0.5 + 0.25) / 2
+    assert metrics["b/content"] == pytest.approx((0.25 + 0.125) / (0.5 + 0.25) - 1)
+    assert metrics["b/content/low"] == pytest.approx(-0.5)  # half of the same user's, in every resample
+    assert metrics["similarity/b/creator"] == 0
+    assert "b/creator" not in metrics
+
+
+def test_a_diverged_tower_is_reported():
+    vectors = np.ones((N + 1, 2), np.float32)
+    start, step = windowed(lambda item, dwell, feedback: jnp.full((len(item), 2), jnp.nan), Reading(K))
+    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
+    with pytest.raises(DataError, match="not finite"):
+        simulate(recommender, plan(), [Branch.parse("long_watch")], slates=Slates(SLATE))
