@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import catalogue, clock, feedback, splits, vocabulary
+from data import catalogue, clock, feedback, ranges, splits, vocabulary
 from data.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
 from data.timelines import EVENT_DTYPES, SPLITS
 from runtime.errors import DataError
@@ -58,7 +58,7 @@ def assemble(
     user = pl.Series("user", vocabulary.encode(log["user_id"], user_ids) - 1)
     log = log.with_columns(user).sort("user", "timestamp_ms", maintain_order=True)
 
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(log["user"].to_numpy(), minlength=len(user_ids)))])
+    offsets = ranges.sums_before(np.bincount(log["user"].to_numpy(), minlength=len(user_ids)))
     time = log["timestamp_ms"].to_numpy()
     valid_start, test_start = splits.by_time(time, offsets, **moments)
     splits.check_no_leak(time, offsets, valid_start, test_start, **moments)

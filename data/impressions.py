@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
@@ -33,19 +34,14 @@ def history_ends(timelines: Timelines) -> NDArray[np.int64]:
     """For each event the position at which its history ends: the user's first event of the same time, int64 [E]."""
     new = np.diff(timelines.timestamp_ms, prepend=-1) != 0
     new[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
-    return np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+    return ranges.last_true(new)
 
 
 def windows(
     columns: Mapping[str, NDArray[Any]], first: ArrayLike, end: ArrayLike, length: int
 ) -> dict[str, NDArray[Any]]:
     """The last `length` entries of columns [E] in [first, end): [B, length] each, from the left, zeros after them."""
-    stop = np.asarray(end, np.int64)[:, None]
-    start = np.maximum(np.asarray(first, np.int64)[:, None], stop - length)
-    position = start + np.arange(length)  # [B, length]
-    real = position < stop
-    position = np.where(real, position, 0)
-    return {name: np.where(real, column[position], np.zeros((), column.dtype)) for name, column in columns.items()}
+    return ranges.gathered(columns, ranges.newest(first, end, length))
 
 
 class Unobserved:

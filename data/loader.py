@@ -14,6 +14,7 @@ from typing import Protocol
 import grain
 import numpy as np
 
+from data import ranges
 from data.feedback import label_kinds
 from data.reading import Reader, Reading
 from data.timelines import Timelines
@@ -46,8 +47,7 @@ def cut_windows(begin: np.ndarray, end: np.ndarray, *, length: int) -> Windows:
     stride = length - _context(length)
     extra = np.maximum(0, -((events - length) // -stride))  # windows after the first, rounded up
     count = np.where(events > 0, 1 + extra, 0)
-    user = np.repeat(np.arange(len(events)), count)
-    index = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)  # 0, 1, ... within each user
+    user, index = ranges.owners(count), ranges.places(count)
     start = begin[user] + index * stride
     return Windows(
         start=start,
@@ -70,7 +70,7 @@ def by_shard(
       (each label's position in its shard, int32; the columns [n] likewise, each of its own dtype).
     """
     shard, within = np.divmod(position, shard_size)
-    slot = _ranges(np.arange(num_shards) * capacity, np.bincount(shard, minlength=num_shards))
+    slot = ranges.positions(np.arange(num_shards) * capacity, np.bincount(shard, minlength=num_shards))
 
     def placed(values: np.ndarray) -> np.ndarray:
         flat = np.zeros(num_shards * capacity, values.dtype)
@@ -92,7 +92,7 @@ def pack_rows(lengths: np.ndarray, capacity: int, rng: np.random.Generator) -> t
     shuffled = rng.permutation(len(lengths))
     by_length = shuffled[np.argsort(lengths[shuffled], kind="stable")]
     remaining = np.bincount(lengths, minlength=capacity + 1)
-    first = np.cumsum(remaining) - remaining  # where each length's windows begin in by_length
+    first = ranges.begins(remaining)  # where each length's windows begin in by_length
     rows, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for largest in range(capacity, 0, -1):
         while remaining[largest]:
@@ -112,13 +112,7 @@ def pack_rows(lengths: np.ndarray, capacity: int, rng: np.random.Generator) -> t
             block = np.concatenate(columns, axis=1)  # [repeats, windows per row]
             rows.append(block.reshape(-1))
             sizes.append(np.full(repeats, block.shape[1]))
-    return np.concatenate(rows), np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
-
-
-def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """start_0 … start_0 + length_0 − 1, start_1 …: the ranges one after the other."""
-    offsets = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)
+    return np.concatenate(rows), ranges.sums_before(np.concatenate(sizes))
 
 
 class PackedBatches:
@@ -197,16 +191,16 @@ class PackedBatches:
         rows = rows.reshape(self._num_shards, rows_per_shard)[self._shards.start : self._shards.stop].reshape(-1)
         real = np.flatnonzero(rows >= 0)
         first, last = self._row_offsets[rows[real]], self._row_offsets[rows[real] + 1]
-        window = _ranges(first, last - first)  # windows of this batch, row by row
+        window = ranges.positions(first, last - first)  # windows of this batch, row by row
         sizes = self._window_length[window]
         row = np.repeat(real, last - first)
         # A window's column: what the windows before it in the same row take up.
-        before = np.cumsum(sizes) - sizes
-        row_begins = np.repeat(np.cumsum(last - first) - (last - first), last - first)
+        before = ranges.begins(sizes)
+        row_begins = np.repeat(ranges.begins(last - first), last - first)
         column = before - before[row_begins]
-        position = _ranges(row * length + column, sizes)  # flat in [rows, T]
-        predicted = _ranges(self._start[window], sizes)  # event that each position predicts
-        within = _ranges(np.zeros_like(sizes), sizes)  # position in its window
+        position = ranges.positions(row * length + column, sizes)  # flat in [rows, T]
+        predicted = ranges.positions(self._start[window], sizes)  # event that each position predicts
+        within = ranges.places(sizes)  # position in its window
         context = np.repeat(self._context[window], sizes)
         has_input = (within > 0) | (context > 0)  # all but the first position of a user's first window
         event = predicted - 1  # that each position reads
@@ -232,7 +226,7 @@ class PackedBatches:
 
     def label_counts(self) -> np.ndarray:
         """How often each item is a label in an epoch, [N + 1]."""
-        predicted = _ranges(self._start + self._context, self._window_length - self._context)
+        predicted = ranges.positions(self._start + self._context, self._window_length - self._context)
         predicted = predicted[self._kind[predicted] > 0]
         return np.bincount(self._timelines.item[predicted], minlength=self._timelines.num_items + 1)
 
@@ -269,9 +263,9 @@ class PackedBatches:
         return self._cached_rows
 
     def _count_labels(self) -> np.ndarray:
-        counts = np.concatenate([[0], np.cumsum(self._kind > 0)])
+        counts = ranges.sums_before(self._kind > 0)
         labels = counts[self._start + self._window_length] - counts[self._start + self._context]  # [W]
-        total = np.concatenate([[0], np.cumsum(labels)])
+        total = ranges.sums_before(labels)
         return total[self._row_offsets[1:]] - total[self._row_offsets[:-1]]
 
     def _label_capacity(self, num_epochs: int) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -66,13 +68,13 @@ class Reader:
 
     def positions(self, begin: ArrayLike, end: ArrayLike) -> NDArray[np.int64]:
         """Positions of the events read of histories [begin, end), [B] each: [B, T], in order, −1 after the last."""
-        begin, end = np.asarray(begin, np.int64)[:, None], np.asarray(end, np.int64)[:, None]  # [B, 1]
-        length, remembered = self.reading.length, self.reading.remembered
-        older = np.maximum(begin, end - (length - remembered))  # where the newest T − S begin
-        newest = older + np.arange(length - remembered)
-        newest = np.where(newest < end, newest, -1)
+        remembered = self.reading.remembered
+        recent = self.reading.length - remembered
+        newest = ranges.newest(begin, end, recent)
         if not remembered:
             return newest
+        begin = np.asarray(begin, np.int64)[:, None]  # [B, 1]
+        older = np.maximum(begin, np.asarray(end, np.int64)[:, None] - recent)  # where the newest begin
         # The S newest events before them, and the S newest of those that say no: the former give way to the latter.
         places = np.arange(-remembered, 0)
         others = older + places

@@ -7,7 +7,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from data import clock
+from data import clock, ranges
 from runtime.errors import DataError
 
 Positions = NDArray[np.int64]
@@ -32,7 +32,7 @@ def by_time(
     valid_start, test_start = (
         begin + earlier[end] - earlier[begin]
         for moment in (valid_start_ms, test_start_ms)
-        for earlier in [np.concatenate([[0], np.cumsum(timestamp_ms < moment)])]  # [E+1]
+        for earlier in [ranges.sums_before(timestamp_ms < moment)]  # [E+1]
     )
     return valid_start, test_start
 

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from data import feedback
+from data import feedback, ranges
 from data.reading import Reader
 from runtime import artifact
 from runtime.errors import DataError
@@ -198,7 +198,16 @@ class Timelines:
         """
         position = reader.positions(self.offsets[np.asarray(users)], before)
         columns: dict[str, NDArray[Any]] = {"item": self.item, "dwell": self.dwell, "feedback": self.feedback}
-        return {name: np.where(position >= 0, column[position], 0).astype(np.int32) for name, column in columns.items()}
+        return {name: read.astype(np.int32) for name, read in ranges.gathered(columns, position).items()}
+
+    def met(self, users: NDArray[np.integer], before: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Items that each user has met strictly before a position, as a recommender leaves them out: bool [B, N + 1].
+
+        Args: users [B]; before [B], positions in the event arrays. Item 0, the padding, counts as met.
+        """
+        met = ranges.marked(self.item, self.offsets[users], before, self.num_items + 1)
+        met[:, 0] = True
+        return met
 
     def held_out(
         self, split: str, names: Iterable[str], unseen: bool = True

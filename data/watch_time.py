@@ -11,6 +11,7 @@ for whoever reads a history, how much of the item was watched: `watched_25` is a
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
 from data.feedback import SKIP_BELOW_MS
 from data.timelines import Timelines
 
@@ -63,7 +64,7 @@ def group_quantiles(
     """QUANTILES of each group's values, [G, 2], linear between neighbours, 0 for an empty group; and sizes [G]."""
     ordered = values[np.lexsort((values, groups))]
     sizes = np.bincount(groups, minlength=num_groups)
-    first = np.cumsum(sizes) - sizes
+    first = ranges.begins(sizes)
     place = np.maximum(sizes - 1, 0)[:, None] * np.asarray(QUANTILES)  # [G, 2], counted within the group
     below = np.floor(place).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(sizes - 1, 0)[:, None])

@@ -86,6 +86,13 @@ def test_a_history_never_reaches_into_another_user(opened):
     np.testing.assert_array_equal(inputs["item"], [[5, 1, 0, 0, 0]])
 
 
+def test_what_was_met_before_a_position(opened):
+    met = opened.met(np.array([0, 0, 1]), np.array([3, 0, 9]))
+    np.testing.assert_array_equal(np.flatnonzero(met[0]), [0, 1, 2])
+    np.testing.assert_array_equal(np.flatnonzero(met[1]), [0])
+    np.testing.assert_array_equal(np.flatnonzero(met[2]), [0, 1, 2, 5])
+
+
 def test_held_out_pairs_are_unique_and_unseen(opened):
     def pairs(*arguments, **options):
         return list(zip(*(side.tolist() for side in opened.held_out(*arguments, **options))))

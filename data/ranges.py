@@ -1,0 +1,72 @@
+"""Arithmetic of ragged ranges: many stretches of one array at once, such as each user's events, without a loop.
+
+A log's events lie user by user in one array, so a user's history, a training window or the events before a moment is
+a stretch [start, end) of positions. These functions turn many such stretches into flat arrays of positions and back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def positions(starts: ArrayLike, lengths: ArrayLike) -> NDArray[np.int64]:
+    """start_0, …, start_0 + length_0 − 1, start_1, …: the positions of all stretches, one after the other."""
+    lengths = np.asarray(lengths, np.int64)
+    return np.arange(lengths.sum()) + np.repeat(np.asarray(starts, np.int64) - begins(lengths), lengths)
+
+
+def owners(lengths: ArrayLike) -> NDArray[np.int64]:
+    """0 length_0 times, 1 length_1 times, …: which stretch each of `positions` belongs to."""
+    lengths = np.asarray(lengths, np.int64)
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def places(lengths: ArrayLike) -> NDArray[np.int64]:
+    """0, …, length_0 − 1, 0, …: the place of each of `positions` within its stretch."""
+    return positions(np.zeros(np.shape(lengths), np.int64), lengths)
+
+
+def begins(lengths: ArrayLike) -> NDArray[np.int64]:
+    """Where each stretch begins among `positions`."""
+    lengths = np.asarray(lengths, np.int64)
+    return np.cumsum(lengths) - lengths
+
+
+def newest(starts: ArrayLike, ends: ArrayLike, count: int) -> NDArray[np.int64]:
+    """The last `count` positions of each stretch [start, end), in order from the left, −1 after them: [B, count]."""
+    end = np.asarray(ends, np.int64)[:, None]
+    position = np.maximum(np.asarray(starts, np.int64)[:, None], end - count) + np.arange(count)
+    return np.where(position < end, position, -1)
+
+
+def gathered(columns: Mapping[str, NDArray[Any]], position: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """The columns at positions of any shape, zero where a position is −1."""
+    return {
+        name: np.where(position >= 0, column[position], np.zeros((), column.dtype)) for name, column in columns.items()
+    }
+
+
+def marked(
+    values: NDArray[np.integer], starts: NDArray[np.integer], ends: NDArray[np.integer], width: int
+) -> NDArray[np.bool_]:
+    """Which of the numbers 0..width − 1 stand among the values of each stretch [start, end): bool [B, width]."""
+    lengths = ends - starts
+    found = np.zeros((len(lengths), width), bool)
+    found[owners(lengths), values[positions(starts, lengths)]] = True
+    return found
+
+
+def sums_before(values: ArrayLike, dtype: type[np.generic] | None = None) -> NDArray[Any]:
+    """The sum of all values before each position of [E, ...], and of all of them: [E + 1, ...].
+
+    The sum over a stretch is the difference of two of these. `dtype` is that of the sums, np.cumsum's own by default.
+    """
+    total = np.cumsum(values, axis=0, dtype=dtype)
+    return np.concatenate([np.zeros((1, *total.shape[1:]), total.dtype), total])
+
+
+def last_true(where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The position of the last True at or before each position, 0 where there is none: where its stretch begins."""
+    return np.maximum.accumulate(np.where(where, np.arange(len(where)), 0))

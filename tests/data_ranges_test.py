@@ -1,0 +1,38 @@
+"""Ragged ranges against the same written as loops over the stretches."""
+
+import numpy as np
+import pytest
+
+from data import ranges
+
+
+@pytest.mark.parametrize("lengths", [[2, 0, 3, 1], [0, 0], [], [4]])
+def test_stretches_one_after_the_other(lengths):
+    starts = 10 * (1 + np.arange(len(lengths)))
+    joined = [(n, place) for n, length in enumerate(lengths) for place in range(length)]
+    np.testing.assert_array_equal(ranges.owners(lengths), [n for n, _ in joined])
+    np.testing.assert_array_equal(ranges.places(lengths), [place for _, place in joined])
+    np.testing.assert_array_equal(ranges.positions(starts, lengths), [starts[n] + place for n, place in joined])
+    np.testing.assert_array_equal(ranges.begins(lengths), [sum(lengths[:n]) for n in range(len(lengths))])
+
+
+def test_the_newest_of_each_stretch_from_the_left():
+    found = ranges.newest([0, 4, 7], [2, 9, 7], 3)
+    np.testing.assert_array_equal(found, [[0, 1, -1], [6, 7, 8], [-1, -1, -1]])
+    columns = {"a": np.arange(10, 20), "b": np.linspace(0, 0.9, 10, dtype=np.float32)}
+    read = ranges.gathered(columns, found)
+    np.testing.assert_array_equal(read["a"], [[10, 11, 0], [16, 17, 18], [0, 0, 0]])
+    np.testing.assert_allclose(read["b"], [[0, 0.1, 0], [0.6, 0.7, 0.8], [0, 0, 0]], rtol=1e-6)
+    assert read["b"].dtype == np.float32
+
+
+def test_what_stands_in_each_stretch():
+    marked = ranges.marked(np.array([3, 1, 1, 0, 2]), np.array([0, 1, 4]), np.array([3, 1, 5]), 4)
+    np.testing.assert_array_equal(marked, [[0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]])
+
+
+def test_sums_before_and_the_last_true():
+    np.testing.assert_array_equal(ranges.sums_before([True, False, True]), [0, 1, 1, 2])
+    np.testing.assert_array_equal(ranges.sums_before([[0.5, 1.0], [2.0, 3.0]]), [[0, 0], [0.5, 1.0], [2.5, 4.0]])
+    assert ranges.sums_before(np.ones(3, np.float32), np.float64).dtype == np.float64
+    np.testing.assert_array_equal(ranges.last_true(np.array([True, False, True, False, False])), [0, 0, 2, 2, 2])
