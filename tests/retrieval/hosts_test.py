@@ -49,7 +49,7 @@ def alone(log, cache, tmp_path_factory):
 
 
 def on_hosts(call, cache):
-    return several_hosts.run(f"from tests import retrieval_hosts_test as here; print(here.{call})", cache=cache)
+    return several_hosts.run(f"from tests.retrieval import hosts_test as here; print(here.{call})", cache=cache)
 
 
 def signalled(step, data, folder):

@@ -38,7 +38,7 @@ def run(data, folder, devices):
 def test_several_devices_agree_with_one(tmp_path):
     data = random_timelines.write(tmp_path / "timelines", lengths=[40] * 12, num_items=130, unseen=0).path
     one, several = tmp_path / "one", tmp_path / "several"
-    code = "import pathlib; from tests.satisfaction_devices_test import run; "
+    code = "import pathlib; from tests.satisfaction.devices_test import run; "
     code += f"run({str(data)!r}, pathlib.Path({str(several)!r}), {DEVICES})"
     # Optimised half as much, it compiles twice as fast.
     flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"

@@ -102,7 +102,7 @@ def killed(folder):
 
 
 def test_killed_and_started_again_is_bit_identical(tmp_path, uninterrupted):
-    code = f"import pathlib; from tests.training_loop_test import killed; killed(pathlib.Path({str(tmp_path)!r}))"
+    code = f"import pathlib; from tests.training.loop_test import killed; killed(pathlib.Path({str(tmp_path)!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     result = run(tmp_path, Batches())

@@ -101,7 +101,7 @@ def on_eight_devices(folder):
 def test_eight_devices_agree_with_one_and_their_checkpoint_restores_on_one(tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", f"from tests.training_step_test import on_eight_devices as f; f({str(tmp_path)!r})"],
+        [sys.executable, "-c", f"from tests.training.step_test import on_eight_devices as f; f({str(tmp_path)!r})"],
         env={**os.environ, **flags},
         capture_output=True,
         text=True,
