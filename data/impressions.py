@@ -5,11 +5,11 @@ same moment, such as a page logged at once, are not in one another's history.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from data import ranges
 from data.timelines import Timelines
@@ -35,13 +35,6 @@ def history_ends(timelines: Timelines) -> NDArray[np.int64]:
     new = np.diff(timelines.timestamp_ms, prepend=-1) != 0
     new[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
     return ranges.last_true(new)
-
-
-def windows(
-    columns: Mapping[str, NDArray[Any]], first: ArrayLike, end: ArrayLike, length: int
-) -> dict[str, NDArray[Any]]:
-    """The last `length` entries of columns [E] in [first, end): [B, length] each, from the left, zeros after them."""
-    return ranges.gathered(columns, ranges.newest(first, end, length))
 
 
 class Unobserved:

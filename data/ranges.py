@@ -58,6 +58,16 @@ def marked(
     return found
 
 
+def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1) -> NDArray[np.int64]:
+    """The values of each row side by side, in the order given: [num_rows, most of any row], `fill` after the last."""
+    rows, values = np.asarray(rows, np.int64), np.asarray(values)
+    count = np.bincount(rows, minlength=num_rows)
+    order = np.argsort(rows, kind="stable")
+    table = np.full((num_rows, count.max(initial=0)), fill, np.int64)
+    table[rows[order], places(count)] = values[order]
+    return table
+
+
 def sums_before(values: ArrayLike, dtype: type[np.generic] | None = None) -> NDArray[Any]:
     """The sum of all values before each position of [E, ...], and of all of them: [E + 1, ...].
 

@@ -59,7 +59,7 @@ def resampled(
     samples and seed draw the same users, so that two such arrays may be subtracted: the paired difference.
     """
     own = np.asarray(statistic(np.ones((1, num_users))), np.float64)
-    return np.concatenate([own, *(statistic(times) for times in _draws(num_users, samples=samples, seed=seed))])
+    return np.concatenate([own, *(statistic(times) for times in draws(num_users, samples=samples, seed=seed))])
 
 
 def of_resamples(values: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -168,6 +168,25 @@ def jackknife(value: float, without: ArrayLike, *, level: float = 0.95) -> Inter
     return Interval(value, value - half, value + half)
 
 
+def draws(users: int, *, samples: int, seed: int | np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """How often each of U users is drawn in each resample of U users, with replacement: blocks of rows of [samples, U].
+
+    seed: a number, or a source of chance that goes on from where it stands. Errors: ValueError for no sample.
+    """
+    if samples < 1:
+        raise ValueError(f"samples = {samples}: at least 1")
+    rng = np.random.default_rng(seed)
+    rows = max(1, _BLOCK // max(1, users))
+    for start in range(0, samples, rows):
+        block = min(rows, samples - start)
+        if not users:
+            yield np.zeros((block, 0))
+            continue
+        chosen = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
+        times = np.bincount(chosen.ravel(), minlength=block * users).reshape(block, users)
+        yield times.astype(np.float64)
+
+
 def flat(figures: Mapping[str, Interval], prefix: str = "") -> dict[str, float]:
     """name -> number and bounds as `name/low`, `name/high`, as metrics.json has them; undefined figures left out."""
     return {
@@ -185,7 +204,7 @@ def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDA
         raise ValueError(f"a per-user array is [U], not {data.shape[1:]}")
     if not np.isfinite(data).all():
         raise ValueError("a per-user array holds NaN or infinity: mask such users out with `where`")
-    drawn = [times @ data.T for times in _draws(data.shape[1], samples=samples, seed=seed)]
+    drawn = [times @ data.T for times in draws(data.shape[1], samples=samples, seed=seed)]
     return data.sum(axis=1, keepdims=True), np.concatenate(drawn).T
 
 
@@ -197,22 +216,6 @@ def _means_of_seeds(values: ArrayLike, *, samples: int, seed: int) -> NDArray[np
     own, drawn = _sums([*np.asarray(values), np.ones(users)], samples=samples, seed=seed)
     sums = np.concatenate([own, drawn], axis=1)  # [S + 1, 1 + samples]
     return _divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
-
-
-def _draws(users: int, *, samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    # How often each user is drawn in each resample, [samples, U] in blocks of rows.
-    if samples < 1:
-        raise ValueError(f"samples = {samples}: at least 1")
-    rng = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // max(1, users))
-    for start in range(0, samples, rows):
-        block = min(rows, samples - start)
-        if not users:
-            yield np.zeros((block, 0))
-            continue
-        chosen = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
-        times = np.bincount(chosen.ravel(), minlength=block * users).reshape(block, users)
-        yield times.astype(np.float64)
 
 
 def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: float) -> Interval:

@@ -112,17 +112,6 @@ def mean_discount(first: ArrayLike, tied: ArrayLike, k: int) -> Floats:
     return np.where(tied == 1, (first <= k) / np.log2(1 + first), (total[up_to] - total[before]) / tied)
 
 
-def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1) -> NDArray[np.int64]:
-    """The values of each row side by side, in the order given: [num_rows, most of any row], `fill` after the last."""
-    rows, values = np.asarray(rows, np.int64), np.asarray(values)
-    count = np.bincount(rows, minlength=num_rows)
-    order = np.argsort(rows, kind="stable")
-    column = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
-    table = np.full((num_rows, count.max(initial=0)), fill, np.int64)
-    table[rows[order], column] = values[order]
-    return table
-
-
 def top_k(scores: ArrayLike, k: int, *, eligible: ArrayLike | None = None) -> NDArray[np.int64]:
     """The k eligible columns of highest score, best first, the lower column first among equals: [U, k].
 

@@ -11,9 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.intervals import Interval
-
-_BLOCK = 1 << 22  # draws held at a time
+from metrics.intervals import Interval, draws
 
 
 class Changes(NamedTuple):
@@ -80,14 +78,8 @@ def _ratios(group: tuple[ArrayLike, ArrayLike], *, samples: int, rng: np.random.
     data = np.concatenate([numerators, denominators], axis=1)  # [U, 2M]
     if not np.isfinite(data).all():
         raise ValueError("a per-user array holds NaN or infinity")
-    users, figures = numerators.shape
-    sums = np.zeros((1 + samples, 2 * figures))
-    sums[0] = data.sum(axis=0)
-    rows = max(1, _BLOCK // max(1, users))
-    for start in range(1, 1 + samples if users else 1, rows):
-        block = min(rows, 1 + samples - start)
-        drawn = rng.integers(users, size=(block, users)) + users * np.arange(block)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=block * users).reshape(block, users)
-        sums[start : start + block] = times.astype(np.float64) @ data
+    figures = numerators.shape[1]
+    drawn = [times @ data for times in draws(len(data), samples=samples, seed=rng)]
+    sums = np.concatenate([data.sum(axis=0, keepdims=True), *drawn])  # [1 + samples, 2 M]
     top, bottom = sums[:, :figures], sums[:, figures:]
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)

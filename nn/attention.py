@@ -9,6 +9,11 @@ from nn.mlp import MLP
 _NEVER = -1e30  # finite: a row that may read nothing still has a softmax, whose weights are then set to zero
 
 
+def visible_softmax(logits: jax.Array, visible: jax.Array) -> jax.Array:
+    """Softmax over the visible places of the last axis, zero at others, and everywhere in a row without any."""
+    return jnp.where(visible, jax.nn.softmax(jnp.where(visible, logits, _NEVER)), 0.0)
+
+
 class SelfAttentionBlock(nnx.Module):
     """Self-attention and feed-forward network, each with a residual connection and LayerNorm after it.
 
@@ -50,7 +55,7 @@ class SelfAttentionBlock(nnx.Module):
         visible = where[:, None, None, :]
         if causal:
             visible = visible & jnp.tri(length, dtype=bool)
-        weights = jnp.where(visible, jax.nn.softmax(jnp.where(visible, logits, _NEVER)), 0.0)
+        weights = visible_softmax(logits, visible)
         read = jnp.einsum("bhqk,bkhd->bqhd", self._drop(weights, dropout_rngs), value).reshape(x.shape)
         x = self.attention_norm(x + self._drop(self.output(read), dropout_rngs))
         added = self.feed_forward(x, dropout_rngs=dropout_rngs)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from data import rates
+
 MAX_FEEDBACK = 15
 PRIOR_COUNT = 3.0  # observations that the prior weighs
 DECAY = 0.8  # weight of an event for each later one, in the recent rates
@@ -47,7 +49,7 @@ def evidence(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax
     # One pass over the weights, which are by far the largest: sums of y, of k, and of the weights themselves.
     columns = jnp.concatenate([values, known, jnp.ones_like(known[..., :1])], axis=-1)  # [B, T, 2 W + 1]
     total, count, weight = jnp.split(weights @ columns, [num_feedback, 2 * num_feedback], axis=-1)
-    shift = logit((total + PRIOR_COUNT * prior) / (count + PRIOR_COUNT)) - logit(prior)
+    shift = logit(rates.smoothed(total, count, prior_rate=prior, prior_count=PRIOR_COUNT)) - logit(prior)
     return jnp.concatenate([shift, jnp.log1p(weight)], axis=-1)
 
 
@@ -55,7 +57,7 @@ def smoothed(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax
     """(Σ_t a_t y_t + m p) / (Σ_t a_t k_t + m), [B, C, W]; args as `evidence`."""
     total = jnp.einsum("bct,btw->bcw", weights, values)
     count = jnp.einsum("bct,btw->bcw", weights, known)
-    return (total + PRIOR_COUNT * prior) / (count + PRIOR_COUNT)
+    return rates.smoothed(total, count, prior_rate=prior, prior_count=PRIOR_COUNT)
 
 
 def logit(p: jax.Array) -> jax.Array:

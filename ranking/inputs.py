@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.impressions import Unobserved, history_ends, windows
-from data.rate_history import RateHistory
+from data import ranges
+from data.impressions import Unobserved, history_ends
+from data.rates import NO_KEY, Rates
 from data.timelines import Timelines
 from ranking import history
 from ranking.model.features import rated
@@ -49,7 +50,7 @@ class Impressions:
         self._keys = [_keys_of_items(timelines, name) for name in (None, "creator", "cluster")]
         item, time = timelines.item[timed], timelines.timestamp_ms[timed]
         self._rates = [
-            RateHistory(keys[item], observed, time, prior_rate=tables.prior[kept], prior_count=ITEM_PRIOR_COUNT)
+            Rates(keys[item], observed, time, prior_rate=tables.prior[kept], prior_count=ITEM_PRIOR_COUNT)
             for keys in self._keys
         ]
 
@@ -63,7 +64,7 @@ class Impressions:
             candidates = self._timelines.item[positions][:, None]
         last = np.where(end > first, self._timelines.timestamp_ms[np.maximum(end - 1, 0)], 0)
         return {
-            **windows(self._columns, first, end, self._length),
+            **ranges.gathered(self._columns, ranges.newest(first, end, self._length)),
             "user": user + np.int32(1),
             "platform": self._timelines.surface[positions].astype(np.int32),
             "hour": (1 + time // _HOUR_MS % 24).astype(np.int32),
@@ -139,4 +140,4 @@ def _keys_of_items(timelines: Timelines, name: str | None) -> NDArray[np.int64]:
         keys = timelines.items[name].fill_null(0).to_numpy().astype(np.int64)
     else:
         keys = np.zeros(timelines.num_items + 1, np.int64)
-    return np.where(keys > 0, keys, -1)
+    return np.where(keys > 0, keys, NO_KEY)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
 from data.feedback import has
 from data.reading import Reader, Reading
 from data.timelines import Timelines
@@ -178,9 +179,9 @@ def _targets(
     # The held-out items of each kind, by user: users [Q], items [Q, M] and which kind each is of [Q, M], -1 padding.
     pairs = [timelines.held_out(split, names) for names in kinds]
     user, item = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    kind = np.repeat(np.arange(len(pairs)), [len(items) for _, items in pairs])
+    kind = ranges.owners([len(items) for _, items in pairs])
     users, row = np.unique(user, return_inverse=True)
-    items, kinds_of = (ranking.padded(row, values, num_rows=len(users)) for values in (item, kind))
+    items, kinds_of = (ranges.padded(row, values, num_rows=len(users)) for values in (item, kind))
     return users, items, kinds_of
 
 
@@ -205,22 +206,11 @@ def _rank(
                 raise ValueError(f"scores {scores.shape} where [users, items + 1] is {(len(batch), columns)}")
             if not np.isfinite(scores[:, 1:]).all():
                 raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
-            eligible = _unmet(timelines, batch, before[batch])
+            eligible = ~timelines.met(batch, before[batch])
             places[rows] = ranking.target_places(scores, items[rows], eligible=eligible, where=where[rows])
             slates[rows] = ranking.top_k(scores, SLATE, eligible=eligible)
             bar.update(len(batch))
     return places, slates
-
-
-def _unmet(timelines: Timelines, users: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
-    # [B, N + 1], False at padding and at what each user met before the position.
-    start = timelines.offsets[users]
-    events = before - start
-    row = np.repeat(np.arange(len(users)), events)
-    position = np.arange(len(row)) + np.repeat(start - (np.cumsum(events) - events), events)
-    eligible = np.ones((len(users), timelines.num_items + 1), bool)
-    eligible[:, 0] = eligible[row, timelines.item[position]] = False
-    return eligible
 
 
 def _diversity(slates: NDArray[np.int64], clusters: NDArray[np.int32]) -> dict[str, NDArray[np.float64]]:

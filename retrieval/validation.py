@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from data import ranges
 from data.reading import Reader
 from data.timelines import Timelines
 from metrics import ranking
@@ -51,13 +52,10 @@ def make_validation(
     users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
     start = timelines.bounds("valid")[0]
     chosen = np.isin(user, users)
-    targets = ranking.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0)  # [U, M]
+    targets = ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0)  # [U, M]
     before = start[users] - timelines.offsets[users]
-    met_row = np.repeat(np.arange(len(users)), before)
-    within = np.arange(len(met_row)) - np.repeat(np.cumsum(before) - before, before)
-    met = ranking.padded(
-        met_row, timelines.item[timelines.offsets[users][met_row] + within], num_rows=len(users), fill=0
-    )
+    met_events = ranges.positions(timelines.offsets[users], before)
+    met = ranges.padded(ranges.owners(before), timelines.item[met_events], num_rows=len(users), fill=0)
     inputs: dict[str, np.ndarray] = {
         **timelines.histories(users, start[users], Reader(timelines.feedback, reading(config))),
         "targets": targets,

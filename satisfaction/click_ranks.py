@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
 from metrics import intervals, ranking
 from metrics.intervals import Interval
 from runtime.errors import DataError
@@ -53,12 +54,8 @@ def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split:
 
 def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
     """[B, n + 1], False at padding and at what each user clicked before the click at `before` [B]."""
-    start = clicks.offsets[users]
-    count = before - start
-    row = np.repeat(np.arange(len(users)), count)
-    place = np.arange(len(row)) + np.repeat(start - (np.cumsum(count) - count), count)
-    eligible = np.ones((len(users), clicks.num_items + 1), bool)
-    eligible[:, 0] = eligible[row, clicks.target[place]] = False
+    eligible = ~ranges.marked(clicks.target, clicks.offsets[users], before, clicks.num_items + 1)
+    eligible[:, 0] = False
     return eligible
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from data import ranges
 from data.timelines import Timelines
 from metrics import baselines, ranking
 from satisfaction.click_ranks import ScoreFn
@@ -57,8 +58,7 @@ class Known:
         start = self.clicks.offsets[users]
         start = np.maximum(start, before - length) if length else start
         size = before - start
-        row = np.repeat(np.arange(len(users)), size)
-        place = np.arange(len(row)) + np.repeat(start - (np.cumsum(size) - size), size)
+        row, place = ranges.owners(size), ranges.positions(start, size)
         shape = {"num_users": len(users), "num_items": self.similarities.shape[0] - 1}
         histories = baselines.interactions(row, self.clicks.item[place], **shape)
         return baselines.knn_scores(histories, self.similarities)

@@ -85,11 +85,13 @@ def hate_popularity(task: "Task") -> "np.ndarray":
     """Minus the item's share of hates, drawn towards the mean with the weight of two rows."""
     import numpy as np
 
+    from data.rates import smoothed
+
     items, trained = task.timelines.item, task.trained
     total = np.bincount(items[trained], minlength=task.timelines.num_items + 1)
     hated = np.bincount(items[trained], 1 - task.likes[trained], task.timelines.num_items + 1)
     rate = hated.sum() / total.sum()
-    return -((hated + 2 * rate) / (total + 2))[items[task.held_out]]
+    return -smoothed(hated, total, prior_rate=rate, prior_count=2)[items[task.held_out]]
 
 
 def figures_of(task: "Task", scores: "np.ndarray") -> dict[str, float]:

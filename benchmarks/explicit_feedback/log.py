@@ -8,7 +8,7 @@ import polars as pl
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from data import assembly, feedback, timelines
+from data import assembly, feedback, ranges, timelines
 from data.tables import Tables
 from data.timelines import Timelines
 from runtime.errors import UsageError
@@ -62,13 +62,13 @@ def read_timelines(path: str, folder: Path) -> Timelines:
         raise UsageError(f"--data={path}: holds rows that are no like and no hate; leave them out")
     made = assembly.assemble(Tables(events, None, None, None, len(events)))
     arrays = dict(made.arrays)
-    user = np.repeat(np.arange(len(arrays["offsets"]) - 1), np.diff(arrays["offsets"]))
+    user = ranges.owners(np.diff(arrays["offsets"]))
     likes = feedback.has(arrays["feedback"], "like")
     from_end = np.zeros(len(user), np.int64)  # 1 for a user's last like, and last hate, 2 for the one before
     for kind in (likes, ~likes):
         at = np.flatnonzero(kind)
         count = np.bincount(user[at], minlength=user[-1] + 1)
-        from_end[at] = np.repeat(count, count) - (np.arange(len(at)) - np.repeat(np.cumsum(count) - count, count))
+        from_end[at] = np.repeat(count, count) - ranges.places(count)
     # Only users with both kinds left give a validation pair.
     pair = np.bincount(user[from_end == 2], minlength=user[-1] + 1) == 2
     split = np.where(from_end == 1, 2, np.where((from_end == 2) & pair[user], 1, 0))

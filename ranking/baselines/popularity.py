@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.impressions import ranked_positions
+from data.rates import smoothed
 from data.timelines import Timelines
 from ranking.tasks import Labels
 
@@ -27,7 +28,7 @@ class Popularity:
             total = np.bincount(item, values, timelines.num_items + 1)
             count = np.bincount(item, minlength=timelines.num_items + 1)
             rate = values.mean() if len(values) else 0.5
-            self._rates[:, k] = (total + PRIOR_COUNT * rate) / (count + PRIOR_COUNT)
+            self._rates[:, k] = smoothed(total, count, prior_rate=rate, prior_count=PRIOR_COUNT)
 
     def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities [n, K] of the impressions at event positions [n]."""

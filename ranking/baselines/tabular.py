@@ -2,7 +2,7 @@
 
 What the neural ranker reads, the same feedback of past events, and what trees cannot find themselves: smoothed rates of
 every feedback by user, item, creator, tag and pairs of them, each over the events strictly before
-(data/running_rates.py); the last outcomes and the time since; ids, platform, hour, item features and profile as
+(data/rates.py); the last outcomes and the time since; ids, platform, hour, item features and profile as
 categories.
 
 No rate of EVV or FVV by item, or by what names the item. They are measured against the item's own plays of the
@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from data import ranges
 from data.impressions import history_ends
-from data.running_rates import NO_KEY, running_rates
+from data.rates import NO_KEY, Rates, smoothed
 from data.timelines import Timelines
 from data.watch_time import RELATIVE
 from ranking.tables import Tables, outcomes
@@ -27,6 +28,7 @@ from ranking.tables import Tables, outcomes
 BY_ITEM = ("item", "creator", "item_surface")
 PRIOR_COUNT = {"user": 10.0, "user_cluster": 10.0, "user_surface": 10.0}  # 20 for the others
 _RECENT = (5, 20)  # events
+_RECENT_PRIOR_COUNT = 3.0
 _LAST = 2
 _SESSION_MS = 30 * 60_000
 _HOUR_MS = 3_600_000
@@ -48,9 +50,9 @@ def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) ->
     codes = _codes(timelines)
     numbers: dict[str, NDArray[Any]] = {}
     for key, values in _keys(timelines, codes).items():
-        rates = running_rates(
-            values, observed, timelines.timestamp_ms, prior_rate=prior, prior_count=PRIOR_COUNT.get(key, 20.0)
-        )[positions]
+        count = PRIOR_COUNT.get(key, 20.0)
+        before = Rates(values, observed, timelines.timestamp_ms, prior_rate=prior, prior_count=count)
+        rates = before.at(values[positions], timelines.timestamp_ms[positions])
         numbers |= {
             f"{key}/{name}": rates[:, k]
             for k, name in enumerate([*names, "count"])
@@ -132,11 +134,11 @@ def _recent(
             same = codes[name][positions] == codes[name][at]
             columns[f"last{lag}/same_{name}"] = np.where(real, same, np.nan)
     known = ~np.isnan(observed)
-    zero = np.zeros((1, observed.shape[1]))
-    sums, counts = (np.concatenate([zero, np.cumsum(a, axis=0)]) for a in (np.where(known, observed, 0.0), known))
+    sums, counts = (ranges.sums_before(a, np.float64) for a in (np.where(known, observed, 0.0), known))
     for length in _RECENT:
         begin = np.maximum(end - length, first)
-        rates = (sums[end] - sums[begin] + 3 * prior) / (counts[end] - counts[begin] + 3)
+        total, count = sums[end] - sums[begin], counts[end] - counts[begin]
+        rates = smoothed(total, count, prior_rate=prior, prior_count=_RECENT_PRIOR_COUNT)
         columns |= {f"recent{length}/{name}": rates[:, k] for k, name in enumerate(names)}
     return columns | _session(timelines, first, end, positions)
 
@@ -146,10 +148,9 @@ def _session(
 ) -> dict[str, NDArray[Any]]:
     # Events and seconds since the last pause of half an hour.
     time = timelines.timestamp_ms
-    index = np.arange(len(time))
     pause = np.diff(time, prepend=0) > _SESSION_MS
     pause[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
-    start = np.maximum(np.maximum.accumulate(np.where(pause, index, 0))[positions], first)
+    start = np.maximum(ranges.last_true(pause)[positions], first)
     return {
         "session/events": np.maximum(end - start, 0),
         "session/seconds": np.log1p(np.maximum(time[positions] - time[start], 0) / 1000),

@@ -13,6 +13,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
+from data import ranges
 from data.loader import PackedBatches, iterate
 from data.reading import Reader, Reading
 from data.timelines import Timelines
@@ -34,7 +35,7 @@ _CLICKS = ("click", "long_view")
 def clicks_only(timelines: Timelines, protocol: str) -> Timelines:
     """The same users' clicks (splits.is_click) alone; `valid_start` is where training ends."""
     kept = is_click(timelines)
-    before = np.concatenate([[0], np.cumsum(kept)])  # [E + 1]
+    before = ranges.sums_before(kept)  # [E + 1]
     events: dict[str, Any] = {
         field.name: np.asarray(getattr(timelines, field.name))[kept]
         for field in dataclasses.fields(timelines)

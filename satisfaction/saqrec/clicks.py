@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from data import ranges
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from satisfaction.splits import PROTOCOLS, core, held_out_clicks, is_click, is_earlier, training_end
@@ -46,7 +47,7 @@ class Clicks:
 
     def user(self) -> NDArray[np.int64]:
         """[C], whose click each is."""
-        return np.repeat(np.arange(self.num_users), np.diff(self.offsets))
+        return ranges.owners(np.diff(self.offsets))
 
     def learned_end(self, train_on: Sequence[str]) -> NDArray[np.int64]:
         """[U], the end of what may be learned from: ("train",), or ("train", "valid")."""
@@ -96,7 +97,7 @@ def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
         valid_event, test_event = training_end(timelines, protocol), np.asarray(timelines.test_start)
     if not (kept & asked[item]).any():
         raise DataError(f"{timelines.path}: no clicks are left under --config.protocol={protocol}; take more days")
-    before = np.concatenate([[0], np.cumsum(kept)])  # [E + 1]
+    before = ranges.sums_before(kept)  # [E + 1]
     asked[0] = False
     others = np.setdiff1d(item[kept], np.flatnonzero(asked))
     corpus = np.concatenate([[0], np.flatnonzero(asked), others]).astype(np.int32)

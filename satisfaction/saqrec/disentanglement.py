@@ -4,9 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from nn.attention import visible_softmax
 from nn.mlp import MLP
-
-_NEVER = -1e30  # finite: a row that may read nothing still has a softmax, whose weights are then set to zero
 
 
 def attend(clicks: jax.Array, query: jax.Array, *, visible: jax.Array) -> jax.Array:
@@ -18,8 +17,7 @@ def attend(clicks: jax.Array, query: jax.Array, *, visible: jax.Array) -> jax.Ar
     Returns:
       [B, Q, D]; zero where nothing is visible.
     """
-    logits = jnp.where(visible, jnp.einsum("bqd,btd->bqt", query, clicks), _NEVER)  # [B, Q, T]
-    weights = jnp.where(visible, jax.nn.softmax(logits), 0.0)
+    weights = visible_softmax(jnp.einsum("bqd,btd->bqt", query, clicks), visible)  # [B, Q, T]
     return jnp.einsum("bqt,btd->bqd", weights, clicks)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.splits import is_click, is_earlier
-from satisfaction.unbiased.rates import folds, log_odds_rates
+from satisfaction.unbiased.out_of_fold import folds, log_odds_rates
 
 _PRIOR_COUNT = 10.0
 _PRIOR_COUNT_OF_CLUSTER = 3.0

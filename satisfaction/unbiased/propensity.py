@@ -10,6 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
 from data.timelines import Timelines
 from metrics import binary
 from runtime.artifact import read_json, write_json
@@ -117,7 +118,7 @@ def binned_shares(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floa
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
     order = np.argsort(logits, kind="stable")
-    z, hits = logits[order], np.concatenate([[0.0], np.cumsum(labels[order])])
+    z, hits = logits[order], ranges.sums_before(labels[order])
     num_bins = int(np.clip(hits[-1] // ANSWERS_PER_BIN, 1, MAX_BINS))
     wanted = np.searchsorted(hits, hits[-1] * np.arange(1, num_bins) / num_bins)  # where each next bin begins
     begin = np.unique(np.searchsorted(z, z[np.minimum(wanted, len(z) - 1)], side="left"))

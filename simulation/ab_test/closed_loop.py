@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from data import feedback
+from data import feedback, ranges
 from data.reading import Reader
 from runtime.progress import progress
 from simulation.ab_test.tallies import Tallies
@@ -90,11 +90,7 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
     items = world_items(recommender, world)
     index_of[items[1:]] = np.arange(1, len(items))
     index, user = index_of[log.item], log.user
-    row_of = np.full(world.num_users, -1)
-    row_of[users] = np.arange(len(users))
-    row = row_of[user]
-    met = np.zeros((len(users), len(items)), bool)
-    met[row[row >= 0], index[row >= 0]] = True
+    met = ranges.marked(index, log.offsets[users], log.offsets[users + 1], len(items))
     met[:, 0] = False
 
     known = np.flatnonzero(index > 0)

@@ -62,7 +62,7 @@ def policy(
                 start=recommender.start,
                 step=recommender.step,
             )
-            met = _met(timelines, at.user[rows], at.position[rows])
+            met = timelines.met(at.user[rows], at.position[rows])
             found, logits = (np.asarray(x) for x in slates(queries, vectors, met, slate_size=slate_size))
             if not np.isfinite(logits).all():
                 raise DataError(f"{label}: logits are not finite: the model has diverged; train it again")
@@ -71,14 +71,3 @@ def policy(
             probability[part] = probabilities(logits, temperature=temperature)[:size]
             bar.update(size)
     return Policy(items, probability)
-
-
-def _met(timelines: Timelines, users: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    # [b, N + 1]: what each user has met before the position.
-    first = timelines.offsets[users]
-    length = positions - first
-    rows = np.repeat(np.arange(len(users)), length)
-    event = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + np.repeat(first, length)
-    met = np.zeros((len(users), timelines.num_items + 1), bool)
-    met[rows, timelines.item[event]] = True
-    return met

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from data import ranges
 from runtime.errors import UsageError
 from runtime.progress import progress
 from simulation.world.behaviour import Reactions, react, turn_sour
@@ -91,8 +92,7 @@ def live(
 
     # Users are sorted by activity: those still there at step t are the first so many.
     length = draw_lengths(rng)
-    offset = np.concatenate([[0], np.cumsum(length)])
-    user = np.repeat(np.arange(config.num_users), length)  # [E]
+    offset, user = ranges.sums_before(length), ranges.owners(length)  # [U + 1], [E]
     new_session = rng.random(len(user)) < 1 / config.policy.session
     new_session[offset[:-1]] = True
     item = np.zeros(len(user), np.int64)

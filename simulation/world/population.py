@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from data import ranges
+
 LEAST_EVENTS = 3  # of a user
 _STANDARD_NORMAL = NormalDist()
 
@@ -153,7 +155,7 @@ class GroupSampler:
     def __init__(self, group: np.ndarray, weight: np.ndarray, groups: int):
         """`group` [N] ints below `groups`, `weight` [N] positive."""
         self._order = np.argsort(group, kind="stable")
-        self._cumulative = np.concatenate([[0.0], np.cumsum(weight[self._order])])
+        self._cumulative = ranges.sums_before(weight[self._order])
         self._start = np.searchsorted(group[self._order], np.arange(groups + 1))
 
     def draw(self, groups: np.ndarray, uniforms: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from ml_collections import ConfigDict
 
-from data import feedback
+from data import feedback, ranges
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
 from simulation.world.behaviour import LOGGED
@@ -32,7 +32,7 @@ class Log:
     @property
     def user(self) -> np.ndarray:
         """The user of every event [E]."""
-        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        return ranges.owners(np.diff(self.offsets))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data.impressions import ImpressionBatches, Unobserved, history_ends, ranked_positions, windows
+from data.impressions import ImpressionBatches, Unobserved, history_ends, ranked_positions
 from data.loader import iterate
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
@@ -42,13 +42,6 @@ def test_a_history_ends_before_its_moment(log):
         own = np.flatnonzero(user == user[event])
         before = own[log.timestamp_ms[own] < log.timestamp_ms[event]]
         np.testing.assert_array_equal(np.arange(log.offsets[user[event]], end), before)
-
-
-def test_windows_are_the_last_events_from_the_left():
-    columns = {"a": np.arange(10, 20), "b": np.linspace(0, 0.9, 10, dtype=np.float32)}
-    found = windows(columns, [0, 4, 7], [2, 9, 7], 3)
-    np.testing.assert_array_equal(found["a"], [[10, 11, 0], [16, 17, 18], [0, 0, 0]])
-    np.testing.assert_allclose(found["b"], [[0, 0.1, 0], [0.6, 0.7, 0.8], [0, 0, 0]], rtol=1e-6)
 
 
 def test_unobserved_items_were_never_met(log):

@@ -182,9 +182,3 @@ def test_top_k_of_fewer_items():
     np.testing.assert_array_equal(ranking.top_k([[1.0, 3.0]], 2, eligible=[[False, False]]), [[-1, -1]])
     with pytest.raises(ValueError, match="k = 0"):
         ranking.top_k([[1.0]], 0)
-
-
-def test_padded_sets_values_side_by_side():
-    table = ranking.padded([2, 0, 2, 2], [7, 8, 9, 5], num_rows=4)
-    np.testing.assert_array_equal(table, [[8, -1, -1], [-1, -1, -1], [7, 9, 5], [-1, -1, -1]])
-    assert ranking.padded([], [], num_rows=0).shape == (0, 0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.impressions import ranked_positions
-from data.running_rates import running_rates
+from data.rates import Rates
 from metrics import binary
 from ranking import tables as ranking_tables
 from ranking import tasks
@@ -45,7 +45,8 @@ def test_rates_of_a_user_are_those_strictly_before(log, labels, everything):
     click = labels.values[:, 2:]
     trained = log.in_split("train")
     user = log.user_of_event()
-    rates = running_rates(user, click, log.timestamp_ms, prior_rate=click[trained].mean(), prior_count=10.0)
+    before = Rates(user, click, log.timestamp_ms, prior_rate=click[trained].mean(), prior_count=10.0)
+    rates = before.at(user, log.timestamp_ms)
     np.testing.assert_allclose(_column(everything, "user/click"), rates[:, 0], rtol=1e-5)
     np.testing.assert_allclose(_column(everything, "user/count"), rates[:, 1], rtol=1e-5)
 

@@ -1,7 +1,9 @@
-"""How often a user, or an item, does or gets something: attributes that no event's own outcome has touched.
+"""How often a user, or an item, does or gets something, as log-odds that no event's own outcome has touched.
 
 A rate that counts an event's own outcome tells a model its label. So training events are dealt into folds, and each
-gets the rates of the other folds; all other events and pairs get the rates of all training events.
+gets the rates of the other folds; all other events and pairs get the rates of all training events. (The rates of
+data/rates.py take an event's past instead. Here the models have no order of time: they complete a table of users and
+items, and a user's first answer is to have as much to go by as the last.)
 """
 
 import numpy as np

@@ -36,3 +36,9 @@ def test_sums_before_and_the_last_true():
     np.testing.assert_array_equal(ranges.sums_before([[0.5, 1.0], [2.0, 3.0]]), [[0, 0], [0.5, 1.0], [2.5, 4.0]])
     assert ranges.sums_before(np.ones(3, np.float32), np.float64).dtype == np.float64
     np.testing.assert_array_equal(ranges.last_true(np.array([True, False, True, False, False])), [0, 0, 2, 2, 2])
+
+
+def test_padded_sets_values_side_by_side():
+    table = ranges.padded([2, 0, 2, 2], [7, 8, 9, 5], num_rows=4)
+    np.testing.assert_array_equal(table, [[8, -1, -1], [-1, -1, -1], [7, 9, 5], [-1, -1, -1]])
+    assert ranges.padded([], [], num_rows=0).shape == (0, 0)
