@@ -1,7 +1,7 @@
 """What everybody clicked lately: counts of each item before each moment, and the logit that is learned from them.
 
-Counts that fade with the days, of all items at few moments, which a softmax over the corpus needs at once; data/rates.py
-has shares of outcomes, which do not fade, of single items at any moment.
+Counts that fade with the days, of all items at few moments, which a softmax over the corpus needs at once;
+data/rates.py has shares of outcomes, which do not fade, of single items at any moment.
 """
 
 import jax
