@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.ab_stages import AB_RANKED, AB_TEST, FOLDERS, OFF_POLICY
 from pipelines.charts import Point
 from pipelines.evidence import Metrics
 from pipelines.findings import interval
+from pipelines.systems.ab.stages import AB_RANKED, AB_TEST, FOLDERS, OFF_POLICY
 from runtime.artifact import read_json
 
 

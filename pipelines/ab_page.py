@@ -5,8 +5,8 @@ from typing import Any
 from pipelines import ab_figures, ab_tables
 from pipelines.ab_evidence import AbEvidence, AbTest
 from pipelines.ab_ranked import FIRST, finding
-from pipelines.ab_stages import AB_RANKED, AB_TEST
 from pipelines.findings import interval
+from pipelines.systems.ab.stages import AB_RANKED, AB_TEST
 
 
 def ab_parts(evidence: AbEvidence | None) -> dict[str, Any]:

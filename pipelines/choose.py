@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> None:
     """Chooses, and says what was chosen."""
     del argv
     # Here, so that --help stays fast.
-    from pipelines.selection import choose
+    from pipelines.systems.retrieval.selection import choose
 
     if not _WORKDIR.value:
         raise UsageError("--workdir is required: the folder of a pipelines.run")

@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 
 from data.feedback import BITS, has
 from data.timelines import SPLITS, Timelines
-from pipelines.retrieval_stages import Variant, variants
-from pipelines.stage import PIPELINE
+from pipelines.graph.stage import PIPELINE
+from pipelines.systems.retrieval.stages import Variant, variants
 from runtime.artifact import MANIFEST, read_json
 
 _DAY_MS = 86_400_000

@@ -22,8 +22,8 @@ def main(argv: Sequence[str]) -> None:
     """Judges, and says what was found."""
     del argv
     # Here, so that --help stays fast.
-    from pipelines.judgement import judge
-    from pipelines.serving_stages import FOLDER, VERDICT
+    from pipelines.systems.serving.judgement import judge
+    from pipelines.systems.serving.stages import VERDICT
     from simulation.counterfactual.gate import shortfall
 
     if not _WORKDIR.value:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> None:
         print(f"{check['name']:<32}{check['value']:>+9.1%}   at most {check['limit']:+.1%}")
     for reason in verdict["unjudged"].values():
         print(f"not judged, {reason}")
-    where = Path(_WORKDIR.value) / FOLDER / VERDICT
+    where = Path(_WORKDIR.value) / VERDICT
     if not verdict["passed"]:
         raise FellShortError(f"{shortfall(verdict)}; {verdict['model']} is not to be served, the verdict is in {where}")
     print(f"{verdict['model']} passes the gate: {where}")

@@ -1,6 +1,7 @@
 """The report's page: evidence, findings, tables and charts poured into the template."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -15,7 +16,6 @@ from pipelines.response_evidence import Response
 from pipelines.response_page import response_parts
 from pipelines.satisfaction_evidence import SatisfactionEvidence
 from pipelines.satisfaction_page import satisfaction_parts
-from pipelines.stages import TEMPLATE
 
 
 def render(
@@ -29,7 +29,7 @@ def render(
     """The page as a string; nothing in it is fetched from anywhere. Without `ranking`, `ab` or
     `satisfaction` its section says so."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE.parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,7 +43,7 @@ def render(
         "precise": ab_tables.precise,
         "printed": ab_tables.printed,
     }
-    return environment.get_template(TEMPLATE.name).render(
+    return environment.get_template("report.html.j2").render(
         run=evidence,
         changes=changes,
         title=findings.title,

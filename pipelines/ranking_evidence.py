@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.evidence import Curves, Metrics, read_curves
-from pipelines.ranking_stages import ALIGNED_FOLDER, FOLDER, FULL
+from pipelines.systems.ranking.stages import ALIGNED_FOLDER, FOLDER, FULL
 from runtime.artifact import read_json
 
 _BASELINES = ("lightgbm", "popularity", "ceiling")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from pipelines.charts import INK, MUTED, draw, side_by_side
 from pipelines.ranking_evidence import RankingEvidence
-from pipelines.ranking_stages import FULL
+from pipelines.systems.ranking.stages import FULL
 
 _COLOURS = ("#0b6e63", "#4a7fb0", "#b4642d", "#7a5a99", "#8a949c", "#a33b4a", "#5d7a2b", "#1d2327")
 _FUSED = ("fused/skip@10", "fused/ndcg@10")  # across, up

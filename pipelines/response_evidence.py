@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.evidence import Metrics
-from pipelines.response_stages import FOLDER
-from pipelines.stage import PIPELINE
+from pipelines.graph.stage import PIPELINE
+from pipelines.systems.response.stages import FOLDER
 from runtime.artifact import read_json
 
 

@@ -11,7 +11,7 @@ from pipelines.charts import COLOURS, MUTED, Point
 from pipelines.evidence import Evidence
 from pipelines.findings import DISLIKE, KINDS, interval
 from pipelines.response_evidence import Response
-from pipelines.response_stages import MODELS, signals
+from pipelines.systems.response.stages import MODELS, signals
 from simulation.counterfactual.courses import Branch, distances
 
 Places = Mapping[int, str]  # x -> the name of a change, without its kind

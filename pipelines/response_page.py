@@ -6,7 +6,7 @@ from typing import Any
 from pipelines import response_figures, response_tables
 from pipelines.evidence import Evidence
 from pipelines.response_evidence import Response
-from pipelines.response_stages import REFERENCE, signals
+from pipelines.systems.response.stages import REFERENCE, signals
 
 
 def response_parts(responses: Sequence[Response], evidence: Evidence) -> dict[str, Any]:

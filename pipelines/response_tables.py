@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.evidence import Evidence
 from pipelines.findings import DISLIKE, KINDS, interval
 from pipelines.response_evidence import Response
-from pipelines.response_stages import RANKED, SERVED
+from pipelines.systems.response.stages import RANKED, SERVED
 from pipelines.tables import Row
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch

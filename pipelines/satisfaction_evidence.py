@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.evidence import Metrics
-from pipelines.satisfaction_stages import ABLATIONS, FOLDER, PROTOCOLS
+from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, PROTOCOLS
 from runtime.artifact import read_json
 
 

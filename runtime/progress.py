@@ -1,5 +1,6 @@
-"""Progress bars: one look for all stages. Silent in `--help`, plain lines when stderr is not a terminal."""
+"""Progress bars: one look for all stages. Silent in `--help`, plain lines when nobody at a terminal reads them."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,9 +18,10 @@ def progress(
 ) -> tqdm:
     """A tqdm bar on stderr; where that is a file, a line at most every 10 seconds instead of one per refresh.
 
+    A pipeline that copies the file to its terminal as it grows says so by HEED_TERMINAL=1, and gets its refreshes.
     quiet: no bar, for work that is one step of another's.
     """
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr.isatty() or os.environ.get("HEED_TERMINAL") == "1"
     return tqdm(
         items,
         desc=label,

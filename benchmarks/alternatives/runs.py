@@ -9,9 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from pipelines.engine import Engine
-from pipelines.stage import Stage
-from pipelines.state import locked
+from pipelines.graph.engine import Engine
+from pipelines.graph.records import locked
+from pipelines.graph.stage import Stage
 from retrieval.run import DIVERGED
 
 _DATA_AT_FAULT = 3  # exit status of a training whose loss is not finite
@@ -59,64 +59,53 @@ def rows(config: ConfigDict, workdir: Path) -> list[Row]:
 
 def graph(config: ConfigDict, row: Row) -> list[Stage]:
     """World, timelines, training, evaluation on the test days, export and counterfactual simulation of one row."""
-    workdir, retrieval = row.workdir, f"configs/retrieval.py:{config.size},{row.signals}"
+    retrieval = f"configs/retrieval.py:{config.size},{row.signals}"
     world = Stage(
         name="world",
         module="simulation.world",
-        folder=workdir / "world",
         config=f"configs/world.py:{config.size}",
-        flags=tuple(f"--config.{name}={value}" for name, value in row.world),
-        outputs=(workdir / "world" / "tables" / "manifest.json", workdir / "world" / "metrics.json"),
+        flags={f"config.{name}": value for name, value in row.world},
+        writes=("tables/manifest.json", "metrics.json"),
     )
     timelines = Stage(
         name="prepare",
         module="data.prepare",
-        folder=workdir / "timelines",
         config="configs/data.py:tables",
-        flags=(f"--data={workdir / 'world' / 'tables'}",),
+        flags={"data": world.folder / "tables"},
+        place="timelines",
         inputs=world.outputs,
-        outputs=(workdir / "timelines" / "manifest.json",),
+        writes=("manifest.json",),
     )
-    settings = [] if row.weight is None else [f"--config.negative_weight={row.weight:g}"]
-    settings += [] if row.clip_norm is None else [f"--config.clip_norm={row.clip_norm:g}"]
-    settings += [f"--config.{name}={value}" for name, value in row.training]
+    settings = {"negative_weight": row.weight, "clip_norm": row.clip_norm, **dict(row.training), "seed": row.seed}
     train = Stage(
         name=f"train/{row.name}",
         module="retrieval.train",
-        folder=row.folder("train"),
         config=retrieval,
-        flags=(*settings, f"--config.seed={row.seed}", f"--data={timelines.folder}"),
+        flags={**{f"config.{name}": value for name, value in settings.items()}, "data": timelines.folder},
         inputs=timelines.outputs,
-        outputs=(row.folder("train") / "metrics.json",),
     )
-    on_model = (f"--data={timelines.folder}", f"--checkpoint={train.folder}")
+    on_model = {"data": timelines.folder, "checkpoint": train.folder}
     test = Stage(
         name=f"test/{row.name}",
         module="retrieval.evaluate",
-        folder=row.folder("test"),
         config=retrieval,
-        flags=(*on_model, "--split=test", "--nobaselines"),
+        flags={**on_model, "split": "test", "baselines": False},
         inputs=(*timelines.outputs, *train.outputs),
-        outputs=(row.folder("test") / "metrics.json",),
     )
-    recommender = row.folder("export") / "recommender"
     export = Stage(
         name=f"export/{row.name}",
         module="retrieval.export",
-        folder=row.folder("export"),
         config=retrieval,
-        flags=(*on_model, "--noserving"),
+        flags={**on_model, "serving": False},
         inputs=(*timelines.outputs, *train.outputs),
-        outputs=(row.folder("export") / "metrics.json", recommender / "manifest.json"),
+        writes=("metrics.json", "recommender/manifest.json"),
     )
     counterfactual = Stage(
         name=f"counterfactual/{row.name}",
         module="simulation.counterfactual",
-        folder=row.folder("counterfactual"),
         config=f"configs/counterfactual.py:{config.counterfactual}",
-        flags=(f"--recommender={recommender}",),
+        flags={"recommender": export.folder / "recommender"},
         inputs=export.outputs,
-        outputs=(row.folder("counterfactual") / "metrics.json",),
     )
     return [world, timelines, train, test, export, counterfactual]
 
@@ -124,24 +113,16 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
 def run_all(config: ConfigDict, rows: Sequence[Row], workdir: Path) -> int:
     """Runs what is not up to date, row by row, alone in `workdir`; 0, or the status of the first stage that failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    state = workdir / ".pipeline"
-    state.mkdir(exist_ok=True)
-    with locked(state / "lock") as lock:
-        for row in rows:
-            # The state of a feed's stages is its own: their names are alike.
-            own = state / str(row.workdir.relative_to(workdir))
-            own.mkdir(exist_ok=True)
-            if status := run(config, row, state=own, lock=lock):
-                return status
-    return 0
+    with locked(workdir) as lock:
+        return next((status for row in rows if (status := run(config, row, lock=lock))), 0)
 
 
-def run(config: ConfigDict, row: Row, *, state: Path, lock: int) -> int:
+def run(config: ConfigDict, row: Row, *, lock: int) -> int:
     """Runs what of a row is not up to date; 0, or the status of a stage that failed. That a training diverged is a
     result, not a failure."""
     (row.folder("train") / DIVERGED).unlink(missing_ok=True)
     stages = graph(config, row)
-    status = Engine(stages, folder=state, lock=lock).run([stage.name for stage in stages], alone=False, force=False)
+    status = Engine(stages, workdir=row.workdir, lock=lock).run([stage.name for stage in stages])
     if status == _DATA_AT_FAULT and (row.folder("train") / DIVERGED).exists():
         print(f"  {row.name} diverged: noted", flush=True)
         return 0

@@ -10,12 +10,12 @@ from configs import pipeline
 from pipelines import ab_figures, ab_tables
 from pipelines.ab_evidence import flat_ab, gather_ab
 from pipelines.ab_ranked import finding
-from pipelines.ab_stages import ab_stages
 from pipelines.charts import COLOURS
 from pipelines.evidence import gather
 from pipelines.findings import against_reference
 from pipelines.page import render
 from pipelines.published import PUBLISHED
+from pipelines.systems.ab import stages as ab_stages
 from runtime.errors import UsageError
 from simulation.ab_test.experiment import definitions
 from simulation.ab_test.metrics import all_metrics
@@ -240,45 +240,44 @@ def test_metrics_are_flat(workdir: Path) -> None:
     assert numbers["off_policy/no_dislike_signal/dislike/dr"] == 0.0111
 
 
-def test_stages_stand_where_a_pipeline_asks_for_them(tmp_path: Path) -> None:
+def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
     config = pipeline.get_config("demo")
     config.ab_test, config.off_policy = "", ""
-    assert ab_stages(config, tmp_path, tmp_path / "timelines") == []
+    assert ab_stages.stages(config) == []
     config.ab_test, config.off_policy = "demo", "standard"
-    paper, export, ab, off_policy = ab_stages(config, tmp_path, tmp_path / "timelines")
+    paper, export, ab, off_policy = ab_stages.stages(config)
     # Weights that the validation days choose.
     assert (paper.name, export.name) == ("export/dislike_input_and_label_paper_tower", "export/skip_label")
-    assert f"--checkpoint={tmp_path / 'selected' / 'skip_label'}" in export.flags
-    (arms,) = (flag for flag in ab.flags if flag.startswith("--arms="))
-    assert [entry.partition("=")[0] for entry in arms.removeprefix("--arms=").split(",")] == [
+    assert export.flags["checkpoint"] == Path("selected/skip_label")
+    assert list(ab.flags["arms"]) == [
         *ARMS[:3],
         "dislike_input_paper_tower",
         "dislike_input_and_label_paper_tower",
         "skip_label",
     ]
-    assert f"skip_label={export.outputs[1].parent}" in arms
-    assert "--aa_tests=50" in ab.flags
+    assert ab.flags["arms"]["skip_label"] == export.outputs[1].parent
+    assert ab.flags["aa_tests"] == 50
     assert ab.config == "configs/ab_test.py:demo"
-    assert f"--world={tmp_path / 'world'}" in ab.flags
-    assert "--coverage_seeds=50" in off_policy.flags
+    assert ab.flags["world"] == Path("world")
+    assert off_policy.flags["coverage_seeds"] == 50
     for stage in (ab, off_policy):
-        assert tmp_path / "serve" / "recommender" / "manifest.json" in stage.inputs
+        assert Path("serve/recommender/manifest.json") in stage.inputs
         assert stage.outputs[0] == stage.folder / "metrics.json"
 
 
-def test_the_orders_of_one_retrieval_are_compared_where_there_is_an_aligned_ranker(tmp_path: Path) -> None:
+def test_the_orders_of_one_retrieval_are_compared_where_there_is_an_aligned_ranker() -> None:
     config = pipeline.get_config("standard")
-    found = {stage.name: stage for stage in ab_stages(config, tmp_path, tmp_path / "timelines")}
-    test, served = found["ab_ranked"], tmp_path / "serve" / "recommender"
-    full, aligned = (tmp_path / "ranking" / folder / "ranker" for folder in ("export", "aligned/export"))
+    found = {stage.name: stage for stage in ab_stages.stages(config)}
+    test, served = found["ab_ranked"], Path("serve/recommender")
+    full, aligned = Path("ranking/export/ranker"), Path("ranking/aligned/export/ranker")
     assert test.config == "configs/ab_test.py:standard"
-    assert f"--arms=ranked={served},aligned={served},retrieval={served}" in test.flags
-    assert f"--rankers=ranked={full},aligned={aligned}" in test.flags
-    world = tmp_path / "world" / "tables" / "manifest.json"
+    assert test.flags["arms"] == {"ranked": served, "aligned": served, "retrieval": served}
+    assert test.flags["rankers"] == {"ranked": full, "aligned": aligned}
+    world = Path("world/tables/manifest.json")
     assert test.inputs == (world, *(folder / "manifest.json" for folder in (served, full, aligned)))
-    assert not any(flag.startswith("--rankers") for flag in found["ab_test"].flags)
+    assert not any("rankers" in word for word in found["ab_test"].command(str))
     config.satisfaction_weight = 0.0
-    assert "ab_ranked" not in [stage.name for stage in ab_stages(config, tmp_path, tmp_path / "timelines")]
+    assert "ab_ranked" not in [stage.name for stage in ab_stages.stages(config)]
 
 
 @pytest.mark.parametrize(
@@ -290,18 +289,18 @@ def test_the_orders_of_one_retrieval_are_compared_where_there_is_an_aligned_rank
         ("dislike_input",) * 2,
     ],
 )
-def test_arms_that_a_pipeline_does_not_train_are_named(tmp_path: Path, arms: tuple[str, ...]) -> None:
+def test_arms_that_a_pipeline_does_not_train_are_named(arms: tuple[str, ...]) -> None:
     config = pipeline.get_config("standard")
     config.ab_arms = arms
     with pytest.raises(
         UsageError, match=re.escape(f"--config.ab_arms={arms}: give two or more of no_dislike_signal, ")
     ):
-        ab_stages(config, tmp_path, tmp_path / "timelines")
+        ab_stages.stages(config)
 
 
-def test_real_logs_have_no_feed_to_test_on_and_no_truth(tmp_path: Path) -> None:
+def test_real_logs_have_no_feed_to_test_on_and_no_truth() -> None:
     config = pipeline.get_config("kuairand_pure")
     config.ab_test, config.off_policy = "demo", "standard"
-    (off_policy,) = ab_stages(config, tmp_path, tmp_path / "timelines")
-    assert not any(flag.startswith(("--world", "--coverage_seeds")) for flag in off_policy.flags)
-    assert "export/dislike_input" in " ".join(off_policy.flags)
+    (off_policy,) = ab_stages.stages(config)
+    assert not {"world", "coverage_seeds"} & off_policy.flags.keys()
+    assert off_policy.flags["arms"]["dislike_input"].parent.parent == Path("export")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import pipeline
-from pipelines.judgement import judge
+from pipelines.systems.serving.judgement import judge
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
 from tests import fake_recommender as fake

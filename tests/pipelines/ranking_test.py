@@ -11,8 +11,9 @@ from pipelines.evidence import gather
 from pipelines.findings import against_reference
 from pipelines.page import render
 from pipelines.ranking_evidence import flat_ranking, gather_ranking
-from pipelines.ranking_stages import ranking_stages, ranking_variants
 from pipelines.ranking_tables import ceiling, differences, groups, row_title, rows, sentences
+from pipelines.systems.ranking.stages import ranking_variants
+from pipelines.systems.ranking.stages import stages as ranking_stages
 from runtime.errors import UsageError
 from tests.made_up_figures import empty_run, with_interval, write
 
@@ -175,26 +176,26 @@ def test_flat_names_say_the_stage_and_the_row(workdir: Path) -> None:
     assert numbers["ranking/aligned/validate/satisfaction/auc"] == 0.6
 
 
-def test_stages_train_every_variant_and_measure_them_together(tmp_path: Path) -> None:
+def test_stages_train_every_variant_and_measure_them_together() -> None:
     config = pipeline.get_config("tiny")
     with config.unlocked():
         config.ranking, config.ranking_variants, config.satisfaction_weight = "tiny", ("mlp",), 0.0
-    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
-    names, train = ("full", "full-seed1", "mlp", "mlp-seed1"), tmp_path / "ranking" / "train"
+    found = {stage.name: stage for stage in ranking_stages(config)}
+    names, train = ("full", "full-seed1", "mlp", "mlp-seed1"), "ranking/train"
     trained = [f"ranking/train/{name}" for name in names]
     assert list(found) == [*trained, "ranking/validate", "ranking/export", "ranking/ceiling", "ranking/test"]
     test = found["ranking/test"]
-    assert f"--checkpoint={train}/full,{train}/full-seed1" in test.flags
-    assert f"--compare=mlp={train}/mlp,mlp={train}/mlp-seed1" in test.flags
-    assert f"--truth={tmp_path}/ranking/ceiling/truth" in test.flags
-    assert "--split=test" in test.flags
-    assert "--nolightgbm" in found["ranking/validate"].flags
-    assert "--config.seed=1" in found["ranking/train/full-seed1"].flags
+    assert f"--checkpoint={train}/full,{train}/full-seed1" in test.command(str)
+    assert f"--compare=mlp={train}/mlp,mlp={train}/mlp-seed1" in test.command(str)
+    assert "--truth=ranking/ceiling/truth" in test.command(str)
+    assert "--split=test" in test.command(str)
+    assert "--nolightgbm" in found["ranking/validate"].command(str)
+    assert "--config.seed=1" in found["ranking/train/full-seed1"].command(str)
     for name in names:
         assert set(found[f"ranking/train/{name}"].outputs) <= set(test.inputs)
     with config.unlocked():
         config.world, config.ranking_seeds = "", 1  # the user's own log has no ceiling
-    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    found = {stage.name: stage for stage in ranking_stages(config)}
     assert list(found) == [
         "ranking/train/full",
         "ranking/train/mlp",
@@ -203,67 +204,67 @@ def test_stages_train_every_variant_and_measure_them_together(tmp_path: Path) ->
     with config.unlocked():
         config.ranking_seeds = 0
     with pytest.raises(UsageError, match=r"--config\.ranking_seeds=0: at least 1"):
-        ranking_stages(config, tmp_path, tmp_path / "timelines")
+        ranking_stages(config)
 
 
-def test_the_first_ranker_is_exported_as_the_validation_days_say(tmp_path: Path) -> None:
+def test_the_first_ranker_is_exported_as_the_validation_days_say() -> None:
     config = pipeline.get_config("tiny")
     with config.unlocked():
         config.ranking = "tiny"
-    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    found = {stage.name: stage for stage in ranking_stages(config)}
     export = found["ranking/export"]
     assert export.module == "ranking.export"
-    assert f"--checkpoint={found['ranking/train/full'].folder}" in export.flags
-    assert f"--evaluation={found['ranking/validate'].folder}" in export.flags
+    assert f"--checkpoint={found['ranking/train/full'].folder}" in export.command(str)
+    assert f"--evaluation={found['ranking/validate'].folder}" in export.command(str)
     assert set(found["ranking/validate"].outputs) < set(export.inputs)
-    assert tmp_path / "ranking" / "export" / "ranker" / "manifest.json" in export.outputs
+    assert Path("ranking/export/ranker/manifest.json") in export.outputs
 
 
-def test_the_aligned_ranker_learns_from_scores_of_days_that_are_not_measured(tmp_path: Path) -> None:
+def test_the_aligned_ranker_learns_from_scores_of_days_that_are_not_measured() -> None:
     config = pipeline.get_config("tiny")
     with config.unlocked():
         config.ranking_variants = ("satisfaction",)
-    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
-    scores = tmp_path / "satisfaction" / "time" / "train" / "scores"
+    found = {stage.name: stage for stage in ranking_stages(config)}
+    scores = Path("satisfaction/time/train/scores")
     train = found["ranking/train/satisfaction"]
-    assert f"--satisfaction={scores}" in train.flags
+    assert f"--satisfaction={scores}" in train.command(str)
     assert scores / "manifest.json" in train.inputs
-    assert not any(flag.startswith("--satisfaction") for flag in found["ranking/train/full"].flags)
+    assert not any(flag.startswith("--satisfaction") for flag in found["ranking/train/full"].command(str))
     with config.unlocked():
         config.satisfaction_protocols, config.satisfaction_weight = ("leave_one_out",), 0.0
     with pytest.raises(UsageError, match=r"learns from the scores of --config\.satisfaction_protocols 'time'"):
-        ranking_stages(config, tmp_path, tmp_path / "timelines")
+        ranking_stages(config)
 
 
-def test_the_aligned_ranker_is_chosen_with_satisfaction_and_exported_beside_the_first(tmp_path: Path) -> None:
+def test_the_aligned_ranker_is_chosen_with_satisfaction_and_exported_beside_the_first() -> None:
     config = pipeline.get_config("tiny")
-    found = {stage.name: stage for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")}
+    found = {stage.name: stage for stage in ranking_stages(config)}
     names = ["ranking/train/satisfaction", "ranking/aligned/validate", "ranking/aligned/export"]
     assert list(found)[-3:] == names
     train, validate, export = (found[name] for name in names)
-    assert "--satisfaction_weight=2" in validate.flags
-    assert "--split=valid" in validate.flags
-    assert f"--checkpoint={train.folder}" in validate.flags
-    assert f"--checkpoint={train.folder}" in export.flags
-    assert f"--evaluation={validate.folder}" in export.flags
-    scores = tmp_path / "satisfaction" / "time" / "train" / "scores" / "manifest.json"  # read again by each of them
+    assert "--satisfaction_weight=2" in validate.command(str)
+    assert "--split=valid" in validate.command(str)
+    assert f"--checkpoint={train.folder}" in validate.command(str)
+    assert f"--checkpoint={train.folder}" in export.command(str)
+    assert f"--evaluation={validate.folder}" in export.command(str)
+    scores = Path("satisfaction/time/train/scores/manifest.json")  # read again by each of them
     for stage in (validate, export):
         assert {scores, *train.outputs} <= set(stage.inputs)
     assert set(validate.outputs) < set(export.inputs)
-    assert not any("satisfaction" in flag for name in ("validate", "test") for flag in found[f"ranking/{name}"].flags)
+    assert not any("satisfaction" in flag for n in ("validate", "test") for flag in found[f"ranking/{n}"].command(str))
     with config.unlocked():
         config.ranking_variants = ("satisfaction",)  # held up against the first too, but trained once
-    names = [stage.name for stage in ranking_stages(config, tmp_path, tmp_path / "timelines")]
+    names = [stage.name for stage in ranking_stages(config)]
     assert names.count("ranking/train/satisfaction") == 1
     with config.unlocked():
         config.ranking_variants, config.satisfaction_protocols = (), ()
     with pytest.raises(UsageError, match=r"--config\.satisfaction_weight: the ranker 'satisfaction' learns from the "):
-        ranking_stages(config, tmp_path, tmp_path / "timelines")
+        ranking_stages(config)
 
 
-def test_a_pipeline_without_ranking_has_no_such_stages(tmp_path: Path) -> None:
+def test_a_pipeline_without_ranking_has_no_such_stages() -> None:
     config = pipeline.get_config("tiny")
     with config.unlocked():
         config.ranking = ""
     assert ranking_variants(config) == ()
-    assert ranking_stages(config, tmp_path, tmp_path) == []
+    assert ranking_stages(config) == []

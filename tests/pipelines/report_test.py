@@ -15,7 +15,7 @@ from pipelines.evidence import flat, gather
 from pipelines.figures import training
 from pipelines.findings import against_reference, headline, in_words
 from pipelines.page import render
-from pipelines.retrieval_stages import variants
+from pipelines.systems.retrieval.stages import variants
 from tests.made_up_figures import empty_run, with_interval, write
 
 CHANGES = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline
-from pipelines.retrieval_stages import variants
-from pipelines.selection import choose_weight
+from pipelines.systems.retrieval.selection import choose_weight
+from pipelines.systems.retrieval.stages import variants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

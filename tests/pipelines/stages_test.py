@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline, retrieval
-from pipelines.retrieval_stages import variants
-from pipelines.sources import imported_files
-from pipelines.stage import PIPELINE
-from pipelines.stages import TEMPLATES, stages
+from pipelines.graph.engine import Engine
+from pipelines.graph.records import record_of
+from pipelines.graph.sources import ROOT, trace
+from pipelines.graph.stage import Stage
+from pipelines.registry import stages
+from pipelines.systems.retrieval.stages import variants
 
 NAMES = ("demo", "demo_sticky", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
 
@@ -18,24 +20,29 @@ def _graph(name: str, tmp_path: Path):
     data = tmp_path / "logs"
     data.mkdir()
     (data / "events.parquet").touch()
-    return config, stages(config, data="" if config.world else str(data), workdir=tmp_path / "run")
+    return config, stages(config, data=None if config.world else data)
+
+
+def _words(stage: Stage) -> list[str]:
+    return stage.command(str)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_input_is_there_or_written_by_an_earlier_stage(name: str, tmp_path: Path) -> None:
-    config, graph = _graph(name, tmp_path)
-    run = tmp_path / "run"
-    links = set()  # select makes them
-    for signals in config.sweeps:
-        links |= {
-            run / "selected" / signals / "metrics.json",
-            run / "selected" / f"{signals}-export" / "recommender" / "manifest.json",
-        }
-    known = {run / PIPELINE, *TEMPLATES, tmp_path / "logs" / "events.parquet"}
+def test_every_input_is_written_by_an_earlier_stage(name: str, tmp_path: Path) -> None:
+    _, graph = _graph(name, tmp_path)
+    before: list[Stage] = []
     for stage in graph:
-        assert set(stage.inputs) <= known, stage.name
+        records = {record_of(other.name) for other in before}
+        for file in set(stage.inputs) - records:
+            assert any(other.makes(file) for other in before), f"{stage.name}: {file}"
         assert stage.outputs
-        known |= set(stage.outputs) | (links if stage.name == "select" else set())
+        before.append(stage)
+
+
+def test_the_users_files_are_inputs_by_their_own_names(tmp_path: Path) -> None:
+    _, graph = _graph("tables", tmp_path)
+    assert graph[0].outside == {"events.parquet": tmp_path / "logs" / "events.parquet"}
+    assert f"--data={tmp_path / 'logs'}" in _words(graph[0])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,7 +65,7 @@ def test_weights_go_from_light_to_heavy_and_into_the_command(tmp_path: Path) -> 
     config, graph = _graph("tiny", tmp_path)
     train = next(s for s in graph if s.name == "train/dislike_input_and_label-w100")
     assert train.config == "configs/retrieval.py:tiny,dislike_input_and_label"
-    assert "--config.negative_weight=100" in train.flags
+    assert "--config.negative_weight=100" in _words(train)
     config.sweeps.dislike_input_and_label.weights = (50.0, 2.5)
     config.final = False
     swept = [v.name for v in variants(config) if v.signals == "dislike_input_and_label"]
@@ -83,63 +90,88 @@ def test_what_learns_from_dislikes_is_trained_on_the_papers_own_tower_too(name: 
 
 def test_final_models_repeat_what_was_chosen_and_are_served(tmp_path: Path) -> None:
     config, graph = _graph("tiny", tmp_path)
-    stages_of, run = {stage.name: stage for stage in graph}, tmp_path / "run"
+    stages_of = {stage.name: stage for stage in graph}
     final = stages_of["train/dislike_input_and_label-final"]
-    assert f"--refit={run / 'selected' / 'dislike_input_and_label'}" in final.flags
-    assert run / "selected" / "dislike_input_and_label" / "metrics.json" in final.inputs
-    assert f"--refit={run / 'train' / 'dislike_input'}" in stages_of["train/dislike_input-final"].flags
-    assert f"--checkpoint={final.folder}" in stages_of["serve"].flags
+    assert "--refit=selected/dislike_input_and_label" in _words(final)
+    assert Path("selected/dislike_input_and_label/metrics.json") in final.inputs
+    assert "--refit=train/dislike_input" in _words(stages_of["train/dislike_input-final"])
+    assert f"--checkpoint={final.folder}" in _words(stages_of["serve"])
     assert "validate/dislike_input-final" not in stages_of  # it has learned from these days
     config.final = False
-    assert not any("final" in stage.name for stage in stages(config, data="", workdir=run))
+    assert not any("final" in stage.name for stage in stages(config, data=None))
 
 
 def test_the_gate_comes_before_what_is_served_and_after_all_that_it_does_not_stop(tmp_path: Path) -> None:
     config, graph = _graph("standard", tmp_path)
-    names, run = [stage.name for stage in graph], tmp_path / "run"
+    names = [stage.name for stage in graph]
     gate, serve = graph[names.index("gate")], graph[names.index("serve")]
     weights = ("w300", "w1000", "w3000")
     for weight in weights:
-        assert run / "counterfactual" / f"dislike_input_and_label-{weight}" / "metrics.json" in gate.inputs
-    assert run / "test" / "dislike_input" / "metrics.json" in gate.inputs
-    assert f"--verdict={run / 'gate' / 'verdict.json'}" in serve.flags
-    assert run / "gate" / "verdict.json" in serve.inputs
+        assert Path(f"counterfactual/dislike_input_and_label-{weight}/metrics.json") in gate.inputs
+    assert Path("test/dislike_input/metrics.json") in gate.inputs
+    assert "--verdict=gate/verdict.json" in _words(serve)
+    assert Path("gate/verdict.json") in serve.inputs
     independent = ("train/", "test/", "counterfactual/", "ranking/", "satisfaction/")
     assert not any(name.startswith(independent) for name in names[names.index("gate") :])
     config.gate = {}
-    graph = stages(config, data="", workdir=run)
+    graph = stages(config, data=None)
     assert "gate" not in [stage.name for stage in graph]
-    assert not any("verdict" in flag for stage in graph for flag in stage.flags)
+    assert not any("verdict" in word for stage in graph for word in _words(stage))
 
 
 def test_the_closer_look_is_at_the_served_model_with_the_reference_as_the_judge(tmp_path: Path) -> None:
     config, graph = _graph("standard", tmp_path)
-    stages_of, run = {stage.name: stage for stage in graph}, tmp_path / "run"
+    stages_of = {stage.name: stage for stage in graph}
     ranked = stages_of["responsiveness/ranked/served"]
-    served = run / "selected" / "dislike_input_and_label-export" / "recommender"
-    reference = run / "export" / "dislike_input" / "recommender"
-    assert ranked.flags[:2] == (f"--recommender={served}", f"--similarity_vectors={reference}")
-    assert f"--ranker={run / 'ranking' / 'export' / 'ranker'}" in ranked.flags
+    assert "--recommender=selected/dislike_input_and_label-export/recommender" in _words(ranked)
+    assert "--similarity_vectors=export/dislike_input/recommender" in _words(ranked)
+    assert "--ranker=ranking/export/ranker" in _words(ranked)
     assert ranked.config == "configs/counterfactual.py:standard,paper"
     memory = stages_of["responsiveness/memory/reference"]
-    assert memory.flags == (f"--recommender={reference}",)
+    assert dict(memory.flags) == {"recommender": Path("export/dislike_input/recommender")}
     assert memory.config == "configs/counterfactual.py:standard,memory"
     config.ranking = ""
-    names = [stage.name for stage in stages(config, data="", workdir=run)]
+    names = [stage.name for stage in stages(config, data=None)]
     assert "responsiveness/ranked/served" not in names
     assert "responsiveness/sweeps/served" in names
 
 
 def test_logs_that_may_lack_clusters_and_creators_are_judged_by_another_models_vectors_too(tmp_path: Path) -> None:
     _, graph = _graph("tables", tmp_path)
-    exports, judges = tmp_path / "run" / "export", {}
-    for stage in graph:
-        if stage.name.startswith("counterfactual/"):
-            (flag,) = [flag for flag in stage.flags if flag.startswith("--similarity_vectors=")]
-            judges[stage.folder.name] = flag.partition("=")[2]
-    assert judges["no_dislike_signal"] == str(exports / "dislike_input" / "recommender")
-    assert judges["skip_label-w25"] == str(exports / "no_dislike_signal" / "recommender")
-    assert judges["skip_label-final"] == str(exports / "no_dislike_signal-final" / "recommender")
+    judges = {s.folder.name: s.flags["similarity_vectors"] for s in graph if s.name.startswith("counterfactual/")}
+    assert judges["no_dislike_signal"] == Path("export/dislike_input/recommender")
+    assert judges["skip_label-w25"] == Path("export/no_dislike_signal/recommender")
+    assert judges["skip_label-final"] == Path("export/no_dislike_signal-final/recommender")
+
+
+def test_a_command_line_is_as_a_user_would_type_it() -> None:
+    flags = {
+        "number": 0.5,
+        "many": 1e9,
+        "exact": 0.1234567891,
+        "none": None,
+        "nothing": (),
+        "refit": True,
+        "baselines": False,
+        "list": ("a", "b"),
+        "arms": {"a": Path("x"), "b": Path("y")},
+        "compare": (("a", Path("x")), ("a", Path("/y"))),
+    }
+    stage = Stage(name="train/a", module="retrieval.train", config="configs/a.py:b", flags=flags)
+    assert stage.command(lambda path: Path("runs/demo") / path) == [
+        *("-m", "retrieval.train", "--config=configs/a.py:b", "--number=0.5", "--many=1e+09", "--exact=0.1234567891"),
+        *("--refit", "--nobaselines", "--list=a,b", "--arms=a=runs/demo/x,b=runs/demo/y"),
+        *("--compare=a=runs/demo/x,a=/y", "--workdir=runs/demo/train/a"),
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stage_has_a_recipe(name: str, tmp_path: Path) -> None:
+    _, graph = _graph(name, tmp_path)
+    assert {reason for _, reason in Engine(graph, workdir=tmp_path / "run").plan()} <= {
+        "new",
+        *(f"after {stage.name}" for stage in graph),
+    }
 
 
 def test_an_unknown_pipeline_lists_those_there_are() -> None:
@@ -147,21 +179,34 @@ def test_an_unknown_pipeline_lists_those_there_are() -> None:
         pipeline.get_config("nope")
 
 
-def test_a_module_is_made_of_its_imports_and_theirs(tmp_path: Path) -> None:
+def test_a_module_is_made_of_its_imports_and_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {
         "a/__init__.py": "",
-        "a/binary.py": "import numpy\ndef main():\n    from b.deep import thing\n",
+        "a/binary.py": "import numpy.linalg\ndef main():\n    from b.deep import thing\n",
         "a/other.py": "",
         "b/__init__.py": "",
         "b/deep.py": "from b import leaf\nimport a.binary\n",  # a circle ends
         "b/leaf.py": "",
+        "c/__init__.py": "import os\n",
+        "c/__main__.py": "from b.leaf import thing\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert imported_files("a.binary", tmp_path) == [name for name in files if name != "a/other.py"]
+    monkeypatch.setattr("pipelines.graph.sources.ROOT", tmp_path)
+    assert trace("a.binary") == (["a/__init__.py", "a/binary.py", "b/__init__.py", "b/deep.py", "b/leaf.py"], {"numpy"})
+    assert trace("c") == (["b/__init__.py", "b/leaf.py", "c/__init__.py", "c/__main__.py"], {"os"})
+
+
+def test_every_program_of_the_house_is_found_with_its_entry() -> None:
+    for module in {stage.module for stage in stages(pipeline.get_config("tiny"), data=None)}:
+        files, packages = trace(module)
+        path = module.replace(".", "/")
+        assert {f"{path}.py", f"{path}/__main__.py"} & set(files)
+        assert "absl" in packages
 
 
 def test_editing_the_report_trains_no_model() -> None:
-    assert "pipelines/report.py" in imported_files("pipelines.report")
-    assert "pipelines/report.py" not in imported_files("retrieval.train")
+    assert any(name.startswith("pipelines/report") for name in trace("pipelines.report")[0])
+    assert not any(name.startswith("pipelines/") for name in trace("retrieval.train")[0])
+    assert (ROOT / "pipelines").is_dir()

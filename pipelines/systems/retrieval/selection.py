@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.retrieval_stages import variants
-from pipelines.served import EXPORTED
-from pipelines.stage import PIPELINE
+from pipelines.graph.stage import PIPELINE
+from pipelines.systems.retrieval.served import EXPORTED
+from pipelines.systems.retrieval.stages import SELECTED, variants
 from runtime.artifact import read_json, write_json
 
 
@@ -42,11 +42,11 @@ def choose(workdir: Path) -> dict[str, float]:
         metrics[f"{signals}/recall@100"] = recalls[weight]
         metrics[f"{signals}/recall@100/reference"] = reference
 
-    folder = workdir / "selected"
-    folder.mkdir(exist_ok=True)
+    file = workdir / SELECTED
+    file.parent.mkdir(exist_ok=True)
     for name, target in links.items():
-        _link(folder / name, target)
-    write_json(folder / "metrics.json", metrics)
+        _link(file.with_name(name), target)
+    write_json(file, metrics)
     return metrics
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.retrieval_stages import Variant, variants
+from pipelines.systems.retrieval.stages import SELECTED, Variant, variants
 
 EXPORTED = "-export"  # selected/<signals>-export: the folder of the chosen model's export
 
@@ -32,29 +32,26 @@ def reference(config: ConfigDict) -> Variant:
     return Variant(signals=config.sweeps[config.serve].reference, final=config.final)
 
 
-def served(config: ConfigDict, workdir: Path) -> Exported:
+def served(config: ConfigDict) -> Exported:
     """The model that is served."""
-    return chosen(config, config.serve, workdir)
+    return chosen(config, config.serve)
 
 
-def chosen(config: ConfigDict, signals: str, workdir: Path) -> Exported:
+def chosen(config: ConfigDict, signals: str) -> Exported:
     """The model of a sweep's signals that the validation days choose, or its final one."""
     if config.final:
-        return exported(Variant(signals=signals, final=True), workdir)
-    folder = workdir / "selected"
-    every = (exported(variant, workdir).recommender / "manifest.json" for variant in candidates(config, signals))
+        return exported(Variant(signals=signals, final=True))
+    every = (exported(variant).made_from for variant in candidates(config, signals))
     return Exported(
-        checkpoint=folder / signals,
-        recommender=folder / f"{signals}{EXPORTED}" / "recommender",
-        made_from=(folder / "metrics.json", *every),
+        checkpoint=SELECTED.parent / signals,
+        recommender=SELECTED.parent / f"{signals}{EXPORTED}" / "recommender",
+        made_from=(SELECTED, *(file for files in every for file in files)),
     )
 
 
-def exported(variant: Variant, workdir: Path) -> Exported:
+def exported(variant: Variant) -> Exported:
     """A variant, by its own name."""
-    recommender = workdir / "export" / variant.name / "recommender"
+    recommender = Path("export") / variant.name / "recommender"
     return Exported(
-        checkpoint=workdir / "train" / variant.name,
-        recommender=recommender,
-        made_from=(recommender / "manifest.json",),
+        checkpoint=Path("train") / variant.name, recommender=recommender, made_from=(recommender / "manifest.json",)
     )

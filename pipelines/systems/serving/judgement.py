@@ -5,10 +5,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from pipelines.retrieval_stages import Variant
-from pipelines.served import exported, reference
-from pipelines.serving_stages import FOLDER, VERDICT
-from pipelines.stage import PIPELINE
+from pipelines.graph.stage import PIPELINE
+from pipelines.systems.retrieval.served import exported, reference
+from pipelines.systems.retrieval.stages import SELECTED, Variant
+from pipelines.systems.serving.stages import VERDICT
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
 from simulation.counterfactual.gate import Gate, numbers
@@ -34,18 +34,18 @@ def judge(workdir: Path) -> dict[str, Any]:
     verdict = gate.judge(
         read_json(simulated / "metrics.json"),
         branch=read_json(simulated / "config.json")["config"]["branches"][0],
-        recommender=load(exported(model, workdir).recommender),
+        recommender=load(workdir / exported(model).recommender),
     )
     verdict |= {"model": model.name, "against": reference(config).name}
-    folder = workdir / FOLDER
-    folder.mkdir(exist_ok=True)
-    write_json(folder / VERDICT, verdict)
-    write_json(folder / "metrics.json", numbers(verdict))
+    file = workdir / VERDICT
+    file.parent.mkdir(exist_ok=True)
+    write_json(file, verdict)
+    write_json(file.with_name("metrics.json"), numbers(verdict))
     return verdict
 
 
 def _model(config: ConfigDict, workdir: Path) -> Variant:
     if config.final:
         return Variant(signals=config.serve, final=True)
-    selected = read_json(workdir / "selected" / "metrics.json")
+    selected = read_json(workdir / SELECTED)
     return Variant(signals=config.serve, weight=selected[f"{config.serve}/negative_weight"])

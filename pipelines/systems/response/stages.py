@@ -9,14 +9,13 @@ reference, which are another model's.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from pipelines.ranking_stages import FOLDER as RANKING
-from pipelines.served import Exported, chosen, exported, reference, served
-from pipelines.stage import Stage
+from pipelines.graph.stage import Stage
+from pipelines.systems.ranking.stages import FULL, exported_ranker
+from pipelines.systems.retrieval.served import Exported, chosen, exported, reference, served
 
 FOLDER = "responsiveness"
 RANKED = "ranked"
@@ -31,13 +30,13 @@ def signals(config: Mapping[str, Any], model: str) -> str:
     ]
 
 
-def response_stages(config: ConfigDict, workdir: Path) -> list[Stage]:
+def stages(config: ConfigDict) -> list[Stage]:
     """One stage for each experiment and model; the ranked one only where the pipeline has a ranker."""
-    models = {SERVED: served(config, workdir), REFERENCE: exported(reference(config), workdir)}
+    models = {SERVED: served(config), REFERENCE: exported(reference(config))}
     if signals(config, PAPER_TOWER) in config.sweeps:
-        models[PAPER_TOWER] = chosen(config, signals(config, PAPER_TOWER), workdir)
+        models[PAPER_TOWER] = chosen(config, signals(config, PAPER_TOWER))
     return [
-        _stage(experiment, name, models, config, workdir)
+        _stage(experiment, name, models, config)
         for experiment, names in config.experiments.items()
         if experiment != RANKED or config.ranking
         for name in names
@@ -45,24 +44,21 @@ def response_stages(config: ConfigDict, workdir: Path) -> list[Stage]:
     ]
 
 
-def _stage(experiment: str, name: str, models: dict[str, Exported], config: ConfigDict, workdir: Path) -> Stage:
+def _stage(experiment: str, name: str, models: Mapping[str, Exported], config: ConfigDict) -> Stage:
     model, other = models[name], models[REFERENCE]
-    flags, inputs = [f"--recommender={model.recommender}"], [*model.made_from, model.recommender / "manifest.json"]
+    flags: dict[str, Any] = {"recommender": model.recommender}
+    inputs = [*model.made_from, model.recommender / "manifest.json"]
     if name == SERVED:
-        flags.append(f"--similarity_vectors={other.recommender}")
+        flags["similarity_vectors"] = other.recommender
         inputs += other.made_from
     if experiment == RANKED:
-        ranker = workdir / RANKING / "export" / "ranker"
-        flags += [f"--ranker={ranker}", f"--candidates={config.ranked.candidates}"]
-        flags.append(f"--config.users={config.ranked.users}")
+        ranker, asked = exported_ranker(FULL), config.ranked
+        flags |= {"ranker": ranker, "candidates": asked.candidates, "config.users": asked.users}
         inputs.append(ranker / "manifest.json")
-    folder = workdir / FOLDER / experiment / name
     return Stage(
         name=f"{FOLDER}/{experiment}/{name}",
         module="simulation.counterfactual",
-        folder=folder,
         config=f"configs/counterfactual.py:{config.counterfactual},{'paper' if experiment == RANKED else experiment}",
-        flags=tuple(flags),
+        flags=flags,
         inputs=tuple(dict.fromkeys(inputs)),
-        outputs=(folder / "metrics.json",),
     )

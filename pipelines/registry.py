@@ -1,0 +1,43 @@
+"""The systems of a pipeline: whoever adds one writes its folder in pipelines/systems/ and its two lines here.
+
+[world] -> prepare -> retrieval -> response
+                                -> serving -> ab
+                   -> satisfaction -> ranking -> response, ab
+                   ... all of them -> report
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from pipelines.graph.records import record_of
+from pipelines.graph.sources import ROOT
+from pipelines.graph.stage import Stage
+from pipelines.systems.ab import stages as ab
+from pipelines.systems.feed import stages as feed
+from pipelines.systems.ranking import stages as ranking
+from pipelines.systems.response import stages as response
+from pipelines.systems.retrieval import stages as retrieval
+from pipelines.systems.satisfaction import stages as satisfaction
+from pipelines.systems.serving import stages as serving
+
+# In an order in which they can run; what the gate of `serving` may leave out after everything that it does not.
+STAGES = (retrieval, satisfaction, ranking, response, serving, ab)
+
+
+def stages(config: ConfigDict, *, data: Path | None) -> list[Stage]:
+    """Every stage of a pipeline, in an order in which they can run; `data` is None for the synthetic feed."""
+    before = feed.stages(config, data)
+    for system in STAGES:
+        before += system.stages(config)
+    templates = sorted((ROOT / "pipelines").rglob("*.j2"))
+    report = Stage(
+        name="report",
+        module="pipelines.report",
+        settings=config.to_dict(),
+        place=".",
+        inputs=tuple(file for stage in before for file in (*stage.outputs, record_of(stage.name))),
+        outside={str(file.relative_to(ROOT)): file for file in templates},
+        writes=("metrics.json", "report.html"),
+    )
+    return [*before, report]

@@ -1,0 +1,37 @@
+"""The stages of the log: the synthetic feed, where the pipeline has one, and the timelines of either feed or log.
+
+[world] -> prepare
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from pipelines.graph.stage import Stage
+
+WORLD, TIMELINES = Path("world"), Path("timelines")
+FEED = WORLD / "tables" / "manifest.json"  # vouches for the truth beside it
+LOG = TIMELINES / "manifest.json"
+
+
+def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
+    """From nothing, or from the user's logs in `data`, to timelines."""
+    world = Stage(
+        name="world",
+        module="simulation.world",
+        config=f"configs/world.py:{config.world}",
+        writes=("tables/manifest.json", "metrics.json"),
+    )
+    # The synthetic feed's manifest vouches for its files; a user's are inputs one by one.
+    files = sorted(file for file in data.rglob("*") if file.is_file()) if data else []
+    prepare = Stage(
+        name="prepare",
+        module="data.prepare",
+        config=f"configs/data.py:{config.data}",
+        flags={"data": data.absolute() if data else FEED.parent},
+        place=TIMELINES.name,
+        inputs=() if data else world.outputs,
+        outside={file.relative_to(data).as_posix(): file for file in files} if data else {},
+        writes=("manifest.json", "metrics.json"),
+    )
+    return [*([] if data else [world]), prepare]

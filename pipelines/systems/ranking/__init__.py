@@ -1,0 +1,1 @@
+"""The rankers: trained, held up against others, exported, and their section of the report."""

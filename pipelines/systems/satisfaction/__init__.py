@@ -1,0 +1,1 @@
+"""The satisfaction model: trained, measured, taken apart, and its section of the report."""
