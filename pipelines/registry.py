@@ -1,4 +1,4 @@
-"""The systems of a pipeline: whoever adds one writes its folder in pipelines/systems/ and its two lines here.
+"""The systems of a pipeline: whoever adds one writes it in pipelines/systems/, and names it here, twice.
 
 [world] -> prepare -> retrieval -> response
                                 -> serving -> ab
@@ -13,6 +13,8 @@ from ml_collections import ConfigDict
 from pipelines.graph.records import record_of
 from pipelines.graph.sources import ROOT
 from pipelines.graph.stage import Stage
+from pipelines.report.run import Run
+from pipelines.report.section import Section
 from pipelines.systems.ab import stages as ab
 from pipelines.systems.feed import stages as feed
 from pipelines.systems.ranking import stages as ranking
@@ -27,9 +29,7 @@ STAGES = (retrieval, satisfaction, ranking, response, serving, ab)
 
 def stages(config: ConfigDict, *, data: Path | None) -> list[Stage]:
     """Every stage of a pipeline, in an order in which they can run; `data` is None for the synthetic feed."""
-    before = feed.stages(config, data)
-    for system in STAGES:
-        before += system.stages(config)
+    before = [*feed.stages(config, data), *(stage for system in STAGES for stage in system.stages(config))]
     templates = sorted((ROOT / "pipelines").rglob("*.j2"))
     report = Stage(
         name="report",
@@ -41,3 +41,35 @@ def stages(config: ConfigDict, *, data: Path | None) -> list[Stage]:
         writes=("metrics.json", "report.html"),
     )
     return [*before, report]
+
+
+def sections(run: Run) -> list[Section]:
+    """The sections of a run's report, in the order in which they are read; the first stands above the navigation."""
+    # Here, so that running stages loads none of what draws.
+    from pipelines.report import made
+    from pipelines.systems.ab import section as ab
+    from pipelines.systems.feed import section as feed
+    from pipelines.systems.ranking import section as ranking
+    from pipelines.systems.response import section as response
+    from pipelines.systems.retrieval import sections as retrieval
+    from pipelines.systems.satisfaction import section as satisfaction
+    from pipelines.systems.serving import sections as serving
+
+    all_sections = (
+        retrieval.the_answer,
+        retrieval.responsiveness,
+        response.section,
+        serving.gate,
+        retrieval.on_test_days,
+        ranking.section,
+        satisfaction.section,
+        retrieval.frontier,
+        retrieval.slates,
+        ab.section,
+        feed.section,
+        retrieval.training,
+        serving.index,
+        serving.card,
+        made.section,
+    )
+    return [found for section in all_sections if (found := section(run))]

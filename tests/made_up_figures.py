@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from configs import pipeline
+from pipelines.registry import sections
+from pipelines.report.page import numbers, render
+from pipelines.report.run import Run
 
 
 def write(path: Path, value: Any) -> None:
@@ -22,3 +25,14 @@ def empty_run(folder: Path) -> Path:
     """A workdir of the pipeline `tiny` in which no stage has run."""
     write(folder / "pipeline.json", pipeline.get_config("tiny").to_dict())
     return folder
+
+
+def page_of(workdir: Path) -> str:
+    """The report of a run."""
+    run = Run(workdir)
+    return render(run, sections(run))
+
+
+def numbers_of(workdir: Path) -> dict[str, float]:
+    """Every number of the report."""
+    return numbers(sections(Run(workdir)))

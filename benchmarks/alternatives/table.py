@@ -68,7 +68,7 @@ def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     from matplotlib.figure import Figure
 
     from benchmarks.alternatives.results import curve
-    from pipelines.charts import draw
+    from pipelines.report.charts import draw
 
     rows = list(measured)
     names = list(dict.fromkeys(row.label.removesuffix("-unclipped") for row in rows))

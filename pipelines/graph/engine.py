@@ -140,7 +140,8 @@ class Engine:
         if shown:
             print(f"  {' '.join(['python', *arguments])}", flush=True)
         seconds = self._records.read(stage.name).get("seconds", 0.0)  # of the same work, which goes on
-        record = {"recipe": recipe, "commit": self._commit, "began": time.time(), "status": None, "seconds": seconds}
+        record = {"stage": stage.name, "recipe": recipe, "commit": self._commit, "began": time.time()}
+        record |= {"status": None, "seconds": seconds}
         self._records.write(stage.name, record)
         settings = {**settings, **process.compiled_in(self._workdir / STATE / "compiled")}
         log = self._workdir / log_of(stage.name)

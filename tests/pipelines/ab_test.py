@@ -7,19 +7,18 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline
-from pipelines import ab_figures, ab_tables
-from pipelines.ab_evidence import flat_ab, gather_ab
-from pipelines.ab_ranked import finding
-from pipelines.charts import COLOURS
-from pipelines.evidence import gather
-from pipelines.findings import against_reference
-from pipelines.page import render
-from pipelines.published import PUBLISHED
+from pipelines.report.charts import COLOURS
+from pipelines.report.run import Run
+from pipelines.systems.ab import figures as ab_figures
 from pipelines.systems.ab import stages as ab_stages
+from pipelines.systems.ab import tables as ab_tables
+from pipelines.systems.ab.evidence import Test
+from pipelines.systems.ab.published import PUBLISHED
+from pipelines.systems.ab.ranked import finding
 from runtime.errors import UsageError
 from simulation.ab_test.experiment import definitions
 from simulation.ab_test.metrics import all_metrics
-from tests.made_up_figures import empty_run, with_interval, write
+from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 METRICS = all_metrics(long_day_ms=600_000)
 ARMS = ("no_dislike_signal", "dislike_input_and_label", "dislike_input", "skip_label")
@@ -79,15 +78,9 @@ def ranked(workdir: Path) -> Path:
     return workdir
 
 
-def _page(workdir: Path) -> str:
-    evidence = gather(workdir)
-    return render(evidence, against_reference(evidence), None, gather_ab(workdir))
-
-
 def test_a_row_says_what_was_found_published_and_whether_it_is_better(workdir: Path) -> None:
-    evidence = gather_ab(workdir)
-    assert evidence is not None
-    rows = {row.name: row for row in ab_tables.rows(evidence.signals)}
+    test = Test(Run(workdir), "ab_test")
+    rows = {row.name: row for row in ab_tables.rows(test)}
     assert list(rows) == list(METRICS)
     dislikes = rows["dislike_rate"]
     assert [cell.arm for cell in dislikes.cells] == list(ARMS[1:])
@@ -105,14 +98,13 @@ def test_a_row_says_what_was_found_published_and_whether_it_is_better(workdir: P
 
 def test_the_best_change_of_each_metric_is_marked_by_its_direction_with_the_control_as_no_change(workdir: Path) -> None:
     # The changes are -25%, -15%, -5%, of viewers +1%, -15%, -5%.
-    evidence = gather_ab(workdir)
-    assert evidence is not None
-    rows = {row.name: row for row in ab_tables.rows(evidence.signals)}
+    test = Test(Run(workdir), "ab_test")
+    rows = {row.name: row for row in ab_tables.rows(test)}
     marks = {name: [row.control_is_best, *(cell.best for cell in row.cells)] for name, row in rows.items()}
     assert marks["dislike_rate"] == [False, True, False, False]  # fewest
     assert marks["likes"] == [True, False, False, False]  # everybody else has less
     assert marks["viewers"] == [False, True, False, False]
-    assert "<b>Underlined</b></span>: the best value of its line" in _page(workdir)
+    assert "<b>Underlined</b></span>: the best value of its line" in page_of(workdir)
 
 
 def test_a_figure_of_the_paper_stands_beside_either_tower() -> None:
@@ -121,18 +113,16 @@ def test_a_figure_of_the_paper_stands_beside_either_tower() -> None:
 
 
 def test_a_share_of_false_positives_that_misses_is_said_to(workdir: Path) -> None:
-    evidence = gather_ab(workdir)
-    assert evidence is not None
-    assert {row.name for row in ab_tables.rows(evidence.signals) if row.misses} == {"likes"}  # 6% to 12%
-    assert _page(workdir).count("misses 5%") == 1
-    assert "Over all metrics it does in 4.8% (3.8% to 5.8%)." in _page(workdir)
-    assert "50 times the whole test again, each with 400 new people" in _page(workdir)
+    test = Test(Run(workdir), "ab_test")
+    assert {row.name for row in ab_tables.rows(test) if row.misses} == {"likes"}  # 6% to 12%
+    assert page_of(workdir).count("misses 5%") == 1
+    assert "Over all metrics it does in 4.8% (3.8% to 5.8%)." in page_of(workdir)
+    assert "50 times the whole test again, each with 400 new people" in page_of(workdir)
 
 
 def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
-    evidence = gather_ab(workdir)
-    assert evidence is not None
-    of_arm = ab_tables.sentences(evidence.signals)
+    test = Test(Run(workdir), "ab_test")
+    of_arm = ab_tables.sentences(test)
     said = of_arm["dislike_input_and_label"]
     published = "published: −2.44% (homepage), −1.10% (immersive feed)"
     assert f"Dislike rate: −25.00% (95% interval −30.00% to −20.00%); {published}." in said
@@ -140,27 +130,24 @@ def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
     assert of_arm["dislike_input"] == [
         "Dislike rate: −15.00% (95% interval −20.00% to −10.00%); published: −0.34% (homepage, not significant)."
     ]
-    assert ab_tables.not_tested(evidence.signals) == {"dislike_excluded": "dislike rate −0.84% (homepage)"}
+    assert ab_tables.not_tested(test) == {"dislike_excluded": "dislike rate −0.84% (homepage)"}
 
 
 def test_charts_show_each_arm_where_the_paper_does(workdir: Path) -> None:
     # Figure 2a: dislikes, of all arms but that of skips; figure 2b: its enjoyment. Every arm in the long run.
-    evidence = gather_ab(workdir)
-    assert evidence is not None
+    test = Test(Run(workdir), "ab_test")
     days = ab_figures.SIGNAL_DAYS
-    drawn = {name: ab_figures._lines(evidence.signals, name, of_skips=of) for name, of in days.items()}
+    drawn = {name: ab_figures._lines(test, name, of_skips=of) for name, of in days.items()}
     assert list(drawn["dislike_rate"]) == ["dislike_input_and_label", "dislike_input"]
     assert list(drawn["enjoyment"]) == ["skip_label"]
-    chart = ab_figures.long_run(evidence.signals)
+    chart = ab_figures.long_run(test)
     for arm in ARMS:
         assert COLOURS[arm] in chart
-    assert ab_tables.slopes(evidence.signals) == [
-        "Skips as label, with memory: high exposure +0.100 (+0.050 to +0.150)."
-    ]
+    assert ab_tables.slopes(test) == ["Skips as label, with memory: high exposure +0.100 (+0.050 to +0.150)."]
 
 
 def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
-    page = _page(workdir)
+    page = page_of(workdir)
     assert page.count("<svg") == 2 * 2  # by day and the long run: wide and narrow
     assert "Repeated dislikes, same creator" in page
     assert "−9.60%" in page
@@ -176,9 +163,8 @@ def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
 
 
 def test_the_test_of_the_rankers_has_satisfaction_and_watch_time_first(ranked: Path) -> None:
-    evidence = gather_ab(ranked)
-    assert evidence is not None
-    page = _page(ranked)
+    test = Test(Run(ranked), "ab_test")
+    page = page_of(ranked)
     section = page[page.index("The order that it is shown in") : page.index('id="data"')]
     rows = re.findall(r"<tr><td title[^>]*>([^<]*)</td>", section)
     assert rows[:3] == ["True satisfaction", "Watch time a user", "Dislike rate"]
@@ -187,8 +173,8 @@ def test_the_test_of_the_rankers_has_satisfaction_and_watch_time_first(ranked: P
     assert section.count("<th>Published</th>") == 1
     assert "has left no numbers" not in section
     assert "Published of an arm that is not tested here" not in section
-    assert evidence.signals.arms == list(ARMS)
-    numbers = flat_ab(evidence)
+    assert test.arms == list(ARMS)
+    numbers = numbers_of(ranked)
     assert numbers["ab_ranked/true_satisfaction/relative"] == 0.02
     assert numbers["ab_test/dislike_rate/relative"] == -0.25
 
@@ -210,18 +196,15 @@ def test_what_was_found_of_the_aligned_ranker_follows_the_intervals(
     figures |= with_interval("true_satisfaction/relative", satisfaction, 0.01)
     figures |= with_interval("watch_time/relative", watch_time, 0.02)
     write(ranked / "ab_ranked" / "metrics.json", figures)
-    evidence = gather_ab(ranked)
-    assert evidence is not None
-    said = finding(evidence.ranked)
+    said = finding(Test(Run(ranked), "ab_ranked"))
     assert f". {verdict} Retrieval alone, against the ranker: true satisfaction falls by 6.0% (95% " in said
     assert said.startswith("Ranker aligned with satisfaction, against the ranker: true satisfaction ")
-    assert said in _page(ranked)
+    assert said in page_of(ranked)
 
 
 def test_a_run_without_a_test_still_has_its_report(empty: Path) -> None:
-    assert gather_ab(empty) is None
-    assert flat_ab(None) == {}
-    page = _page(empty)
+    assert not any(name.startswith(("ab_test/", "ab_ranked/", "off_policy/")) for name in numbers_of(empty))
+    page = page_of(empty)
     for stage in ("ab_test", "ab_ranked"):
         assert f"the stage <code>{stage}</code> has left no numbers" in page
 
@@ -229,13 +212,13 @@ def test_a_run_without_a_test_still_has_its_report(empty: Path) -> None:
 def test_an_off_policy_check_alone_is_shown(workdir: Path) -> None:
     for file in (workdir / "ab_test").iterdir():
         file.unlink()
-    page = _page(workdir)
+    page = page_of(workdir)
     assert "the stage <code>ab_test</code> has left no numbers" in page
     assert "Doubly robust" in page
 
 
 def test_metrics_are_flat(workdir: Path) -> None:
-    numbers = flat_ab(gather_ab(workdir))
+    numbers = numbers_of(workdir)
     assert numbers["ab_test/dislike_rate/relative"] == -0.25
     assert numbers["off_policy/no_dislike_signal/dislike/dr"] == 0.0111
 

@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline
-from pipelines.evidence import gather
-from pipelines.findings import against_reference
-from pipelines.page import render
-from pipelines.ranking_evidence import flat_ranking, gather_ranking
-from pipelines.ranking_tables import ceiling, differences, groups, row_title, rows, sentences
+from pipelines.report.run import Run
+from pipelines.systems.ranking.evidence import Ranking
 from pipelines.systems.ranking.stages import ranking_variants
 from pipelines.systems.ranking.stages import stages as ranking_stages
+from pipelines.systems.ranking.tables import differences, groups, row_title, rows, sentences
 from runtime.errors import UsageError
-from tests.made_up_figures import empty_run, with_interval, write
+from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 TASKS = ("EVV", "GVV")
 
@@ -81,13 +79,8 @@ def workdir(empty: Path) -> Path:
     return empty
 
 
-def _page(workdir: Path) -> str:
-    evidence = gather(workdir)
-    return render(evidence, against_reference(evidence), gather_ranking(workdir))
-
-
 def test_page_holds_the_ranking_section_with_all_its_charts(workdir: Path) -> None:
-    page = _page(workdir)
+    page = page_of(workdir)
     section = page[page.index('id="ranking"') : page.index('id="frontier"')]
     assert section.count("<svg") == 2 * 5  # calibration, λ, gates, slots, trade-off: wide and narrow
     assert "LightGBM" in section
@@ -101,51 +94,54 @@ def test_page_holds_the_ranking_section_with_all_its_charts(workdir: Path) -> No
 
 
 def test_a_run_without_ranking_still_gives_a_report(empty: Path) -> None:
-    assert gather_ranking(empty) is None
-    assert flat_ranking(None) == {}
-    page = _page(empty)
-    assert "the stage <code>ranking/test</code> has left no numbers" in page
-    assert render(gather(empty), {}) == page
+    assert not any(name.startswith("ranking/") for name in numbers_of(empty))
+    assert "the stage <code>ranking/test</code> has left no numbers" in page_of(empty)
+
+
+def test_a_pipeline_without_ranking_leaves_no_trace_of_an_earlier_ones(workdir: Path) -> None:
+    config = pipeline.get_config("tiny").to_dict()
+    write(workdir / "pipeline.json", {**config, "ranking": ""})
+    assert not any(name.startswith("ranking/") for name in numbers_of(workdir))
+    assert not re.search(r'(id|href)="#?ranking"', page_of(workdir))
 
 
 def test_a_run_whose_ranking_is_not_yet_measured_says_so(empty: Path) -> None:
     write(empty / "ranking" / "train" / "full" / "metrics.json", {"auc": 0.7})
-    assert "the stage <code>ranking/test</code> has left no numbers" in _page(empty)
+    assert "the stage <code>ranking/test</code> has left no numbers" in page_of(empty)
 
 
 def test_a_measurement_without_charts_is_a_table(workdir: Path) -> None:
     for name in ("curves.json", "reliability.json"):
         (workdir / "ranking" / "test" / name).unlink()
     (workdir / "ranking" / "train" / "full" / "metrics.jsonl").unlink()
-    page = _page(workdir)
+    page = page_of(workdir)
     assert "The ranker" in page
     assert page.count("<svg") == 0
 
 
 def test_rows_and_differences_are_named_and_ordered(workdir: Path) -> None:
-    evidence = gather_ranking(workdir)
-    assert evidence is not None
-    assert [row.label for row in rows(evidence)] == [
+    ranking = Ranking(Run(workdir))
+    assert [row.label for row in rows(ranking)] == [
         "Popularity",
         "LightGBM",
         "Without the feedback encoder",
         "The ranker",
+        "The feed’s own probabilities",
     ]
-    assert [row.label for row in ceiling(evidence)] == ["The feed’s own probabilities"]
-    assert [row.emphasis for row in rows(evidence)] == [False, False, False, True]
-    (cell,) = [row.cells[0] for row in differences(evidence) if row.label == "LightGBM"]
+    assert [row.emphasis for row in rows(ranking)] == [False, False, False, True, False]
+    assert not rows(ranking)[-1].best
+    (cell,) = [row.cells[0] for row in differences(ranking) if row.label == "LightGBM"]
     assert cell is not None
     assert cell.value == pytest.approx(0.7 - 0.71)
     assert row_title("single_task_EVV") == "Trained on EVV alone"
-    (group,) = groups(evidence)
+    (group,) = groups(ranking)
     assert group.label == "engagement: growth (300)"
     assert [cell.value if cell else None for cell in group.cells] == [0.72, 0.015, None, None]
 
 
 def test_sentences_follow_the_intervals(workdir: Path) -> None:
-    evidence = gather_ranking(workdir)
-    assert evidence is not None
-    against_trees, against_baseline, against_popularity, of_feed = sentences(evidence)
+    ranking = Ranking(Run(workdir))
+    against_trees, against_baseline, against_popularity, of_feed = sentences(ranking)
     assert "have an AUC of EVV 0.7500, GVV 0.7500: the rest is luck" in of_feed
     assert against_trees == (
         "Against LightGBM on the same information, AUC is lower on EVV (−0.0100); "
@@ -159,7 +155,7 @@ def test_sentences_follow_the_intervals(workdir: Path) -> None:
 
 
 def test_the_best_of_each_column_is_marked_whoever_has_it(workdir: Path) -> None:
-    page = _page(workdir)
+    page = page_of(workdir)
     section = page[page.index('id="ranking"') : page.index('id="frontier"')]
     trees, ranker = (
         section[section.index(f"<td>{name}</td>") :].partition("</tr>")[0] for name in ("LightGBM", "The ranker")
@@ -170,7 +166,7 @@ def test_the_best_of_each_column_is_marked_whoever_has_it(workdir: Path) -> None
 
 
 def test_flat_names_say_the_stage_and_the_row(workdir: Path) -> None:
-    numbers = flat_ranking(gather_ranking(workdir))
+    numbers = numbers_of(workdir)
     assert numbers["ranking/test/lightgbm/EVV/auc"] == 0.71
     assert numbers["ranking/train/full/auc"] == 0.7
     assert numbers["ranking/aligned/validate/satisfaction/auc"] == 0.6

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from configs import pipeline
-from pipelines import tables
-from pipelines.best import best_of
-from pipelines.charts import COLOURS, Point
-from pipelines.evidence import flat, gather
-from pipelines.figures import training
-from pipelines.findings import against_reference, headline, in_words
-from pipelines.page import render
+from pipelines.report.charts import COLOURS
+from pipelines.report.intervals import Point, in_words
+from pipelines.report.run import Run
+from pipelines.report.tables import best_of
+from pipelines.systems.retrieval import tables
+from pipelines.systems.retrieval.figures import training
+from pipelines.systems.retrieval.findings import cards, headline
+from pipelines.systems.retrieval.models import Models
 from pipelines.systems.retrieval.stages import variants
-from tests.made_up_figures import empty_run, with_interval, write
+from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 CHANGES = {
     "no_dislike_signal": 0.0,
@@ -75,14 +76,9 @@ def workdir(empty: Path) -> Path:
     return empty
 
 
-def _page(workdir: Path) -> str:
-    evidence = gather(workdir)
-    return render(evidence, against_reference(evidence))
-
-
 def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) -> None:
-    evidence = gather(workdir)
-    said = " ".join(headline(evidence, against_reference(evidence)))
+    models = Models(Run(workdir))
+    said = " ".join(headline(models))
     assert "next 10 recommendations falls by 55.0% (95% interval 53.0% to 57.0%)" in said
     assert "falls by 10.0% (95% interval 8.0% to 12.0%)" in said
     assert "blind to them, it stays as it is" in said
@@ -91,22 +87,21 @@ def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) ->
 
 
 def test_the_headline_and_the_cards_say_what_the_papers_tower_does_and_what_a_simple_rule_finds(workdir: Path) -> None:
-    evidence = gather(workdir)
-    changes = against_reference(evidence)
-    said = " ".join(headline(evidence, changes))
+    models = Models(Run(workdir))
+    said = " ".join(headline(models))
     assert (
         "On the paper’s own tower, which learns by the same loss and lacks that memory, the same figure falls by 4.0%"
         in said
     )
     assert "The best simple rule on these days, Item-kNN, which learns no parameters, has a Recall@100 of 0.450" in said
     assert "the served model has 0.380" in said
-    figures = {card.caption: card.figure for card in tables.cards(evidence, changes)}
+    figures = {card.caption: card.figure for card in cards(models)}
     assert figures["the same loss on the paper’s own tower, without that memory"] == "−4.0%"
     assert figures["Recall@100: the served model against the best simple rule, Item-kNN"] == "0.380 vs 0.450"
 
 
 def test_the_chart_and_the_model_card_have_both_towers(workdir: Path) -> None:
-    page = _page(workdir)
+    page = page_of(workdir)
     figure = page[page.index('aria-label="Change in similar items') : page.index("</figure>")]
     for signals in CHANGES:
         assert COLOURS[signals] in figure or not CHANGES[signals]
@@ -116,15 +111,15 @@ def test_the_chart_and_the_model_card_have_both_towers(workdir: Path) -> None:
 
 
 def test_the_best_of_each_column_is_marked_by_its_direction(workdir: Path) -> None:
-    rows = tables.retrieval(gather(workdir))
+    rows = tables.retrieval(Models(Run(workdir)))
     column = {name: n for n, (name, _, _) in enumerate(tables.COLUMNS)}
     best = {name: {row.label for row in rows if column[name] in row.best} for name in column}
     assert best["recall@100"] == {"Item-kNN"}  # 0.45
     # 0.1, all that learn from dislikes and remember them: the fewest skips
     assert best["skip@100"] == {row.label for row in rows if "label, with memory" in row.label} != set()
     assert best["mrr"] == set()  # not measured
-    assert '<td class="best"><b>0.450</b></td>' in _page(workdir)
-    assert "<b>Underlined</b></span>: the best value of its column" in _page(workdir)
+    assert '<td class="best"><b>0.450</b></td>' in page_of(workdir)
+    assert "<b>Underlined</b></span>: the best value of its column" in page_of(workdir)
 
 
 @pytest.mark.parametrize(
@@ -144,20 +139,20 @@ def test_the_best_are_those_that_print_as_the_best(values, better: int, best: li
 
 
 def test_changes_are_paired_with_the_sweeps_reference(workdir: Path) -> None:
-    changes = against_reference(gather(workdir))
+    changes = Models(Run(workdir)).changes
     assert changes["change/dislike_input_and_label-w100/recall@100"] == pytest.approx(0.38 / 0.4 - 1)
     assert changes["change/dislike_input_and_label-w100/skip@100"] == pytest.approx(0.1 / 0.2 - 1)
     assert "change/dislike_input/recall@100" not in changes
 
 
 def test_page_needs_nothing_from_elsewhere(workdir: Path) -> None:
-    page = _page(workdir)
+    page = page_of(workdir)
     assert not re.search(r"""(src|href)=["'](?!#)""", re.sub(r'xlink:href="#[^"]*"', "", page))
     assert not re.search(r"url\((?!#)|@import|<script", page)
 
 
 def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
-    page = _page(workdir)
+    page = page_of(workdir)
     assert page.count("<svg") == 2 * 4  # responsiveness, two trades (no dislike@100 here), training: wide and narrow
     assert "Skipped: item 5" in page
     assert "said nothing: 6 of 10 alike, 2 by its creator" in page
@@ -179,7 +174,7 @@ def test_batches_without_a_negative_label_are_no_points_of_their_curve(workdir: 
     def drawn(*values: float) -> str:
         lines = [json.dumps({"step": s, "name": "train/negative_p", "value": p}) for s, p in enumerate(values)]
         curves.write_text("\n".join([*lines, first]))
-        return training(gather(workdir))
+        return training(Models(Run(workdir)))
 
     assert panel not in drawn(0.0, 0.0)
     assert panel in drawn(0.0, 0.25)
@@ -198,7 +193,7 @@ def gated(workdir: Path, *, creator: float) -> None:
 
 def test_the_verdict_stands_with_its_limits_in_section_and_model_card(workdir: Path) -> None:
     gated(workdir, creator=-0.6)
-    page = _page(workdir)
+    page = page_of(workdir)
     row = "<td>Change in similar items after a dislike, by creator</td><td>−60.0%</td><td>−50.0%</td><td>passed</td>"
     assert row in page
     lost = "Recall@100 lost on the test days, against no negatives"
@@ -206,7 +201,7 @@ def test_the_verdict_stands_with_its_limits_in_section_and_model_card(workdir: P
     assert "“Dislikes as input and label, with memory” passes." in page
     assert "Not judged: no vectors were given." in page
     assert "<td>passed: Change in similar items after a dislike, by content −55.0%, at most −50.0%;" in page
-    assert flat(gather(workdir))["gate/passed"] == 1.0
+    assert numbers_of(workdir)["gate/passed"] == 1.0
 
 
 def test_a_refused_model_is_not_shown_as_served(workdir: Path) -> None:
@@ -215,19 +210,19 @@ def test_a_refused_model_is_not_shown_as_served(workdir: Path) -> None:
     manifest = {"num_items": 9, "dim": 4, "length": 8, "vocabulary_hash": "x", "input_features": [], "lineage": {}}
     write(workdir / "serve" / "recommender" / "manifest.json", manifest)
     gated(workdir, creator=-0.6)
-    assert "Approximate search finds <b>99.0%</b>" in _page(workdir)
+    assert "Approximate search finds <b>99.0%</b>" in page_of(workdir)
     gated(workdir, creator=-0.4)
-    page = _page(workdir)
+    page = page_of(workdir)
     assert "<td>−40.0%</td><td>−50.0%</td><td>falls short</td>" in page
     assert "it was not exported for servers" in page
     assert "falls short, not served: " in page
     assert "Approximate search" not in page
-    assert "serve/ann/recall@100" not in flat(gather(workdir))
+    assert "serve/ann/recall@100" not in numbers_of(workdir)
     # A gate that the pipeline no longer has judges nothing.
     pipeline_file = workdir / "pipeline.json"
     write(pipeline_file, {**json.loads(pipeline_file.read_text()), "gate": {}})
-    assert "falls short" not in _page(workdir)
-    assert "this pipeline asks for none" in _page(workdir)
+    assert "falls short" not in page_of(workdir)
+    assert "this pipeline asks for none" in page_of(workdir)
 
 
 def without(workdir: Path, kind: str) -> None:
@@ -250,10 +245,10 @@ def without(workdir: Path, kind: str) -> None:
 
 def test_a_log_without_clusters_is_reported_by_creators(workdir: Path) -> None:
     without(workdir, "content")
-    evidence = gather(workdir)
-    said = headline(evidence, against_reference(evidence))
+    models = Models(Run(workdir))
+    said = headline(models)
     assert "the share of items by the same creator among the next 10 recommendations falls by 55.0%" in said[0]
-    page = _page(workdir)
+    page = page_of(workdir)
     assert "<code>counterfactual</code> has left no numbers" not in page
     assert "items of its creator in the next slate" in page
     assert page.count("<svg") == 2 * 4
@@ -269,7 +264,7 @@ def test_a_log_without_clusters_is_reported_by_creators(workdir: Path) -> None:
 
 def test_a_log_without_creators_is_reported_by_content(workdir: Path) -> None:
     without(workdir, "creator")
-    page = _page(workdir)
+    page = page_of(workdir)
     assert "the same creator" not in page
     assert "said nothing: 6 of 10 alike</h4>" in page
     assert '<li class="same">item 7<span>content 2</span></li>' in page
@@ -281,10 +276,10 @@ def test_a_log_without_either_is_reported_by_vectors(workdir: Path) -> None:
         figures = json.loads((folder / "metrics.json").read_text())
         by_content = {name.replace("content", "vectors"): value for name, value in figures.items() if "content" in name}
         write(folder / "metrics.json", by_content)
-    evidence = gather(workdir)
-    said = headline(evidence, against_reference(evidence))
+    models = Models(Run(workdir))
+    said = headline(models)
     assert "the mean cosine of the next 10 recommendations with that item" in said[0]
-    page = _page(workdir)
+    page = page_of(workdir)
     assert page.count("<svg") == 2 * 4
     assert "Vectors, here" in page
     assert "Vectors, paper" not in page
@@ -292,26 +287,26 @@ def test_a_log_without_either_is_reported_by_vectors(workdir: Path) -> None:
 
 
 def test_no_two_drawings_share_an_id(workdir: Path) -> None:
-    ids = re.findall(r'<clipPath id="([^"]+)"', _page(workdir))
+    ids = re.findall(r'<clipPath id="([^"]+)"', page_of(workdir))
     assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("stage", ["counterfactual", "test", "train", "prepare", "serve"])
 def test_a_run_without_results_says_which_stage_is_missing(stage: str, empty: Path) -> None:
-    page = _page(empty)
+    page = page_of(empty)
     assert f"the stage <code>{stage}</code> has left no numbers" in page
     assert "cannot say how the models respond" in page
 
 
 def test_metrics_hold_every_stages_numbers_under_flat_names(workdir: Path) -> None:
-    numbers = flat(gather(workdir))
+    numbers = numbers_of(workdir)
     assert numbers["test/dislike_input/recall@100"] == 0.4
     assert numbers["counterfactual/dislike_input_and_label-w100/long_watch+dislike/content"] == -0.55
     assert numbers["selected/dislike_input_and_label/negative_weight"] == 100.0
 
 
 def test_curves_keep_the_later_of_two_lines_and_survive_a_cut_one(workdir: Path) -> None:
-    assert gather(workdir).models[0].curves == {"train_loss": [(0, 9.0), (1, 8.0), (2, 7.0)]}
+    assert Models(Run(workdir)).all[0].curves == {"train_loss": [(0, 9.0), (1, 8.0), (2, 7.0)]}
 
 
 @pytest.mark.parametrize(
@@ -329,7 +324,7 @@ def test_words_follow_the_interval(point: Point, words: str) -> None:
 
 def test_a_pipeline_is_not_blamed_for_systems_that_it_does_not_have(tmp_path: Path) -> None:
     write(tmp_path / "pipeline.json", pipeline.get_config("demo").to_dict())
-    page = _page(tmp_path)
+    page = page_of(tmp_path)
     for section in ("ranking", "satisfaction", "ab"):
         assert f'id="{section}"' not in page
         assert f'href="#{section}"' not in page

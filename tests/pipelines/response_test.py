@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from configs import counterfactual, pipeline
-from pipelines import response_figures, response_tables
-from pipelines.evidence import gather
-from pipelines.page import render
-from pipelines.response_evidence import flat_responses, gather_responses
-from tests.made_up_figures import empty_run, with_interval, write
+from pipelines.report.run import Run
+from pipelines.systems.response import figures as response_figures
+from pipelines.systems.response import tables as response_tables
+from pipelines.systems.response.evidence import responses
+from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 NO = "long_watch+dislike"
 
@@ -60,7 +60,7 @@ def workdir(tmp_path: Path) -> Path:
 
 
 def test_experiments_are_read_as_far_as_the_config_names_them(workdir: Path) -> None:
-    found = gather_responses(workdir)
+    found = responses(Run(workdir))
     assert [(one.experiment, one.model) for one in found] == [
         ("elsewhere", "served"),
         ("elsewhere", "reference"),
@@ -73,14 +73,14 @@ def test_experiments_are_read_as_far_as_the_config_names_them(workdir: Path) -> 
         ("sweeps", "served"),
         ("undo", "served"),
     ]
-    numbers = flat_responses(found)
+    numbers = numbers_of(workdir)
     assert numbers[f"responsiveness/memory/served/after_3/{NO}/creator"] == -0.05
     assert f"responsiveness/sweeps/reference/{NO}/creator" not in numbers
 
 
 def test_a_sweep_has_a_row_per_length_and_a_column_per_size(workdir: Path) -> None:
     # tiny: k 8, swept 2 and 4; slates of 10, of which the first 1 and 2.
-    table = response_tables.sweep(gather_responses(workdir))
+    table = response_tables.sweep(responses(Run(workdir)))
     assert table is not None
     assert table.headings == ["first 1", "first 2", "first 10"]
     assert [row.label for row in table.rows] == [f"{k} items before, by creator" for k in (2, 4, 8)]
@@ -90,7 +90,7 @@ def test_a_sweep_has_a_row_per_length_and_a_column_per_size(workdir: Path) -> No
 
 
 def test_a_no_to_others_has_shares_and_the_change_beside_them(workdir: Path) -> None:
-    table = response_tables.elsewhere(gather_responses(workdir))
+    table = response_tables.elsewhere(responses(Run(workdir)))
     assert table is not None
     assert table.headings == ["watched, creator", "disliked, creator", "change, creator"]
     rows = {row.label: [point and point.value for point in row.cells] for row in table.rows}
@@ -102,7 +102,7 @@ def test_a_no_to_others_has_shares_and_the_change_beside_them(workdir: Path) -> 
 
 
 def test_lines_tell_how_others_were_said_no_to_and_which_server_was_asked(workdir: Path) -> None:
-    found = {one.experiment: one for one in gather_responses(workdir)}
+    found = {one.experiment: one for one in responses(Run(workdir))}
     others = response_figures.by_others(found["elsewhere"])
     assert others["-"] == {0: NO, 1: f"{NO};other:{NO}", 2: f"{NO};other:{NO}*2", 4: f"{NO};other:{NO}*4"}
     assert others["--"] == {
@@ -120,7 +120,7 @@ def test_ticks_are_left_out_where_they_would_overlap() -> None:
 
 
 def test_the_page_draws_and_tells_them(workdir: Path) -> None:
-    page = render(gather(workdir), {}, responses=gather_responses(workdir))
+    page = page_of(workdir)
     assert page.count("<svg") == 6  # three charts, wide and narrow
     for said in ("Other clusters since (creator)", "Likes since (creator)", "has the model read the last 64 of them"):
         assert said in page
@@ -136,6 +136,6 @@ def test_the_page_draws_and_tells_them(workdir: Path) -> None:
 
 def test_a_page_without_them_says_what_is_missing_and_only_where_they_were_wanted(tmp_path: Path) -> None:
     run = empty_run(tmp_path)
-    assert "<code>responsiveness</code> has left no numbers" in render(gather(run), {})
+    assert "<code>responsiveness</code> has left no numbers" in page_of(run)
     write(run / "pipeline.json", {**pipeline.get_config("tiny").to_dict(), "experiments": {}})
-    assert "More than one no" not in render(gather(run), {})
+    assert "More than one no" not in page_of(run)

@@ -42,8 +42,8 @@ def test_list_runs_nothing(tmp_path: Path) -> None:
     done = _run("--config=configs/pipeline.py:tiny", f"--workdir={tmp_path / 'run'}", "--list")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0] == ["to", "run", "world"]
-    assert lines[-1] == ["to", "run", "report"]
+    assert lines[0] == ["to", "run", "world", "(new)"]
+    assert lines[-1] == ["to", "run", "report", "(after", "world)"]
     assert not (tmp_path / "run" / "world").exists()
 
 

@@ -1,6 +1,5 @@
 """The satisfaction section on made-up numbers, and its stages."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -9,15 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from configs import pipeline
-from pipelines import ablation_figures
-from pipelines.ablation_tables import LOSSES, ablations
-from pipelines.evidence import gather
-from pipelines.page import render
-from pipelines.satisfaction_evidence import flat_satisfaction, gather_satisfaction
-from pipelines.satisfaction_tables import gains, groups, rows, sentences
+from pipelines.report.run import Run
+from pipelines.systems.satisfaction import ablations
 from pipelines.systems.satisfaction import stages as of_satisfaction
+from pipelines.systems.satisfaction.evidence import protocols
+from pipelines.systems.satisfaction.tables import gains, groups, rows, sentences
 from satisfaction.experiments.variants import variants_of
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES
+from tests.made_up_figures import numbers_of, page_of
 
 METRICS = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "full/hr@10", "full/mrr")
 
@@ -53,7 +51,7 @@ def workdir(tmp_path):
 
 
 def test_rows_end_with_the_main_model(workdir):
-    (protocol,) = gather_satisfaction(workdir).protocols
+    (protocol,) = protocols(Run(workdir))
     table = rows(protocol)
     assert [row.label for row in table] == ["Item-kNN", "GRU over ids, likewise", "Popularity", "SAQRec"]
     assert [row.emphasis for row in table] == [False, False, False, True]
@@ -63,28 +61,29 @@ def test_rows_end_with_the_main_model(workdir):
 
 
 def test_sentences_say_what_the_intervals_bear_out(workdir):
-    (protocol,) = gather_satisfaction(workdir).protocols
+    (protocol,) = protocols(Run(workdir))
     ahead, level, behind = sentences(protocol)
     assert ahead == "In MRR SAQRec is ahead of Item-kNN (by +0.1000, 95% interval +0.0900 to +0.1100)."
     assert level.startswith("It cannot be told from GRU over ids, likewise")
     assert behind.startswith("It is behind Popularity (by −0.1000")
-    only_behind = dataclasses.replace(protocol, rows=("popularity",))
-    assert sentences(only_behind)[0].startswith("In MRR SAQRec is behind Popularity (by −0.1000")
+    protocol.rows = ("popularity",)
+    assert sentences(protocol)[0].startswith("In MRR SAQRec is behind Popularity (by −0.1000")
 
 
 def test_the_page_shows_the_section(workdir):
-    page = render(gather(workdir), {}, satisfaction=gather_satisfaction(workdir))
+    page = page_of(workdir)
     section = page.partition('<section id="satisfaction">')[2].partition("</section>")[0]
     for shown in ("40 users, 90 items", "Item 77", "0.812", "long view", "Mean weight", "Share that answered"):
         assert shown in section
-    numbers = flat_satisfaction(gather_satisfaction(workdir))
+    numbers = numbers_of(workdir)
     assert numbers["satisfaction/leave_one_out/test/item_knn/hr@10"] == 0.4
     assert numbers["satisfaction/leave_one_out/train/align/saqrec/valid/mrr"] == 0.26
 
 
 def test_the_best_of_each_column_is_marked_whoever_has_it(workdir):
     # Popularity has 0.6 of everything, SAQRec 0.5; of the ablations that without levels has most, 0.4.
-    page = render(gather(workdir), {}, satisfaction=ablated(workdir))
+    ablated(workdir)
+    page = page_of(workdir)
     section = page.partition('<section id="satisfaction">')[2].partition("</section>")[0]
     lines = [line for line in section.split("<tr") if '<td class="best"' in line]
     named = [(line.partition("<td>")[2].partition("</td>")[0], line.count('<td class="best"')) for line in lines]
@@ -95,15 +94,14 @@ def test_the_best_of_each_column_is_marked_whoever_has_it(workdir):
 
 def test_a_run_without_satisfaction_still_gives_a_page(tmp_path):
     write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
-    assert gather_satisfaction(tmp_path) is None
-    assert flat_satisfaction(None) == {}
-    section = render(gather(tmp_path), {}).partition('<section id="satisfaction">')[2].partition("</section>")[0]
+    assert not any(name.startswith("satisfaction/") for name in numbers_of(tmp_path))
+    section = page_of(tmp_path).partition('<section id="satisfaction">')[2].partition("</section>")[0]
     assert "Not measured in this run" in section
 
 
 def test_a_run_that_was_cut_short_says_what_is_missing(workdir):
     (workdir / "satisfaction" / "leave_one_out" / "test" / "metrics.json").unlink()
-    page = render(gather(workdir), {}, satisfaction=gather_satisfaction(workdir))
+    page = page_of(workdir)
     assert "satisfaction/leave_one_out/test" in page
 
 
@@ -118,13 +116,12 @@ def ablated(workdir, *, losses=("exact", "bce"), sweeps=()):
                     metrics |= with_bounds(f"{loss}/gain_over/{name}/{metric}", gain)
         metrics[f"{loss}/full/valid/mrr"] = 0.321
     write(workdir / "satisfaction" / "leave_one_out" / "ablations" / "metrics.json", metrics)
-    return gather_satisfaction(workdir)
+    (protocol,) = protocols(Run(workdir))
+    return protocol
 
 
 def test_ablations_are_told_apart_where_the_interval_is_clear_of_zero(workdir):
-    evidence = ablated(workdir)
-    (protocol,) = evidence.protocols
-    exact, bce = ablations(protocol)
+    exact, bce = ablations.tables(ablated(workdir))
     assert (exact.loss, bce.loss) == ("Exact softmax", "Binary cross entropy, the paper’s")
     assert exact.verdict == (
         "In MRR the full model is better, beyond the interval, than the one without disentanglement (SID) "
@@ -137,21 +134,20 @@ def test_ablations_are_told_apart_where_the_interval_is_clear_of_zero(workdir):
     assert labels[-1] == "GRU over ids, likewise"
     assert exact.rows[0][1].cells == [None, None]
     assert [point.value for point in exact.rows[2][1].cells] == [0.1, 0.1]
-    numbers = flat_satisfaction(evidence)
+    numbers = numbers_of(workdir)
     assert numbers["satisfaction/leave_one_out/ablations/bce/gain_over/no_sid/mrr"] == 0.1
 
 
 def test_the_page_shows_ablations_and_sweeps_where_there_are_any(workdir):
-    def section(evidence):
-        page = render(gather(workdir), {}, satisfaction=evidence)
-        return page.partition('<section id="satisfaction">')[2].partition("</section>")[0]
+    def section(_=None):
+        return page_of(workdir).partition('<section id="satisfaction">')[2].partition("</section>")[0]
 
-    plain = section(gather_satisfaction(workdir))
+    plain = section()
     assert "What each part is worth" not in plain
     assert "<code>satisfaction/leave_one_out/ablations</code>" in plain  # asked for by the pipeline, and not there
     config = pipeline.get_config("kuairand_pure_short").to_dict()
     write(workdir / "pipeline.json", {**config, "satisfaction": "tiny"})
-    assert "ablations" not in section(gather_satisfaction(workdir))
+    assert "ablations" not in section()
     shown = section(ablated(workdir))
     for text in ("What each part is worth: Exact softmax", "Means over 3 seeds", "0.321", "cannot be told from"):
         assert text in shown
@@ -164,9 +160,9 @@ def test_the_page_shows_ablations_and_sweeps_where_there_are_any(workdir):
 
 def test_a_setting_is_drawn_by_what_it_has_more_than_the_full_model(workdir, monkeypatch):
     drawn = []
-    monkeypatch.setattr(ablation_figures, "draw", lambda paint, **_: paint(Figure(), False))
+    monkeypatch.setattr(ablations, "draw", lambda paint, **_: paint(Figure(), False))
     monkeypatch.setattr(Axes, "plot", lambda self, *args, **_: drawn.append(args))
-    ablation_figures.sweeps(ablated(workdir, losses=("exact",), sweeps=("N_I=3", "N_I=5")).protocols[0])
+    ablations.sweeps(ablated(workdir, losses=("exact",), sweeps=("N_I=3", "N_I=5")))
     (line,) = [args for args in drawn if "o-" in args]
     assert line == ([3.0, 5.0], [-0.02, -0.02], "o-")
 
@@ -207,4 +203,4 @@ def test_stages_train_then_measure_under_each_protocol():
 def test_what_a_pipeline_ablates_is_known(name):
     asked = pipeline.get_config(name).satisfaction_ablations
     assert variants_of(asked.what)
-    assert set(asked.click_losses) <= set(LOSSES) == set(CLICK_LOSSES)
+    assert set(asked.click_losses) <= set(ablations.LOSSES) == set(CLICK_LOSSES)

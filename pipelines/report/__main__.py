@@ -1,0 +1,36 @@
+"""Writes report.html, one self-contained page, and metrics.json, every number on it, from what the stages left behind.
+
+python -m pipelines.report --workdir=runs/demo
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from runtime import app
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of a pipelines.run; the report is written there.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Gathers, renders, writes."""
+    del argv
+    # Here, so that --help stays fast.
+    from pipelines.registry import sections
+    from pipelines.report.page import numbers, render
+    from pipelines.report.run import Run
+    from runtime.artifact import write_json
+    from runtime.errors import UsageError
+
+    if not _WORKDIR.value:
+        raise UsageError("--workdir is required: the folder of a pipelines.run")
+    run = Run(Path(_WORKDIR.value))
+    found = sections(run)
+    (run.workdir / "report.html").write_text(render(run, found), encoding="utf-8")
+    write_json(run.workdir / "metrics.json", numbers(found))
+    print(f"report: {run.workdir / 'report.html'}")
+
+
+if __name__ == "__main__":
+    app.run(main)

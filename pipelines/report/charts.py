@@ -1,0 +1,78 @@
+"""Charts as inline SVG, each drawn twice: for a wide page and for a phone, where a shrunken chart would be unreadable.
+
+Functions take plain data and return markup; colours and words that two charts share are named once, at the top.
+"""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+matplotlib.use("svg")
+
+INK, MUTED, RULE = "#1d2327", "#68737b", "#d9dee2"
+# One colour for each set of signals, and for each order of what is retrieved, the same in every chart.
+COLOURS = {
+    "no_dislike_signal": "#8a949c",
+    "dislike_input_paper_tower": "#a5c0da",
+    "dislike_input_and_label_paper_tower": "#7cc0b4",
+    "dislike_input": "#4a7fb0",
+    "dislike_input_and_label": "#0b6e63",
+    "skip_label": "#b4642d",
+    "ranked": "#8a949c",
+    "aligned": "#7a5a99",
+    "retrieval": "#4a7fb0",
+}
+_STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text, in the page's own typeface
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "grid.color": "#edf0f2",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "text.color": INK,
+}
+
+
+def draw(
+    paint: Callable[[Figure, bool], None], *, title: str, height: float, phone_height: float, width: float = 8.2
+) -> str:
+    """Markup with both drawings; `paint(figure, narrow)` fills one. `title` is what a screen reader says."""
+    wide = _svg(paint, size=(width, height), narrow=False, salt=f"{title} wide")
+    narrow = _svg(paint, size=(3.7, phone_height), narrow=True, salt=f"{title} narrow")
+    return (
+        f'<div class="chart" role="img" aria-label="{title}">'
+        f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div></div>'
+    )
+
+
+def side_by_side(figure: Figure, count: int, narrow: bool) -> list[Axes]:
+    """`count` axes side by side, below one another where the drawing is narrow."""
+    return list(figure.subplots(count if narrow else 1, 1 if narrow else count, squeeze=False).flat)
+
+
+def _svg(paint: Callable[[Figure, bool], None], *, size: tuple[float, float], narrow: bool, salt: str) -> str:
+    # Element ids come from the salt: equal data give equal bytes, and no two drawings of a page share an id.
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}):
+        figure = Figure(figsize=size, layout="constrained")
+        paint(figure, narrow)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    markup = stream.getvalue()
+    return markup[markup.index("<svg") :]

@@ -1,0 +1,43 @@
+"""The report's page: the sections, one after another, in one file that fetches nothing from anywhere."""
+
+from collections.abc import Sequence
+
+import jinja2
+
+from pipelines.graph.sources import ROOT
+from pipelines.report.charts import COLOURS
+from pipelines.report.intervals import interval, minus, precise, signed
+from pipelines.report.run import Run
+from pipelines.report.section import Section
+
+
+def numbers(sections: Sequence[Section]) -> dict[str, float]:
+    """Every number on the page under one flat name."""
+    return {name: value for section in sections for name, value in section.numbers.items()}
+
+
+def render(run: Run, sections: Sequence[Section]) -> str:
+    """The page as a string: the first section above the navigation, then every other."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "pipelines"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda number: f"{number:,}",
+        "percent": lambda share: f"{share:.2%}" if share < 0.01 else f"{share:.1%}",
+        "bare": lambda share: f"{share:.3f}".removeprefix("0"),  # .123, as intervals are printed
+        "signed": signed,
+        "precise": precise,
+        "minus": minus,
+    }
+    environment.globals |= {"run": run, "colours": COLOURS, "interval": interval}
+
+    def html(section: Section) -> str:
+        return environment.get_template(section.template).render(section.parts)
+
+    headline, *others = sections
+    bodies = [(section, html(section)) for section in others]
+    return environment.get_template("report/page.html.j2").render(headline=html(headline), sections=bodies)

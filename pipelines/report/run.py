@@ -1,0 +1,59 @@
+"""A run folder, read: what a stage has not written is empty."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from pipelines.graph.stage import PIPELINE
+from pipelines.report.intervals import Metrics
+from runtime.artifact import read_json
+
+Curves = Mapping[str, list[tuple[int, float]]]
+
+
+class Run:
+    """The folder of a pipelines.run. Errors: DataError where it is none, or a file in it is broken."""
+
+    def __init__(self, workdir: Path) -> None:
+        self.workdir = workdir
+        self.pipeline: dict[str, Any] = read_json(workdir / PIPELINE)
+        self.config = ConfigDict(self.pipeline)
+
+    def json(self, path: str, default: Any = None) -> Any:
+        """A file in the folder, `default` where there is none."""
+        return read_json(self.workdir / path) if (self.workdir / path).exists() else default
+
+    def metrics(self, stage: str) -> Metrics:
+        """What a stage has measured."""
+        return self.json(f"{stage}/metrics.json", {})
+
+    def curves(self, stage: str) -> Curves:
+        """What a training has logged: metric -> (step, value) in order of steps.
+
+        A run that was killed and resumed logs some steps twice, with equal values: the later line stands.
+        """
+        path = self.workdir / stage / "metrics.jsonl"
+        curves: dict[str, dict[int, float]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:  # the line that a kill cut short
+                continue
+            curves.setdefault(entry["name"], {})[entry["step"]] = entry["value"]
+        return {name: sorted(points.items()) for name, points in curves.items()}
+
+    def arrays(self, path: str) -> Mapping[str, np.ndarray]:
+        """The arrays of an .npz file."""
+        if not (self.workdir / path).exists():
+            return {}
+        with np.load(self.workdir / path) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def prefixed(prefix: str, metrics: Metrics) -> dict[str, float]:
+    """The same numbers under `prefix/<name>`."""
+    return {f"{prefix}/{name}": value for name, value in metrics.items()}

@@ -1,0 +1,36 @@
+"""The section on the log: what became of every row, and what people did."""
+
+import math
+from pathlib import Path
+
+from data.feedback import BITS, has
+from data.timelines import SPLITS, Timelines
+from pipelines.report.run import Run, prefixed
+from pipelines.report.section import Section
+from pipelines.systems.feed.stages import LOG, TIMELINES, WORLD
+
+_DAY_MS = 86_400_000
+
+
+def section(run: Run) -> Section:
+    """Numbers: `world/…` of the synthetic feed, `log/…` of the timelines."""
+    log = _facts(run.workdir / TIMELINES) if (run.workdir / LOG).exists() else {}
+    numbers = prefixed("world", run.metrics(WORLD.name)) | prefixed("log", log)
+    parts = {"timelines": run.json(str(LOG)), "log": log}
+    return Section(anchor="data", title="Data", template="systems/feed/data.html.j2", parts=parts, numbers=numbers)
+
+
+def _facts(folder: Path) -> dict[str, float]:
+    log = Timelines.open(folder)
+    known = log.timestamp_ms > 0  # earlier history has no times
+    days = (log.timestamp_ms[known].max() - log.timestamp_ms[known].min()) / _DAY_MS
+    return {
+        "users": log.num_users,
+        "items": log.num_items,
+        "events": len(log.item),
+        "events/earlier_history": int((~known).sum()),
+        **{f"events/{split}": int((log.in_split(split) & known).sum()) for split in SPLITS},
+        "days": math.ceil(days),
+        "rate/randomly_exposed": float(log.randomly_exposed[known].mean()),
+        **{f"rate/{name}": float(has(log.feedback[known], name).mean()) for name in BITS},
+    }

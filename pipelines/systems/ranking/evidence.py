@@ -1,0 +1,36 @@
+"""What the stages of ranking have left behind."""
+
+from typing import Any
+
+from pipelines.report.intervals import Metrics
+from pipelines.report.run import Run, prefixed
+from pipelines.systems.ranking.stages import ALIGNED_FOLDER, FOLDER, FULL
+
+_BASELINES = ("lightgbm", "popularity", "ceiling")
+
+
+class Ranking:
+    """The ranker's results. `test` and `validate` hold every row's figures, as ranking.evaluate names them."""
+
+    def __init__(self, run: Run) -> None:
+        trained = sorted((run.workdir / FOLDER / "train").glob("*/metrics.json"))
+        self.train = {path.parent.name: run.metrics(f"{FOLDER}/train/{path.parent.name}") for path in trained}
+        self.curves = run.curves(f"{FOLDER}/train/{FULL}")
+        self.validate, self.test = (run.metrics(f"{FOLDER}/{split}") for split in ("validate", "test"))
+        self.reliability: dict[str, Any] = run.json(f"{FOLDER}/test/reliability.json", {})
+        self.fusion: dict[str, Any] = run.json(f"{FOLDER}/test/curves.json", {})
+        aligned = f"{FOLDER}/{ALIGNED_FOLDER}/validate"
+        self.aligned = run.metrics(aligned)
+        # task -> γ of the aligned ranker
+        self.aligned_gamma = run.json(f"{aligned}/curves.json", {}).get("gamma", {}).get("model", {})
+        gamma, config = self.fusion.get("gamma", {}), run.json(f"{FOLDER}/train/{FULL}/config.json", {})
+        self.tasks = tuple(config.get("config", {}).get("tasks", gamma.get("model", ())))
+        # What the ranker was compared with on the test days, those without a network last.
+        others = [name for name in gamma if name not in ("model", *_BASELINES)]
+        self.rows = (*others, *(name for name in _BASELINES if name in gamma))
+
+    def numbers(self) -> Metrics:
+        """Every number under one flat name: `ranking/test/lightgbm/EVV/auc`."""
+        parts = {f"train/{name}": train for name, train in self.train.items()}
+        parts |= {"validate": self.validate, f"{ALIGNED_FOLDER}/validate": self.aligned, "test": self.test}
+        return {name: n for part, found in parts.items() for name, n in prefixed(f"{FOLDER}/{part}", found).items()}

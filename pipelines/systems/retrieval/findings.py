@@ -1,0 +1,112 @@
+"""What the models' numbers say, in the sentences and the cards that a reader takes home.
+
+Every sentence follows from a figure and its interval; where the interval holds zero, the sentence says so.
+"""
+
+from dataclasses import dataclass
+
+from pipelines.report.intervals import Point, in_words, signed
+from pipelines.systems.retrieval.models import KINDS, Models
+from pipelines.systems.retrieval.tables import best_rule
+
+_NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
+_LABEL, _PAPER_TOWER = "dislike_input_and_label", "dislike_input_and_label_paper_tower"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A number to remember."""
+
+    figure: str
+    caption: str
+    detail: str
+
+
+def headline(models: Models) -> list[str]:
+    """The answer, a few sentences, the first of which can stand alone."""
+    on = (_on_dislikes, _on_weaker_models, _on_its_price, _on_simple_rules, _on_skips)
+    return [sentence for say in on if (sentence := say(models))] or [_NOTHING]
+
+
+def cards(models: Models) -> list[Card]:
+    """The few numbers at the top."""
+    kind = next(iter(models.kinds), "")
+    similar = {"creator": "items of its creator", "vectors": "similarity"}.get(kind, "similar items")
+    found = []
+    for signals, what in (
+        (_LABEL, f"{similar} in the next slate after one “not interested”, with the memory of dislikes"),
+        (_PAPER_TOWER, "the same loss on the paper’s own tower, without that memory"),
+    ):
+        if point := models.response(models.chosen(signals)):
+            found.append(Card(signed(point.value), what, _bounds(point)))
+    served, rule = models.served, best_rule(models)
+    if served and rule and "recall@100" in served.test:
+        figures = f"{served.test['recall@100']:.3f} vs {rule[1]:.3f}"
+        found.append(Card(figures, f"Recall@100: the served model against the best simple rule, {rule[0]}", ""))
+    if recall := models.change(served, "recall@100"):
+        what = "of Recall@100 kept, against the same model without negatives"
+        found.append(Card(f"{1 + recall.value:.1%}", what, _bounds(recall, plus=1.0)))
+    for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
+        if fewer := models.change(served, metric):
+            found.append(Card(signed(fewer.value), f"{what} items in the top 100", _bounds(fewer)))
+    return found
+
+
+def _bounds(point: Point, *, plus: float = 0.0) -> str:
+    if point.low == point.high:
+        return ""
+    form = signed if not plus else "{:.1%}".format
+    return f"95% interval {form(plus + point.low)} to {form(plus + point.high)}"
+
+
+def _on_dislikes(models: Models) -> str:
+    point = models.response(models.chosen(_LABEL))
+    if not point:
+        return ""
+    return (
+        "With the model that learns from dislikes and remembers them, one “not interested” after a long watch changes "
+        f"what comes next: {KINDS[models.kinds[0]].format(models.simulation['slate_size'])} {in_words(point)}."
+    )
+
+
+def _on_weaker_models(models: Models) -> str:
+    said: list[str] = []
+    for signals, words in (
+        (_PAPER_TOWER, "on the paper’s own tower, which learns by the same loss and lacks that memory"),
+        ("dislike_input", "where dislikes are only an input, with the memory"),
+        ("no_dislike_signal", "for a model that is blind to them"),
+    ):
+        if point := models.response(models.chosen(signals)):
+            said.append(f"{words}, {'it' if said else 'the same figure'} {in_words(point)}")
+    return f"{said[0][0].upper()}{'; '.join(said)[1:]}." if said else ""
+
+
+def _on_its_price(models: Models) -> str:
+    model = models.chosen(_LABEL)
+    reference, recall = models.named(model.reference if model else None), models.change(model, "recall@100")
+    if not (model and reference and recall):
+        return ""
+    before, after = reference.test["recall@100"], model.test["recall@100"]
+    return f"The price, on days that no model saw: Recall@100 {in_words(recall)}, from {before:.3f} to {after:.3f}."
+
+
+def _on_simple_rules(models: Models) -> str:
+    served, rule = models.served, best_rule(models)
+    if not (served and rule and "recall@100" in served.test):
+        return ""
+    label, recall = rule
+    return (
+        f"The best simple rule on these days, {label}, which learns no parameters, has a Recall@100 of {recall:.3f}; "
+        f"the served model has {served.test['recall@100']:.3f}."
+    )
+
+
+def _on_skips(models: Models) -> str:
+    model = models.chosen("skip_label")
+    fewer, recall = models.change(model, "skip@100"), models.change(model, "recall@100")
+    if not (fewer and recall):
+        return ""
+    return (
+        f"For the model that learns from skips, the share of later-skipped items in the top 100 {in_words(fewer)}, and "
+        f"Recall@100 {in_words(recall)}."
+    )

@@ -1,0 +1,119 @@
+"""The models of a run and what was measured of them, for every section that speaks of them."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from metrics.intervals import flat
+from pipelines.report.intervals import Metrics, Point, interval
+from pipelines.report.run import Run, prefixed
+from pipelines.systems.retrieval.stages import Variant, variants
+from retrieval.full_corpus import compare
+
+STAGES = ("train", "validate", "test", "counterfactual")
+DISLIKE = "long_watch+dislike"
+# Kinds of similarity in words, those of the paper first; a run has those that its log knows the labels of.
+KINDS = {
+    "content": "the share of items of the same kind among the next {} recommendations",
+    "creator": "the share of items by the same creator among the next {} recommendations",
+    "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
+}
+TITLES = {
+    "no_dislike_signal": "Blind to dislikes",
+    "dislike_input_paper_tower": "Dislikes as input, the paper’s tower",
+    "dislike_input_and_label_paper_tower": "Dislikes as input and label, the paper’s tower",
+    "dislike_input": "Dislikes as input, with memory",
+    "dislike_input_and_label": "Dislikes as input and label, with memory",
+    "skip_label": "Skips as label, with memory",
+}
+
+
+class Model:
+    """One variant and its stages' results."""
+
+    def __init__(self, run: Run, variant: Variant, selected: Metrics) -> None:
+        sweep, weight = run.config.sweeps.get(variant.signals), selected.get(f"{variant.signals}/negative_weight")
+        self.variant, self.name = variant, variant.name
+        self.weight = weight if variant.final else variant.weight  # of its negative labels
+        # The variant that its sweep is held up against.
+        self.reference = Variant(signals=sweep.reference, final=variant.final).name if sweep else None
+        # By the rule, on validation days; variants without a weight and final ones are, too.
+        self.chosen = variant.weight in (None, weight)
+        self.train, self.validate, self.test, self.counterfactual = (run.metrics(f"{s}/{self.name}") for s in STAGES)
+        self.curves = run.curves(f"train/{self.name}")
+        self.test_users = run.arrays(f"test/{self.name}/per_user.npz")  # metric -> [users], NaN where a user has none
+        self.examples: list[dict[str, Any]] = run.json(f"counterfactual/{self.name}/examples.json", [])
+
+    @property
+    def title(self) -> str:
+        """What a reader calls this model."""
+        weight = "" if self.weight is None else f", weight {self.weight:g}"
+        return TITLES[self.variant.signals] + weight + (", final" if self.variant.final else "")
+
+    @property
+    def emphasis(self) -> bool:
+        """Whether its weight is the one that was chosen."""
+        return self.chosen and self.weight is not None
+
+
+class Models:
+    """All models of a run; `simulation` is the config of the counterfactual simulation."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.selected = run, run.metrics("selected")
+        self.all = [Model(run, variant, self.selected) for variant in variants(run.config)]
+        configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
+        self.simulation: Mapping[str, Any] = next((found["config"] for found in configs if found), {})
+
+    def named(self, name: str | None) -> Model | None:
+        """The variant of this name."""
+        return next((model for model in self.all if model.name == name), None)
+
+    def chosen(self, signals: str) -> Model | None:
+        """The variant of these signals whose weight was chosen, or that has none; the final one, where there is one."""
+        return next((m for m in reversed(self.all) if m.variant.signals == signals and m.chosen), None)
+
+    @property
+    def served(self) -> Model | None:
+        """The model that is served."""
+        return self.chosen(self.run.pipeline["serve"])
+
+    @functools.cached_property
+    def kinds(self) -> list[str]:
+        """The kinds of similarity that the run has figures of, the one that stands for all first."""
+        return [kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in model.counterfactual for model in self.all)]
+
+    def response(self, model: Model | None) -> Point | None:
+        """How a model changes, after a dislike, what stands for all kinds; None where it was not measured."""
+        return interval(model.counterfactual, f"{DISLIKE}/{self.kinds[0]}") if model and self.kinds else None
+
+    @functools.cached_property
+    def changes(self) -> Metrics:
+        """`change/<model>/<metric>` with bounds: the relative change of every test metric from the sweep's reference to
+        the model, paired over users.
+        """
+        numbers: dict[str, float] = {}
+        for model in self.all:
+            reference = self.named(model.reference)
+            if reference and reference.test_users and model.test_users:
+                found = flat(compare(reference.test_users, model.test_users))
+                numbers |= prefixed(f"change/{model.name}", found)
+        return numbers
+
+    def change(self, model: Model | None, metric: str) -> Point | None:
+        """The relative change of a test metric from the model's reference, paired over users."""
+        return interval(self.changes, f"change/{model.name}/{metric}") if model else None
+
+    def numbers(self) -> dict[str, float]:
+        """Every number of every stage under one flat name: `test/dislike_input/recall@100`."""
+        numbers = prefixed("selected", self.selected)
+        for model in self.all:
+            for stage in STAGES:
+                numbers |= prefixed(f"{stage}/{model.name}", getattr(model, stage))
+        return {**numbers, **self.changes}
+
+
+@functools.cache
+def models(run: Run) -> Models:
+    """Those of a run, read once."""
+    return Models(run)

@@ -1,0 +1,45 @@
+"""Retrieval's sections of the report, all of them of the same models."""
+
+from pipelines.report.run import Run
+from pipelines.report.section import Section
+from pipelines.systems.feed.stages import LOG
+from pipelines.systems.retrieval import figures, tables
+from pipelines.systems.retrieval.findings import cards, headline
+from pipelines.systems.retrieval.models import TITLES, models
+
+
+def the_answer(run: Run) -> Section:
+    """What stands above all sections, and the numbers of the models."""
+    found = models(run)
+    parts = {"said": headline(found), "cards": cards(found), "log": run.json(str(LOG))}
+    return Section(anchor="", template="systems/retrieval/headline.html.j2", parts=parts, numbers=found.numbers())
+
+
+def responsiveness(run: Run) -> Section:
+    """How each model responds to a no."""
+    return _section(run, "responsiveness", "Responsiveness")
+
+
+def on_test_days(run: Run) -> Section:
+    """What each model recommends on days that it has not seen."""
+    return _section(run, "retrieval", "Retrieval")
+
+
+def frontier(run: Run) -> Section:
+    """What a heavier negative weight costs."""
+    return _section(run, "frontier", "The trade")
+
+
+def slates(run: Run) -> Section:
+    """The first users' slates, before and after a no."""
+    return _section(run, "slates", "Saying no")
+
+
+def training(run: Run) -> Section:
+    """Curves and speed."""
+    return _section(run, "training", "Training")
+
+
+def _section(run: Run, anchor: str, title: str) -> Section:
+    parts = {"models": models(run), "tables": tables, "figures": figures, "signals": TITLES}
+    return Section(anchor=anchor, title=title, template=f"systems/retrieval/{anchor}.html.j2", parts=parts)

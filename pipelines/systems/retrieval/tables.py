@@ -1,0 +1,77 @@
+"""Rows of the tables of retrieval's sections."""
+
+from typing import Any
+
+from pipelines.report.tables import Row, marked, row
+from pipelines.systems.retrieval.models import DISLIKE, Models
+
+# metric, heading, whether more is better
+COLUMNS = (
+    ("recall@10", "Recall@10", True),
+    ("recall@50", "Recall@50", True),
+    ("recall@100", "Recall@100", True),
+    ("ndcg@10", "NDCG@10", True),
+    ("ndcg@100", "NDCG@100", True),
+    ("mrr", "MRR", True),
+    ("skip@100", "Skip@100", False),
+    ("dislike@100", "Dislike@100", False),
+    ("coverage@100", "Coverage@100", True),
+)
+# Rules without training that every retrieval model is measured beside, by the prefix of their figures.
+RULES = {
+    "popularity_7d": "Popularity, last 7 days",
+    "item_knn": "Item-kNN",
+    "item_knn_popularity": "Item-kNN × popularity",
+}
+# Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
+# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.
+_AS_INPUT, _AS_LABEL = {"content": -0.227, "creator": -0.228}, {"content": -0.608, "creator": -0.641}
+PAPER = {
+    "no_dislike_signal": {"content": 0.0, "creator": 0.0},
+    "dislike_input_paper_tower": _AS_INPUT,
+    "dislike_input_and_label_paper_tower": _AS_LABEL,
+    "dislike_input": _AS_INPUT,
+    "dislike_input_and_label": _AS_LABEL,
+}
+
+
+def retrieval(models: Models) -> list[Row]:
+    """Simple rules first, then the models, on the test days."""
+    measured = [model for model in models.all if model.test]
+    rows = [
+        row(label, measured[0].test, [f"{name}/{metric}" for metric, _, _ in COLUMNS])
+        for name, label in RULES.items()
+        if measured and f"{name}/recall@100" in measured[0].test
+    ]
+    rows += [row(m.title, m.test, [metric for metric, _, _ in COLUMNS], emphasis=m.emphasis) for m in measured]
+    return marked(rows, [more for _, _, more in COLUMNS])
+
+
+def best_rule(models: Models, metric: str = "recall@100") -> tuple[str, float] | None:
+    """The simple rule that has most of a metric on the test days, and how much; None where none was measured."""
+    found = {
+        label: model.test[f"{name}/{metric}"]
+        for model in models.all
+        for name, label in RULES.items()
+        if f"{name}/{metric}" in model.test
+    }
+    return max(found.items(), key=lambda entry: entry[1]) if found else None
+
+
+def branches(models: Models) -> tuple[list[str], list[Row]]:
+    """Relative change of similarity for every branch and kind: headings, and a row per model."""
+    keys = list(dict.fromkeys(f"{b}/{k}" for b in models.simulation.get("branches", ()) for k in models.kinds))
+    measured = [model for model in models.all if model.counterfactual]
+    return keys, [row(model.title, model.counterfactual, keys, emphasis=model.emphasis) for model in measured]
+
+
+def examples(models: Models, *, users: int = 5) -> list[dict[str, Any]]:
+    """The first users' slates of the served model, after a long watch and after the same watch with a dislike, with how
+    much of each whole slate (`size`) shares the item's content and creator (`shares`).
+    """
+    baseline, size = models.simulation.get("baseline", ""), models.simulation.get("slate_size", 0)
+    shown = []
+    for example in (models.served.examples if models.served else [])[:users]:
+        slates = {name: example["slates"][name] for name in (baseline, DISLIKE) if name in example["slates"]}
+        shown.append({**example, "slates": slates, "baseline": baseline, "size": size})
+    return shown

@@ -1,0 +1,32 @@
+"""What the stages of satisfaction have left behind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipelines.report.intervals import Metrics
+from pipelines.report.run import Run
+from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, PROTOCOLS
+
+
+class Protocol:
+    """One protocol's results, as the programs of satisfaction/ name them."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        folder = f"{FOLDER}/{name}"
+        self.name = name
+        self.train, self.test, self.ablations = (run.metrics(f"{folder}/{s}") for s in ("train", "test", ABLATIONS))
+        # Prefixes in `test` of what the main model was compared with.
+        self.rows = tuple(dict.fromkeys(key.split("/")[1] for key in self.test if key.startswith("gain_over/")))
+        # Of the propensities; empty where nothing was weighed by them.
+        self.reliability: Mapping[str, Sequence[float]] = run.json(f"{folder}/train/propensity/reliability.json", {})
+        self.examples: Sequence[Mapping[str, Any]] = run.json(f"{folder}/test/examples.json", [])
+
+    def numbers(self) -> Metrics:
+        """Every number under one flat name: `satisfaction/leave_one_out/test/item_knn/hr@10`."""
+        parts = {"train": self.train, "test": self.test, ABLATIONS: self.ablations}
+        return {f"{FOLDER}/{self.name}/{s}/{k}": value for s, found in parts.items() for k, value in found.items()}
+
+
+def protocols(run: Run) -> list[Protocol]:
+    """Those that were run, the one to be shown first."""
+    return [Protocol(run, name) for name in PROTOCOLS if (run.workdir / FOLDER / name).is_dir()]

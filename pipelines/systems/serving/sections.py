@@ -1,0 +1,58 @@
+"""The sections on what is served: the gate before it, the index behind it, and the card of the model."""
+
+from typing import Any
+
+from pipelines.report.intervals import Metrics
+from pipelines.report.run import Run, prefixed
+from pipelines.report.section import Section
+from pipelines.systems.retrieval import tables
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, TITLES, models
+from pipelines.systems.serving.stages import VERDICT
+
+_LABELS = {"recall_loss": "Recall@100 lost on the test days, against no negatives"}
+_LABELS |= {f"{DISLIKE}/{kind}": f"Change in similar items after a dislike, by {kind}" for kind in KINDS}
+
+
+def gate(run: Run) -> Section | None:
+    """What was asked of the model before it is served; nothing where the pipeline asks for nothing."""
+    if not run.pipeline.get("gate"):
+        return None
+    return _section(run, "gate", "", run.metrics("gate"))
+
+
+def index(run: Run) -> Section:
+    """How well and how fast it is served."""
+    measured = {} if refused(run) else run.metrics("serve")
+    return _section(run, "index", "Index", prefixed("serve", measured))
+
+
+def card(run: Run) -> Section:
+    """What the model is, and is not, for."""
+    return _section(run, "card", "Model card", {})
+
+
+def refused(run: Run) -> bool:
+    """Whether the gate has refused the model: nothing is served, whatever an earlier run has left."""
+    return not _verdict(run).get("passed", True)
+
+
+def _verdict(run: Run) -> dict[str, Any]:
+    return run.json(str(VERDICT), {}) if run.pipeline.get("gate") else {}
+
+
+def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
+    verdict = _verdict(run)
+    parts = {
+        "models": models(run),
+        "tables": tables,
+        "signals": TITLES,
+        "refused": refused(run),
+        "unjudged": verdict.get("unjudged", {}),
+        "checks": [
+            {**check, "label": _LABELS.get(check["name"], check["name"])} for check in verdict.get("checks", ())
+        ],
+        "manifest": run.json("serve/recommender/manifest.json"),
+        "measured": run.metrics("serve"),
+    }
+    template = f"systems/serving/{anchor}.html.j2"
+    return Section(anchor=anchor, title=title, template=template, parts=parts, numbers=numbers)
