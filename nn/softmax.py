@@ -22,6 +22,12 @@ _ITEMS = "model"  # mesh axis over which the rows of the item table are sharded
 _ROWS = "data"  # mesh axis over which queries are sharded
 
 
+def corpus_bias(rows: int, num_items: int) -> jax.Array:
+    """b [rows]: 0 for items 1..N, −inf for the padding before and after them, which is no item."""
+    row = jnp.arange(rows)
+    return jnp.where((row > 0) & (row <= num_items), 0.0, -jnp.inf)
+
+
 def label_margins(
     queries: jax.Array,
     item_table: jax.Array,

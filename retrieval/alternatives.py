@@ -8,8 +8,19 @@ logit with w·p, which vanishes once the item is no longer recommended, these pu
     up-weighted among the negatives     part of the positive's own term: no gradient where the positive is learned
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from encoders.labels import Asked
+from retrieval.losses import joint_loss
+
+LabelLosses = Callable[..., jax.Array]
+"""(labels, margins [rows], is_positive, is_negative, positive_weights, negative_weights) -> losses [rows]."""
 
 
 def negative_weight_loss(
@@ -104,6 +115,44 @@ def beside(marked: jax.Array, segment: jax.Array) -> tuple[jax.Array, jax.Array]
     places = jnp.where(inside, places, 0)
     same = jnp.take_along_axis(segment[..., None], places, axis=1) == segment[..., None]
     return places, inside & same
+
+
+def _negative_weight(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
+    return lambda asked, margins, **weighted: negative_weight_loss(margins, **weighted)
+
+
+def _reinforce(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
+    # The policy that wrote the log, without its context: how often it led to each item, one more so that none is 0.
+    behaviour = (label_counts + 1) / (label_counts.sum() + len(label_counts) - 1)
+    log_behaviour = jnp.asarray(np.log(behaviour), jnp.float32)
+    slates = {"top_k": config.reinforce_top_k, "weight_cap": config.reinforce_weight_cap}
+    return lambda asked, margins, **weighted: reinforce_loss(margins, log_behaviour[asked.item], **weighted, **slates)
+
+
+def _softmax_negatives(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
+    def losses(asked: Asked, margins: jax.Array, *, is_negative: jax.Array, **weighted: Any) -> jax.Array:
+        window = asked.window  # [S, R]
+        places, there = beside(is_negative.reshape(window.shape), window)  # [S, R, 2]
+        item = asked.item.reshape(*window.shape, 1)
+        disliked = jnp.take_along_axis(item, places, axis=1).reshape(-1, 2)  # [S * R, 2]
+        margins = upweighted_margins(
+            margins,
+            jnp.sum(asked.queries * asked.vectors[asked.item], axis=1),
+            jnp.einsum("rd,rad->ra", asked.queries, asked.vectors[disliked]),
+            weight=config.negative_weight,
+            where=there.reshape(-1, 2) & (disliked != asked.item[:, None]),
+        )
+        return joint_loss(margins, is_negative=jnp.zeros_like(is_negative), **weighted)
+
+    return losses
+
+
+OBJECTIVES: Mapping[str, Callable[[ConfigDict, np.ndarray], LabelLosses]] = {
+    "negative_weight": _negative_weight,
+    "reinforce": _reinforce,
+    "softmax_negatives": _softmax_negatives,
+}
+"""Names of --config.objective, each made for a run from its config and the training labels of items [N + 1]."""
 
 
 def _safe(values: jax.Array, used: jax.Array) -> jax.Array:

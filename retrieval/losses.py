@@ -3,10 +3,6 @@
 import jax
 import jax.numpy as jnp
 
-from nn.softmax import label_margins, sampled_label_margins
-
-__all__ = ["joint_loss", "label_margins", "sampled_label_margins"]
-
 
 def joint_loss(
     margins: jax.Array,

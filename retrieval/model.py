@@ -8,52 +8,9 @@ import numpy as np
 from flax import nnx
 
 from data.feedback import NUM_DWELL_BUCKETS
-from nn.gru import GRU
+from encoders.gru import GRUEncoder
+from encoders.item_tower import ItemTower
 from retrieval.aversion import AversionMemory
-
-
-class Constant(nnx.Variable):
-    """An array of the model that is not trained and not saved: it comes from the timelines."""
-
-
-class ItemTower(nnx.Module):
-    """Item vectors v_j = id_j · [j seen in training] + Σ_f feature_f(j), one row per item of the catalogue.
-
-    The content features (creator, cluster, …) are shared between items, so an item that no training event touched
-    still has a vector: that of its content. A feature's value that no item of the training events has counts as
-    unknown: the softmax would only ever have pushed it away.
-    """
-
-    def __init__(
-        self, features: np.ndarray, cardinalities: Sequence[int], seen: np.ndarray, *, dim: int, rngs: nnx.Rngs
-    ):
-        """Builds the tables.
-
-        Args:
-          features: [rows, F] int32, 0 unknown; row 0 is padding, and so may the last rows be.
-          cardinalities: [F], one more than the largest value of each feature.
-          seen: [rows] bool, items with training events.
-          dim: D.
-          rngs: initial values.
-        """
-        init = nnx.initializers.normal(dim**-0.5)
-        self.dim = dim
-        known = [np.isin(features[:, f], features[seen, f]) for f in range(features.shape[1])]
-        features = np.where(np.stack(known, axis=1), features, 0) if known else features  # [rows, F]
-        self.features = Constant(jnp.asarray(features, jnp.int32))
-        self.seen = Constant(jnp.asarray(seen, jnp.float32)[:, None])
-        self.id_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
-        self.feature_embeddings = nnx.List(
-            [nnx.Param(init(rngs.params(), (size, dim), jnp.float32)) for size in cardinalities]
-        )
-
-    def __call__(self) -> jax.Array:
-        """All item vectors, [rows, D]; what stands in padding rows means nothing."""
-        vectors = self.id_embedding[...] * self.seen[...]
-        for column, table in enumerate(self.feature_embeddings):
-            index = self.features[...][:, column]
-            vectors += jnp.where((index > 0)[:, None], table[...][index], 0.0)
-        return vectors
 
 
 class TwoTower(nnx.Module):
@@ -98,8 +55,7 @@ class TwoTower(nnx.Module):
         flags = jnp.zeros((len(self.input_bits), dim))
         self.flag_embedding = nnx.Param(flags) if self.input_bits else None
         self.dropout = nnx.Dropout(dropout)
-        self.gru = GRU(2 * dim, hidden, rngs=rngs)
-        self.projection = nnx.Linear(hidden, dim, rngs=rngs)
+        self.encoder = GRUEncoder(2 * dim, hidden, dim, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
         self.excluded_mask = sum(1 << bit for bit in excluded_bits)
         self.yes_mask = sum(1 << bit for bit in forgiving_bits)
@@ -108,7 +64,7 @@ class TwoTower(nnx.Module):
     @property
     def state_size(self) -> int:
         """Numbers that a user's state has."""
-        return self.gru.hidden + (self.aversion.state_size if self.aversion is not None else 0)
+        return self.encoder.state_size + (self.aversion.state_size if self.aversion is not None else 0)
 
     def events(self, item_vectors: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
         """What the GRU reads of events of any shape [...]: [..., 2 D]."""
@@ -130,7 +86,7 @@ class TwoTower(nnx.Module):
         if dropout_rngs is not None:
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
         reset = inputs.get("reset", jnp.zeros(item.shape, bool))
-        hidden = self.gru(events, where=item > 0, reset=reset)  # [B, T, H]
+        hidden = self.encoder.states(events, where=item > 0, reset=reset)  # [B, T, H]
         if self.aversion is None:
             return hidden
         said_no = feedback & self.no_mask > 0
@@ -141,8 +97,8 @@ class TwoTower(nnx.Module):
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
         """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
         item = jnp.where(feedback & self.excluded_mask > 0, 0, item)
-        hidden, memory = jnp.split(state, [self.gru.hidden], axis=-1)
-        updated = [self.gru.step(hidden, self.events(item_vectors, item, dwell, feedback))]
+        hidden, memory = jnp.split(state, [self.encoder.state_size], axis=-1)
+        updated = [self.encoder.step(hidden, self.events(item_vectors, item, dwell, feedback))]
         if self.aversion is not None:
             said_no, said_yes = feedback & self.no_mask > 0, feedback & self.yes_mask > 0
             updated.append(self.aversion.step(memory, item_vectors[item], said_no, said_yes))
@@ -150,6 +106,6 @@ class TwoTower(nnx.Module):
 
     def queries(self, states: jax.Array) -> jax.Array:
         """States [..., state] -> queries [..., D]."""
-        hidden, memory = jnp.split(states, [self.gru.hidden], axis=-1)
-        queries = self.projection(hidden)
+        hidden, memory = jnp.split(states, [self.encoder.state_size], axis=-1)
+        queries = self.encoder.queries(hidden)
         return queries if self.aversion is None else self.aversion.forget(queries, memory)

@@ -15,15 +15,16 @@ ALLOWED = {
     "runtime": set(),
     "configs": set(),
     "nn": set(),
+    "encoders": {"nn"},
     "metrics": set(),
     "data": {"metrics", "runtime"},
     "training": {"data", "runtime"},
-    "retrieval": {"data", "nn", "training", "metrics", "runtime"},
-    "satisfaction": {"data", "nn", "training", "metrics", "runtime"},
-    "ranking": {"data", "nn", "training", "metrics", "runtime"},
+    "retrieval": {"data", "encoders", "nn", "training", "metrics", "runtime"},
+    "satisfaction": {"data", "encoders", "nn", "training", "metrics", "runtime"},
+    "ranking": {"data", "encoders", "nn", "training", "metrics", "runtime"},
     "simulation": {"data", "metrics", "runtime"},
-    "pipelines": {"data", "nn", "training", "metrics", "runtime", "retrieval", "ranking", "satisfaction", "simulation"},
 }
+ALLOWED["pipelines"] = set(ALLOWED) - {"configs"}
 FREE = {"tests", "benchmarks"}  # may import everything
 SLOW = ("tensorflow", "jax", "scann")
 

@@ -11,6 +11,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from data.watch_time import RELATIVE
+from nn.constant import Constant
 from ranking import history
 
 GAP_BUCKETS = 26  # 0: no earlier event of known time, else 1 + log2 of the seconds
@@ -19,10 +20,6 @@ HOURS = 25  # 0: unknown, else 1 + the hour of the day
 USER_GROUPS = ("history", "recent", "same_platform")
 ITEM_GROUPS = ("same_creator", "same_cluster", "same_item")
 RATE_GROUPS = ("item_rates", "creator_rates", "cluster_rates")
-
-
-class Constant(nnx.Variable):
-    """An array of the model that is not trained and not saved with it: it comes from the tables of the run."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Step "base": trains the base recommender on clicks, or takes an exported recommender's item vectors."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 from flax import nnx
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
@@ -17,10 +18,13 @@ from data import ranges
 from data.loader import PackedBatches, iterate
 from data.reading import Reader, Reading
 from data.timelines import Timelines
+from encoders.item_tower import ItemTower
+from encoders.labels import asked
 from metrics import ranking
+from nn.softmax import corpus_bias, label_margins
 from runtime import artifact
 from runtime.errors import DataError, UsageError
-from satisfaction.saqrec.base_model import BaseModel, make_loss
+from satisfaction.saqrec.gru_recommender import GRURecommender
 from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
 from training.checkpoints import CHECKPOINTS, restore_params
@@ -63,16 +67,15 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         seed=config.seed,
         num_shards=mesh.size,
     )
-    model, features, seen = _build(config, clicks)
+    model = _build(config, clicks)
     loss_fn = make_loss(
         model.merge,
-        features=features,
-        seen=seen,
+        num_items=clicks.num_items,
         dropout=options.dropout,
         block_size=options.block_size,
         mesh=mesh if mesh.size > 1 else None,
     )
-    validate = _validation(config, clicks, model.merge, features, seen)
+    validate = _validation(config, clicks, model.merge)
     result = fit(
         model.init,
         loss_fn,
@@ -94,10 +97,9 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
 
 def item_vectors(config: ConfigDict, timelines: Timelines, folder: Path) -> NDArray[np.float32]:
     """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors as `training.checkpoints.restore_params`."""
-    built, features, seen = _build(config, clicks_only(timelines, config.protocol))
-    params, _ = restore_params(folder / CHECKPOINTS, built.shapes)
-    codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
-    return np.asarray(jax.jit(lambda params: built.merge(params).items(codes, is_seen))(params))
+    model = _build(config, clicks_only(timelines, config.protocol))
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
+    return np.asarray(jax.jit(lambda params: model.merge(params).items())(params))
 
 
 def check_exported(path: str, protocol: str) -> None:
@@ -129,36 +131,52 @@ def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protoc
     return (np.asarray(counts @ item_vectors) / totals).astype(np.float32)
 
 
-def _build(
-    config: ConfigDict, clicks: Timelines
-) -> tuple[Architecture[BaseModel], NDArray[np.int32], NDArray[np.bool_]]:
-    """The model, and what it reads of each item: its features [N + 1, F], whether it was clicked in training.
+def make_loss(
+    merge: Callable[[Any], GRURecommender], *, num_items: int, dropout: float, block_size: int, mesh: Mesh | None = None
+) -> Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]:
+    """Mean over the labels of a packed batch (data/loader.py) of −log p(next click), p a softmax over all items.
 
-    A feature's code that no item clicked in training has is 0, unknown: its vector was never trained.
+    mesh: where the batch's rows are sharded; None on one device.
     """
-    rows = clicks.num_items + 1
+    item_bias = corpus_bias(num_items + 1, num_items)
+
+    def loss_fn(params, batch, key):
+        clicks = asked(merge(params), batch, dropout_rngs=nnx.Rngs(dropout=key) if dropout else None)
+        where = clicks.where
+        margins = label_margins(
+            clicks.queries,
+            clicks.vectors,
+            clicks.item,
+            block_size=block_size,
+            item_bias=item_bias,
+            where=where,
+            mesh=mesh,
+        )
+        losses = jnp.where(where, jax.nn.softplus(-margins), 0.0)
+        return losses.sum() / jnp.maximum(where.sum(), 1), {"labels": where.sum()}
+
+    return loss_fn
+
+
+def _build(config: ConfigDict, clicks: Timelines) -> Architecture[GRURecommender]:
+    # Items and codes that no training click is on have no vector of their own (ItemTower).
     trained = clicks.in_split("train")
     if not trained.any():
         raise DataError(f"{clicks.path}: no click before the held-out events; the base recommender has no input")
-    seen = np.bincount(clicks.item[trained], minlength=rows) > 0
+    seen = np.bincount(clicks.item[trained], minlength=clicks.num_items + 1) > 0
+    cardinalities = [feature["cardinality"] for feature in clicks.manifest["item_features"]]
 
-    def make(rngs: nnx.Rngs) -> BaseModel:
-        return BaseModel(
-            rows,
-            [feature["cardinality"] for feature in clicks.manifest["item_features"]],
-            dim=config.base.dim,
-            hidden=config.base.hidden,
-            dropout=config.base.dropout,
-            rngs=rngs,
-        )
+    def make(rngs: nnx.Rngs) -> GRURecommender:
+        items = ItemTower(clicks.item_features(), cardinalities, seen, dim=config.base.dim, rngs=rngs)
+        hidden, dropout = config.base.hidden, config.base.dropout
+        return GRURecommender(items, num_items=clicks.num_items, hidden=hidden, dropout=dropout, rngs=rngs)
 
-    features = np.array(clicks.item_features())
-    for column in features.T:
-        column[~np.isin(column, column[seen])] = 0
-    return architecture(make), features, seen
+    return architecture(make)
 
 
-def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState], dict[str, float]] | None:
+def _validation(
+    config: ConfigDict, clicks: Timelines, merge: Callable[[Any], GRURecommender]
+) -> Callable[[TrainState], dict[str, float]] | None:
     """MRR and HR@10 of each user's first click after training, among all items; None where nobody has one."""
     users = np.flatnonzero(clicks.valid_start < clicks.offsets[1:])
     if not len(users):
@@ -169,13 +187,12 @@ def _validation(config, clicks, merge, features, seen) -> Callable[[TrainState],
     histories = clicks.histories(
         users, clicks.valid_start[users], Reader(clicks.feedback, Reading(config.base.length))
     )["item"]
-    codes, is_seen = jnp.asarray(features), jnp.asarray(seen, jnp.float32)
 
     @jax.jit
     def score(params, item):
         model = merge(params)
-        vectors = model.items(codes, is_seen)
-        states = model.states(vectors, item, reset=jnp.zeros(item.shape, bool))
+        vectors = model.items()
+        states = model.states({"item": item}, vectors)
         return model.queries(states[:, -1]) @ vectors[1:].T  # [B, N]
 
     def evaluate(state: TrainState) -> dict[str, float]:

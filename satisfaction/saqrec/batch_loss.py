@@ -13,7 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from nn.softmax import label_margins, sampled_label_margins
+from nn.softmax import corpus_bias, label_margins, sampled_label_margins
 from runtime.errors import UsageError
 from satisfaction.saqrec.losses import beta_cdf_weight, click_bce, satisfaction_loss, total_loss, weighted_mean
 
@@ -37,7 +37,7 @@ def bce_click_loss(config: ConfigDict, num_items: int, mesh: Mesh | None = None)
 
 def exact_click_loss(config: ConfigDict, num_items: int, mesh: Mesh | None = None) -> ClickLoss:
     """−log softmax over the corpus, exact, on the margins of nn/softmax.py."""
-    item_bias = jnp.where(jnp.arange(num_items + 1) > 0, 0.0, -jnp.inf)  # the padding row is no item
+    item_bias = corpus_bias(num_items + 1, num_items)
 
     def loss(queries, items, labels, weights, key):
         margins = label_margins(queries, items, labels, block_size=config.block_size, item_bias=item_bias, mesh=mesh)

@@ -10,11 +10,12 @@ from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike, NDArray
 
+from encoders.item_tower import ItemTable
 from nn.mlp import MLP
 from satisfaction.saqrec.disentanglement import Disentanglement, weight_mlp, weighted_sum
 from satisfaction.saqrec.histories import HistoryEncoder
 from satisfaction.saqrec.levels import LevelEnhancement
-from satisfaction.saqrec.popularity import Constant, Popularity, click_logits
+from satisfaction.saqrec.popularity import Popularity, click_logits
 
 
 class Aggregated(NamedTuple):
@@ -60,10 +61,8 @@ class SAQRec(nnx.Module):
           known: [n + m + 1]; all else has a zero vector, and keeps it, as nothing was ever trained on it.
           counts: of popularity.py, [P, n + 1, F].
         """
-        self.item_embedding = nnx.Param(jnp.asarray(item))
-        self.known = Constant(jnp.asarray(known)[:, None])
-        self.num_items = counts.shape[1] - 1
-        dim = self.item_embedding[...].shape[1]
+        self.items = ItemTable(item, known)
+        self.num_items, dim = counts.shape[1] - 1, self.items.dim
         self.user_embedding = nnx.Param(jnp.zeros((num_users, dim))) if config.user_table else None
         sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
         trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
@@ -79,10 +78,6 @@ class SAQRec(nnx.Module):
         parts = 2 + 2 * bool(sid) + bool(config.levels)
         self.final = weight_mlp(parts, dim, **sizes)
         self.satisfaction = MLP((dim, config.hidden, dim), dropout=config.dropout, rngs=rngs)
-
-    def items(self) -> jax.Array:
-        """v_i of all items, [n + m + 1, D]; row 0, the padding, is zero."""
-        return jnp.where(self.known[...], self.item_embedding[...], 0.0).at[0].set(0.0)
 
     def users(
         self, batch: Mapping[str, jax.Array], items: jax.Array, *, dropout_rngs: nnx.Rngs | None = None

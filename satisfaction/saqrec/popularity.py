@@ -11,6 +11,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from data.assembly import EARLIER_MS
+from nn.constant import Constant
 from nn.mlp import MLP
 
 PERIOD_MS = 43_200_000  # moments are told apart by half days ...
@@ -50,10 +51,6 @@ def recent_counts(
     for p in range(2, num_periods):
         found[p, :, 1:] = kept * (found[p - 1, :, 1:] + clicked[p - 1][:, None])
     return found
-
-
-class Constant(nnx.Variable):
-    """An array that is not trained."""
 
 
 class Popularity(nnx.Module):

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from data.loader import iterate
 from data.timelines import Timelines
+from encoders.item_tower import ItemTable
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES, make_loss
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.gru_softmax import GRUSoftmax
+from satisfaction.saqrec.gru_recommender import GRURecommender
 from satisfaction.saqrec.model import SAQRec
 from satisfaction.saqrec.sequences import Histories, SequenceBatches
 from satisfaction.saqrec.validation import make_validation
@@ -148,10 +149,9 @@ def architectures(config: ConfigDict, histories: Histories, base: BaseEmbeddings
         counts, users = histories.counts, clicks.num_users
         return SAQRec(options, item=item, known=trained, counts=counts, num_users=users, rngs=rngs)
 
-    def gru(rngs: nnx.Rngs, name: str, item: Any, known: NDArray[np.bool_]) -> GRUSoftmax:
-        return GRUSoftmax(
-            item=item,
-            known=known,
+    def gru(rngs: nnx.Rngs, name: str, item: Any, known: NDArray[np.bool_]) -> GRURecommender:
+        return GRURecommender(
+            ItemTable(item, known),
             num_items=clicks.num_items,
             counts=histories.counts if align.popularity else None,
             popularity_hidden=align.popularity_hidden,
@@ -160,7 +160,7 @@ def architectures(config: ConfigDict, histories: Histories, base: BaseEmbeddings
             rngs=rngs,
         )
 
-    def from_nothing(rngs: nnx.Rngs) -> GRUSoftmax:
+    def from_nothing(rngs: nnx.Rngs) -> GRURecommender:
         init = nnx.initializers.normal(base.dim**-0.5)
         return gru(rngs, "gru", init(rngs.params(), item.shape, jnp.float32), histories.seen)
 

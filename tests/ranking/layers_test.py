@@ -46,7 +46,7 @@ def perceptron(mlp, x):
 @pytest.fixture(scope="module")
 def encoder():
     encoder = FeedbackEncoder(D, W, length=T, blocks=2, heads=1, dropout=0.0, rngs=nnx.Rngs(0))
-    encoder.position_embedding[...] = jnp.asarray(np.random.default_rng(2).normal(size=(T, D + W)), jnp.float32)
+    encoder.events.positions[...] = jnp.asarray(np.random.default_rng(2).normal(size=(T, D + W)), jnp.float32)
     return encoder
 
 
@@ -66,7 +66,7 @@ def test_encoder_joins_items_feedback_and_places_counted_from_the_end(encoder, e
     items, feedback = random_events()
     found = encode(items, feedback)
     for row, count in ((0, 5), (1, 2)):  # real events come first
-        places = np.asarray(encoder.position_embedding[...])[:count][::-1]
+        places = np.asarray(encoder.events.positions[...])[:count][::-1]
         x = np.concatenate([items[row, :count], feedback[row, :count]], axis=1) + places  # equation 3
         for block in encoder.blocks:
             x = block(x[None], where=np.ones((1, count), bool))[0]

@@ -102,4 +102,4 @@ def test_a_place_that_no_training_history_reaches_says_nothing(log):
     model = build(config, log, tables.build(log, config.history_feedback))
     encoder = model.merge(jax.jit(model.init)(jax.random.key(0))).encoder
     assert encoder is not None
-    assert not np.asarray(encoder.position_embedding[...]).any()
+    assert not np.asarray(encoder.events.positions[...]).any()

@@ -1,0 +1,40 @@
+"""What a packed batch asks a recommender: the query at each label, beside the label."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Asked(NamedTuple):
+    """Labels of a packed batch (data/loader.py), R of each of S shards, as flat rows S · R, and what answers them."""
+
+    queries: jax.Array  # [S * R, D]
+    vectors: jax.Array  # [rows, D] of all items
+    item: jax.Array  # [S * R] int, the label; 1 in rows that only fill the arrays
+    kind: jax.Array  # [S * R] int8: 1 positive, 2 negative, 0 fills the arrays
+    window: jax.Array  # [S, R] int: which stretch of a timeline each label is of, rising
+
+    @property
+    def where(self) -> jax.Array:
+        """[S * R] bool, rows that are labels."""
+        return self.kind > 0
+
+
+def asked(model: Any, batch: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> Asked:
+    """The labels of `batch`, asked of a model with `items`, `states(batch, vectors)` and `queries(states)`."""
+    vectors = model.items()  # [rows, D]
+    states = model.states(batch, vectors, dropout_rngs=dropout_rngs)  # [B, T, state]
+    place, kind = batch["label_position"], batch["label_kind"].reshape(-1)
+    states = states.reshape(place.shape[0], -1, states.shape[-1])  # [S, B / S * T, state]
+    states = jnp.take_along_axis(states, place[..., None], axis=1)  # [S, R, state]
+    started = batch["reset"].reshape(place.shape[0], -1).cumsum(axis=1)  # windows so far
+    return Asked(
+        queries=model.queries(states).reshape(-1, vectors.shape[1]),
+        vectors=vectors,
+        item=jnp.where(kind > 0, batch["label"].reshape(-1), 1),
+        kind=kind,
+        window=jnp.take_along_axis(started, place, axis=1),
+    )
