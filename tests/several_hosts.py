@@ -7,25 +7,22 @@ import sys
 
 from tests.command_line import ROOT, Ended
 
-# Optimised half as much, programs compile twice as fast.
-_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
-
-def run(code, *, count=2, cache, timeout=240):
-    """Runs `code` in `count` processes that have joined; how each ended. `cache` is their compilation cache."""
+def run(code, *, count=2, timeout=240):
+    """Runs `code` in `count` processes that have joined; how each ended."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     started = (
         "from training import compilation, hosts; "
-        f"compilation.enable_compilation_cache({str(cache)!r}); compilation.set_cpu_devices(2); "
+        "compilation.enable_compilation_cache(); compilation.set_cpu_devices(2); "
         f"hosts.HEARTBEAT_SECONDS = 5; hosts.join({address!r}, {count}, int(__import__('sys').argv[1]))\n"
     )
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", started + code, str(number)],
             cwd=ROOT,
-            env={**os.environ, "XLA_FLAGS": _FLAGS, "JAX_PLATFORMS": "cpu"},
+            env={**os.environ, "JAX_PLATFORMS": "cpu"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -10,14 +10,19 @@ from runtime.errors import UsageError
 DEFAULT_CACHE = "~/.cache/heed/jax"
 
 
-def enable_compilation_cache(path: str | os.PathLike[str] = DEFAULT_CACHE) -> None:
+def enable_compilation_cache() -> None:
     """Keeps compiled programs in a folder, so that the next process that needs one reads it.
 
-    Small and quick ones too: starting is many small compilations. A damaged entry is compiled again.
+    In $JAX_COMPILATION_CACHE_DIR, or DEFAULT_CACHE; without one where that cannot be written: it is no more than a
+    cache. Small and quick programs too: starting is many small compilations. A damaged entry is compiled again.
     """
-    folder = Path(path).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", DEFAULT_CACHE)).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError:
+        usable = False
+    jax.config.update("jax_compilation_cache_dir", str(folder) if usable else None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 

@@ -1,6 +1,5 @@
 """Whose lists satisfy by the feed's truth: what is compared, that the truth itself wins, and the mistakes reported."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -21,16 +20,6 @@ from satisfaction.saqrec.step import SAQREC, train_alignment
 from satisfaction.unbiased import imputed as scores
 from simulation.world.state import open_world
 from tests import small_world
-from training.compilation import enable_compilation_cache
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    jax.config.update("jax_disable_most_optimizations", True)  # most of the time goes into compiling
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def both(data, other, folder):
 def test_two_hosts_train_what_one_trains_or_refuse_together(log, tmp_path):
     other = random_timelines.write(tmp_path / "other", seed=1).path
     call = f"here.both({str(log.path)!r}, {str(other)!r}, {str(tmp_path)!r})"
-    ended = several_hosts.run(f"from tests.ranking import hosts_test as here; print({call})", cache=tmp_path / "cache")
+    ended = several_hosts.run(f"from tests.ranking import hosts_test as here; print({call})")
     assert [process.status for process in ended] == [0, 0], ended
     first, second = (json.loads(process.stdout.splitlines()[-1]) for process in ended)
     assert [said.startswith("process 1 has ended with an error") for said in first[:3]] == [True] * 3

@@ -1,6 +1,5 @@
 """The neural ranker, trained, finds what was planted: a model that is broken somewhere does not."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -12,7 +11,6 @@ from ranking import run as training
 from ranking.baselines import popularity
 from ranking.tasks import Labels
 from tests import impression_log
-from training.compilation import enable_compilation_cache
 
 MARGIN = 0.1  # of AUC above chance, .5; the trees of ranking_gradient_boosting_test find as much
 
@@ -21,16 +19,6 @@ MARGIN = 0.1  # of AUC above chance, .5; the trees of ranking_gradient_boosting_
 def log(tmp_path_factory):
     """Everybody watches the items of one of two clusters seven times as long as those of the other."""
     return impression_log.write(tmp_path_factory.mktemp("log") / "timelines", per_day=10, num_users=60)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_to_compile(tmp_path_factory):
-    """Programs this small run as fast without most optimisations, and compile faster."""
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module", params=["full", "mlp"])

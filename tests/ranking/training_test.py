@@ -27,7 +27,6 @@ from runtime.errors import DataError, UsageError
 from tests import random_timelines
 from tests.killed_training import kill_at
 from training.checkpoints import CHECKPOINTS, restore_params
-from training.compilation import enable_compilation_cache
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
@@ -49,22 +48,6 @@ def config_of(**options):
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     return random_timelines.write(tmp_path_factory.mktemp("log") / "timelines")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Runs of one config share compiled programs, as those of the binary do."""
-    folder = tmp_path_factory.mktemp("cache")
-    quick_to_compile(folder)
-    yield folder
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-def quick_to_compile(cache):
-    """Programs this small run as fast without most optimisations, and compile faster."""
-    enable_compilation_cache(cache)
-    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def run(log, folder, satisfaction=None, **options):
@@ -90,9 +73,8 @@ def results(folder):
     return {name: value for name, value in metrics.items() if not name.endswith("_per_second")}
 
 
-def killed(data, folder, cache):
+def killed(data, folder):
     """What the subprocess of the next test runs: SIGKILL before step 5, when a checkpoint is on disk."""
-    quick_to_compile(cache)
     kill_at(5, training, folder)
     training.train(config_of(), data=data, workdir=folder)
 
@@ -107,9 +89,9 @@ def in_a_process(code, **environment):
     )
 
 
-def test_killed_and_started_again_is_bit_identical(log, uninterrupted, cache, tmp_path):
+def test_killed_and_started_again_is_bit_identical(log, uninterrupted, tmp_path):
     folder = tmp_path / "workdir"
-    done = in_a_process(f"killed({str(log.path)!r}, {str(folder)!r}, {str(cache)!r})")
+    done = in_a_process(f"killed({str(log.path)!r}, {str(folder)!r})")
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not (folder / "metrics.json").exists()
     with pytest.raises(UsageError, match="no complete training run here"):
@@ -179,9 +161,8 @@ def trained(data, mesh):
     return {"losses": losses, **{n: np.asarray(leaf)[: shapes[n][0]] for n, leaf in leaves.items()}}
 
 
-def on_four_devices(data, file, cache):
+def on_four_devices(data, file):
     """What the subprocess of the next test runs."""
-    quick_to_compile(cache)
     arrays: dict[str, Any] = {}
     for shape in MESHES:
         mesh = make_mesh(data=shape[0], model=shape[1], devices=jax.devices()[: shape[0] * shape[1]])
@@ -189,12 +170,10 @@ def on_four_devices(data, file, cache):
     np.savez(file, **arrays)
 
 
-def test_several_devices_agree_with_one(log, cache, tmp_path):
+def test_several_devices_agree_with_one(log, tmp_path):
     file = tmp_path / "arrays.npz"
     flags = "--xla_force_host_platform_device_count=4"
-    done = in_a_process(
-        f"on_four_devices({str(log.path)!r}, {str(file)!r}, {str(cache)!r})", XLA_FLAGS=flags, NPROC="128"
-    )
+    done = in_a_process(f"on_four_devices({str(log.path)!r}, {str(file)!r})", XLA_FLAGS=flags, NPROC="128")
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     expected = trained(log.path, make_mesh(devices=jax.devices()[:1]))

@@ -16,18 +16,9 @@ from tests import random_timelines, several_hosts
 from tests.killed_training import kill_at
 from tests.retrieval.training_test import config_of
 from training.checkpoints import CHECKPOINTS
-from training.compilation import enable_compilation_cache
 
 # The data axis over both hosts, two devices each, and the model axis.
 OVER = {"data": {"data": 4, "model": 1}, "model": {"data": 1, "model": 4}}
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
-    enable_compilation_cache(folder)
-    yield folder
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +32,15 @@ def run(data, folder, axis=None):
 
 
 @pytest.fixture(scope="module")
-def alone(log, cache, tmp_path_factory):
+def alone(log, tmp_path_factory):
     """One process's run from beginning to end."""
     folder = tmp_path_factory.mktemp("run") / "alone"
     run(str(log.path), str(folder))
     return folder
 
 
-def on_hosts(call, cache):
-    return several_hosts.run(f"from tests.retrieval import hosts_test as here; print(here.{call})", cache=cache)
+def on_hosts(call):
+    return several_hosts.run(f"from tests.retrieval import hosts_test as here; print(here.{call})")
 
 
 def signalled(step, data, folder):
@@ -111,22 +102,22 @@ def agree(folder, alone, log):
     assert len(logged) == len(set(logged))
 
 
-def test_stopped_killed_and_resumed_by_two_and_by_one(log, alone, cache, tmp_path):
+def test_stopped_killed_and_resumed_by_two_and_by_one(log, alone, tmp_path):
     folder, other, left = tmp_path / "run", tmp_path / "model", tmp_path / "left"
     data = str(log.path)
-    stopped = on_hosts(f"signalled(2, {data!r}, {str(folder)!r})", cache)
+    stopped = on_hosts(f"signalled(2, {data!r}, {str(folder)!r})")
     assert [ended.status for ended in stopped] == [143, 143], stopped
     saved = [int(path.name) for path in (folder / CHECKPOINTS).iterdir() if path.name.isdigit()]
     assert saved
     assert max(saved) < metrics(alone)["steps"]
 
-    survivor, lost = on_hosts(f"killed(2, {data!r}, {str(folder)!r})", cache)
+    survivor, lost = on_hosts(f"killed(2, {data!r}, {str(folder)!r})")
     assert lost.status == -signal.SIGKILL, lost
     assert survivor.status != 0, survivor  # it does not wait for the other
     assert not (folder / "metrics.json").exists()
 
     shutil.copytree(folder, left)
-    both = on_hosts(f"finished({data!r}, {str(folder)!r}, {str(other)!r})", cache)
+    both = on_hosts(f"finished({data!r}, {str(folder)!r}, {str(other)!r})")
     assert [ended.status for ended in both] == [0, 0], both
     ends = [ended.stdout.splitlines()[-1] for ended in both]
     assert ends[0] == ends[1]  # the same steps, the same best step

@@ -25,7 +25,7 @@ from runtime.errors import DataError, UsageError
 from tests import random_timelines
 from tests.killed_training import kill_at
 from training.checkpoints import CHECKPOINTS, restore_params
-from training.compilation import CONCURRENT_COLLECTIVES, enable_compilation_cache, set_cpu_devices
+from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
@@ -46,15 +46,6 @@ def config_of(**options):
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     return random_timelines.write(tmp_path_factory.mktemp("log") / "timelines")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Runs of one config share compiled programs, as those of the binary do."""
-    folder = tmp_path_factory.mktemp("cache")
-    enable_compilation_cache(folder)
-    yield folder
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def run(log, folder, **options):
@@ -80,18 +71,15 @@ def results(folder):
     return {name: value for name, value in metrics.items() if not name.endswith("_per_second")}
 
 
-def killed(data, folder, cache):
+def killed(data, folder):
     """What the subprocess of the next test runs: SIGKILL before step 6, when a checkpoint is on disk."""
-    enable_compilation_cache(cache)
     kill_at(6, training, folder)
     training.train(config_of(), data=data, workdir=folder)
 
 
-def test_killed_and_started_again_is_bit_identical(log, uninterrupted, cache, tmp_path):
+def test_killed_and_started_again_is_bit_identical(log, uninterrupted, tmp_path):
     folder = tmp_path / "workdir"
-    code = (
-        f"from tests.retrieval.training_test import killed as f; f({str(log.path)!r}, {str(folder)!r}, {str(cache)!r})"
-    )
+    code = f"from tests.retrieval.training_test import killed as f; f({str(log.path)!r}, {str(folder)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not (folder / "metrics.json").exists()

@@ -9,7 +9,6 @@ from data.feedback import mask_of
 from retrieval import checkpoint
 from retrieval import run as training
 from tests import random_timelines
-from training.compilation import enable_compilation_cache
 
 LONG = int(feedback.dwell_bucket(90_000))
 
@@ -18,7 +17,6 @@ LONG = int(feedback.dwell_bucket(90_000))
 def model(tmp_path_factory):
     """Trained, with the memory of dislikes, on a log without dislikes and without long plays."""
     folder = tmp_path_factory.mktemp("untrained")
-    enable_compilation_cache(folder / "cache")
     options = {"without": ("dislike",), "longest_play_ms": 25_000, "unseen": 8}  # items 13 to 20
     log = random_timelines.write(folder / "log", lengths=np.full(24, 20), **options)
     config = get_config("tiny,dislike_input_and_label")

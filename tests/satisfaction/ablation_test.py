@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import jax
 import numpy as np
 import pytest
 
@@ -19,16 +18,6 @@ from satisfaction.saqrec import step as alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
 from tests import random_timelines
-from training.compilation import enable_compilation_cache
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    jax.config.update("jax_disable_most_optimizations", True)  # most of the time goes into compiling
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

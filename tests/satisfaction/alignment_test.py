@@ -4,7 +4,6 @@ import json
 import os
 import signal
 
-import jax
 import numpy as np
 import pytest
 
@@ -16,7 +15,6 @@ from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
 from training.checkpoints import restore_params
-from training.compilation import enable_compilation_cache
 from training.names import named_leaves
 
 DIM = 8
@@ -50,14 +48,6 @@ def base(log):
 @pytest.fixture(scope="module")
 def scores(log):
     return Scores(*np.random.default_rng(1).random((2, len(log.item))).astype(np.float32), {})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Runs of one config share compiled programs, as those of the binary do."""
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
@@ -15,16 +14,8 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.step import train_alignment
 from satisfaction.unbiased import imputed as scores
 from tests import random_timelines
-from training.compilation import enable_compilation_cache
 
 ROWS = ("popularity", "item_knn", "item_knn_popularity", "gru_softmax", "again")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ more than 0.12.
 import dataclasses
 import json
 
-import jax
 import numpy as np
 import pytest
 
@@ -22,18 +21,8 @@ from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
-from training.compilation import enable_compilation_cache
 
 TASTES, ITEMS, DIM, MARGIN = 3, 150, 8, 0.05
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    jax.config.update("jax_disable_most_optimizations", True)  # most of the time goes into compiling
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

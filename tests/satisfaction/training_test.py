@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -21,7 +20,6 @@ from satisfaction.unbiased import predictions as scoring
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.fitting import Fitted, mean_of
 from tests import random_timelines
-from training.compilation import enable_compilation_cache
 from training.names import named_leaves
 
 STEPS = ("base", "propensity", "satisfaction")
@@ -52,13 +50,6 @@ def config_of(**options):
     for name, value in options.items():
         config[name].update(value) if isinstance(value, dict) else config.update({name: value})
     return config
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -14,18 +13,8 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
-from training.compilation import enable_compilation_cache
 
 ITEMS, UNSEEN = 130, 4
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def with_items(log, **columns):

@@ -3,7 +3,6 @@
 import json
 import math
 
-import jax
 import numpy as np
 import pytest
 
@@ -16,7 +15,7 @@ from tests import random_timelines
 from tests.ranking import training_test as ranking_training_test
 from tests.retrieval import training_test as retrieval_training_test
 from tests.satisfaction import training_test as satisfaction_training_test
-from training.compilation import enable_compilation_cache, set_cpu_devices
+from training.compilation import set_cpu_devices
 
 TRAIN = {
     "retrieval": (retrieval.train, retrieval_training_test.config_of),
@@ -77,13 +76,6 @@ REFUSED += [
     ("ranking", {"heads": 0}, "heads", "at least 1"),
     ("ranking", {"user_decay": -1.0}, "user_decay", "finite and not negative"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    enable_compilation_cache(tmp_path_factory.mktemp("cache"))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,6 @@ def test_hosts_end_together(way, number, status, line, ended):
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
-    cache = tmp_path_factory.mktemp("cache")
+def ended():
     code = "from tests.training.watch_test import train; "
-    return {way: several_hosts.run(f"{code} train({way!r})", cache=cache) for way in ("fails", "stuck")}
+    return {way: several_hosts.run(f"{code} train({way!r})") for way in ("fails", "stuck")}

@@ -1,0 +1,20 @@
+"""Programs compile once for the whole suite, and quickly: tests and the processes that they start share one cache.
+
+Most of a test's time would go into compiling. What runs on a few users is as fast without most optimisations.
+"""
+
+import os
+
+import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before JAX is imported; workers and other processes inherit it."""
+    for name, value in {
+        "JAX_COMPILATION_CACHE_DIR": str(config.cache.mkdir("compiled").absolute()),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }.items():
+        os.environ.setdefault(name, value)
