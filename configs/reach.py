@@ -12,10 +12,10 @@ TOWERS = ("dislike_input_and_label_paper_tower", "dislike_input_and_label")
 
 # How readily people press dislike, on the feed `demo`; the last rate also takes more that turns sour.
 _RATES: dict[str, dict[str, float]] = {
-    "rate .1%": {"behaviour.dislike": 0.00028, "behaviour.dislike_sour": 0.04},
-    "rate .3%": {"behaviour.dislike": 0.00084, "behaviour.dislike_sour": 0.12},
+    "0.1% dislikes": {"behaviour.dislike": 0.00028, "behaviour.dislike_sour": 0.04},
+    "0.3% dislikes": {"behaviour.dislike": 0.00084, "behaviour.dislike_sour": 0.12},
     "demo": {},
-    "rate 3%": {
+    "3% dislikes": {
         "behaviour.dislike": 0.0084,
         "behaviour.dislike_sour": 0.9,
         "behaviour.cluster_turns_sour": 0.0043,

@@ -1,5 +1,7 @@
 """The feeds, the trainings and the table of `benchmarks.reach`."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from ml_collections import ConfigDict
 
 from benchmarks.alternatives.runs import Row
 from configs.reach import TOWERS
+from runtime.errors import UsageError
 
 _DISLIKE = "long_watch+dislike"
 
@@ -22,17 +25,32 @@ class Feed:
     training: tuple[tuple[str, Any], ...]
     weights: tuple[float, ...]
 
+    @property
+    def folder(self) -> str:
+        """Its folder's name: the feed's, with an underscore for what is no letter or digit."""
+        return re.sub(r"\W+", "_", self.name).strip("_")
+
 
 def feeds(config: ConfigDict) -> list[Feed]:
-    """Every feed of the config, in the order of the table."""
-    return [Feed(*feed) for feed in config.feeds]
+    """Every feed of the config, in the order of the table. Errors: UsageError where two would share a folder."""
+    found = [Feed(*feed) for feed in config.feeds]
+    for folder, count in Counter(feed.folder for feed in found).items():
+        if count > 1:
+            raise UsageError(f"--config.feeds: {count} of them have names that give the folder '{folder}'; rename them")
+    return found
 
 
 def rows(config: ConfigDict, feed: Feed, workdir: Path) -> list[Row]:
     """The trainings of one feed, in a folder of its own: weight by weight, both towers, every seed."""
-    folder = workdir / feed.name.replace(" ", "_").replace("%", "").replace(".", "")
     return [
-        Row(signals=signals, weight=weight, workdir=folder, seed=seed, world=feed.world, training=feed.training)
+        Row(
+            signals=signals,
+            weight=weight,
+            workdir=workdir / feed.folder,
+            seed=seed,
+            world=feed.world,
+            training=feed.training,
+        )
         for weight in sorted(feed.weights)
         for signals in TOWERS
         for seed in config.seeds
