@@ -76,6 +76,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # Towers.
     config.length = 64  # events of a history that are read
     config.dim = 64
+    config.encoder = "gru"  # of the user's history, by its name in encoders/registry.py
     config.hidden = 128
     config.dropout = 0.5
 

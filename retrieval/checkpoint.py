@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from data import feedback
 from data.reading import Reading
 from data.timelines import Timelines
+from encoders.registry import ENCODERS
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
 from runtime.errors import UsageError
@@ -46,6 +47,8 @@ def check(config: ConfigDict) -> None:
         for name in config.get(flag, ()):
             if name not in feedback.BITS:
                 raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
+    if config.encoder not in ENCODERS:
+        raise UsageError(f"--config.encoder={config.encoder}: one of {', '.join(ENCODERS)}")
     remembering = ("memory_feedback", "forgiving_feedback") if config.memory_feedback else ()
     for flag in remembering:
         if not set(config[flag]) <= set(config.input_feedback):
@@ -85,6 +88,7 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
             memory_size=config.memory_size,
             excluded_bits=[feedback.BITS[name] for name in excluded],
             dropout=config.dropout,
+            encoder=ENCODERS[config.encoder],
             rngs=rngs,
         )
 

@@ -10,6 +10,7 @@ from flax import nnx
 from data.feedback import NUM_DWELL_BUCKETS
 from encoders.gru import GRUEncoder
 from encoders.item_tower import ItemTower
+from encoders.registry import MakeEncoder
 from retrieval.aversion import AversionMemory
 
 
@@ -36,12 +37,13 @@ class TwoTower(nnx.Module):
         memory_size: int = 8,
         excluded_bits: Sequence[int] = (),
         dropout: float,
+        encoder: MakeEncoder = GRUEncoder,
         rngs: nnx.Rngs,
     ):
         """Args as ItemTower, and:
-        hidden: H.
-        input_bits: places in the feedback bitmask that the GRU reads.
-        memory_bits: those that say no, none for the GRU alone. forgiving_bits: those that take it back.
+        hidden: H, of the encoder, the paper's GRU or another of encoders/registry.py.
+        input_bits: places in the feedback bitmask that the encoder reads.
+        memory_bits: those that say no, none for the encoder alone. forgiving_bits: those that take it back.
         memory_size: S, the noes that are remembered.
         excluded_bits: those of events that are not read.
         """
@@ -55,7 +57,7 @@ class TwoTower(nnx.Module):
         flags = jnp.zeros((len(self.input_bits), dim))
         self.flag_embedding = nnx.Param(flags) if self.input_bits else None
         self.dropout = nnx.Dropout(dropout)
-        self.encoder = GRUEncoder(2 * dim, hidden, dim, rngs=rngs)
+        self.encoder = encoder(2 * dim, hidden, dim, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
         self.excluded_mask = sum(1 << bit for bit in excluded_bits)
         self.yes_mask = sum(1 << bit for bit in forgiving_bits)
@@ -67,7 +69,7 @@ class TwoTower(nnx.Module):
         return self.encoder.state_size + (self.aversion.state_size if self.aversion is not None else 0)
 
     def events(self, item_vectors: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
-        """What the GRU reads of events of any shape [...]: [..., 2 D]."""
+        """What the encoder reads of events of any shape [...]: [..., 2 D]."""
         reaction = self.dwell_embedding[...][dwell]
         if self.flag_embedding is not None:
             shifts = jnp.asarray(self.input_bits, feedback.dtype)
