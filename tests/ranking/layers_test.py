@@ -68,7 +68,7 @@ def test_encoder_joins_items_feedback_and_places_counted_from_the_end(encoder, e
     for row, count in ((0, 5), (1, 2)):  # real events come first
         places = np.asarray(encoder.events.positions[...])[:count][::-1]
         x = np.concatenate([items[row, :count], feedback[row, :count]], axis=1) + places  # equation 3
-        for block in encoder.blocks:
+        for block in encoder.events.blocks:
             x = block(x[None], where=np.ones((1, count), bool))[0]
         np.testing.assert_allclose(found[row], np.asarray(x).mean(axis=0), atol=1e-5)
     np.testing.assert_array_equal(found[2], 0)  # no history
