@@ -23,8 +23,8 @@ _CONFIG = define_config("configs/world.py:demo", "The synthetic feed.")
 
 def kuairand_facts(folder: str) -> dict[str, float]:
     """All facts of KuaiRand-Pure; rows that repeat a user, an item and a time count once."""
-    from data.kuairand import read_kuairand
     from data.quarantine import Quarantine
+    from data.readers.kuairand.layout import read_kuairand
     from data.tables import merge_relogged
     from simulation.world.facts import log_facts
 

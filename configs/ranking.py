@@ -1,4 +1,4 @@
-"""Multi-feedback ranking: `<dataset>[,<variant>]`.
+"""Multi-feedback ranking: `<dataset>[,<variant>]`, the datasets those of data/readers/.
 
     python -m ranking.train --config=configs/ranking.py:kuairand_pure --data=TIMELINES --workdir=DIR
 
@@ -20,9 +20,11 @@ Variants, after Pan et al., CIKM '23; each differs from `full` in one setting:
 
 from ml_collections import ConfigDict
 
+from data import readers
+
 _VARIANTS = ("full", "no_feedback_encoder", "shared_bottom", "single_task_<TASK>", "mlp", "satisfaction")
-_DATASETS = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
 _SINGLE = "single_task_"
+_WATCH_TASKS = ("EVV", "FVV", "GVV")
 _WATCHED = ("watched_25", "watched_50", "watched_75", "watched_100")  # shares of the duration
 
 
@@ -30,8 +32,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     """The config called `<dataset>,<variant>`."""
     dataset, _, variant = name.partition(",")
     variant = variant or "full"
-    if dataset not in _DATASETS:
-        raise ValueError(f"no dataset '{dataset}'; there are {', '.join(_DATASETS)}")
+    log = readers.named(dataset)
     if variant not in _VARIANTS and not (variant.startswith(_SINGLE) and len(variant) > len(_SINGLE)):
         raise ValueError(f"no variant '{variant}'; there are {', '.join(_VARIANTS)}")
     config = ConfigDict()
@@ -39,7 +40,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
 
     # What is predicted (EVV, FVV, GVV, long_view, click, like, dislike, satisfaction; () is the first three, or what a
     # log without watch time has) and what a past event shows.
-    config.tasks = ("EVV", "FVV", "GVV")
+    config.tasks = _WATCH_TASKS
     # The paper's are the first three; what a log does not have is left out.
     config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike", "click", "long_view", *_WATCHED)
     config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
@@ -85,6 +86,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.mesh = {"data": -1, "model": 1}
     config.cpu_devices = 2
 
+    config.update_from_flattened_dict(log.of_stage("ranking"))
     match variant:
         case "no_feedback_encoder":
             config.encoder = False
@@ -93,15 +95,12 @@ def get_config(name: str = "demo,full") -> ConfigDict:
         case "mlp":
             config.encoder, config.context, config.experts = False, False, 0
         case "satisfaction":
-            config.tasks = (*config.tasks, "satisfaction")
+            config.tasks = (*_WATCH_TASKS, "satisfaction", *config.tasks[len(_WATCH_TASKS) :])
         case _ if variant.startswith(_SINGLE):
             config.tasks = (variant.removeprefix(_SINGLE),)
-    if dataset == "tables" and config.tasks == ("EVV", "FVV", "GVV"):
+    if config.tasks == _WATCH_TASKS and not (log.traits and log.traits.play_times):
         config.tasks = ()
-    if dataset.startswith("kuairand_pure"):
-        config.tasks = config.tasks if variant.startswith(_SINGLE) else (*config.tasks, "click", "long_view")
-        config.length = 32  # half of its users have 37 events or fewer: more are no better
-    if dataset in ("kuairand_pure_short", "tiny"):
+    if log.short:
         config.num_epochs = 1
         config.dim, config.hidden, config.tower, config.length, config.encoder_length = 4, (16, 16), (8,), 16, 8
     return config

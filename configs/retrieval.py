@@ -1,4 +1,4 @@
-"""Two-tower retrieval: `<dataset>,<signals>`.
+"""Two-tower retrieval: `<dataset>,<signals>`, the datasets those of data/readers/.
 
     python -m retrieval.train --config=configs/retrieval.py:kuairand_pure,dislike_input_and_label \
         --data=TIMELINES --workdir=DIR
@@ -24,6 +24,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from data import readers
+
 _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
@@ -45,9 +47,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     signals = signals or "dislike_input_and_label"
     if signals not in _SIGNALS:
         raise ValueError(f"no signals '{signals}'; there are {', '.join(_SIGNALS)}")
-    datasets = ("demo", "standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")
-    if dataset not in datasets:
-        raise ValueError(f"no dataset '{dataset}'; there are {', '.join(datasets)}")
+    log = readers.named(dataset)
     config = ConfigDict()
     config.seed = 0
 
@@ -114,16 +114,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
         "warmup_batch_sizes": (1, 8, 64),
     }
 
-    if dataset.startswith("kuairand_pure"):
-        config.positive = ("click", "long_view")  # its earlier history has long views and no clicks
-        config.dropout = 0.3
-        config.batch_size, config.num_epochs = 64, 5
-    if dataset == "demo":
-        # 584 steps: with a rate of 3e-3 Recall@100 of the validation days still rose at the last, .400 instead of .431.
-        config.num_epochs, config.learning_rate = 4, 1e-2
-    if dataset == "standard":
-        config.batch_size, config.num_epochs = 64, 4
-    if dataset in ("kuairand_pure_short", "tiny"):
+    config.update_from_flattened_dict(log.of_stage("retrieval"))
+    if log.short:
         config.num_epochs = 1
         config.dim, config.hidden, config.eval_users = 16, 16, 500
     return config

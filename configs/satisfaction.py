@@ -2,36 +2,30 @@
 
     python -m satisfaction.train --config=configs/satisfaction.py:kuairand_pure --data=TIMELINES --workdir=DIR
 
-Datasets: demo, standard (synthetic feeds, which have questionnaires), kuairand_pure, kuairand_pure_short,
-kuairand_27k_explicit (likes and hates only), tables (your own logs), tiny (for tests).
+The names are those of data/readers/.
 """
 
 from ml_collections import ConfigDict
 
-_QUESTIONNAIRE = {"demo", "standard", "tiny", "tables"}
+from data import readers
+from data.readers import Dataset
+
+_LARGE = 500_000  # events; of logs with more, 300,000 clicks at least, fewer epochs are enough
 
 
 def get_config(name: str = "demo") -> ConfigDict:
     """The config of the dataset called `name`."""
-    datasets = (
-        "kuairand_pure",
-        "kuairand_pure_short",
-        "kuairand_27k_explicit",
-        "demo",
-        "standard",
-        "tables",
-        "tiny",
-    )
-    if name not in datasets:
-        raise ValueError(f"no dataset '{name}'; there are {', '.join(datasets)}")
+    log = readers.named(name)
     config = ConfigDict()
     config.seed = 0
     config.save_every = 500
     # What a model may learn from: the days before validation, or all but each user's last two clicks.
     config.protocol = "time"  # or leave_one_out
     # questionnaire: the answers logged. like_dislike: a like is "satisfied", a dislike "dissatisfied", and an
-    # impression with either counts as answered (the paper's KuaiRand recipe).
-    config.answers = "questionnaire" if name in _QUESTIONNAIRE else "like_dislike"
+    # impression with either counts as answered (the paper's KuaiRand recipe). "": the former where the log has any.
+    config.answers = ""
+    if log.traits:
+        config.answers = "questionnaire" if log.traits.questionnaires else "like_dislike"
 
     # Base recommender: a GRU over clicks; or `recommender`, the folder of an exported one, for its item vectors.
     config.base = {
@@ -69,25 +63,26 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.satisfaction = {**small, "batch_size": 1024, "num_steps": 1200, "eval_every": 60, "members": 3}
     config.satisfaction.update({"estimator": "ips", "clip": 0.01, "answer_rates": True, "learning_rate": 5e-3})
     config.doubly_robust = {**small, "batch_size": 4096, "num_steps": 600, "eval_every": 60}
-    if name in ("demo", "standard"):
-        # Of 10,000 answers one fit of the MLP varies as much as estimators differ; logistic regression hardly does.
-        config.satisfaction.update({"hidden": 0, "batch_size": 4096, "num_steps": 200, "eval_every": 20})
-        config.satisfaction.update({"learning_rate": 2e-2, "clip": 0.02})
-    if name == "kuairand_27k_explicit":
-        config.satisfaction.estimator = "naive"  # each of its rows is a like or a hate: there is no selection to undo
-        config.base.num_epochs = 3
-    if name in ("kuairand_pure", "standard"):
-        config.base.num_epochs = 4  # of 450,000 clicks, earlier history included, or 300,000
-    if name in ("tiny", "kuairand_pure_short"):
+    if log.traits and log.traits.is_explicit:
+        config.satisfaction.estimator = "naive"  # each event is an answer: there is no selection to undo
+    if _is_large(log):
+        config.base.num_epochs = 4
+    config.align = align(log)
+    config.update_from_flattened_dict(log.of_stage("satisfaction"))
+    if log.short:
         config.base.update({"dim": 16, "hidden": 16, "num_epochs": 1, "eval_users": 500})
         config.satisfaction.members = 2
         for step in (config.propensity, config.satisfaction, config.doubly_robust):
             step.update({"num_steps": 60, "eval_every": 20})
-    config.align = align(name)
+        config.align.update({"hidden": 16, "gru_hidden": 16, "base_hidden": 16, "num_epochs": 1, "eval_users": 500})
     return config
 
 
-def align(name: str) -> ConfigDict:
+def _is_large(log: Dataset) -> bool:
+    return log.traits is not None and log.traits.events > _LARGE
+
+
+def align(log: Dataset) -> ConfigDict:
     """The main model: equations 7 to 19."""
     config = ConfigDict()
     # Histories: the last clicks, satisfied and dissatisfied events that are read (section 5.1.4, KuaiRand).
@@ -126,8 +121,6 @@ def align(name: str) -> ConfigDict:
     config.models = ("saqrec", "base", "gru_softmax")
     config.base_hidden, config.base_dropout, config.base_learning_rate = 128, 0.3, 3e-3
     config.gru_hidden, config.gru_dropout, config.gru_learning_rate = 128, 0.3, 3e-3
-    if name in ("kuairand_pure", "standard"):
-        config.num_epochs = 5  # of 350,000 clicks, earlier history included, or 300,000
-    if name in ("tiny", "kuairand_pure_short"):
-        config.hidden, config.gru_hidden, config.base_hidden, config.num_epochs, config.eval_users = 16, 16, 16, 1, 500
+    if _is_large(log):
+        config.num_epochs = 5
     return config

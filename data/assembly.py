@@ -1,4 +1,8 @@
-"""From canonical tables to the arrays of the timelines artifact: merged, encoded, sorted, split."""
+"""Makes timelines of canonical tables, in memory.
+
+Events that were logged twice are merged, ids become dense indices, each user's events are put in order of time, and it
+is marked where the validation and the test days begin. What became of every row is counted.
+"""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""The item table: one row for each dense item index, with its attributes as dense categories.
+"""The item table: one row an item, its creator, cluster, duration and other attributes as codes for embedding tables.
 
 Only what is known when an item is uploaded is kept: totals of plays or likes would tell a model the future.
 """

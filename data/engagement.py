@@ -1,4 +1,4 @@
-"""Engagement levels of users, from the log alone (the groups of Pan et al., CIKM '23, section 3.2.3).
+"""Groups users by whether they have become more active lately, or less: the groups of Pan et al., CIKM '23, 3.2.3.
 
 The paper names growth, maturity, recession and low activity and does not define them. Here the days of known time
 before a moment, at most the last 14, are cut into an earlier and a later half:

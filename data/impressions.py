@@ -1,4 +1,4 @@
-"""Ranked impressions: who was shown what and when, the history before that moment, and batches of them for Grain.
+"""What a ranker learns from: impressions, each with the user's history before its moment, in batches for Grain.
 
 An impression is an event of known time. Its history is every event of the user strictly before that time: events of the
 same moment, such as a page logged at once, are not in one another's history.

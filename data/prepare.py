@@ -10,75 +10,58 @@ Every row is checked before anything is written. A bad one ends the run with its
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 
+from data import readers
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import DataError, UsageError
 
-if TYPE_CHECKING:
-    from data.quarantine import Quarantine
-    from data.tables import Tables
-
-DATASETS = ("kuairand_pure", "kuairand_1k", "kuairand_27k", "tables")
-
-_CONFIG = define_config(
-    "configs/data.py:kuairand_pure", f"The log and its split: configs/data.py:{'|'.join(DATASETS)}."
-)
-_DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "The log's layout, where it is not the config's.")
+with app.flag_mistakes():
+    _DATASETS = readers.datasets()
+_KNOWN = "; ".join(f"{name} ({dataset.description})" for name, dataset in _DATASETS.items())
+_CONFIG = define_config("configs/data.py:kuairand_pure", f"The log and its split, configs/data.py:NAME: {_KNOWN}.")
+_DATASET = flags.DEFINE_enum("dataset", None, list(_DATASETS), "The log's name, where it is not the config's.")
 _DATA = flags.DEFINE_string("data", None, "Folder of the log: KuaiRand's CSV files, or events.parquet and its tables.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the timelines: new or empty.")
 _QUARANTINE = flags.DEFINE_bool("quarantine", False, "Set bad rows aside in quarantine.csv instead of stopping.")
-_DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch KuaiRand's archive into --data first, where it is not there.")
+_DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the dataset into --data first, where it is not there.")
 
 
-def source_files(dataset: str, folder: Path, *, earlier_history: bool) -> list[Path]:
-    """The files that a dataset is read from; DataError where one is missing."""
-    from data import kuairand, tables
-
-    if dataset == "tables":
-        return tables.source_files(folder)
-    return kuairand.source_files(folder, dataset.removeprefix("kuairand_"), earlier_history=earlier_history)
-
-
-def read(dataset: str, folder: Path, *, earlier_history: bool, rejected: "Quarantine") -> "Tables":
-    """The canonical tables of a dataset, every row checked."""
-    from data import kuairand, tables
-
-    if dataset == "tables":
-        return tables.read_tables(folder, quarantine=rejected)
-    version = dataset.removeprefix("kuairand_")
-    return kuairand.read_kuairand(folder, version, earlier_history=earlier_history, quarantine=rejected)
-
-
-def moments(config: Mapping[str, Any]) -> dict[str, int | None]:
+def moments(config: Mapping[str, Any], dataset: readers.Dataset) -> dict[str, int | None]:
     """Where validation and test begin, in milliseconds: the config's word, else the dataset's, else None.
 
     Errors: UsageError where the config's is no time.
     """
-    from data import clock, kuairand
+    from data import clock
 
-    own = (
-        {}
-        if config["dataset"] == "tables"
-        else {"valid_start": kuairand.VALID_START, "test_start": kuairand.TEST_START}
-    )
-    found = {}
-    for name in ("valid_start", "test_start"):
-        text = config[name] or own.get(name, "")
+    milliseconds = {}
+    for name, of_dataset in (("valid_start", dataset.valid_start), ("test_start", dataset.test_start)):
+        text = config[name] or of_dataset
         try:
-            found[f"{name}_ms"] = clock.parse(text) if text else None
+            milliseconds[f"{name}_ms"] = clock.parse(text) if text else None
         except ValueError:
             raise UsageError(f"--config.{name}={text}: no time; write it like 2022-05-03T00:00+08:00") from None
-    return found
+    return milliseconds
+
+
+def fetched(dataset: readers.Dataset, folder: Path) -> Path:
+    """Where the dataset's files lie once they are in `folder`. Errors: UsageError where it cannot be downloaded."""
+    if dataset.download is None:
+        able = ", ".join(name for name, other in _DATASETS.items() if other.download)
+        raise UsageError(f"--download: there is no download for --dataset={dataset.name}, only for {able}")
+    return dataset.download(folder)
 
 
 def fingerprints(files: Sequence[Path]) -> dict[str, str]:
-    """sha256 of each file, by name: what a finished workdir is compared with."""
+    """sha256 of each file, by name: what a finished workdir is compared with. Errors: DataError for a missing file."""
     from runtime.artifact import digest
 
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; check --data, or put the file there")
     return {path.name: digest(path) for path in files}
 
 
@@ -115,24 +98,23 @@ def main(argv: Sequence[str]) -> int | None:
     from runtime.workdir import CONFIG, METRICS
 
     config = _CONFIG.value.to_dict()
-    dataset = config["dataset"] = _DATASET.value or config["dataset"]
+    dataset = readers.named(_DATASET.value or config["dataset"])
+    config["dataset"] = dataset.name
     if not _DATA.value or not _WORKDIR.value:
         raise UsageError(f"--{'workdir' if _DATA.value else 'data'} is required: see --help")
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
-    boundaries = moments(config)
+    boundaries = moments(config, dataset)
+    options = {name: config.get(name, default) for name, default in dataset.options.items()}
     if _DOWNLOAD.value:
-        from data.kuairand_builder import download
-
-        folder = download(dataset, folder)
-    files = source_files(dataset, folder, earlier_history=config["earlier_history"])
-    identity = {"config": config, "files": fingerprints(files)}
+        folder = fetched(dataset, folder)
+    identity = {"config": config, "files": fingerprints(dataset.source_files(folder, **options))}
     if is_prepared(workdir, identity):
         print(f"complete already: {workdir}")
         return None
 
     rejected = quarantine.Quarantine(enabled=_QUARANTINE.value)
     with progress(label="prepare", total=3, unit="step") as bar:
-        tables = read(dataset, folder, earlier_history=config["earlier_history"], rejected=rejected)
+        tables = dataset.read(folder, quarantine=rejected, **options)
         bar.update()
         made = assembly.assemble(tables, **boundaries, min_item_count=config["min_item_count"])
         bar.update()
@@ -144,7 +126,7 @@ def main(argv: Sequence[str]) -> int | None:
             arrays=made.arrays,
             items=made.items,
             users=made.users,
-            fields={"dataset": dataset, **made.fields},
+            fields={"dataset": dataset.name, **made.fields},
             extra=extra,
         )
         bar.update()

@@ -1,4 +1,4 @@
-"""Where bad rows go: the first one ends the run with one line, or all are set aside and counted."""
+"""What becomes of bad rows of a log: the first ends the run with one line, or all are set aside in a file, counted."""
 
 import os
 from pathlib import Path

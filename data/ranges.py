@@ -53,9 +53,9 @@ def marked(
 ) -> NDArray[np.bool_]:
     """Which of the numbers 0..width − 1 stand among the values of each stretch [start, end): bool [B, width]."""
     lengths = ends - starts
-    found = np.zeros((len(lengths), width), bool)
-    found[owners(lengths), values[positions(starts, lengths)]] = True
-    return found
+    mask = np.zeros((len(lengths), width), bool)
+    mask[owners(lengths), values[positions(starts, lengths)]] = True
+    return mask
 
 
 def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1) -> NDArray[np.int64]:

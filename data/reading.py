@@ -1,8 +1,8 @@
-"""Which events of a longer history a model reads: the newest, and before them what was said no to.
+"""Chooses the events that a model reads of a history that is longer than it can read: the newest, and older noes.
 
-A model reads T events. Of a user with more, the oldest S places of these T go to the newest events older than the rest
-with a "no" in them, and to the newest others where there are fewer such events: a no is read for as long as there are
-not S later ones, however long ago it was. With S = 0 the model reads the last T events.
+A model reads T events. Of a user with more, T − S places go to the newest events. The other S go to events before
+these: first to the newest with a "no" in them, then, where there are fewer than S, to the newest of the rest. So a no
+is read, however long ago it was, until S later ones have come. With S = 0 the model reads the last T events.
 
 One rule, wherever histories are cut: evaluation and the context of training windows (`Reader`), simulated servers
 (`events_read`), and, in TensorFlow, the served model (`nn.tensorflow_graph.EventsRead`).

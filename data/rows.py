@@ -170,17 +170,17 @@ def _faults(
         reason = f"fields where the header has {width}: cut short or broken"
         yield fields != width, "", fields, reason, "copy or download the file again"
     for column in columns:
-        found = raw[column.in_file]
-        if found.dtype.is_nested():
-            raise DataError(f"{path}: column {found.name} is of type {found.dtype}; write one value a row")
-        numeric = column.dtype.is_integer() if column.dtype is not None else found.dtype.is_numeric()
-        value = _whole_numbers(found, path) if numeric else found.cast(pl.String)
+        cells = raw[column.in_file]
+        if cells.dtype.is_nested():
+            raise DataError(f"{path}: column {cells.name} is of type {cells.dtype}; write one value a row")
+        numeric = column.dtype.is_integer() if column.dtype is not None else cells.dtype.is_numeric()
+        value = _whole_numbers(cells, path) if numeric else cells.cast(pl.String)
         values[column.name] = value
 
         def fault(mask: pl.Series, reason: str, remedy: str = _MEND, *, at: Column = column) -> Fault:
             return mask, at.in_file, raw[at.in_file], reason, remedy
 
-        yield fault(found.is_not_null() & value.is_null(), "is not a whole number")
+        yield fault(cells.is_not_null() & value.is_null(), "is not a whole number")
         if not column.nullable:
             yield fault(value.is_null(), "is empty")
         if numeric:
@@ -201,19 +201,19 @@ def _faults(
             yield fault(~value.is_in(allowed.implode()), f"is not in {where}", f"add it to {where}")
 
 
-def _whole_numbers(found: pl.Series, path: Path) -> pl.Series:
+def _whole_numbers(cells: pl.Series, path: Path) -> pl.Series:
     """Int64, null where there is none or what stands there is not a whole number; `1.0` is one, NaN is not."""
-    if found.dtype.is_integer() or found.dtype == pl.Boolean:
-        return found.cast(pl.Int64, strict=False)
-    if found.dtype.is_float():
-        number = found.cast(pl.Float64)
+    if cells.dtype.is_integer() or cells.dtype == pl.Boolean:
+        return cells.cast(pl.Int64, strict=False)
+    if cells.dtype.is_float():
+        number = cells.cast(pl.Float64)
         whole = (number == number.round()) & (number.abs() < _EXACT_FLOAT)
         return number.set(~whole.fill_null(False), None).cast(pl.Int64)
-    if found.dtype in (pl.String, pl.Categorical, pl.Null):
-        text = found.cast(pl.String)
+    if cells.dtype in (pl.String, pl.Categorical, pl.Null):
+        text = cells.cast(pl.String)
         return text.cast(pl.Int64, strict=False).fill_null(_whole_numbers(text.cast(pl.Float64, strict=False), path))
     raise DataError(
-        f"{path}: column {found.name} is of type {found.dtype}; write whole numbers, times as milliseconds since 1970"
+        f"{path}: column {cells.name} is of type {cells.dtype}; write whole numbers, times as milliseconds since 1970"
     )
 
 

@@ -1,4 +1,4 @@
-"""Where each user's validation and test events begin.
+"""Splits each user's events into those to learn from, to validate on and to test on.
 
 `by_time` is the split for measuring a system: whatever happens before a moment is known, whatever comes after is not.
 `leave_one_out` exists to compare with numbers published that way; it lets a model see the future of other users.

@@ -1,21 +1,15 @@
-"""The canonical tables: what any log becomes before it is made into timelines, and how to read one's own.
+"""The canonical tables: the columns of events, items and users that any log is read into before it becomes timelines.
 
-A folder holds `events.parquet` and, if there are any, `items.parquet` and `users.parquet` (or the same names in .csv).
 Of the events only user_id, item_id, timestamp_ms and one kind of feedback are required. Ids are whole numbers or text;
 in CSV they are text. An empty 0/1 field means 0, an empty play time or questionnaire answer means unknown.
 """
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
 from data.feedback import BITS
-from data.quarantine import Quarantine
-from data.rows import Column, header, parquet_schema, read
-from runtime.errors import DataError
+from data.rows import Column
 
 YEAR_2000_MS, YEAR_2100_MS = 946_684_800_000, 4_102_444_800_000
 FEEDBACK_COLUMNS = tuple(name for name in BITS if name != "skip")
@@ -83,43 +77,6 @@ class Tables:
         return [] if self.items is None else [c for c in self.items.columns if c not in _NOT_ATTRIBUTES]
 
 
-def source_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The files of the canonical tables in `folder`: events first, then items and users where they are."""
-    folder = Path(folder)
-    found = []
-    for name in ("events", "items", "users"):
-        candidates = [folder / f"{name}.parquet", folder / f"{name}.csv"]
-        there = [path for path in candidates if path.is_file()]
-        if len(there) > 1:
-            raise DataError(f"{there[0]} and {there[1]}: both are there; keep one of them")
-        found += there
-        if not found:
-            raise DataError(f"{candidates[0]}: no such file; check --data, or write your events there")
-    return found
-
-
-def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine) -> Tables:
-    """Reads and checks the canonical tables in `folder`; errors as `data.rows.read`."""
-    files = {path.stem: path for path in source_files(folder)}
-    items = users = None
-    notes: list[str] = []
-    if "items" in files:
-        extra = _attribute_columns(files["items"], ITEMS, notes)
-        items, _ = read(files["items"], (*ITEMS, *extra), quarantine=quarantine)
-    if "users" in files:
-        extra = _attribute_columns(files["users"], USERS, notes)
-        users, _ = read(files["users"], (*USERS, *extra), quarantine=quarantine)
-    names = header(files["events"])
-    if not {*FEEDBACK_COLUMNS, "play_ms"} & set(names):
-        raise DataError(
-            f"{files['events']}: no feedback column, only {', '.join(names)}; "
-            f"add one of play_ms, {', '.join(FEEDBACK_COLUMNS)}"
-        )
-    known = {} if items is None else {"item_id": (items["item_id"], files["items"].name)}
-    events, rows_read = read(files["events"], EVENTS, quarantine=quarantine, known=known)
-    return Tables(events, items, users, None, rows_read, tuple(notes))
-
-
 def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:
     """One event for each (user, item, time): an app that sends an event again repeats these three exactly.
 
@@ -133,20 +90,3 @@ def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:
     merged = events.filter(again).group_by(key, maintain_order=True).agg(pl.col(first).first(), pl.col(largest).max())
     kept = pl.concat([events.filter(~again), merged.select(events.columns)])
     return kept.sort("_order").drop("_order")
-
-
-def _attribute_columns(path: Path, known: tuple[Column, ...], notes: list[str]) -> list[Column]:
-    # Any further column of whole numbers or text is a category. Others are left out, and it is said.
-    names = [name for name in header(path) if name not in {column.name for column in known}]
-    if path.suffix == ".csv":
-        return [Column(name) for name in names]
-    schema = parquet_schema(path)
-    columns = []
-    for name in names:
-        kind = schema.field(name).type
-        text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-        if text or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind):
-            columns.append(Column(name))
-        else:
-            notes.append(f"{path.name}: column {name} is {kind}, no category: left out")
-    return columns

@@ -23,13 +23,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from data import feedback, ranges
+from data import feedback, ranges, traits
 from data.reading import Reader
+from data.traits import Traits
 from runtime import artifact
 from runtime.errors import DataError
 
 KIND = "timelines"
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "valid", "test")
 
 EVENT_DTYPES = {
@@ -61,7 +62,7 @@ def write(
     Args:
       arrays: the event arrays (EVENT_DTYPES, all [E]) and `offsets` [U+1], `valid_start` [U], `test_start` [U].
       items: row i describes dense item i, row 0 is padding; users: row u describes user u.
-      fields: the manifest's own fields; the three sizes are added here.
+      fields: the manifest's own fields; the three sizes and the log's traits are added here.
       extra: file name -> text, written beside the arrays.
     """
     num_events, num_users = len(arrays["item"]), len(arrays["offsets"]) - 1
@@ -70,9 +71,12 @@ def write(
             f"offsets end at {arrays['offsets'][-1]} for {num_events} events; {len(users)} users, not {num_users}"
         )
     sizes = {"num_users": num_users, "num_items": len(items) - 1, "num_events": num_events}
-    with artifact.writing(path, kind=KIND, version=VERSION, fields={**fields, **sizes}) as folder:
-        for name, dtype in {**EVENT_DTYPES, **USER_DTYPES}.items():
-            _save(folder / f"{name}.npy", np.ascontiguousarray(arrays[name], dtype=dtype))
+    dtypes = {**EVENT_DTYPES, **USER_DTYPES}
+    saved = {name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in dtypes.items()}
+    has = dataclasses.asdict(traits.measured(saved, items))
+    with artifact.writing(path, kind=KIND, version=VERSION, fields={**fields, **sizes, "traits": has}) as folder:
+        for name, array in saved.items():
+            _save(folder / f"{name}.npy", array)
         _save_table(folder / "items.parquet", items)
         _save_table(folder / "users.parquet", users)
         for name, text in (extra or {}).items():
@@ -149,6 +153,11 @@ class Timelines:
         for column, feature in enumerate(self.manifest["item_features"]):
             codes[:, column] = self.items[feature["name"]].fill_null(0).to_numpy()
         return codes
+
+    @property
+    def traits(self) -> Traits:
+        """What the log has, as measured when it was prepared."""
+        return Traits(**self.manifest["traits"])
 
     @property
     def positive_feedback(self) -> tuple[str, ...]:

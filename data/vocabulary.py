@@ -1,4 +1,4 @@
-"""Outside ids (whole numbers or text) to dense indices and back.
+"""Numbers the users and items of a log: from the ids that it has (whole numbers or text) to dense indices, and back.
 
 A vocabulary is a sorted column of distinct ids; an id's code is its place, counted from 1 so that 0 is left for padding
 or an unknown value. Sorting makes the codes independent of the order of the log.

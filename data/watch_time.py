@@ -1,4 +1,4 @@
-"""How long others watched: EVV, FVV and GVV, the feedback that watch time alone gives.
+"""The feedback that watch time alone gives: whether somebody watched an item longer than others did, or hardly at all.
 
     EVV (engaged)  watched longer than 50% of the item's viewers
     FVV (focused)  watched longer than 60% of them

@@ -48,8 +48,10 @@ SOURCES: dict[str, Callable[[Timelines], NDArray[np.int8]]] = {
 def answers(timelines: Timelines, source: str) -> NDArray[np.int8]:
     """int8 [E]: SATISFIED, DISSATISFIED or NO_ANSWER for each impression; `source` is config.answers.
 
+    Without a source, questionnaires where the log has answers to any, else likes and dislikes.
     Errors: UsageError for an unknown source; DataError where the log has no answers, or only one kind of them.
     """
+    source = source or ("questionnaire" if timelines.traits.questionnaires else "like_dislike")
     if source not in SOURCES:
         raise UsageError(f"--config.answers={source}: one of {', '.join(SOURCES)}")
     found = SOURCES[source](timelines)

@@ -8,7 +8,8 @@ from benchmarks.clickbait.lists import CHOSEN, PAPER, WEIGHTS, compare, figures,
 from benchmarks.clickbait.rows import ablated, weight_that_keeps
 from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from configs.satisfaction import get_config
-from data import assembly, quarantine, tables, timelines
+from data import assembly, quarantine, timelines
+from data.readers import canonical
 from data.timelines import Timelines
 from runtime.artifact import write_json
 from runtime.errors import UsageError
@@ -27,7 +28,7 @@ def folder(tmp_path_factory):
     """A tiny world, its timelines, a run of the main model, and an ablation, which is what that run is anyway."""
     root = tmp_path_factory.mktemp("clickbait")
     small_world.write(root, num_users=200, num_events=16_000)
-    made = assembly.assemble(tables.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
+    made = assembly.assemble(canonical.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
     timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
     log = Timelines.open(root / "timelines")
 

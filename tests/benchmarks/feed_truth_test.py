@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from configs.world import get_config
-from data import assembly, quarantine, tables, timelines
+from data import assembly, quarantine, timelines
+from data.readers import canonical
 from data.timelines import Timelines
 from runtime.artifact import writing
 from simulation.world.feed import simulate
@@ -24,7 +25,7 @@ def folder(tmp_path_factory):
         with writing(root / kind, kind=kind, version=1, fields={"config": config.to_dict()}) as partial:
             for name, frame in frames.items():
                 frame.write_parquet(partial / f"{name}.parquet")
-    made = assembly.assemble(tables.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
+    made = assembly.assemble(canonical.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
     timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
     return root
 

@@ -4,9 +4,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data import clock, kuairand
+from data import clock
 from data.assembly import assemble
 from data.quarantine import Quarantine
+from data.readers import named
+from data.readers.kuairand import layout as official
 from runtime.errors import DataError
 
 T = 1_651_000_000_000
@@ -43,7 +45,7 @@ def layout(folder, version, logs):
 
 
 def read(folder, version="pure", *, earlier_history=True, quarantine=None):
-    return kuairand.read_kuairand(
+    return official.read_kuairand(
         folder, version, earlier_history=earlier_history, quarantine=quarantine or Quarantine()
     )
 
@@ -66,7 +68,7 @@ def test_the_official_layouts_are_read_unchanged(tmp_path, version, below):
     root = tmp_path / "logs"
     names = LAYOUTS[version]
     logs = {name: [row(3 + at % 2, at % 3, at, rand="random" in name)] for at, name in enumerate(names)}
-    layout(root / below.replace("ARCHIVE", kuairand.FOLDERS[version]), version, logs)
+    layout(root / below.replace("ARCHIVE", official.FOLDERS[version]), version, logs)
     tables = read(root, version)
     assert tables.rows_read == len(names)
     assert tables.events["timestamp_ms"].to_list() == [T + 1000 * at for at in range(len(names))]
@@ -151,7 +153,7 @@ HISTORIES = pl.DataFrame(
 
 def test_earlier_history_becomes_events_in_order(tmp_path):
     layout(tmp_path / "data", "pure", {"log_standard_4_22_to_5_08_pure": [row(3, 0, 0), row(4, 1, 5)]})
-    HISTORIES.write_parquet(tmp_path / kuairand.HISTORY)
+    HISTORIES.write_parquet(tmp_path / official.HISTORY)
     tables = read(tmp_path)
     # Video 2 was long-viewed before the last four; video 0 twice in a row was logged twice.
     assert tables.earlier.select("user_id", "item_id", "long_view", "like").rows() == [
@@ -161,26 +163,26 @@ def test_earlier_history_becomes_events_in_order(tmp_path):
         (3, 0, 0, 0),
         (9, 2, 0, 0),
     ]
-    assert tables.notes == (f"{kuairand.HISTORY}: 5 events read, 1 more merged: the same video twice in a row",)
+    assert tables.notes == (f"{official.HISTORY}: 5 events read, 1 more merged: the same video twice in a row",)
     assert read(tmp_path, earlier_history=False).earlier is None
 
 
 def test_a_log_that_goes_back_further_needs_no_history(tmp_path):
     early = row(3, 0, -20 * 86_400)
     layout(tmp_path / "data", "pure", {"log_standard_4_08_to_4_21_pure": [early, row(4, 1, 5)]})
-    HISTORIES.write_parquet(tmp_path / kuairand.HISTORY)
+    HISTORIES.write_parquet(tmp_path / official.HISTORY)
     tables = read(tmp_path)
     assert tables.earlier is None
     assert "left out" in tables.notes[0]
 
 
 def test_a_bad_history_is_named(tmp_path):
-    path = tmp_path / kuairand.HISTORY
+    path = tmp_path / official.HISTORY
 
     def fault(content):
         content.write_parquet(path)
         with pytest.raises(DataError) as caught:
-            kuairand.read_history(path, pl.Series([0, 1]))
+            official.read_history(path, pl.Series([0, 1]))
         return str(caught.value)
 
     assert "item 2 of user 3 is no known video" in fault(HISTORIES)
@@ -189,14 +191,15 @@ def test_a_bad_history_is_named(tmp_path):
     HISTORIES.write_parquet(path)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="cut short"):
-        kuairand.read_history(path, pl.Series([0, 1, 2]))
+        official.read_history(path, pl.Series([0, 1, 2]))
 
 
 @pytest.mark.skipif("HEED_DATA" not in os.environ, reason="HEED_DATA is not set: it names the folder of kuairand_pure/")
 def test_the_real_slice():
     folder = Path(os.environ["HEED_DATA"]) / "kuairand_pure"
     tables = read(folder)
-    moments = {"valid_start_ms": clock.parse(kuairand.VALID_START), "test_start_ms": clock.parse(kuairand.TEST_START)}
+    pure = named("kuairand_pure")
+    moments = {"valid_start_ms": clock.parse(pure.valid_start), "test_start_ms": clock.parse(pure.test_start)}
     made = assemble(tables, **moments)
     counts = made.fields["counts"]
     assert counts["read"] == 185_061

@@ -2,7 +2,8 @@ import polars as pl
 import pytest
 
 from data.quarantine import Quarantine
-from data.tables import merge_relogged, read_tables
+from data.readers.canonical import read_tables
+from data.tables import merge_relogged
 from runtime.errors import DataError
 
 T = 1_650_000_000_000

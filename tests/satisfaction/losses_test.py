@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.satisfaction import align
+from configs.satisfaction import get_config
 from runtime.errors import UsageError
 from satisfaction.saqrec import losses
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES, make_loss
@@ -149,7 +149,7 @@ def click_case(seed=0):
 
 def test_the_exact_click_loss_is_minus_log_softmax_over_the_items_without_padding():
     queries, items, labels, weights = click_case()
-    loss = CLICK_LOSSES["exact"](align("tiny"), ITEMS)
+    loss = CLICK_LOSSES["exact"](get_config("tiny").align, ITEMS)
     found = loss(*(jnp.asarray(a) for a in (queries, items, labels, weights)), jax.random.key(0))
     logits = np.float64(queries) @ np.float64(items[1:]).T
     log_p = logits[np.arange(5), labels - 1] - np.log(np.exp(logits).sum(axis=1))
@@ -159,7 +159,7 @@ def test_the_exact_click_loss_is_minus_log_softmax_over_the_items_without_paddin
 @pytest.mark.parametrize("name", ["exact", "bce", "sampled"])
 def test_a_click_loss_is_a_weighted_mean(name):
     queries, items, labels, _ = click_case()
-    config = align("tiny")
+    config = get_config("tiny").align
     config.num_negatives = 1
     loss = CLICK_LOSSES[name](config, ITEMS)
     key = jax.random.key(0)
@@ -171,7 +171,7 @@ def test_a_click_loss_is_a_weighted_mean(name):
 
 def test_the_papers_click_loss_never_draws_the_label():
     """With 2 items the one negative is the other item: the loss is known."""
-    config = align("tiny")
+    config = get_config("tiny").align
     config.num_negatives = 1
     queries, items, _, weights = click_case()
     labels = np.array([1, 2, 1, 1, 2])
@@ -184,7 +184,7 @@ def test_the_papers_click_loss_never_draws_the_label():
 
 def test_the_sampled_click_loss_comes_close_to_the_exact_one():
     queries, items, labels, weights = (jnp.asarray(a) for a in click_case())
-    config = align("tiny")
+    config = get_config("tiny").align
     config.num_candidates = 20_000
     sampled = CLICK_LOSSES["sampled"](config, ITEMS)(queries, items, labels, weights, jax.random.key(0))
     exact = CLICK_LOSSES["exact"](config, ITEMS)(queries, items, labels, weights, jax.random.key(0))
@@ -192,7 +192,7 @@ def test_the_sampled_click_loss_comes_close_to_the_exact_one():
 
 
 def test_an_unknown_click_loss():
-    config = align("tiny")
+    config = get_config("tiny").align
     config.click_loss = "hinge"
     with pytest.raises(UsageError, match=r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"):
         make_loss(lambda params: params, config, num_items=3, has_satisfaction=True)

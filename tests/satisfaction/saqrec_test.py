@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from configs.satisfaction import align
+from configs.satisfaction import get_config
 from satisfaction.saqrec.disentanglement import Disentanglement, attend, weighted_sum
 from satisfaction.saqrec.histories import HistoryEncoder
 from satisfaction.saqrec.levels import LevelEnhancement, level_of, level_vectors
@@ -138,7 +138,7 @@ def test_the_last_of_no_events_is_the_learned_none():
 
 
 def config_of(**options):
-    config = align("tiny")
+    config = get_config("tiny").align
     config.update({"length": LENGTH, "satisfied_length": 4, "dissatisfied_length": 3, "hidden": 5, "num_levels": 3})
     config.update({"dropout": 0.0, "heads": 2, **options})
     return config

@@ -1,10 +1,10 @@
-"""KuaiRand (Gao et al., CIKM '22) in its official CSV layout, as canonical tables.
+"""Reads KuaiRand's official CSV files, as the archive of Zenodo record 10439422 unpacks them, into canonical tables.
 
-The three versions, `pure`, `1k` and `27k`, are read as the archive of Zenodo record 10439422 unpacks them: one or
-several `log_standard_*` files, `log_random_*` where it is there, `user_features_*` and `video_features_basic_*`. The
-statistic files are never read: they hold totals over all days, the test days among them.
+Of each version, `pure`, `1k` and `27k`, these are one or several `log_standard_*` files, `log_random_*` where it is
+there, `user_features_*` and `video_features_basic_*`. The statistic files are never read: they hold totals over all
+days, the test days among them.
 
-`history_before_0425.parquet`, where it lies beside the logs, adds what users watched before the log begins.
+`history_before_0425.parquet`, where it lies beside the logs of `pure`, adds what users watched before the log begins.
 """
 
 import os
@@ -20,9 +20,6 @@ from data.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Tables
 from runtime.errors import DataError
 
 FOLDERS = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
-# Validation and test begin on these days in China, whose log it is. A row's time decides, not its `date`: 0.9% of the
-# rows, all within hours of midnight, carry the next day's date because they were received after it.
-VALID_START, TEST_START = "2022-05-03T00:00+08:00", "2022-05-04T00:00+08:00"
 HISTORY = "history_before_0425.parquet"
 HISTORY_ENDS = "2022-04-25T00:00+08:00"
 
@@ -89,6 +86,12 @@ def source_files(folder: str | os.PathLike[str], version: str, *, earlier_histor
         f"{root}: no log_standard_*_{version}*.csv here, in data/ or in {FOLDERS[version]}/data/; "
         "check --data, or give --download to fetch the archive there"
     )
+
+
+def read_log(path: str | os.PathLike[str], *, quarantine: Quarantine) -> Tables:
+    """Reads and checks one log file, without videos and users; errors as `data.rows.read`."""
+    events, rows_read = read(path, LOG, quarantine=quarantine)
+    return Tables(events, None, None, None, rows_read)
 
 
 def read_kuairand(

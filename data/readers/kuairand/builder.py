@@ -3,8 +3,8 @@
     python -m data.prepare --config=configs/data.py:kuairand_pure --download --data=DIR --workdir=DIR
 
 or, in Python, `tfds.builder("kuai_rand/pure", data_dir=...)` once this module is imported. A record is one log *file*:
-its place, size and number of rows. The rows themselves stay in the CSV files, which data/kuairand.py reads by the
-column: one tf.Example for each of 322 million would take nine hours.
+its place, size and number of rows. The rows themselves stay in the CSV files, which `layout` reads by the column: one
+tf.Example for each of 322 million would take nine hours.
 
 Importing this module imports tensorflow_datasets; building imports TensorFlow.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import tensorflow_datasets as tfds
 
-from data import kuairand
+from data.readers.kuairand import layout
 from runtime.errors import DataError, UsageError
 
 RECORD = "https://zenodo.org/records/10439422"
@@ -40,7 +40,7 @@ _CITATION = """@inproceedings{gao2022kuairand,
 
 def archive(version: str) -> str:
     """The file name of a version's archive."""
-    return f"{kuairand.FOLDERS[version]}.tar.gz"
+    return f"{layout.FOLDERS[version]}.tar.gz"
 
 
 def url(version: str) -> str:
@@ -54,7 +54,7 @@ class KuaiRand(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "The archives of Zenodo record 10439422."}
     BUILDER_CONFIGS: ClassVar = [
-        tfds.core.BuilderConfig(name=name, description=folder) for name, folder in kuairand.FOLDERS.items()
+        tfds.core.BuilderConfig(name=name, description=folder) for name, folder in layout.FOLDERS.items()
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"Optional: the archive from {RECORD}, or what it unpacks to."
 
@@ -74,7 +74,7 @@ class KuaiRand(tfds.core.GeneratorBasedBuilder):
         version = self.builder_config.name
         folder = self._unpacked(dl_manager, version)
         self.info.metadata["folder"] = str(folder)  # written with the dataset, so that a later run finds it
-        logs = [path for path in kuairand.source_files(folder, version) if path.name.startswith("log_")]
+        logs = [path for path in layout.source_files(folder, version) if path.name.startswith("log_")]
         splits = {kind: [path for path in logs if f"_{kind}_" in path.name] for kind in ("standard", "random")}
         return {kind: self._generate_examples(files) for kind, files in splits.items() if files}
 
@@ -97,12 +97,12 @@ class KuaiRand(tfds.core.GeneratorBasedBuilder):
             request = urllib.request.Request(url(version), method="HEAD")
             urllib.request.urlopen(request, timeout=30).close()
             downloaded = Path(dl_manager.download(url(version)))
-        found = _md5(downloaded)
-        if found != MD5[version]:
+        md5 = _md5(downloaded)
+        if md5 != MD5[version]:
             if given is None or downloaded.parent != given:
                 downloaded.unlink()  # or the next run would take it for done
             raise DataError(
-                f"{downloaded}: md5 {found}, the record lists {MD5[version]}: cut short or altered; fetch it again"
+                f"{downloaded}: md5 {md5}, the record lists {MD5[version]}: cut short or altered; fetch it again"
             )
         return Path(dl_manager.extract(downloaded))
 
@@ -110,7 +110,7 @@ class KuaiRand(tfds.core.GeneratorBasedBuilder):
 def has_logs(folder: Path, version: str) -> bool:
     """True where `folder` holds the official layout of a version."""
     try:
-        return bool(kuairand.source_files(folder, version))
+        return bool(layout.source_files(folder, version))
     except DataError:
         return False
 
@@ -120,14 +120,11 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def download(dataset: str, folder: Path) -> Path:
-    """Where the logs of `dataset` (`kuairand_pure`, ...) lie: in `folder`, or below it once it is fetched.
+def download(version: str, folder: Path) -> Path:
+    """Where the logs of a version (`pure`, `1k`, `27k`) lie: in `folder`, or below it once it is fetched.
 
     `folder` may hold the archive already; nothing is downloaded then.
     """
-    version = dataset.removeprefix("kuairand_")
-    if version not in MD5:
-        raise UsageError(f"--download: there is no download for --dataset={dataset}, only for KuaiRand")
     if has_logs(folder, version):
         return folder
     folder.mkdir(parents=True, exist_ok=True)

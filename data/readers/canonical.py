@@ -1,0 +1,80 @@
+"""One's own logs: canonical tables in Parquet or CSV, with the columns that data/tables.py names.
+
+A folder holds `events.parquet` and, if there are any, `items.parquet` and `users.parquet` (or the same names in .csv).
+Further columns of whole numbers or text in the items' or users' table are categories.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.readers import Dataset
+from runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from data.quarantine import Quarantine
+    from data.rows import Column
+    from data.tables import Tables
+
+
+def source_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The files of the canonical tables in `folder`: events first, then items and users where they are."""
+    files: list[Path] = []
+    for name in ("events", "items", "users"):
+        candidates = [Path(folder) / f"{name}.parquet", Path(folder) / f"{name}.csv"]
+        there = [path for path in candidates if path.is_file()]
+        if len(there) > 1:
+            raise DataError(f"{there[0]} and {there[1]}: both are there; keep one of them")
+        files += there
+        if not files:
+            raise DataError(f"{candidates[0]}: no such file; check --data, or write your events there")
+    return files
+
+
+def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> "Tables":
+    """Reads and checks the canonical tables in `folder`; errors as `data.rows.read`."""
+    from data.rows import header, read
+    from data.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS, Tables
+
+    files = {path.stem: path for path in source_files(folder)}
+    notes: list[str] = []
+    tables = {}
+    for name, columns in (("items", ITEMS), ("users", USERS)):
+        if name in files:
+            attributes = _attribute_columns(files[name], columns, notes)
+            tables[name], _ = read(files[name], (*columns, *attributes), quarantine=quarantine)
+    items = tables.get("items")
+    names = header(files["events"])
+    if not {*FEEDBACK_COLUMNS, "play_ms"} & set(names):
+        raise DataError(
+            f"{files['events']}: no feedback column, only {', '.join(names)}; "
+            f"add one of play_ms, {', '.join(FEEDBACK_COLUMNS)}"
+        )
+    known = {} if items is None else {"item_id": (items["item_id"], files["items"].name)}
+    events, rows_read = read(files["events"], EVENTS, quarantine=quarantine, known=known)
+    return Tables(events, items, tables.get("users"), None, rows_read, tuple(notes))
+
+
+def _attribute_columns(path: Path, known: Sequence["Column"], notes: list[str]) -> list["Column"]:
+    # Any further column of whole numbers or text is a category. Others are left out, and it is said.
+    import pyarrow as pa
+
+    from data.rows import Column, header, parquet_schema
+
+    names = [name for name in header(path) if name not in {column.name for column in known}]
+    if path.suffix == ".csv":
+        return [Column(name) for name in names]
+    schema = parquet_schema(path)
+    columns = []
+    for name in names:
+        kind = schema.field(name).type
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        if text or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind):
+            columns.append(Column(name))
+        else:
+            notes.append(f"{path.name}: column {name} is {kind}, no category: left out")
+    return columns
+
+
+DATASETS = (Dataset("tables", "your own logs as canonical tables", source_files, read_tables),)

@@ -1,0 +1,49 @@
+"""What a log has, measured on prepared timelines."""
+
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data.feedback import BITS
+from data.traits import measured
+
+CLICK, DISLIKE = 1 << BITS["click"], 1 << BITS["dislike"]
+ITEMS = pl.DataFrame({"item_id": [None, 1, 2], "creator": [0, 1, 2], "cluster": [0, 1, 1]})
+
+
+def arrays(**changed):
+    """Four events, the first of them of earlier history."""
+    unknown = np.full(4, -1)
+    made = {"item": np.ones(4, np.int32), "timestamp_ms": np.array([0, 1, 2, 3]), "play_ms": unknown}
+    made |= {"questionnaire_answer": unknown, "randomly_exposed": np.zeros(4)}
+    return made | {"feedback": np.array([CLICK, CLICK, 0, CLICK | DISLIKE], np.uint16)} | changed
+
+
+def test_feedback_is_of_the_events_of_known_time():
+    has = measured(arrays(), ITEMS)
+    assert has.events == 4
+    assert has.feedback == {"click": 2 / 3, "dislike": 1 / 3}
+    assert (has.creators, has.clusters) == (True, False)  # all items are of one cluster
+    assert not any([has.play_times, has.questionnaires, has.random_exposures, has.is_explicit])
+
+
+@pytest.mark.parametrize(
+    ("column", "trait"),
+    [("play_ms", "play_times"), ("questionnaire_answer", "questionnaires"), ("randomly_exposed", "random_exposures")],
+)
+def test_one_event_is_enough(column, trait):
+    values = np.where(np.arange(4) == 2, 1, arrays()[column])
+    assert getattr(measured(arrays(**{column: values}), ITEMS), trait)
+
+
+def test_a_log_of_nothing_but_likes_and_dislikes_is_explicit():
+    bits = np.array([0, DISLIKE, 1 << BITS["like"], DISLIKE], np.uint16)
+    assert measured(arrays(feedback=bits), ITEMS).is_explicit
+
+
+def test_a_log_without_events_has_nothing():
+    empty = {name: values[:0] for name, values in arrays().items()}
+    has = dataclasses.asdict(measured(empty, ITEMS.drop("creator", "cluster")))
+    assert not any(has.values())
