@@ -4,14 +4,18 @@
 
 Names: `demo` and `standard` (synthetic feeds), `demo_sticky` and `standard_sticky` (the same, stickier: see
 configs/world.py), `kuairand_pure` and `kuairand_pure_short` (real logs, with --data), `tables` (your own logs as
-canonical tables, with --data), `tiny` (seconds, for tests).
+canonical tables, with --data), `tiny` (seconds, for tests), and every other dataset of data/readers/, with --data, as
+`tables`.
 """
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from data import readers
+
 _RANKED = ("standard", "kuairand_pure", "kuairand_pure_short", "tables", "tiny")  # the pipelines that have a ranker
 _SATISFIED = ("standard", "kuairand_pure", "kuairand_pure_short", "tiny")  # ... and a satisfaction model
+_FEW_DISLIKES = 0.002  # of all events: KuaiRand has 0.0009
 
 
 def get_config(name: str = "demo") -> ConfigDict:
@@ -30,20 +34,24 @@ def get_config(name: str = "demo") -> ConfigDict:
         "demo_sticky": {learned: heavy, on_paper_tower: (1000.0,)},
         "standard_sticky": {learned: heavy, on_paper_tower: heavy},
     }
-    if name not in weights:
-        raise ValueError(f"no pipeline '{name}'; there are {', '.join(sorted(weights))}")
     dataset = name.removesuffix("_sticky")
+    if name not in weights and name not in readers.datasets():
+        there_are = ", ".join(sorted({*weights, *readers.datasets()}))
+        raise ValueError(f"no pipeline '{name}'; there are {there_are}")
+    log = readers.named(dataset)
+    has_few_dislikes = log.traits is not None and log.traits.feedback.get("dislike", 0.0) < _FEW_DISLIKES
     config = ConfigDict()
     config.name = name
+    name = name if name in weights else "tables"  # whose choices are those of any log that is not known better
     config.world = (
         name.replace("_sticky", ",sticky") if dataset in synthetic else ""
     )  # "": the logs are the user's, named by --data
-    config.data = "tables" if dataset in synthetic else name.removesuffix("_short")
+    config.data = "tables" if dataset in synthetic else log.name
     config.retrieval = dataset
     config.counterfactual = "tiny" if name == "tiny" else "standard"
     # Models without negative labels; each sweep is held up against the one of its own tower, its `reference`.
     reads = ("dislike_input", "dislike_input_paper_tower")
-    config.plain = reads if name.startswith("kuairand") else ("no_dislike_signal", *reads)
+    config.plain = reads if has_few_dislikes else ("no_dislike_signal", *reads)
     references = {on_paper_tower: "dislike_input_paper_tower"}
     config.sweeps = {
         signals: {"weights": sweep, "reference": references.get(signals, "dislike_input")}
@@ -84,7 +92,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.off_policy = "tiny" if name == "tiny" else "standard" if name == "standard" else ""
     # Whether similarity is also judged by the item vectors of another model, one without negative labels: logs may know
     # neither cluster nor creator of their items, and then nothing else says what is alike.
-    config.judged_by_vectors = name == "tables"
+    config.judged_by_vectors = not (log.traits and log.traits.creators and log.traits.clusters)
     # A closer look at how the served model responds, its reference, and the paper's tower: experiments of
     # configs/counterfactual.py, and `ranked`, on slates that the ranker has put in order: of fewer users, as that takes
     # its time for each of them.
@@ -108,7 +116,7 @@ def get_config(name: str = "demo") -> ConfigDict:
         "tiny": {"min_responsiveness": placeholder(float), "max_recall_loss": 0.9},
     }.get(name, {})
     # The model that gets an index and SavedModels. KuaiRand has too few dislikes to learn from, but has skips.
-    config.serve = "skip_label" if name.startswith("kuairand") else "dislike_input_and_label"
+    config.serve = "skip_label" if has_few_dislikes else "dislike_input_and_label"
     # The arms of the A/B test by their signals: the control, blind to dislikes where there is such a model, the served
     # model, whose changes `ab_test/<metric>/relative` are, and whatever else is trained. Off-policy estimates are of
     # the first two. And A/A tests: whole tests of new people with the control in both arms.

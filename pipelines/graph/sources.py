@@ -7,6 +7,7 @@ an edit to the exporter trains no model again, nor does an edit to a comment or 
 import ast
 import functools
 import hashlib
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ def trace(module: str) -> tuple[list[str], set[str]]:
             files.add(path)
             package = name.rpartition(".")[0]  # importing a module runs its package first
             waiting += [*_read(ROOT / path).imports, *([package] if package else [])]
+            if _read(ROOT / path).looks_around:  # such as the readers of datasets
+                waiting += [f"{name}.{module.name}" for module in pkgutil.iter_modules([str(ROOT / path.parent)])]
     return sorted(map(str, files)), others
 
 
@@ -46,6 +49,7 @@ def code(path: Path) -> str:
 class _Source:
     digest: str
     imports: tuple[str, ...]
+    looks_around: bool  # imports what lies beside it, whatever that is
 
 
 def _read(path: Path) -> _Source:
@@ -57,10 +61,11 @@ def _read(path: Path) -> _Source:
 def _parse(path: Path, changed: int, size: int) -> _Source:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     imports = tuple(_names(tree))
+    looks_around = any(isinstance(node, ast.Attribute) and node.attr == "iter_modules" for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
-    return _Source(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports)
+    return _Source(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports, looks_around)
 
 
 def versions(modules: Iterable[str]) -> dict[str, str]:

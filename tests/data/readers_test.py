@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from configs import data, ranking, retrieval, satisfaction
+from configs import data, pipeline, ranking, retrieval, satisfaction
 from data import readers
 from data.quarantine import Quarantine
 from data.traits import Traits
@@ -24,6 +24,7 @@ NAMES = sorted(readers.datasets())
 @pytest.mark.parametrize("name", NAMES)
 def test_every_config_takes_every_dataset(name):
     assert data.get_config(name).dataset == name
+    assert pipeline.get_config(name).retrieval == name
     for config in (retrieval, ranking, satisfaction):
         whole, short = config.get_config(name), config.get_config(f"{name}_short")
         assert whole.keys() == short.keys()
@@ -116,7 +117,7 @@ def test_the_recipe_for_a_dataset(tmp_path):
     shutil.copytree(ROOT / "data", house / "data", ignore=shutil.ignore_patterns("__pycache__"))
     for helper in ("command_line.py", "new_dataset.py"):
         shutil.copy(ROOT / "tests" / helper, house / "tests" / helper)
-    for name in ("configs", "metrics", "nn", "retrieval", "runtime", "training", "pyproject.toml"):
+    for name in ("configs", "encoders", "metrics", "nn", "retrieval", "runtime", "training", "pyproject.toml"):
         (house / name).symlink_to(ROOT / name)
     for name, text in files.items():
         (house / name).write_text(text, encoding="utf-8")

@@ -189,13 +189,17 @@ def test_a_module_is_made_of_its_imports_and_theirs(tmp_path: Path, monkeypatch:
         "b/leaf.py": "",
         "c/__init__.py": "import os\n",
         "c/__main__.py": "from b.leaf import thing\n",
+        "d/__init__.py": "import pkgutil\nfound = pkgutil.iter_modules(__path__)\n",
+        "d/one.py": "import os\n",
+        "d/two/__init__.py": "",
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr("pipelines.graph.sources.ROOT", tmp_path)
     assert trace("a.binary") == (["a/__init__.py", "a/binary.py", "b/__init__.py", "b/deep.py", "b/leaf.py"], {"numpy"})
     assert trace("c") == (["b/__init__.py", "b/leaf.py", "c/__init__.py", "c/__main__.py"], {"os"})
+    assert trace("d") == (["d/__init__.py", "d/one.py", "d/two/__init__.py"], {"os", "pkgutil"})  # what lies beside it
 
 
 def test_every_program_of_the_house_is_found_with_its_entry() -> None:
