@@ -1,16 +1,49 @@
 """What a log has, measured on prepared timelines."""
 
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from data import readers
+from data.assembly import assemble
 from data.feedback import BITS
+from data.quarantine import Quarantine
+from data.readers import canonical
 from data.traits import measured
+from tests import small_world
 
 CLICK, DISLIKE = 1 << BITS["click"], 1 << BITS["dislike"]
 ITEMS = pl.DataFrame({"item_id": [None, 1, 2], "creator": [0, 1, 2], "cluster": [0, 1, 1]})
+
+
+def assert_declared(made, declared, *, within):
+    """What was assembled has the traits that are declared, shares of events up to a factor `within`."""
+    has = dataclasses.asdict(measured(made.arrays, made.items))
+    shares = has.pop("feedback")
+    assert shares.keys() == declared.feedback.keys()
+    for name, share in declared.feedback.items():
+        assert 1 / within < shares[name] / share < within, name
+    assert {name: has[name] for name in has if name != "events"} == {
+        name: value for name, value in dataclasses.asdict(declared).items() if name not in ("events", "feedback")
+    }
+
+
+def test_the_synthetic_feed_has_what_is_declared_of_it(tmp_path):
+    small_world.write(tmp_path, num_users=150, num_events=18_000)
+    made = assemble(canonical.read_tables(tmp_path / "tables", quarantine=Quarantine()))
+    assert_declared(made, readers.named("tiny").traits, within=3.0)  # rare kinds are drawn seldom
+
+
+@pytest.mark.skipif("HEED_DATA" not in os.environ, reason="HEED_DATA is not set: it names the folder of kuairand_pure/")
+def test_kuairand_has_what_is_declared_of_it():
+    pure = readers.named("kuairand_pure")
+    made = assemble(pure.read(Path(os.environ["HEED_DATA"]) / "kuairand_pure", quarantine=Quarantine(), **pure.options))
+    # The slice has none of the random exposures, which are a file of their own.
+    assert_declared(made, dataclasses.replace(pure.traits, random_exposures=False), within=1.1)
 
 
 def arrays(**changed):
