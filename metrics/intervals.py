@@ -123,11 +123,11 @@ def over_seeds(values: ArrayLike, *, seed: int = 0, row: int = 0) -> NDArray[np.
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not len(values):
         raise ValueError(f"values {values.shape} are [S, 1 + samples], of at least one seed")
-    seeds, found = len(values), values.mean(axis=0)
+    seeds, means = len(values), values.mean(axis=0)
     if seeds > 1:
-        chance = np.random.default_rng([seed, row]).standard_t(seeds - 1, size=len(found) - 1)
-        found[1:] += chance * values[:, 0].std(ddof=1) / np.sqrt(seeds)
-    return found
+        chance = np.random.default_rng([seed, row]).standard_t(seeds - 1, size=len(means) - 1)
+        means[1:] += chance * values[:, 0].std(ddof=1) / np.sqrt(seeds)
+    return means
 
 
 def over_users_and_seeds(values: ArrayLike, *, samples: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
@@ -136,8 +136,8 @@ def over_users_and_seeds(values: ArrayLike, *, samples: int = 1000, seed: int = 
     Of two rows whose trainings belong together seed by seed, such as a model and what it was started from, give the
     differences; of others take `paired_over_users_and_seeds`.
     """
-    found = _means_of_seeds(values, samples=samples, seed=seed)
-    return of_resamples(over_seeds(found, seed=seed), level=level)
+    means = _means_of_seeds(values, samples=samples, seed=seed)
+    return of_resamples(over_seeds(means, seed=seed), level=level)
 
 
 def paired_over_users_and_seeds(

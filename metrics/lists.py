@@ -41,10 +41,10 @@ def ndcg(ranks: ArrayLike, relevant: ArrayLike, groups: ArrayLike, *, num_groups
     """
     relevant, groups = np.asarray(relevant, bool), np.asarray(groups, np.int64)
     gains = np.where(relevant, mean_discount(*_places(ranks, groups), k), 0.0)
-    found = np.bincount(groups, gains, num_groups)
+    gained = np.bincount(groups, gains, num_groups)
     size, targets = np.bincount(groups, minlength=num_groups), np.bincount(groups, relevant, num_groups).astype(int)
     ideal = np.concatenate([[1.0], np.cumsum(1 / np.log2(1 + np.arange(1, k + 1)))])  # [k + 1], 1 where nothing is
-    return np.where((targets > 0) & (targets < size), found / ideal[np.minimum(targets, k)], np.nan)
+    return np.where((targets > 0) & (targets < size), gained / ideal[np.minimum(targets, k)], np.nan)
 
 
 def share_of_top(ranks: ArrayLike, marked: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:

@@ -73,8 +73,8 @@ def _counts(scores: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.int6
     # How many of the scores are above each of the values, and how many equal it.
     if len(values) <= _FEW:
         counted = [(np.count_nonzero(scores > value), np.count_nonzero(scores == value)) for value in values]
-        found = np.array(counted, np.int64).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
+        counts = np.array(counted, np.int64).reshape(-1, 2)
+        return counts[:, 0], counts[:, 1]
     ascending = np.sort(scores)
     up_to = np.searchsorted(ascending, values, side="right")
     return len(ascending) - up_to, up_to - np.searchsorted(ascending, values, side="left")
@@ -153,8 +153,8 @@ def hit_rate(places: ArrayLike, k: int, *, where: ArrayLike | None = None) -> Fl
     Exact where no two targets of a query tie; where they do it is below the mean over orders, and never above it.
     """
     places, where = _masked(places, where)
-    found = np.where(where, share_within(places[..., 0], places[..., 1], k), 0.0)
-    return _of_targets(found.max(axis=1, initial=0.0), where)
+    hits = np.where(where, share_within(places[..., 0], places[..., 1], k), 0.0)
+    return _of_targets(hits.max(axis=1, initial=0.0), where)
 
 
 def ndcg(places: ArrayLike, k: int, *, where: ArrayLike | None = None) -> Floats:
@@ -175,8 +175,8 @@ def reciprocal_rank(places: ArrayLike, *, where: ArrayLike | None = None) -> Flo
     Exact where no two targets of a query tie; where they do it is below the mean over orders, and never above it.
     """
     places, where = _masked(places, where)
-    found = np.where(where, mean_reciprocal(places[..., 0], places[..., 1]), 0.0)
-    return _of_targets(found.max(axis=1, initial=0.0), where)
+    reciprocals = np.where(where, mean_reciprocal(places[..., 0], places[..., 1]), 0.0)
+    return _of_targets(reciprocals.max(axis=1, initial=0.0), where)
 
 
 def _masked(places: ArrayLike, where: ArrayLike | None) -> tuple[Floats, NDArray[np.bool_]]:

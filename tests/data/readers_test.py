@@ -31,6 +31,15 @@ def test_every_config_takes_every_dataset(name):
     assert retrieval.get_config(f"{name}_short").num_epochs == 1
 
 
+def test_configs_ask_the_readers_and_nothing_else_of_the_data():
+    asked = {
+        line
+        for path in (ROOT / "configs").glob("*.py")
+        for line in re.findall(r"^(?:from|import) data\b.*", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert asked <= {"from data import readers", "from data.readers import Dataset"}
+
+
 def test_settings_exist_in_the_configs_that_they_are_for():
     stages = {"retrieval": retrieval, "ranking": ranking, "satisfaction": satisfaction}
     plain = {stage: config.get_config("tables") for stage, config in stages.items()}
