@@ -1,22 +1,18 @@
 """SAQRec beside what it has to beat, every row with the same chances: the work of `python -m satisfaction.compare`."""
 
 import itertools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from ml_collections import ConfigDict
-from numpy.typing import NDArray
 
 from data.timelines import Timelines
-from metrics import intervals
-from metrics.intervals import Interval
 from runtime.artifact import read_json, write_json
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction import run as training
-from satisfaction.click_ranks import Ranks, ScoreFn, per_user, rank
+from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
+from satisfaction.experiments.summary import by_user, row_figures
 from satisfaction.protocol import saved_negatives
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
@@ -89,16 +85,15 @@ class Comparison:
 
     def _ranks(self, model: str, seed: int) -> Ranks:
         # What a model's last training has learned, asked for the test clicks once and kept.
-        file = self.folder / f"seed{seed}" / model / "places.npz"
-        if not file.exists():
-            config, folder = self._aligned_config(model, None, seed=seed, refit=True), file.parent / "align"
+        folder = self.folder / f"seed{seed}" / model
+
+        def measured() -> Ranks:
+            config = self._aligned_config(model, None, seed=seed, refit=True)
             base, scores = self._artifacts(seed)
-            models = load_aligned(config, self._timelines, base, scores, folder, flag="--workdir")
-            partial = file.with_suffix(".partial.npz")
-            np.savez(partial, **self._measured(models[model].score, f"{model}, seed {seed}")._asdict())
-            os.replace(partial, file)
-        with np.load(file) as saved:
-            return Ranks(saved["sampled"], saved["full"])
+            models = load_aligned(config, self._timelines, base, scores, folder / "align", flag="--workdir")
+            return self._measured(models[model].score, f"{model}, seed {seed}")
+
+        return kept_ranks(folder / "places.npz", measured)
 
     def _measured(self, score: ScoreFn, label: str) -> Ranks:
         return rank(score, self._clicks, self._negatives, split="test", label=label)
@@ -151,27 +146,12 @@ class Comparison:
 
 
 def summary(ranks: Mapping[str, Sequence[Ranks]]) -> dict[str, float]:
-    """Of each row, a Ranks for each seed: means with bounds over users and seeds, and what SAQRec gains over it.
-
-    `full/…` is against the whole corpus. Gains are paired over users, not over seeds.
-    """
-    values = {row: _values(found) for row, found in ranks.items()}
+    """Every figure of each row, a Ranks for each seed, and what SAQRec gains over the others."""
+    users = {row: by_user(seeds) for row, seeds in ranks.items()}
     metrics: dict[str, float] = {}
-    for row, own in values.items():
-        figures: dict[str, Interval] = {m: intervals.over_users_and_seeds(v) for m, v in own.items()}
-        metrics |= intervals.flat(figures, f"{row}/")
-        if len(ranks[row]) > 1:
-            metrics |= {f"{row}/{m}/seeds_std": float(v.mean(axis=1).std(ddof=1)) for m, v in own.items()}
-        if row != SAQREC:
-            gains = {m: intervals.paired_over_users_and_seeds(v, values[SAQREC][m]) for m, v in own.items()}
-            metrics |= intervals.flat(gains, f"gain_over/{row}/")
+    for row, values in users.items():
+        metrics |= row_figures(row, values, users[SAQREC] if row != SAQREC else None)
     return metrics
-
-
-def _values(found: Sequence[Ranks]) -> dict[str, NDArray[np.float64]]:
-    # Metric -> [S, Q].
-    each = [per_user(r.sampled) | {f"full/{name}": value for name, value in per_user(r.full).items()} for r in found]
-    return {name: np.stack([one[name] for one in each]) for name in each[0]}
 
 
 def table(metrics: Mapping[str, float]) -> str:

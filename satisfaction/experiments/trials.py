@@ -1,20 +1,17 @@
 """Trainings of the main model from one run's embeddings and scores, each in a folder of its own and done once."""
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from ml_collections import ConfigDict
-from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, open_workdir
-from satisfaction.click_ranks import ScoreFn, rank
+from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
 from satisfaction.protocol import saved_negatives
 from satisfaction.run import EMBEDDINGS, SCORES
 from satisfaction.saqrec.clicks import clicks_of
@@ -29,9 +26,9 @@ _SAVE_EVERY = 100  # steps
 
 
 class Measured(NamedTuple):
-    """Places of the test clicks among 1 + 99 items [Q, 2], and the validation MRR of what has one."""
+    """Ranks of the test clicks, and the validation MRR of what has one."""
 
-    ranks: NDArray[np.float64]
+    ranks: Ranks
     valid: float | None = None
 
 
@@ -94,16 +91,22 @@ class Trials:
         scores = self._naive_scores if naive else self._scores
         folder = self.folder / name / f"seed{seed}"
         print(f"  {train_alignment(config, self._timelines, self._base, scores, folder / 'align')}", flush=True)
-        files = {model: folder / f"{model}.npy" for model in models}
-        if not all(file.exists() for file in files.values()):
-            loaded = load_aligned(config, self._timelines, self._base, scores, folder / "align", flag="--workdir")
-            for model, file in files.items():
-                _save(file, self._ranks(loaded[model].score, f"{name}, {model}"))
         metrics = read_json(folder / "align" / METRICS)
-        return {model: Measured(np.load(file), float(metrics[f"{model}/valid/mrr"])) for model, file in files.items()}
 
-    def _ranks(self, score: ScoreFn, label: str) -> NDArray[np.float64]:
-        return rank(score, self._clicks, self._negatives, split="test", label=label).sampled
+        def measured(model: str) -> Ranks:
+            loaded = load_aligned(config, self._timelines, self._base, scores, folder / "align", flag="--workdir")
+            return self._ranks(loaded[model].score, f"{name}, {model}")
+
+        return {
+            model: Measured(
+                kept_ranks(folder / f"{model}.npz", functools.partial(measured, model)),
+                float(metrics[f"{model}/valid/mrr"]),
+            )
+            for model in models
+        }
+
+    def _ranks(self, score: ScoreFn, label: str) -> Ranks:
+        return rank(score, self._clicks, self._negatives, split="test", label=label)
 
     @functools.cached_property
     def _naive_scores(self) -> Scores:
@@ -118,10 +121,3 @@ def _config_of(run: str, timelines: Timelines) -> ConfigDict:
     if saved.get("log", timelines.fingerprint) != timelines.fingerprint:
         raise UsageError(f"--run={run}: trained on other timelines than --data={timelines.path}; give its own")
     return ConfigDict(saved["config"])
-
-
-def _save(file: Path, ranks: NDArray[np.float64]) -> None:
-    # In one step: a kill leaves the whole file or none.
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, ranks)
-    os.replace(partial, file)

@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
-from numpy.typing import NDArray
 
-from metrics import intervals
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
-from satisfaction.click_ranks import per_user
+from satisfaction.experiments.summary import Users, by_user, row_figures
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import FULL, NAIVE
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES
@@ -20,9 +18,6 @@ from satisfaction.saqrec.step import BASE, GRU, MODELS, SAQREC
 PARTIAL = "metrics.partial.json"
 SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
 VALID = "valid/mrr"
-
-Users = dict[str, NDArray[np.float64]]
-"""Metric -> its value for each seed and user, [S, Q]."""
 
 
 def run(
@@ -87,22 +82,15 @@ def run(
 
 
 def row(name: str, found: Sequence[Measured], full: Users) -> tuple[Users, dict[str, float]]:
-    """Of one row over seeds: each metric of each user, and its figures with 95% bounds, named as in metrics.json.
+    """Of one row over seeds: each metric of each user, and its figures, named as in metrics.json.
 
-    Bounds are over users and seeds; gains are paired over users, not over seeds. `full` is the full model's, to pair
-    with; empty, and no gain, where this row is the full model's.
+    `full` is the full model's, to pair with; empty, and no gain, where this row is the full model's.
     """
-    each = [per_user(measured.ranks) for measured in found]
-    users = {m: np.stack([one[m] for one in each]) for m in SHOWN}
-    figures = intervals.flat({m: intervals.over_users_and_seeds(values) for m, values in users.items()}, f"{name}/")
-    if len(found) > 1:
-        figures |= {f"{name}/{m}/seeds_std": float(np.std([one[m].mean() for one in each])) for m in SHOWN}
+    users = {m: values for m, values in by_user([measured.ranks for measured in found]).items() if m in SHOWN}
+    figures = row_figures(name, users, full or None)
     valid = [measured.valid for measured in found if measured.valid is not None]
     if valid:
         figures[f"{name}/{VALID}"] = float(np.mean(valid))
-    if full:
-        gains = {m: intervals.paired_over_users_and_seeds(users[m], full[m]) for m in SHOWN}
-        figures |= intervals.flat(gains, f"gain_over/{name}/")
     return users, figures
 
 

@@ -9,6 +9,7 @@ import pytest
 from configs.satisfaction import get_config
 from runtime.artifact import write_json
 from runtime.errors import UsageError
+from satisfaction.click_ranks import Ranks
 from satisfaction.experiments import trials
 from satisfaction.experiments import variants_table as ablation
 from satisfaction.experiments.trials import Measured, Trials
@@ -182,8 +183,8 @@ def test_an_unknown_click_loss_is_refused(log, run, tmp_path):
 
 
 def places(*ranks):
-    """Each target alone at its place."""
-    return np.stack([ranks, np.ones(len(ranks))], axis=-1)
+    """Each target alone at its place, among few and among all."""
+    return Ranks(*[np.stack([ranks, np.ones(len(ranks))], axis=-1)] * 2)
 
 
 def test_a_row_is_the_mean_over_seeds_and_its_gain_is_paired():
@@ -191,7 +192,7 @@ def test_a_row_is_the_mean_over_seeds_and_its_gain_is_paired():
     np.testing.assert_allclose(full["mrr"], [[1, 1 / 20], [1 / 2, 1 / 20]])
     np.testing.assert_allclose(figures["full/mrr"], ((1 + 1 / 2) / 2 + 1 / 20) / 2)
     np.testing.assert_allclose(figures["full/valid/mrr"], 0.6)
-    np.testing.assert_allclose(figures["full/hr@1/seeds_std"], 0.25)  # 1/2 and 0 of the users: 0.25 from their mean
+    np.testing.assert_allclose(figures["full/hr@1/seeds_std"], 0.25 * 2**0.5)  # 1/2 and 0 of the users
     assert "gain_over/full/mrr" not in figures
     _, figures = ablation.row("item_knn", [Measured(places(4.0, 5.0))], full)
     np.testing.assert_allclose(figures["gain_over/item_knn/mrr"], (3 / 4 - 1 / 4 + 1 / 20 - 1 / 5) / 2)
