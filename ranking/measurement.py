@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from metrics import binary, intervals
-from ranking import fusion
-from ranking import task_metrics as evaluation
+from ranking import fusion, task_metrics
 from ranking.baselines.gradient_boosting import fit as fit_gradient_boosting
 from ranking.baselines.popularity import Popularity
 from ranking.baselines.truth import read_truth
@@ -76,8 +75,8 @@ def run(
                 f"({', '.join(model.tasks)}); compare models of a common task"
             )
     ceiling = read_truth(truth, timelines, model.tasks) if truth else None
-    valid = evaluation.held_out(timelines, "valid", model.tasks, model.labels)
-    held = valid if split == "valid" else evaluation.held_out(timelines, split, model.tasks, model.labels)
+    valid = task_metrics.held_out(timelines, "valid", model.tasks, model.labels)
+    held = valid if split == "valid" else task_metrics.held_out(timelines, split, model.tasks, model.labels)
     identity = {
         "checkpoints": {n: [_fingerprint(one, held) for one in row] for n, row in {"": models, **others}.items()},
         "timelines": timelines.manifest["files"],
@@ -111,7 +110,7 @@ def run(
         found = [_score(name, predictor, valid, held, weights, *aims) for predictor in predictors]
         scored[name] = [of_seed for of_seed, _ in found]
         trades = trades or found[0][1]
-    metrics, users = compare_rows(scored, held, evaluation.groups(timelines, held), samples=samples)
+    metrics, users = compare_rows(scored, held, task_metrics.groups(timelines, held), samples=samples)
     per_user: dict[str, Any] = dict(users)
     np.savez_compressed(folder / "per_user.npz", **per_user)
     firsts = {name or "model": of_seeds[0] for name, of_seeds in scored.items()}
@@ -140,7 +139,7 @@ def compare_rows(
     model's, and the differences those from BASELINE, where that is a row. `groups/left_out` counts group and task pairs
     of one class.
     """
-    metrics = evaluation.counts(held, scored[""][0])
+    metrics = task_metrics.counts(held, scored[""][0])
     per_user: dict[str, NDArray[Any]] = {}
     own: dict[str, NDArray[np.float64]] = {}
     in_groups: dict[str, NDArray[np.float64]] = {}
@@ -148,14 +147,14 @@ def compare_rows(
         prefix = f"{name}/" if name else ""
 
         def of_groups(row: Sequence[Scored] = row, number: int = number) -> dict[str, NDArray[np.float64]]:
-            each = [evaluation.group_figures(one, held, groups, samples=samples) for one in row]
+            each = [task_metrics.group_figures(one, held, groups, samples=samples) for one in row]
             return _over_seeds(each, row=number)
 
-        each = [evaluation.figures(one, held, samples=samples) for one in row]
+        each = [task_metrics.figures(one, held, samples=samples) for one in row]
         found = _over_seeds(each, row=number)
         metrics |= {f"{prefix}seeds": float(len(row)), **_flat(found, prefix), **_spread(each, prefix)}
         metrics |= _means([_uncalibrated(one, held, prefix) for one in row])
-        users = [evaluation.per_user(one, held) for one in row]
+        users = [task_metrics.per_user(one, held) for one in row]
         per_user |= {
             f"{prefix}{key}": np.mean([one[key] for one in users], axis=0) if key not in _SHARED else users[0][key]
             for key in users[0]
@@ -235,7 +234,7 @@ def _score(
     if not (np.isfinite(on_valid).all() and np.isfinite(on_held).all()):
         raise DataError(f"{name or 'the model'}: a prediction is not finite; it has diverged, train it again")
     given = weights if tasks == held.tasks else None
-    return evaluation.score(
+    return task_metrics.score(
         tasks, on_valid, on_held, valid, held, given, penalty, satisfaction_weight=satisfaction_weight
     )
 
@@ -329,7 +328,7 @@ def table(metrics: Mapping[str, float], rows: Sequence[str], tasks: Sequence[str
     for row in rows:
         prefix = f"{row}/" if row else ""
         cells = [f"{_number(metrics, f'{prefix}{t}/auc')} {_number(metrics, f'{prefix}{t}/gauc')}" for t in tasks]
-        cells += [_number(metrics, f"{prefix}{name}") for name in evaluation.FUSED]
+        cells += [_number(metrics, f"{prefix}{name}") for name in task_metrics.FUSED]
         lines.append(f"{row or 'model':<22}" + "".join(f"{cell:>20}" for cell in cells))
     return "\n".join(lines)
 

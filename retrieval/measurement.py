@@ -7,7 +7,7 @@ import numpy as np
 
 from data.feedback import BITS
 from data.timelines import Timelines
-from retrieval import full_corpus as evaluation
+from retrieval import full_corpus
 from retrieval.checkpoint import load
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
@@ -38,13 +38,13 @@ def run(
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
         return
 
-    scorers: dict[str, evaluation.ScoreFn] = {
-        "model": evaluation.model_scorer(retriever.encode, vectors, timelines, split=split, reading=retriever.reading)
+    scorers: dict[str, full_corpus.ScoreFn] = {
+        "model": full_corpus.model_scorer(retriever.encode, vectors, timelines, split=split, reading=retriever.reading)
     }
     if with_baselines:
-        scorers |= evaluation.baseline_scorers(timelines, split=split, positive=positive)
+        scorers |= full_corpus.baseline_scorers(timelines, split=split, positive=positive)
     measured = {
-        name: evaluation.evaluate(scorer, timelines, split=split, positive=positive, label=name)
+        name: full_corpus.evaluate(scorer, timelines, split=split, positive=positive, label=name)
         for name, scorer in scorers.items()
     }
     model = measured.pop("model")

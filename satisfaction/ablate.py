@@ -3,10 +3,10 @@ r"""SAQRec without its parts, and at other settings: Table 3 and Figure 4 of Zha
     python -m satisfaction.ablate --data=TIMELINES --run=RUN --workdir=DIR --what=ablations,levels,mix,beta
 
 RUN is a satisfaction.train on these timelines: its base embeddings and imputed satisfactions are what each variant of
-the main model is trained on, for each seed and click loss, with the GRUs of satisfaction/saqrec/step.py beside the full
-model, which have all that it has. "Without the unbiased model" fits a naive satisfaction model on the same embeddings
-first. Test clicks are ranked among 99 sampled items, by RUN's protocol; --refit trains each model once more, with the
-validation clicks, in twice the time.
+the main model is trained on, for each seed and click loss, with the GRUs of satisfaction/saqrec/alignment.py beside the
+full model, which have all that it has. "Without the unbiased model" fits a naive satisfaction model on the same
+embeddings first. Test clicks are ranked among 99 sampled items, by RUN's protocol; --refit trains each model once more,
+with the validation clicks, in twice the time.
 
 Writes metrics.json: <click loss>/<row>/ and hr@1|5|10, ndcg@5|10, mrr, means over seeds with 95% bounds over users and
 seeds under /low and /high, and of several seeds their standard deviation under /seeds_std; valid/mrr, which may choose

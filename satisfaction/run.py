@@ -14,12 +14,10 @@ from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
-from satisfaction.saqrec import base
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.splits import in_training, is_earlier
-from satisfaction.unbiased import imputed as scores
-from satisfaction.unbiased import propensity, satisfaction_model
+from satisfaction.unbiased import imputed, propensity, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.features import PairFeatures, make_features
@@ -139,7 +137,7 @@ def _satisfaction(
         folder=folder / "satisfaction",
         fingerprint=_fingerprint(run_of, "propensity", "satisfaction", "doubly_robust"),
     )
-    scores.write(
+    imputed.write(
         folder / SCORES,
         timelines,
         satisfaction=np.exp(-np.logaddexp(0.0, -fitted.events(features, everything))),
@@ -167,7 +165,7 @@ def propensities_of(
 
 def _align(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
     embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
-    found = scores.open_scores(folder / SCORES, timelines, "--workdir")
+    found = imputed.open_scores(folder / SCORES, timelines, "--workdir")
     print(alignment.train_alignment(config, timelines, embeddings, found, folder / "align"))
     return read_json(folder / "align" / METRICS)
 

@@ -25,7 +25,7 @@ class TrainedRun:
     """The models of one run, and the scores they were trained with."""
 
     config: ConfigDict
-    models: Mapping[str, Aligned]  # by the names of satisfaction/saqrec/step.py
+    models: Mapping[str, Aligned]  # by the names of satisfaction/saqrec/alignment.py
     scores: Scores
     fingerprint: dict[str, Any]  # JSON values that tell runs apart
 

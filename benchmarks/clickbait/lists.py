@@ -13,8 +13,8 @@ from metrics import intervals, ranking
 from satisfaction.click_ranks import ScoreFn, rank, unclicked
 from satisfaction.protocol import draw_negatives
 from satisfaction.run_folder import open_run
+from satisfaction.saqrec.alignment import BASE, SAQREC
 from satisfaction.saqrec.clicks import Clicks
-from satisfaction.saqrec.step import BASE, SAQREC
 from simulation.world.state import World, open_world
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -16,8 +16,8 @@ from satisfaction.click_ranks import ScoreFn
 from satisfaction.experiments.variants import GROUPS, NAIVE
 from satisfaction.run import EMBEDDINGS, SCORES
 from satisfaction.run_folder import TrainedRun
+from satisfaction.saqrec.alignment import SAQREC
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.step import SAQREC
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import open_scores

@@ -22,8 +22,7 @@ import numpy as np
 from data import feedback
 from data.timelines import Timelines
 from retrieval import checkpoint
-from retrieval.export import index
-from retrieval.export import user_tower as towers
+from retrieval.export import index, user_tower
 from retrieval.export.tuned_index import tuned_index, users_queries
 from retrieval.export.user_tower import Retriever
 from runtime import artifact
@@ -132,8 +131,8 @@ def write(
         table = timelines.items.with_columns(train_count=learned).select(TABLE_COLUMNS).with_row_index("index")
         table.write_parquet(folder / "item_table.parquet")
         bar.update()
-        (folder / "user_tower.jax").write_bytes(towers.exported_tower(retriever))
-        (folder / "user_step.jax").write_bytes(towers.exported_step(retriever))
+        (folder / "user_tower.jax").write_bytes(user_tower.exported_tower(retriever))
+        (folder / "user_step.jax").write_bytes(user_tower.exported_step(retriever))
         bar.update()
         if with_serving:
             from retrieval.export import servable  # loads TensorFlow

@@ -14,8 +14,7 @@ from data.reading import events_read
 from data.timelines import Timelines
 from nn import warmup
 from nn.tensorflow_graph import XlaFunction
-from retrieval.export import saved_model
-from retrieval.export import user_tower as towers
+from retrieval.export import saved_model, user_tower
 from retrieval.export.index import Effort
 from retrieval.export.user_tower import Retriever
 
@@ -45,7 +44,7 @@ def write(
             saved_model.ScannSearch(folder / "scann", num_items=timelines.num_items, effort=effort),
         ),
     }
-    tower = XlaFunction(towers.tower(retriever), *towers.history(retriever.reading.length))
+    tower = XlaFunction(user_tower.tower(retriever), *user_tower.history(retriever.reading.length))
     users = np.random.default_rng(1).integers(timelines.num_users, size=_TIMED_REQUESTS)
     k = min(K, options.max_k)
     requests = [request(timelines, user, retriever, k=k) for user in users]

@@ -15,7 +15,7 @@ from satisfaction.click_ranks import Ranks, activity_groups, flat_rows, rank
 from satisfaction.experiments.examples import examples
 from satisfaction.protocol import saved_negatives
 from satisfaction.run_folder import TrainedRun, open_run
-from satisfaction.saqrec.step import SAQREC
+from satisfaction.saqrec.alignment import SAQREC
 from satisfaction.saqrec.trained import Aligned
 from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.answers import NO_ANSWER, SATISFIED, answers

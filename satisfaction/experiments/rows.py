@@ -14,9 +14,9 @@ from satisfaction import run as training
 from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
 from satisfaction.experiments.summary import by_user, row_figures
 from satisfaction.protocol import saved_negatives
+from satisfaction.saqrec.alignment import BASE, GRU, MODELS, SAQREC, train_alignment
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.step import BASE, GRU, MODELS, SAQREC, train_alignment
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import GRID, choose, known, scorer
 from satisfaction.unbiased.imputed import open_scores

@@ -14,9 +14,9 @@ from runtime.workdir import CONFIG, METRICS, open_workdir
 from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
 from satisfaction.protocol import saved_negatives
 from satisfaction.run import EMBEDDINGS, SCORES
+from satisfaction.saqrec.alignment import SAQREC, train_alignment
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.step import SAQREC, train_alignment
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import Scores, open_scores
@@ -80,7 +80,7 @@ class Trials:
         naive: bool = False,
         models: Sequence[str] = (SAQREC,),
     ) -> Mapping[str, Measured]:
-        """Each of `models` (satisfaction/saqrec/step.py) with these settings of config.align.
+        """Each of `models` (satisfaction/saqrec/alignment.py) with these settings of config.align.
 
         Args:
           name: their folder in the workdir. naive: on the satisfactions of `naive_scores`.

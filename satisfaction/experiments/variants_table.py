@@ -12,8 +12,8 @@ from runtime.workdir import METRICS
 from satisfaction.experiments.summary import Users, by_user, row_figures
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import FULL, NAIVE
+from satisfaction.saqrec.alignment import BASE, GRU, MODELS, SAQREC
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES
-from satisfaction.saqrec.step import BASE, GRU, MODELS, SAQREC
 
 PARTIAL = "metrics.partial.json"
 SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from runtime.workdir import is_complete
+from satisfaction.saqrec.alignment import ALL, SAQREC, TRAIN, architectures, histories_of, model_folder, num_levels
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.sequences import Histories
-from satisfaction.saqrec.step import ALL, SAQREC, TRAIN, architectures, histories_of, model_folder, num_levels
 from satisfaction.unbiased.imputed import Scores
 from training.checkpoints import CHECKPOINTS, restore_params
 

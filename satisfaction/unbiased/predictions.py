@@ -16,8 +16,7 @@ from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 from satisfaction import run as training
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.unbiased import imputed as scores
-from satisfaction.unbiased import satisfaction_model
+from satisfaction.unbiased import imputed, satisfaction_model
 from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.fitting import Fitted
 
@@ -126,7 +125,7 @@ def run(*, data: str, run: str, workdir: str, pairs: str) -> str:
     if frame is None or indices is None:
         satisfaction = scorer.satisfaction()
         options = scorer.config.satisfaction
-        scores.write(
+        imputed.write(
             target,
             timelines,
             satisfaction=satisfaction,

@@ -16,8 +16,8 @@ from runtime.errors import UsageError
 from satisfaction.experiments.trials import Trials
 from satisfaction.run import EMBEDDINGS, SCORES, identity
 from satisfaction.run_folder import open_run
+from satisfaction.saqrec.alignment import SAQREC, train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.step import SAQREC, train_alignment
 from satisfaction.unbiased import imputed as scores
 from simulation.world.state import open_world
 from tests import small_world

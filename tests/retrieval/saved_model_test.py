@@ -128,8 +128,7 @@ WRONG = {  # name -> request, and what the message must say
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     from nn.tensorflow_graph import XlaFunction
-    from retrieval.export import saved_model
-    from retrieval.export import user_tower as towers
+    from retrieval.export import saved_model, user_tower
 
     built = tmp_path_factory.mktemp("built")
     queries = RNG.normal(size=(8, D)).astype(np.float32)
@@ -141,7 +140,7 @@ def folder(tmp_path_factory):
         assert (leaves > 0) == ("tree" in name)
         effort = index.Effort(10, leaves, leaves, N) if leaves else searcher.effort  # exact, and yet a tree
         searches[name] = saved_model.ScannSearch(built / f"index_{name}", num_items=N, effort=effort)
-    shared = XlaFunction(tower, *towers.history(T))
+    shared = XlaFunction(tower, *user_tower.history(T))
     for name, ids in {**MODELS, "lenient": INT_IDS}.items():
         recommender = saved_model.Recommender(
             shared,

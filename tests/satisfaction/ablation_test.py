@@ -10,12 +10,11 @@ from configs.satisfaction import get_config
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from satisfaction.click_ranks import Ranks
-from satisfaction.experiments import trials
-from satisfaction.experiments import variants_table as ablation
+from satisfaction.experiments import trials, variants_table
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import variants_of
 from satisfaction.run import EMBEDDINGS, SCORES, identity
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
 from tests import random_timelines
@@ -58,7 +57,7 @@ def whole(log, run, tmp_path_factory):
 
 
 def ablate(log, run, workdir, what, losses=("exact",)):
-    ablation.run(
+    variants_table.run(
         data=str(log.path),
         run=str(run),
         workdir=str(workdir),
@@ -121,7 +120,7 @@ def test_a_killed_run_goes_on_where_it_was_and_more_may_follow(log, run, whole, 
 def test_what_the_rows_are(log, whole):
     metrics = read(whole)
     assert (metrics["users"], metrics["items"], metrics["seeds"], metrics["refit"]) == (12, 150, 1, False)
-    for name in ablation.SHOWN:
+    for name in variants_table.SHOWN:
         assert metrics[f"exact/no_sid/{name}"] == metrics[f"exact/full/{name}"]
         assert metrics[f"exact/gain_over/no_sid/{name}"] == 0
         row, full = metrics[f"exact/item_knn/{name}"], metrics[f"exact/full/{name}"]
@@ -146,10 +145,10 @@ def test_the_unbiased_model_is_left_out_by_imputing_with_a_naive_one(log, run, w
 
 def test_a_variant_that_the_run_is_anyway_is_the_full_model():
     config = get_config("kuairand_pure")
-    assert ablation.is_full("N_mix=3", {"correct_from": 3}, config)
-    assert not ablation.is_full("no_sid", {"disentanglement": False}, config)
-    assert not ablation.is_full("no_unbiased", {}, config)
-    assert ablation.is_full("no_unbiased", {}, get_config("kuairand_27k_explicit"))  # its estimator is naive
+    assert variants_table.is_full("N_mix=3", {"correct_from": 3}, config)
+    assert not variants_table.is_full("no_sid", {"disentanglement": False}, config)
+    assert not variants_table.is_full("no_unbiased", {}, config)
+    assert variants_table.is_full("no_unbiased", {}, get_config("kuairand_27k_explicit"))  # its estimator is naive
 
 
 def test_a_folder_of_another_run_is_refused(log, run, tmp_path):
@@ -188,13 +187,13 @@ def places(*ranks):
 
 
 def test_a_row_is_the_mean_over_seeds_and_its_gain_is_paired():
-    full, figures = ablation.row("full", [Measured(places(1.0, 20.0), 0.5), Measured(places(2.0, 20.0), 0.7)], {})
+    full, figures = variants_table.row("full", [Measured(places(1.0, 20.0), 0.5), Measured(places(2.0, 20.0), 0.7)], {})
     np.testing.assert_allclose(full["mrr"], [[1, 1 / 20], [1 / 2, 1 / 20]])
     np.testing.assert_allclose(figures["full/mrr"], ((1 + 1 / 2) / 2 + 1 / 20) / 2)
     np.testing.assert_allclose(figures["full/valid/mrr"], 0.6)
     np.testing.assert_allclose(figures["full/hr@1/seeds_std"], 0.25 * 2**0.5)  # 1/2 and 0 of the users
     assert "gain_over/full/mrr" not in figures
-    _, figures = ablation.row("item_knn", [Measured(places(4.0, 5.0))], full)
+    _, figures = variants_table.row("item_knn", [Measured(places(4.0, 5.0))], full)
     np.testing.assert_allclose(figures["gain_over/item_knn/mrr"], (3 / 4 - 1 / 4 + 1 / 20 - 1 / 5) / 2)
     np.testing.assert_allclose(figures["gain_over/item_knn/hr@10"], -0.5)
     assert "item_knn/valid/mrr" not in figures

@@ -9,7 +9,7 @@ import pytest
 
 from configs.satisfaction import get_config
 from runtime.errors import UsageError
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores

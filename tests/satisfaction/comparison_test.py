@@ -10,7 +10,7 @@ from configs.satisfaction import get_config
 from runtime.artifact import write_json
 from satisfaction.click_ranks import Ranks
 from satisfaction.experiments import rows as comparison
-from satisfaction.saqrec.step import MODELS
+from satisfaction.saqrec.alignment import MODELS
 from tests import random_timelines
 
 

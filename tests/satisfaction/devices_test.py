@@ -9,8 +9,7 @@ import numpy as np
 
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
-from satisfaction.saqrec import base
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines

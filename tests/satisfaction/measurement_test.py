@@ -10,8 +10,8 @@ from runtime.artifact import write_json
 from runtime.errors import UsageError
 from satisfaction.experiments import measurement
 from satisfaction.run import EMBEDDINGS, SCORES
+from satisfaction.saqrec.alignment import train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.step import train_alignment
 from satisfaction.unbiased import imputed as scores
 from tests import random_timelines
 

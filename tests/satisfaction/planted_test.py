@@ -15,7 +15,7 @@ from configs.satisfaction import get_config
 from metrics.binary import auc
 from satisfaction.click_ranks import per_user, rank
 from satisfaction.protocol import draw_negatives
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import simple_rules

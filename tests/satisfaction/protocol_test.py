@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import DataError
-from satisfaction import click_ranks as evaluation
-from satisfaction import protocol
+from satisfaction import click_ranks, protocol
 from satisfaction.saqrec.clicks import Clicks
 
 
@@ -86,7 +85,7 @@ def test_places_among_the_negatives(own, others, expected):
 
 
 def test_metrics_of_known_places():
-    found = evaluation.per_user(np.array([[1.0, 1], [5, 2], [10, 1], [11, 1]]))  # the second is at 5 or at 6
+    found = click_ranks.per_user(np.array([[1.0, 1], [5, 2], [10, 1], [11, 1]]))  # the second is at 5 or at 6
     np.testing.assert_array_equal(found["hr@1"], [1, 0, 0, 0])
     np.testing.assert_array_equal(found["hr@5"], [1, 1 / 2, 0, 0])
     np.testing.assert_array_equal(found["hr@10"], [1, 1, 1, 0])
@@ -98,11 +97,11 @@ def test_metrics_of_known_places():
 def test_constant_scores_are_no_better_than_chance():
     """Among the 1 + 2 sampled items, and among all of 9 that the user has not clicked before."""
     negatives = np.array([[5, 6], [3, 4], [1, 2]])
-    found = evaluation.rank(lambda u, b: np.zeros((3, 10)), CLICKS, negatives, split="test", label="x")
-    np.testing.assert_allclose(evaluation.per_user(found.sampled)["hr@1"], 1 / 3)
+    found = click_ranks.rank(lambda u, b: np.zeros((3, 10)), CLICKS, negatives, split="test", label="x")
+    np.testing.assert_allclose(click_ranks.per_user(found.sampled)["hr@1"], 1 / 3)
     # Users 0, 1 and 2 have clicked 3, 2 and 4 of 9 items before.
-    np.testing.assert_allclose(evaluation.per_user(found.full)["hr@5"], [5 / 6, 5 / 7, 1])
-    np.testing.assert_allclose(evaluation.per_user(found.full)["hr@1"], [1 / 6, 1 / 7, 1 / 5])
+    np.testing.assert_allclose(click_ranks.per_user(found.full)["hr@5"], [5 / 6, 5 / 7, 1])
+    np.testing.assert_allclose(click_ranks.per_user(found.full)["hr@1"], [1 / 6, 1 / 7, 1 / 5])
 
 
 def test_full_ranks_leave_out_what_was_clicked_before():
@@ -112,7 +111,7 @@ def test_full_ranks_leave_out_what_was_clicked_before():
         return np.broadcast_to(-np.arange(10.0), (len(users), 10))
 
     negatives = np.array([[5, 6], [3, 4], [1, 2]])
-    found = evaluation.rank(score, CLICKS, negatives, split="test", label="x")
+    found = click_ranks.rank(score, CLICKS, negatives, split="test", label="x")
     np.testing.assert_array_equal(found.sampled, [[1, 1], [1, 1], [3, 1]])
     # User 1 clicked 5 and 1 and is asked for 2; user 2 clicked 9, 8, 7, 6 and is asked for 5, after 1, 2, 3, 4.
     np.testing.assert_array_equal(found.full, [[1, 1], [1, 1], [5, 1]])
@@ -120,7 +119,7 @@ def test_full_ranks_leave_out_what_was_clicked_before():
 
 def test_a_target_clicked_before_can_be_found():
     again = clicks_of_lists([[1, 2, 1]], num_items=4)
-    found = evaluation.rank(
+    found = click_ranks.rank(
         lambda users, before: np.array([[0.0, 5, 4, 3, 2]]), again, np.array([[3, 4]]), split="test", label="x"
     )
     np.testing.assert_array_equal(found.full, [[1, 1]])
@@ -128,19 +127,19 @@ def test_a_target_clicked_before_can_be_found():
 
 def test_a_score_that_is_not_finite():
     with pytest.raises(DataError, match="gru: a score is not finite"):
-        evaluation.rank(lambda u, b: np.full((3, 10), np.nan), CLICKS, np.ones((3, 2), int), split="test", label="gru")
+        click_ranks.rank(lambda u, b: np.full((3, 10), np.nan), CLICKS, np.ones((3, 2), int), split="test", label="gru")
 
 
 def test_groups_are_quarters_from_few_clicks_to_many():
     lists = [[1] * count for count in (9, 3, 7, 5, 3, 8, 4, 6)]
-    np.testing.assert_array_equal(evaluation.activity_groups(clicks_of_lists(lists), "test"), [3, 0, 2, 1, 0, 3, 1, 2])
+    np.testing.assert_array_equal(click_ranks.activity_groups(clicks_of_lists(lists), "test"), [3, 0, 2, 1, 0, 3, 1, 2])
 
 
 def test_gains_are_paired():
     rng = np.random.default_rng(0)
     ranks = rng.integers(1, 100, 400).astype(float)
     was, now = (np.stack([r, np.ones(400)], axis=-1) for r in (ranks, np.maximum(1, ranks - 1)))
-    found = evaluation.compare(evaluation.Ranks(was, was), evaluation.Ranks(now, was), prefix="gain/")
+    found = click_ranks.compare(click_ranks.Ranks(was, was), click_ranks.Ranks(now, was), prefix="gain/")
     expected = (1 / np.maximum(1, ranks - 1) - 1 / ranks).mean()
     np.testing.assert_allclose(found["gain/mrr"], expected)
     assert 0 < found["gain/mrr/low"] < expected < found["gain/mrr/high"]
@@ -152,5 +151,5 @@ def test_clicks_outside_the_corpus_are_history_and_never_candidates():
     read = dataclasses.replace(CLICKS, num_items=7)
     np.testing.assert_array_equal(read.target[read.user() == 2], [0, 0, 7, 6, 5])
     assert set(protocol.draw_negatives(read, np.array([0, 2]), seed=0, count=3)[0]) <= {5, 6, 7}
-    eligible = evaluation.unclicked(read, np.array([2]), np.array([11]))
+    eligible = click_ranks.unclicked(read, np.array([2]), np.array([11]))
     np.testing.assert_array_equal(np.flatnonzero(eligible[0]), [1, 2, 3, 4, 5])  # 9, 8, 7 and 6 came before

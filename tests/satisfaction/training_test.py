@@ -13,10 +13,9 @@ from data.timelines import Timelines
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from satisfaction import run as training
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.unbiased import imputed as scores
-from satisfaction.unbiased import predictions as scoring
+from satisfaction.unbiased import imputed, predictions
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.fitting import Fitted, mean_of
 from tests import random_timelines
@@ -81,7 +80,7 @@ def content(folder):
 
 
 def test_scores_are_probabilities_of_every_event(log, trained) -> None:
-    found = scores.open_scores(trained / "scores", log, "--scores")
+    found = imputed.open_scores(trained / "scores", log, "--scores")
     assert found.satisfaction.shape == found.propensity.shape == log.item.shape
     assert found.satisfaction.dtype == np.float32
     assert found.satisfaction.min() > 0
@@ -171,7 +170,7 @@ def test_all_steps_in_order_and_nothing_twice(log, trained, monkeypatch) -> None
 
     def aligned(config, timelines, base, found, folder):
         assert isinstance(base, BaseEmbeddings)
-        assert isinstance(found, scores.Scores)
+        assert isinstance(found, imputed.Scores)
         seen.append(folder)
         write_json(folder / "metrics.json", {"valid/mrr": 0.5})
         return "aligned"
@@ -192,7 +191,7 @@ def test_estimators_that_take_other_ways(log, trained, tmp_path, estimator) -> N
     folder = with_steps(trained, tmp_path / "workdir", "base", *(["propensity"] if weighs else []))
     for step in ("propensity", "satisfaction"):
         run(log, folder, only=step, satisfaction={"estimator": estimator})
-    found = scores.open_scores(folder / "scores", log, "--scores")
+    found = imputed.open_scores(folder / "scores", log, "--scores")
     assert found.manifest["method"] == estimator
     assert (len(np.unique(found.propensity)) > 1) == weighs  # where nothing is weighed, one number for all
     assert (folder / "propensity" / "calibration.json").exists() == weighs
@@ -256,13 +255,13 @@ def test_likes_and_dislikes_as_answers(log) -> None:
 def test_scores_of_other_timelines(trained, tmp_path) -> None:
     other = write(tmp_path / "timelines", vocabulary_hash="y")
     with pytest.raises(UsageError, match=r"--scores=.*: scores of another vocabulary than --data=.* has"):
-        scores.open_scores(trained / "scores", other, "--scores")
+        imputed.open_scores(trained / "scores", other, "--scores")
     with pytest.raises(UsageError, match=r"--run=.*: made of other timelines than --data"):
-        scoring.load(trained, other)
+        predictions.load(trained, other)
 
 
 def score(log, trained, folder, pairs=""):
-    return scoring.run(data=str(log.path), run=str(trained), workdir=str(folder), pairs=str(pairs))
+    return predictions.run(data=str(log.path), run=str(trained), workdir=str(folder), pairs=str(pairs))
 
 
 def test_all_impressions_are_scored_as_in_training(log, trained, tmp_path) -> None:
@@ -285,7 +284,7 @@ def test_a_list_of_pairs(log, trained, tmp_path, suffix) -> None:
     got = pl.read_csv(target) if suffix == ".csv" else pl.read_parquet(target)
     assert got.columns == ["user_id", "item_id", "note", "satisfaction"]
     # Held-out impressions read the rates of all training events, as pairs do.
-    expected = scores.open_scores(trained / "scores", log, "--scores").satisfaction[held_out]
+    expected = imputed.open_scores(trained / "scores", log, "--scores").satisfaction[held_out]
     np.testing.assert_allclose(got["satisfaction"], expected, atol=1e-6)
 
 

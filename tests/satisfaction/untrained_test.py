@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from configs.satisfaction import get_config
-from satisfaction.saqrec import base
-from satisfaction.saqrec import step as alignment
+from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
