@@ -116,8 +116,8 @@ def align(log: Dataset) -> ConfigDict:
     config.weight_decay, config.clip_norm = 0.0, 1.0
     config.eval_users = 5000
 
-    # What is trained: the main model, and beside it what it has to beat (satisfaction/saqrec/alignment.py), the GRU from
-    # the base recommender's vectors and the one over ids alone, with the same clicks, popularity, weights and refit.
+    # What is trained: the main model, and beside it what it has to beat (satisfaction/saqrec/alignment.py), the GRU
+    # from the base recommender's vectors and the one over ids alone, with the same clicks, popularity, weights, refit.
     config.models = ("saqrec", "base", "gru_softmax")
     config.base_hidden, config.base_dropout, config.base_learning_rate = 128, 0.3, 3e-3
     config.gru_hidden, config.gru_dropout, config.gru_learning_rate = 128, 0.3, 3e-3
