@@ -11,6 +11,12 @@ from numpy.typing import ArrayLike
 from nn.constant import Constant
 
 
+def trained_codes(codes: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Codes [rows, F] with 0, unknown, for those that no row has which was `seen` [rows] in training."""
+    known = [np.isin(column, column[seen]) for column in codes.T]
+    return np.where(np.stack(known, axis=1), codes, 0) if known else codes
+
+
 class ItemTower(nnx.Module):
     """Item vectors v_j = id_j · [j seen in training] + Σ_f feature_f(j), one row per item of the catalogue.
 
@@ -33,9 +39,7 @@ class ItemTower(nnx.Module):
         """
         init = nnx.initializers.normal(dim**-0.5)
         self.dim = dim
-        known = [np.isin(features[:, f], features[seen, f]) for f in range(features.shape[1])]
-        features = np.where(np.stack(known, axis=1), features, 0) if known else features  # [rows, F]
-        self.features = Constant(jnp.asarray(features, jnp.int32))
+        self.features = Constant(jnp.asarray(trained_codes(features, seen), jnp.int32))
         self.seen = Constant(jnp.asarray(seen, jnp.float32)[:, None])
         self.id_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
         self.feature_embeddings = nnx.List(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data import feedback, vocabulary
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCHED, thresholds, watch_feedback, watch_known
+from encoders.item_tower import trained_codes
 from ranking.model.features import Schema
 from runtime import artifact
 from runtime.errors import UsageError
@@ -128,10 +129,10 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
 
     users = tables.manifest["user_features"]
     return Schema(
-        item_features=rounded(_trained(timelines.item_features(), tables.item_seen)),
+        item_features=rounded(trained_codes(timelines.item_features(), tables.item_seen)),
         item_cardinalities=[feature["cardinality"] for feature in named],
         item_names=[feature["name"] for feature in named],
-        user_features=rounded(_trained(tables.user_features, tables.user_seen)),
+        user_features=rounded(trained_codes(tables.user_features, tables.user_seen)),
         user_cardinalities=[len(feature["values"]) + 1 for feature in users],
         user_names=[feature["name"] for feature in users],
         item_seen=rounded(tables.item_seen),
@@ -148,15 +149,6 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
 
 def _any(of: NDArray[np.bool_], events: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(of[events].any(axis=0), bool)
-
-
-def _trained(codes: NDArray[np.int32], seen: NDArray[np.bool_]) -> NDArray[np.int32]:
-    # Codes [rows, F], those that no row which was seen [rows] has as 0.
-    found = codes.copy()
-    for column in range(codes.shape[1]):
-        known = np.unique(codes[seen, column])
-        found[:, column] = np.where(np.isin(codes[:, column], known), codes[:, column], 0)
-    return found
 
 
 def _item_numbers(duration_ms: NDArray[np.float32], thresholds_ms: NDArray[np.float32]) -> NDArray[np.float32]:

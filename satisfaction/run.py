@@ -21,6 +21,7 @@ from satisfaction.unbiased import imputed, propensity, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.features import PairFeatures, make_features
+from satisfaction.unbiased.fitting import Fitted
 from training.settings import COUNT, TRAINING, WHOLE, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
@@ -124,7 +125,7 @@ def _satisfaction(
     config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
 ) -> Mapping[str, float]:
     embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
-    features, everything = features_of(config, timelines, embeddings), np.arange(len(timelines.item))
+    features = features_of(config, timelines, embeddings)
     given, trained = answers(timelines, config.answers), in_training(timelines, config.protocol)
     propensities = propensities_of(config, timelines, embeddings, folder)
     fitted, metrics = satisfaction_model.train(
@@ -137,15 +138,27 @@ def _satisfaction(
         folder=folder / "satisfaction",
         fingerprint=_fingerprint(run_of, "propensity", "satisfaction", "doubly_robust"),
     )
+    impute(config, timelines, fitted, features, propensities, folder / SCORES)
+    return metrics
+
+
+def impute(
+    config: ConfigDict,
+    timelines: Timelines,
+    fitted: Fitted,
+    features: PairFeatures,
+    propensity: NDArray[np.float64],
+    target: Path,
+) -> None:
+    """Writes the scores artifact at `target`: ŝ = σ(g(u, i)) of every impression by the `fitted` satisfaction model."""
     imputed.write(
-        folder / SCORES,
+        target,
         timelines,
-        satisfaction=np.exp(-np.logaddexp(0.0, -fitted.events(features, everything))),
-        propensity=propensities,
+        satisfaction=np.exp(-np.logaddexp(0.0, -fitted.events(features, np.arange(len(timelines.item))))),
+        propensity=propensity,
         method=config.satisfaction.estimator,
         clip=config.satisfaction.clip,
     )
-    return metrics
 
 
 def propensities_of(

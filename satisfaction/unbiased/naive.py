@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
@@ -10,12 +9,12 @@ from runtime.artifact import MANIFEST, checksum
 from satisfaction import run as training
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.splits import in_training
-from satisfaction.unbiased import imputed as scores
 from satisfaction.unbiased import satisfaction_model
 from satisfaction.unbiased.answers import answers
+from satisfaction.unbiased.imputed import Scores, open_scores
 
 
-def naive_scores(config: ConfigDict, timelines: Timelines, base: BaseEmbeddings, folder: Path) -> scores.Scores:
+def naive_scores(config: ConfigDict, timelines: Timelines, base: BaseEmbeddings, folder: Path) -> Scores:
     """The scores in `folder`, trained first where they are missing: equation 3 of Zhang et al., every answer alike.
 
     Args:
@@ -43,13 +42,5 @@ def naive_scores(config: ConfigDict, timelines: Timelines, base: BaseEmbeddings,
                 "base": checksum(base.item.tobytes()),
             },
         )
-        logits = fitted.events(features, np.arange(len(timelines.item)))
-        scores.write(
-            target,
-            timelines,
-            satisfaction=np.exp(-np.logaddexp(0.0, -logits)),
-            propensity=propensity,
-            method=config.satisfaction.estimator,
-            clip=config.satisfaction.clip,
-        )
-    return scores.open_scores(target, timelines, "--workdir")
+        training.impute(config, timelines, fitted, features, propensity, target)
+    return open_scores(target, timelines, "--workdir")
