@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from satisfaction.unbiased import propensity, rates
+from satisfaction.unbiased import out_of_fold, propensity
 from satisfaction.unbiased.fitting import Examples, split
 from satisfaction.unbiased.pair_model import PairModel
 
@@ -16,7 +16,9 @@ def test_rates_of_other_folds_only() -> None:
     trained = np.array([1, 1, 1, 1, 1, 0], bool)
     observed = trained & (np.arange(6) != 4)
     fold = np.array([0, 1, 1, 2, 3, 0], np.int8)
-    per_event, per_key = rates.log_odds_rates(keys, outcomes, observed, trained, fold, num_keys=3, prior_count=2.0)
+    per_event, per_key = out_of_fold.log_odds_rates(
+        keys, outcomes, observed, trained, fold, num_keys=3, prior_count=2.0
+    )
     rate = (3 + 0.5) / (4 + 1)  # of all observed: 1, 0, 1, 1
 
     def log_odds(hits, count):
@@ -25,18 +27,18 @@ def test_rates_of_other_folds_only() -> None:
     # Key 0 has 1 | 0, 1 in folds 0 and 1; key 1 has 1 in fold 2, and an event in fold 3 of unknown outcome.
     expected = [log_odds(1, 2), log_odds(1, 1), log_odds(1, 1), log_odds(0, 0), log_odds(1, 1), log_odds(2, 3)]
     np.testing.assert_allclose(per_event[:, 0], expected, atol=1e-6)
-    counts = np.array([2, 1, 1, 0, 1]) * rates.FOLDS / (rates.FOLDS - 1)
+    counts = np.array([2, 1, 1, 0, 1]) * out_of_fold.FOLDS / (out_of_fold.FOLDS - 1)
     np.testing.assert_allclose(per_event[:, 1], np.log1p([*counts, 3]), atol=1e-6)
     np.testing.assert_allclose(per_key[:, 0], [log_odds(2, 3), log_odds(1, 1), 0.0], atol=1e-6)
 
 
 def test_an_event_s_own_outcome_and_whether_it_is_known_change_nothing_about_its_rates() -> None:
     rng = np.random.default_rng(0)
-    keys, fold = rng.integers(0, 5, 200).astype(np.int32), rates.folds(200, seed=0)
+    keys, fold = rng.integers(0, 5, 200).astype(np.int32), out_of_fold.folds(200, seed=0)
     outcomes, observed, trained = rng.random(200) < 0.4, rng.random(200) < 0.5, np.ones(200, bool)
 
     def of_event(outcomes, observed):
-        table, _ = rates.log_odds_rates(keys, outcomes, observed, trained, fold, num_keys=5, prior_count=5.0)
+        table, _ = out_of_fold.log_odds_rates(keys, outcomes, observed, trained, fold, num_keys=5, prior_count=5.0)
         overall = (outcomes[observed].sum() + 0.5) / (observed.sum() + 1)
         return table[7], np.log(overall / (1 - overall))
 
