@@ -33,7 +33,7 @@ def reference(gru, inputs, state=None):
     b, d = np.float64(gru.input_bias[...]), np.float64(gru.recurrent_bias[...])
     r, z, n = (slice(i * H, (i + 1) * H) for i in range(3))
     h, states = np.zeros(H) if state is None else state, []
-    for x in np.float64(inputs):
+    for x in np.asarray(inputs, np.float64):
         reset = 1 / (1 + np.exp(-(x @ w[:, r] + b[r] + h @ u[:, r] + d[r])))
         keep = 1 / (1 + np.exp(-(x @ w[:, z] + b[z] + h @ u[:, z] + d[z])))
         new = np.tanh(x @ w[:, n] + b[n] + reset * (h @ u[:, n] + d[n]))

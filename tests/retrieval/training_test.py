@@ -262,7 +262,8 @@ def count_collectives(data):
     mesh = make_mesh(data=2)
     batches, loss_fn, optimizer, state = parts(data, mesh)
     step = make_train_step(loss_fn, optimizer, state)
-    program = step.lower(state, shard_batch(batches[0], mesh), jax.random.key(0)).compile().as_text()
+    lowered = step.lower(state, shard_batch(batches[0], mesh), jax.random.key(0))  # type: ignore[attr-defined]
+    program = lowered.compile().as_text()
     collectives = re.findall(r" (all-reduce|all-gather|all-to-all|collective-permute)\((.*)", program)
     print("collectives:", sum("replica_groups={{0},{1}}" not in rest for _, rest in collectives))
 

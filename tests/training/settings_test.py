@@ -36,7 +36,7 @@ OPTIMISATION = {
 EPOCHS = {"num_epochs": [(0, "at least 1")], "warmup_steps": [(-1, "a whole number, 0 or more")]}
 STEPS = {"num_steps": [(0, "at least 1")], "eval_every": [(0, "at least 1")]}
 RUN = {"seed": [(-1, "a whole number, 0 or more")], "save_every": [(0, "at least 1")]}
-SETTINGS = {
+SETTINGS: dict[tuple[str, str], dict] = {
     ("retrieval", ""): OPTIMISATION | EPOCHS | RUN,
     ("ranking", ""): OPTIMISATION | EPOCHS | RUN | {"feature_dropout": [(1.0, "at least 0 and below 1")]},
     ("satisfaction", ""): RUN,
