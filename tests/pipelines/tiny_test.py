@@ -6,24 +6,51 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from data.timelines import Timelines
+from pipelines.graph.records import log_of, record_of
+from pipelines.registry import stages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def _command(workdir: Path) -> list[str]:
-    return [sys.executable, "-m", "pipelines.run", "--config=configs/pipeline.py:tiny", f"--workdir={workdir}"]
+# One of each kind: what differs from another by its config alone has tests of its own.
+_CONFIG = """
+from configs import pipeline
+
+
+def get_config(name="tiny"):
+    config = pipeline.get_config(name)
+    config.plain = ("no_dislike_signal", "dislike_input")
+    del config.sweeps.dislike_input_and_label_paper_tower
+    config.ab_arms = ("no_dislike_signal", "dislike_input_and_label", "dislike_input")
+    config.experiments = {"elsewhere": ("served",), "sweeps": ("served",), "ranked": ("served",)}
+    return config
+"""
+
+
+def _command(workdir: Path, *flags: str) -> list[str]:
+    config = workdir.parent / "one_of_each.py"
+    config.write_text(_CONFIG)
+    return [sys.executable, "-m", "pipelines.run", f"--config={config}:tiny", f"--workdir={workdir}", *flags]
+
+
+def _config(workdir: Path) -> ConfigDict:
+    return ConfigDict(json.loads((workdir / "pipeline.json").read_text()))
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The workdir, and the output of three runs in it: one killed at its first evaluation, two to the end."""
-    workdir = tmp_path_factory.mktemp("tiny")
+    """The workdir, and the output of three runs in it: one killed at its first evaluation, two to the end, the first of
+    them two stages at a time.
+    """
+    workdir = tmp_path_factory.mktemp("tiny") / "run"
     outputs = []
     with subprocess.Popen(
         _command(workdir), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -36,8 +63,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
                 os.kill(run.pid, signal.SIGKILL)
                 break
     outputs.append(killed)
-    for _ in range(2):
-        done = subprocess.run(_command(workdir), cwd=ROOT, capture_output=True, text=True, check=False)
+    for flags in (["--jobs=2"], []):
+        done = subprocess.run(_command(workdir, *flags), cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         outputs.append(done.stdout)
     return workdir, outputs
@@ -47,9 +74,22 @@ def test_what_was_finished_before_the_kill_is_not_run_again(runs: tuple[Path, li
     _, (_, second, third) = runs
     for stage in ("world", "prepare", "train/no_dislike_signal"):
         assert f"{stage}: up to date" in second
-    stages = re.findall(r"^\[\d+/\d+\] (.*)$", third, flags=re.MULTILINE)
-    assert len(stages) > 10
-    assert all(stage.endswith(": up to date") for stage in stages)
+    lines = re.findall(r"^\[\d+/\d+\] (.*)$", third, flags=re.MULTILINE)
+    assert len(lines) > 10
+    assert all(line.endswith(": up to date") for line in lines)
+
+
+def test_how_each_stage_was_made_is_kept_and_shown(runs: tuple[Path, list[str]]) -> None:
+    workdir = runs[0]
+    page = (workdir / "report.html").read_text()
+    made = page[page.index('<section id="made">') :]
+    names = [stage.name for stage in stages(_config(workdir), data=None) if stage.name != "report"]
+    assert len(names) > 10
+    for name in names:
+        assert json.loads((workdir / record_of(name)).read_text())["status"] == 0
+        assert (workdir / log_of(name)).exists()
+        assert f"<td>{name}</td>" in made
+    assert f"jax {version('jax')}" in made
 
 
 def test_the_last_line_is_the_report(runs: tuple[Path, list[str]]) -> None:
@@ -100,7 +140,7 @@ def test_what_is_served_carries_the_verdict(runs: tuple[Path, list[str]]) -> Non
 def test_a_model_that_falls_short_ends_the_run_with_its_report(runs: tuple[Path, list[str]]) -> None:
     # The last test: it leaves the workdir with the verdict of other limits.
     workdir = runs[0]
-    command = [*_command(workdir), "--config.gate.min_responsiveness=-0.99"]
+    command = _command(workdir, "--config.gate.min_responsiveness=-0.99")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stdout + done.stderr
     assert "at most -99.0% is asked for; dislike_input_and_label-final is not to be served" in done.stderr
