@@ -1,4 +1,4 @@
-"""The systems of a pipeline: whoever adds one writes it in pipelines/systems/, and names it here, twice.
+"""The systems of a pipeline: whoever adds one writes it in pipelines/systems/, and names it in the two lists here.
 
 [world] -> prepare -> retrieval -> response
                                 -> serving -> ab
@@ -55,7 +55,7 @@ def sections(run: Run) -> list[Section]:
     from pipelines.systems.satisfaction import section as satisfaction
     from pipelines.systems.serving import sections as serving
 
-    all_sections = (
+    in_order = (
         retrieval.the_answer,
         retrieval.responsiveness,
         response.section,
@@ -72,4 +72,4 @@ def sections(run: Run) -> list[Section]:
         serving.card,
         made.section,
     )
-    return [found for section in all_sections if (found := section(run))]
+    return [found for section in in_order if (found := section(run))]

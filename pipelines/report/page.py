@@ -34,9 +34,12 @@ def render(run: Run, sections: Sequence[Section]) -> str:
         "minus": minus,
     }
     environment.globals |= {"run": run, "colours": COLOURS, "interval": interval}
+    macros = environment.get_template("report/macros.html.j2").module
+    environment.globals |= {name: macro for name, macro in vars(macros).items() if not name.startswith("_")}
 
     def html(section: Section) -> str:
-        return environment.get_template(section.template).render(section.parts)
+        template = environment.from_string(section.html) if section.html else environment.get_template(section.template)
+        return template.render(section.parts)
 
     headline, *others = sections
     bodies = [(section, html(section)) for section in others]

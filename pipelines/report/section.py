@@ -11,12 +11,14 @@ from pipelines.report.intervals import Metrics
 class Section:
     """What a system has to say of a run.
 
-    template: a file of pipelines/, by its path there; it is given `run`, and `parts`: evidence, and modules of tables
-    and figures, whose functions it calls with it. numbers: what goes into metrics.json.
+    template: a file of pipelines/, by its path there, or `html` in its place. It is given `run`, the macros of
+    report/macros.html.j2, and `parts`: evidence, and modules of tables and figures, whose functions it calls with it.
+    numbers: what goes into metrics.json.
     """
 
     anchor: str
-    template: str
+    template: str = ""
+    html: str = ""
     title: str = ""  # in the navigation; "" for none
     parts: Mapping[str, Any] = field(default_factory=dict)
     numbers: Metrics = field(default_factory=dict)
