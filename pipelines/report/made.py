@@ -24,5 +24,6 @@ def section(run: Run) -> Section | None:
         if name.startswith("package ")
     }
     parts = {"made": made, "versions": sorted(versions.items())}
+    parts["commits"] = sorted({record["commit"] for record in made} - {""})
     template = "report/made.html.j2"
     return Section(anchor="made", title="How it was made", template=template, parts=parts) if made else None

@@ -1,7 +1,8 @@
 """Rows and sentences of the A/B section, of either test."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pipelines.report.intervals import Point, interval, minus, precise
 from pipelines.report.tables import best_of
@@ -21,11 +22,8 @@ ORDERS = {
 ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A metric of one arm: its level, its change from the control, the paper's, and the change by group; `best` of all
-    arms' changes, the control's 0 among them.
-    """
+class Cell(NamedTuple):
+    """A metric of one arm: its level, its change from the control, the paper's, and the change by group."""
 
     arm: str
     level: str
@@ -33,20 +31,19 @@ class Cell:
     published: Sequence[Published]
     groups: Sequence[Point | None]
     verdict: int  # 1 where the change is clearly for the better, -1 clearly for the worse, 0 where it is neither
-    best: bool = False
+    best: bool  # of all arms' changes, the control's 0 among them
 
 
-@dataclass(frozen=True)
-class AbRow:
+class AbRow(NamedTuple):
     """A metric: the control's level, the other arms, and the share of A/A tests that found a difference."""
 
     name: str
     title: str
     formula: str
     control: str
+    control_is_best: bool
     cells: Sequence[Cell]
     false_positives: Point | None
-    control_is_best: bool = False
 
     @property
     def misses(self) -> bool:
@@ -55,8 +52,7 @@ class AbRow:
         return found is not None and not found.low <= ALPHA <= found.high
 
 
-@dataclass(frozen=True)
-class OffPolicyRow:
+class OffPolicyRow(NamedTuple):
     """An estimate of one arm's rate, the truth where it is known, and how often such intervals hold it."""
 
     arm: str
@@ -73,29 +69,32 @@ def arm_title(arm: str) -> str:
 
 
 def rows(test: Test, first: Sequence[str] = ()) -> list[AbRow]:
-    """A row for each metric of the test: `first`, then in the order of their definitions."""
-    return [
-        _marked(
-            AbRow(
-                name=name,
-                title=known["title"],
-                formula=known["formula"],
-                control=_level(test.metrics.get(f"{name}/{test.control}")),
-                cells=[_cell(test, arm, name, better=known["better"]) for arm in test.treated],
-                false_positives=interval(test.metrics, f"aa/{name}"),
-            ),
-            better=known["better"],
-        )
-        for name, known in _in_order(test.definitions, first)
-    ]
+    """A row for each metric of the test: `first`, then what people dislike, and the rest as it is defined."""
+
+    def place(name: str) -> tuple[int, int]:  # JSON files come sorted by name
+        return first.index(name) if name in first else len(first), test.definitions[name].get("place", 0)
+
+    return [_row(test, name, **test.definitions[name]) for name in sorted(test.definitions, key=place)]
 
 
-def _marked(row: AbRow, *, better: int) -> AbRow:
+def _row(test: Test, name: str, *, title: str, formula: str, better: int, **_: Any) -> AbRow:
+    changes = [test.change(arm, name) for arm in test.treated]
     # The control's change from itself is 0; changes are printed to a tenth of a percent.
-    changes = [0.0, *(cell.change.value if cell.change else None for cell in row.cells)]
-    control, *arms = best_of(changes, better=better, digits=3)
-    cells = [replace(cell, best=best) for cell, best in zip(row.cells, arms, strict=True)]
-    return replace(row, cells=cells, control_is_best=control)
+    control, *best = best_of([0.0, *(change.value if change else None for change in changes)], better=better, digits=3)
+    cells = [
+        Cell(
+            arm=arm,
+            level=_level(test.metrics.get(f"{name}/{arm}")),
+            change=change,
+            published=PUBLISHED.get(arm, {}).get(name, ()),
+            groups=[test.change(arm, f"group/{group}/{name}") for group in GROUPS],
+            verdict=better * (1 if change.value > 0 else -1) if change and not change.holds_zero else 0,
+            best=is_best,
+        )
+        for arm, change, is_best in zip(test.treated, changes, best, strict=True)
+    ]
+    level, misled = _level(test.metrics.get(f"{name}/{test.control}")), interval(test.metrics, f"aa/{name}")
+    return AbRow(name, title, formula, level, control, cells, misled)
 
 
 def sentences(test: Test) -> dict[str, list[str]]:
@@ -105,11 +104,8 @@ def sentences(test: Test) -> dict[str, list[str]]:
         for cell in row.cells:
             if cell.change is None or not cell.published:
                 continue
-            bounds = f"95% interval {precise(cell.change.low)} to {precise(cell.change.high)}"
-            if cell.change.holds_zero:
-                change = f"no measurable change ({bounds})"
-            else:
-                change = f"{precise(cell.change.value)} ({bounds})"
+            change = "no measurable change" if cell.change.holds_zero else precise(cell.change.value)
+            change += f" (95% interval {precise(cell.change.low)} to {precise(cell.change.high)})"
             said.setdefault(cell.arm, []).append(f"{row.title}: {change}; published: {printed(cell.published)}.")
     return said
 
@@ -146,39 +142,14 @@ def slopes(test: Test) -> list[str]:
 
 def off_policy(check: Test) -> list[OffPolicyRow]:
     """A row for each arm, reward and estimator that was estimated."""
-    metrics = check.metrics
     found = []
-    for arm in check.arms:
-        for reward, reward_title in REWARDS.items():
-            for estimator, title in ESTIMATORS.items():
-                key = f"{arm}/{reward}/{estimator}"
-                estimate = interval(metrics, key)
-                if estimate:
-                    truth, coverage = metrics.get(f"{arm}/{reward}/truth"), interval(metrics, f"{key}/coverage")
-                    found.append(OffPolicyRow(arm_title(arm), reward_title, title, estimate, truth, coverage))
+    for arm, reward, estimator in itertools.product(check.arms, REWARDS, ESTIMATORS):
+        key = f"{arm}/{reward}/{estimator}"
+        if estimate := interval(check.metrics, key):
+            truth, coverage = check.metrics.get(f"{arm}/{reward}/truth"), interval(check.metrics, f"{key}/coverage")
+            titles = (arm_title(arm), REWARDS[reward], ESTIMATORS[estimator])
+            found.append(OffPolicyRow(*titles, estimate, truth, coverage))
     return found
-
-
-def _in_order(definitions: Mapping[str, Mapping], first: Sequence[str]) -> list[tuple[str, Mapping]]:
-    # JSON files come sorted by name; a reader wants what the test is about first, then what people dislike.
-    def place(entry: tuple[str, Mapping]) -> tuple[int, int]:
-        name, known = entry
-        return first.index(name) if name in first else len(first), known.get("place", 0)
-
-    return sorted(definitions.items(), key=place)
-
-
-def _cell(test: Test, arm: str, name: str, *, better: int) -> Cell:
-    change = test.change(arm, name)
-    clear = change is not None and not change.holds_zero
-    return Cell(
-        arm=arm,
-        level=_level(test.metrics.get(f"{name}/{arm}")),
-        change=change,
-        published=PUBLISHED.get(arm, {}).get(name, ()),
-        groups=[test.change(arm, f"group/{group}/{name}") for group in GROUPS],
-        verdict=better * (1 if change.value > 0 else -1) if change and clear else 0,
-    )
 
 
 def _nats(value: float) -> str:

@@ -21,7 +21,6 @@ def section(run: Run) -> Section | None:
         template="systems/response/response.html.j2",
         parts={
             "responses": found,
-            "pipeline": run.pipeline,
             "events_read": next((int(r.metrics["events_read"]) for r in found if "events_read" in r.metrics), 0),
             "with_state": any(response.experiment == "forgetting_state" for response in found),
             "by_vectors": any("/vectors" in name for name in numbers),

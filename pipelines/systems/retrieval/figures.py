@@ -1,6 +1,5 @@
 """The charts of retrieval's sections. One without its numbers is an empty string, and the report says why."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -122,18 +121,7 @@ def _frontier(models: Models, metric: str, y_label: str) -> str:
             references[base.variant.signals] = (1.0, y)
     if not series:
         return ""
-    chosen = [(x, point.value) for points in series.values() for x, point, model in points if model.chosen]
-    return _drawn(series, references, chosen, goal=models.run.pipeline["keep_recall"], y_label=y_label)
 
-
-def _drawn(
-    series: Mapping[str, Sequence[tuple[float, Point, Model]]],
-    references: Mapping[str, tuple[float, float]],
-    chosen: Sequence[tuple[float, float]],
-    *,
-    goal: float,
-    y_label: str,
-) -> str:
     def paint(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
         beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": MUTED}
@@ -146,9 +134,10 @@ def _drawn(
             axes.plot(xs, ys, "o", color=colour, markersize=5)
         for signals, reference in references.items():
             axes.plot(*reference, "s", color=COLOURS[signals], markersize=6)
-        for x, y in chosen:
-            axes.plot(x, y, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)
-        axes.axvline(goal, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        for x, p, model in (point for points in series.values() for point in points):
+            if model.chosen:
+                axes.plot(x, p.value, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)
+        axes.axvline(models.run.pipeline["keep_recall"], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlabel("Recall@100 kept")
