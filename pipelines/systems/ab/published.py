@@ -58,7 +58,7 @@ LIVE_RANKED: Mapping[str, Mapping[str, tuple[Published, ...]]] = {
         "watch_time": (_kuaishou(0.00124),),
         "watch_time_per_item": (_kuaishou(0.00509),),
         "positive_to_negative": (_kuaishou(0.00333),),
-    },
+    }
 }
 # On the paper's own tower as well as with Heed's memory of dislikes the paper's figures are those to hold up against.
 _PAPER_TOWERS = {f"{signals}_paper_tower": LIVE[signals] for signals in ("dislike_input", "dislike_input_and_label")}

@@ -14,11 +14,7 @@ from pipelines.systems.retrieval.models import TITLES
 GROUPS = {"low_activity": "Low activity", "medium_activity": "Medium", "high_activity": "High activity"}
 REWARDS = {"dislike": "Dislike rate", "long_view": "Long-view rate"}
 ALPHA = 0.05  # what intervals of 95% should leave out where nothing differs
-ORDERS = {
-    "ranked": "The ranker",
-    "aligned": "Ranker aligned with satisfaction",
-    "retrieval": "Retrieval alone",
-}
+ORDERS = {"ranked": "The ranker", "aligned": "Ranker aligned with satisfaction", "retrieval": "Retrieval alone"}
 ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 

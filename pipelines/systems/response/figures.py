@@ -55,10 +55,7 @@ CHARTS: Mapping[str, tuple[str, Mapping[str, _Panel]]] = {
         "Change in similar items by what was said since",
         {"elsewhere": ("Other clusters since", by_others), "undo": ("Likes since", by_likes)},
     ),
-    "forgetting": (
-        "Change in similar items until it is forgotten",
-        {"forgetting": _LATER, "forgetting_state": _LATER},
-    ),
+    "forgetting": ("Change in similar items until it is forgotten", {"forgetting": _LATER, "forgetting_state": _LATER}),
 }
 
 

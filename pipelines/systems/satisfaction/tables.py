@@ -8,14 +8,7 @@ from pipelines.systems.satisfaction.evidence import Protocol
 
 Named = tuple[str, Point]
 
-COLUMNS = {
-    "hr@1": "HR@1",
-    "hr@5": "HR@5",
-    "hr@10": "HR@10",
-    "ndcg@5": "NDCG@5",
-    "ndcg@10": "NDCG@10",
-    "mrr": "MRR",
-}
+COLUMNS = {"hr@1": "HR@1", "hr@5": "HR@5", "hr@10": "HR@10", "ndcg@5": "NDCG@5", "ndcg@10": "NDCG@10", "mrr": "MRR"}
 ALL_COLUMNS = {**COLUMNS, "full/hr@10": "HR@10,<br>all items", "full/mrr": "MRR,<br>all items"}
 GROUPS = ("G1", "G2", "G3", "G4")
 TITLES = {
