@@ -29,6 +29,13 @@ def interval(metrics: Metrics, name: str, label: str = "") -> Point | None:
     return Point(value, metrics.get(f"{name}/low", value), metrics.get(f"{name}/high", value), label)
 
 
+def apart(points: Mapping[str, Point]) -> tuple[dict[str, Point], dict[str, Point], dict[str, Point]]:
+    """Those that are above zero with their whole interval, those that hold zero, those below it."""
+    above = {name: point for name, point in points.items() if point.low > 0}
+    below = {name: point for name, point in points.items() if point.high < 0}
+    return above, {name: point for name, point in points.items() if point.holds_zero}, below
+
+
 def signed(share: float) -> str:
     """−12.3%, with a true minus sign; exactly nothing is 0%."""
     return minus(f"{share:+.1%}") if share else "0%"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipelines.report.intervals import Point, interval, minus
+from pipelines.report.intervals import Point, apart, interval, minus
 from pipelines.report.tables import Row, marked, row
 from pipelines.systems.ranking.evidence import Ranking
 
@@ -105,14 +105,11 @@ def _by_task(ranking: Ranking, name: str) -> dict[str, Point]:
 
 
 def _against(words: str, metric: str, points: Mapping[str, Point]) -> str:
-    kinds = {
-        "higher on": [task for task, point in points.items() if point.low > 0],
-        "lower on": [task for task, point in points.items() if point.high < 0],
-        "not to be told apart on": [task for task, point in points.items() if point.holds_zero],
-    }
+    higher, level, lower = apart(points)
+    relations = {"higher on": higher, "lower on": lower, "not to be told apart on": level}
     parts = [
-        minus(f"{relation} {', '.join(f'{task} ({points[task].value:+.4f})' for task in tasks)}")
-        for relation, tasks in kinds.items()
-        if tasks
+        minus(f"{relation} {', '.join(f'{task} ({point.value:+.4f})' for task, point in found.items())}")
+        for relation, found in relations.items()
+        if found
     ]
     return f"Against {words}, {metric} is {'; '.join(parts)}."

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipelines.report.charts import MUTED, draw, side_by_side
-from pipelines.report.intervals import interval
+from pipelines.report.intervals import apart, interval
 from pipelines.report.tables import Row, marked, row
 from pipelines.systems.satisfaction.evidence import Protocol
-from pipelines.systems.satisfaction.tables import COLUMNS, ROWS, apart, listed
+from pipelines.systems.satisfaction.tables import COLUMNS, ROWS, gains_in_mrr, listed
 from satisfaction.experiments.variants import FULL, GROUPS
 
 # click loss -> its name, its colour
@@ -78,8 +78,8 @@ def _verdict(protocol: Protocol, loss: str) -> str:
         "cannot be told from the one",
         "is worse, beyond the interval, than the one",
     )
-    found = apart(protocol.ablations, names, prefix=f"{loss}/", labels=ROWS_OF)
-    parts = [f"{relation} {listed(named)}" for relation, named in zip(relations, found) if named]
+    found = apart(gains_in_mrr(protocol.ablations, names, f"{loss}/", ROWS_OF))
+    parts = [f"{relation} {listed(points)}" for relation, points in zip(relations, found) if points]
     return f"In MRR the full model {'; it '.join(parts)}." if parts else ""
 
 

@@ -1,12 +1,12 @@
 """Rows of the satisfaction section's tables, and the sentences that its figures bear out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from pipelines.report.intervals import Metrics, Point, interval, minus
+from pipelines.report.intervals import Metrics, Point, apart, interval, minus
 from pipelines.report.tables import Row, marked, row
 from pipelines.systems.satisfaction.evidence import Protocol
 
-Named = tuple[str, Point]
+Points = Mapping[str, Point]
 
 COLUMNS = {"hr@1": "HR@1", "hr@5": "HR@5", "hr@10": "HR@10", "ndcg@5": "NDCG@5", "ndcg@10": "NDCG@10", "mrr": "MRR"}
 ALL_COLUMNS = {**COLUMNS, "full/hr@10": "HR@10,<br>all items", "full/mrr": "MRR,<br>all items"}
@@ -50,28 +50,20 @@ def _rows(protocol: Protocol, names: Iterable[str], metrics: Iterable[str]) -> l
 def sentences(protocol: Protocol) -> list[str]:
     """What can be said of the main model, a sentence for each baseline that it was measured beside."""
     relations = ("is ahead of", "cannot be told from", "is behind")
-    found = apart(protocol.test, protocol.rows)
-    parts = [f"{relation} {listed(named)}." for relation, named in zip(relations, found) if named]
+    found = apart(gains_in_mrr(protocol.test, protocol.rows))
+    parts = [f"{relation} {listed(points)}." for relation, points in zip(relations, found) if points]
     return [f"{'It' if n else 'In MRR SAQRec'} {part}" for n, part in enumerate(parts)]
 
 
-def apart(
-    metrics: Metrics, rows: Iterable[str], *, prefix: str = "", labels: Mapping[str, str] = ROWS
-) -> tuple[list[Named], list[Named], list[Named]]:
-    """The gains in MRR over these rows: above zero with their whole interval, holding zero, below it."""
-    above: list[Named] = []
-    level: list[Named] = []
-    below: list[Named] = []
-    for name in rows:
-        gain = interval(metrics, f"{prefix}gain_over/{name}/mrr")
-        if gain is not None:
-            (above if gain.low > 0 else below if gain.high < 0 else level).append((labels.get(name, name), gain))
-    return above, level, below
+def gains_in_mrr(metrics: Metrics, rows: Iterable[str], prefix: str = "", labels: Mapping[str, str] = ROWS) -> Points:
+    """What is gained over each of these rows."""
+    found = {labels.get(name, name): interval(metrics, f"{prefix}gain_over/{name}/mrr") for name in rows}
+    return {label: point for label, point in found.items() if point}
 
 
-def listed(named: Sequence[Named]) -> str:
+def listed(points: Points) -> str:
     """Each with the gain over it and its interval."""
     return ", ".join(
         f"{name} (by {minus(f'{gain.value:+.4f}')}, 95% interval {minus(f'{gain.low:+.4f} to {gain.high:+.4f}')})"
-        for name, gain in named
+        for name, gain in points.items()
     )
