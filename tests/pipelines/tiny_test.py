@@ -30,6 +30,7 @@ def get_config(name="tiny"):
     config.plain = ("no_dislike_signal", "dislike_input")
     del config.sweeps.dislike_input_and_label_paper_tower
     config.ab_arms = ("no_dislike_signal", "dislike_input_and_label", "dislike_input")
+    config.ranking_seeds = 1
     config.experiments = {"elsewhere": ("served",), "sweeps": ("served",), "ranked": ("served",)}
     return config
 """
