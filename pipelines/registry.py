@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from pipelines.graph.records import record_of
 from pipelines.graph.sources import ROOT
 from pipelines.graph.stage import Stage
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from pipelines.systems.ab import stages as ab
 from pipelines.systems.feed import stages as feed

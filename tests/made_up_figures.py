@@ -7,7 +7,7 @@ from typing import Any
 from configs import pipeline
 from pipelines.registry import sections
 from pipelines.report.page import numbers, render
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 
 
 def write(path: Path, value: Any) -> None:

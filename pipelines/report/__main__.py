@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> None:
     # Here, so that --help stays fast.
     from pipelines.registry import sections
     from pipelines.report.page import numbers, render
-    from pipelines.report.run import Run
+    from pipelines.report.run_folder import Run
     from runtime.artifact import write_json
     from runtime.errors import UsageError
 

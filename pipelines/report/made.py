@@ -3,7 +3,7 @@
 import time
 
 from pipelines.graph.records import STATE
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from runtime.artifact import read_json
 

@@ -7,7 +7,7 @@ import jinja2
 from pipelines.graph.sources import ROOT
 from pipelines.report.charts import COLOURS
 from pipelines.report.intervals import interval, minus, precise, signed
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 
 

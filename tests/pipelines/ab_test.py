@@ -8,7 +8,7 @@ import pytest
 
 from configs import pipeline
 from pipelines.report.charts import COLOURS
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.systems.ab import figures as ab_figures
 from pipelines.systems.ab import stages as ab_stages
 from pipelines.systems.ab import tables as ab_tables

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.systems.ranking.evidence import Ranking
 from pipelines.systems.ranking.stages import ranking_variants
 from pipelines.systems.ranking.stages import stages as ranking_stages

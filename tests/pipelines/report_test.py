@@ -10,7 +10,7 @@ import pytest
 from configs import pipeline
 from pipelines.report.charts import COLOURS
 from pipelines.report.intervals import Point, in_words
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.tables import best_of
 from pipelines.systems.retrieval import tables
 from pipelines.systems.retrieval.figures import training

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from configs import counterfactual, pipeline
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.systems.response import figures as response_figures
 from pipelines.systems.response import tables as response_tables
 from pipelines.systems.response.evidence import responses

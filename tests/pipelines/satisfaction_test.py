@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from configs import pipeline
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.systems.satisfaction import ablations
 from pipelines.systems.satisfaction import stages as of_satisfaction
 from pipelines.systems.satisfaction.evidence import protocols

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.report.intervals import Metrics, Point, interval
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 
 
 class Test:

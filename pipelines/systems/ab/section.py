@@ -1,6 +1,6 @@
 """The section on what it does to people, over days: tests of models and of orders, and what a log says of it."""
 
-from pipelines.report.run import Run, prefixed
+from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.ab import figures, ranked, tables
 from pipelines.systems.ab.evidence import Test

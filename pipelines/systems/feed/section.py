@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data.feedback import BITS, has
 from data.timelines import SPLITS, Timelines
-from pipelines.report.run import Run, prefixed
+from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.feed.stages import LOG, TIMELINES, WORLD
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipelines.report.intervals import Metrics
-from pipelines.report.run import Run, prefixed
+from pipelines.report.run_folder import Run, prefixed
 from pipelines.systems.ranking.stages import ALIGNED_FOLDER, FOLDER, FULL
 
 _BASELINES = ("lightgbm", "popularity", "ceiling")

@@ -1,6 +1,6 @@
 """The section on what is ranked, and how well."""
 
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from pipelines.systems.ranking import figures, tables
 from pipelines.systems.ranking.evidence import Ranking

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.intervals import Metrics
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.systems.response.stages import FOLDER
 
 

@@ -1,6 +1,6 @@
 """The section on more than one no, and on how long it lasts."""
 
-from pipelines.report.run import Run, prefixed
+from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.response import figures, tables
 from pipelines.systems.response.evidence import responses

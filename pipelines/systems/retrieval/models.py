@@ -6,7 +6,7 @@ from typing import Any
 
 from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
-from pipelines.report.run import Run, prefixed
+from pipelines.report.run_folder import Run, prefixed
 from pipelines.systems.retrieval.stages import Variant, variants
 from retrieval.full_corpus import compare
 

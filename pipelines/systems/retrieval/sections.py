@@ -1,6 +1,6 @@
 """Retrieval's sections of the report, all of them of the same models."""
 
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from pipelines.systems.feed.stages import LOG
 from pipelines.systems.retrieval import figures, tables

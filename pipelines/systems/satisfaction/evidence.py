@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.report.intervals import Metrics
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, PROTOCOLS
 
 

@@ -1,6 +1,6 @@
 """The section on whether it recommends what satisfies."""
 
-from pipelines.report.run import Run
+from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from pipelines.systems.satisfaction import ablations, figures, tables
 from pipelines.systems.satisfaction.evidence import protocols

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipelines.report.intervals import Metrics
-from pipelines.report.run import Run, prefixed
+from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.retrieval import tables
 from pipelines.systems.retrieval.models import DISLIKE, KINDS, TITLES, models
