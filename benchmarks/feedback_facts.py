@@ -43,7 +43,7 @@ def explicit_facts(path: str) -> dict[str, float]:
         raise UsageError(f"--explicit={path}: no such file")
     names = {"time_ms": "timestamp_ms", "play_time_ms": "play_ms"}
     names |= {"is_click": "click", "is_like": "like", "is_hate": "dislike"}
-    facts = given_feedback(pl.read_csv(path).rename(names))
+    facts = given_feedback(pl.read_csv(path, glob=False).rename(names))
     return {name: value for name, value in facts.items() if "clicked/median" not in name}
 
 

@@ -140,6 +140,7 @@ def _read_csv(path: Path, columns: Sequence[Column]) -> pl.DataFrame:
                 ignore_errors=True,
                 truncate_ragged_lines=True,
                 raise_if_empty=False,
+                glob=False,
             )
         except pl.exceptions.ComputeError as error:
             raise DataError(f"{path}: not readable as CSV ({error}); copy or download it again") from None
@@ -152,7 +153,14 @@ def _read_csv(path: Path, columns: Sequence[Column]) -> pl.DataFrame:
 def _fields_per_row(path: Path) -> pl.Series:
     # One more than the commas of each line outside quotes, counted in a stream: the text itself is never held.
     lines = pl.scan_csv(
-        path, has_header=False, skip_rows=1, separator="\x1f", quote_char=None, new_columns=["line"], infer_schema=False
+        path,
+        has_header=False,
+        skip_rows=1,
+        separator="\x1f",
+        quote_char=None,
+        new_columns=["line"],
+        infer_schema=False,
+        glob=False,
     )
     commas = pl.col("line").str.replace_all('"[^"]*"', "").str.count_matches(",", literal=True)
     return lines.select((commas + 1).fill_null(0)).collect(engine="streaming").to_series()

@@ -128,7 +128,7 @@ class Timelines:
             name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r" if manifest["num_events"] else None))
             for name in (*EVENT_DTYPES, *USER_DTYPES)
         }
-        items, users = pl.read_parquet(folder / "items.parquet"), pl.read_parquet(folder / "users.parquet")
+        items, users = (pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in ("items", "users"))
         if len(arrays["item"]) != manifest["num_events"] or len(items) != manifest["num_items"] + 1:
             raise DataError(f"{folder}: array lengths do not match {artifact.MANIFEST}; write the timelines again")
         return cls(path=folder, manifest=manifest, items=items, users=users, **arrays)

@@ -53,7 +53,7 @@ def read_timelines(path: str, folder: Path) -> Timelines:
     """Timelines whose test split is each user's last like and last hate, and whose validation is those before them."""
     if not Path(path).is_file():
         raise UsageError(f"--data={path}: no such file")
-    log = pl.read_csv(path)
+    log = pl.read_csv(path, glob=False)
     missing = [name for name in _COLUMNS if name not in log.columns]
     if missing:
         raise UsageError(f"--data={path}: no column {missing[0]}; give a KuaiRand log")

@@ -73,7 +73,7 @@ def read_pairs(path: str | Path) -> pl.DataFrame:
     if file.suffix not in (".parquet", ".csv"):
         raise UsageError(f"--pairs={path}: a .parquet or .csv file with columns user_id and item_id")
     try:
-        frame = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
+        frame = pl.read_csv(file, glob=False) if file.suffix == ".csv" else pl.read_parquet(file, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}); write it again") from None
     for name in ("user_id", "item_id"):

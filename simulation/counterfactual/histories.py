@@ -89,7 +89,7 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
     Errors: DataError names file, row, column and value.
     """
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = "no such file" if not Path(path).exists() else f"cannot be read ({error})"
         raise UsageError(f"--histories={path}: {reason}; give a Parquet file of user_id, item_id and action") from None

@@ -207,7 +207,7 @@ def _item_vectors(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 def _item_table(path: Path, rows: int) -> pl.DataFrame:
     try:
-        items = pl.read_parquet(path)
+        items = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: cannot be read ({error}); export the recommender again") from None
     if items.height != rows:

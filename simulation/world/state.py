@@ -78,9 +78,9 @@ def open_world(path: str, *, flag: str = "--world") -> World:
     if open_manifest(folder / "tables", kind="tables", version=1, flag=flag)["config"] != manifest["config"]:
         raise DataError(f"{folder}: tables/ and truth/ are of two worlds; run simulation.world again")
     config = ConfigDict(manifest["config"])
-    events, items = (pl.read_parquet(folder / "tables" / f"{name}.parquet") for name in ("events", "items"))
+    events, items = (pl.read_parquet(folder / "tables" / f"{name}.parquet", glob=False) for name in ("events", "items"))
     known = {
-        name: pl.read_parquet(folder / "truth" / f"{name}.parquet")
+        name: pl.read_parquet(folder / "truth" / f"{name}.parquet", glob=False)
         for name in ("impressions", "items", "users", "aversions")
     }
     for table in (items, known["items"], known["users"]):

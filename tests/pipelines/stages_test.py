@@ -19,7 +19,9 @@ def _graph(name: str, tmp_path: Path):
     config = pipeline.get_config(name)
     data = tmp_path / "logs"
     data.mkdir()
-    (data / "events.parquet").touch()
+    kuairand = ("video_features_basic_pure.csv", "user_features_pure.csv", "log_standard_1_pure.csv")
+    for file in ("events.parquet", *kuairand):
+        (data / file).touch()
     return config, stages(config, data=None if config.world else data)
 
 
@@ -43,6 +45,14 @@ def test_the_users_files_are_inputs_by_their_own_names(tmp_path: Path) -> None:
     _, graph = _graph("tables", tmp_path)
     assert graph[0].outside == {"events.parquet": tmp_path / "logs" / "events.parquet"}
     assert f"--data={tmp_path / 'logs'}" in _words(graph[0])
+
+
+def test_what_lies_beside_the_log_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "events.parquet").touch()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "report.html").touch()  # such as the pipeline's own, its --workdir being in the log's folder
+    graph = stages(pipeline.get_config("tables"), data=tmp_path)
+    assert list(graph[0].outside) == ["events.parquet"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -80,7 +80,7 @@ class KuaiRand(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, files: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in files:
-            rows = pl.scan_csv(path, infer_schema=False).select(pl.len()).collect(engine="streaming").item()
+            rows = pl.scan_csv(path, infer_schema=False, glob=False).select(pl.len()).collect(engine="streaming").item()
             yield path.name, {"path": str(path), "bytes": path.stat().st_size, "rows": rows}
 
     def _unpacked(self, dl_manager: tfds.download.DownloadManager, version: str) -> Path:

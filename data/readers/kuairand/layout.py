@@ -136,7 +136,7 @@ def read_history(path: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, int]:
         if name not in names:
             raise DataError(f"{path}: no column '{name}', only {', '.join(names)}; remove the file or mend it")
     try:
-        table = pl.read_parquet(path, columns=["user_id", *lists])
+        table = pl.read_parquet(path, columns=["user_id", *lists], glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); copy it again or remove it") from None
     for name in lists:

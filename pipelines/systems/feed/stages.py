@@ -3,10 +3,12 @@
 [world] -> prepare
 """
 
+import os
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from data import readers
 from pipelines.graph.stage import Stage
 
 WORLD, TIMELINES = Path("world"), Path("timelines")
@@ -22,8 +24,10 @@ def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
         config=f"configs/world.py:{config.world}",
         writes=("tables/manifest.json", "metrics.json"),
     )
-    # The synthetic feed's manifest vouches for its files; a user's are inputs one by one.
-    files = sorted(file for file in data.rglob("*") if file.is_file()) if data else []
+    # The synthetic feed's manifest vouches for its files; a user's are inputs one by one: those that are read, as there
+    # may be others beside them, such as this pipeline's own.
+    dataset = readers.named(config.data)
+    files = dataset.source_files(data, **dataset.options) if data else []
     prepare = Stage(
         name="prepare",
         module="data.prepare",
@@ -31,7 +35,7 @@ def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
         flags={"data": data.absolute() if data else FEED.parent},
         place=TIMELINES.name,
         inputs=() if data else world.outputs,
-        outside={file.relative_to(data).as_posix(): file for file in files} if data else {},
+        outside={os.path.relpath(file, data): file for file in files} if data else {},
         writes=("manifest.json", "metrics.json"),
     )
     return [*([] if data else [world]), prepare]
