@@ -110,7 +110,9 @@ def commit() -> str:
     """The commit of the checkout, `+` after it where files differ from it; "" where it is no checkout."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+        )
         return done.stdout.strip()
 
     if not shutil.which("git") or not (found := git("rev-parse", "HEAD")):

@@ -16,6 +16,7 @@ from pipelines.graph.process import one_gpu_each
 from pipelines.graph.records import KEPT, locked, log_of, record_of
 from pipelines.graph.stage import Stage
 from runtime.errors import DataError, UsageError
+from runtime.progress import progress
 
 # `first` is a module, `second` a package with a __main__, both import `common`, and first `numbers` besides, and `lib`.
 _FILES = {
@@ -339,13 +340,29 @@ def test_independent_stages_run_side_by_side(toy: _Toy, capfd: pytest.CaptureFix
     assert lines.index("[2/3] b: begins") > next(n for n, line in enumerate(lines) if line.startswith("[1/3] a: ends"))
 
 
-def test_each_job_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_job_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert one_gpu_each(2) == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
     with pytest.raises(UsageError, match="--jobs=3: a stage each for 2 GPU"):
         one_gpu_each(3)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert one_gpu_each(3) == [{}, {}, {}]
+    # Where nothing is said, those that the driver lists.
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'GPU 0: one (UUID: x)'\necho 'GPU 1: another (UUID: y)'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert one_gpu_each(2) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+
+
+def test_bars_are_drawn_into_a_log_as_on_our_terminal_where_we_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert process.as_on_this_terminal() == {}
+    assert progress(total=1, label="bar").mininterval == 10
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for name, value in process.as_on_this_terminal().items():
+        monkeypatch.setenv(name, value)
+    assert progress(total=1, label="bar").mininterval == 0.2
 
 
 def test_the_list_is_given_during_a_run(toy: _Toy) -> None:
