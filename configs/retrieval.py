@@ -110,8 +110,10 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
         "recall_floor": 0.95,  # below this the export fails
         "num_queries": 2000,
         "max_k": 1000,  # most items that one request may ask for
-        "reject_unknown_ids": True,  # False ignores history and excluded items that the catalogue does not know
-        "warmup_batch_sizes": (1, 8, 64),
+        # Whether a request with items that the catalogue does not know is refused; else they are ignored, and counted.
+        "reject_unknown_ids": False,
+        # Requests are padded to a power of two: these are compiled when a server starts, others when they first come.
+        "warmup_batch_sizes": (1, 2, 4, 8, 16, 32, 64),
     }
 
     config.update_from_flattened_dict(log.of_stage("retrieval"))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nn.exported import PLATFORMS
 
+_BUCKETS = [2**n for n in range(31)]
 PADDING_ID: dict[tf.DType, Any] = {tf.int64: -1, tf.string: b""}
 
 
@@ -33,9 +34,13 @@ class IdTable(tf.Module):
         rows = tf.lookup.KeyValueTensorInitializer(values, tf.range(1, len(ids) + 1))
         self.rows = tf.lookup.StaticHashTable(rows, default_value=-1)
 
+    def lookup(self, ids):
+        """Rows [...] of ids [...], 0 of padding and -1 of ids that are not here."""
+        return tf.where(ids == self.padding, 0, self.rows.lookup(ids))
+
     def rows_of(self, ids, name, *, reject_unknown):
         """Rows [...] of ids [...] of the input called `name`; unknown ones are refused, or 0 as padding is."""
-        row = tf.where(ids == self.padding, 0, self.rows.lookup(ids))
+        row = self.lookup(ids)
         if reject_unknown:
             unknown = ids[row < 0]
             with tf.control_dependencies([check(tf.size(unknown) == 0, f"{name}: id not in the item table", unknown)]):
@@ -105,6 +110,13 @@ class XlaFunction(tf.Module):
         """As the function."""
         shaped = (tf.ensure_shape(one, sizes) for one, sizes in zip(inputs, self.sizes, strict=True))
         return self.call(self.weights, *shaped)
+
+    def in_buckets(self, *inputs):
+        """As the function, of inputs [b, ...] padded to a power of two rows: few sizes, and each compiles but once."""
+        rows = tf.shape(inputs[0])[0]
+        size = tf.gather(_BUCKETS, tf.searchsorted(_BUCKETS, tf.maximum(rows, 1)[None])[0])
+        padded = (tf.pad(one, [[0, size - rows], *[[0, 0]] * (one.shape.rank - 1)]) for one in inputs)
+        return self(*padded)[:rows]
 
 
 def _counted_from_the_end(mask):

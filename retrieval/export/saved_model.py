@@ -11,11 +11,14 @@ there is, or the last T events and the noes before them.
     history_play_ms [b, t]   int32, -1 where unknown
     history_<name>  [b, t]   int32 0 or 1, one for each feedback that the model reads
     exclude_item_id [b, e]   ids to leave out, padded alike; e may be 0
-    k               scalar   int32, 1 .. max_k
-    ->  item_id [b, k], score [b, k]  best first; items of the history and excluded ones are never among them, and
-                             where fewer than k are left the rest is padding with score -inf
+    k               [b]      int32, 1 .. max_k: how many items each request asks for
+    ->  item_id [b, K], score [b, K]  K the largest k; best first; items of the history and excluded ones are never
+                             among them. After the k-th place, and where fewer are left, padding with score 0
+        unknown_ids [b]      int32, ids of the history and of those to leave out that the item table does not know
 
-A value out of range, or an id that is not in the item table, is an InvalidArgumentError that names the input.
+Every input has a row for each request, so that servers can batch them. Ids that are not in the item table are ignored,
+or, of a model exported with --config.export.reject_unknown_ids, refused. What is refused, as a value out of range, is
+an InvalidArgumentError that names the input.
 """
 
 from collections.abc import Sequence
@@ -48,7 +51,7 @@ class Recommender(tf.Module):
         max_k: int,
         reject_unknown_ids: bool,
     ):
-        """Args: tower, of towers.tower; reading, its rule; item_ids [N], original ids of items 1..N."""
+        """Args: tower, of user_tower.tower; reading, its rule; item_ids [N], original ids of items 1..N."""
         super().__init__()
         try:
             self.items = IdTable(item_ids)
@@ -63,19 +66,27 @@ class Recommender(tf.Module):
 
         def recommend(**inputs):
             with tf.control_dependencies(self._checks(inputs)):
-                history = self._rows_of("history_item_id", inputs)  # [b, t]
-                exclude = self._rows_of("exclude_item_id", inputs)  # [b, e]
-            queries = self.tower(*self._events_read(history, inputs))  # [b, D]
+                history = self.items.lookup(inputs["history_item_id"])  # [b, t]
+                exclude = self.items.lookup(inputs["exclude_item_id"])  # [b, e]
             banned = tf.pad(tf.concat([history, exclude], 1), [[0, 0], [1, 0]])  # and row 0, which is no item
-            item, score = self.search(queries, banned, inputs["k"])
-            return {"item_id": self.items.ids_of(item), "score": score}
+            unknown = tf.math.count_nonzero(banned < 0, axis=1, dtype=tf.int32)  # [b]
+            history, banned, k = tf.maximum(history, 0), tf.maximum(banned, 0), inputs["k"]
+            queries = self.tower.in_buckets(*self._events_read(history, inputs))  # [b, D]
+            rows = tf.shape(k)[0]
+            one_at_least = [[0, tf.cast(rows == 0, tf.int32)], [0, 0]]  # a search of no query is none
+            most = tf.reduce_max(tf.pad(k, one_at_least[:1], constant_values=1))
+            item, score = self.search(tf.pad(queries, one_at_least), tf.pad(banned, one_at_least), most)
+            wanted = tf.range(most) < k[:, None]  # [b, K]
+            item = tf.where(wanted, item[:rows], 0)
+            score = tf.where(item > 0, score[:rows], 0.0)
+            return {"item_id": self.items.ids_of(item), "score": score, "unknown_ids": unknown}
 
         def spec(name, dtype):
             return tf.TensorSpec([None, None], dtype, name=name)
 
         flags = [f"history_{name}" for name in self.input_feedback]
         specs = [spec(name, self.items.dtype) for name in ("history_item_id", "exclude_item_id")]
-        specs += [spec(name, tf.int32) for name in ("history_play_ms", *flags)] + [tf.TensorSpec([], tf.int32, "k")]
+        specs += [spec(name, tf.int32) for name in ("history_play_ms", *flags)] + [tf.TensorSpec([None], tf.int32, "k")]
         traced = tf.function(recommend, autograph=False)
         return traced.get_concrete_function(**{one.name: one for one in specs})
 
@@ -86,17 +97,17 @@ class Recommender(tf.Module):
             check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
             for name in columns
         ]
-        same_batch = tf.shape(inputs["exclude_item_id"])[0] == shape[0]
-        checks.append(check(same_batch, "exclude_item_id: not one row for each row of history_item_id", shape))
+        for name in ("exclude_item_id", "k"):
+            same_batch = tf.shape(inputs[name])[0] == shape[0]
+            checks.append(check(same_batch, f"{name}: not one row for each row of history_item_id", shape))
+        for name in ("history_item_id", "exclude_item_id") if self.reject_unknown_ids else ():
+            unknown = inputs[name][self.items.lookup(inputs[name]) < 0]
+            checks.append(check(tf.size(unknown) == 0, f"{name}: id not in the item table", unknown))
         for name in columns[1:]:
             is_flag = (inputs[name] == 0) | (inputs[name] == 1)
             checks.append(check(tf.reduce_all(is_flag), f"{name}: neither 0 nor 1", inputs[name][~is_flag]))
         k_in_range = (inputs["k"] >= 1) & (inputs["k"] <= self.max_k)
-        return [*checks, check(k_in_range, f"k: not in 1..{self.max_k}", inputs["k"])]
-
-    def _rows_of(self, name, inputs):
-        # Original ids [b, x] -> rows of the item table [b, x]; 0 for padding, and for unknown ids where those may pass.
-        return self.items.rows_of(inputs[name], name, reject_unknown=self.reject_unknown_ids)
+        return [*checks, check(tf.reduce_all(k_in_range), f"k: not in 1..{self.max_k}", inputs["k"])]
 
     def _events_read(self, row, inputs):
         # What the tower reads of each history: three int32 [b, T], events from the left, zeros after them.
@@ -159,7 +170,10 @@ class ScannSearch(tf.Module):
         searcher = scann_ops.ScannSearcher(self.state.recreate_handle())
         found, score = searcher.search_batched(queries, wanted, reorder, leaves)  # [b, wanted], NaN where too few
         row = tf.ensure_shape(found, [None, None]) + 1
-        is_banned = tf.reduce_any(row[:, :, None] == banned[:, None, :], axis=2)  # [b, wanted]
+        # By bisection: the comparison of all with all would take gigabytes for some thousands of banned items.
+        banned = tf.sort(banned, axis=1)  # [b, x]
+        place = tf.minimum(tf.searchsorted(banned, row), tf.shape(banned)[1] - 1)  # [b, wanted]
+        is_banned = tf.gather(banned, place, batch_dims=1) == row
         at, score = _best(tf.where(is_banned | tf.math.is_nan(score), -np.inf, score), k)
         return tf.where(tf.math.is_inf(score), 0, tf.gather(row, at, batch_dims=1)), score
 

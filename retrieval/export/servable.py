@@ -78,7 +78,7 @@ def request(timelines: Timelines, user: int, retriever: Retriever, *, k: int) ->
         **{f"history_{name}": feedback.has(bits, name).astype(np.int32) for name in retriever.input_feedback},
         "exclude_item_id": ids[:0],
     }
-    return {**{name: tf.constant(column[None]) for name, column in columns.items()}, "k": tf.constant(k)}
+    return {**{name: tf.constant(column[None]) for name, column in columns.items()}, "k": tf.constant([k])}
 
 
 def latencies(folder: Path, requests: list[dict[str, tf.Tensor]]) -> dict[str, float]:
@@ -95,4 +95,4 @@ def latencies(folder: Path, requests: list[dict[str, tf.Tensor]]) -> dict[str, f
 
 
 def _repeated(one: Mapping[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
-    return {name: tf.repeat(tensor, size, axis=0) if tensor.shape.rank else tensor for name, tensor in one.items()}
+    return {name: tf.repeat(tensor, size, axis=0) for name, tensor in one.items()}

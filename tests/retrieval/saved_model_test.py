@@ -45,15 +45,12 @@ def request(history, *, ids, exclude=(), k=10, play_ms=None, **flags):
         "history_play_ms": np.asarray([[-1] * t if play_ms is None else play_ms], np.int32).reshape(1, t),
         **columns,
         "exclude_item_id": names(exclude),
-        "k": np.int32(k),
+        "k": np.array([k], np.int32),
     }
 
 
 def stacked(*requests):
-    return {
-        name: np.concatenate([r[name] for r in requests]) if np.ndim(value) else value
-        for name, value in requests[0].items()
-    }
+    return {name: np.concatenate([r[name] for r in requests]) for name in requests[0]}
 
 
 def expected(one):
@@ -76,10 +73,10 @@ def expected(one):
         )
         scores = ITEM_VECTORS.astype(np.float64) @ query
         scores[[0, *met, *(rows.get(i, 0) for i in one["exclude_item_id"][b].tolist())]] = -np.inf
-        order = np.argsort(-scores, kind="stable")[: one["k"]]
-        missing = one["k"] - np.isfinite(scores[order]).sum()
+        order = np.argsort(-scores, kind="stable")[: one["k"][b]]
+        missing = one["k"].max() - np.isfinite(scores[order]).sum()
         item_id.append([*(ids[row - 1] for row in order[np.isfinite(scores[order])]), *[padding] * missing])
-        score.append([*scores[order][np.isfinite(scores[order])], *[-np.inf] * missing])
+        score.append([*scores[order][np.isfinite(scores[order])], *[0.0] * missing])
     return np.array(item_id), np.array(score)
 
 
@@ -98,6 +95,7 @@ RIGHT = {  # name -> request as a function of the ids; each is asked of every mo
     "everything_excluded": lambda ids: request([0], ids=ids, exclude=range(1, N), k=4),
     "k_above_what_is_left": lambda ids: request([1, 2], ids=ids, exclude=[7], k=MAX_K),
     "k_is_1": lambda ids: request([1, 2], ids=ids, k=1),
+    "a_k_for_each_row": lambda ids: stacked(*(request([k], ids=ids, k=k) for k in (3, 1, 7))),
     "batch_at_dwell_edges": lambda ids: stacked(
         *(
             request([user, 6], ids=ids, play_ms=[edge - 1, edge])
@@ -105,6 +103,7 @@ RIGHT = {  # name -> request as a function of the ids; each is asked of every mo
         )
     ),
 }
+SEARCHES = ("exact_int", "scann_int")
 MODELS = {"exact_int": INT_IDS, "scann_int": INT_IDS, "scann_tree_string": STRING_IDS}
 
 
@@ -120,8 +119,9 @@ WRONG = {  # name -> request, and what the message must say
     "flag": (wrong("history_dislike", lambda x: x + 1), "history_dislike: neither 0 nor 1"),
     "column_length": (wrong("history_play_ms", lambda x: x[:, :1]), "history_play_ms: shape is not"),
     "exclude_batch": (wrong("exclude_item_id", lambda x: [[0], [0]]), "exclude_item_id: not one row for each"),
-    "k_zero": (wrong("k", lambda x: 0), f"k: not in 1..{MAX_K}"),
-    "k_huge": (wrong("k", lambda x: MAX_K + 1), f"k: not in 1..{MAX_K}"),
+    "k_batch": (wrong("k", lambda x: [1, 1]), "k: not one row for each"),
+    "k_zero": (wrong("k", lambda x: [0]), f"k: not in 1..{MAX_K}"),
+    "k_huge": (wrong("k", lambda x: [MAX_K + 1]), f"k: not in 1..{MAX_K}"),
 }
 
 
@@ -161,6 +161,8 @@ def answers(folder):
     cases = {(model, case): (model, make(ids)) for model, ids in MODELS.items() for case, make in RIGHT.items()}
     cases |= {("exact_int", case): ("exact_int", one) for case, (one, _) in WRONG.items()}
     cases[("lenient", "unknown")] = ("lenient", WRONG["unknown_history"][0])
+    none = {name: column[:0] for name, column in RIGHT["one"](INT_IDS).items()}
+    cases |= {(model, "no_request"): (model, none) for model in SEARCHES}
     return ask(folder, cases)
 
 
@@ -182,8 +184,16 @@ def test_wrong_requests_name_the_input(answers, case):
     assert WRONG[case][1] in message
 
 
-def test_unknown_ids_can_be_let_pass(answers):
+@pytest.mark.parametrize("model", SEARCHES)
+def test_no_request_has_an_answer_too(answers, model):
+    answer = answers[model, "no_request"]
+    assert len(answer["item_id"]) == len(answer["score"]) == len(answer["unknown_ids"]) == 0
+
+
+def test_unknown_ids_are_ignored_and_counted(answers):
     # Neither id of the history is known: what is left is an empty one.
+    assert answers["lenient", "unknown"]["unknown_ids"].tolist() == [2]
+    assert answers["exact_int", "one"]["unknown_ids"].tolist() == [0]
     known = expected(request([], ids=INT_IDS))
     np.testing.assert_array_equal(answers["lenient", "unknown"]["item_id"], known[0])
     np.testing.assert_allclose(answers["lenient", "unknown"]["score"], known[1], rtol=1e-4, atol=1e-4)
