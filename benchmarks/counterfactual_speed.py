@@ -43,6 +43,7 @@ def gru_recommender(num_items: int) -> "Recommender":
     import polars as pl
 
     from data.feedback import BITS, NUM_DWELL_BUCKETS
+    from data.reading import Reading
     from simulation.exported.recommender import Recommender, incremental
 
     rng = np.random.default_rng(0)
@@ -67,7 +68,7 @@ def gru_recommender(num_items: int) -> "Recommender":
     event = [jax.ShapeDtypeStruct((b,), jnp.int32)] * 3
     exported = jax.export.export(jax.jit(step))(jax.ShapeDtypeStruct((b, HIDDEN), jnp.float32), *event)
     start, run = incremental(jax.export.deserialize(exported.serialize()).call, state_size=HIDDEN)
-    return Recommender(start, run, item_vectors, pl.DataFrame(), max_history=_K.value, fingerprint="")
+    return Recommender(start, run, item_vectors, pl.DataFrame(), reading=Reading(_K.value), fingerprint="")
 
 
 def bare_products(recommender: "Recommender", *, users: int, products: int) -> Callable[[], None]:

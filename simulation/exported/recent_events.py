@@ -1,10 +1,21 @@
-"""What a server keeps of its users' pasts: the events of each that a model reads, in rows of one width."""
+"""The events of users' pasts that a model reads: chosen from a history, and kept up to date by a server."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from data.reading import Reading, events_read
+
+
+def events_of(columns: Sequence[Any], reading: Reading) -> tuple[Any, ...]:
+    """The events that are read of histories item, dwell, feedback [b, any]: [b, T] each, from the left, zeros after.
+
+    In order; item 0 where there is no event. Of NumPy or JAX, as is the result.
+    """
+    xp = columns[0].__array_namespace__()
+    at = events_read(columns[0], columns[2], reading)
+    return tuple(xp.where(at >= 0, xp.take_along_axis(column, at, axis=1), 0) for column in columns)
 
 
 class RecentEvents:
@@ -17,7 +28,7 @@ class RecentEvents:
     def __init__(self, histories: Sequence[np.ndarray], *, width: int, kept: Reading):
         """Starts with what `kept` reads of histories [n, any] each."""
         self._kept = kept.of(min(kept.length, width - 1))
-        read = self._read(tuple(np.asarray(column) for column in histories), kept)
+        read = events_of([np.asarray(column) for column in histories], kept)
         self.columns = tuple(np.zeros((len(column), width), np.int32) for column in read)
         for column, given in zip(self.columns, read, strict=True):
             column[:, : given.shape[1]] = given
@@ -26,7 +37,7 @@ class RecentEvents:
     def make_room(self, users: np.ndarray) -> np.ndarray:
         """Returns those of `users` whose row was full, and has room now."""
         full = users[self._count[users] == self.columns[0].shape[1]]
-        read = self._read(tuple(column[full] for column in self.columns), self._kept)
+        read = events_of([column[full] for column in self.columns], self._kept)
         for column, given in zip(self.columns, read, strict=True):
             column[full] = 0
             column[full, : given.shape[1]] = given
@@ -38,8 +49,3 @@ class RecentEvents:
         for column, value in zip(self.columns, event, strict=True):
             column[users, self._count[users]] = value
         self._count[users] += 1
-
-    @staticmethod
-    def _read(columns: Sequence[np.ndarray], reading: Reading) -> Sequence[np.ndarray]:
-        at = events_read(columns[0], columns[2], reading)
-        return tuple(np.where(at >= 0, np.take_along_axis(column, at, axis=1), 0) for column in columns)

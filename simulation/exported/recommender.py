@@ -1,7 +1,8 @@
 """Loads an exported recommender: what the simulation knows of a model is this folder and nothing else.
 
-The folder (DESIGN.md, "Exported recommender") holds `user_tower.jax`, optionally `user_step.jax`, the item vectors and
-the item table. Whoever writes it can be measured, so what its manifest promises is checked here, once, at the door.
+The folder that `retrieval.export` writes holds `user_tower.jax` (a history of events -> a query vector), optionally
+`user_step.jax` (the state after a history, one more event -> the next state and query), the item vectors, whose inner
+product with the query is the logit of an item, and the item table.
 """
 
 import hashlib
@@ -12,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from data.feedback import BITS, DWELL_EDGES_MS, mask_of
-from data.reading import Reading, events_read
-from runtime.artifact import open_manifest
-from runtime.errors import DataError, UsageError
+from data.feedback import mask_of
+from data.reading import Reading
+from runtime.artifact import MANIFEST
+from runtime.errors import DataError
+from simulation.exported.files import load_array, load_function, read_manifest
+from simulation.exported.recent_events import events_of
 
 State = Any  # a pytree of arrays [b, ...]: what the recommender remembers of a batch of users
 Start = Callable[[int], State]
@@ -33,22 +35,20 @@ class Recommender:
 
     start(b) is the state of b users without history; step(state, item [b], dwell [b], feedback [b]) -> (state,
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
-    row 0 is padding. `max_history` is T, the events that the model reads, and `reading` says which of a longer history;
-    only where `goes_on` can more be added to a state. `fingerprint` changes with the export, `vocabulary_hash` with
-    what the indices mean; `checkpoint` is the trained model's, "" where none is named.
+    row 0 is padding. `reading` says which events of a history the model reads, T at most; only where `goes_on` can more
+    be added to a state. `fingerprint` changes with the export, `vocabulary_hash` with what the indices mean;
+    `checkpoint` is the trained model's, "" where none is named.
     """
 
     start: Start
     step: Step
     item_vectors: np.ndarray
     items: pl.DataFrame
-    max_history: int
+    reading: Reading
     fingerprint: str
     vocabulary_hash: str = ""
     checkpoint: str = ""
     goes_on: bool = False
-    remembered: int = 0  # of the T events, those for what was said no to
-    no_mask: int = 0
 
     @property
     def num_items(self) -> int:
@@ -56,9 +56,13 @@ class Recommender:
         return len(self.item_vectors) - 1
 
     @property
-    def reading(self) -> Reading:
-        """Which events of a longer history the model reads."""
-        return Reading(self.max_history, self.remembered, self.no_mask)
+    def max_history(self) -> int:
+        """T, the most events that the model reads."""
+        return self.reading.length
+
+    def knows(self, column: str) -> bool:
+        """Whether the item table has a value of that column, such as a cluster, for any item; 0 is none."""
+        return column in self.items.columns and bool((self.items[column] != 0).any())
 
 
 def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Start, Step]:
@@ -90,9 +94,7 @@ def windowed(user_tower: Callable[..., jax.Array], reading: Reading, *, room: in
         columns, count = state
         rows, event = jnp.arange(len(item)), (item, dwell, feedback)
         columns = tuple(column.at[rows, count].set(value) for column, value in zip(columns, event, strict=True))
-        at = events_read(columns[0], columns[2], reading)  # [b, T]
-        read = (jnp.where(at >= 0, jnp.take_along_axis(column, at, axis=1), 0) for column in columns)
-        return (columns, count + 1), user_tower(*read)
+        return (columns, count + 1), user_tower(*events_of(columns, reading))
 
     return start, step
 
@@ -114,17 +116,9 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
     definitions; DataError where a file of it is damaged or is not what the manifest says.
     """
     folder = Path(path)
-    manifest = open_manifest(folder, kind="recommender", version=1, flag=flag)
-    fields = ("length", "dim", "num_items", "feedback_bits", "dwell_edges_ms")
-    missing = [name for name in fields if name not in manifest]
-    if missing:
-        raise DataError(f"{folder / 'manifest.json'}: no field '{missing[0]}'; export the recommender again")
-    for name, ours in (("feedback_bits", dict(BITS)), ("dwell_edges_ms", list(DWELL_EDGES_MS))):
-        if manifest[name] != ours:
-            raise UsageError(
-                f"{flag}={path}: {name} is {manifest[name]}, this code's is {ours}; export it again with this code"
-            )
-    length, dim, num_items = (int(manifest[name]) for name in fields[:3])
+    fields = ("length", "dim", "num_items")
+    manifest = read_manifest(folder, kind="recommender", version=1, model="recommender", fields=fields, flag=flag)
+    length, dim, num_items = (int(manifest[name]) for name in fields)
 
     reading = _reading(folder, manifest)
     event = [("int32", ())] * 3
@@ -142,13 +136,11 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         step=step,
         item_vectors=_item_vectors(folder / "item_vectors.npy", (num_items + 1, dim)),
         items=_item_table(folder / "item_table.parquet", num_items + 1),
-        max_history=length,
+        reading=reading,
         fingerprint=hashlib.sha256(json.dumps(of_model, sort_keys=True).encode()).hexdigest(),
         vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
         checkpoint=str((manifest.get("lineage") or {}).get("checkpoint", "")),
         goes_on=carries_state,
-        remembered=reading.remembered,
-        no_mask=reading.no_mask,
     )
 
 
@@ -162,7 +154,7 @@ def _reading(folder: Path, manifest: dict[str, Any]) -> Reading:
         return Reading(int(manifest["length"]), int(remembered), mask_of(names))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{folder / 'manifest.json'}: remembered_events {remembered!r} of remembered_feedback {names!r} ({error}); "
+            f"{folder / MANIFEST}: remembered_events {remembered!r} of remembered_feedback {names!r} ({error}); "
             "export the recommender again"
         ) from None
 
@@ -172,33 +164,18 @@ def _tower(folder: Path, length: int, dim: int) -> Callable[..., Any]:
 
 
 def _function(path: Path, inputs: _Signature, outputs: _Signature) -> Callable[..., Any]:
-    try:
-        exported = jax.export.deserialize(bytearray(path.read_bytes()))
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing; export the recommender again") from None
-    except Exception as error:  # the flatbuffer reader raises whatever it trips over
-        raise DataError(f"{path}: not a function saved by jax.export ({error}); export the recommender again") from None
+    exported = load_function(path, model="recommender")
     for what, avals, expected in (("takes", exported.in_avals, inputs), ("gives", exported.out_avals, outputs)):
         found = [(str(aval.dtype), tuple(aval.shape[1:])) for aval in avals]
         if found != expected:
             raise DataError(f"{path}: {what} {found} for each user, expected {expected}; export the recommender again")
     if isinstance(exported.in_avals[0].shape[0], int):
         raise DataError(f"{path}: exported for a fixed batch size; export it with a symbolic batch")
-    backend = jax.default_backend().replace("gpu", "cuda")
-    if backend not in exported.platforms:
-        raise DataError(f"{path}: exported for {', '.join(exported.platforms)}; export it for {backend} too")
     return exported.call
 
 
 def _item_vectors(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        vectors = np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); export the recommender again") from None
-    if vectors.shape != shape or vectors.dtype != np.float32:
-        raise DataError(
-            f"{path}: {vectors.dtype} {vectors.shape}, the manifest says float32 {shape}; export the recommender again"
-        )
+    vectors = load_array(path, shape, model="recommender")
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         raise DataError(f"{path}: row {row} is not finite; train the model again, this one has diverged")

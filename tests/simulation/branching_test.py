@@ -54,7 +54,7 @@ def tower(item, dwell, feedback):
 
 def recommender(kind="step", items=ITEMS):
     start, step = incremental(step_of, state_size=3) if kind == "step" else windowed(tower, Reading(16))
-    return Recommender(start, step, VECTORS, items, max_history=16, fingerprint="")
+    return Recommender(start, step, VECTORS, items, reading=Reading(16), fingerprint="")
 
 
 def simulated(kind="step", names=BRANCHES, **changes):

@@ -9,6 +9,7 @@ import pytest
 
 from configs.counterfactual import get_config
 from data.feedback import BITS, DWELL_EDGES_MS
+from data.reading import Reading
 from runtime.artifact import writing
 from runtime.errors import DataError, FellShortError, UsageError
 from simulation.counterfactual.gate import Gate
@@ -465,7 +466,9 @@ def test_the_experiments_fit_a_model_of_64_events(experiment):
     for size in ("standard", "tiny"):
         config = get_config(f"{size},{experiment}")
         items = fake.item_table(np.ones(5001, int), np.arange(5001) % 7)
-        some = Recommender(lambda b: b, lambda *s: s, np.zeros((5001, 2), np.float32), items, 64, "", goes_on=True)
+        some = Recommender(
+            lambda b: b, lambda *s: s, np.zeros((5001, 2), np.float32), items, Reading(64), "", goes_on=True
+        )
         check(config, some)
     with pytest.raises(ValueError, match="no experiment 'none'; there are paper"):
         get_config("tiny,none")

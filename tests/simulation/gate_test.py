@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from data.reading import Reading
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.gate import Gate, numbers, shortfall
 from simulation.exported.recommender import Recommender
@@ -19,7 +20,7 @@ OURS = Recommender(
     lambda *state: state,
     np.zeros((2, 1)),
     pl.DataFrame(),
-    max_history=8,
+    reading=Reading(8),
     fingerprint="ours",
     checkpoint="run 1",
 )

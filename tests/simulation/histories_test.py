@@ -9,6 +9,7 @@ import pytest
 
 from configs.world import get_config as world_config
 from data.feedback import BITS, has
+from data.reading import Reading
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import with_baselines
@@ -41,7 +42,7 @@ def recommender_on(item_ids, vocabulary_hash="x"):
 
     start, step = incremental(step, state_size=3)
     items = pl.DataFrame({"item_id": item_ids, "cluster": np.arange(len(item_ids), dtype=np.int32) % 3})
-    return Recommender(start, step, vectors, items, 16, fingerprint="", vocabulary_hash=vocabulary_hash)
+    return Recommender(start, step, vectors, items, Reading(16), fingerprint="", vocabulary_hash=vocabulary_hash)
 
 
 @pytest.fixture(scope="module")

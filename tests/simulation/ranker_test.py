@@ -11,11 +11,14 @@ import pytest
 
 from configs.counterfactual import get_config
 from data.feedback import BITS, NUM_DWELL_BUCKETS, dwell_bucket
+from data.reading import Reading
 from data.watch_time import BOUNDED, watch_feedback
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.settings import check
 from simulation.counterfactual.trajectories import Slates
 from simulation.exported import ranker
+from simulation.exported.files import load_array
+from simulation.exported.recent_events import events_of
 from simulation.exported.recommender import Recommender
 from tests import fake_ranker
 
@@ -25,7 +28,7 @@ RATES = np.arange(N + 1, dtype=np.float32)[:, None] / 10  # an item's only rate 
 THRESHOLDS = np.full((N + 1, len(BOUNDED)), np.inf, np.float32)
 THRESHOLDS[:, :3] = np.arange(N + 1)[:, None] * 4000.0 + [0, 5000, 2000]
 RECOMMENDER = Recommender(
-    start=None, step=None, item_vectors=np.zeros((N + 1, 2), np.float32), items=pl.DataFrame(), max_history=9,
+    start=None, step=None, item_vectors=np.zeros((N + 1, 2), np.float32), items=pl.DataFrame(), reading=Reading(9),
     fingerprint="", vocabulary_hash="x",
 )  # fmt: skip
 
@@ -75,7 +78,8 @@ def test_a_dislike_in_the_history_moves_the_order(folder):
 )
 def test_the_newest_events_from_the_left(events, expected):
     column = jnp.array([events])
-    np.testing.assert_array_equal(ranker.newest(column, column > 0, 3), [expected])
+    for read in events_of((column,) * 3, Reading(3)):
+        np.testing.assert_array_equal(read, [expected])
 
 
 def test_what_was_met_stays_behind(folder):
@@ -145,7 +149,7 @@ def test_a_ranker_that_is_not_what_its_manifest_says(tmp_path, changes, message)
 def test_an_array_that_is_none(tmp_path):
     (tmp_path / "rates.npy").write_bytes(b"no")
     with pytest.raises(DataError, match=r"rates\.npy: cannot be read \(.*\); export the ranker again"):
-        ranker._array(tmp_path / "rates.npy", (7, 1))
+        load_array(tmp_path / "rates.npy", (7, 1), model="ranker")
 
 
 @pytest.mark.parametrize("candidates", [9, 33])

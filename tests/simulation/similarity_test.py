@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from data.reading import Reading
 from runtime.errors import UsageError
 from simulation.counterfactual.similarity import cosine_of, independent_vectors, measured, measures, share_of
 from simulation.exported.recommender import Recommender
@@ -39,7 +40,7 @@ def test_measures_are_those_that_the_table_knows():
 
 def recommender(vectors=VECTORS, **fields) -> Recommender:
     known = {"fingerprint": "one", "vocabulary_hash": "x", "checkpoint": "run 1"} | fields
-    return Recommender(lambda b: b, lambda *state: state, vectors, pl.DataFrame(), max_history=8, **known)
+    return Recommender(lambda b: b, lambda *state: state, vectors, pl.DataFrame(), reading=Reading(8), **known)
 
 
 def test_vectors_are_another_models_of_the_same_items():

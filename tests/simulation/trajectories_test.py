@@ -56,7 +56,7 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
         return (weight(feedback)[:, :, None] * (item > 0)[:, :, None] * jnp.asarray(vectors)[item]).sum(axis=1)
 
     start, step = windowed(tower, Reading(K))
-    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
+    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), reading=Reading(K), fingerprint="")
     branches = [Branch.parse(name) for name in ("long_watch", "long_watch+dislike")]
     drawn = plan()
     outcome = simulate(recommender, drawn, branches, slates=Slates(SLATE))
@@ -81,7 +81,7 @@ def test_slates_and_histories_equal_a_reference_in_numpy():
 def test_chunks_do_not_change_the_outcome(monkeypatch):
     vectors = np.random.default_rng(3).integers(-5, 6, (N + 1, 3)).astype(np.float32)
     start, step = windowed(lambda item, dwell, feedback: jnp.asarray(vectors)[item].sum(axis=1), Reading(K))
-    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
+    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), reading=Reading(K), fingerprint="")
     branches = [Branch.parse("long_watch")]
     whole = simulate(recommender, plan(), branches, slates=Slates(SLATE))
     monkeypatch.setattr("simulation.counterfactual.responsiveness._CHUNK_USERS", 7)  # 20 users: 7 + 7 + 6
@@ -140,6 +140,6 @@ def test_summary_leaves_out_unknown_labels_and_what_has_no_baseline():
 def test_a_diverged_tower_is_reported():
     vectors = np.ones((N + 1, 2), np.float32)
     start, step = windowed(lambda item, dwell, feedback: jnp.full((len(item), 2), jnp.nan), Reading(K))
-    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), max_history=K, fingerprint="")
+    recommender = Recommender(start, step, vectors, items=pl.DataFrame(), reading=Reading(K), fingerprint="")
     with pytest.raises(DataError, match="not finite"):
         simulate(recommender, plan(), [Branch.parse("long_watch")], slates=Slates(SLATE))
