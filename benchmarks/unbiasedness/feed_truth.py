@@ -22,13 +22,6 @@ def true_satisfaction(
     person = timelines.users["user_id"].to_numpy()[users].astype(np.int64)
     outside = timelines.items["item_id"].to_numpy()[items].astype(np.int64)  # [B, K]
     row = np.repeat(np.arange(len(users)), items.shape[1])
-    people = world.people_at(person, np.asarray(timestamp_ms))  # one row a user and moment
-    reactions = react(
-        np.random.default_rng(0),
-        row,
-        outside.ravel(),
-        people=people,
-        catalogue=world.catalogue,
-        config=world.config,
-    )
+    environment = world.environment_at(person, np.asarray(timestamp_ms))  # one row a user and moment
+    reactions = react(np.random.default_rng(0), environment, row, outside.ravel())
     return reactions.satisfaction_probability.reshape(items.shape)

@@ -16,9 +16,9 @@ from runtime.progress import progress
 from simulation.ab_test.tallies import Tallies
 from simulation.exported.arms import Arm, world_items
 from simulation.exported.serving import Server
-from simulation.world.behaviour import logged_bits, react, turn_sour
+from simulation.world.behaviour import react, turn_sour
 from simulation.world.returning import Habits, come, leave, next_mood
-from simulation.world.state import World, take
+from simulation.world.state import World
 
 
 def live_on(
@@ -36,7 +36,7 @@ def live_on(
     `habits` are those of these people [n]. The world stays as it is. `quiet`: without a progress bar.
     """
     count = world.num_users
-    people = take(world.people, np.arange(count))
+    environment = world.environment_of(np.arange(count))
     tallies = Tallies(world, days=config.days, window=config.diversity_window)
     place = np.zeros(count, np.int64)  # of each user among those of its arm
     for n in range(len(arms)):
@@ -55,12 +55,9 @@ def live_on(
                     if mine.any():
                         index[mine] = server.serve(place[here[mine]], uniforms[mine])
                         item[mine] = items_of[n][index[mine]]
-                reactions = react(rng, here, item, people=people, catalogue=world.catalogue, config=world.config)
-                turn_sour(
-                    rng, here, item, reactions.click, people=people, catalogue=world.catalogue, config=world.config
-                )
-                bits = logged_bits(reactions)
-                dwell = feedback.dwell_bucket(reactions.play_ms)
+                reactions = react(rng, environment, here, item)
+                turn_sour(rng, environment, here, item, reactions.click)
+                dwell, bits = reactions.dwell, reactions.bits
                 for n, server in enumerate(servers):
                     mine = arm_of[here] == n
                     if mine.any():
@@ -97,7 +94,7 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
     offsets = np.searchsorted(user[known], np.arange(world.num_users + 1))
     # As many events as anybody reads, and by the recommender's rule: a ranker reads no more than the newest.
     length = max(1, recommender.max_history // 2, arm.rank.length if arm.rank else 0)
-    reader = Reader(log.feedback[known], recommender.reading.of(length + recommender.remembered))
+    reader = Reader(log.feedback[known], recommender.reading.of(length + recommender.reading.remembered))
     position = reader.positions(offsets[users], offsets[users + 1])  # [n, length + S]
     rows = known[np.maximum(position, 0)] if len(known) else position
     histories = tuple(np.where(position >= 0, column[rows], 0) for column in (index, log.dwell, log.feedback))

@@ -12,11 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data import feedback
 from simulation.counterfactual.trajectories import Columns, Plan, Slates, Walk
 from simulation.exported.arms import world_items
 from simulation.exported.recommender import Recommender, State, Step
-from simulation.world.behaviour import logged_bits, react, turn_sour
+from simulation.world.behaviour import Environment, react, turn_sour
 from simulation.world.newcomers import child, draw_people
 from simulation.world.population import Users
 from simulation.world.state import World, take
@@ -45,7 +44,7 @@ class LivingUsers:
         Their luck depends on the seed and the chunk of users, not on the recommender.
         """
         item_of = world_items(recommender, self.world, flag="--recommender")
-        people = take(self.people, users)
+        environment = Environment(take(self.people, users), self.world.catalogue, self.world.config)
         rng = np.random.default_rng(child(child(np.random.SeedSequence(self.seed), 1), int(users[0])))
         batch, steps = len(users), self.plan.place.shape[1]
         state, last = recommender.start(batch), jnp.asarray(self.plan.first_item[users])
@@ -53,25 +52,21 @@ class LivingUsers:
         columns: Columns = (empty, empty, empty)
         query = None
         for t in range(steps):
-            dwell, bits = self._react(rng, item_of[np.asarray(last)], people)
+            rows, items = np.arange(batch), item_of[np.asarray(last)]
+            reactions = react(rng, environment, rows, items)
+            turn_sour(rng, environment, rows, items, reactions.click)
             state, query, columns, last = _advance(
                 item_vectors,
                 state,
                 columns,
                 jnp.int32(t),
-                (last, jnp.asarray(dwell), jnp.asarray(bits)),
+                (last, jnp.asarray(reactions.dwell), jnp.asarray(reactions.bits)),
                 jnp.asarray(self.plan.place[users, t]),
                 step=recommender.step,
                 slates=slates,
             )
         assert query is not None
         return Walk(state, query, columns, last)
-
-    def _react(self, rng: np.random.Generator, items: np.ndarray, people: Users) -> tuple[np.ndarray, np.ndarray]:
-        rows, truth = np.arange(len(items)), {"catalogue": self.world.catalogue, "config": self.world.config}
-        reactions = react(rng, rows, items, people=people, **truth)
-        turn_sour(rng, rows, items, reactions.click, people=people, **truth)
-        return feedback.dwell_bucket(reactions.play_ms).astype(np.int32), logged_bits(reactions).astype(np.int32)
 
 
 def living_users(world: World, plan: Plan, *, seed: int) -> LivingUsers:

@@ -11,7 +11,8 @@ from runtime.errors import UsageError
 from simulation.exported import ranker
 from simulation.exported.recommender import Recommender, load
 from simulation.exported.serving import Rank
-from simulation.world.state import World, item_numbers
+from simulation.world.matching import item_numbers
+from simulation.world.state import World
 
 # First parts of names in metrics.json that are no arm's.
 _TAKEN = ("aa", "exposures", "group", "impressions", "long_run", "random", "relative", "users")

@@ -27,6 +27,7 @@ from runtime.errors import DataError
 from runtime.progress import chunks
 from simulation.exported.recent_events import RecentEvents
 from simulation.exported.recommender import Recommender, Start, State, Step
+from simulation.world.draws import choose
 
 Order = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -90,13 +91,6 @@ def probabilities(logits: np.ndarray, *, temperature: float) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def draw(policy: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """A place [b] in each slate, drawn from `policy` [b, k] by inverting its cumulative sum at `uniforms` [b]."""
-    cumulative = np.cumsum(policy, axis=1)
-    places = (cumulative <= uniforms[:, None] * cumulative[:, -1:]).sum(axis=1)
-    return np.minimum(places, policy.shape[1] - 1)
-
-
 class Server:
     """One recommender in front of n users: what it remembers of each, and what each has met.
 
@@ -146,7 +140,7 @@ class Server:
             logits = self._call(self._rank, users, *events, of_call=(items, logits), chunk=_RANKED_CHUNK)
         if not np.isfinite(logits).all():
             raise DataError("a recommender gave logits that are not finite: the model has diverged; train it again")
-        places = draw(probabilities(logits, temperature=self._temperature), uniforms)
+        places = choose(probabilities(logits, temperature=self._temperature), uniforms)
         return items[np.arange(len(users)), places]
 
     def observe(self, users: np.ndarray, items: np.ndarray, dwell: np.ndarray, feedback: np.ndarray) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from data.timelines import Timelines
-from simulation.exported.serving import draw
 from simulation.off_policy.contexts import Contexts, Policy
 from simulation.world.behaviour import Reactions, react
-from simulation.world.state import World, item_numbers, user_numbers
+from simulation.world.draws import choose
+from simulation.world.matching import numbers
+from simulation.world.state import World
 
 
 class TruthAt:
@@ -16,16 +17,12 @@ class TruthAt:
 
     def __init__(self, world: World, timelines: Timelines, at: Contexts):
         """Errors: UsageError where users or items of the timelines are not of this world."""
-        remedy = "give the world that the timelines were made of"
-        users = user_numbers(timelines.users, world, flag="--data", remedy=remedy)
-        # The world's item of each index.
-        self._item = item_numbers(timelines.items, world, flag="--data", remedy=remedy)
-        self._catalogue, self._config = world.catalogue, world.config
-        self._people = world.people_at(users[at.user], timelines.timestamp_ms[at.position])
+        users, self._item = numbers(timelines, world)
+        self._environment = world.environment_at(users[at.user], timelines.timestamp_ms[at.position])
 
     def react(self, rng: np.random.Generator, rows: np.ndarray, items: np.ndarray) -> Reactions:
         """What the users of the contexts `rows` [m] do with items [m], indices of the timelines."""
-        return react(rng, rows, self._item[items], people=self._people, catalogue=self._catalogue, config=self._config)
+        return react(rng, self._environment, rows, self._item[items])
 
     def value(self, rng: np.random.Generator, policy: Policy, *, draws: int) -> dict[str, float]:
         """The policy's own rates in these contexts: `draws` items for each from the policy, and what comes of them.
@@ -35,7 +32,7 @@ class TruthAt:
         sums: dict[str, float] = {"dislike": 0.0, "long_view": 0.0}
         rows: Any = np.arange(len(policy.items))
         for _ in range(draws):
-            places = draw(policy.probability, rng.random(len(rows)))
+            places = choose(policy.probability, rng.random(len(rows)))
             reactions = self.react(rng, rows, policy.items[rows, places])
             sums["dislike"] += float(reactions.dislike_probability.mean())
             sums["long_view"] += float(reactions.long_view.mean())

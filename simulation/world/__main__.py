@@ -23,9 +23,9 @@ def main(argv: Sequence[str]) -> int | None:
     """Generates, writes, and prints what the log looks like."""
     del argv
     # Imported here so that --help does not wait for them.
-    from simulation.world.facts import log_facts
+    from simulation.world.facts import log_facts, truth_facts
     from simulation.world.feed import check, simulate
-    from simulation.world.tables import tables, truth, truth_facts, write
+    from simulation.world.tables import tables, truth, write
 
     config = _CONFIG.value
     check(config)

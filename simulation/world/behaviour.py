@@ -1,7 +1,8 @@
 """What a user does with an item: watch, like, dislike, be satisfied, answer a questionnaire, have had enough.
 
 The one behaviour model of the synthetic feed. The generator of the log uses it, and so does whatever closes the loop
-with another recommender. Every function takes n exposures at once: `users` [n] and `items` [n] are indices.
+with another recommender. Every function takes n exposures at once: `users` [n] and `items` [n] are rows of the people
+and of the catalogue of an `Environment`.
 """
 
 from dataclasses import dataclass
@@ -12,20 +13,30 @@ import numpy as np
 from data import feedback
 from simulation.world.population import Catalogue, Users
 
-LOGGED = (
-    "click",
-    "long_view",
-    "like",
-    "follow",
-    "comment",
-    "share",
-    "dislike",
-)  # what a log has of reactions, besides play time
+# What a log has of reactions, besides play time and questionnaires; and what only whoever made the feed can know.
+LOGGED = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
+HIDDEN = (
+    "satisfied",
+    "satisfaction_probability",
+    "shown_propensity",
+    "answered_propensity",
+    "dislike_probability",
+    "averse",
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Whom a recommender meets: people, the items there are, and the parameters of behaviour (configs/world.py)."""
+
+    people: Users
+    catalogue: Catalogue
+    config: Any
 
 
 @dataclass(frozen=True)
 class Reactions:
-    """What came of n exposures; all arrays are [n]. The last six are truth that no log holds."""
+    """What came of n exposures; all arrays are [n]."""
 
     play_ms: np.ndarray
     click: np.ndarray
@@ -44,6 +55,17 @@ class Reactions:
     dislike_probability: np.ndarray
     averse: np.ndarray  # the cluster or the creator had turned sour
 
+    @property
+    def dwell(self) -> np.ndarray:
+        """The bucket of the play time, int32 [n], as models read it."""
+        return feedback.dwell_bucket(self.play_ms).astype(np.int32)
+
+    @property
+    def bits(self) -> np.ndarray:
+        """The feedback that a log has of it, bits of data/feedback.py, int32 [n]."""
+        columns = {name: getattr(self, name) for name in LOGGED}
+        return feedback.to_bits(columns, play_ms=self.play_ms).astype(np.int32)
+
 
 class Inclinations(NamedTuple):
     """What decides n exposures but for luck, [n] each: probabilities to engage, to be satisfied, to dislike; soured."""
@@ -54,11 +76,9 @@ class Inclinations(NamedTuple):
     sour: np.ndarray
 
 
-def inclinations(
-    users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
-) -> Inclinations:
+def inclinations(environment: Environment, users: np.ndarray, items: np.ndarray) -> Inclinations:
     """Those of users [n] for items [n]."""
-    b = config.behaviour
+    people, catalogue, b = environment.people, environment.catalogue, environment.config.behaviour
     cluster, creator = catalogue.cluster[items], catalogue.creator[items]
     interest = people.interest[users, cluster]
     favourite = people.is_favourite(users, creator)
@@ -66,7 +86,7 @@ def inclinations(
     quality, clickbait = catalogue.quality[items], catalogue.clickbait[items]
 
     def appeal(kind: str) -> np.ndarray:
-        return _sigmoid(
+        return sigmoid(
             b[kind]
             + b[f"{kind}_interest"] * interest
             + b[f"{kind}_favourite"] * favourite
@@ -82,12 +102,11 @@ def inclinations(
     return Inclinations(appeal("engage"), satisfied, np.where(sour, readiness, disappointment), sour)
 
 
-def react(
-    rng: np.random.Generator, users: np.ndarray, items: np.ndarray, *, people: Users, catalogue: Catalogue, config: Any
-) -> Reactions:
-    """Draws what users [n] do with items [n]; changes no state. `config` is that of configs/world.py."""
-    b, q = config.behaviour, config.questionnaire
-    inclined = inclinations(users, items, people=people, catalogue=catalogue, config=config)
+def react(rng: np.random.Generator, environment: Environment, users: np.ndarray, items: np.ndarray) -> Reactions:
+    """Draws what users [n] do with items [n]; changes no state."""
+    people, catalogue = environment.people, environment.catalogue
+    b, q = environment.config.behaviour, environment.config.questionnaire
+    inclined = inclinations(environment, users, items)
     satisfaction, sour, dislike_probability = inclined.satisfied, inclined.sour, inclined.dislike
     interest = people.interest[users, catalogue.cluster[items]]
     uniform = rng.random((9, len(items)))
@@ -99,12 +118,9 @@ def react(
     duration = catalogue.duration_ms[items]
     play_ms = np.minimum(np.where(engaged, watch, glance), duration).astype(np.int64)
 
-    shown_propensity = _sigmoid(
-        q.shown + q.shown_interest * interest + q.shown_popularity * catalogue.log_popularity[items]
-    )
-    answered_propensity = _sigmoid(
-        q.answered + q.answered_interest * interest + q.answered_willingness * people.willingness[users]
-    )
+    popularity, willingness = catalogue.log_popularity[items], people.willingness[users]
+    shown_propensity = sigmoid(q.shown + q.shown_interest * interest + q.shown_popularity * popularity)
+    answered_propensity = sigmoid(q.answered + q.answered_interest * interest + q.answered_willingness * willingness)
     shown = uniform[6] < shown_propensity
     warm = engaged * satisfaction * ~dislike
     return Reactions(
@@ -127,27 +143,14 @@ def react(
     )
 
 
-def logged_bits(reactions: Reactions) -> np.ndarray:
-    """The feedback that a log has of the reactions [n], bits of data/feedback.py, [n]."""
-    columns = {name: getattr(reactions, name) for name in LOGGED}
-    return feedback.to_bits(columns, play_ms=reactions.play_ms)
-
-
 def turn_sour(
-    rng: np.random.Generator,
-    users: np.ndarray,
-    items: np.ndarray,
-    engaged: np.ndarray,
-    *,
-    people: Users,
-    catalogue: Catalogue,
-    config: Any,
+    rng: np.random.Generator, environment: Environment, users: np.ndarray, items: np.ndarray, engaged: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """After an enjoyed exposure its cluster, or its creator, may be one too many. Updates `people`.
+    """After an enjoyed exposure its cluster, or its creator, may be one too many. Updates the people.
 
     Returns two masks [n]: for whom the cluster turned sour just now, and for whom the creator did.
     """
-    b = config.behaviour
+    people, catalogue, b = environment.people, environment.catalogue, environment.config.behaviour
     cluster, creator = catalogue.cluster[items], catalogue.creator[items]
     enjoyed = engaged & ~people.is_sour(users, cluster, creator)
     uniform = rng.random((2, len(items)))
@@ -158,5 +161,6 @@ def turn_sour(
     return cluster_now, creator_now
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-x): the probability of which x are the log odds."""
     return 1.0 / (1.0 + np.exp(-x))

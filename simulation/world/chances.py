@@ -1,7 +1,7 @@
 """How likely each reaction is, given all that is true of a user and an item: the feed's behaviour model without luck.
 
-`simulation/world/behaviour.py` draws; this says how often it would draw what. A play is max. the item's duration, and
-before that an engaged watch or a glance:
+`simulation/world/behaviour.py` draws reactions; this says how often each would be drawn. A play lasts at most as long
+as the item, and before that is an engaged watch or a glance:
 
     P(play ≥ t) = [t ≤ duration] · (e · P(watch ≥ t) + (1 − e) · (d · P(glance ≥ t − delay) + (1 − d) · P(glance ≥ t)))
 
@@ -16,34 +16,31 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from data.feedback import LONG_VIEW_MS, SKIP_BELOW_MS
-from simulation.world.behaviour import Inclinations, inclinations
-from simulation.world.population import Catalogue, Users
+from simulation.world.behaviour import Environment, Inclinations, inclinations
 
 TASKS = ("EVV", "FVV", "GVV", "long_view", "click", "like", "dislike")
 
 
 def chances(
     tasks: Sequence[str],
+    environment: Environment,
     users: NDArray[np.integer],
     items: NDArray[np.integer],
     *,
     above_ms: NDArray[np.floating],
-    people: Users,
-    catalogue: Catalogue,
-    config: Any,
 ) -> NDArray[np.float64]:
     """P(task) of users [n] with items [n], for each of `tasks`, of TASKS: [n, K].
 
     Args: above_ms [n, 2], the watch times above which a play of the item is EVV, and FVV.
     """
-    b = config.behaviour
-    inclined = inclinations(users, items, people=people, catalogue=catalogue, config=config)
-    duration = catalogue.duration_ms[items]
+    b = environment.config.behaviour
+    inclined = inclinations(environment, users, items)
+    duration = environment.catalogue.duration_ms[items]
 
     def watched(at_least_ms: NDArray[np.floating]) -> NDArray[np.float64]:
         return (at_least_ms <= duration) * _longer(at_least_ms, inclined, b)
 
-    def of(task: str) -> NDArray[np.float64]:
+    def chance(task: str) -> NDArray[np.float64]:
         match task:
             case "EVV" | "FVV":  # play times are whole milliseconds
                 return watched(np.floor(above_ms[:, ("EVV", "FVV").index(task)]) + 1)
@@ -59,7 +56,7 @@ def chances(
                 return inclined.dislike
         raise ValueError(f"no chance of '{task}': of {', '.join(TASKS)}")
 
-    return np.stack([of(task) for task in tasks], axis=1)
+    return np.stack([chance(task) for task in tasks], axis=1)
 
 
 def _longer(least: NDArray[np.floating], inclined: Inclinations, b: Any) -> NDArray[np.float64]:

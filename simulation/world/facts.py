@@ -105,6 +105,27 @@ def around_first_dislike(events: pl.DataFrame) -> dict[str, float]:
     return found
 
 
+def truth_facts(events: pl.DataFrame, impressions: pl.DataFrame) -> dict[str, float]:
+    """What only the truth can tell: how much is served that has turned sour, and how users react to it.
+
+    `impressions` are those of `simulation.world.tables.truth`, row for row with the synthetic feed's events.
+    """
+    averse, fine = events.filter(impressions["averse"]), events.filter(~impressions["averse"])
+    answers = events.drop_nulls("questionnaire_answer")
+    reactions = {
+        f"{kind}/{name}": _mean(span, name)
+        for name in ("dislike", "click", "long_view", "like")
+        for kind, span in (("averse", averse), ("not_averse", fine))
+    }
+    return {
+        "averse/share": averse.height / events.height,
+        **reactions,
+        "questionnaires/answered": answers.height / events.height,
+        "questionnaires/satisfied": _mean(answers, "questionnaire_answer"),
+        "satisfied": _mean(impressions, "satisfaction_probability"),
+    }
+
+
 def _in_order(events: pl.DataFrame) -> pl.DataFrame:
     return events.sort("user_id", "timestamp_ms", maintain_order=True)
 

@@ -10,11 +10,17 @@ import numpy as np
 from data import ranges
 from runtime.errors import UsageError
 from runtime.progress import progress
-from simulation.world.behaviour import Reactions, react, turn_sour
+from simulation.world.behaviour import Environment, Reactions, react, turn_sour
 from simulation.world.logging_policy import LoggingPolicy
-from simulation.world.population import LEAST_EVENTS, Catalogue, Users, draw_catalogue, draw_users, lengths_of_total
-
-_DAY_MS = 86_400_000
+from simulation.world.population import (
+    DAY_MS,
+    LEAST_EVENTS,
+    Catalogue,
+    Users,
+    draw_catalogue,
+    draw_users,
+    lengths_of_total,
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ def live(
     draw_lengths: how many events each of them has, int [U], descending. advance: told how many events have just passed.
     """
     people = draw_users(rng, catalogue, config)
-    policy = LoggingPolicy(rng, people=people, catalogue=catalogue, config=config)
+    environment = Environment(people, catalogue, config)
+    policy = LoggingPolicy(rng, environment)
 
     # Users are sorted by activity: those still there at step t are the first so many.
     length = draw_lengths(rng)
@@ -104,10 +111,8 @@ def live(
         active = np.arange(np.searchsorted(-length, -t))
         rows = offset[active] + t
         items, randomly[rows] = policy.serve(rng, active, new_session[rows])
-        reactions = react(rng, active, items, people=people, catalogue=catalogue, config=config)
-        against_cluster, against_creator = turn_sour(
-            rng, active, items, reactions.click, people=people, catalogue=catalogue, config=config
-        )
+        reactions = react(rng, environment, active, items)
+        against_cluster, against_creator = turn_sour(rng, environment, active, items, reactions.click)
         policy.observe(active, items, reactions.click)
         item[rows] = items
         _store(log, rows, reactions, len(user))
@@ -146,7 +151,7 @@ def _clock(
     busy[new_session] = 0
     pause = np.where(new_session, rng.exponential(size=len(user)), 0.0)
     pauses = np.bincount(user, weights=pause, minlength=users) + rng.exponential(size=users)
-    spare = config.days * _DAY_MS - np.bincount(user, weights=busy, minlength=users)
+    spare = config.days * DAY_MS - np.bincount(user, weights=busy, minlength=users)
     elapsed = np.cumsum(busy + pause * (spare / pauses)[user])
     first = np.searchsorted(user, np.arange(users))
     before = np.where(first > 0, elapsed[np.maximum(first - 1, 0)], 0.0)

@@ -1,10 +1,9 @@
 """The platform that wrote the log: interest times popularity, sticky within a session, deaf to dislikes."""
 
-from typing import Any
-
 import numpy as np
 
-from simulation.world.population import Catalogue, GroupSampler, Users
+from simulation.world.behaviour import Environment
+from simulation.world.draws import GroupSampler, choose
 
 _TRIES = 4
 
@@ -17,8 +16,9 @@ class LoggingPolicy:
     as they are used up.
     """
 
-    def __init__(self, rng: np.random.Generator, *, people: Users, catalogue: Catalogue, config: Any):
-        """Draws the initial belief; `config` is that of configs/world.py."""
+    def __init__(self, rng: np.random.Generator, environment: Environment):
+        """Draws the initial belief."""
+        people, catalogue, config = environment.people, environment.catalogue, environment.config
         users, clusters = people.interest.shape
         items = len(catalogue.creator)
         noise = rng.lognormal(sigma=config.policy.affinity_noise, size=(users, clusters))
@@ -61,8 +61,7 @@ class LoggingPolicy:
     def _interesting(self, users: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         # A cluster for each user, as its affinity and what is left of it say.
         weight = self._left[users] * (self._p.affinity_floor + self._affinity[users]) ** self._p.affinity_power
-        cumulative = np.cumsum(weight, axis=1)  # [n, clusters]
-        return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(axis=1)
+        return choose(weight, uniform)
 
     def _unseen(
         self,

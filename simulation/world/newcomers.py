@@ -6,19 +6,22 @@ was trained on, and each is there once: an experiment on them may resample peopl
 """
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 from ml_collections import ConfigDict
 
-from data import feedback
+from data import ranges
 from runtime.progress import chunks, progress
-from simulation.world.behaviour import logged_bits
 from simulation.world.feed import Feed, live
 from simulation.world.population import Users, draw_users, lengths_apart
-from simulation.world.state import Log, World, take
+from simulation.world.state import Log, World, of_tables
+from simulation.world.tables import tables, truth
 
+_Record = TypeVar("_Record", Log, Users)
 _CHUNK = 4_000  # people who live in lock-step
 
 
@@ -52,34 +55,7 @@ def newcomers(world: World, count: int, seed: np.random.SeedSequence, *, quiet: 
 
 def as_world(feed: Feed, config: ConfigDict) -> World:
     """A feed at the end of its log: what `open_world` reads of the feed's tables and truth."""
-    by_id = np.argsort(feed.user_id)
-    outside = feed.user_id[feed.user]  # [E]
-    order = np.argsort(outside, kind="stable")  # events of a user lie in order of time
-    reactions = feed.reactions
-    onset, of_creator = feed.onset, feed.onset_of_creator
-    sour_item = feed.item[onset]
-    aversions = pl.DataFrame(
-        {
-            "user_id": outside[onset],
-            "timestamp_ms": feed.timestamp_ms[onset],
-            "target_id": np.where(of_creator, feed.catalogue.creator[sour_item], feed.catalogue.cluster[sour_item]),
-            "of_creator": of_creator,
-        }
-    )
-    return World(
-        config=config,
-        catalogue=feed.catalogue,
-        people=take(feed.people, by_id),
-        log=Log(
-            offsets=np.searchsorted(outside[order], np.arange(config.num_users + 1)),
-            item=feed.item[order],
-            timestamp_ms=feed.timestamp_ms[order],
-            dwell=feedback.dwell_bucket(reactions.play_ms[order]).astype(np.int32),
-            feedback=logged_bits(reactions)[order].astype(np.int32),
-            satisfaction=reactions.satisfaction_probability[order],
-        ),
-        aversions=aversions.sort("user_id", "timestamp_ms", maintain_order=True),
-    )
+    return of_tables(tables(feed), truth(feed), config)
 
 
 def _config(world: World, count: int) -> ConfigDict:
@@ -91,26 +67,20 @@ def _config(world: World, count: int) -> ConfigDict:
 
 def _together(parts: list[World], config: ConfigDict) -> World:
     # The people of all parts, numbered on.
-    before = np.cumsum([0, *(part.num_users for part in parts)])
-    events = np.cumsum([0, *(part.log.offsets[-1] for part in parts)])
-    log = {
-        field.name: np.concatenate([getattr(part.log, field.name) for part in parts])
-        for field in dataclasses.fields(Log)
-        if field.name != "offsets"
-    }
-    people = {
-        field.name: np.concatenate([getattr(part.people, field.name) for part in parts])
-        for field in dataclasses.fields(Users)
-    }
-    offsets = [[0], *(part.log.offsets[1:] + start for part, start in zip(parts, events[:-1], strict=True))]
+    before = ranges.begins([part.num_users for part in parts])
     aversions = [
-        part.aversions.with_columns(pl.col("user_id") + int(start))
-        for part, start in zip(parts, before[:-1], strict=True)
+        part.aversions.with_columns(pl.col("user_id") + int(first)) for part, first in zip(parts, before, strict=True)
     ]
     return World(
         config=config,
         catalogue=parts[0].catalogue,
-        people=Users(**people),
-        log=Log(offsets=np.concatenate(offsets), **log),
+        people=_joined([part.people for part in parts]),
+        log=_joined([part.log for part in parts]),
         aversions=pl.concat(aversions),
     )
+
+
+def _joined(records: Sequence[_Record]) -> _Record:
+    # Of several records of arrays the one whose arrays are theirs, one after the other.
+    names = [field.name for field in dataclasses.fields(records[0])]
+    return type(records[0])(**{name: np.concatenate([getattr(part, name) for part in records]) for name in names})

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from data import ranges
+from simulation.world.draws import GroupSampler, choose
 
 LEAST_EVENTS = 3  # of a user
+DAY_MS = 86_400_000
 _STANDARD_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Items, N of them; all arrays are [N] except `creator_cluster` [creators]."""
+    """Items, N of them; all arrays are [N]."""
 
     creator: np.ndarray
     cluster: np.ndarray
@@ -24,7 +25,6 @@ class Catalogue:
     quality: np.ndarray  # standard normal
     clickbait: np.ndarray  # in [0, 1], mostly low: draws attention, disappoints
     popularity: np.ndarray  # relative weight with which the platform picks it within its cluster or creator
-    creator_cluster: np.ndarray
 
     @property
     def log_popularity(self) -> np.ndarray:
@@ -81,11 +81,10 @@ def draw_catalogue(rng: np.random.Generator, config: Any) -> Catalogue:
         creator=creator,
         cluster=cluster,
         duration_ms=np.clip(duration, *config.duration_range_ms).astype(np.int64),
-        uploaded_ms=config.start_ms - (age_days * 86_400_000).astype(np.int64),
+        uploaded_ms=config.start_ms - (age_days * DAY_MS).astype(np.int64),
         quality=quality,
         clickbait=clickbait,
         popularity=fame[creator] * noise * np.exp(0.3 * quality),
-        creator_cluster=main,
     )
 
 
@@ -142,25 +141,6 @@ def _lengths(events: np.ndarray) -> np.ndarray:
 
 def _draw_favourites(rng: np.random.Generator, interest: np.ndarray, catalogue: Catalogue, count: int) -> np.ndarray:
     # A cluster in proportion to interest, then an item of it by popularity: its creator. Duplicates do no harm.
-    cumulative = np.cumsum(interest, axis=1)
-    draws = rng.random((len(interest), count)) * cumulative[:, -1:]
-    clusters = (cumulative[:, None, :] <= draws[:, :, None]).sum(axis=2)  # [U, count]
+    clusters = choose(interest[:, None, :], rng.random((len(interest), count)))  # [U, count]
     items = GroupSampler(catalogue.cluster, catalogue.popularity, interest.shape[1])
     return catalogue.creator[items.draw(clusters.ravel(), rng.random(clusters.size))].reshape(clusters.shape)
-
-
-class GroupSampler:
-    """Draws items of a given group (cluster or creator) with probability proportional to their weight."""
-
-    def __init__(self, group: np.ndarray, weight: np.ndarray, groups: int):
-        """`group` [N] ints below `groups`, `weight` [N] positive."""
-        self._order = np.argsort(group, kind="stable")
-        self._cumulative = ranges.sums_before(weight[self._order])
-        self._start = np.searchsorted(group[self._order], np.arange(groups + 1))
-
-    def draw(self, groups: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """One item [n] of each group [n]; `uniforms` [n] in [0, 1). The groups must not be empty."""
-        first, last = self._start[groups], self._start[groups + 1]
-        low, high = self._cumulative[first], self._cumulative[last]
-        place = np.searchsorted(self._cumulative, low + uniforms * (high - low), side="right") - 1
-        return self._order[np.clip(place, first, last - 1)]

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from simulation.world.behaviour import Reactions
+from simulation.world.behaviour import Reactions, sigmoid
+from simulation.world.population import DAY_MS
 from simulation.world.state import World
-
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Habits:
 def habits(world: World) -> Habits:
     """h = (days with an event + 1) / (days + 2), so that nobody comes always or never; e and s are plain means."""
     log, days = world.log, world.config.days
-    day = np.clip((log.timestamp_ms - world.config.start_ms) // _DAY_MS, 0, days - 1)
+    day = np.clip((log.timestamp_ms - world.config.start_ms) // DAY_MS, 0, days - 1)
     came = np.bincount(np.unique(log.user * days + day) // days, minlength=world.num_users)
     events = np.diff(log.offsets)
     satisfied = np.bincount(log.user, weights=log.satisfaction, minlength=world.num_users)
@@ -50,8 +49,7 @@ def habits(world: World) -> Habits:
 
 def come(rng: np.random.Generator, habits: Habits, mood: np.ndarray) -> np.ndarray:
     """Who of n users comes today, mask [n]; `mood` [n] is m."""
-    log_odds = np.log(habits.visit / (1 - habits.visit)) + mood
-    return rng.random(len(mood)) < 1.0 / (1.0 + np.exp(-log_odds))
+    return rng.random(len(mood)) < sigmoid(np.log(habits.visit / (1 - habits.visit)) + mood)
 
 
 def leave(

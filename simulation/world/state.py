@@ -5,6 +5,7 @@ The log says what everybody did; the truth beside it what they like and what has
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ml_collections import ConfigDict
 from data import feedback, ranges
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
-from simulation.world.behaviour import LOGGED
+from simulation.world.behaviour import LOGGED, Environment
 from simulation.world.population import Catalogue, Users
 
 
@@ -22,7 +23,7 @@ from simulation.world.population import Catalogue, Users
 class Log:
     """E events, user by user and in order of time; user u has events offsets[u] to offsets[u + 1]."""
 
-    offsets: np.ndarray  # [U + 1]
+    count: np.ndarray  # [U] events
     item: np.ndarray
     timestamp_ms: np.ndarray
     dwell: np.ndarray
@@ -30,9 +31,14 @@ class Log:
     satisfaction: np.ndarray  # probability, from the truth
 
     @property
+    def offsets(self) -> np.ndarray:
+        """Where each user's events begin, and where the last one's end [U + 1]."""
+        return ranges.sums_before(self.count)
+
+    @property
     def user(self) -> np.ndarray:
         """The user of every event [E]."""
-        return ranges.owners(np.diff(self.offsets))
+        return ranges.owners(self.count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +59,25 @@ class World:
     def num_items(self) -> int:
         return len(self.catalogue.quality)
 
-    def people_at(self, users: np.ndarray, timestamp_ms: np.ndarray) -> Users:
+    @property
+    def environment(self) -> Environment:
+        """The people as the log leaves them; what turns sour from here on is written into them."""
+        return Environment(self.people, self.catalogue, self.config)
+
+    def environment_of(self, users: np.ndarray) -> Environment:
+        """A copy for users [n], each a row of its own: who is named twice goes two ways from here on."""
+        return Environment(take(self.people, users), self.catalogue, self.config)
+
+    def environment_at(self, users: np.ndarray, timestamp_ms: np.ndarray) -> Environment:
         """Users [n] as they were just before a moment [n] each: one row a pair."""
         pairs = pl.DataFrame({"row": np.arange(len(users)), "user_id": users, "now": timestamp_ms})
         sour = pairs.join(self.aversions, on="user_id").filter(pl.col("timestamp_ms") < pl.col("now"))
-        return _sour(take(self.people, users), sour.rename({"row": "place"}))
+        people = _sour(take(self.people, users), sour.rename({"row": "place"}))
+        return Environment(people, self.catalogue, self.config)
 
 
 def take(people: Users, users: np.ndarray) -> Users:
-    """The users [n], each a row of its own: who is named twice is there twice and goes two ways from here on."""
+    """A copy of the users [n], each a row of its own; who is named twice is there twice."""
     return Users(**{field.name: getattr(people, field.name)[users] for field in dataclasses.fields(people)})
 
 
@@ -77,80 +93,40 @@ def open_world(path: str, *, flag: str = "--world") -> World:
     manifest = open_manifest(folder / "truth", kind="truth", version=1, flag=flag)
     if open_manifest(folder / "tables", kind="tables", version=1, flag=flag)["config"] != manifest["config"]:
         raise DataError(f"{folder}: tables/ and truth/ are of two worlds; run simulation.world again")
-    config = ConfigDict(manifest["config"])
-    events, items = (pl.read_parquet(folder / "tables" / f"{name}.parquet", glob=False) for name in ("events", "items"))
-    known = {
-        name: pl.read_parquet(folder / "truth" / f"{name}.parquet", glob=False)
-        for name in ("impressions", "items", "users", "aversions")
-    }
-    for table in (items, known["items"], known["users"]):
+    log, known = (
+        {name: pl.read_parquet(folder / kind / f"{name}.parquet", glob=False) for name in names}
+        for kind, names in (("tables", ("events", "items")), ("truth", ("impressions", "items", "users", "aversions")))
+    )
+    for table in (log["items"], known["items"], known["users"]):
         # Numbers are ids; everything below indexes by them.
         if not np.array_equal(table.to_series(0).to_numpy(), np.arange(table.height)):
             raise DataError(f"{folder}: column '{table.columns[0]}' does not count from 0; run simulation.world again")
-    aversions = known["aversions"].select(
+    return of_tables(log, known, ConfigDict(manifest["config"]))
+
+
+def of_tables(tables: Mapping[str, pl.DataFrame], truth: Mapping[str, pl.DataFrame], config: ConfigDict) -> World:
+    """The world of the frames of simulation/world/tables.py. Errors: DataError where they are of two worlds."""
+    aversions = truth["aversions"].select(
         "user_id", "timestamp_ms", "target_id", of_creator=pl.col("against") == "creator"
     )
     return World(
         config=config,
-        catalogue=_catalogue(items, known["items"], config),
-        people=_people(known["users"], aversions, config),
-        log=_log(events, known["impressions"], known["users"].height),
+        catalogue=_catalogue(tables["items"], truth["items"]),
+        people=_people(truth["users"], aversions, config),
+        log=_log(tables["events"], truth["impressions"], truth["users"].height),
         aversions=aversions,
     )
 
 
-def user_numbers(users: pl.DataFrame, world: World, *, flag: str, remedy: str) -> np.ndarray:
-    """The world's user of each row of a user table, int64 [U]. Errors: UsageError as `item_numbers`."""
-    ids = users["user_id"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-    if ((ids < 0) | (ids >= world.num_users)).any():
-        raise UsageError(f"{flag}: has a user_id that is not of --world; {remedy}")
-    return ids
-
-
-def item_numbers(items: pl.DataFrame, world: World, *, flag: str, remedy: str) -> np.ndarray:
-    """The world's item of each row of an item table, int64 [N + 1], -1 for row 0, the padding.
-
-    Two worlds of one size have the same item ids, but not the same creators and clusters; where the table has these
-    (`creator_id`, `cluster_id`), each row must have those of the world's catalogue.
-    Errors: UsageError, which names `flag` and ends in `remedy`, at the first item that is not of this world.
-    """
-
-    def number(column: str) -> np.ndarray:
-        return items[column][1:].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-
-    ids = number("item_id")
-    foreign = (ids < 0) | (ids >= world.num_items)
-    if foreign.any():
-        raise UsageError(f"{flag}: item {items['item_id'][_first(foreign) + 1]} is not of --world; {remedy}")
-    for column, ours in (("creator_id", world.catalogue.creator), ("cluster_id", world.catalogue.cluster)):
-        if column in items.columns and items[column].null_count() < items.height:
-            theirs = number(column)
-            differs = theirs != ours[ids]
-            if differs.any():
-                item = ids[_first(differs)]
-                raise UsageError(
-                    f"{flag}: item {item} has {column} {theirs[_first(differs)]}, in --world {ours[item]}; {remedy}"
-                )
-    return np.concatenate([[-1], ids])
-
-
-def _first(where: np.ndarray) -> int:
-    return int(np.flatnonzero(where)[0])
-
-
-def _catalogue(items: pl.DataFrame, known: pl.DataFrame, config: ConfigDict) -> Catalogue:
-    creator, cluster = items["creator_id"].to_numpy(), items["cluster_id"].to_numpy()
-    counts = np.zeros((config.num_creators, config.num_clusters), np.int64)
-    np.add.at(counts, (creator, cluster), 1)
+def _catalogue(items: pl.DataFrame, known: pl.DataFrame) -> Catalogue:
     return Catalogue(
-        creator=creator,
-        cluster=cluster,
+        creator=items["creator_id"].to_numpy(),
+        cluster=items["cluster_id"].to_numpy(),
         duration_ms=items["duration_ms"].to_numpy(),
         uploaded_ms=items["uploaded_ms"].to_numpy(),
         quality=known["quality"].to_numpy(),
         clickbait=known["clickbait"].to_numpy(),
         popularity=known["popularity"].to_numpy(),
-        creator_cluster=counts.argmax(axis=1),
     )
 
 
@@ -186,7 +162,7 @@ def _log(events: pl.DataFrame, impressions: pl.DataFrame, num_users: int) -> Log
     user = events["user_id"].to_numpy()[order]
     play_ms = events["play_ms"].to_numpy()[order]
     return Log(
-        offsets=np.searchsorted(user, np.arange(num_users + 1)),
+        count=np.bincount(user, minlength=num_users),
         item=events["item_id"].to_numpy()[order],
         timestamp_ms=events["timestamp_ms"].to_numpy()[order],
         dwell=feedback.dwell_bucket(play_ms).astype(np.int32),

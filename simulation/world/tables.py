@@ -4,7 +4,6 @@
 each cluster or creator that turned sour.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from runtime.artifact import writing
-from simulation.world.behaviour import LOGGED
+from simulation.world.behaviour import HIDDEN, LOGGED
 from simulation.world.feed import Feed
 
 
 def tables(feed: Feed) -> dict[str, pl.DataFrame]:
     """What a platform would have logged; events in order of time."""
-    order = _by_time(feed)
+    order = np.argsort(feed.timestamp_ms, kind="stable")
     reactions, catalogue = feed.reactions, feed.catalogue
     events = pl.DataFrame(
         {
@@ -50,17 +49,12 @@ def tables(feed: Feed) -> dict[str, pl.DataFrame]:
 
 def truth(feed: Feed) -> dict[str, pl.DataFrame]:
     """What is known of the feed because it was made: probabilities, tastes, qualities, aversions."""
-    order = _by_time(feed)
+    order = np.argsort(feed.timestamp_ms, kind="stable")
     reactions, catalogue, people = feed.reactions, feed.catalogue, feed.people
     impressions = pl.DataFrame(
         {
             **_keys(feed, order),
-            "satisfied": reactions.satisfied[order],
-            "satisfaction_probability": reactions.satisfaction_probability[order],
-            "shown_propensity": reactions.shown_propensity[order],
-            "answered_propensity": reactions.answered_propensity[order],
-            "dislike_probability": reactions.dislike_probability[order],
-            "averse": reactions.averse[order],
+            **{name: getattr(reactions, name)[order] for name in HIDDEN},
         }
     )
     items = pl.DataFrame(
@@ -96,31 +90,6 @@ def truth(feed: Feed) -> dict[str, pl.DataFrame]:
         "users": users,
         "aversions": aversions.sort("user_id", "timestamp_ms", maintain_order=True),
     }
-
-
-def truth_facts(events: pl.DataFrame, impressions: pl.DataFrame) -> dict[str, float]:
-    """What only the truth can tell: how much is served that has turned sour, and how users react to it."""
-    averse = events.filter(impressions["averse"])
-    fine = events.filter(~impressions["averse"])
-    answers = events["questionnaire_answer"].drop_nulls()
-    found = {"averse/share": averse.height / events.height}
-    for name in ("dislike", "click", "long_view", "like"):
-        found[f"averse/{name}"] = _mean(averse[name])
-        found[f"not_averse/{name}"] = _mean(fine[name])
-    return {
-        **found,
-        "questionnaires/answered": len(answers) / events.height,
-        "questionnaires/satisfied": _mean(answers),
-        "satisfied": _mean(impressions["satisfaction_probability"]),
-    }
-
-
-def _mean(column: pl.Series) -> float:
-    return float(np.mean(column.to_numpy())) if len(column) else math.nan
-
-
-def _by_time(feed: Feed) -> np.ndarray:
-    return np.argsort(feed.timestamp_ms, kind="stable")
 
 
 def _keys(feed: Feed, order: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,12 +11,12 @@ from runtime import artifact
 from runtime.progress import progress
 from runtime.workdir import METRICS, is_complete, open_workdir
 from simulation.world.chances import TASKS, chances
-from simulation.world.state import World, item_numbers, open_world, user_numbers
+from simulation.world.matching import numbers
+from simulation.world.state import World, open_world
 
 KIND, VERSION = "true_probabilities", 1
 FOLDER = "truth"
 _CHUNK = 4096  # impressions at a time: each has a row of its user's aversions
-_REMEDY = "give the world that the timelines were made of"
 
 
 def run(*, world: str, data: str, workdir: str | None) -> None:
@@ -52,25 +52,15 @@ def true_probabilities(
 
     Args: above_ms [N + 1, 2], of the items of the timelines.
     """
-    users = user_numbers(timelines.users, world, flag="--data", remedy=_REMEDY)
-    items = item_numbers(timelines.items, world, flag="--data", remedy=_REMEDY)
+    users, items = numbers(timelines, world)
     user, time = users[timelines.user_of_event()[positions]], timelines.timestamp_ms[positions]
     item = timelines.item[positions]
     parts = []
     for start in progress(range(0, len(positions), _CHUNK), label="truth", unit="chunk"):
         part = slice(start, start + _CHUNK)
-        people = world.people_at(user[part], time[part])  # one row an impression
-        parts.append(
-            chances(
-                TASKS,
-                np.arange(len(item[part])),
-                items[item[part]],
-                above_ms=above_ms[item[part]],
-                people=people,
-                catalogue=world.catalogue,
-                config=world.config,
-            )
-        )
+        environment = world.environment_at(user[part], time[part])  # one row an impression
+        rows, shown = np.arange(len(item[part])), item[part]
+        parts.append(chances(TASKS, environment, rows, items[shown], above_ms=above_ms[shown]))
     return np.concatenate(parts) if parts else np.zeros((0, len(TASKS)))
 
 

@@ -16,7 +16,7 @@ from metrics import binary
 from ranking.baselines.truth import read_truth
 from runtime.errors import UsageError
 from simulation.world import true_probabilities
-from simulation.world.behaviour import react
+from simulation.world.behaviour import Environment, react
 from simulation.world.chances import TASKS, chances
 from simulation.world.state import open_world
 from tests import small_world
@@ -40,11 +40,10 @@ def test_chances_are_the_rates_of_many_draws(folder):
     ready, sour = world.people.readiness.copy(), world.people.sour_cluster.copy()
     ready[2], sour[2] = 0.4, True  # one who has had enough, and says so
     people = dataclasses.replace(world.people, readiness=ready, sour_cluster=sour)
-    catalogue = world.catalogue
     above = np.array([[2_500.5, 6_999], [7_000, 30_000], [900, 1e9], [0, 4_000], [20_000, 100]], np.float32)
-    options = {"people": people, "catalogue": catalogue, "config": world.config}
-    expected = chances(TASKS, users, items, above_ms=above, **options)
-    drawn = react(np.random.default_rng(0), np.repeat(users, DRAWS), np.repeat(items, DRAWS), **options)
+    environment = Environment(people, world.catalogue, world.config)
+    expected = chances(TASKS, environment, users, items, above_ms=above)
+    drawn = react(np.random.default_rng(0), environment, np.repeat(users, DRAWS), np.repeat(items, DRAWS))
     play = drawn.play_ms.reshape(-1, DRAWS)
     rates = {
         "EVV": play > above[:, :1],

@@ -86,7 +86,7 @@ def test_people_who_do_not_fit_into_one_block_go_on_behind_it(world: World, monk
     assert (np.diff(found.log.timestamp_ms)[inside] > 0).all()
     # What has turned sour is in everybody's state, and in the table of when: also of those in the last block.
     end = np.full(40, found.log.timestamp_ms.max() + 1)
-    at_the_end = found.people_at(np.arange(40), end)
+    at_the_end = found.environment_at(np.arange(40), end).people
     for state in ("sour_cluster", "sour_creator"):
         np.testing.assert_array_equal(getattr(at_the_end, state), getattr(found.people, state))
     assert found.people.sour_cluster[30:].any()

@@ -5,7 +5,8 @@ import pytest
 
 from runtime.errors import DataError
 from simulation.exported.recommender import Recommender, load
-from simulation.exported.serving import Rank, Server, draw, probabilities, replay, slates
+from simulation.exported.serving import Rank, Server, probabilities, replay, slates
+from simulation.world.draws import choose
 from tests import small_world
 from tests.small_world import HISTORY
 
@@ -65,8 +66,8 @@ def test_the_policy_is_a_softmax_with_a_temperature() -> None:
 
 def test_draws_invert_the_cumulative_policy() -> None:
     policy = np.repeat([[0.6, 0.3, 0.1]], 6, axis=0)
-    assert draw(policy, np.array([0.0, 0.59, 0.61, 0.89, 0.91, 1.0 - 1e-16])).tolist() == [0, 0, 1, 1, 2, 2]
-    assert draw(np.array([[0.0, 1.0]]), np.array([0.0])).tolist() == [1]
+    assert choose(policy, np.array([0.0, 0.59, 0.61, 0.89, 0.91, 1.0 - 1e-16])).tolist() == [0, 0, 1, 1, 2, 2]
+    assert choose(np.array([[0.0, 1.0]]), np.array([0.0])).tolist() == [1]
 
 
 def _server(recommender: Recommender, lengths, **options) -> tuple[Server, list[np.ndarray]]:

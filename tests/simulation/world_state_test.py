@@ -50,9 +50,9 @@ def test_people_at_a_moment_know_the_aversions_before_it(world: World) -> None:
     # Before every event of the log, the world's state gives the probabilities that the truth has recorded.
     log = world.log
     rows = np.arange(len(log.item))
-    people = world.people_at(log.user, log.timestamp_ms)
+    environment = world.environment_at(log.user, log.timestamp_ms)
     rng = np.random.default_rng(0)
-    found = react(rng, rows, log.item, people=people, catalogue=world.catalogue, config=world.config)
+    found = react(rng, environment, rows, log.item)
     np.testing.assert_allclose(found.satisfaction_probability, log.satisfaction, rtol=1e-12)
     assert found.averse.any()
 

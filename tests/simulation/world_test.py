@@ -12,11 +12,12 @@ import pytest
 
 from configs.world import get_config
 from runtime.errors import UsageError
-from simulation.world.behaviour import react, turn_sour
-from simulation.world.facts import around_first_dislike, given_feedback, log_facts, stickiness
+from simulation.world.behaviour import Environment, react, turn_sour
+from simulation.world.draws import GroupSampler
+from simulation.world.facts import around_first_dislike, given_feedback, log_facts, stickiness, truth_facts
 from simulation.world.feed import Feed, check, simulate
-from simulation.world.population import GroupSampler, draw_catalogue, draw_users
-from simulation.world.tables import tables, truth, truth_facts
+from simulation.world.population import draw_catalogue, draw_users
+from simulation.world.tables import tables, truth
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -159,7 +160,7 @@ def test_clickbait_is_clicked_and_disappoints() -> None:
     react_ = {}
     for clickbait in (0.0, 1.0):
         catalogue.clickbait[7] = clickbait
-        react_[clickbait] = react(rng, users, items, people=people, catalogue=catalogue, config=config)
+        react_[clickbait] = react(rng, Environment(people, catalogue, config), users, items)
     assert react_[1.0].click.mean() > react_[0.0].click.mean() + 0.05
     assert react_[1.0].play_ms.mean() > react_[0.0].play_ms.mean()
     assert react_[1.0].satisfied.mean() < react_[0.0].satisfied.mean() - 0.1
@@ -172,12 +173,13 @@ def test_turning_sour_touches_the_users_named_and_no_other() -> None:
     catalogue = draw_catalogue(rng, config)
     people = draw_users(rng, catalogue, config)
     users, items, engaged = np.array([3, 5]), np.array([1, 2]), np.array([True, False])
-    cluster, creator = turn_sour(rng, users, items, engaged, people=people, catalogue=catalogue, config=config)
+    environment = Environment(people, catalogue, config)
+    cluster, creator = turn_sour(rng, environment, users, items, engaged)
     assert cluster.tolist() == [True, False]
     assert not creator.any()
     assert people.sour_cluster.sum() == 1
     assert people.sour_cluster[3, catalogue.cluster[1]]
-    before = react(rng, users, items, people=people, catalogue=catalogue, config=config)
+    before = react(rng, environment, users, items)
     assert before.averse.tolist() == [True, False]
 
 
