@@ -10,7 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from simulation.counterfactual.trajectories import Slates, Walk
+from simulation.counterfactual.trajectories import Slates, Walk, act
 from simulation.exported.recommender import Step
 
 
@@ -79,46 +79,28 @@ def slates_after(
     slate to the bit, not nearly.
     """
     batch, longest = len(items), branches[0].shape[1]
-    rows, further = jnp.arange(batch), longest + distances[-1] - 1
-    columns = tuple(jnp.pad(column, ((0, 0), (0, further))) for column in walk.columns)
-    count = (walk.columns[0] > 0).sum(axis=1)  # [b]
-
-    def act(carry: tuple, event: tuple[jax.Array, jax.Array, jax.Array]) -> tuple:
-        state, query, columns, count = carry
-        after, answer = step(state, *event)
-        real = event[0] > 0
-
-        def where_real(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(real.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-        columns = tuple(
-            column.at[rows, count].set(where_real(value, column[rows, count]))
-            for column, value in zip(columns, event, strict=True)
-        )
-        state = jax.tree.map(where_real, after, state)
-        return state, where_real(answer, query), columns, count + real
+    room = longest + distances[-1] - 1
+    columns = tuple(jnp.pad(column, ((0, 0), (0, room))) for column in walk.columns)
+    walk = walk._replace(columns=columns)
 
     def branch(actions: tuple[jax.Array, ...], path: jax.Array | None) -> tuple[jax.Array, ...]:
-        place, dwell, feedback = actions
-        carry = (walk.state, walk.query, columns, count)
-        for n in range(longest):
-            item = jnp.where(place[n] >= 0, items[:, place[n]], 0)
-            event = (item, jnp.full(batch, dwell[n]), jnp.full(batch, feedback[n]))
-            carry = act(carry, event)
-        query = carry[1]
-        first = slates.of(query, item_vectors, carry[2], carry[2][0])
+        branched = walk
+        for place, dwell, feedback in zip(*actions, strict=True):
+            acted_on = branched._replace(last=jnp.where(place >= 0, items[:, place], 0))
+            branched = act(acted_on, jnp.full(batch, dwell), jnp.full(batch, feedback), step=step)
+        first = slates.after(branched, item_vectors)
 
-        def one(carry: tuple, inputs: tuple) -> tuple[tuple, tuple[jax.Array, jax.Array]]:
-            session, slate = carry
-            place, dwell, feedback, given = inputs
+        def further(carry: tuple[Walk, jax.Array], planned: tuple) -> tuple[tuple, tuple[jax.Array, jax.Array]]:
+            walk, slate = carry
+            place, dwell, feedback, given = planned
             chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0] if given is None else given
-            session = act(session, (chosen, dwell, feedback))
-            slate = slates.of(session[1], item_vectors, session[2], session[2][0])
-            return (session, slate), (slate, chosen)
+            walk = act(walk._replace(last=chosen), dwell, feedback, step=step)
+            slate = slates.after(walk, item_vectors)
+            return (walk, slate), (slate, chosen)
 
         steps = tuple(column.T[: distances[-1] - 1] for column in later)
-        _, (others, taken) = jax.lax.scan(one, (carry, first), (*steps, path))  # [last distance - 1, b, ...]
-        return jnp.concatenate([first[None], others])[jnp.array(distances) - 1], query, taken
+        _, (others, taken) = jax.lax.scan(further, (branched, first), (*steps, path))  # [last distance - 1, b, ...]
+        return jnp.concatenate([first[None], others])[jnp.array(distances) - 1], branched.query, taken
 
     path = None if path_of is None else branch(tuple(column[path_of] for column in branches), None)[2]
     slates_of, queries, _ = jax.lax.map(lambda actions: branch(actions, path), branches)

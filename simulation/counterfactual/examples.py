@@ -7,7 +7,7 @@ import polars as pl
 
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.responsiveness import Outcome
-from simulation.counterfactual.similarity import KINDS
+from simulation.counterfactual.similarity import known_kinds
 
 
 def examples(
@@ -21,7 +21,7 @@ def examples(
     {"content", "creator"}}; `place_before` is a shown item's place, from 1, in the whole slate of the first branch,
     None where it is not in it.
     """
-    known = {kind: column for kind, column in KINDS.items() if column in items.columns and (items[column] != 0).any()}
+    known = known_kinds(items)
     ids = [name for name in ("item_id", *(f"{column}_id" for column in known.values())) if name in items.columns]
     labels = {kind: items[column].to_numpy() for kind, column in known.items()}
 

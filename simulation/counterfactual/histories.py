@@ -43,7 +43,7 @@ class Histories:
         return len(self.last)
 
     def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
-        """Users [b] at their last item (`simulation.trajectories.Trajectories`)."""
+        """Users [b] at their last item (`Trajectories`)."""
         del item_vectors, slates  # nothing was recommended by this model
         item, dwell, feedback = (jnp.asarray(column[users]) for column in (self.item, self.dwell, self.feedback))
         state, query = replay_events(item, dwell, feedback, start=recommender.start, step=recommender.step)

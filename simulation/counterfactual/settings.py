@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from runtime.errors import UsageError
 from simulation.counterfactual.courses import distances, room, with_baselines
+from simulation.counterfactual.similarity import known_kinds
 from simulation.exported.recommender import Recommender
 
 
@@ -73,7 +74,7 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
             f"--candidates={candidates}: give a number from {size}, the items of a slate, to "
             f"{recommender.num_items - k - further}, those that k={k + further} consumed items leave"
         )
-    if own + others > 1 and not _knows(recommender, "cluster"):
+    if own + others > 1 and "content" not in known_kinds(recommender.items):
         raise UsageError(
             f"--config.branches={tuple(config.branches)}: several actions in a row need items of one cluster, or of "
             "others, and the item table knows no cluster of any item; give branches of one action"
@@ -85,7 +86,3 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
         )
     if config.first_item_power > 0 and not (recommender.items["train_count"] > 0).any():
         raise UsageError("--config.first_item_power: no item has a train_count; use --config.first_item_power=0")
-
-
-def _knows(recommender: Recommender, column: str) -> bool:
-    return column in recommender.items.columns and bool((recommender.items[column] != 0).any())

@@ -48,24 +48,25 @@ def cosine_of(vectors: np.ndarray) -> Similarity:
     return similarity
 
 
+def known_kinds(items: pl.DataFrame) -> dict[str, str]:
+    """{kind: column} of KINDS, those of which the item table knows something."""
+    return {kind: column for kind, column in KINDS.items() if column in items.columns and (items[column] != 0).any()}
+
+
 def measures(items: pl.DataFrame, vectors: np.ndarray | None = None) -> dict[str, Similarity]:
     """{kind: similarity} for each of KINDS that the item table knows anything about, and `vectors` where given.
 
     Errors: UsageError where there is none.
     """
-    found: dict[str, Similarity] = {
-        kind: share_of(items[column].to_numpy())
-        for kind, column in KINDS.items()
-        if column in items.columns and (items[column] != 0).any()
-    }
+    known = {kind: share_of(items[column].to_numpy()) for kind, column in known_kinds(items).items()}
     if vectors is not None:
-        found[VECTORS] = cosine_of(vectors)
-    if not found:
+        known[VECTORS] = cosine_of(vectors)
+    if not known:
         raise UsageError(
             "--recommender: its item table knows neither cluster nor creator of any item: nothing to compare; give "
             "--similarity_vectors, another recommender whose item vectors say what is alike"
         )
-    return found
+    return known
 
 
 def independent_vectors(recommender: Recommender, other: Recommender) -> np.ndarray:

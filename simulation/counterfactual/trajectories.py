@@ -4,7 +4,7 @@ What a user will do is drawn before any recommender is asked: the first item, th
 each item. So two recommenders meet the same users, and following a plan is a deterministic function of the model.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -14,15 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from simulation.counterfactual.actions import Action
-from simulation.exported.recommender import Recommender, State, Step
+from simulation.exported.recommender import Recommender, Start, State, Step, advance, begin
 from simulation.exported.serving import Rank
 
 Columns = tuple[jax.Array, ...]  # item, dwell, feedback of events [b, T], zeros after the last
 
 
 class Walk(NamedTuple):
-    """Users at their k-th item: `query` [b, D] and `state` after the k−1 events in `columns` [b, k−1], `last` [b] the
-    k-th, which nothing has been done with."""
+    """Users at their k-th item: `query` [b, D] and `state` after the events in `columns`, at first k−1 of them, and
+    `last` [b], the k-th item, which nothing has been done with."""
 
     state: State
     query: jax.Array
@@ -51,13 +51,24 @@ class Slates:
     candidates: int = 0  # 0: as many as are shown
 
     def of(self, query: jax.Array, item_vectors: jax.Array, columns: Columns, consumed: jax.Array) -> jax.Array:
-        """Items [b, size], best first; nothing in `consumed` [b, n], 0 where there is none, is eligible."""
-        logits, items = _best(query, item_vectors, consumed, max(self.size, self.candidates))
+        """Items [b, size], best first, exact; nothing in `consumed` [b, n], 0 where there is none, is eligible.
+
+        Needs max(size, candidates) + n <= N, else consumed items would come back.
+        """
+        # Highest: where the default is a shorter float (TPU, GPU), near ties would swap.
+        scores = jnp.matmul(query, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N + 1]
+        rows = jnp.arange(len(query))[:, None]
+        scores = scores.at[rows, consumed].set(-jnp.inf).at[:, 0].set(-jnp.inf)
+        logits, items = jax.lax.top_k(scores, max(self.size, self.candidates))
         if self.rank is not None:
             item, dwell, feedback = columns
             order = jnp.argsort(-self.rank.order(item, dwell, feedback, items, logits), axis=1, stable=True)
             items = jnp.take_along_axis(items, order, axis=1)
         return items[:, : self.size]
+
+    def after(self, walk: Walk, item_vectors: jax.Array) -> jax.Array:
+        """Items [b, size] to choose from after the events of the walk, none of which comes again."""
+        return self.of(walk.query, item_vectors, walk.columns, walk.columns[0])
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,9 @@ class Plan:
 
     def events(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(dwell, feedback) of what users [b] do, int32 [b, k-1] each."""
-        dwell, feedback = action_columns(self.actions)
+        dwell, feedback = (
+            np.array([getattr(action, name) for action in self.actions], np.int32) for name in ("dwell", "feedback")
+        )
         return dwell[self.action[users]], feedback[self.action[users]]
 
     def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
@@ -131,21 +144,39 @@ def _choose(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     return np.searchsorted(cumulative / cumulative[-1], uniforms, side="right").astype(np.int32)
 
 
-def top_slate(queries: jax.Array, item_vectors: jax.Array, consumed: jax.Array, *, slate_size: int) -> jax.Array:
-    """The `slate_size` best items by inner product that are not in `consumed`, best first; exact.
+def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Walk:
+    """After an action on the last item, an event from now on; where the last item is 0 nothing happens."""
+    event = (walk.last, dwell, feedback)
+    state, query = advance(step, walk.state, walk.query, event)
+    rows, count = jnp.arange(len(walk.last)), (walk.columns[0] > 0).sum(axis=1)
+    columns = tuple(
+        column.at[rows, count].set(jnp.where(walk.last > 0, value, 0))
+        for column, value in zip(walk.columns, event, strict=True)
+    )
+    return Walk(state, query, columns, walk.last)
 
-    queries [b, D], item_vectors [N+1, D], consumed [b, n] indices, 0 where there is none -> [b, slate_size] int32.
-    Needs slate_size + n <= N, else consumed items would come back.
-    """
-    return _best(queries, item_vectors, consumed, slate_size)[1]
+
+@partial(jax.jit, static_argnames=("step", "slates"))
+def go_on(
+    walk: Walk,
+    place: jax.Array,
+    dwell: jax.Array,
+    feedback: jax.Array,
+    item_vectors: jax.Array,
+    *,
+    step: Step,
+    slates: Slates,
+) -> Walk:
+    """An action on the last item, and then the item at `place` [b] of the next slate."""
+    walk = act(walk, dwell, feedback, step=step)
+    slate = slates.after(walk, item_vectors)
+    return walk._replace(last=jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0])
 
 
-def _best(queries: jax.Array, item_vectors: jax.Array, consumed: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-    # Highest: where the default is a shorter float (TPU, GPU), near ties would swap.
-    scores = jnp.matmul(queries, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
-    rows = jnp.arange(len(queries))[:, None]
-    scores = scores.at[rows, consumed].set(-jnp.inf).at[:, 0].set(-jnp.inf)
-    return jax.lax.top_k(scores, count)
+def at_first(start: Start, step: Step, first_item: jax.Array, room: int) -> Walk:
+    """Users without history at their first item [b], with `room` for events."""
+    empty = jnp.zeros((len(first_item), room), jnp.int32)
+    return Walk(*begin(start, step, len(first_item)), (empty, empty, empty), first_item)
 
 
 @partial(jax.jit, static_argnames=("start", "step", "slates"))
@@ -156,7 +187,7 @@ def follow(
     dwell: jax.Array,
     feedback: jax.Array,
     *,
-    start: Callable[[int], State],
+    start: Start,
     step: Step,
     slates: Slates,
 ) -> Walk:
@@ -164,26 +195,9 @@ def follow(
 
     first_item [b], the rest [b, k-1].
     """
-    batch, steps = place.shape
-    state = start(batch)
-    event = (first_item,) * 3
-    blank = jnp.zeros_like(jax.eval_shape(step, state, *event)[1])
 
-    def one(carry: tuple, inputs: tuple[jax.Array, ...]) -> tuple[tuple, None]:
-        state, _, columns, last = carry
-        t, place_t, dwell_t, feedback_t = inputs
-        state, query = step(state, last, dwell_t, feedback_t)
-        events = (last, dwell_t, feedback_t)
-        columns = tuple(column.at[:, t].set(value) for column, value in zip(columns, events, strict=True))
-        slate = slates.of(query, item_vectors, columns, columns[0])
-        return (state, query, columns, jnp.take_along_axis(slate, place_t[:, None], axis=1)[:, 0]), None
+    def next_item(walk: Walk, planned: tuple[jax.Array, ...]) -> tuple[Walk, None]:
+        return go_on(walk, *planned, item_vectors, step=step, slates=slates), None
 
-    empty = jnp.zeros((batch, steps), jnp.int32)
-    columns = (jnp.arange(steps), place.T, dwell.T, feedback.T)
-    carry, _ = jax.lax.scan(one, (state, blank, (empty, empty, empty), first_item), columns)
-    return Walk(*carry)
-
-
-def action_columns(actions: Sequence[Action]) -> tuple[np.ndarray, np.ndarray]:
-    """(dwell buckets, feedback bits) of the actions, int32 [n] each."""
-    return np.array([a.dwell for a in actions], np.int32), np.array([a.feedback for a in actions], np.int32)
+    walk = at_first(start, step, first_item, place.shape[1])
+    return jax.lax.scan(next_item, walk, (place.T, dwell.T, feedback.T))[0]

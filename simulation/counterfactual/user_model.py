@@ -6,15 +6,14 @@ people, drawn as those of the feed's log were, and start without history and ave
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simulation.counterfactual.trajectories import Columns, Plan, Slates, Walk
+from simulation.counterfactual.trajectories import Plan, Slates, Walk, at_first, go_on
 from simulation.exported.arms import world_items
-from simulation.exported.recommender import Recommender, State, Step
+from simulation.exported.recommender import Recommender
 from simulation.world.behaviour import Environment, react, turn_sour
 from simulation.world.newcomers import child, draw_people
 from simulation.world.population import Users
@@ -39,55 +38,26 @@ class LivingUsers:
         return self.plan.num_users
 
     def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
-        """Users [b] at their k-th item (`simulation.trajectories.Trajectories`).
+        """Users [b] at their k-th item (`Trajectories`).
 
         Their luck depends on the seed and the chunk of users, not on the recommender.
         """
         item_of = world_items(recommender, self.world, flag="--recommender")
         environment = Environment(take(self.people, users), self.world.catalogue, self.world.config)
         rng = np.random.default_rng(child(child(np.random.SeedSequence(self.seed), 1), int(users[0])))
-        batch, steps = len(users), self.plan.place.shape[1]
-        state, last = recommender.start(batch), jnp.asarray(self.plan.first_item[users])
-        empty = jnp.zeros((batch, steps), jnp.int32)
-        columns: Columns = (empty, empty, empty)
-        query = None
-        for t in range(steps):
-            rows, items = np.arange(batch), item_of[np.asarray(last)]
+        first_item = jnp.asarray(self.plan.first_item[users])
+        walk = at_first(recommender.start, recommender.step, first_item, self.plan.place.shape[1])
+        rows = np.arange(len(users))
+        for place in self.plan.place[users].T:
+            items = item_of[np.asarray(walk.last)]
             reactions = react(rng, environment, rows, items)
             turn_sour(rng, environment, rows, items, reactions.click)
-            state, query, columns, last = _advance(
-                item_vectors,
-                state,
-                columns,
-                jnp.int32(t),
-                (last, jnp.asarray(reactions.dwell), jnp.asarray(reactions.bits)),
-                jnp.asarray(self.plan.place[users, t]),
-                step=recommender.step,
-                slates=slates,
-            )
-        assert query is not None
-        return Walk(state, query, columns, last)
+            event = (jnp.asarray(column) for column in (place, reactions.dwell, reactions.bits))
+            walk = go_on(walk, *event, item_vectors, step=recommender.step, slates=slates)
+        return walk
 
 
 def living_users(world: World, plan: Plan, *, seed: int) -> LivingUsers:
     """As many new people of the world as the plan has users: nobody twice, and none of the world's own."""
     people = draw_people(world, plan.num_users, child(np.random.SeedSequence(seed), 0))
     return LivingUsers(world, plan, people, seed)
-
-
-@partial(jax.jit, static_argnames=("step", "slates"))
-def _advance(
-    item_vectors: jax.Array,
-    state: State,
-    columns: Columns,
-    t: jax.Array,
-    event: tuple[jax.Array, jax.Array, jax.Array],
-    place: jax.Array,
-    *,
-    step: Step,
-    slates: Slates,
-) -> Walk:
-    state, query = step(state, *event)
-    columns = tuple(column.at[:, t].set(value) for column, value in zip(columns, event, strict=True))
-    slate = slates.of(query, item_vectors, columns, columns[0])
-    return Walk(state, query, columns, jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0])

@@ -25,6 +25,7 @@ from simulation.exported.files import load_array, load_function, read_manifest
 from simulation.exported.recent_events import events_of
 
 State = Any  # a pytree of arrays [b, ...]: what the recommender remembers of a batch of users
+Event = tuple[jax.Array, jax.Array, jax.Array]  # item, dwell, feedback [b]
 Start = Callable[[int], State]
 Step = Callable[[State, jax.Array, jax.Array, jax.Array], tuple[State, jax.Array]]
 
@@ -60,9 +61,22 @@ class Recommender:
         """T, the most events that the model reads."""
         return self.reading.length
 
-    def knows(self, column: str) -> bool:
-        """Whether the item table has a value of that column, such as a cluster, for any item; 0 is none."""
-        return column in self.items.columns and bool((self.items[column] != 0).any())
+
+def begin(start: Start, step: Step, batch: int) -> tuple[State, jax.Array]:
+    """State and query of `batch` users without history; that query is zeros, as no model has one for nobody."""
+    state, nothing = start(batch), jnp.zeros(batch, jnp.int32)
+    return state, jnp.zeros_like(jax.eval_shape(step, state, nothing, nothing, nothing)[1])
+
+
+def advance(step: Step, state: State, query: jax.Array, event: Event) -> tuple[State, jax.Array]:
+    """State and query [b, D] after one more event of each user; those of item 0, who have none, stay as they are."""
+    after, answer = step(state, *event)
+    there = event[0] > 0  # [b]
+
+    def where_there(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(there.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(where_there, after, state), where_there(answer, query)
 
 
 def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Start, Step]:

@@ -26,7 +26,7 @@ from data.reading import Reading
 from runtime.errors import DataError
 from runtime.progress import chunks
 from simulation.exported.recent_events import RecentEvents
-from simulation.exported.recommender import Recommender, Start, State, Step
+from simulation.exported.recommender import Event, Recommender, Start, State, Step, advance, begin
 from simulation.world.draws import choose
 
 Order = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
@@ -56,21 +56,10 @@ def replay(
 ) -> tuple[State, jax.Array]:
     """State and query [b, D] after histories [b, T] that are filled from the left, at least one event each."""
 
-    def one(carry: tuple[State, jax.Array], event: tuple[jax.Array, ...]) -> tuple[tuple[State, jax.Array], None]:
-        state, query = carry
-        after, answer = step(state, *event)
-        real = event[0] > 0  # [b]
+    def advanced(carry: tuple[State, jax.Array], event: Event) -> tuple[tuple[State, jax.Array], None]:
+        return advance(step, *carry, event), None
 
-        def where_real(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(real.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-        return (jax.tree.map(where_real, after, state), where_real(answer, query)), None
-
-    columns = (item.T, dwell.T, feedback.T)  # [T, b]
-    state = start(len(item))
-    blank = jnp.zeros_like(jax.eval_shape(step, state, *(column[0] for column in columns))[1])
-    (state, query), _ = jax.lax.scan(one, (state, blank), columns)
-    return state, query
+    return jax.lax.scan(advanced, begin(start, step, len(item)), (item.T, dwell.T, feedback.T))[0]
 
 
 @partial(jax.jit, static_argnames=("slate_size",))

@@ -9,7 +9,7 @@ from data import ranges
 
 
 def choose(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """One place of each row of weights [..., k], not all 0, by uniforms [...] in [0, 1): int [...], never of weight 0."""
+    """One place of each row of weights [..., k], not all 0, by uniforms [...] in [0, 1); none of weight 0."""
     cumulative = np.cumsum(weights, axis=-1)
     places = (cumulative <= uniforms[..., None] * cumulative[..., -1:]).sum(axis=-1)
     return np.minimum(places, weights.shape[-1] - 1)

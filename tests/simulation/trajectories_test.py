@@ -10,7 +10,7 @@ from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch
 from simulation.counterfactual.responsiveness import simulate, summary
 from simulation.counterfactual.similarity import share_of
-from simulation.counterfactual.trajectories import Plan, Slates, draw_plan, top_slate
+from simulation.counterfactual.trajectories import Plan, Slates, draw_plan
 from simulation.exported.recommender import Recommender, windowed
 
 N, K, SLATE = 40, 6, 7
@@ -90,9 +90,9 @@ def test_chunks_do_not_change_the_outcome(monkeypatch):
     np.testing.assert_array_equal(whole.slates, cut.slates)
 
 
-def test_top_slate_skips_padding_and_consumed_items():
+def test_a_slate_skips_padding_and_consumed_items():
     vectors = jnp.array([[9.0], [1.0], [2.0], [3.0], [4.0]])
-    slate = top_slate(jnp.array([[1.0], [-1.0]]), vectors, jnp.array([[4, 0], [1, 2]]), slate_size=2)
+    slate = Slates(2).of(jnp.array([[1.0], [-1.0]]), vectors, (), jnp.array([[4, 0], [1, 2]]))
     np.testing.assert_array_equal(slate, [[3, 2], [3, 4]])
 
 
