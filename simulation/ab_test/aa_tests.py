@@ -33,20 +33,20 @@ def false_positives(
     config: Any,
 ) -> dict[str, float]:
     """`shares` of `tests` trials of `config.aa_users` people in two arms, both of them `arm`."""
-    found: list[Mapping[str, bool]] = []
+    verdicts: list[Mapping[str, bool]] = []
     for n in progress(range(tests), label="A/A tests", unit="test"):
         done = trial.run(world, [arm, arm], users=config.aa_users, seed=child(seed, n), config=config, quiet=True)
-        found.append(differences(metrics, done, samples=config.bootstrap_samples, seed=n))
-    return shares(metrics, found, seed=config.seed)
+        verdicts.append(differences(metrics, done, samples=config.bootstrap_samples, seed=n))
+    return shares(metrics, verdicts, seed=config.seed)
 
 
 def differences(metrics: Mapping[str, Metric], done: Trial, *, samples: int, seed: int) -> dict[str, bool]:
     """Whether the interval of the two arms' difference leaves out zero, for each metric that is defined in both."""
     control, treatment = (done.of(done.arm_of == n) for n in range(2))
     return {
-        name: not change.low <= 0 <= change.high
+        name: not change.relative.low <= 0 <= change.relative.high
         for name, (change,) in changes(metrics, control, treatment, samples=samples, seed=seed).items()
-        if np.isfinite([change.low, change.high]).all()
+        if np.isfinite(change.relative[1:]).all()
     }
 
 

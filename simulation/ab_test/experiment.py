@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from metrics.intervals import Interval, flat
 from runtime.artifact import MANIFEST, digest, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
+from simulation import limits
 from simulation.ab_test import long_run, trial
 from simulation.ab_test.aa_tests import ALPHA, false_positives
-from simulation.ab_test.metrics import Change, Metric, all_metrics, changes
+from simulation.ab_test.metrics import Change, Metric, all_metrics, changes, known
 from simulation.ab_test.trial import Trial
 from simulation.exported.arms import Arm, load_arms, parse, parse_rankers, world_items
 from simulation.world.newcomers import child
@@ -27,25 +29,14 @@ def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
     """Raises UsageError, naming the setting, where `config` cannot be run on `arms`."""
     if config.users < len(arms):
         raise UsageError(f"--config.users={config.users}: fewer than the {len(arms)} arms; at least one user for each")
-    if config.aa_users < 2:
-        raise UsageError(f"--config.aa_users={config.aa_users}: at least 2, one for each of the equal arms")
-    for name in ("days", "slate_size", "diversity_window", "bootstrap_samples", "long_day_ms"):
-        if config[name] < 1:
-            raise UsageError(f"--config.{name}={config[name]}: at least 1")
-    if not 0 < config.temperature < math.inf:
-        raise UsageError(f"--config.temperature={config.temperature}: a finite number above 0")
-    for name in ("decay", "dismiss"):
-        if not 0 <= config.returning[name] <= 1:
-            raise UsageError(f"--config.returning.{name}={config.returning[name]}: from 0 to 1")
-    for name in ("satisfaction", "dislike"):
-        if not math.isfinite(config.returning[name]):
-            raise UsageError(f"--config.returning.{name}={config.returning[name]}: a finite number")
+    limits.at_least(config, {"aa_users": 2}, {"aa_users": "one for each of the equal arms"})
+    limits.at_least(config, dict.fromkeys(("days", "diversity_window", "bootstrap_samples", "long_day_ms"), 1))
+    limits.policy(config, arms[0].recommender.num_items)
+    limits.probabilities(config, "returning.decay", "returning.dismiss")
+    limits.finite(config, "returning.satisfaction", "returning.dislike")
     bins = tuple(config.dislike_bins)
     if not bins or bins[0] != 0 or not all(a < b < math.inf for a, b in itertools.pairwise(bins)):
         raise UsageError(f"--config.dislike_bins={bins}: ascending, and 0 the first")
-    num_items = arms[0].recommender.num_items
-    if config.slate_size > num_items:
-        raise UsageError(f"--config.slate_size={config.slate_size}: the recommenders have {num_items} items; use fewer")
 
 
 def run(
@@ -85,8 +76,8 @@ def run(
     metrics = all_metrics(long_day_ms=config.long_day_ms)
     figures, daily = compare(metrics, done, [arm.name for arm in loaded], config)
     if aa_tests:
-        found = false_positives(metrics, feed, loaded[0], tests=aa_tests, seed=child(seed, 1), config=config)
-        figures |= {f"aa/{name}": value for name, value in found.items()}
+        shares = false_positives(metrics, feed, loaded[0], tests=aa_tests, seed=child(seed, 1), config=config)
+        figures |= {f"aa/{name}": value for name, value in shares.items()}
         figures |= {"aa/tests": aa_tests, "aa/users": config.aa_users}
     relations = {
         arm.name: long_run.relation(
@@ -97,7 +88,7 @@ def run(
         )
         for n, arm in enumerate(loaded)
     }
-    figures |= {f"long_run/{name}": value for name, value in long_run.flat(relations).items()}
+    figures |= flat(long_run.slopes(relations), prefix="long_run/")
     write_json(folder / "by_day.json", daily)
     write_json(folder / "long_run.json", relations)
     write_json(folder / "definitions.json", definitions(metrics))
@@ -128,7 +119,7 @@ def compare(
         prefix = "" if n == 1 else f"{name}/"
         found = changes(metrics, done.of(arm_of == 0), done.of(arm_of == n), by_day=True, **options)
         for metric, (total, *_) in found.items():
-            figures |= _flat(f"{prefix}{metric}/relative", total)
+            figures |= _flat(f"{prefix}{metric}/relative", total.relative)
             levels = {names[0]: total.control, name: total.treatment}
             figures |= {f"{metric}/{arm}": value for arm, value in levels.items() if math.isfinite(value)}
         daily[name] = {metric: _by_day(days) for metric, (_, *days) in found.items()}
@@ -138,7 +129,7 @@ def compare(
                 continue
             parts = changes(metrics, done.of(inside & (arm_of == 0)), done.of(inside & (arm_of == n)), **options)
             for metric, (total,) in parts.items():
-                figures |= _flat(f"{prefix}group/{group}/{metric}/relative", total)
+                figures |= _flat(f"{prefix}group/{group}/{metric}/relative", total.relative)
     return figures, daily
 
 
@@ -155,35 +146,27 @@ def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Se
     """One line for each metric and arm, for the terminal, one for each A/A share, and one for their mean."""
     found = []
     for n, name in enumerate(names[1:]):
-        for metric, known in metrics.items():
+        for metric, definition in metrics.items():
             key = f"{f'{name}/' if n else ''}{metric}/relative"
             if key in figures:
                 bounds = f"[{figures[f'{key}/low']:+.2%}, {figures[f'{key}/high']:+.2%}]"
                 level = f"{figures[f'{metric}/{names[0]}']:,.5g} -> {figures[f'{metric}/{name}']:,.5g}"
-                found.append(f"{known.title:<32} {name:<24} {figures[key]:+8.2%}  {bounds:<20} {level}")
-    for metric, known in metrics.items():
+                found.append(f"{definition.title:<32} {name:<24} {figures[key]:+8.2%}  {bounds:<20} {level}")
+    for metric, definition in metrics.items():
         if (key := f"aa/{metric}") in figures:
             bounds = f"[{figures[f'{key}/low']:.1%}, {figures[f'{key}/high']:.1%}]"
             miss = "" if figures[f"{key}/low"] <= ALPHA <= figures[f"{key}/high"] else f"  misses {ALPHA:.0%}"
-            found.append(f"{known.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
+            found.append(f"{definition.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
     if "aa/mean" in figures:
         bounds = f"[{figures['aa/mean/low']:.1%}, {figures['aa/mean/high']:.1%}]"
         found.append(f"{'All metrics':<32} A/A false positives {figures['aa/mean']:.1%}  {bounds}")
     return found
 
 
-def _flat(key: str, change: Change) -> dict[str, float]:
-    # Undefined figures are left out: JSON has no NaN.
-    values = {key: change.relative, f"{key}/low": change.low, f"{key}/high": change.high}
-    return values if all(math.isfinite(value) for value in values.values()) else {}
+def _flat(key: str, change: Interval) -> dict[str, float]:
+    return flat({key: change}) if np.isfinite(change).all() else {}
 
 
 def _by_day(days: Sequence[Change]) -> dict[str, list[float | None]]:
-    def column(values: list[float]) -> list[float | None]:
-        return [value if math.isfinite(value) else None for value in values]
-
-    return {
-        "value": column([day.relative for day in days]),
-        "low": column([day.low for day in days]),
-        "high": column([day.high for day in days]),
-    }
+    columns = zip(*(day.relative for day in days), strict=True)
+    return {name: [known(number) for number in column] for name, column in zip(Interval._fields, columns, strict=True)}

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from metrics.intervals import bootstrap, mean
-from simulation.ab_test.metrics import Sums
+from metrics.intervals import Interval, bootstrap, mean
+from simulation.ab_test.metrics import Sums, known
 
 _GROUPS = ("low_exposure", "high_exposure")
-_ENDS = {"": "slope", "/low": "low", "/high": "high"}
+_SLOPE = ("slope", "low", "high")
 
 
 def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> d
     entropy = total["window_entropy"][counts] / np.maximum(total["windows"][counts], 1)
     high = shown >= np.median(shown) if len(shown) else np.zeros(0, bool)
     options = {"samples": samples, "seed": seed}
-    found = {}
+    groups = {}
     for group, where in zip(_GROUPS, (~high, high), strict=True):
         x, y = rate[where], entropy[where]
         bin_of = np.searchsorted(np.asarray(bins, np.float64), x, side="right") - 1
@@ -51,36 +51,32 @@ def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> d
                     }
                 )
         slope = bootstrap(_slope, np.ones_like(x), x, y, x * x, x * y, **options)
-        found[group] = {"bins": rows, **{k: _number(v) for k, v in zip(("slope", "low", "high"), slope, strict=True)}}
-    return found
+        groups[group] = {"bins": rows, **{end: known(number) for end, number in zip(_SLOPE, slope, strict=True)}}
+    return groups
 
 
-def flat(relations: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """`<arm>/<group>/slope` with `/low` and `/high`, of {arm: `relation`}; where users dislike alike there is none."""
-    figures: dict[str, float] = {}
-    for arm, groups in relations.items():
-        for group, found in groups.items():
-            ends = {f"{arm}/{group}/slope{end}": found[key] for end, key in _ENDS.items()}
-            figures |= ends if None not in ends.values() else {}
-    return figures
+def slopes(relations: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
+    """`<arm>/<group>/slope` of {arm: `relation`}; where users dislike alike there is none."""
+    return {
+        f"{arm}/{group}/slope": Interval(*(related[end] for end in _SLOPE))
+        for arm, groups in relations.items()
+        for group, related in groups.items()
+        if None not in [related[end] for end in _SLOPE]
+    }
 
 
 def lines(relations: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One line for each arm and exposure group that has a slope, for the terminal."""
-    return [
-        f"{f'Diversity, {group}'.replace('_', ' '):<32} {arm:<24} {found['slope']:+8.3f}  "
-        f"[{found['low']:+.3f}, {found['high']:+.3f}]  nats per dislike in 100 impressions"
-        for arm, groups in relations.items()
-        for group, found in groups.items()
-        if None not in (found["slope"], found["low"], found["high"])
-    ]
+    rows = []
+    for name, slope in slopes(relations).items():
+        arm, group, _ = name.rsplit("/", 2)
+        title = f"Diversity, {group.replace('_', ' ')}"
+        bounds = f"[{slope.low:+.3f}, {slope.high:+.3f}]"
+        rows.append(f"{title:<32} {arm:<24} {slope.value:+8.3f}  {bounds}  nats per dislike in 100 impressions")
+    return rows
 
 
 def _slope(n: np.ndarray, x: np.ndarray, y: np.ndarray, xx: np.ndarray, xy: np.ndarray) -> np.ndarray:
     # Least squares from sums over users; NaN where all dislike alike.
     spread = n * xx - x * x
     return np.divide(n * xy - x * y, spread, out=np.full(spread.shape, np.nan), where=spread > 1e-9)
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None  # JSON has no NaN

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrics.intervals import Interval
 from metrics.two_samples import relative_changes
 
 Sums = Mapping[str, np.ndarray]  # simulation/ab_test/tallies.py: name -> [n, days]
@@ -36,9 +37,12 @@ class Change:
 
     control: float
     treatment: float
-    relative: float
-    low: float
-    high: float
+    relative: Interval
+
+
+def known(number: float) -> float | None:
+    """The number, None where it is undefined: JSON has no NaN."""
+    return float(number) if np.isfinite(number) else None
 
 
 def impressions(sums: Sums) -> np.ndarray:
@@ -63,104 +67,88 @@ def on_day(name: str, least: float = 1.0) -> Part:
 
 def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
     """name -> metric; a long day has that much watch time."""
+
+    def per_impression(title: str, part: Part, better: int, text: str, words: str = "", unit: str = "") -> Metric:
+        return Metric(title, part, impressions, better, f"{text} / impressions{unit}", words)
+
+    def per_user_day(title: str, part: Part, better: int, text: str, words: str = "", unit: str = "") -> Metric:
+        return Metric(title, part, assigned, better, f"{text} / user-days assigned{unit}", words)
+
     return {
-        "dislike_rate": Metric(
-            "Dislike rate", counted("dislikes"), impressions, -1, "dislikes / impressions", "[R] dislike rate"
-        ),
-        "repeated_dislike_rate": Metric(
+        "dislike_rate": per_impression("Dislike rate", counted("dislikes"), -1, "dislikes", "[R] dislike rate"),
+        "repeated_dislike_rate": per_impression(
             "Repeated dislikes, same creator",
             counted("repeated_dislikes"),
-            impressions,
             -1,
-            "dislikes on a creator whom the user had disliked before, in the log or since / impressions",
+            "dislikes on a creator whom the user had disliked before, in the log or since",
             "[R] repeated dislike rate on the same creator",
         ),
-        "skip_rate": Metric(
-            "Skip rate", counted("skips"), impressions, -1, "plays under 3 s without a positive action / impressions"
-        ),
-        "repeated_skip_rate": Metric(
+        "skip_rate": per_impression("Skip rate", counted("skips"), -1, "plays under 3 s without a positive action"),
+        "repeated_skip_rate": per_impression(
             "Repeated skips, same creator",
             counted("repeated_skips"),
-            impressions,
             -1,
-            "skips of a creator whom the user had skipped before, in the log or since / impressions",
+            "skips of a creator whom the user had skipped before, in the log or since",
             "[R] repeated skips from the same creator",
         ),
-        "dismissing_users": Metric(
+        "dismissing_users": per_user_day(
             "Dismissing users",
             on_day("dismissals"),
-            assigned,
             -1,
-            "user-days on which the user closed the feed on an item that disappointed / user-days assigned",
+            "user-days on which the user closed the feed on an item that disappointed",
             "[R] dismissing users",
         ),
-        "viewers": Metric(
-            "Viewers", on_day("clicks"), assigned, 1, "user-days with a click / user-days assigned", "[R] viewers"
+        "viewers": per_user_day("Viewers", on_day("clicks"), 1, "user-days with a click", "[R] viewers"),
+        "active_users": per_user_day(
+            "Active users", on_day("impressions"), 1, "user-days with an impression", "[M] active users"
         ),
-        "active_users": Metric(
-            "Active users",
-            on_day("impressions"),
-            assigned,
-            1,
-            "user-days with an impression / user-days assigned",
-            "[M] active users",
-        ),
-        "long_day_users": Metric(
+        "long_day_users": per_user_day(
             "Users with a long day",
             on_day("play_ms", long_day_ms),
-            assigned,
             1,
-            f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time / user-days assigned",
+            f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time",
         ),
-        "hour_users": Metric(
+        "hour_users": per_user_day(
             "Users with an hour or more",
             on_day("play_ms", _HOUR_MS),
-            assigned,
             1,
-            "user-days with at least 60 minutes of watch time / user-days assigned",
+            "user-days with at least 60 minutes of watch time",
             "[R] daily active users with at least 1 hour of daily activities",
         ),
-        "satisfied_consumption": Metric(
+        "satisfied_consumption": per_user_day(
             "Satisfied consumption",
             counted("satisfied_plays"),
-            assigned,
             1,
-            "clicks that satisfied (the feed's truth) / user-days assigned",
+            "clicks that satisfied (the feed's truth)",
             "[R] satisfied consumption, by a model",
         ),
-        "unsatisfied_consumption": Metric(
+        "unsatisfied_consumption": per_user_day(
             "Unsatisfied consumption",
             counted("unsatisfied_plays"),
-            assigned,
             -1,
-            "clicks that did not satisfy (the feed's truth) / user-days assigned",
+            "clicks that did not satisfy (the feed's truth)",
             "[R] unsatisfied consumption, by a model",
         ),
-        "enjoyment": Metric(
+        "enjoyment": per_user_day(
             "Enjoyment",
             counted("satisfied_ms"),
-            assigned,
             1,
-            "watch time of plays that satisfied / user-days assigned, ms",
+            "watch time of plays that satisfied",
             "[R] overall user enjoyment, not defined there",
+            unit=", ms",
         ),
-        "watch_time": Metric(
+        "watch_time": per_user_day(
             "Watch time a user",
             counted("play_ms"),
-            assigned,
             1,
-            "watch time / user-days assigned, ms",
+            "watch time",
             "[S] average user watch time; [M] play duration",
+            unit=", ms",
         ),
-        "watch_time_per_item": Metric(
-            "Watch time an item",
-            counted("play_ms"),
-            impressions,
-            1,
-            "watch time / impressions, ms",
-            "[S] average video watch time",
+        "watch_time_per_item": per_impression(
+            "Watch time an item", counted("play_ms"), 1, "watch time", "[S] average video watch time", unit=", ms"
         ),
-        "likes": Metric("Likes", counted("likes"), assigned, 1, "likes / user-days assigned", "[M] like times"),
+        "likes": per_user_day("Likes", counted("likes"), 1, "likes", "[M] like times"),
         "diversity": Metric(
             "Diversity",
             counted("window_entropy"),
@@ -198,10 +186,11 @@ def changes(
 ) -> dict[str, list[Change]]:
     """Each metric's changes: over all days, then, `by_day`, on each of them. Users are resampled arm by arm."""
     before, after = (_columns(metrics, sums, by_day=by_day) for sums in (control, treatment))
-    found = relative_changes(before, after, samples=samples, seed=seed)
-    levels = [_levels(*group) for group in (before, after)]
+    relative = relative_changes(before, after, samples=samples, seed=seed)
+    levels = [_levels(*group).tolist() for group in (before, after)]
     spans = 1 + (control["impressions"].shape[1] if by_day else 0)
-    rows = [Change(*(float(x) for x in row)) for row in zip(*levels, found.value, found.low, found.high, strict=True)]
+    intervals = [Interval(*column) for column in np.stack(relative, axis=1).tolist()]
+    rows = [Change(*change) for change in zip(*levels, intervals, strict=True)]
     return {name: rows[n * spans : (n + 1) * spans] for n, name in enumerate(metrics)}
 
 

@@ -1,10 +1,9 @@
 """Whether the settings of a counterfactual simulation can be run on a recommender, said before anything is computed."""
 
-import math
-
 from ml_collections import ConfigDict
 
 from runtime.errors import UsageError
+from simulation import limits
 from simulation.counterfactual.courses import distances, room, with_baselines
 from simulation.counterfactual.similarity import known_kinds
 from simulation.exported.recommender import Recommender
@@ -26,20 +25,12 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
 
     `candidates`: of a ranking stage, 0 without one.
     """
-    for name, least in (("users", 1), ("k", 2), ("slate_size", 1), ("bootstrap_samples", 1), ("examples", 0)):
-        if config[name] < least:
-            raise UsageError(f"--config.{name}={config[name]}: at least {least}")
-    for name, least in (("sweep_k", 2), ("sweep_slate_size", 1), ("distances", 1), ("beyond", 0)):
-        if any(value < least for value in config[name]):
-            raise UsageError(f"--config.{name}={tuple(config[name])}: each at least {least}")
+    limits.at_least(config, {"users": 1, "k": 2, "slate_size": 1, "bootstrap_samples": 1, "examples": 0})
+    limits.at_least(config, {"sweep_k": 2, "sweep_slate_size": 1, "distances": 1, "beyond": 0})
     if not config.distances or list(config.distances) != sorted({1, *config.distances}):
         raise UsageError(f"--config.distances={tuple(config.distances)}: ascending, and 1, right after, the first")
-    for name in ("place_power", "first_item_power"):
-        if not (0 <= config[name] < math.inf):
-            raise UsageError(f"--config.{name}={config[name]}: a finite number, 0 or more")
-    for name, share in config.behaviours.items():
-        if not (0 <= share < math.inf):
-            raise UsageError(f"--config.behaviours.{name}={share}: a finite share, 0 or more")
+    limits.finite(config, "place_power", "first_item_power", least=0)
+    limits.finite(config, *(f"behaviours.{name}" for name in config.behaviours), least=0)
     if not any(config.behaviours.values()):
         raise UsageError("--config.behaviours: all shares are 0; give at least one action a share")
     branches, _ = with_baselines(config.baseline, config.branches)

@@ -10,6 +10,7 @@ import numpy as np
 from data import ranges
 from runtime.errors import UsageError
 from runtime.progress import progress
+from simulation import limits
 from simulation.world.behaviour import Environment, Reactions, react, turn_sour
 from simulation.world.logging_policy import LoggingPolicy
 from simulation.world.population import (
@@ -57,18 +58,11 @@ def check(config: Any) -> None:
         "num_items": "one for each creator",
         "num_events": f"{LEAST_EVENTS} for each user",
     }
-    for name, value in least.items():
-        if config[name] < value:
-            reason = f", {reasons[name]}" if name in reasons else ""
-            raise UsageError(f"--config.{name}={config[name]}: at least {value}{reason}")
-    shares = [("", "second_cluster")]
-    shares += [("policy.", name) for name in ("random", "same_cluster", "same_creator", "favourite")]
-    shares += [("behaviour.", name) for name in ("like", "comment", "follow", "share", "dislike")]
-    shares += [("behaviour.", name) for name in ("cluster_turns_sour", "creator_turns_sour")]
-    for section, name in shares:
-        value = (config[section[:-1]] if section else config)[name]
-        if not 0 <= value <= 1:
-            raise UsageError(f"--config.{section}{name}={value}: a probability, from 0 to 1")
+    limits.at_least(config, least, reasons)
+    limits.probabilities(config, "second_cluster")
+    serving = ("random", "same_cluster", "same_creator", "favourite")
+    reacting = ("like", "comment", "follow", "share", "dislike", "cluster_turns_sour", "creator_turns_sour")
+    limits.probabilities(config, *(f"policy.{name}" for name in serving), *(f"behaviour.{name}" for name in reacting))
     if not 0 < config.behaviour.dislike_sour < 1:
         raise UsageError(f"--config.behaviour.dislike_sour={config.behaviour.dislike_sour}: between 0 and 1")
 

@@ -5,7 +5,7 @@ import pytest
 
 from metrics.two_samples import share
 from simulation.ab_test.aa_tests import differences, shares
-from simulation.ab_test.long_run import flat, lines, relation
+from simulation.ab_test.long_run import lines, relation, slopes
 from simulation.ab_test.metrics import all_metrics, changes
 from simulation.ab_test.tallies import COUNTED, Tallies
 from simulation.ab_test.trial import Trial
@@ -152,11 +152,11 @@ def test_a_change_shows_on_its_day_alone() -> None:
     before = _sums(400, 2, impressions=shown, dislikes=disliked)
     after = _sums(400, 2, impressions=shown, dislikes=disliked * np.array([1, 0.5]))
     total, first, second = changes(METRICS, before, after, by_day=True, samples=200, seed=0)["dislike_rate"]
-    assert first.relative == 0
-    assert first.low < 0 < first.high
-    assert second.relative == pytest.approx(-0.5)
-    assert second.high < 0
-    assert second.relative < total.relative < first.relative
+    assert first.relative.value == 0
+    assert first.relative.low < 0 < first.relative.high
+    assert second.relative.value == pytest.approx(-0.5)
+    assert second.relative.high < 0
+    assert second.relative.value < total.relative.value < first.relative.value
 
 
 def test_two_equal_arms_differ_about_as_often_as_intervals_of_95_percent_say() -> None:
@@ -212,11 +212,11 @@ def test_the_long_run_relates_dislikes_and_entropy() -> None:
         assert [row["dislikes"] for row in group["bins"]] == [0.0, 1.5, 3.0]
         assert [row["entropy"] for row in group["bins"]] == [1.0, 1.75, 2.5]
         assert group["slope"] == pytest.approx(0.5)
-    slopes = flat({"arm": found})
-    assert slopes["arm/low_exposure/slope"] == slopes["arm/low_exposure/slope/high"] == pytest.approx(0.5)
+    slope = slopes({"arm": found})["arm/low_exposure/slope"]
+    assert slope.value == slope.high == pytest.approx(0.5)
     assert len(lines({"arm": found})) == 2
     assert "+0.500" in lines({"arm": found})[0]
     nobody = relation(_sums(3, 1), bins=(0.0,), samples=10, seed=0)
     assert nobody["low_exposure"] == {"bins": [], "slope": None, "low": None, "high": None}
-    assert flat({"arm": nobody}) == {}
+    assert slopes({"arm": nobody}) == {}
     assert lines({"arm": nobody}) == []
