@@ -17,7 +17,7 @@ from runtime.errors import DataError, UsageError
 from simulation.counterfactual.settings import check
 from simulation.counterfactual.trajectories import Slates
 from simulation.exported import ranker
-from simulation.exported.files import load_array
+from simulation.exported.files import load_array, load_function
 from simulation.exported.recent_events import events_of
 from simulation.exported.recommender import Recommender
 from tests import fake_ranker
@@ -171,4 +171,4 @@ def test_candidates_are_at_least_a_slate_and_at_most_what_is_left(candidates):
 def test_a_broken_function(tmp_path):
     (tmp_path / "ranker.jax").write_bytes(b"no")
     with pytest.raises(DataError, match=r"ranker\.jax: not a function saved by jax\.export"):
-        ranker._function(tmp_path / "ranker.jax")
+        load_function(tmp_path / "ranker.jax", model="ranker")
