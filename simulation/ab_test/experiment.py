@@ -117,12 +117,12 @@ def compare(
         if n == 0:
             continue
         prefix = "" if n == 1 else f"{name}/"
-        found = changes(metrics, done.of(arm_of == 0), done.of(arm_of == n), by_day=True, **options)
-        for metric, (total, *_) in found.items():
+        against = changes(metrics, done.of(arm_of == 0), done.of(arm_of == n), by_day=True, **options)
+        for metric, (total, *_) in against.items():
             figures |= _flat(f"{prefix}{metric}/relative", total.relative)
             levels = {names[0]: total.control, name: total.treatment}
             figures |= {f"{metric}/{arm}": value for arm, value in levels.items() if math.isfinite(value)}
-        daily[name] = {metric: _by_day(days) for metric, (_, *days) in found.items()}
+        daily[name] = {metric: _by_day(days) for metric, (_, *days) in against.items()}
         for g, group in enumerate(GROUPS):
             inside = group_of == g
             if not (inside & (arm_of == 0)).any() or not (inside & (arm_of == n)).any():
@@ -144,23 +144,23 @@ def definitions(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
 
 def lines(metrics: Mapping[str, Metric], figures: Mapping[str, float], names: Sequence[str]) -> list[str]:
     """One line for each metric and arm, for the terminal, one for each A/A share, and one for their mean."""
-    found = []
+    rows = []
     for n, name in enumerate(names[1:]):
         for metric, definition in metrics.items():
             key = f"{f'{name}/' if n else ''}{metric}/relative"
             if key in figures:
                 bounds = f"[{figures[f'{key}/low']:+.2%}, {figures[f'{key}/high']:+.2%}]"
                 level = f"{figures[f'{metric}/{names[0]}']:,.5g} -> {figures[f'{metric}/{name}']:,.5g}"
-                found.append(f"{definition.title:<32} {name:<24} {figures[key]:+8.2%}  {bounds:<20} {level}")
+                rows.append(f"{definition.title:<32} {name:<24} {figures[key]:+8.2%}  {bounds:<20} {level}")
     for metric, definition in metrics.items():
         if (key := f"aa/{metric}") in figures:
             bounds = f"[{figures[f'{key}/low']:.1%}, {figures[f'{key}/high']:.1%}]"
             miss = "" if figures[f"{key}/low"] <= ALPHA <= figures[f"{key}/high"] else f"  misses {ALPHA:.0%}"
-            found.append(f"{definition.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
+            rows.append(f"{definition.title:<32} A/A false positives {figures[key]:.1%}  {bounds}{miss}")
     if "aa/mean" in figures:
         bounds = f"[{figures['aa/mean/low']:.1%}, {figures['aa/mean/high']:.1%}]"
-        found.append(f"{'All metrics':<32} A/A false positives {figures['aa/mean']:.1%}  {bounds}")
-    return found
+        rows.append(f"{'All metrics':<32} A/A false positives {figures['aa/mean']:.1%}  {bounds}")
+    return rows
 
 
 def _flat(key: str, change: Interval) -> dict[str, float]:

@@ -81,6 +81,6 @@ class Tallies:
 
 def _creators_of(world: World, where: np.ndarray) -> np.ndarray:
     # [U, creators]: with whom each user has an event of the log in `where`.
-    found = np.zeros((world.num_users, world.config.num_creators), bool)
-    found[world.log.user[where], world.catalogue.creator[world.log.item[where]]] = True
-    return found
+    met = np.zeros((world.num_users, world.config.num_creators), bool)
+    met[world.log.user[where], world.catalogue.creator[world.log.item[where]]] = True
+    return met

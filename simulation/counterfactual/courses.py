@@ -85,8 +85,8 @@ class Branch:
 
 def _acts(part: str, name: str) -> list[Act]:
     acts: list[Act] = []
-    for one in part.split(","):
-        action, star, times = one.strip().partition("*")
+    for written in part.split(","):
+        action, star, times = written.strip().partition("*")
         if star and not (times.isdecimal() and int(times) > 0):
             raise UsageError(f"branch '{name}': '*{times}' is no number of times; write ACTION*3, or ACTION,ACTION")
         elsewhere = action.startswith(_ELSEWHERE)
@@ -116,12 +116,13 @@ def with_baselines(baseline: str, branches: Sequence[str]) -> tuple[list[Branch]
         raise UsageError(f"--config.baseline={baseline}: one action; branches of several have it as often as they need")
     action = single.acts[0].action
     needed = [branch.baseline(action) for branch in asked]
-    baselines = {one.course: one for one in (single, *sorted(needed, key=lambda one: one.length))}
+    shortest_first = sorted(needed, key=lambda branch: branch.length)
+    baselines = {branch.course: branch for branch in (single, *shortest_first)}
     courses = list(baselines)
     comparisons = {(branch.course, against.course) for branch, against in zip(asked, needed, strict=True)}
     if len(comparisons) < len(asked) or any(course == against for course, against in comparisons):
         raise UsageError(f"--config.branches={tuple(branches)}: each once, the baseline not among them")
-    against = [*range(len(courses)), *(courses.index(one.course) for one in needed)]
+    against = [*range(len(courses)), *(courses.index(branch.course) for branch in needed)]
     return [*baselines.values(), *asked], against
 
 

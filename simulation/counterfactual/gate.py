@@ -13,11 +13,7 @@ from simulation.exported.recommender import Recommender
 
 VERDICT = "verdict.json"
 _RECALL = "recall@100"
-_COMPARABLE = (
-    "split",
-    "timelines",
-    "positive",
-)  # of two evaluations, where the one's recall is held up against another's
+_COMPARABLE = ("split", "timelines", "positive")  # what two evaluations share where their recalls are compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,24 +83,24 @@ class Gate:
                     "--config.slate_size shows more"
                 )
             values |= {name: (metrics[name], self.min_responsiveness) for name in measured}
-        found: dict[str, Any] = {"recommender": recommender.fingerprint, "checkpoint": recommender.checkpoint}
+        judged: dict[str, Any] = {"recommender": recommender.fingerprint, "checkpoint": recommender.checkpoint}
         if self.max_recall_loss is not None and self.evaluation and self.reference:
             ours, theirs = _recall(self.evaluation), _recall(self.reference)
             values["recall_loss"] = (1 - ours / theirs if theirs > 0 else 0.0, self.max_recall_loss)
-            found |= {"evaluation": digest(self.evaluation), "reference_evaluation": digest(self.reference)}
+            judged |= {"evaluation": digest(self.evaluation), "reference_evaluation": digest(self.reference)}
         checks = [
             {"name": name, "value": value, "limit": limit, "passed": value <= limit}
             for name, (value, limit) in values.items()
         ]
-        return {"passed": all(check["passed"] for check in checks), "checks": checks, "unjudged": unjudged, **found}
+        return {"passed": all(check["passed"] for check in checks), "checks": checks, "unjudged": unjudged, **judged}
 
 
 def numbers(verdict: Mapping[str, Any]) -> dict[str, float]:
     """The verdict as metrics.json has it: `gate/passed` 0 or 1, `gate/<name>` and `gate/<name>/limit`."""
-    found = {"gate/passed": float(verdict["passed"])}
+    figures = {"gate/passed": float(verdict["passed"])}
     for check in verdict["checks"]:
-        found |= {f"gate/{check['name']}": check["value"], f"gate/{check['name']}/limit": check["limit"]}
-    return found
+        figures |= {f"gate/{check['name']}": check["value"], f"gate/{check['name']}/limit": check["limit"]}
+    return figures
 
 
 def shortfall(verdict: Mapping[str, Any]) -> str:
@@ -135,7 +131,7 @@ def _refuse_other_days(evaluation: str, reference: str) -> None:
 
 
 def _recall(path: str) -> float:
-    found = read_json(path)
-    if _RECALL not in found:
+    metrics = read_json(path)
+    if _RECALL not in metrics:
         raise DataError(f"{path}: no {_RECALL}; give a metrics.json of retrieval.evaluate")
-    return float(found[_RECALL])
+    return float(metrics[_RECALL])

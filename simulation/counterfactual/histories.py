@@ -101,18 +101,18 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
     item = _indices(path, table["item_id"], recommender)
     dwell, bits = _reactions(path, table)
     user = table.with_row_index("row").group_by("user_id", maintain_order=True).agg("row")["row"].to_list()
-    rows = [np.array(one[-k:]) for one in user]
-    short = next((n for n, one in enumerate(rows) if len(one) < _LEAST_EVENTS), None)
+    rows = [np.array(events[-k:]) for events in user]
+    short = next((n for n, events in enumerate(rows) if len(events) < _LEAST_EVENTS), None)
     if short is not None:
         who = table["user_id"].unique(maintain_order=True)[short]
         raise DataError(f"{path}: user_id {who} has one event; it takes one to be read and one to branch at")
     if not rows:
         raise DataError(f"{path}: no rows; write at least two events of a user")
     columns = {name: np.zeros((len(rows), k - 1), np.int32) for name in ("item", "dwell", "feedback")}
-    for n, one in enumerate(rows):
+    for n, events in enumerate(rows):
         for name, values in (("item", item), ("dwell", dwell), ("feedback", bits)):
-            columns[name][n, : len(one) - 1] = values[one[:-1]]
-    return Histories(**columns, last=item[np.array([one[-1] for one in rows])])
+            columns[name][n, : len(events) - 1] = values[events[:-1]]
+    return Histories(**columns, last=item[np.array([events[-1] for events in rows])])
 
 
 def _indices(path: str, ids: pl.Series, recommender: Recommender) -> np.ndarray:

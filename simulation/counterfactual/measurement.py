@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
-from runtime.artifact import digest, read_json, write_json
+from runtime.artifact import MANIFEST, digest, read_json, write_json
 from runtime.errors import FellShortError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from simulation.counterfactual import gate as gates
@@ -120,9 +120,9 @@ def _figures(
     for place, distance in enumerate(outcome.distances):
         for size in (config.slate_size, *config.sweep_slate_size):
             prefix, shown = _prefix(config, k=k, distance=distance, size=size), outcome.slates[:, place, :, :size]
-            found = measured(measure, shown, outcome.last, outcome.valid)
+            to_last = measured(measure, shown, outcome.last, outcome.valid)
             metrics |= responsiveness.summary(
-                found, names, baselines=baselines, seed=config.seed, samples=config.bootstrap_samples, prefix=prefix
+                to_last, names, baselines=baselines, seed=config.seed, samples=config.bootstrap_samples, prefix=prefix
             )
             if outcome.other.any():
                 to_other = measured(measure, shown, outcome.other, outcome.valid)
@@ -130,7 +130,7 @@ def _figures(
                 metrics |= responsiveness.summary(
                     to_other, names, baselines=itself, seed=config.seed, samples=1, prefix=f"{prefix}other/"
                 )
-            for kind, rows in found.items():
+            for kind, rows in to_last.items():
                 per_user |= {f"{prefix}{name}/{kind}": row for name, row in zip(names, rows, strict=True)}
             if (k, size) == (config.k, config.slate_size):
                 per_user |= {f"{prefix}slates/{name}": slate for name, slate in zip(names, shown, strict=True)}
@@ -191,6 +191,5 @@ def _prefix(config: ConfigDict, *, k: int, distance: int, size: int) -> str:
 def _digest(path: str) -> str:
     # Of the file, or of the manifest that vouches for the folder's files.
     file = Path(path)
-    candidates = (file, file / "manifest.json", file / "truth" / "manifest.json")
-    found = next((one for one in candidates if one.is_file()), None)
-    return digest(found) if found else ""
+    candidates = (file, file / MANIFEST, file / "truth" / MANIFEST)
+    return next((digest(candidate) for candidate in candidates if candidate.is_file()), "")

@@ -105,7 +105,7 @@ def simulate(
         )
         nothing = np.zeros((size, 0), np.int32)
         after = (nothing,) * 3 if later is None else (later.place[users], *later.events(users))
-        found, queries = slates_after(
+        slates_then, queries = slates_after(
             walk,
             item_vectors,
             items,
@@ -116,7 +116,7 @@ def simulate(
             distances=distances,
             path_of=[branch.name for branch in branches].index(path_of) if path_of else None,
         )
-        return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, found, queries))
+        return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, slates_then, queries))
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -126,7 +126,7 @@ def simulate(
         for result in pool.map(run, range(0, total, size)):
             results.append(result)
             bar.update(min(size, total - bar.n))
-    *of_user, found, queries = zip(*results, strict=True)
+    *of_user, slates_then, queries = zip(*results, strict=True)
     if not all(np.isfinite(block).all() for block in queries):
         raise DataError("the user tower gave queries that are not finite: the model has diverged; train it again")
     item, dwell, feedback, last, acted = (np.concatenate(blocks)[:total] for blocks in of_user)
@@ -138,7 +138,7 @@ def simulate(
         dwell=dwell,
         feedback=feedback,
         last=last,
-        slates=np.concatenate(found, axis=2)[:, :, :total],
+        slates=np.concatenate(slates_then, axis=2)[:, :, :total],
         other=acted[:, own] if others else np.zeros_like(last),
         valid=np.stack([there[:, places].all(axis=1) for places in actions[0]]),
     )
@@ -180,10 +180,10 @@ def summary(
 
 def lines(metrics: Mapping[str, float], branches: Sequence[str], *, prefix: str = "") -> list[str]:
     """One line for each branch and kind, for the terminal."""
-    found = []
+    rows = []
     for name in branches:
         for kind in (*KINDS, VECTORS):
             if (key := f"{prefix}{name}/{kind}") in metrics:
                 low, high = metrics[f"{key}/low"], metrics[f"{key}/high"]
-                found.append(f"{prefix + name:<32} {kind:<8} {metrics[key]:+8.1%}  [{low:+.1%}, {high:+.1%}]")
-    return found
+                rows.append(f"{prefix + name:<32} {kind:<8} {metrics[key]:+8.1%}  [{low:+.1%}, {high:+.1%}]")
+    return rows

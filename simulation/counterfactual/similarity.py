@@ -42,8 +42,8 @@ def cosine_of(vectors: np.ndarray) -> Similarity:
         mean = np.zeros_like(wanted, np.float64)
         for place in range(slates.shape[1]):
             mean += unit[slates[:, place]]
-        found = (mean * wanted).sum(axis=1) / slates.shape[1]
-        return np.where(wanted.any(axis=1), found, np.nan)
+        cosine = (mean * wanted).sum(axis=1) / slates.shape[1]
+        return np.where(wanted.any(axis=1), cosine, np.nan)
 
     return similarity
 

@@ -99,9 +99,11 @@ class Plan:
 
     def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
         """Users [b] at their k-th item, served by the recommender (`Trajectories`)."""
-        columns = (self.first_item[users], self.place[users], *self.events(users))
-        given = (jnp.asarray(column) for column in columns)
-        return follow(item_vectors, *given, start=recommender.start, step=recommender.step, slates=slates)
+        first, *planned = (
+            jnp.asarray(column) for column in (self.first_item[users], self.place[users], *self.events(users))
+        )
+        walk = at_first(recommender.start, recommender.step, first, self.place.shape[1])
+        return follow(walk, *planned, item_vectors, step=recommender.step, slates=slates)
 
 
 def draw_plan(
@@ -179,25 +181,20 @@ def at_first(start: Start, step: Step, first_item: jax.Array, room: int) -> Walk
     return Walk(*begin(start, step, len(first_item)), (empty, empty, empty), first_item)
 
 
-@partial(jax.jit, static_argnames=("start", "step", "slates"))
+@partial(jax.jit, static_argnames=("step", "slates"))
 def follow(
-    item_vectors: jax.Array,
-    first_item: jax.Array,
+    walk: Walk,
     place: jax.Array,
     dwell: jax.Array,
     feedback: jax.Array,
+    item_vectors: jax.Array,
     *,
-    start: Start,
     step: Step,
     slates: Slates,
 ) -> Walk:
-    """Follows a plan to its k-th item: k-1 times act on the item, see the next slate, take the item at the place.
-
-    first_item [b], the rest [b, k-1].
-    """
+    """`go_on` for each step of a plan, place, dwell and feedback [b, steps] each, from the walk's first item."""
 
     def next_item(walk: Walk, planned: tuple[jax.Array, ...]) -> tuple[Walk, None]:
         return go_on(walk, *planned, item_vectors, step=step, slates=slates), None
 
-    walk = at_first(start, step, first_item, place.shape[1])
     return jax.lax.scan(next_item, walk, (place.T, dwell.T, feedback.T))[0]

@@ -180,9 +180,9 @@ def _tower(folder: Path, length: int, dim: int) -> Callable[..., Any]:
 def _function(path: Path, inputs: _Signature, outputs: _Signature) -> Callable[..., Any]:
     exported = load_function(path, model="recommender")
     for what, avals, expected in (("takes", exported.in_avals, inputs), ("gives", exported.out_avals, outputs)):
-        found = [(str(aval.dtype), tuple(aval.shape[1:])) for aval in avals]
-        if found != expected:
-            raise DataError(f"{path}: {what} {found} for each user, expected {expected}; export the recommender again")
+        arrays = [(str(aval.dtype), tuple(aval.shape[1:])) for aval in avals]
+        if arrays != expected:
+            raise DataError(f"{path}: {what} {arrays} for each user, expected {expected}; export the recommender again")
     if isinstance(exported.in_avals[0].shape[0], int):
         raise DataError(f"{path}: exported for a fixed batch size; export it with a symbolic batch")
     return exported.call

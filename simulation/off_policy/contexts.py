@@ -25,6 +25,10 @@ class Contexts:
     def __len__(self) -> int:
         return len(self.user)
 
+    def at(self, rows: np.ndarray) -> "Contexts":
+        """The contexts `rows` [m]."""
+        return Contexts(self.user[rows], self.position[rows])
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -33,9 +37,13 @@ class Policy:
     items: np.ndarray
     probability: np.ndarray
 
-    def of(self, items: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """π(y | x) of one item [m] in each of the contexts `rows` [m], all of them by default."""
-        return (self.probability[rows] * (self.items[rows] == items[:, None])).sum(axis=1)
+    def at(self, rows: np.ndarray) -> "Policy":
+        """The policy in the contexts `rows` [m]."""
+        return Policy(self.items[rows], self.probability[rows])
+
+    def of(self, items: np.ndarray) -> np.ndarray:
+        """π(y | x) of one item in each of the contexts [n]."""
+        return (self.probability * (self.items == items[:, None])).sum(axis=1)
 
 
 def contexts(timelines: Timelines, where: np.ndarray) -> Contexts:
@@ -56,18 +64,19 @@ def policy(
         for part in chunks(len(at), _CHUNK):
             # One shape: the last chunk repeats its last context.
             rows = np.minimum(np.arange(part.start, part.start + _CHUNK), len(at) - 1)
-            history = timelines.histories(at.user[rows], at.position[rows], reader)
+            moments = at.at(rows)
+            history = timelines.histories(moments.user, moments.position, reader)
             _, queries = replay(
                 *(history[name] for name in ("item", "dwell", "feedback")),
                 start=recommender.start,
                 step=recommender.step,
             )
-            met = timelines.met(at.user[rows], at.position[rows])
-            found, logits = (np.asarray(x) for x in slates(queries, vectors, met, slate_size=slate_size))
+            met = timelines.met(moments.user, moments.position)
+            slate, logits = (np.asarray(x) for x in slates(queries, vectors, met, slate_size=slate_size))
             if not np.isfinite(logits).all():
                 raise DataError(f"{label}: logits are not finite: the model has diverged; train it again")
             size = part.stop - part.start
-            items[part] = found[:size]
+            items[part] = slate[:size]
             probability[part] = probabilities(logits, temperature=temperature)[:size]
             bar.update(size)
     return Policy(items, probability)

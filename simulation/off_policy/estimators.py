@@ -52,10 +52,10 @@ def estimate(
         pairs[f"{name}/ips"] = (weighted, exposures)
         pairs[f"{name}/snips"] = (weighted, weight)
         pairs[f"{name}/dr"] = (by_user(of_policy + weights * (reward - of_item)), exposures)
-    found = ratios(pairs, samples=samples, seed=seed)
+    intervals = ratios(pairs, samples=samples, seed=seed)
     effective = effective_size(weights)
     return {
-        f"{name}/{estimator}": _widened(found[f"{name}/{estimator}"], found[f"{name}/snips"].value, effective)
+        f"{name}/{estimator}": _widened(intervals[f"{name}/{estimator}"], intervals[f"{name}/snips"].value, effective)
         for name in rewards
         for estimator in ESTIMATORS
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import feedback
+from data.rates import smoothed
 from data.timelines import Timelines
 
 _PRIOR = 20.0
@@ -43,7 +44,7 @@ def fit(timelines: Timelines, name: str) -> RewardModel:
 
     def shrunk(group: np.ndarray, groups: int, around: np.ndarray | float) -> np.ndarray:
         hits, events = (np.bincount(group, weights=w, minlength=groups) for w in (reward, np.ones_like(reward)))
-        return (hits + _PRIOR * around) / (events + _PRIOR)
+        return smoothed(hits, events, prior_rate=around, prior_count=_PRIOR)
 
     clusters = int(cluster.max(initial=0)) + 1
     of_user = shrunk(user, timelines.num_users, overall)

@@ -77,12 +77,12 @@ def stickiness(events: pl.DataFrame) -> dict[str, float]:
         other=pl.col("item_id") != last("item_id"),
         **{group: pl.col(f"{group}_id") == last(f"{group}_id") for group in ("cluster", "creator")},
     )
-    found = {}
+    facts = {}
     for group in ("cluster", "creator"):
         known = pairs.filter("other").drop_nulls(group)
-        found[f"next_same_{group}/within_a_minute"] = _mean(known.filter(pl.col("gap") < CLOSE_MS), group)
-        found[f"next_same_{group}/hours_later"] = _mean(known.filter(pl.col("gap") > FAR_APART_MS), group)
-    return found
+        facts[f"next_same_{group}/within_a_minute"] = _mean(known.filter(pl.col("gap") < CLOSE_MS), group)
+        facts[f"next_same_{group}/hours_later"] = _mean(known.filter(pl.col("gap") > FAR_APART_MS), group)
+    return facts
 
 
 def around_first_dislike(events: pl.DataFrame) -> dict[str, float]:
@@ -97,12 +97,12 @@ def around_first_dislike(events: pl.DataFrame) -> dict[str, float]:
         "before": (met.filter(pl.col("place") < pl.col("first")), int(pairs["place"].sum())),
         "after": (met.filter(pl.col("place") > pl.col("first")), int((pairs["total"] - 1 - pairs["place"]).sum())),
     }
-    found = {}
+    facts = {}
     for when, (span, everything) in spans.items():
-        found[f"cluster_{when}_dislike/share"] = span.height / everything if everything else math.nan
+        facts[f"cluster_{when}_dislike/share"] = span.height / everything if everything else math.nan
         for name in ("click", "long_view", "like", "dislike"):
-            found[f"cluster_{when}_dislike/{name}"] = _mean(span, name)
-    return found
+            facts[f"cluster_{when}_dislike/{name}"] = _mean(span, name)
+    return facts
 
 
 def truth_facts(events: pl.DataFrame, impressions: pl.DataFrame) -> dict[str, float]:

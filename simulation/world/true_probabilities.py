@@ -31,9 +31,8 @@ def run(*, world: str, data: str, workdir: str | None) -> None:
         (timelines.in_split("valid") | timelines.in_split("test")) & (timelines.timestamp_ms > 0)
     )
     bounds = thresholds(timelines)[:, : len(RELATIVE)]
-    found = true_probabilities(feed, timelines, positions, bounds)
     values = np.full((len(timelines.item), len(TASKS)), np.nan, np.float32)
-    values[positions] = found
+    values[positions] = true_probabilities(feed, timelines, positions, bounds)
     fields = {
         "tasks": list(TASKS),
         "vocabulary_hash": timelines.manifest["vocabulary_hash"],
@@ -48,7 +47,7 @@ def run(*, world: str, data: str, workdir: str | None) -> None:
 def true_probabilities(
     world: World, timelines: Timelines, positions: NDArray[np.int64], above_ms: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """P(task) of simulation.chances.TASKS at event positions [n], as the users were just before: [n, K].
+    """P(task) of simulation.world.chances.TASKS at event positions [n], as the users were just before: [n, K].
 
     Args: above_ms [N + 1, 2], of the items of the timelines.
     """

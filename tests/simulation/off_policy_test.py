@@ -15,9 +15,11 @@ from data.readers.canonical import read_tables
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from simulation.exported.recommender import load
-from simulation.off_policy.check import REWARDS, coverage, run
+from simulation.off_policy.check import run
 from simulation.off_policy.contexts import Contexts, Policy, contexts, policy
+from simulation.off_policy.coverage import coverage
 from simulation.off_policy.estimators import effective_size, estimate
+from simulation.off_policy.exposures import REWARDS
 from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
 from simulation.world.state import World, open_world
@@ -130,7 +132,7 @@ def test_ips_is_unbiased_for_the_policys_truth(log: Timelines, world: World) -> 
     known = truth.value(rng, shown, draws=200)["long_view"]
     rows = rng.integers(len(at), size=60_000)
     item = rng.integers(1, NUM_ITEMS + 1, size=60_000)
-    weights = NUM_ITEMS * shown.of(item, rows)
+    weights = NUM_ITEMS * shown.at(rows).of(item)
     weighted = weights * truth.react(rng, rows, item).long_view
     assert weights.mean() == pytest.approx(1.0, abs=4 * weights.std() / math.sqrt(60_000))
     assert abs(weighted.mean() - known) < 4 * weighted.std() / math.sqrt(60_000)
