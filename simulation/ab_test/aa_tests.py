@@ -24,13 +24,7 @@ ALPHA = 0.05  # the share of false positives that intervals of 95% should have
 
 
 def false_positives(
-    metrics: Mapping[str, Metric],
-    world: World,
-    arm: Arm,
-    *,
-    tests: int,
-    seed: np.random.SeedSequence,
-    config: Any,
+    metrics: Mapping[str, Metric], world: World, arm: Arm, *, tests: int, seed: np.random.SeedSequence, config: Any
 ) -> dict[str, float]:
     """`shares` of `tests` trials of `config.aa_users` people in two arms, both of them `arm`."""
     verdicts: list[Mapping[str, bool]] = []

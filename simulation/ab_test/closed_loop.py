@@ -99,10 +99,5 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
     rows = known[np.maximum(position, 0)] if len(known) else position
     histories = tuple(np.where(position >= 0, column[rows], 0) for column in (index, log.dwell, log.feedback))
     return Server(
-        recommender,
-        histories,
-        met,
-        slate_size=config.slate_size,
-        temperature=config.temperature,
-        rank=arm.rank,
+        recommender, histories, met, slate_size=config.slate_size, temperature=config.temperature, rank=arm.rank
     )

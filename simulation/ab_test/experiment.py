@@ -81,10 +81,7 @@ def run(
         figures |= {"aa/tests": aa_tests, "aa/users": config.aa_users}
     relations = {
         arm.name: long_run.relation(
-            done.of(done.arm_of == n),
-            bins=config.dislike_bins,
-            samples=config.bootstrap_samples,
-            seed=config.seed,
+            done.of(done.arm_of == n), bins=config.dislike_bins, samples=config.bootstrap_samples, seed=config.seed
         )
         for n, arm in enumerate(loaded)
     }

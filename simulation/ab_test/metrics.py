@@ -176,13 +176,7 @@ def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
 
 
 def changes(
-    metrics: Mapping[str, Metric],
-    control: Sums,
-    treatment: Sums,
-    *,
-    by_day: bool = False,
-    samples: int,
-    seed: int,
+    metrics: Mapping[str, Metric], control: Sums, treatment: Sums, *, by_day: bool = False, samples: int, seed: int
 ) -> dict[str, list[Change]]:
     """Each metric's changes: over all days, then, `by_day`, on each of them. Users are resampled arm by arm."""
     before, after = (_columns(metrics, sums, by_day=by_day) for sums in (control, treatment))

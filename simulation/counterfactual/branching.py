@@ -16,14 +16,7 @@ from simulation.exported.recommender import Step
 
 @partial(jax.jit, static_argnames=("own", "others", "num_clusters", "slates"))
 def items_to_act_on(
-    walk: Walk,
-    item_vectors: jax.Array,
-    cluster: jax.Array,
-    *,
-    own: int,
-    others: int,
-    num_clusters: int,
-    slates: Slates,
+    walk: Walk, item_vectors: jax.Array, cluster: jax.Array, *, own: int, others: int, num_clusters: int, slates: Slates
 ) -> jax.Array:
     """`own` items of the k-th item's cluster, itself the first, and then `others` of other clusters: [b, own + others].
 

@@ -106,12 +106,7 @@ def run(
 
 
 def _figures(
-    outcome: Outcome,
-    measure: Mapping[str, Similarity],
-    config: ConfigDict,
-    *,
-    k: int,
-    baselines: Sequence[int],
+    outcome: Outcome, measure: Mapping[str, Similarity], config: ConfigDict, *, k: int, baselines: Sequence[int]
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Metrics, and arrays of users, at every distance and slate size; prints a line for each responsiveness."""
     names = [branch.name for branch in outcome.branches]

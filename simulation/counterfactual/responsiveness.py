@@ -118,10 +118,7 @@ def simulate(
         )
         return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, slates_then, queries))
 
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress(label="counterfactual", total=total, unit="user") as bar,
-    ):
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress(label="counterfactual", total=total, unit="user") as bar:
         results = []
         for result in pool.map(run, range(0, total, size)):
             results.append(result)

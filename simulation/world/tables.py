@@ -51,12 +51,7 @@ def truth(feed: Feed) -> dict[str, pl.DataFrame]:
     """What is known of the feed because it was made: probabilities, tastes, qualities, aversions."""
     order = np.argsort(feed.timestamp_ms, kind="stable")
     reactions, catalogue, people = feed.reactions, feed.catalogue, feed.people
-    impressions = pl.DataFrame(
-        {
-            **_keys(feed, order),
-            **{name: getattr(reactions, name)[order] for name in HIDDEN},
-        }
-    )
+    impressions = pl.DataFrame({**_keys(feed, order), **{name: getattr(reactions, name)[order] for name in HIDDEN}})
     items = pl.DataFrame(
         {
             "item_id": np.arange(len(catalogue.creator)),
