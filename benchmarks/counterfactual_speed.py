@@ -111,26 +111,22 @@ def main(argv: Sequence[str]) -> None:
     del argv
     # Imported here so that --help does not wait for them.
     import numpy as np
+    from ml_collections import ConfigDict
 
     from simulation.counterfactual.courses import Branch
+    from simulation.counterfactual.plans import draw_plan
     from simulation.counterfactual.responsiveness import simulate
-    from simulation.counterfactual.trajectories import Slates, draw_plan
+    from simulation.counterfactual.trajectories import Slates
 
     users, k = _USERS.value, _K.value
+    config = ConfigDict(
+        {"slate_size": SLATE, "place_power": 0.0, "first_item_power": 0.0, "behaviours": dict(BEHAVIOURS)}
+    )
     print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {os.cpu_count()} cores")
     print(f"{'items':>9} {'first run':>10} {'best':>8} {'users × steps / s':>18} {'bare products':>14} {'ratio':>6}")
     for num_items in _ITEMS.value:
         recommender = gru_recommender(num_items)
-        plan = draw_plan(
-            seed=0,
-            users=users,
-            k=k,
-            slate_size=SLATE,
-            place_power=0.0,
-            item_counts=np.ones(num_items + 1),
-            first_item_power=0.0,
-            behaviours=BEHAVIOURS,
-        )
+        plan = draw_plan(config, np.ones(num_items + 1), users=users, k=k, seed=0)
         branches = [Branch.parse(name) for name in BRANCHES]
         run = partial(simulate, recommender, plan, branches, slates=Slates(SLATE))
         first, best = seconds(run, _REPEATS.value)

@@ -25,6 +25,16 @@ ALLOWED = {
     "simulation": {"data", "metrics", "runtime"},
 }
 ALLOWED["pipelines"] = set(ALLOWED) - {"configs"}
+# The same for the rooms of a folder: what stands outside its rooms is for all of them.
+ROOMS = {
+    "simulation": {
+        "world": set(),
+        "exported": {"world"},
+        "counterfactual": {"world", "exported"},
+        "ab_test": {"world", "exported"},
+        "off_policy": {"world", "exported"},
+    }
+}
 FREE = {"tests", "benchmarks"}  # may import everything
 SLOW = ("tensorflow", "jax", "scann")
 
@@ -58,6 +68,20 @@ def test_imports_follow_the_table(folder: str) -> None:
         for path in _sources(folder)
         for name, node in _imports(ast.parse(path.read_text(encoding="utf-8")))
         if name.split(".")[0] in (ALLOWED.keys() | FREE) - ALLOWED[folder] - {folder}
+    ]
+    assert not offences
+
+
+@pytest.mark.parametrize(("folder", "room"), [(folder, room) for folder in ROOMS for room in ROOMS[folder]])
+def test_rooms_import_only_what_they_build_on(folder: str, room: str) -> None:
+    rooms = {f"{folder}.{name}" for name in ROOMS[folder]}
+    assert rooms == {f"{folder}.{path.parent.name}" for path in (ROOT / folder).glob("*/__init__.py")}
+    allowed = {f"{folder}.{name}" for name in ROOMS[folder][room] | {room}}
+    offences = [
+        f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
+        for path in _sources(f"{folder}/{room}")
+        for name, node in _imports(ast.parse(path.read_text(encoding="utf-8")))
+        if ".".join(name.split(".")[:2]) in rooms - allowed
     ]
     assert not offences
 

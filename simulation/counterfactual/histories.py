@@ -116,20 +116,15 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
 
 
 def _indices(path: str, ids: pl.Series, recommender: Recommender) -> np.ndarray:
-    known = recommender.items["item_id"]
+    known = recommender.items["item_id"][1:]  # without padding, so that codes are indices of the item table
     try:
-        codes = pl.DataFrame({"id": ids.cast(known.dtype)}).join(
-            pl.DataFrame({"id": known, "code": np.arange(len(known), dtype=np.int32)}).drop_nulls("id"),
-            on="id",
-            how="left",
-            maintain_order="left",
-        )["code"]
+        codes = vocabulary.encode(ids.cast(known.dtype), known)
     except pl.exceptions.PolarsError:
-        codes = pl.Series([None] * len(ids), dtype=pl.Int32)
-    if codes.null_count():
-        row = int(codes.is_null().arg_max() or 0)
+        codes = np.zeros(len(ids), np.int32)
+    if not codes.all():
+        row = int(np.argmin(codes))
         raise DataError(f"{path}: row {row}, column item_id: {ids[row]} is no item of the recommender; take it out")
-    return codes.to_numpy()
+    return codes
 
 
 def _reactions(path: str, table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

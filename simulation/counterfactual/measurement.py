@@ -17,10 +17,11 @@ from simulation.counterfactual import responsiveness
 from simulation.counterfactual.courses import distances, with_baselines
 from simulation.counterfactual.examples import examples
 from simulation.counterfactual.gate import Gate
+from simulation.counterfactual.plans import Plan, draw_plan
 from simulation.counterfactual.responsiveness import Outcome
 from simulation.counterfactual.settings import check, most_events
 from simulation.counterfactual.similarity import KINDS, Similarity, independent_vectors, measured, measures
-from simulation.counterfactual.trajectories import Plan, Slates, Trajectories, draw_plan
+from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.counterfactual.user_model import living_users
 from simulation.exported.arms import world_items
 from simulation.exported.ranker import load as load_ranker
@@ -166,16 +167,7 @@ def _pass(gate: Gate, metrics: dict[str, float], folder: Path, config: ConfigDic
 
 
 def _plan(config: ConfigDict, recommender: Recommender, *, users: int, k: int, seed: int) -> Plan:
-    return draw_plan(
-        seed=seed,
-        users=users,
-        k=k,
-        slate_size=config.slate_size,
-        place_power=config.place_power,
-        item_counts=recommender.items["train_count"].to_numpy(),
-        first_item_power=config.first_item_power,
-        behaviours=config.behaviours.to_dict(),
-    )
+    return draw_plan(config, recommender.items["train_count"].to_numpy(), users=users, k=k, seed=seed)
 
 
 def _prefix(config: ConfigDict, *, k: int, distance: int, size: int) -> str:

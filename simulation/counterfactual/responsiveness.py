@@ -18,8 +18,9 @@ from runtime.errors import DataError
 from runtime.progress import progress
 from simulation.counterfactual.branching import items_to_act_on, slates_after
 from simulation.counterfactual.courses import Branch, branch_columns, room
+from simulation.counterfactual.plans import Plan
 from simulation.counterfactual.similarity import KINDS, VECTORS
-from simulation.counterfactual.trajectories import Plan, Slates, Trajectories
+from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.exported.recommender import Recommender
 
 _CHUNK_USERS = 250
@@ -94,15 +95,8 @@ def simulate(
     def run(start: int) -> tuple[np.ndarray, ...]:
         users = np.minimum(np.arange(start, start + size), total - 1)  # the last chunk repeats its last user
         walk = trajectories.walk(recommender, item_vectors, users, slates)
-        items = items_to_act_on(
-            walk,
-            item_vectors,
-            jnp.asarray(cluster),
-            own=own,
-            others=others,
-            num_clusters=int(cluster.max()),
-            slates=slates,
-        )
+        counts = {"own": own, "others": others, "num_clusters": int(cluster.max())}
+        items = items_to_act_on(walk, item_vectors, jnp.asarray(cluster), **counts, slates=slates)
         nothing = np.zeros((size, 0), np.int32)
         after = (nothing,) * 3 if later is None else (later.place[users], *later.events(users))
         slates_then, queries = slates_after(

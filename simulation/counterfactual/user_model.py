@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from simulation.counterfactual.trajectories import Plan, Slates, Walk, at_first, go_on
+from simulation.counterfactual.plans import Plan
+from simulation.counterfactual.trajectories import Slates, Walk, at_first, go_on
 from simulation.exported.arms import world_items
 from simulation.exported.recommender import Recommender
 from simulation.world.behaviour import Environment, react, turn_sour

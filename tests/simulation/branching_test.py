@@ -4,14 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from ml_collections import ConfigDict
 
 from data.feedback import BITS
 from data.reading import Reading
 from runtime.errors import UsageError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch, with_baselines
+from simulation.counterfactual.plans import draw_plan
 from simulation.counterfactual.responsiveness import simulate, summary
-from simulation.counterfactual.trajectories import Slates, draw_plan
+from simulation.counterfactual.trajectories import Slates
 from simulation.exported.recommender import Recommender, incremental, windowed
 from simulation.exported.serving import Rank
 
@@ -28,14 +30,14 @@ BRANCHES = (
 )
 ACTIONS = (Action.parse("long_watch+dislike"), Action.parse("long_watch"))
 BASELINES = ("long_watch", "long_watch*2", "long_watch*3", "long_watch;other:skip*2,long_watch")
-PLAN = {
-    "users": 12,
-    "slate_size": SLATE,
-    "place_power": 0.0,
-    "item_counts": INDEX,
-    "first_item_power": 0.0,
-    "behaviours": {"skip": 0.5, "long_watch": 0.5},
-}
+PLANS = ConfigDict(
+    {
+        "slate_size": SLATE,
+        "place_power": 0.0,
+        "first_item_power": 0.0,
+        "behaviours": {"skip": 0.5, "long_watch": 0.5},
+    }
+)
 
 
 def weight(feedback):
@@ -59,7 +61,7 @@ def recommender(kind="step", items=ITEMS):
 
 def simulated(kind="step", names=BRANCHES, **changes):
     branches, baselines = with_baselines("long_watch", names)
-    plan, later = draw_plan(seed=1, k=K, **PLAN), draw_plan(seed=2, k=DISTANCES[-1], **PLAN)
+    plan, later = (draw_plan(PLANS, INDEX, users=12, k=k, seed=seed) for seed, k in ((1, K), (2, DISTANCES[-1])))
     options = {"slates": Slates(SLATE), "distances": DISTANCES, "later": later} | changes
     return simulate(recommender(kind), plan, branches, **options), plan, later, baselines
 
@@ -134,7 +136,7 @@ def test_all_branches_may_take_the_path_of_one(outcome):
 
 def test_a_distance_needs_to_know_what_comes_in_between():
     with pytest.raises(ValueError, match="`later` has to say what users do until then"):
-        simulated(later=draw_plan(seed=2, k=DISTANCES[-1] - 1, **PLAN))
+        simulated(later=draw_plan(PLANS, INDEX, users=12, k=DISTANCES[-1] - 1, seed=2))
 
 
 def test_a_larger_slate_to_look_at_changes_nothing_of_the_way_there(outcome):
@@ -161,7 +163,7 @@ def test_a_cluster_that_runs_out_leaves_longer_branches_without_a_value():
     # Clusters of 37, 1, 1 and 1: from an item of a small one there is no second item to dislike.
     few = np.where(INDEX > 37, INDEX - 36, np.where(INDEX > 0, 1, 0)).astype(np.int32)
     branches, baselines = with_baselines("long_watch", BRANCHES[:2])
-    plan = draw_plan(seed=1, k=K, **{**PLAN, "users": 200})
+    plan = draw_plan(PLANS, INDEX, users=200, k=K, seed=1)
     some = recommender(items=pl.DataFrame({"cluster": few}))
     found = simulate(some, plan, branches, slates=Slates(SLATE))
     alone = few[found.last] > 1

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from ml_collections import ConfigDict
 
 from configs.world import get_config as world_config
 from data.feedback import BITS, has
@@ -14,8 +15,9 @@ from runtime.errors import DataError, UsageError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import with_baselines
 from simulation.counterfactual.histories import read, replay
+from simulation.counterfactual.plans import draw_plan
 from simulation.counterfactual.responsiveness import simulate
-from simulation.counterfactual.trajectories import Slates, draw_plan
+from simulation.counterfactual.trajectories import Slates
 from simulation.counterfactual.user_model import living_users
 from simulation.exported.recommender import Recommender, incremental
 from simulation.world.feed import simulate as simulate_feed
@@ -177,8 +179,8 @@ def world(tmp_path_factory):
 
 def living(world, *, users=40, k=30):
     behaviours = {"skip": 1.0}
-    options = {"place_power": 0.0, "item_counts": np.ones(91), "first_item_power": 0.0, "behaviours": behaviours}
-    return living_users(world, draw_plan(seed=5, users=users, k=k, slate_size=10, **options), seed=5)
+    settings = {"slate_size": 10, "place_power": 0.0, "first_item_power": 0.0, "behaviours": behaviours}
+    return living_users(world, draw_plan(ConfigDict(settings), np.ones(91), users=users, k=k, seed=5), seed=5)
 
 
 def lived(world, model, *, k=30, **people):

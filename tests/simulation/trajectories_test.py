@@ -2,15 +2,17 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from ml_collections import ConfigDict
 
 from data.feedback import BITS
 from data.reading import Reading
 from runtime.errors import DataError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch
+from simulation.counterfactual.plans import Plan, draw_plan
 from simulation.counterfactual.responsiveness import simulate, summary
 from simulation.counterfactual.similarity import share_of
-from simulation.counterfactual.trajectories import Plan, Slates, draw_plan
+from simulation.counterfactual.trajectories import Slates
 from simulation.exported.recommender import Recommender, windowed
 
 N, K, SLATE = 40, 6, 7
@@ -18,17 +20,10 @@ BEHAVIOURS = {"skip": 0.4, "long_watch": 0.5, "long_watch+dislike": 0.1}
 
 
 def plan(**changes) -> Plan:
-    options = {
-        "seed": 1,
-        "users": 20,
-        "k": K,
-        "slate_size": SLATE,
-        "place_power": 0.0,
-        "item_counts": np.arange(N + 1),
-        "first_item_power": 1.0,
-        "behaviours": BEHAVIOURS,
-    }
-    return draw_plan(**(options | changes))
+    settings = {"slate_size": SLATE, "place_power": 0.0, "first_item_power": 1.0, "behaviours": BEHAVIOURS}
+    options = {"item_counts": np.arange(N + 1), "users": 20, "k": K, "seed": 1} | changes
+    config = ConfigDict({name: options.pop(name, value) for name, value in settings.items()})
+    return draw_plan(config, options.pop("item_counts"), **options)
 
 
 def test_actions_are_what_the_log_would_hold():
