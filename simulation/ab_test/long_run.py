@@ -14,6 +14,7 @@ from simulation.ab_test.metrics import Sums, known
 
 _GROUPS = ("low_exposure", "high_exposure")
 _SLOPE = ("slope", "low", "high")
+LEAST_USERS = 30  # for a slope
 
 
 def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> d
     Users with a full window count, each with the mean entropy of its windows. Exposure: below, or at and above, the
     median impressions of these users. Bins: dislikes per 100 impressions, from bins[i] up to, and without, bins[i + 1],
     the last without end. {group: {"bins": [{"from", "users", "dislikes", "entropy", "low", "high"}], "slope", "low",
-    "high"}}, slope: nats per dislike in 100 impressions, by least squares.
+    "high"}}, slope: nats per dislike in 100 impressions, by least squares; None in groups of fewer than LEAST_USERS, of
+    whom a line and its bootstrap would be those of a handful, and where all dislike alike.
     """
     total = {name: values.sum(axis=1) for name, values in sums.items()}
     counts = total["windows"] > 0
@@ -40,23 +42,17 @@ def relation(sums: Sums, *, bins: Sequence[float], samples: int, seed: int) -> d
             inside = bin_of == n
             if inside.any():
                 level = mean(y[inside], **options)
-                rows.append(
-                    {
-                        "from": float(edge),
-                        "users": int(inside.sum()),
-                        "dislikes": float(x[inside].mean()),
-                        "entropy": level.value,
-                        "low": level.low,
-                        "high": level.high,
-                    }
-                )
-        slope = bootstrap(_slope, np.ones_like(x), x, y, x * x, x * y, **options)
+                row = {"from": float(edge), "users": int(inside.sum()), "dislikes": float(x[inside].mean())}
+                rows.append({**row, "entropy": level.value, "low": level.low, "high": level.high})
+        slope = Interval(np.nan, np.nan, np.nan)
+        if len(x) >= LEAST_USERS:
+            slope = bootstrap(_slope, np.ones_like(x), x, y, x * x, x * y, **options)
         groups[group] = {"bins": rows, **{end: known(number) for end, number in zip(_SLOPE, slope, strict=True)}}
     return groups
 
 
 def slopes(relations: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
-    """`<arm>/<group>/slope` of {arm: `relation`}; where users dislike alike there is none."""
+    """`<arm>/<group>/slope` of {arm: `relation`}, where there is one."""
     return {
         f"{arm}/{group}/slope": Interval(*(related[end] for end in _SLOPE))
         for arm, groups in relations.items()

@@ -196,19 +196,19 @@ def test_shares_of_false_positives_count_the_tests_in_which_a_metric_is_defined(
 
 
 def test_the_long_run_relates_dislikes_and_entropy() -> None:
-    # 40 users in two exposure groups; the entropy is 1 + 0.5 per dislike in 100 impressions, exactly.
-    shown = np.repeat([100.0, 200.0], 20)[:, None]
-    dislikes = np.tile([0.0, 1.0, 2.0, 3.0], 10)[:, None] * shown / 100
+    # 80 users in two exposure groups; the entropy is 1 + 0.5 per dislike in 100 impressions, exactly.
+    shown = np.repeat([100.0, 200.0], 40)[:, None]
+    dislikes = np.tile([0.0, 1.0, 2.0, 3.0], 20)[:, None] * shown / 100
     entropy = 1 + 0.5 * 100 * dislikes / shown
-    sums = _sums(41, 1)
+    sums = _sums(81, 1)
     for name, values in (("impressions", shown), ("dislikes", dislikes), ("window_entropy", entropy)):
-        sums[name][:40] = values
-    sums["windows"][:40] = 1.0
-    sums["impressions"][40] = 50  # has no full window
+        sums[name][:80] = values
+    sums["windows"][:80] = 1.0
+    sums["impressions"][80] = 50  # has no full window
     found = relation(sums, bins=(0.0, 1.0, 3.0), samples=100, seed=0)
     assert found.keys() == {"low_exposure", "high_exposure"}
     for group in found.values():
-        assert [row["users"] for row in group["bins"]] == [5, 10, 5]
+        assert [row["users"] for row in group["bins"]] == [10, 20, 10]
         assert [row["dislikes"] for row in group["bins"]] == [0.0, 1.5, 3.0]
         assert [row["entropy"] for row in group["bins"]] == [1.0, 1.75, 2.5]
         assert group["slope"] == pytest.approx(0.5)
@@ -216,6 +216,11 @@ def test_the_long_run_relates_dislikes_and_entropy() -> None:
     assert slope.value == slope.high == pytest.approx(0.5)
     assert len(lines({"arm": found})) == 2
     assert "+0.500" in lines({"arm": found})[0]
+    # Of the first 29 and the last 30 of these the larger group alone has a slope, and both have their bins.
+    some = {name: values[11:70] for name, values in sums.items()}
+    few = relation(some, bins=(0.0,), samples=10, seed=0)
+    assert [(group["bins"][0]["users"], group["slope"] is None) for group in few.values()] == [(29, True), (30, False)]
+    assert slopes({"arm": few}).keys() == {"arm/high_exposure/slope"}
     nobody = relation(_sums(3, 1), bins=(0.0,), samples=10, seed=0)
     assert nobody["low_exposure"] == {"bins": [], "slope": None, "low": None, "high": None}
     assert slopes({"arm": nobody}) == {}
