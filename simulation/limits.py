@@ -1,4 +1,4 @@
-"""Limits of settings: a --config that describes nothing that can be run is one line that names the setting.
+"""Limits of settings: refuses a --config that cannot be run, in one line that names the setting.
 
 A name with dots, such as policy.random, is a setting inside a section.
 """

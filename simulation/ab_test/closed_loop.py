@@ -1,8 +1,8 @@
-"""Closes the loop: users of the synthetic feed live through simulated days, each served by the recommender of its arm.
+"""The closed loop: people of the synthetic feed live through simulated days, each served by the recommender of its arm.
 
-What a user does is `simulation/world/behaviour.py`, sour turns included; whether it comes and when it goes is
-`simulation/world/returning.py`; what is shown is `simulation/exported/serving.py`. All users take their next item at
-the same time.
+What a person does is `simulation/world/behaviour.py`; whether a person comes and when it goes
+`simulation/world/returning.py`; what is shown `simulation/exported/serving.py`. Everybody who is there takes the next
+item at the same time, so that models are asked for many users in one call.
 """
 
 from collections.abc import Sequence

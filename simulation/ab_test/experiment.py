@@ -1,4 +1,7 @@
-"""One A/B test, from exported recommenders and a world to files: the work of `simulation.ab_test`."""
+"""The A/B test that `simulation.ab_test` makes: loads the arms, runs the trial, compares, and writes the files.
+
+Every arm is held up against the first: over all people and days, by day, and by how active people were before the test.
+"""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What is counted while users are served: sums per user and day, from which every metric is made."""
+"""Counts what happens while people are served: the sums per person and day of which every metric is made."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""One trial: new people of the feed, each assigned to one arm, and what they did there.
+"""A trial: new people of the feed are drawn, assigned to arms at random, and served; what they did is summed up.
 
 The A/B test is one, and every A/A test is one with two equal arms: what is wrong with how people are drawn, assigned
 or served shows in both.

@@ -1,1 +1,1 @@
-"""Responsiveness: what a recommender shows after a "no", against what it shows without (Wang et al., section 4)."""
+"""Responsiveness: how a recommender's next slate changes after a user says "no" to an item (Wang et al., section 4)."""

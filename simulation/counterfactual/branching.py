@@ -1,8 +1,9 @@
-"""What each of several courses of action leads to, from one and the same history.
+"""From one history several continuations, and the slates that a recommender shows after each of them.
 
-Which items they act on is settled before anything is done, by what the recommender would show then, so all branches act
-on the same items. Slates are taken right after the branch and, at a distance, after more steps in which the user takes
-what is offered, by the branch's own slates or by one branch's in all, and reacts as was drawn beforehand, alike in all.
+A continuation, called a branch, is one or more actions, such as a long watch that ends in a dislike. The items that
+they act on are chosen before anything is done, by what the recommender would show then, so that all branches act on the
+same items. Slates are taken right after the branch and, at a distance, after more steps: the user takes items of the
+branch's own slates, or in all branches those of one branch's slates, and reacts as was drawn beforehand, in all alike.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Courses of action that are compared: how a branch is written, what it is compared with, and when.
+"""The branches that are compared: how a course of actions is written down, and what its baseline is.
 
 A branch is one action on the k-th item, or several one after the other: on further items of the k-th item's cluster, or
 each on an item of another cluster. Its baseline acts on the same items, with another action where the branch is to be

@@ -1,4 +1,4 @@
-"""The gate: whether a model responds well enough, and costs little enough, to be shipped."""
+"""The gate: whether a model answers a "no" well enough, at little enough loss of recall, to be shipped."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Trajectories that have happened: replays of logged histories, and histories that somebody has written down.
+"""Users whose history is known: logged histories that are replayed, and histories that somebody has written down.
 
-`replay` cuts the timelines of real users at a chosen event, `read` takes a Parquet file with columns user_id and
+`replay` cuts the timelines of real users at a chosen event; `read` takes a Parquet file with columns user_id and
 item_id (original ids), rows in order (or by timestamp_ms), and what was done: either `action`
 (simulation/counterfactual/actions.py), or play_ms and the feedback columns of the canonical events. The last event of a
 user is the item at which the history branches; what was done with it does not count.

@@ -1,4 +1,8 @@
-"""One measurement of responsiveness, from exported recommender to files: the work of `simulation.counterfactual`."""
+"""The measurement that `simulation.counterfactual` makes: loads the models, simulates, compares, and writes the files.
+
+In order: everything is checked and loaded before the workdir is begun; users are simulated once for each length of
+history; each distance and size of slate is summed up; and the gate, where there is one, judges the metrics.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

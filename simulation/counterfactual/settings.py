@@ -1,4 +1,4 @@
-"""Whether the settings of a counterfactual simulation can be run on a recommender, said before anything is computed."""
+"""Checks the settings of a counterfactual simulation against a recommender, before anything is computed."""
 
 from ml_collections import ConfigDict
 

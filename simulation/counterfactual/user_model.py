@@ -1,8 +1,9 @@
-"""Trajectories of the synthetic user model: people of a feed with known truth live through what they are recommended.
+"""Simulated users with tastes: people of a synthetic feed live through what a recommender shows them.
 
-Unlike in random behaviour, what they do depends on the item: they watch what interests them, have had enough of a
-cluster or creator at some point, and then dislike it. They take places in the slate as a plan says. They are new
-people, drawn as those of the feed's log were, and start without history and aversions.
+Unlike in random behaviour (simulation/counterfactual/plans.py), what they do depends on the item: they watch what
+interests them, have had enough of a cluster or creator at some point, and then dislike it. They take places in the
+slate as a plan says. They are new people, drawn as those of the feed's log were, and start without history and
+aversions.
 """
 
 from dataclasses import dataclass

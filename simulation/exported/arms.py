@@ -1,4 +1,4 @@
-"""The arms of a test: named exported recommenders that choose from the same items."""
+"""The arms of a test: named recommenders, some with a ranker behind them, that all choose from the same items."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Opens the files of an exported model: what is not as its manifest says is one line for the user, not a traceback.
+"""Opens the files of an exported model, and refuses in one line what is damaged or not as its manifest says.
 
 Anybody may write such a folder, so nothing in it is taken for granted: definitions of feedback, functions saved by
 jax.export, and arrays are checked here, when a model is loaded. `model` is what the messages call it.

@@ -1,9 +1,9 @@
-"""Loads an exported ranker: a ranking stage between the recommender's candidates and the user.
+"""Loads an exported ranker: the stage that puts a recommender's candidates in order before the user sees them.
 
 What the simulation knows of a ranker is its folder: ranker.jax, thresholds.npy, rates.npy and the manifest. Simulated
-users have no id, no hour and no exact watch times: user, hour and time gap are unknown to the ranker, the platform too
-unless its log had one alone, and a past play is EVV, FVV or watched by half, or known not to be, where its dwell bucket
-tells.
+users have no id, no hour and no exact watch times. So user, hour and time gap are given to the ranker as unknown, and
+the platform too unless its log had one alone. Whether a past play counted as EVV, FVV or watched by half
+(data/watch_time.py) is given where its dwell bucket tells, and as unknown elsewhere.
 """
 
 from pathlib import Path

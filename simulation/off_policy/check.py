@@ -1,4 +1,7 @@
-"""Off-policy estimates of exported recommenders, from timelines to files: the work of `simulation.off_policy`."""
+"""The off-policy check that `simulation.off_policy` makes: estimates of each arm's reward rates, from logged exposures.
+
+Where the log is of a synthetic feed, the truth stands beside them, and how often the intervals hold it.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""Moments of a log at which something could have been shown, and what a recommender's policy would have shown there."""
+"""Contexts, moments of a log at which something was shown, and what a recommender would have shown there."""
 
 from dataclasses import dataclass
 

@@ -3,7 +3,7 @@
 On the synthetic feed exposures can be drawn again and again. Each seed draws moments of a fixed pool, whose users and
 pasts stay the same, an item for each, and the user's reaction; the truth is the policy's own rate over that pool. So
 this checks the chance of exposures and reactions. It is silent on the chance of who the people are: the intervals
-resample users, as for a rate of all people there could be, and for the pool's own rate they are a little too wide.
+resample users, as for a rate of all people there could be, and for the pool's own rate they are, if anything, too wide.
 """
 
 import math

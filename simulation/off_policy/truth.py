@@ -1,4 +1,4 @@
-"""What the synthetic feed knows about a log's contexts: what each user would have done with any item there."""
+"""The truth behind off-policy estimates: what users of a synthetic log would have done with any item."""
 
 from typing import Any
 

@@ -1,8 +1,9 @@
 """What a user does with an item: watch, like, dislike, be satisfied, answer a questionnaire, have had enough.
 
-The one behaviour model of the synthetic feed. The generator of the log uses it, and so does whatever closes the loop
-with another recommender. Every function takes n exposures at once: `users` [n] and `items` [n] are rows of the people
-and of the catalogue of an `Environment`.
+The one behaviour model of the synthetic feed, for the generator of the log and for whoever closes the loop with another
+recommender. Whoever has enjoyed a cluster or a creator may have had enough of it: it has turned sour, an aversion that
+stays, and what is shown of it is watched less and disliked more. Every function takes n exposures at once: `users` [n]
+and `items` [n] are rows of the people and of the catalogue of an `Environment`.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Runs the synthetic feed: all users in lock-step, one exposure each at a time, then puts the log on the clock."""
+"""Generates the synthetic feed: people live through days of what the logging policy shows them, and a log comes of it.
+
+All users go in lock-step, one exposure each at a time; afterwards the log is put on the clock, in sessions and pauses.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields

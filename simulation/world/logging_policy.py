@@ -1,4 +1,7 @@
-"""The platform that wrote the log: interest times popularity, sticky within a session, deaf to dislikes."""
+"""The platform that wrote the synthetic log: it shows what a user watches and what is popular, and ignores dislikes.
+
+Within a session it is sticky: it tends to stay with the cluster or creator that was just watched.
+"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Who is in the synthetic feed and what there is to watch: draws the catalogue of items and the users."""
+"""The population of the synthetic feed: draws users with their tastes, and the catalogue of items they can watch."""
 
 import math
 from dataclasses import dataclass

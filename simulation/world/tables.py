@@ -1,4 +1,4 @@
-"""A synthetic feed as tables: the log in canonical form, and apart from it the truth that no log holds.
+"""The synthetic feed as tables: the log in canonical form, and apart from it the truth that no log holds.
 
 `tables`: events, items, users. `truth`: impressions (row for row with events), items, users, and aversions, one row for
 each cluster or creator that turned sour.

@@ -1,4 +1,4 @@
-"""The feed's own probabilities at the impressions of timelines, as an artifact: the work of `simulation.ceiling`."""
+"""Writes the feed's own probabilities of each reaction at the impressions of timelines, for `simulation.ceiling`."""
 
 import numpy as np
 from numpy.typing import NDArray
