@@ -6,22 +6,22 @@ Every arm is held up against the first: over all people and days, by day, and by
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from metrics.intervals import Interval, flat
-from runtime.artifact import MANIFEST, digest, write_json
+from runtime.artifact import write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
 from simulation import limits
 from simulation.ab_test import long_run, trial
 from simulation.ab_test.aa_tests import ALPHA, false_positives
 from simulation.ab_test.metrics import Change, Metric, all_metrics, changes, known
 from simulation.ab_test.trial import Trial
 from simulation.exported.arms import Arm, load_arms, parse, parse_rankers, world_items
+from simulation.workdirs import begin, fingerprint
 from simulation.world.newcomers import child
 from simulation.world.state import open_world
 
@@ -63,12 +63,11 @@ def run(
         "config": config.to_dict(),
         "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
         "rankers": {arm.name: arm.ranker for arm in loaded if arm.ranker},
-        "world": digest(Path(world) / "truth" / MANIFEST),
+        "world": fingerprint(world),
         "aa_tests": aa_tests,
     }
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"{folder / METRICS}: complete already; delete the workdir to test again")
+    folder, complete = begin(workdir, identity)
+    if complete:
         return
 
     seed = np.random.SeedSequence(config.seed)

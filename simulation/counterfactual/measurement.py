@@ -12,9 +12,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
-from runtime.artifact import MANIFEST, digest, read_json, write_json
+from runtime.artifact import read_json, write_json
 from runtime.errors import FellShortError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
 from simulation.counterfactual import gate as gates
 from simulation.counterfactual import histories as pasts
 from simulation.counterfactual import responsiveness
@@ -30,6 +30,7 @@ from simulation.counterfactual.user_model import living_users
 from simulation.exported.arms import world_items
 from simulation.exported.ranker import load as load_ranker
 from simulation.exported.recommender import Recommender, load, reencoding
+from simulation.workdirs import begin, fingerprint
 from simulation.world.state import open_world
 
 
@@ -69,12 +70,11 @@ def run(
     trajectories = {k: source(k) for k in (config.k, *config.sweep_k)}
     identity: dict[str, Any] = {"config": config.to_dict(), "recommender": recommender.fingerprint}
     folders = {"world": world, "data": data, "histories": histories, "ranker": ranker}
-    identity |= {name: _digest(path) for name, path in folders.items() if path}
+    identity |= {name: fingerprint(path) for name, path in folders.items() if path}
     identity |= {"similarity_vectors": other.fingerprint} if other else {}
     identity |= {"candidates": candidates} if ranker else {}
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
+    folder, complete = begin(workdir, identity)
+    if complete:
         _pass(gate, read_json(folder / METRICS), folder, config, recommender)
         return
 
@@ -177,10 +177,3 @@ def _plan(config: ConfigDict, recommender: Recommender, *, users: int, k: int, s
 def _prefix(config: ConfigDict, *, k: int, distance: int, size: int) -> str:
     parts = {"k": (k, config.k), "after": (distance, 1), "slate": (size, config.slate_size)}
     return "".join(f"{name}_{value}/" for name, (value, usual) in parts.items() if value != usual)
-
-
-def _digest(path: str) -> str:
-    # Of the file, or of the manifest that vouches for the folder's files.
-    file = Path(path)
-    candidates = (file, file / MANIFEST, file / "truth" / MANIFEST)
-    return next((digest(candidate) for candidate in candidates if candidate.is_file()), "")

@@ -48,7 +48,7 @@ class Plan:
             jnp.asarray(column) for column in (self.first_item[users], self.place[users], *self.events(users))
         )
         walk = at_first(recommender.start, recommender.step, first, self.place.shape[1])
-        return follow(walk, *planned, item_vectors, step=recommender.step, slates=slates)
+        return follow(walk, tuple(planned), item_vectors, step=recommender.step, slates=slates)
 
 
 def draw_plan(config: Any, item_counts: np.ndarray, *, users: int, k: int, seed: int) -> Plan:

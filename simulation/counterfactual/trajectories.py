@@ -15,6 +15,7 @@ import numpy as np
 from simulation.exported.recommender import Recommender, Start, State, Step, advance, begin
 from simulation.exported.serving import Rank
 
+Planned = tuple[jax.Array, ...]  # place in the next slate, dwell and feedback of the action before it, [b, ...] each
 Columns = tuple[jax.Array, ...]  # item, dwell, feedback of events [b, T], zeros after the last
 
 
@@ -82,17 +83,9 @@ def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Wal
 
 
 @partial(jax.jit, static_argnames=("step", "slates"))
-def go_on(
-    walk: Walk,
-    place: jax.Array,
-    dwell: jax.Array,
-    feedback: jax.Array,
-    item_vectors: jax.Array,
-    *,
-    step: Step,
-    slates: Slates,
-) -> Walk:
-    """An action on the last item, and then the item at `place` [b] of the next slate."""
+def go_on(walk: Walk, planned: Planned, item_vectors: jax.Array, *, step: Step, slates: Slates) -> Walk:
+    """The planned action on the last item, and then the item at the planned place of the next slate."""
+    place, dwell, feedback = planned
     walk = act(walk, dwell, feedback, step=step)
     slate = slates.after(walk, item_vectors)
     return walk._replace(last=jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0])
@@ -105,19 +98,10 @@ def at_first(start: Start, step: Step, first_item: jax.Array, room: int) -> Walk
 
 
 @partial(jax.jit, static_argnames=("step", "slates"))
-def follow(
-    walk: Walk,
-    place: jax.Array,
-    dwell: jax.Array,
-    feedback: jax.Array,
-    item_vectors: jax.Array,
-    *,
-    step: Step,
-    slates: Slates,
-) -> Walk:
-    """`go_on` for each step of a plan, place, dwell and feedback [b, steps] each, from the walk's first item."""
+def follow(walk: Walk, planned: Planned, item_vectors: jax.Array, *, step: Step, slates: Slates) -> Walk:
+    """`go_on` for each step of a plan, [b, steps] of everything planned."""
 
-    def next_item(walk: Walk, planned: tuple[jax.Array, ...]) -> tuple[Walk, None]:
-        return go_on(walk, *planned, item_vectors, step=step, slates=slates), None
+    def next_item(walk: Walk, planned: Planned) -> tuple[Walk, None]:
+        return go_on(walk, planned, item_vectors, step=step, slates=slates), None
 
-    return jax.lax.scan(next_item, walk, (place.T, dwell.T, feedback.T))[0]
+    return jax.lax.scan(next_item, walk, tuple(column.T for column in planned))[0]

@@ -54,8 +54,8 @@ class LivingUsers:
             items = item_of[np.asarray(walk.last)]
             reactions = react(rng, environment, rows, items)
             turn_sour(rng, environment, rows, items, reactions.click)
-            event = (jnp.asarray(column) for column in (place, reactions.dwell, reactions.bits))
-            walk = go_on(walk, *event, item_vectors, step=recommender.step, slates=slates)
+            planned = tuple(jnp.asarray(column) for column in (place, reactions.dwell, reactions.bits))
+            walk = go_on(walk, planned, item_vectors, step=recommender.step, slates=slates)
         return walk
 
 

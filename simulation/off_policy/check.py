@@ -5,7 +5,6 @@ Where the log is of a synthetic feed, the truth stands beside them, and how ofte
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -13,9 +12,9 @@ from ml_collections import ConfigDict
 from data import feedback
 from data.timelines import SPLITS, Timelines
 from metrics.intervals import flat, ratio
-from runtime.artifact import MANIFEST, digest, write_json
+from runtime.artifact import write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
 from simulation import limits
 from simulation.exported.arms import Arm, load_arms, parse
 from simulation.off_policy.contexts import Contexts, contexts, policy
@@ -24,6 +23,7 @@ from simulation.off_policy.estimators import ESTIMATORS, effective_size
 from simulation.off_policy.exposures import REWARDS, Exposures
 from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
+from simulation.workdirs import begin, fingerprint
 from simulation.world.state import open_world
 
 
@@ -62,14 +62,13 @@ def run(
     known = {"exposed": TruthAt(feed, timelines, at), "pool": TruthAt(feed, timelines, pool)} if feed else {}
     identity = {
         "config": config.to_dict(),
-        "data": digest(Path(data) / MANIFEST),
+        "data": fingerprint(data),
         "arms": [[arm.name, arm.recommender.fingerprint] for arm in loaded],
-        "world": digest(Path(world) / "truth" / MANIFEST) if world else "",
+        "world": fingerprint(world) if world else "",
         "coverage_seeds": coverage_seeds,
     }
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"{folder / METRICS}: complete already; delete the workdir to estimate again")
+    folder, complete = begin(workdir, identity)
+    if complete:
         return
 
     models = {name: fit(timelines, name) for name in REWARDS}

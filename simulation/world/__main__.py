@@ -13,7 +13,8 @@ from absl import flags
 from runtime import app
 from runtime.artifact import write_json
 from runtime.config import define_config
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
+from simulation.workdirs import begin
 
 _CONFIG = define_config("configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder where tables/ and truth/ go.")
@@ -29,9 +30,8 @@ def main(argv: Sequence[str]) -> int | None:
 
     config = _CONFIG.value
     check(config)
-    workdir = open_workdir(_WORKDIR.value, {"config": config.to_dict()})
-    if is_complete(workdir):
-        print(f"complete already: {workdir}")
+    workdir, complete = begin(_WORKDIR.value, {"config": config.to_dict()})
+    if complete:
         return None
     feed = simulate(config)
     log, known = tables(feed), truth(feed)

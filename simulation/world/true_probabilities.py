@@ -9,7 +9,8 @@ from data.watch_time import RELATIVE, WATCH_FEEDBACK, thresholds, watch_feedback
 from metrics import binary
 from runtime import artifact
 from runtime.progress import progress
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
+from simulation.workdirs import begin
 from simulation.world.chances import TASKS, chances
 from simulation.world.matching import numbers
 from simulation.world.state import World, open_world
@@ -23,9 +24,8 @@ def run(*, world: str, data: str, workdir: str | None) -> None:
     """Writes the artifact and metrics.json. Errors: UsageError where the timelines are not of this world."""
     feed, timelines = open_world(world), Timelines.open(data)
     identity = {"world": feed.config.to_dict(), "timelines": timelines.fingerprint}
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"complete already: {folder}")
+    folder, complete = begin(workdir, identity)
+    if complete:
         return
     positions = np.flatnonzero(
         (timelines.in_split("valid") | timelines.in_split("test")) & (timelines.timestamp_ms > 0)
