@@ -36,7 +36,7 @@ def false_positives(
 
 def differences(metrics: Mapping[str, Metric], done: Trial, *, samples: int, seed: int) -> dict[str, bool]:
     """Whether the interval of the two arms' difference leaves out zero, for each metric that is defined in both."""
-    control, treatment = (done.of(done.arm_of == n) for n in range(2))
+    control, treatment = (done.sums_of(done.arm_of == n) for n in range(2))
     return {
         name: not change.relative.low <= 0 <= change.relative.high
         for name, (change,) in changes(metrics, control, treatment, samples=samples, seed=seed).items()

@@ -42,26 +42,24 @@ def live_on(
     for n in range(len(arms)):
         place[arm_of == n] = np.arange((arm_of == n).sum())
     servers = [_server(world, np.flatnonzero(arm_of == n), arm, config=config) for n, arm in enumerate(arms)]
-    items_of = [world_items(arm.recommender, world) for arm in arms]
+    items = world_items(arms[0].recommender, world)  # all arms have the same
     mood = np.zeros(count)
     with progress(label="A/B test", total=count * config.days, unit="user-day", quiet=quiet) as bar:
         for day in range(config.days):
             here = np.flatnonzero(come(rng, habits, mood))
             bar.update(count - len(here))
             while len(here):
-                uniforms, index, item = rng.random(len(here)), np.zeros(len(here), np.int64), np.zeros(len(here), int)
-                for n, server in enumerate(servers):
-                    mine = arm_of[here] == n
-                    if mine.any():
-                        index[mine] = server.serve(place[here[mine]], uniforms[mine])
-                        item[mine] = items_of[n][index[mine]]
+                uniforms, index = rng.random(len(here)), np.zeros(len(here), np.int64)
+                rows_of = [np.flatnonzero(arm_of[here] == n) for n in range(len(arms))]
+                served = [(server, rows) for server, rows in zip(servers, rows_of, strict=True) if len(rows)]
+                for server, rows in served:
+                    index[rows] = server.serve(place[here[rows]], uniforms[rows])
+                item = items[index]
                 reactions = react(rng, environment, here, item)
                 turn_sour(rng, environment, here, item, reactions.click)
                 dwell, bits = reactions.dwell, reactions.bits
-                for n, server in enumerate(servers):
-                    mine = arm_of[here] == n
-                    if mine.any():
-                        server.observe(place[here[mine]], index[mine], dwell[mine], bits[mine])
+                for server, rows in served:
+                    server.observe(place[here[rows]], index[rows], dwell[rows], bits[rows])
                 tallies.add(day, here, item, reactions, skip=feedback.has(bits, "skip"))
                 gone, dismissed = leave(rng, here, reactions, habits=habits, config=config.returning)
                 tallies.dismiss(day, here[dismissed])

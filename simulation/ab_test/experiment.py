@@ -83,7 +83,7 @@ def run(
         figures |= {"aa/tests": aa_tests, "aa/users": config.aa_users}
     relations = {
         arm.name: long_run.relation(
-            done.of(done.arm_of == n), bins=config.dislike_bins, samples=config.bootstrap_samples, seed=config.seed
+            done.sums_of(done.arm_of == n), bins=config.dislike_bins, samples=config.bootstrap_samples, seed=config.seed
         )
         for n, arm in enumerate(loaded)
     }
@@ -116,7 +116,7 @@ def compare(
         if n == 0:
             continue
         prefix = "" if n == 1 else f"{name}/"
-        against = changes(metrics, done.of(arm_of == 0), done.of(arm_of == n), by_day=True, **options)
+        against = changes(metrics, done.sums_of(arm_of == 0), done.sums_of(arm_of == n), by_day=True, **options)
         for metric, (total, *_) in against.items():
             figures |= _flat(f"{prefix}{metric}/relative", total.relative)
             levels = {names[0]: total.control, name: total.treatment}
@@ -126,7 +126,9 @@ def compare(
             inside = group_of == g
             if not (inside & (arm_of == 0)).any() or not (inside & (arm_of == n)).any():
                 continue
-            parts = changes(metrics, done.of(inside & (arm_of == 0)), done.of(inside & (arm_of == n)), **options)
+            parts = changes(
+                metrics, done.sums_of(inside & (arm_of == 0)), done.sums_of(inside & (arm_of == n)), **options
+            )
             for metric, (total,) in parts.items():
                 figures |= _flat(f"{prefix}group/{group}/{metric}/relative", total.relative)
     return figures, daily

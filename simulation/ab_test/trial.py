@@ -26,7 +26,7 @@ class Trial:
     activity: np.ndarray  # [n] events in the days before the trial
     sums: Sums  # simulation/ab_test/tallies.py: name -> [n, days]
 
-    def of(self, where: np.ndarray) -> Sums:
+    def sums_of(self, where: np.ndarray) -> Sums:
         """The sums of the people in `where`, a mask [n]."""
         return {name: values[where] for name, values in self.sums.items()}
 

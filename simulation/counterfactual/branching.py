@@ -36,7 +36,7 @@ def items_to_act_on(
     best, further = jax.lax.top_k(jnp.where(cluster == mine, scores, -jnp.inf), own - 1)
     items = [walk.last[:, None], jnp.where(jnp.isfinite(best), further, 0)]
     if others:
-        shown = slates.of(walk.query, item_vectors, walk.columns, consumed)  # [b, size]
+        shown = slates.best(walk.query, item_vectors, walk.columns, consumed)  # [b, size]
         # One order of all: what is shown, as it is shown, before what is not.
         ahead = scores.max(axis=1, keepdims=True) + jnp.arange(shown.shape[1], 0, -1)
         scores = scores.at[rows, shown].set(jnp.where(cluster[shown] > 0, ahead, -jnp.inf))
@@ -86,8 +86,8 @@ def slates_after(
 
         def further(carry: tuple[Walk, jax.Array], planned: tuple) -> tuple[tuple, tuple[jax.Array, jax.Array]]:
             walk, slate = carry
-            place, dwell, feedback, given = planned
-            chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0] if given is None else given
+            place, dwell, feedback, path_item = planned
+            chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0] if path_item is None else path_item
             walk = act(walk._replace(last=chosen), dwell, feedback, step=step)
             slate = slates.after(walk, item_vectors)
             return (walk, slate), (slate, chosen)

@@ -49,7 +49,7 @@ class Slates:
     rank: Rank | None = None
     candidates: int = 0  # 0: as many as are shown
 
-    def of(self, query: jax.Array, item_vectors: jax.Array, columns: Columns, consumed: jax.Array) -> jax.Array:
+    def best(self, query: jax.Array, item_vectors: jax.Array, columns: Columns, consumed: jax.Array) -> jax.Array:
         """Items [b, size], best first, exact; nothing in `consumed` [b, n], 0 where there is none, is eligible.
 
         Needs max(size, candidates) + n <= N, else consumed items would come back.
@@ -67,7 +67,7 @@ class Slates:
 
     def after(self, walk: Walk, item_vectors: jax.Array) -> jax.Array:
         """Items [b, size] to choose from after the events of the walk, none of which comes again."""
-        return self.of(walk.query, item_vectors, walk.columns, walk.columns[0])
+        return self.best(walk.query, item_vectors, walk.columns, walk.columns[0])
 
 
 def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Walk:

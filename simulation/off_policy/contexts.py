@@ -41,7 +41,7 @@ class Policy:
         """The policy in the contexts `rows` [m]."""
         return Policy(self.items[rows], self.probability[rows])
 
-    def of(self, items: np.ndarray) -> np.ndarray:
+    def probability_of(self, items: np.ndarray) -> np.ndarray:
         """π(y | x) of one item in each of the contexts [n]."""
         return (self.probability * (self.items == items[:, None])).sum(axis=1)
 

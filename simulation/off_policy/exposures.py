@@ -27,7 +27,7 @@ class Exposures:
 
     def weights(self, shown: Policy) -> np.ndarray:
         """π(a | x) / μ(a) of each exposure [n], in the contexts of the policy."""
-        return self.num_items * shown.of(self.items)
+        return self.num_items * shown.probability_of(self.items)
 
     def estimates(
         self, shown: Policy, models: Mapping[str, RewardModel], *, samples: int, seed: int

@@ -132,7 +132,7 @@ def test_ips_is_unbiased_for_the_policys_truth(log: Timelines, world: World) -> 
     known = truth.value(rng, shown, draws=200)["long_view"]
     rows = rng.integers(len(at), size=60_000)
     item = rng.integers(1, NUM_ITEMS + 1, size=60_000)
-    weights = NUM_ITEMS * shown.at(rows).of(item)
+    weights = NUM_ITEMS * shown.at(rows).probability_of(item)
     weighted = weights * truth.react(rng, rows, item).long_view
     assert weights.mean() == pytest.approx(1.0, abs=4 * weights.std() / math.sqrt(60_000))
     assert abs(weighted.mean() - known) < 4 * weighted.std() / math.sqrt(60_000)

@@ -91,7 +91,7 @@ def test_what_was_met_stays_behind(folder):
 def test_slates_are_ranked_again_inside_a_jitted_function(folder):
     slates = Slates(2, rank=ranker.load(folder, RECOMMENDER), candidates=4)
     vectors = jnp.asarray(np.arange(N + 1, 0, -1, dtype=np.float32)[:, None])  # retrieval prefers low indices
-    slate = jax.jit(lambda *history: slates.of(jnp.ones((1, 1)), vectors, history, history[0]))(*columns([1]))
+    slate = jax.jit(lambda *history: slates.best(jnp.ones((1, 1)), vectors, history, history[0]))(*columns([1]))
     np.testing.assert_array_equal(slate, [[5, 4]])  # of 2, 3, 4, 5: .2, .3 - .05, .4, .5 - .05
 
 

@@ -87,7 +87,7 @@ def test_chunks_do_not_change_the_outcome(monkeypatch):
 
 def test_a_slate_skips_padding_and_consumed_items():
     vectors = jnp.array([[9.0], [1.0], [2.0], [3.0], [4.0]])
-    slate = Slates(2).of(jnp.array([[1.0], [-1.0]]), vectors, (), jnp.array([[4, 0], [1, 2]]))
+    slate = Slates(2).best(jnp.array([[1.0], [-1.0]]), vectors, (), jnp.array([[4, 0], [1, 2]]))
     np.testing.assert_array_equal(slate, [[3, 2], [3, 4]])
 
 
