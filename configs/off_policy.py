@@ -28,5 +28,6 @@ def get_config(size: str = "standard") -> ConfigDict:
     config.splits = ("valid", "test")
     # Coverage: each seed draws `exposures` contexts from a pool of that many moments of these days, an item uniformly
     # for each, and the user's reaction; the truth is the policy's own rate over the pool, from truth_draws items each.
+    # The people of the pool stay the same: what is measured is the chance of exposures, not of who the people are.
     config.bootstrap_samples = 1_000
     return config

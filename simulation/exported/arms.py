@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from runtime.artifact import MANIFEST, digest
 from runtime.errors import UsageError
 from simulation.exported import ranker
 from simulation.exported.recommender import Recommender, load
 from simulation.exported.serving import Rank
+from simulation.workdirs import fingerprint
 from simulation.world.matching import item_numbers
 from simulation.world.state import World
 
@@ -78,11 +77,11 @@ def load_arms(folders: Mapping[str, str], rankers: Mapping[str, str] | None = No
     arms = []
     for name, folder in folders.items():
         recommender = load(folder, flag=f"--arms={name}")
+        arm = Arm(name, recommender)
         if name in rankers:
             rank = ranker.load(rankers[name], recommender, flag=f"--rankers={name}")
-            arms.append(Arm(name, recommender, rank, digest(Path(rankers[name]) / MANIFEST)))
-        else:
-            arms.append(Arm(name, recommender))
+            arm = Arm(name, recommender, rank, fingerprint(rankers[name]))
+        arms.append(arm)
     first = arms[0]
     for arm in arms[1:]:
         ours, theirs = first.recommender, arm.recommender

@@ -59,13 +59,8 @@ class World:
     def num_items(self) -> int:
         return len(self.catalogue.quality)
 
-    @property
-    def environment(self) -> Environment:
-        """The people as the log leaves them; what turns sour from here on is written into them."""
-        return Environment(self.people, self.catalogue, self.config)
-
     def environment_of(self, users: np.ndarray) -> Environment:
-        """A copy for users [n], each a row of its own: who is named twice goes two ways from here on."""
+        """For users [n] as the log leaves them, each a copy and a row of its own: who is named twice goes two ways."""
         return Environment(take(self.people, users), self.catalogue, self.config)
 
     def environment_at(self, users: np.ndarray, timestamp_ms: np.ndarray) -> Environment:
