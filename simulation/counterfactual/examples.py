@@ -21,7 +21,7 @@ def examples(
     {"content", "creator"}}; `place_before` is a shown item's place, from 1, in the whole slate of the first branch,
     None where it is not in it.
     """
-    known = known_kinds(items)
+    past, known = outcome.past, known_kinds(items)
     ids = [name for name in ("item_id", *(f"{column}_id" for column in known.values())) if name in items.columns]
     labels = {kind: items[column].to_numpy() for kind, column in known.items()}
 
@@ -32,15 +32,15 @@ def examples(
         return {**entry(index), **{f"same_{kind}": bool(_same(label, index, last)) for kind, label in labels.items()}}
 
     def example(user: int) -> dict[str, Any]:
-        last, before = outcome.last[user], np.flatnonzero(outcome.item[user])[-recent:]
+        last, before = past.last[user], np.flatnonzero(past.item[user])[-recent:]
         slates = {branch.name: outcome.slates[n, 0, user] for n, branch in enumerate(outcome.branches)}
         first = next(iter(slates.values())).tolist()
         return {
             "user": user,
             "history": [
                 {
-                    **compared(outcome.item[user, t], last),
-                    "action": Action.of_event(outcome.dwell[user, t], outcome.feedback[user, t]).name,
+                    **compared(past.item[user, t], last),
+                    "action": Action.of_event(past.dwell[user, t], past.feedback[user, t]).name,
                 }
                 for t in before
             ],
@@ -58,7 +58,7 @@ def examples(
             },
         }
 
-    return [example(user) for user in range(min(users, len(outcome.last)))]
+    return [example(user) for user in range(min(users, past.num_users))]
 
 
 def _same(label: np.ndarray, index: np.ndarray | int, last: int) -> np.ndarray:

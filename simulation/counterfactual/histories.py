@@ -42,6 +42,11 @@ class Histories:
         """U."""
         return len(self.last)
 
+    @property
+    def items(self) -> np.ndarray:
+        """All items [U, k], the last of which is the one branched at."""
+        return np.concatenate([self.item, self.last[:, None]], axis=1)
+
     def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
         """Users [b] at their last item (`Trajectories`)."""
         del item_vectors, slates  # nothing was recommended by this model

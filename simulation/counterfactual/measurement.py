@@ -100,10 +100,10 @@ def run(
         figures, of_users = _figures(outcome, measure, config, k=k, baselines=baselines)
         metrics, per_user = metrics | figures, per_user | of_users
     main = outcomes[config.k]
-    users = len(main.last)
+    users = main.past.num_users
     if users < config.users and not histories:
         print(f"{users:,} users of the {config.users:,} asked for: no more have such a history")
-    np.savez_compressed(folder / "per_user.npz", items=main.history, **per_user)
+    np.savez_compressed(folder / "per_user.npz", items=main.past.items, **per_user)
     write_json(folder / "examples.json", examples(main, recommender.items, users=config.examples))
     write_json(folder / METRICS, metrics)
     print(f"responsiveness of {users} users at k={config.k}: {folder / METRICS}")
@@ -120,7 +120,7 @@ def _figures(
     for place, distance in enumerate(outcome.distances):
         for size in (config.slate_size, *config.sweep_slate_size):
             prefix, shown = _prefix(config, k=k, distance=distance, size=size), outcome.slates[:, place, :, :size]
-            to_last = measured(measure, shown, outcome.last, outcome.valid)
+            to_last = measured(measure, shown, outcome.past.last, outcome.valid)
             metrics |= responsiveness.summary(
                 to_last, names, baselines=baselines, seed=config.seed, samples=config.bootstrap_samples, prefix=prefix
             )

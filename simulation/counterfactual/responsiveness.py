@@ -18,6 +18,7 @@ from runtime.errors import DataError
 from runtime.progress import progress
 from simulation.counterfactual.branching import items_to_act_on, slates_after
 from simulation.counterfactual.courses import Branch, branch_columns, room
+from simulation.counterfactual.histories import Histories
 from simulation.counterfactual.plans import Plan
 from simulation.counterfactual.similarity import KINDS, VECTORS
 from simulation.counterfactual.trajectories import Slates, Trajectories
@@ -31,26 +32,18 @@ _CHUNK_SCORES = 1 << 23  # scores a chunk holds at once: 32 MiB
 class Outcome:
     """What U users did and were shown. Entries of items and slates are indices of the item table.
 
-    item, dwell, feedback [U, k-1]: the events before the branch, from the left, zeros after the last; last [U]: the
-    k-th item; slates [n, distances, U, size] after each of n branches; valid [n, U]: whether there was an item for each
-    action of the branch: as many left in the user's cluster, as many other clusters; other [U]: the item of another
-    cluster that branches act on first, 0 where none does.
+    past: the events before the branch and the k-th item, where the history branches; slates [n, distances, U, size]
+    after each of n branches; valid [n, U]: whether there was an item for each action of the branch: as many left in the
+    user's cluster, as many other clusters; other [U]: the item of another cluster that branches act on first, 0 where
+    none does.
     """
 
     branches: tuple[Branch, ...]
     distances: tuple[int, ...]
-    item: np.ndarray
-    dwell: np.ndarray
-    feedback: np.ndarray
-    last: np.ndarray
+    past: Histories
     slates: np.ndarray
     valid: np.ndarray
     other: np.ndarray
-
-    @property
-    def history(self) -> np.ndarray:
-        """The items [U, k], the last of which is the one branched at."""
-        return np.concatenate([self.item, self.last[:, None]], axis=1)
 
 
 def chunk_users(users: int, rows: int) -> int:
@@ -125,10 +118,7 @@ def simulate(
     return Outcome(
         branches=tuple(branches),
         distances=distances,
-        item=item,
-        dwell=dwell,
-        feedback=feedback,
-        last=last,
+        past=Histories(item, dwell, feedback, last),
         slates=np.concatenate(slates_then, axis=2)[:, :, :total],
         other=acted[:, own] if others else np.zeros_like(last),
         valid=np.stack([there[:, places].all(axis=1) for places in actions[0]]),

@@ -86,9 +86,9 @@ def test_slates_equal_a_reference_in_numpy(outcome):
     assert [branch.name for branch in found.branches] == [*BASELINES, *BRANCHES]
     assert found.valid.all()
     for user in range(plan.num_users):
-        items, last = found.item[user].tolist(), int(found.last[user])
-        np.testing.assert_array_equal(found.feedback[user], bits[user])
-        past = list(zip(items, found.feedback[user].tolist(), strict=True))
+        items, last = found.past.item[user].tolist(), int(found.past.last[user])
+        np.testing.assert_array_equal(found.past.feedback[user], bits[user])
+        past = list(zip(items, found.past.feedback[user].tolist(), strict=True))
         before = ranked(query_of(past), [*items, last])
         own = [last, *[i for i in before if CLUSTER[i] == CLUSTER[last]]]
         of_cluster = {c: [i for i in before if CLUSTER[i] == c] for c in range(1, 5) if c != CLUSTER[last]}
@@ -125,8 +125,8 @@ def test_all_branches_may_take_the_path_of_one(outcome):
     np.testing.assert_array_equal(together.slates[:, 0], outcome[0].slates[:, 0])
     _, bits = later.events(np.arange(plan.num_users))
     for user in range(plan.num_users):
-        events = [*zip(together.item[user], together.feedback[user], strict=True)]
-        said_no, watched = ([*events, (together.last[user], act.feedback)] for act in ACTIONS)
+        events = [*zip(together.past.item[user], together.past.feedback[user], strict=True)]
+        said_no, watched = ([*events, (together.past.last[user], act.feedback)] for act in ACTIONS)
         for t in range(DISTANCES[-1] - 1):
             taken = ranked(query_of(said_no), [item for item, _ in said_no])[later.place[user, t]]
             said_no, watched = ([*way, (taken, bits[user, t])] for way in (said_no, watched))
@@ -141,7 +141,7 @@ def test_a_distance_needs_to_know_what_comes_in_between():
 
 def test_a_larger_slate_to_look_at_changes_nothing_of_the_way_there(outcome):
     wide, *_ = simulated(shown=Slates(2 * SLATE))
-    np.testing.assert_array_equal(wide.item, outcome[0].item)
+    np.testing.assert_array_equal(wide.past.item, outcome[0].past.item)
     np.testing.assert_array_equal(wide.slates[..., :SLATE], outcome[0].slates)
 
 
@@ -166,7 +166,7 @@ def test_a_cluster_that_runs_out_leaves_longer_branches_without_a_value():
     plan = draw_plan(PLANS, INDEX, users=200, k=K, seed=1)
     some = recommender(items=pl.DataFrame({"cluster": few}))
     found = simulate(some, plan, branches, slates=Slates(SLATE))
-    alone = few[found.last] > 1
+    alone = few[found.past.last] > 1
     assert 0 < alone.sum() < 200
     np.testing.assert_array_equal(found.valid, [[True] * 200, ~alone, [True] * 200, ~alone])
     rows = np.where(found.valid, np.float64(found.slates[:, 0, :, 0] % 2), np.nan)

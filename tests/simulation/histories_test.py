@@ -194,17 +194,17 @@ def lived(world, model, *, k=30, **people):
 def test_users_of_the_world_watch_what_interests_them(world):
     model = recommender_on([None, *range(90)])
     outcome = lived(world, model)
-    assert (outcome.item > 0).all()
-    assert all(len(set(items)) == 30 for items in outcome.history)
-    cluster = world.catalogue.cluster[outcome.item - 1]
+    assert (outcome.past.item > 0).all()
+    assert all(len(set(items)) == 30 for items in outcome.past.items)
+    cluster = world.catalogue.cluster[outcome.past.item - 1]
     interest = np.take_along_axis(living(world).people.interest, cluster, axis=1)  # [40, 29]
-    watched = has(outcome.feedback, "click")
+    watched = has(outcome.past.feedback, "click")
     # What is watched is what the user cares about, by ten standard errors of the difference and more.
     halves = [interest[watched], interest[~watched]]
     error = np.sqrt(sum(half.var() / half.size for half in halves))
     assert halves[0].mean() > halves[1].mean() + 10 * error
     # Nobody has had enough of anything yet: one event in a hundred is disliked, at most.
-    assert 0 < has(outcome.feedback, "dislike").mean() < 0.01
+    assert 0 < has(outcome.past.feedback, "dislike").mean() < 0.01
 
 
 def test_users_of_the_world_dislike_what_has_turned_sour_as_they_are_ready_to(world):
@@ -212,7 +212,7 @@ def test_users_of_the_world_dislike_what_has_turned_sour_as_they_are_ready_to(wo
     everything = np.ones((40, world.config.num_clusters), bool)
     for readiness in (0.0, 0.3, 1.0):
         outcome = lived(world, model, sour_cluster=everything, readiness=np.full(40, readiness))
-        share, count = has(outcome.feedback, "dislike").mean(), 40 * 29
+        share, count = has(outcome.past.feedback, "dislike").mean(), 40 * 29
         assert abs(share - readiness) <= 4 * np.sqrt(readiness * (1 - readiness) / count)
 
 
@@ -228,11 +228,11 @@ def test_the_user_model_is_deterministic_and_leaves_the_world_as_it_is(world):
     model = recommender_on([None, *range(90)])
     sour = world.people.sour_cluster.copy()
     one, again = lived(world, model), lived(world, model)
-    np.testing.assert_array_equal(one.feedback, again.feedback)
+    np.testing.assert_array_equal(one.past.feedback, again.past.feedback)
     np.testing.assert_array_equal(one.slates, again.slates)
     np.testing.assert_array_equal(world.people.sour_cluster, sour)
     shorter = lived(world, model, k=10)
-    np.testing.assert_array_equal(shorter.item, one.item[:, :9])
+    np.testing.assert_array_equal(shorter.past.item, one.past.item[:, :9])
 
 
 def test_a_recommender_of_another_log_knows_other_items(world):
