@@ -15,8 +15,9 @@ which a metric's interval leaves out zero should be 5%. Each takes about 5 secon
 Writes into --workdir: metrics.json (`<metric>/relative` with `/low` and `/high`, `<metric>/<arm>`;
 `group/<activity>/<metric>/relative`; from the third arm on its name comes first, `<arm>/<metric>/relative`; with
 --aa_tests `aa/<metric>`, the share of false positives, and `aa/mean` over metrics, each with `/low` and `/high`;
-`long_run/<arm>/<low_exposure|high_exposure>/slope`), by_day.json, long_run.json, definitions.json and per_user.npz
-(`arm`, `activity`, events before the test, and every sum [users, days]). The metrics: simulation/ab_test/metrics.py.
+`long_run/<arm>/<low_exposure|high_exposure>/slope`, of groups of 30 people or more), by_day.json, long_run.json,
+definitions.json and per_user.npz (`arm`, `activity`, events before the test, and every sum [users, days]). The metrics:
+simulation/ab_test/metrics.py.
 """
 
 from collections.abc import Sequence
