@@ -23,6 +23,7 @@ from orbax.checkpoint import checkpoint_managers
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from training.hosts import is_first, together
+from training.literal_paths import take_literally
 from training.lock import lock_folder
 from training.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
@@ -152,7 +153,10 @@ class _LatestAndBest(checkpoint_managers.PreservationPolicy):
 
 
 def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    if "\\" in str(folder):  # TensorStore takes it for a slash, and would write elsewhere
+        raise UsageError(f"{folder}: checkpoints cannot lie below a folder with a backslash in its name; rename it")
     logging.getLogger("absl").addFilter(_not_orbax)
+    take_literally()
     writes = not options.get("read_only", False)
     return ocp.CheckpointManager(
         folder,

@@ -57,6 +57,24 @@ def test_nothing_saved(tmp_path):
         assert checkpoints.latest_step() is None
 
 
+@pytest.mark.parametrize("name", ["a[1] b*", "what?", "**", "c,d=e %20#~"])
+def test_a_folder_may_be_called_anything(tmp_path, name):
+    saved(tmp_path / name, [1, 2], {1: 0.9, 2: 0.1})
+    assert restored_step(tmp_path / name) == 2
+    params, step = restore_params(tmp_path / name, state_of(0).params)
+    assert step == 1
+    np.testing.assert_array_equal(params["table"], state_of(1).params["table"])
+
+
+def test_a_backslash_is_refused(tmp_path):
+    folder = tmp_path / "back\\slash"
+    with pytest.raises(UsageError, match="backslash"):
+        open_run(folder)
+    with pytest.raises(UsageError, match="backslash"):
+        restore_params(folder, state_of(0).params)
+    assert not (tmp_path / "back").exists()
+
+
 def test_latest_and_best_are_kept(tmp_path):
     saved(tmp_path, range(1, 7), scores={1: 0.1, 2: 0.9, 3: 0.3, 6: 0.2})
     assert steps_in(tmp_path) == [2, 5, 6]
