@@ -1,8 +1,11 @@
 """Artifacts: folders on disk that one stage writes and another reads.
 
-A folder is built beside its final place and renamed when it is whole, so nothing half-written is ever found under its
-name. `manifest.json` is its table of contents: kind, format version, the writer's own fields, and the size and crc32 of
-each file, checked when the folder is opened.
+A folder is built beside its final place and renamed when it is whole. One that is there already stays, as it may be a
+mount point, the folder one is in, a link's target, or the only one that may be written in: the artifact is built inside
+it, and its files take their places when all are whole, `manifest.json` last: without it, it is no artifact.
+
+`manifest.json` is its table of contents: kind, format version, the writer's own fields, and the size and crc32 of each
+file, checked when the folder is opened.
 """
 
 import contextlib
@@ -18,6 +21,8 @@ from typing import Any
 from runtime.errors import DataError, UsageError
 
 MANIFEST = "manifest.json"
+PARTIAL = ".partial"  # in a folder that was there before: what is being written, or was when the writer was killed
+LOST_AND_FOUND = "lost+found"  # of a file system, where it is mounted
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -53,10 +58,12 @@ def digest(path: str | os.PathLike[str]) -> str:
 def writing(path: str | os.PathLike[str], *, kind: str, version: int, fields: Mapping[str, Any]) -> Iterator[Path]:
     """Yields an empty folder to fill; on success adds its manifest and moves it to `path`, replacing what was there.
 
-    `fields` may be filled while the folder is being written: it is read at the end. On an exception nothing stays.
+    `fields` may be filled while the folder is being written: it is read at the end. On an exception nothing stays, and
+    what was there before does.
     """
     final = Path(path)
-    partial = final.with_name(final.name + ".partial")
+    inside = final.is_dir()
+    partial = final / PARTIAL if inside else final.with_name(final.name + PARTIAL)
     final.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -68,11 +75,27 @@ def writing(path: str | os.PathLike[str], *, kind: str, version: int, fields: Ma
             if file.is_file()
         }
         write_json(partial / MANIFEST, {**fields, "kind": kind, "version": version, "files": files})
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(partial, final)
+        if inside:
+            _take_place(partial, final)
+        else:
+            os.replace(partial, final)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _take_place(partial: Path, final: Path) -> None:
+    (final / MANIFEST).unlink(missing_ok=True)
+    for old in final.iterdir():
+        if old.name in (PARTIAL, LOST_AND_FOUND):
+            continue
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for new in sorted(partial.iterdir(), key=lambda file: file.name == MANIFEST):
+        os.replace(new, final / new.name)
+    partial.rmdir()
 
 
 def open_manifest(path: str | os.PathLike[str], *, kind: str, version: int, flag: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Artifacts: whole or not there, and every altered byte is found."""
 
+from pathlib import Path
+
 import pytest
 
-from runtime.artifact import MANIFEST, open_manifest, read_json, write_json, writing
+from runtime.artifact import MANIFEST, PARTIAL, open_manifest, read_json, write_json, writing
 from runtime.errors import DataError, UsageError
 
 
@@ -104,6 +106,45 @@ def test_writing_again_replaces_all(folder):
     write(folder, text="four", size=4)
     assert opened(folder)["size"] == 4
     assert not (folder / "left over").exists()
+
+
+def test_a_folder_that_is_there_stays(tmp_path, monkeypatch):
+    # A mount point cannot be renamed, a link not replaced by a folder, and one's own folder is not to vanish.
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.mkdir()
+    link.symlink_to(target)
+    before = target.stat().st_ino
+    write(link, size=3)
+    monkeypatch.chdir(target)
+    write(".", text="four", size=4)
+    assert target.stat().st_ino == before
+    assert link.is_symlink()
+    assert opened(".")["size"] == opened(link)["size"] == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "target"]
+    assert sorted(path.name for path in target.iterdir()) == ["a.txt", MANIFEST, "part"]
+
+
+def test_only_the_folder_itself_needs_to_be_writable(tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.mkdir()
+    mkdir = Path.mkdir
+
+    def within(path, *arguments, **options):
+        if path.parent == tmp_path and not path.exists():
+            raise PermissionError(path)
+        mkdir(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", within)
+    write(target, size=3)
+    assert opened(target)["size"] == 3
+
+
+def test_what_was_cut_short_inside_a_folder_does_not_hinder(folder):
+    (folder / PARTIAL / "part").mkdir(parents=True)  # what a killed process leaves
+    (folder / MANIFEST).unlink()
+    write(folder, text="four", size=4)
+    assert opened(folder)["size"] == 4
+    assert not (folder / PARTIAL).exists()
 
 
 def test_json_is_replaced_in_one_step(tmp_path):
