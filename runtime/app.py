@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from absl import app, flags, logging
 
@@ -17,6 +18,7 @@ from runtime.errors import DataError, FellShortError, HostError, UsageError
 from runtime.memory import keep_freed_memory
 
 OTHER_HOST = 5  # exit status
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 
 _at_once = False
 
@@ -29,6 +31,12 @@ _REMEDIES = {
     errno.EROFS: "the file system is read-only: choose another --workdir",
     errno.ENOENT: "no such file or folder: check the path",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
+    errno.EEXIST: "a file, or a link to nothing, is where a folder has to be: check the path",
+    errno.EISDIR: "a folder, not a file: check the path",
+    errno.ELOOP: "links that lead in a circle: check the path",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter path",
+    errno.EMFILE: "too many open files: allow more, as by `ulimit -n 4096`, and run the same command again",
+    errno.ENFILE: "too many open files on this machine: close some programs and run the same command again",
 }
 
 
@@ -86,7 +94,8 @@ def leave_at_once() -> None:
 
 def report(message: object) -> None:
     """The one line of a mistake, on stderr."""
-    program = os.path.relpath(sys.argv[0]) if sys.argv and sys.argv[0] else "heed"
+    program = os.path.relpath(sys.argv[0], ROOT) if sys.argv and sys.argv[0] else "heed"
+    program = os.path.basename(program) if program.startswith(os.pardir) else program
     name = program.removesuffix(".py").removesuffix(f"{os.sep}__main__").replace(os.sep, ".")
     print(f"{name}: {_one_line(message)}", file=sys.stderr, flush=True)
 

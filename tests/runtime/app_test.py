@@ -27,6 +27,8 @@ ENDS = {
     "read-only": OSError(errno.EROFS, "Read-only file system", OF),
     "missing": FileNotFoundError(errno.ENOENT, "No such file or directory", OF),
     "below a file": NotADirectoryError(errno.ENOTDIR, "Not a directory", OF),
+    "a file in the way": FileExistsError(errno.EEXIST, "File exists", OF),
+    "few file handles": OSError(errno.EMFILE, "Too many open files", OF),
     "bug": ZeroDivisionError("division by zero"),
     "other system error": OSError(errno.EIO, "Input/output error", OF),
 }
@@ -51,6 +53,8 @@ ENDS = {
     "read-only": (2, "results/metrics.json: the file system is read-only: choose another --workdir"),
     "missing": (2, "results/metrics.json: no such file or folder: check the path"),
     "below a file": (2, "results/metrics.json: a part of the path is a file"),
+    "a file in the way": (2, "results/metrics.json: a file, or a link to nothing, is where a folder has to be"),
+    "few file handles": (2, "results/metrics.json: too many open files: allow more"),
 }
 OTHERS = {
     "well": ["--way="],

@@ -1,7 +1,13 @@
 """Mistakes in --config, its overrides and its file: one line, exit status 2, no traceback."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from runtime.config import found
 from tests import command_line
 
 OPTIONS = """from ml_collections import ConfigDict
@@ -76,3 +82,29 @@ def test_config_and_help(ended, name):
     done = ended[name]
     assert not done.stderr
     assert GOOD[name][1] in done.stdout
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("flag", ["--config=configs/data.py:tables", "--config=~/mine.py:tables", ""])
+def test_a_binary_runs_from_any_folder(tmp_path, flag):
+    (tmp_path / "mine.py").write_text((ROOT / "configs" / "data.py").read_text("utf-8"))
+    done = subprocess.run(
+        [sys.executable, "-m", "data.prepare", *([flag] if flag else []), "--data=~/logs", "--workdir=out"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"data.prepare: {tmp_path / 'logs'}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_ones_own_file_comes_before_the_checkouts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert found("configs/data.py:tables") == f"{ROOT}/configs/data.py:tables"
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "data.py").touch()
+    assert found("configs/data.py:tables") == "configs/data.py:tables"
