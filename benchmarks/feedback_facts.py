@@ -10,14 +10,13 @@ is not in it. Its stickiness is what is left after that thinning. The feed is st
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
-_DATA = flags.DEFINE_string("data", None, "KuaiRand-Pure in its official layout.")
-_EXPLICIT = flags.DEFINE_string("explicit", None, "A KuaiRand log (CSV) of likes and hates only.")
+_DATA = define_path("data", None, "KuaiRand-Pure in its official layout.")
+_EXPLICIT = define_path("explicit", None, "A KuaiRand log (CSV) of likes and hates only.")
 _CONFIG = define_config("configs/world.py:demo", "The synthetic feed.")
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from absl import flags
 
 from runtime import app
+from runtime.paths import define_path
 
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.", required=True)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of ranking.train.", required=True)
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of ranking.train.", required=True)
 _CANDIDATES = flags.DEFINE_list("candidates", ["100", "500", "1000"], "Numbers of candidates.")
 _REQUESTS = flags.DEFINE_integer("requests", 500, "Requests of each number.", lower_bound=10)
 

@@ -19,13 +19,14 @@ from ml_collections import ConfigDict
 from benchmarks.turns import Run, prepare, report
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 if TYPE_CHECKING:
     from data.timelines import Timelines
 
 _CONFIG = define_config("configs/retrieval.py:kuairand_pure", "What to train.")
 flags.declare_key_flag("keep_memory")
-_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", os.cpu_count() or 1, "PyTorch's threads.", lower_bound=1)

@@ -18,14 +18,15 @@ from data import readers
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import DataError, UsageError
+from runtime.paths import define_path
 
 with app.flag_mistakes():
     _DATASETS = readers.datasets()
 _KNOWN = "; ".join(f"{name} ({dataset.description})" for name, dataset in _DATASETS.items())
 _CONFIG = define_config("configs/data.py:kuairand_pure", f"The log and its split, configs/data.py:NAME: {_KNOWN}.")
 _DATASET = flags.DEFINE_enum("dataset", None, list(_DATASETS), "The log's name, where it is not the config's.")
-_DATA = flags.DEFINE_string("data", None, "Folder of the log: KuaiRand's CSV files, or events.parquet and its tables.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the timelines: new or empty.")
+_DATA = define_path("data", None, "Folder of the log: KuaiRand's CSV files, or events.parquet and its tables.")
+_WORKDIR = define_path("workdir", None, "Folder for the timelines: new or empty.")
 _QUARANTINE = flags.DEFINE_bool("quarantine", False, "Set bad rows aside in quarantine.csv instead of stopping.")
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the dataset into --data first, where it is not there.")
 
@@ -71,11 +72,13 @@ def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
     Errors: UsageError where it holds those of another config or log, or files that are no timelines.
     """
     from data import timelines
-    from runtime.artifact import open_manifest
+    from runtime.artifact import LOST_AND_FOUND, PARTIAL, open_manifest
     from runtime.workdir import CONFIG, is_complete, open_workdir
 
     if not (workdir / CONFIG).is_file():
-        if workdir.is_dir() and any(workdir.iterdir()):
+        there = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
+        # What was being written when a run was killed, and a file system's own, stand in nobody's way.
+        if there - {LOST_AND_FOUND} and PARTIAL not in there:
             raise UsageError(f"--workdir={workdir}: holds other files; give a new or empty folder")
         return False
     open_workdir(workdir, identity)

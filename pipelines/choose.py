@@ -11,12 +11,11 @@ weights.
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
 from runtime import app
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of the pipeline, with the validation metrics of its models.")
+_WORKDIR = define_path("workdir", None, "Workdir of the pipeline, with the validation metrics of its models.")
 
 
 def main(argv: Sequence[str]) -> None:

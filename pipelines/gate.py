@@ -10,12 +10,11 @@ manifest of what is served, and gate/metrics.json; a model that falls short ends
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
 from runtime import app
 from runtime.errors import FellShortError, UsageError
+from runtime.paths import define_path
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of the pipeline, with the measurements of its models.")
+_WORKDIR = define_path("workdir", None, "Workdir of the pipeline, with the measurements of its models.")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -18,10 +18,11 @@ from absl import flags
 
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/pipeline.py:demo", "Pipeline.")
-_DATA = flags.DEFINE_string("data", "", "Folder of the logs, for a pipeline on real data.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder that gets one folder per stage, and report.html.")
+_DATA = define_path("data", "", "Folder of the logs, for a pipeline on real data.")
+_WORKDIR = define_path("workdir", None, "Folder that gets one folder per stage, and report.html.")
 _LIST = flags.DEFINE_boolean("list", False, "Say which stages there are, which would run and why, and run none.")
 _ONLY = flags.DEFINE_list("only", [], "Run these stages alone: names, or their first part (train).")
 _FORCE = flags.DEFINE_boolean("force", False, "Run stages that are up to date too, from the start.")

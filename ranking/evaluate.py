@@ -21,14 +21,15 @@ from absl import flags
 
 from runtime import app
 from runtime.errors import UsageError
+from runtime.paths import define_named_paths, define_path, define_paths
 
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = flags.DEFINE_list("checkpoint", [], "The workdir of ranking.train, or several, of one seed each.")
-_COMPARE = flags.DEFINE_list(
-    "compare", [], "NAME=DIR of other runs of ranking.train, to be rows beside the model; a NAME once for each seed."
+_DATA = define_path("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = define_paths("checkpoint", "The workdir of ranking.train, or several, of one seed each.")
+_COMPARE = define_named_paths(
+    "compare", "NAME=DIR of other runs of ranking.train, to be rows beside the model; a NAME once for each seed."
 )
-_TRUTH = flags.DEFINE_string("truth", "", "The workdir of simulation.ceiling, of the synthetic feed of the log.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_TRUTH = define_path("truth", "", "The workdir of simulation.ceiling, of the synthetic feed of the log.")
+_WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1; chosen where not given.")
 _PENALTY = flags.DEFINE_float("penalty", 1.0, "Of skip@10, beside NDCG@10 of long views, where γ is chosen.")

@@ -16,11 +16,12 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/retrieval.py", "Settings: FILE or FILE:NAME.")
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of retrieval.train.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
+_WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _BASELINES = flags.DEFINE_boolean("baselines", True, "Measure popularity and item-kNN too.")
 

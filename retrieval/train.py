@@ -11,13 +11,12 @@ from absl import flags
 
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/retrieval.py", "What to train.")
-_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints and metrics.", required=True)
-_REFIT = flags.DEFINE_string(
-    "refit", "", "A complete run of this binary to repeat with the validation days, for --config."
-)
+_DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_WORKDIR = define_path("workdir", None, "Folder for checkpoints and metrics.", required=True)
+_REFIT = define_path("refit", "", "A complete run of this binary to repeat with the validation days, for --config.")
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "host:port of process 0, for training on several hosts.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", 1, "Hosts that train together.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", 0, "Number of this host.")

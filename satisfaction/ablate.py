@@ -21,10 +21,11 @@ from absl import flags
 
 from runtime import app
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
-_DATA = flags.DEFINE_string("data", None, "The timelines of RUN.", required=True)
-_RUN = flags.DEFINE_string("run", None, "Workdir of a satisfaction.train; its step align is not needed.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for the trained variants and metrics.json.", required=True)
+_DATA = define_path("data", None, "The timelines of RUN.", required=True)
+_RUN = define_path("run", None, "Workdir of a satisfaction.train; its step align is not needed.", required=True)
+_WORKDIR = define_path("workdir", None, "Folder for the trained variants and metrics.json.", required=True)
 _WHAT = flags.DEFINE_list("what", ["ablations"], "Of ablations, levels (N_I), mix (N_mix), beta; or single variants.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each variant.", lower_bound=1)
 _LOSSES = flags.DEFINE_list("click_losses", ["exact", "bce"], "Click losses: exact, sampled, bce (the paper's).")

@@ -19,10 +19,11 @@ from absl import flags
 
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/satisfaction.py", "What to train.")
-_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all trainings and metrics.json.", required=True)
+_DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_WORKDIR = define_path("workdir", None, "Folder for all trainings and metrics.json.", required=True)
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each model.", lower_bound=1)
 _STOP_AFTER = flags.DEFINE_integer("stop_after", 0, "Trainings to do in this call, 0 for all that are left.")
 

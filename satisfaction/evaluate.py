@@ -19,11 +19,12 @@ from absl import flags
 
 from runtime import app
 from runtime.errors import UsageError
+from runtime.paths import define_named_paths, define_path
 
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of satisfaction.train.")
-_COMPARE = flags.DEFINE_list("compare", [], "More rows: NAME=DIR, other workdirs of satisfaction.train (ablations).")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of satisfaction.train.")
+_COMPARE = define_named_paths("compare", "More rows: NAME=DIR, other workdirs of satisfaction.train (ablations).")
+_WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "Which held-out clicks to measure on.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the sampled items; figures compare only on the same ones.")
 _SATISFACTION_WEIGHT = flags.DEFINE_float(

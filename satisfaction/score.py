@@ -8,14 +8,13 @@ with a column `satisfaction`.
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from runtime import app
+from runtime.paths import define_path
 
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.", required=True)
-_RUN = flags.DEFINE_string("run", None, "The workdir of satisfaction.train.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where scores go.", required=True)
-_PAIRS = flags.DEFINE_string("pairs", "", "Parquet or CSV with user_id and item_id; all impressions by default.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_RUN = define_path("run", None, "The workdir of satisfaction.train.", required=True)
+_WORKDIR = define_path("workdir", None, "The folder where scores go.", required=True)
+_PAIRS = define_path("pairs", "", "Parquet or CSV with user_id and item_id; all impressions by default.")
 
 
 def main(argv: Sequence[str]) -> None:

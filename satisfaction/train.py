@@ -12,10 +12,11 @@ from absl import flags
 
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/satisfaction.py", "What to train.")
-_DATA = flags.DEFINE_string("data", None, "Folder of timelines, written by data.prepare.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints, scores and metrics.", required=True)
+_DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
+_WORKDIR = define_path("workdir", None, "Folder for checkpoints, scores and metrics.", required=True)
 _ONLY = flags.DEFINE_enum("only", "", ["", "base", "propensity", "satisfaction", "align"], "Run this step alone.")
 
 

@@ -10,14 +10,13 @@ probabilities.npy, float32 [E, K], NaN on other days, for ranking.evaluate; and 
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from runtime import app
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
-_WORLD = flags.DEFINE_string("world", "", "The workdir of the simulation.world that the timelines were made of.")
-_DATA = flags.DEFINE_string("data", None, "The timelines.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where truth/ goes.")
+_WORLD = define_path("world", "", "The workdir of the simulation.world that the timelines were made of.")
+_DATA = define_path("data", None, "The timelines.")
+_WORKDIR = define_path("workdir", None, "The folder where truth/ goes.")
 
 
 def main(argv: Sequence[str]) -> None:

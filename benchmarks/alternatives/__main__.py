@@ -14,13 +14,12 @@ Further seeds may follow in the same workdir: what is trained stays.
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/alternatives.py:demo", "The comparison: configs/alternatives.py:demo|standard|tiny.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder that gets one folder per stage, and alternatives.html.")
+_WORKDIR = define_path("workdir", None, "Folder that gets one folder per stage, and alternatives.html.")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -26,12 +26,13 @@ from pathlib import Path
 from absl import flags
 
 from runtime import app
+from runtime.paths import define_path
 
-_WORLD = flags.DEFINE_string("world", None, "Workdir of simulation.world, with its truth.", required=True)
-_DATA = flags.DEFINE_string("data", None, "The timelines made of its tables.", required=True)
-_RUN = flags.DEFINE_string("run", None, "A finished satisfaction.train on them.", required=True)
-_ABLATIONS = flags.DEFINE_string("ablations", None, "A finished satisfaction.ablate on that run, for more rows.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for metrics.json.", required=True)
+_WORLD = define_path("world", None, "Workdir of simulation.world, with its truth.", required=True)
+_DATA = define_path("data", None, "The timelines made of its tables.", required=True)
+_RUN = define_path("run", None, "A finished satisfaction.train on them.", required=True)
+_ABLATIONS = define_path("ablations", None, "A finished satisfaction.ablate on that run, for more rows.")
+_WORKDIR = define_path("workdir", None, "Folder for metrics.json.", required=True)
 _KEEP = flags.DEFINE_float("keep", 0.98, "Share of the base recommender's HR@10 that has to be kept.")
 
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import flags
 from ml_collections import ConfigDict
 
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from benchmarks.explicit_feedback.log import Task
 
 _CONFIG = define_config("configs/satisfaction.py:kuairand_27k_explicit", "Base recommender and satisfaction model.")
-_DATA = flags.DEFINE_string("data", None, "A KuaiRand log (CSV) of likes and hates only.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.", required=True)
+_DATA = define_path("data", None, "A KuaiRand log (CSV) of likes and hates only.", required=True)
+_WORKDIR = define_path("workdir", None, "The folder where results go.", required=True)
 
 
 def satisfaction_model(task: "Task", settings: Mapping[str, float], config: ConfigDict, folder: Path) -> "np.ndarray":

@@ -10,13 +10,12 @@ items after one dislike (RecSys '23, section 4). Killed at any point, the same c
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/reach.py:demo", "The comparison: configs/reach.py:demo|tiny.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder that gets a folder for each feed.")
+_WORKDIR = define_path("workdir", None, "Folder that gets a folder for each feed.")
 
 
 def main(argv: Sequence[str]) -> int:

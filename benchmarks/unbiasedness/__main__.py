@@ -20,9 +20,10 @@ from ml_collections import ConfigDict
 
 from runtime import app
 from runtime.config import define_config
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/world.py:demo", "The synthetic feed; its seed is the first of the run.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.", required=True)
+_WORKDIR = define_path("workdir", None, "The folder where results go.", required=True)
 _SEEDS = flags.DEFINE_integer("seeds", 10, "Feeds to generate.", lower_bound=2)
 _STOP_AFTER = flags.DEFINE_integer("stop_after", 0, "Seeds to do in this call, 0 for all that are left.")
 

@@ -6,11 +6,10 @@ python -m pipelines.report --workdir=runs/demo
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
 from runtime import app
+from runtime.paths import define_path
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of a pipelines.run; the report is written there.")
+_WORKDIR = define_path("workdir", None, "Workdir of a pipelines.run; the report is written there.")
 
 
 def main(argv: Sequence[str]) -> None:

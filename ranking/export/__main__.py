@@ -14,12 +14,13 @@ from absl import flags
 
 from runtime import app
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of ranking.train.")
-_EVALUATION = flags.DEFINE_string("evaluation", None, "The workdir of ranking.evaluate: γ and calibration.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of ranking.train.")
+_EVALUATION = define_path("evaluation", None, "The workdir of ranking.evaluate: γ and calibration.")
 _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1, instead of the chosen.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where the ranker goes.")
+_WORKDIR = define_path("workdir", None, "The folder where the ranker goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the SavedModel; JAX does not need it.")
 _MAX_CANDIDATES = flags.DEFINE_integer("max_candidates", 1000, "The most candidates of a request.")
 _WARMUP = flags.DEFINE_list("warmup_batch_sizes", ["1"], "Requests that TensorFlow Serving warms up with.")

@@ -17,13 +17,14 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/retrieval.py", "Settings, as in --config.export.recall_floor=0.9.")
-_DATA = flags.DEFINE_string("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The workdir of retrieval.train.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where the recommender goes.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.")
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
+_WORKDIR = define_path("workdir", None, "The folder where the recommender goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedModels; simulation needs neither.")
-_VERDICT = flags.DEFINE_string("verdict", None, "verdict.json of a gate, for the manifest.")
+_VERDICT = define_path("verdict", None, "verdict.json of a gate, for the manifest.")
 
 
 def main(argv: Sequence[str]) -> None:

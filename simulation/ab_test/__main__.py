@@ -27,13 +27,14 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
+from runtime.paths import define_named_paths, define_path
 
 _CONFIG = define_config("configs/ab_test.py", "Settings: FILE or FILE:SIZE.")
-_WORLD = flags.DEFINE_string("world", None, "The workdir of the simulation.world.")
-_ARMS = flags.DEFINE_list("arms", [], "NAME=DIR for each arm: folders that retrieval.export wrote; control first.")
-_RANKERS = flags.DEFINE_list("rankers", [], "ARM=DIR for each arm with a ranker: folders that ranking.export wrote.")
+_WORLD = define_path("world", None, "The workdir of the simulation.world.")
+_ARMS = define_named_paths("arms", "NAME=DIR for each arm: folders that retrieval.export wrote; control first.")
+_RANKERS = define_named_paths("rankers", "ARM=DIR for each arm with a ranker: folders that ranking.export wrote.")
 _AA_TESTS = flags.DEFINE_integer("aa_tests", 0, "A/A tests: whole tests of new people with the control in both arms.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_WORKDIR = define_path("workdir", None, "The folder where results go.")
 
 
 def main(argv: Sequence[str]) -> None:

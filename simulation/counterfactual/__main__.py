@@ -27,24 +27,23 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
+from runtime.paths import define_path
 
 _CONFIG = define_config("configs/counterfactual.py", "Settings: FILE or FILE:SIZE or FILE:SIZE,EXPERIMENT.")
-_RECOMMENDER = flags.DEFINE_string("recommender", None, "The folder that retrieval.export wrote.")
-_RANKER = flags.DEFINE_string("ranker", None, "The folder that ranking.export wrote: puts candidates in order.")
+_RECOMMENDER = define_path("recommender", None, "The folder that retrieval.export wrote.")
+_RANKER = define_path("ranker", None, "The folder that ranking.export wrote: puts candidates in order.")
 _CANDIDATES = flags.DEFINE_integer("candidates", 200, "Items that the recommender gives the ranker.", lower_bound=1)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
-_WORLD = flags.DEFINE_string("world", None, "New people of this feed: the workdir of a simulation.world.")
-_DATA = flags.DEFINE_string("data", None, "Users of these timelines, with their logged histories.")
-_HISTORIES = flags.DEFINE_string("histories", None, "Users of this Parquet file: user_id, item_id, action.")
-_VECTORS = flags.DEFINE_string(
-    "similarity_vectors", None, "Another exported recommender, whose vectors say what is alike."
-)
+_WORKDIR = define_path("workdir", None, "The folder where results go.")
+_WORLD = define_path("world", None, "New people of this feed: the workdir of a simulation.world.")
+_DATA = define_path("data", None, "Users of these timelines, with their logged histories.")
+_HISTORIES = define_path("histories", None, "Users of this Parquet file: user_id, item_id, action.")
+_VECTORS = define_path("similarity_vectors", None, "Another exported recommender, whose vectors say what is alike.")
 _MIN_RESPONSIVENESS = flags.DEFINE_float(
     "min_responsiveness", None, "The first branch has to change similarity by this or further down: -0.5 for half."
 )
 _MAX_RECALL_LOSS = flags.DEFINE_float("max_recall_loss", None, "Most of the reference's Recall@100 that may be lost.")
-_EVALUATION = flags.DEFINE_string("evaluation", None, "metrics.json of this model's retrieval.evaluate.")
-_REFERENCE = flags.DEFINE_string("reference_evaluation", None, "metrics.json of the model that it is to replace.")
+_EVALUATION = define_path("evaluation", None, "metrics.json of this model's retrieval.evaluate.")
+_REFERENCE = define_path("reference_evaluation", None, "metrics.json of the model that it is to replace.")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -21,13 +21,14 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
+from runtime.paths import define_named_paths, define_path
 
 _CONFIG = define_config("configs/off_policy.py", "Settings: FILE or FILE:SIZE.")
-_DATA = flags.DEFINE_string("data", None, "The timelines, with randomly exposed events.")
-_ARMS = flags.DEFINE_list("arms", [], "NAME=DIR for each recommender: folders that retrieval.export wrote.")
-_WORLD = flags.DEFINE_string("world", "", "The workdir of the simulation.world that the timelines were made of.")
+_DATA = define_path("data", None, "The timelines, with randomly exposed events.")
+_ARMS = define_named_paths("arms", "NAME=DIR for each recommender: folders that retrieval.export wrote.")
+_WORLD = define_path("world", "", "The workdir of the simulation.world that the timelines were made of.")
 _COVERAGE_SEEDS = flags.DEFINE_integer("coverage_seeds", 0, "Draw new exposures this often; needs --world.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where results go.")
+_WORKDIR = define_path("workdir", None, "The folder where results go.")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -8,16 +8,15 @@
 
 from collections.abc import Sequence
 
-from absl import flags
-
 from runtime import app
 from runtime.artifact import write_json
 from runtime.config import define_config
+from runtime.paths import define_path
 from runtime.workdir import METRICS
 from simulation.workdirs import begin
 
 _CONFIG = define_config("configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder where tables/ and truth/ go.")
+_WORKDIR = define_path("workdir", None, "The folder where tables/ and truth/ go.")
 
 
 def main(argv: Sequence[str]) -> int | None:
