@@ -4,7 +4,9 @@
     python -m data.prepare --config=configs/data.py:tables --data=my_tables --workdir=runs/timelines
 
 Every row is checked before anything is written. A bad one ends the run with its file, row, column and value; with
---quarantine it goes to WORKDIR/quarantine.csv instead and the run goes on.
+--quarantine it goes to WORKDIR/quarantine.csv instead and the run goes on, unless such rows are more than
+--max_quarantine of a file. Said at the end: what became of the rows, which columns were read and which were not, how
+often each kind of feedback comes up, and what looks wrong about the log as a whole.
 """
 
 import json
@@ -28,6 +30,9 @@ _DATASET = flags.DEFINE_enum("dataset", None, list(_DATASETS), "The log's name, 
 _DATA = define_path("data", None, "Folder of the log: KuaiRand's CSV files, or events.parquet and its tables.")
 _WORKDIR = define_path("workdir", None, "Folder for the timelines: new or empty.")
 _QUARANTINE = flags.DEFINE_bool("quarantine", False, "Set bad rows aside in quarantine.csv instead of stopping.")
+_MAX_QUARANTINE = flags.DEFINE_string(
+    "max_quarantine", "1%", "With --quarantine: the largest share of a file's rows that may be bad, like 1% or 0.01."
+)
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the dataset into --data first, where it is not there.")
 
 
@@ -46,6 +51,17 @@ def moments(config: Mapping[str, Any], dataset: readers.Dataset) -> dict[str, in
         except ValueError:
             raise UsageError(f"--config.{name}={text}: no time; write it like 2022-05-03T00:00+08:00") from None
     return milliseconds
+
+
+def share(text: str) -> float:
+    """`1%` or `0.01` as a number. Errors: UsageError where it is no share."""
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise UsageError(f"--max_quarantine={text}: no share of the rows; write it like 1% or 0.01")
+    return number
 
 
 def fetched(dataset: readers.Dataset, folder: Path) -> Path:
@@ -96,7 +112,7 @@ def main(argv: Sequence[str]) -> int | None:
     """Reads, checks, assembles, writes, and says what became of every row."""
     del argv
     # Imported here so that --help does not wait for them.
-    from data import assembly, quarantine, timelines
+    from data import assembly, plausibility, quarantine, timelines
     from runtime.progress import progress
     from runtime.workdir import CONFIG, METRICS
 
@@ -107,6 +123,7 @@ def main(argv: Sequence[str]) -> int | None:
         raise UsageError(f"--{'workdir' if _DATA.value else 'data'} is required: see --help")
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
     boundaries = moments(config, dataset)
+    max_share = share(_MAX_QUARANTINE.value)
     options = {name: config.get(name, default) for name, default in dataset.options.items()}
     if _DOWNLOAD.value:
         folder = fetched(dataset, folder)
@@ -115,7 +132,7 @@ def main(argv: Sequence[str]) -> int | None:
         print(f"complete already: {workdir}")
         return None
 
-    rejected = quarantine.Quarantine(enabled=_QUARANTINE.value)
+    rejected = quarantine.Quarantine(enabled=_QUARANTINE.value, max_share=max_share)
     with progress(label="prepare", total=3, unit="step") as bar:
         tables = dataset.read(folder, quarantine=rejected, **options)
         bar.update()
@@ -134,8 +151,10 @@ def main(argv: Sequence[str]) -> int | None:
         )
         bar.update()
     print(assembly.summary(made))
-    for note in (*made.notes, *rejected.notes()):
+    for note in (*rejected.column_lines(), *made.notes, *rejected.notes()):
         print(note)
+    for warning in plausibility.warnings(made.arrays):
+        print(f"warning: {warning}")
     print(f"timelines: {workdir}")
     return None
 

@@ -1,22 +1,78 @@
-"""What becomes of bad rows of a log: the first ends the run with one line, or all are set aside in a file, counted."""
+"""What becomes of bad rows of a log: the first ends the run with one line, or all are set aside in a file, counted.
 
+And which columns of its files are read, so that none is left out unsaid.
+"""
+
+import dataclasses
 import os
 from pathlib import Path
 
 import polars as pl
 
+from data import names
 from runtime.errors import DataError
 
 FILE = "quarantine.csv"
 _SCHEMA = {"file": pl.String, "row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
 
 
-class Quarantine:
-    """Collects bad rows, or, where not `enabled`, raises a DataError for the first one."""
+@dataclasses.dataclass
+class ColumnsOf:
+    """The columns of one file: read for what they are, read as categories, left out; `known`, all it might have had."""
 
-    def __init__(self, *, enabled: bool = False):
-        self.enabled = enabled
+    used: list[str]
+    categories: list[str]
+    ignored: list[str]
+    known: frozenset[str]
+
+    def lines(self, file: str) -> list[str]:
+        """For people, with what was probably meant where a name is near one that would have been read."""
+        missing = self.known - {*self.used, *self.categories}
+        said = [f"{file}: read {', '.join(self.used)}"]
+        for what, columns in (("categories", self.categories), ("ignored", self.ignored)):
+            said += [f"{file}: {what} {', '.join(names.asked(columns, missing))}"] if columns else []
+        return said
+
+
+class Quarantine:
+    """Collects bad rows, or, where not `enabled`, raises a DataError for the first one.
+
+    Of no file may more than the share `max_share` of the rows be bad: that is no row's fault.
+    """
+
+    def __init__(self, *, enabled: bool = False, max_share: float = 1.0):
+        self.enabled, self.max_share = enabled, max_share
+        self.columns: dict[str, ColumnsOf] = {}
         self._frames = [pl.DataFrame(schema=_SCHEMA)]
+
+    def finish(self, file: str | os.PathLike[str], rows: int, columns: ColumnsOf) -> None:
+        """Takes note of a file that has been read. Errors: DataError where too many of its `rows` were set aside."""
+        self.columns[Path(file).name] = columns
+        of_file = self.frame().filter(file=Path(file).name)
+        if len(of_file) > self.max_share * rows:
+            count, column, reason = (
+                of_file.group_by("column", "reason", maintain_order=True)
+                .len()
+                .sort("len", descending=True, maintain_order=True)
+                .select("len", "column", "reason")
+                .row(0)
+            )
+            what = f"column {column} {reason}" if column else reason
+            raise DataError(
+                f"{file}: {len(of_file):,} of {rows:,} rows ({len(of_file) / rows:.1%}) are bad, more than "
+                f"--max_quarantine={self.max_share:.4g}; most often {what} ({count:,} rows); mend the log, or give a "
+                "higher --max_quarantine"
+            )
+
+    def ignore(self, file: str | os.PathLike[str], column: str) -> None:
+        """Takes note that a category of a file was left out after all."""
+        of_file = self.columns[Path(file).name]
+        of_file.categories.remove(column)
+        of_file.ignored.append(column)
+
+    def column_lines(self) -> list[str]:
+        """What was read of each file and what was not, for people."""
+        return [line for file, columns in self.columns.items() for line in columns.lines(file)]
 
     def add(
         self, file: str | os.PathLike[str], rows: pl.Series, column: str, values: pl.Series, reason: str, remedy: str

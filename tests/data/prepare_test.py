@@ -42,6 +42,9 @@ def test_a_log_becomes_timelines_and_a_second_run_says_so(tmp_path):
     run = prepare(*flags)
     assert run.returncode == 0, run.stderr
     assert "rows read                  40" in run.stdout
+    assert "skip                        6  15.00% of events of known time" in run.stdout  # 0 to 2.5 s
+    assert "like                        0  not in this log" in run.stdout
+    assert "warning" not in run.stdout
     assert run.stdout.splitlines()[-1] == f"timelines: {tmp_path / 'out'}"
     opened = Timelines.open(tmp_path / "out")
     assert (opened.num_users, opened.num_items, len(opened.item)) == (4, 7, 40)
@@ -90,7 +93,14 @@ def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
         f"data.prepare: {tmp_path}/events.parquet: row 1, column play_ms: '-600' is below 0"
     )
     assert not (tmp_path / "out").exists()
+    # Two rows of 40 are 5%.
     run = prepare(*flags, "--quarantine")
+    assert run.returncode == 3
+    assert (
+        "2 of 40 rows (5.0%) are bad, more than --max_quarantine=0.01; most often column play_ms is below 0 (2 rows)"
+    ) in last_line(run)
+    assert not (tmp_path / "out").exists()
+    run = prepare(*flags, "--quarantine", "--max_quarantine=5%")
     assert run.returncode == 0, run.stderr
     assert "dropped                   2  quarantined" in run.stdout
     assert pl.read_csv(tmp_path / "out/quarantine.csv")["row"].to_list() == [1, 2]
@@ -107,6 +117,7 @@ def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
         (["--config.valid_start=2050-01-01"], 3, "--config.valid_start"),
         (["--download"], 2, "no download for --dataset=tables"),
         (["--dataset=movies"], 2, "--dataset"),
+        (["--max_quarantine=all"], 2, "--max_quarantine=all: no share"),
     ],
 )
 def test_mistakes_get_one_line_and_a_status(tmp_path, flags, status, told):
@@ -123,6 +134,25 @@ def test_boundaries_can_be_given(tmp_path):
     assert run.returncode == 0, run.stderr
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert [metrics[f"events/{split}"] for split in ("train", "valid", "test")] == [10, 10, 20]
+
+
+def test_what_is_not_read_and_what_looks_wrong_is_said(tmp_path):
+    whole = log()
+    seconds = whole.with_columns(
+        pl.col("play_ms") // 1000, duration_ms=pl.lit(30_000), dislikes=pl.lit(1), playMs=pl.lit(5), remark=pl.lit("x")
+    )
+    flags = tables(tmp_path, seconds)
+    pl.DataFrame({"item_id": [f"i{i}" for i in range(7)], "author": ["a", "b", "a", "b", "a", "b", "a"]}).write_parquet(
+        tmp_path / "items.parquet"
+    )
+    said = prepare(*flags).stdout.splitlines()
+    assert "events.parquet: read user_id, item_id, timestamp_ms, play_ms, duration_ms" in said
+    assert "events.parquet: ignored dislikes (did you mean dislike?), playMs, remark" in said
+    assert "items.parquet: categories author (did you mean creator_id?)" in said
+    warnings = [line for line in said if line.startswith("warning: ")]
+    assert warnings[0].startswith("warning: 100.0% of plays are skips")
+    assert warnings[1].startswith("warning: the median play lasts 0.0003667 times as long as its item")  # 11 of 30,000
+    assert len(warnings) == 2
 
 
 def test_help_loads_no_array_library():

@@ -99,8 +99,9 @@ def test_an_empty_required_field(tmp_path):
 def test_values_that_must_be_known_or_unique(tmp_path):
     known = {"user_id": (pl.Series([7, 9]), "users.parquet")}
     assert "row 2, column user_id: '8' is not in users.parquet" in fault(parquet(tmp_path, GOOD), known=known)
-    text = {"user_id": (pl.Series(["7"]), "users.parquet")}
-    assert "user_id holds numbers, users.parquet text; make them alike" in fault(parquet(tmp_path, GOOD), known=text)
+    # Beside text a number is its digits: 7 is '7', and not '007'.
+    text = {"user_id": (pl.Series(["7", "008"]), "users.parquet")}
+    assert "row 2, column user_id: '8' is not in users.parquet (1 more" in fault(parquet(tmp_path, GOOD), known=text)
     twice = pl.concat([GOOD, GOOD.head(1)])
     unique = (Column("user_id", unique=True),)
     assert "row 4, column user_id: '7' stands in more than one row" in fault(parquet(tmp_path, twice), unique)
@@ -121,6 +122,76 @@ def test_a_truncated_csv(tmp_path):
     assert rows(csv(tmp_path, 'user_id,play_ms,like\n"a,b",1,0\n'))[0]["user_id"].to_list() == ["a,b"]
     assert "row 2: 0 fields" in fault(csv(tmp_path, "user_id,play_ms,like\n\na,1,0\n"))
     assert "row 2: 4 fields" in fault(csv(tmp_path, "user_id,play_ms,like\na,1,0,1\nb,1,0\n"))
+
+
+def test_an_empty_field_is_empty_in_quotes_too(tmp_path):
+    quoted = '"user_id","play_ms","like"\n"a","","1"\n"b","5",""\n'
+    columns = (*COLUMNS, Column("creator_id"))
+    assert rows(csv(tmp_path, quoted))[0].rows() == [("a", None, 1), ("b", 5, None)]
+    for empty in ("", '""'):
+        frame, _ = rows(csv(tmp_path, f"user_id,creator_id\na,{empty}\nb,c\n"), columns)
+        assert frame["creator_id"].to_list() == [None, "c"]
+    assert rows(parquet(tmp_path, pl.DataFrame({"user_id": ["a"], "play_ms": [""]})))[0].rows() == [("a", None)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_and_line_breaks_in_quotes(tmp_path, end):
+    lines = ["user_id,remark,play_ms,like", 'a,"one\n\ntwo, ""three""",1,0', 'b,"x\r\ny",x,1', "c,5,1"]
+    path = csv(tmp_path, "")
+    # The remark is not even read; rows are counted as a spreadsheet does.
+    for good in (0, 1):
+        path.write_bytes(end.join(lines[: 2 + good] + [""] * (3 - good)).encode())
+        if good:
+            assert "row 3, column play_ms: 'x' is not a whole number" in fault(path)
+        else:
+            assert rows(path)[0].rows() == [("a", 1, 0)]
+    path.write_bytes(end.join([*lines[:2], lines[3], ""]).encode())
+    assert "row 3: 3 fields where the header has 4" in fault(path)
+    path.write_bytes(end.join(lines).encode())
+    assert "row 4: 3 fields where the header has 4" in fault(path)
+
+
+def test_empty_rows_at_the_end_are_none(tmp_path):
+    assert rows(csv(tmp_path, "user_id,play_ms,like\na,1,0\n,,\n\n\n"))[1] == 1
+    assert "no rows" in fault(csv(tmp_path, "user_id,play_ms,like\n\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('b"c,1,0', None),  # a character like any other
+        ('5" screen,1,0', None),
+        ('"b,1,0', "row 3: a field's quotes do not close"),
+        ('b,1,"0', "row 3: a field's quotes do not close"),
+        ('"b"c,1,0', "row 3: a field's quotes do not close"),
+    ],
+)
+def test_quotes_that_do_not_close_never_swallow_rows(tmp_path, row, told):
+    path = csv(tmp_path, f"user_id,play_ms,like\na,1,0\n{row}\nd,1,0\n")
+    if told:
+        assert told in fault(path)
+    else:
+        assert rows(path)[0]["user_id"].to_list() == ["a", row.split(",")[0], "d"]
+
+
+def test_a_name_that_stands_twice(tmp_path):
+    assert "column 'like' stands there more than once" in fault(csv(tmp_path, "user_id,like,like\na,1,0\n"))
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([1]), pa.array([2])], names=["user_id", "like", "like"])
+    pq.write_table(table, tmp_path / "log.parquet")
+    assert "column 'like' stands there more than once" in fault(tmp_path / "log.parquet")
+
+
+def test_ids_of_any_type_stay_apart(tmp_path):
+    uuids = [bytes([255, *range(k, k + 15)]) for k in range(40)]
+    table = pa.table({"user_id": pa.array(uuids, pa.binary(16))})
+    pq.write_table(table, tmp_path / "log.parquet")
+    assert rows(tmp_path / "log.parquet")[0]["user_id"].n_unique() == 40
+    hashes = pl.DataFrame({"user_id": pl.Series([2**63 + k for k in range(40)], dtype=pl.UInt64)})
+    assert rows(parquet(tmp_path, hashes))[0]["user_id"].to_list() == [str(2**63 + k) for k in range(40)]
+    floats = pl.DataFrame({"user_id": pl.Series([2**24 + k for k in range(40)], dtype=pl.Float32)})
+    assert "row 1, column user_id: '16777216.0' is too large to be exact as Float32 (39 more" in fault(
+        parquet(tmp_path, floats)
+    )
 
 
 def test_a_truncated_or_altered_parquet_file(tmp_path):

@@ -14,8 +14,9 @@ from pathlib import Path
 import polars as pl
 
 from data import clock
+from data.files import header
 from data.quarantine import Quarantine
-from data.rows import Column, header, read
+from data.rows import Column, read
 from data.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Tables
 from runtime.errors import DataError
 
@@ -48,12 +49,12 @@ LOG = (
 VIDEOS = (
     replace(ITEM_ID, dtype=pl.Int64, source="video_id", unique=True),
     Column("creator_id", pl.Int64, source="author_id", required=True),
-    Column("tag", pl.String, required=True),
+    Column("tag", pl.String, required=True, category=True),
     Column("duration_ms", pl.Int64, source="video_duration", required=True),
     Column("upload_dt", pl.String, required=True),
-    Column("video_type", pl.String, required=True),
-    Column("upload_type", pl.String, required=True),
-    Column("music", pl.Int64, source="music_id", required=True),
+    Column("video_type", pl.String, required=True, category=True),
+    Column("upload_type", pl.String, required=True, category=True),
+    Column("music", pl.Int64, source="music_id", required=True, category=True),
 )
 # Each of these stands beside its bucketed `_range`, which is the category.
 _USER_NUMBERS = {"follow_user_num", "fans_user_num", "friend_user_num", "register_days"}
@@ -103,7 +104,9 @@ def read_kuairand(
     """
     videos, people, *rest = source_files(folder, version, earlier_history=earlier_history)
     items = _items(read(videos, VIDEOS, quarantine=quarantine)[0])
-    user_columns = [Column(name, pl.String) for name in header(people) if name not in {"user_id", *_USER_NUMBERS}]
+    user_columns = [
+        Column(name, pl.String, category=True) for name in header(people) if name not in {"user_id", *_USER_NUMBERS}
+    ]
     user_id = replace(USER_ID, dtype=pl.Int64, unique=True)
     users, _ = read(people, (user_id, *user_columns), quarantine=quarantine)
 

@@ -1,0 +1,51 @@
+"""Tells which column of Heed's a column of a log was probably meant to be, by its name."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+# What other logs call them, in lower case, words joined by _.
+_ALSO_CALLED = {
+    "user_id": "user uid userid viewer viewer_id member_id customer customer_id profile_id account_id device_id",
+    "item_id": "item iid itemid video video_id vid product_id content_id post_id track_id song_id movie_id article_id",
+    "timestamp_ms": "timestamp time ts datetime date event_time created_at time_ms timestamp_s unix_time",
+    "surface": "tab page place placement screen feed",
+    "play_ms": "play play_time play_time_ms play_seconds play_s playtime watch_ms watch_time watch_seconds watched "
+    "watched_ms watched_seconds timespent time_spent dwell dwell_ms dwell_time listened_ms listen_time view_time",
+    "duration_ms": "duration duration_s duration_seconds length length_ms length_seconds video_duration runtime",
+    "click": "clicked is_click clicks opened tapped",
+    "long_view": "completed finished is_long_view full_view effective_view",
+    "like": "liked is_like likes heart hearts favorite favourite upvote thumbs_up loved",
+    "follow": "followed is_follow follows subscribe subscribed",
+    "comment": "commented is_comment comments reply replied",
+    "share": "shared is_share shares forward is_forward forwarded repost retweet",
+    "dislike": "disliked is_dislike dislikes hate hated is_hate not_interested thumbs_down downvote hide hidden",
+    "creator_id": "creator author author_id uploader uploader_id artist artist_id channel channel_id seller owner",
+    "cluster_id": "cluster topic topic_id genre genres category category_id tag tags",
+    "title": "name headline caption item_name item_title",
+    "uploaded_ms": "uploaded upload_time upload_dt upload_date published published_at created release_date",
+    "questionnaire_answer": "answer survey_answer satisfied satisfaction",
+    "questionnaire_shown": "survey_shown asked",
+    "randomly_exposed": "is_rand random is_random",
+}
+_CANONICAL = {also: name for name, names in _ALSO_CALLED.items() for also in names.split()}
+_ALIKE = 0.8  # difflib's ratio
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that `name` is written like, or is another word for; None where it is near none of them."""
+    known = set(known)
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())  # playMs
+    plain = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
+    for candidate in (plain, _CANONICAL.get(plain)):
+        if candidate in known:
+            return candidate
+    return next(iter(difflib.get_close_matches(plain, sorted(known), n=1, cutoff=_ALIKE)), None)
+
+
+def asked(names: Sequence[str], known: Iterable[str]) -> list[str]:
+    """The names, each followed by what was probably meant by it: `dislikes (did you mean dislike?)`."""
+    known = set(known)
+    guesses = {name: meant(name, known) for name in names}
+    shown = {name: name if name.strip() else f"'{name}'" for name in names}
+    return [f"{shown[name]} (did you mean {guess}?)" if guess else shown[name] for name, guess in guesses.items()]

@@ -1,0 +1,58 @@
+"""What looks wrong about a log though every row of it is good: units of time, and feedback that nearly all events have.
+
+A play time in seconds makes a skip of nearly every event, a rating written into `like` makes a like of each: no row
+says so, the whole does.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import feedback
+
+MAX_SKIPS = 0.8  # of the plays; of KuaiRand's 41%
+MAX_LIKES, MAX_DISLIKES = 0.95, 0.5  # of the events
+SHORTEST, LONGEST = 0.02, 5.0  # the median play, in durations of its item
+MAX_PLAY_MS = 6 * 3_600_000  # the median play
+_DAY_MS = 86_400_000
+
+
+def warnings(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    """What a user should look at, a line each, in the event arrays [E] of timelines (`data.timelines.EVENT_DTYPES`)."""
+    dated = arrays["timestamp_ms"] > 0
+    bits, play_ms, duration_ms, time = (
+        arrays[name][dated] for name in ("feedback", "play_ms", "duration_ms", "timestamp_ms")
+    )
+    found = []
+    played = play_ms >= 0
+    if played.any():
+        skips = feedback.has(bits[played], "skip").mean()
+        if skips > MAX_SKIPS:
+            found.append(
+                f"{skips:.1%} of plays are skips, under three seconds without a positive action: "
+                "is play_ms in milliseconds, and empty where nothing was played?"
+            )
+        median = np.median(play_ms[played])
+        if median > MAX_PLAY_MS:
+            found.append(f"the median play lasts {median / 3_600_000:,.0f} hours: is play_ms in milliseconds?")
+        both = (play_ms > 0) & (duration_ms > 0)
+        times = float(np.median(play_ms[both] / duration_ms[both])) if both.any() else 1.0
+        if not SHORTEST <= times <= LONGEST:
+            found.append(
+                f"the median play lasts {times:,.4g} times as long as its item: are play_ms and duration_ms both in "
+                "milliseconds?"
+            )
+    for name, most in (("like", MAX_LIKES), ("dislike", MAX_DISLIKES)):
+        share = feedback.has(bits, name).mean()
+        if share > most:
+            found.append(
+                f"{share:.1%} of events have a {name}: does the column say 0 where somebody saw an item and gave none, "
+                "and are such events in the log?"
+            )
+    if len(time) > 1 and (time % _DAY_MS == time[0] % _DAY_MS).all():
+        found.append(
+            "all times are of the same moment of a day: within a day, events are taken in the order of the file"
+        )
+    return found

@@ -1,0 +1,88 @@
+"""What the cells of a column mean, of whatever type a file keeps them: whole numbers, text, and ids.
+
+Two ids never become one. Whole numbers stay numbers where 64 bits with a sign hold all of the column, else they become
+their decimal digits; text stays the text it is, `007` is not `7`; bytes that are no text become UUIDs or hexadecimal.
+"""
+
+import polars as pl
+
+from runtime.errors import DataError
+
+# Whole numbers from here on are not exact in a float column: the next one may have been written.
+_EXACT_BELOW: dict[type[pl.DataType], int] = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+
+def whole_numbers(cells: pl.Series, where: str) -> pl.Series:
+    """Int64, null where there is none or what stands there is not a whole number; `1.0` is one, NaN is not.
+
+    Errors: DataError, which begins with `where`, for a column that holds no numbers.
+    """
+    if cells.dtype.is_integer() or cells.dtype == pl.Boolean:
+        return cells.cast(pl.Int64, strict=False)
+    if cells.dtype.is_decimal():
+        return _of_decimals(cells).cast(pl.Int64, strict=False)
+    if cells.dtype.is_float():
+        number = cells.cast(pl.Float64)
+        whole = number.is_finite() & (number == number.round()) & ~_is_inexact(number, cells.dtype)
+        return number.set(~whole.fill_null(False), None).cast(pl.Int64)
+    if cells.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
+        text = cells.cast(pl.String)
+        return text.cast(pl.Int64, strict=False).fill_null(whole_numbers(text.cast(pl.Float64, strict=False), where))
+    raise DataError(f"{where} is of type {cells.dtype}; write whole numbers, times as milliseconds since 1970")
+
+
+def ids(cells: pl.Series, where: str) -> pl.Series:
+    """Int64 or String, null where a cell is empty or a float holds no whole number; equal only where the cells are."""
+    if cells.dtype.is_integer():
+        fits = cells.cast(pl.Int128).is_between(_LOWEST, _HIGHEST).fill_null(True).all()
+        return cells.cast(pl.Int64 if fits else pl.String)
+    if cells.dtype.is_decimal():
+        return ids(_of_decimals(cells), where)
+    return whole_numbers(cells, where) if cells.dtype.is_float() else text(cells, where)
+
+
+def text(cells: pl.Series, where: str) -> pl.Series:
+    """String, null where a cell is empty; bytes as `text_of_bytes` has them.
+
+    Errors: DataError, which begins with `where`, for a type that is not written as text.
+    """
+    if cells.dtype == pl.Binary:
+        return text_of_bytes(cells).replace("", None)
+    try:
+        return cells.cast(pl.String).replace("", None)
+    except pl.exceptions.PolarsError:
+        raise DataError(f"{where} is of type {cells.dtype}; write text or whole numbers") from None
+
+
+def text_of_bytes(cells: pl.Series) -> pl.Series:
+    """Bytes as text: as UTF-8 where all of the column is, else as UUIDs where all have 16 bytes, else hexadecimal."""
+    try:
+        return cells.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        digits = cells.bin.encode("hex")
+    if not (cells.bin.size() == 16).all():
+        return digits
+    parts = [digits.str.slice(start, length) for start, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))]
+    return pl.select(pl.concat_str(parts, separator="-")).to_series().rename(cells.name)
+
+
+def inexact(cells: pl.Series) -> pl.Series:
+    """Where a float is too large to be exact, as a float32 is from 2^24 on: what was written may have been another."""
+    if not cells.dtype.is_float():
+        return pl.repeat(False, len(cells), eager=True)
+    return _is_inexact(cells.cast(pl.Float64), cells.dtype)
+
+
+def alike(*columns: pl.Series) -> list[pl.Series]:
+    """The columns as they are where all are numbers or all are text, else all as text, numbers by their digits."""
+    return list(columns) if len({c.dtype for c in columns}) == 1 else [c.cast(pl.String) for c in columns]
+
+
+def _is_inexact(number: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return number.is_finite() & (number.abs() >= _EXACT_BELOW[type(dtype)])
+
+
+def _of_decimals(cells: pl.Series) -> pl.Series:
+    number = cells.cast(pl.Int128, strict=False)
+    return number.set((number.cast(cells.dtype, strict=False) != cells).fill_null(True), None)

@@ -1,0 +1,29 @@
+import pytest
+
+from data import names
+
+KNOWN = {"user_id", "play_ms", "like", "dislike", "creator_id", "timestamp_ms"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("dislikes", "dislike"),
+        ("disliike", "dislike"),
+        ("playMs", "play_ms"),
+        ("Play MS", "play_ms"),
+        ("watch_seconds", "play_ms"),
+        ("author", "creator_id"),
+        ("userId", "user_id"),
+        ("remark", None),
+        ("", None),
+        ("duration", None),  # duration_ms is not among those that are known here
+    ],
+)
+def test_the_nearest_known_name(name, meant):
+    assert names.meant(name, KNOWN) == meant
+
+
+def test_every_other_word_is_for_one_column():
+    words = [word for also in names._ALSO_CALLED.values() for word in also.split()]
+    assert len(words) == len(set(words)), sorted(word for word in words if words.count(word) > 1)

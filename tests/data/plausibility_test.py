@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from data import feedback, plausibility
+
+T = 1_650_000_000_000
+
+
+def said(*, play_ms, duration_ms=-1, time=None, **flags):
+    play_ms = np.asarray(play_ms)
+    flags = {name: np.broadcast_to(flag, len(play_ms)) for name, flag in flags.items()}
+    return plausibility.warnings(
+        {
+            "timestamp_ms": T + 1000 * np.arange(len(play_ms)) if time is None else time,
+            "play_ms": play_ms,
+            "duration_ms": np.broadcast_to(duration_ms, len(play_ms)),
+            "feedback": feedback.to_bits(flags, play_ms=play_ms),
+        }
+    )
+
+
+PLAYS = np.array([1_000, 2_000, 9_000, 20_000, 30_000])
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ({"play_ms": PLAYS, "duration_ms": 15_000, "like": [1, 0, 0, 0, 0]}, []),
+        ({"play_ms": -np.ones(5, int)}, []),
+        ({"play_ms": PLAYS // 1000}, ["100.0% of plays are skips"]),
+        # The median of 1, 2, 9, 20, 30 is 9: of 900 s a hundredth, of 1 s nine times.
+        ({"play_ms": PLAYS, "duration_ms": 900_000}, ["lasts 0.01 times as long as its item"]),
+        ({"play_ms": PLAYS, "duration_ms": 1_000}, ["lasts 9 times as long as its item"]),
+        ({"play_ms": PLAYS * 10_000}, ["lasts 25 hours"]),
+        ({"play_ms": PLAYS, "like": 1}, ["100.0% of events have a like"]),
+        ({"play_ms": PLAYS, "dislike": [1, 1, 1, 0, 0]}, ["60.0% of events have a dislike"]),
+        ({"play_ms": PLAYS, "time": T // 86_400_000 * 86_400_000 + 86_400_000 * np.arange(5)}, ["moment of a day"]),
+    ],
+)
+def test_what_looks_wrong_about_the_whole(log, told):
+    found = said(**log)
+    assert len(found) == len(told)
+    for line, words in zip(found, told, strict=True):
+        assert words in line

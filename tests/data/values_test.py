@@ -1,0 +1,44 @@
+import uuid
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data import values
+
+FIVE = [uuid.UUID(int=k * 2**100 + 255) for k in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "ids"),
+    [
+        (pl.Series([3, 7], dtype=pl.UInt64), [3, 7]),
+        # One that 63 bits do not hold makes all of them text.
+        (pl.Series([3, 2**63], dtype=pl.UInt64), ["3", "9223372036854775808"]),
+        (pl.Series([3, None], dtype=pl.UInt64), [3, None]),
+        (pl.Series([Decimal(3), Decimal(10) ** 30], dtype=pl.Decimal(38, 0)), ["3", "1" + "0" * 30]),
+        (pl.Series([Decimal("3.00"), Decimal("3.50")], dtype=pl.Decimal(9, 2)), [3, None]),
+        (pl.Series(["007", "7", "7.0", "", None]), ["007", "7", "7.0", None, None]),
+        (pl.Series(["b", "a"], dtype=pl.Categorical), ["b", "a"]),
+        (pl.Series([7.0, 7.5, float("nan")]), [7, None, None]),
+        (pl.Series([u.bytes for u in FIVE]), [str(u) for u in FIVE]),
+        (pl.Series([b"ann", "böb".encode()]), ["ann", "böb"]),
+        (pl.Series([b"\xff", b"a"]), ["ff", "61"]),
+    ],
+)
+def test_ids_are_whole_numbers_or_text(cells, ids):
+    assert values.ids(cells, "x").to_list() == ids
+
+
+@pytest.mark.parametrize(("dtype", "exact_below"), [(np.float16, 2**11), (np.float32, 2**24), (np.float64, 2**53)])
+def test_floats_are_ids_as_long_as_no_other_number_is_the_same_float(dtype, exact_below):
+    assert dtype(exact_below) == dtype(exact_below + 1)
+    cells = pl.Series(np.array([exact_below - 1, exact_below, -exact_below], dtype))
+    assert values.ids(cells, "x").to_list() == [exact_below - 1, None, None]
+    assert values.inexact(cells).to_list() == [False, True, True]
+
+
+def test_numbers_beside_text_become_their_digits():
+    assert [column.to_list() for column in values.alike(pl.Series([7]), pl.Series(["007"]))] == [["7"], ["007"]]
+    assert [column.to_list() for column in values.alike(pl.Series([7]), pl.Series([8]))] == [[7], [8]]
