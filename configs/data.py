@@ -19,7 +19,8 @@ def get_config(name: str = "kuairand_pure") -> ConfigDict:
     config = ConfigDict()
     config.dataset = dataset.name
     # When validation and test begin, like 2022-05-03T00:00+08:00 (UTC where no offset is given). Empty: where the
-    # dataset's reader says, or else the last tenth of the log's time is test, the tenth before it validation.
+    # dataset's reader says, or else the last tenth of the log's time is test, the tenth before it validation; the last
+    # tenths of its events where its time has a gap that leaves one of them hardly any.
     config.valid_start = config.test_start = ""
     # Items with fewer events before validation are left out.
     config.min_item_count = dataset.min_item_count

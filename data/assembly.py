@@ -16,6 +16,7 @@ from data.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
 from data.timelines import EVENT_DTYPES, SPLITS
 from runtime.errors import DataError
 
+USER_ATTRIBUTE = "user."  # before the name of each attribute of users, as catalogue.ATTRIBUTE before those of items
 EARLIER_MS = 0  # the time of earlier history: unknown, and before everything else
 _UNKNOWN = {"play_ms": -1, "duration_ms": -1, "questionnaire_answer": -1}  # where a log says nothing else: 0
 
@@ -37,17 +38,20 @@ def assemble(
     """Makes timelines of a log.
 
     Args:
-      valid_start_ms, test_start_ms: where validation and test begin; None is after 80% and after 90% of the log's time.
+      valid_start_ms, test_start_ms: where validation and test begin; None is as `splits.default_moments` says.
       min_item_count: items with fewer events before validation leave the catalogue, and their events are dropped.
     Errors: DataError for a log of one user, for boundaries in the wrong order and for a split without events.
     """
+    tables = tables.with_ids_alike()
     merged = merge_relogged(tables.events)
     if merged["user_id"].n_unique() < 2:
         raise DataError(f"all events are of one user, '{merged['user_id'][0]}': give a log of two users or more")
     times = merged["timestamp_ms"].to_numpy()
-    first, end = int(times.min()), int(times.max()) + 1
-    valid_start_ms = first + (end - first) * 8 // 10 if valid_start_ms is None else valid_start_ms
-    test_start_ms = first + (end - first) * 9 // 10 if test_start_ms is None else test_start_ms
+    end = int(times.max()) + 1
+    default_valid, default_test, by_events = splits.default_moments(times)
+    by_events = by_events and valid_start_ms is None and test_start_ms is None
+    valid_start_ms = default_valid if valid_start_ms is None else valid_start_ms
+    test_start_ms = default_test if test_start_ms is None else test_start_ms
     moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
 
     log, items = merged, tables.items
@@ -82,10 +86,16 @@ def assemble(
     train_count = np.bincount(trained, minlength=len(item_table)).astype(np.int32)
     users = pl.DataFrame({"user_id": user_ids})
     notes = list(tables.notes)
+    if by_events:
+        notes.append(
+            f"a tenth of the log's time holds under {splits.LEAST:.0%} of its events: split after 80% and 90% of the "
+            "events instead; --config.valid_start and --config.test_start move that"
+        )
     if tables.users is not None:
         idle = len(tables.users) - int(tables.users["user_id"].is_in(user_ids.implode()).sum())
         notes += [f"{idle:,} users without an event: left out"] if idle else []
-        users = users.join(tables.users, on="user_id", how="left", maintain_order="left")
+        attributes = {name: USER_ATTRIBUTE + name for name in tables.users.columns if name != "user_id"}
+        users = users.join(tables.users.rename(attributes), on="user_id", how="left", maintain_order="left")
 
     fields = {
         "vocabulary_hash": vocabulary.fingerprint(item_ids),
@@ -132,6 +142,11 @@ def summary(made: Assembled) -> str:
     lines += [("valid", sizes["valid"], f"events, up to {clock.show(fields['test_start_ms'])}")]
     lines += [("test", sizes["test"], f"events, up to {clock.show(fields['end_ms'])}")]
     lines += [("users", len(made.users), ""), ("items", len(made.items) - 1, "")]
+    bits = made.arrays["feedback"][made.arrays["timestamp_ms"] > EARLIER_MS]
+    for name in feedback.BITS:
+        count = int(feedback.has(bits, name).sum())
+        rate = f"{count / max(len(bits), 1):.2%} of events of known time"
+        lines += [(name, count, rate if name in fields["feedback"] else "not in this log")]
     return "\n".join(f"{name:<16}{count:>13,}  {note}".rstrip() for name, count, note in lines)
 
 

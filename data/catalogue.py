@@ -11,6 +11,7 @@ import polars as pl
 
 from data import vocabulary
 
+ATTRIBUTE = "item."  # before the name of each attribute in the table: no log's column can be taken for one of Heed's
 DURATION_EDGES_MS = (7_000, 18_000, 30_000, 60_000, 120_000, 300_000)
 
 
@@ -25,8 +26,9 @@ def build(
       attributes: further columns of `items` to keep as categories.
       durations: item_id, duration_ms as the events tell it, for items whose own is unknown.
     Returns:
-      columns item_id, creator_id, cluster_id as given, `creator`, `cluster`, each attribute and `duration` int32 (0 is
-      unknown), duration_ms int32 (-1 is unknown); and a list of {"name", "cardinality"} of the features of more than
+      columns item_id, creator_id, cluster_id and, where there are any, `title`, for people, as given; `creator`,
+      `cluster`, `item.NAME` of each attribute and `duration` int32 (0 is unknown), duration_ms int32 (-1 is unknown);
+      and a list of {"name", "cardinality"} of the features of more than
       one value, codes running from 0 to cardinality - 1.
     """
     table = pl.DataFrame({"item_id": item_ids})
@@ -35,13 +37,13 @@ def build(
     for name in ("creator_id", "cluster_id", "duration_ms"):
         if name not in table.columns:
             table = table.with_columns(pl.lit(None, pl.Int64).alias(name))
-    table = table.join(durations, on="item_id", how="left", maintain_order="left", suffix="_of_events")
-    duration_ms = table["duration_ms"].cast(pl.Int64).fill_null(table["duration_ms_of_events"].cast(pl.Int64))
+    of_events = table.select("item_id").join(durations, on="item_id", how="left", maintain_order="left")["duration_ms"]
+    duration_ms = table["duration_ms"].cast(pl.Int64).fill_null(of_events.cast(pl.Int64))
 
     padding = pl.DataFrame({name: [None] for name in table.columns}, schema=table.schema)
     table = pl.concat([padding, table])
     duration_ms = pl.concat([pl.Series([None], dtype=pl.Int64), duration_ms])
-    sources = {"creator": "creator_id", "cluster": "cluster_id"} | {name: name for name in attributes}
+    sources = {"creator": "creator_id", "cluster": "cluster_id"} | {ATTRIBUTE + name: name for name in attributes}
     codes = {name: _codes(table[source]) for name, source in sources.items()}
     codes["duration"] = duration_buckets(duration_ms.fill_null(-1).to_numpy())
     features = [
@@ -50,7 +52,7 @@ def build(
         if len(np.unique(code[1:])) > 1
     ]
     return (
-        table.select("item_id", "creator_id", "cluster_id").with_columns(
+        table.select("item_id", "creator_id", "cluster_id", *({"title"} & {*table.columns})).with_columns(
             **{name: pl.Series(code) for name, code in codes.items()},
             duration_ms=duration_ms.fill_null(-1).cast(pl.Int32),
         ),

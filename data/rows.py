@@ -68,7 +68,7 @@ def read(
         if column.required and column.in_file not in names:
             only = ", ".join(asked(names, {column.in_file}))
             raise DataError(f"{path}: no column '{column.in_file}', only {only}; add it or rename one")
-    wanted = frozenset(column.in_file for column in columns)
+    possible, wanted = columns, {column.in_file for column in columns}
     columns = [column for column in columns if column.in_file in names]
     numbers = [column.in_file for column in columns if column.dtype is not None and column.dtype.is_integer()]
     table = files.read(path, [column.in_file for column in columns], numbers=numbers)
@@ -92,7 +92,7 @@ def read(
         [column.in_file for column in columns if not column.category],
         [column.in_file for column in columns if column.category],
         [name for name in names if name not in wanted],
-        wanted,
+        frozenset(column.in_file for column in possible if not column.category),
     )
     quarantine.finish(path, count, of_file)
     dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}

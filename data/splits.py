@@ -11,6 +11,30 @@ from data import clock, ranges
 from runtime.errors import DataError
 
 Positions = NDArray[np.int64]
+LEAST = 0.01  # of the events; a split by time that leaves validation or test fewer is none
+
+
+def default_moments(timestamp_ms: NDArray[np.int64]) -> tuple[int, int, bool]:
+    """Where validation and test begin, ms, where nobody says: after 80% and 90% of the log's time.
+
+    Where a gap in the log, say, leaves either of them under LEAST of the events, it is after 80% and 90% of the events,
+    each at the first time by which as many have happened, and the third value is True.
+
+    Args: timestamp_ms [E] in any order, E > 0.
+    """
+    first, end = int(timestamp_ms.min()), int(timestamp_ms.max()) + 1
+    valid_start, test_start = (first + (end - first) * tenths // 10 for tenths in (8, 9))
+    of_test = (timestamp_ms >= test_start).mean()
+    of_valid = (timestamp_ms >= valid_start).mean() - of_test
+    if min(of_valid, of_test) >= LEAST:
+        return valid_start, test_start, False
+    times, counts = np.unique(timestamp_ms, return_counts=True)
+    earlier = np.cumsum(counts) - counts  # events before each time
+    valid_at, test_at = (int(np.searchsorted(10 * earlier, tenths * len(timestamp_ms))) for tenths in (8, 9))
+    # Each of the three has a time of its own, where there are three.
+    valid_at = max(min(valid_at, len(times) - 2), 0)
+    test_at = min(max(test_at, valid_at + 1), len(times) - 1)
+    return int(times[valid_at]), int(times[test_at]), True
 
 
 def by_time(

@@ -4,6 +4,7 @@ Of the events only user_id, item_id, timestamp_ms and one kind of feedback are r
 in CSV they are text. An empty 0/1 field means 0, an empty play time or questionnaire answer means unknown.
 """
 
+import time
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -11,7 +12,9 @@ import polars as pl
 from data.feedback import BITS
 from data.rows import Column
 
-YEAR_2000_MS, YEAR_2100_MS = 946_684_800_000, 4_102_444_800_000
+YEAR_2000_MS = 946_684_800_000
+# When this was started, and a day more for clocks that are ahead and for local times that are taken for UTC.
+LATEST_MS = time.time_ns() // 1_000_000 + 86_400_000
 FEEDBACK_COLUMNS = tuple(name for name in BITS if name != "skip")
 
 
@@ -20,8 +23,8 @@ TIME = Column(
     "",
     pl.Int64,
     low=YEAR_2000_MS,
-    high=YEAR_2100_MS - 1,
-    remedy="times are milliseconds since 1970 (seconds times 1000), from 2000 to 2100",
+    high=LATEST_MS,
+    remedy="times are milliseconds since 1970 (seconds times 1000), from 2000 to now",
 )
 LENGTH = Column("", pl.Int32, low=0, high=2**31 - 1, remedy="lengths of time are milliseconds, at most 24 days")
 FLAG = Column("", pl.Int8, low=0, high=1, remedy="0 and 1 are the only answers")
@@ -45,6 +48,7 @@ ITEMS = (
     replace(ITEM_ID, unique=True),
     Column("creator_id"),
     Column("cluster_id"),
+    Column("title", pl.String),  # for people: no model reads it
     replace(LENGTH, name="duration_ms"),
     replace(TIME, name="uploaded_ms"),
 )
@@ -73,8 +77,24 @@ class Tables:
 
     @property
     def attributes(self) -> list[str]:
-        """The categorical columns of `items`, besides creator and cluster."""
+        """The categorical columns of `items`, besides creator and cluster, whatever their names."""
         return [] if self.items is None else [c for c in self.items.columns if c not in _NOT_ATTRIBUTES]
+
+    def with_ids_alike(self) -> "Tables":
+        """The same log, users' ids of one type in all tables, and items' ids too: text where any of them are text."""
+        events, items, users, earlier, notes = self.events, self.items, self.users, self.earlier, list(self.notes)
+        for name, other in (("item_id", items), ("user_id", users)):
+            there = [table for table in (events, other, earlier) if table is not None]
+            if len({table.schema[name] for table in there}) > 1:
+                notes.append(f"{name}: text in one table, numbers in another: taken as text everywhere")
+                as_text = pl.col(name).cast(pl.String)
+                events = events.with_columns(as_text)
+                earlier = None if earlier is None else earlier.with_columns(as_text)
+                if name == "item_id":
+                    items = None if items is None else items.with_columns(as_text)
+                else:
+                    users = None if users is None else users.with_columns(as_text)
+        return replace(self, events=events, items=items, users=users, earlier=earlier, notes=tuple(notes))
 
 
 def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:

@@ -30,7 +30,7 @@ from runtime import artifact
 from runtime.errors import DataError
 
 KIND = "timelines"
-VERSION = 2
+VERSION = 3
 SPLITS = ("train", "valid", "test")
 
 EVENT_DTYPES = {
@@ -61,7 +61,8 @@ def write(
 
     Args:
       arrays: the event arrays (EVENT_DTYPES, all [E]) and `offsets` [U+1], `valid_start` [U], `test_start` [U].
-      items: row i describes dense item i, row 0 is padding; users: row u describes user u.
+      items: row i describes dense item i, row 0 is padding; users: row u describes user u. What the log itself has
+        of attributes has names that begin with `item.` and `user.`, all others are Heed's.
       fields: the manifest's own fields; the three sizes and the log's traits are added here.
       extra: file name -> text, written beside the arrays.
     """

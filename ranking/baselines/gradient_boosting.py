@@ -71,6 +71,7 @@ def fit(
     lightgbm = _lightgbm()
     train, valid = ranked_positions(timelines, "train"), ranked_positions(timelines, "valid")
     table = tabular.build(timelines, tables, np.concatenate([train, valid]))
+    categories = [table.names.index(name) for name in table.categories]
     parts = {"train": (table.values[: len(train)], train), "valid": (table.values[len(train) :], valid)}
     options = {**SETTINGS, "verbosity": -1, "seed": seed, "deterministic": True, **(settings or {})}
     boosters = []
@@ -82,8 +83,8 @@ def fit(
                 lightgbm.Dataset(
                     values[where],
                     labels.values[positions, column][where],
-                    feature_name=list(table.names),
-                    categorical_feature=list(table.categories),
+                    # By place: LightGBM refuses names with commas, colons, quotes or brackets.
+                    categorical_feature=categories,
                     reference=data,
                     params=options,
                 ),

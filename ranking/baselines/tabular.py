@@ -99,7 +99,7 @@ def _keys(timelines: Timelines, codes: Mapping[str, NDArray[np.int64]]) -> dict[
     singles = {name: known[name] for name in ("item", "creator", "cluster") if name in known}
     pairs = {
         f"user_{name}": _pair(user, known[name])
-        for name in ("cluster", "creator", "surface", "duration", "upload_type")
+        for name in ("cluster", "creator", "surface", "duration", "item.upload_type")
         if name in known
     }
     return {"user": user} | singles | pairs | {"item_surface": _pair(codes["item"], known["surface"])}

@@ -6,8 +6,8 @@ manifest.json        length T and what is read of a longer history (data/reading
 user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
 user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
-item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count; row 0 is padding. An item's
-                     train_count is the events of it that the model could learn from
+item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count, and where the log has one
+                     title; row 0 is padding. An item's train_count is the events of it that the model could learn from
 scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
 """
 
@@ -128,7 +128,8 @@ def write(
     with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
         np.save(folder / "item_vectors.npy", vectors)
         learned = timelines.item_counts(retriever.train_on).astype(np.int32)
-        table = timelines.items.with_columns(train_count=learned).select(TABLE_COLUMNS).with_row_index("index")
+        columns = [*TABLE_COLUMNS, *({"title"} & {*timelines.items.columns})]
+        table = timelines.items.with_columns(train_count=learned).select(columns).with_row_index("index")
         table.write_parquet(folder / "item_table.parquet")
         bar.update()
         (folder / "user_tower.jax").write_bytes(user_tower.exported_tower(retriever))

@@ -16,13 +16,14 @@ def examples(
     """For each of the first `users`: the last `recent` items with the action on each, the item where the history
     branches, and the top `shown` of each branch's slate, marked where they share that item's creator or content.
 
-    Items are given by original ids: {"item_id", "creator_id", "cluster_id"}, as far as the table knows any; items of
+    Items are given by original ids: {"item_id", "creator_id", "cluster_id", "title"}, as far as the table knows any; of
     history and slates also {"same_content", "same_creator"}. `shares` counts these over the whole slate, {branch:
     {"content", "creator"}}; `place_before` is a shown item's place, from 1, in the whole slate of the first branch,
     None where it is not in it.
     """
     past, known = outcome.past, known_kinds(items)
-    ids = [name for name in ("item_id", *(f"{column}_id" for column in known.values())) if name in items.columns]
+    columns = ("item_id", "title", *(f"{column}_id" for column in known.values()))
+    ids = [name for name in columns if name in items.columns]
     labels = {kind: items[column].to_numpy() for kind, column in known.items()}
 
     def entry(index: int) -> dict[str, Any]:

@@ -116,12 +116,23 @@ def test_by_default_the_last_two_tenths_of_the_time_are_held_out():
     np.testing.assert_array_equal(made.arrays["test_start"] - made.arrays["valid_start"], [2, 2])
 
 
+def test_a_gap_in_the_log_leaves_no_split_empty():
+    day = 86_400
+    # 90 events of two users on days 0 to 44, and 10 after 200 days: the tenth of the time before the last has none.
+    rows = [(user, 1, day * d, 1, 0) for d in [*range(45), *range(245, 250)] for user in ("u", "v")]
+    made = assemble(log(rows))
+    assert made.fields["valid_start_ms"] == T + 1000 * day * 40
+    assert made.fields["test_start_ms"] == T + 1000 * day * 245
+    np.testing.assert_array_equal(made.arrays["test_start"] - made.arrays["valid_start"], [5, 5])
+    assert "split after 80% and 90% of the events instead" in made.notes[0]
+
+
 def test_attributes_of_users_and_surfaces():
     users = pl.DataFrame({"user_id": ["u", "x"], "region": ["north", "south"]})
     tables = log(ROWS, users=users)
     events = tables.events.with_columns(surface=pl.Series(["tab", "feed", "feed", "tab", None, "tab", "feed"]))
     made = assemble(dataclasses.replace(tables, events=events), **split_at(20, 30))
-    assert made.users.rows() == [("u", "north"), ("v", None)]
+    assert made.users.to_dict(as_series=False) == {"user_id": ["u", "v"], "user.region": ["north", None]}
     assert made.notes == ("1 users without an event: left out",)
     assert made.fields["surfaces"] == ["feed", "tab"]
     np.testing.assert_array_equal(made.arrays["surface"], [1, 0, 1, 1, 2, 2])

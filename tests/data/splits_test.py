@@ -68,3 +68,20 @@ def test_leave_one_out_keeps_short_timelines_for_training():
 def test_inside_joins_neighbouring_stretches():
     found = splits.inside(np.array([0, 2, 4]), np.array([2, 2, 5]), 6)
     np.testing.assert_array_equal(found, [True, True, False, False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("times", "moments"),
+    [
+        # Of 100 ms, 80 and 90.
+        (np.arange(100), (80, 90, False)),
+        # A row of 2096: nine events before it.
+        ([*range(9), 4_000_000_000_000], (8, 4_000_000_000_000, True)),
+        # Ties stay together: 6 of 10 events before time 1, all but one before time 2.
+        ([0] * 6 + [1] * 3 + [1000], (1, 1000, True)),
+        ([0] * 9 + [1, 1000], (1, 1000, True)),
+        ([0, 0, 1000], (0, 1000, True)),
+    ],
+)
+def test_where_nobody_says_the_last_tenths_of_time_or_else_of_events(times, moments):
+    assert splits.default_moments(np.asarray(times)) == moments

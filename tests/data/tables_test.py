@@ -1,3 +1,5 @@
+import time
+
 import polars as pl
 import pytest
 
@@ -41,6 +43,37 @@ def test_further_columns_of_items_are_categories_and_others_are_told(tmp_path):
     assert read.notes == ("items.parquet: column price is double, no category: left out",)
 
 
+def test_text_of_its_own_for_every_item_is_no_category(tmp_path):
+    n = 42
+    items = pl.DataFrame({"item_id": [f"i{k}" for k in range(n)], "title": [f"Part {k}" for k in range(n)]})
+    items = items.with_columns(
+        pl.Series("", range(n)),
+        url=pl.format("https://example.org/{}", "item_id"),
+        brand=pl.int_range(n) % 21,  # two items of each
+        series=pl.int_range(n) % 22,
+        author=pl.Series([f"a{k}" if k < 20 else None for k in range(n)]),  # 20 values
+    )
+    events = EVENTS.with_columns(item_id=pl.lit("i1"))
+    users = pl.DataFrame(
+        {"user_id": range(n), "mail": [f"{k}@example.org" for k in range(n)], "plan": [1, 2] * (n // 2)}
+    )
+    quarantine = Quarantine()
+    read = tables(tmp_path, events=events, items=items, users=users, quarantine=quarantine)
+    assert read.attributes == ["brand", "author"]
+    assert read.items["title"].to_list() == items["title"].to_list()
+    assert read.users.columns == ["user_id", "plan"]
+    why = "has a value of its own for most rows: no category"
+    assert read.notes == (
+        *(f"items.parquet: column {name} {why}" for name in ("", "url", "series")),
+        f"users.parquet: column mail {why}",
+    )
+    assert quarantine.column_lines()[:3] == [
+        "items.parquet: read item_id, title",
+        "items.parquet: categories brand, author (did you mean creator_id?)",
+        "items.parquet: ignored '', url, series",
+    ]
+
+
 def test_csv_tables(tmp_path):
     EVENTS.write_csv(tmp_path / "events.csv")
     assert read_tables(tmp_path, quarantine=Quarantine()).events["user_id"].to_list() == ["1", "1", "2"]
@@ -58,6 +91,15 @@ def test_absurd_times_are_told_with_the_unit(tmp_path, time, told):
     assert "row 2, column timestamp_ms" in message
     assert told in message
     assert time is None or "milliseconds since 1970" in message
+
+
+def test_times_after_now_are_told(tmp_path):
+    year = 365 * 86_400_000
+    future = time.time_ns() // 1_000_000 + year
+    events = EVENTS.with_columns(timestamp_ms=pl.Series([T, future, T]))
+    assert f"row 2, column timestamp_ms: '{future}' is above" in fault(tmp_path, events=events)
+    now = EVENTS.with_columns(timestamp_ms=pl.lit(future - year))
+    assert len(tables(tmp_path, events=now).events) == 3
 
 
 def test_feedback_is_required(tmp_path):
@@ -83,8 +125,20 @@ def test_an_item_that_the_items_table_lacks(tmp_path):
     assert (len(read.events), read.rows_read) == (2, 3)
     twice = pl.DataFrame({"item_id": ["a", "b", "b"]})
     assert "items.parquet: row 3, column item_id: 'b' stands in more than one row" in fault(tmp_path, items=twice)
-    numbers = pl.DataFrame({"item_id": [1, 2]})
-    assert "item_id holds text, items.parquet numbers" in fault(tmp_path, items=numbers)
+
+
+def test_ids_that_are_text_in_one_table_and_numbers_in_another(tmp_path):
+    events = EVENTS.with_columns(item_id=pl.Series(["7", "8", "7"]))
+    items, users = pl.DataFrame({"item_id": [7, 8]}), pl.DataFrame({"user_id": ["1", "01", "2"], "region": [1, 2, 3]})
+    read = tables(tmp_path, events=events, items=items, users=users).with_ids_alike()
+    assert read.events.select("user_id", "item_id").rows() == [("1", "7"), ("1", "8"), ("2", "7")]
+    assert read.items["item_id"].to_list() == ["7", "8"]
+    assert read.users.rows() == users.rows()
+    assert read.notes == tuple(
+        f"{name}: text in one table, numbers in another: taken as text everywhere" for name in ("item_id", "user_id")
+    )
+    zeros = EVENTS.with_columns(item_id=pl.Series(["07", "8", "7"]))
+    assert "row 1, column item_id: '07' is not in items.parquet" in fault(tmp_path, events=zeros, items=items)
 
 
 def test_events_logged_again_are_merged_in_place():

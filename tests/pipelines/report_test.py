@@ -63,7 +63,7 @@ def workdir(empty: Path) -> Path:
         after = [{**moved, "place_before": 9}, {**moved, "item_id": 9, "place_before": None}]
         slates = {"long_watch": [{**slate[0], "place_before": 1}], "long_watch+dislike": after}
         shares = {"long_watch": {"content": 6, "creator": 2}, "long_watch+dislike": {"content": 1, "creator": 0}}
-        history = [{"item_id": 5, "action": "skip"}]
+        history = [{"item_id": 5, "action": "skip"}, {"item_id": 6, "title": "Rain & sun", "action": "skip"}]
         example = {"user": 0, "history": history, "item": slate[0], "slates": slates, "shares": shares}
         write(folder / "examples.json", [example])
         curve = [{"step": s, "name": "train_loss", "value": 9.0 - s} for s in (0, 1, 1, 2)]
@@ -155,6 +155,7 @@ def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
     page = page_of(workdir)
     assert page.count("<svg") == 2 * 4  # responsiveness, two trades (no dislike@100 here), training: wide and narrow
     assert "Skipped: item 5" in page
+    assert "Skipped: “Rain &amp; sun”" in page
     assert "said nothing: 6 of 10 alike, 2 by its creator" in page
     assert "“not interested”: 1 of 10 alike, 0 by its creator" in page
     assert '<li class="same">item 7<span>content 2 · creator <mark>3</mark></span></li>' in page

@@ -156,13 +156,16 @@ def test_examples_name_items_as_the_log_does(exports, tmp_path):
             assert [entry["same_creator"] for entry in slate] == list(CREATOR[indices] == CREATOR[consumed[-1]])
 
 
-def test_examples_leave_out_what_the_table_knows_of_no_item(tmp_path):
+def test_examples_show_titles_and_leave_out_what_the_table_knows_of_no_item(tmp_path):
     unknown = ITEMS.with_columns(cluster=0 * pl.col("cluster"), cluster_id=pl.lit(None, pl.String))
+    unknown = unknown.with_columns(title="Part " + pl.col("item_id"))
     tower = fake.sum_tower(VECTORS, sees_dislikes=True)
     export = fake.write(tmp_path / "export", vectors=VECTORS, items=unknown, tower=tower)
     metrics, _ = measure(export, tmp_path / "run", examples=1)
     (example,) = json.loads((tmp_path / "run" / "examples.json").read_text())
-    assert example["item"].keys() == {"item_id", "creator_id"}
+    assert example["item"].keys() == {"item_id", "title", "creator_id"}
+    shown = [example["item"], *example["history"], *(entry for slate in example["slates"].values() for entry in slate)]
+    assert all(entry["title"] == f"Part {entry['item_id']}" for entry in shown)
     assert all(shares.keys() == {"creator"} for shares in example["shares"].values())
     assert not any("content" in name for name in metrics)
 
