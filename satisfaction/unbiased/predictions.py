@@ -9,7 +9,7 @@ import polars as pl
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from data import vocabulary
+from data import values, vocabulary
 from data.timelines import Timelines
 from runtime.artifact import checksum, read_json, write_json
 from runtime.errors import DataError, UsageError
@@ -73,7 +73,10 @@ def read_pairs(path: str | Path) -> pl.DataFrame:
     if file.suffix not in (".parquet", ".csv"):
         raise UsageError(f"--pairs={path}: a .parquet or .csv file with columns user_id and item_id")
     try:
-        frame = pl.read_csv(file, glob=False) if file.suffix == ".csv" else pl.read_parquet(file, glob=False)
+        if file.suffix == ".csv":  # ids as they are written: 007 is not 7
+            frame = pl.read_csv(file, glob=False, schema_overrides=dict.fromkeys(("user_id", "item_id"), pl.String))
+        else:
+            frame = pl.read_parquet(file, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}); write it again") from None
     for name in ("user_id", "item_id"):
@@ -90,12 +93,8 @@ def encode_pairs(
     """(user indices, item indices) of the rows; errors: DataError names the first unknown id and its row."""
     found = []
     for name, known in (("user_id", timelines.users["user_id"]), ("item_id", timelines.items["item_id"].slice(1))):
-        ids = frame[name]
-        try:
-            ids = ids.cast(known.dtype)
-        except pl.exceptions.PolarsError:
-            raise DataError(f"{path}: {name} is {ids.dtype}, the timelines have {known.dtype}") from None
-        codes = vocabulary.encode(ids, known)
+        ids = values.ids(frame[name], f"{path}: column {name}")
+        codes = vocabulary.encode(*values.alike(ids, known))
         unknown = np.flatnonzero(codes == 0)
         if len(unknown):
             raise DataError(

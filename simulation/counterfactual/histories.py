@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from data import feedback, vocabulary
+from data import feedback, values, vocabulary
 from data.reading import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
@@ -115,17 +115,14 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
         raise DataError(f"{path}: no rows; write at least two events of a user")
     columns = {name: np.zeros((len(rows), k - 1), np.int32) for name in ("item", "dwell", "feedback")}
     for n, events in enumerate(rows):
-        for name, values in (("item", item), ("dwell", dwell), ("feedback", bits)):
-            columns[name][n, : len(events) - 1] = values[events[:-1]]
+        for name, observed in (("item", item), ("dwell", dwell), ("feedback", bits)):
+            columns[name][n, : len(events) - 1] = observed[events[:-1]]
     return Histories(**columns, last=item[np.array([events[-1] for events in rows])])
 
 
 def _indices(path: str, ids: pl.Series, recommender: Recommender) -> np.ndarray:
     known = recommender.items["item_id"][1:]  # without padding, so that codes are indices of the item table
-    try:
-        codes = vocabulary.encode(ids.cast(known.dtype), known)
-    except pl.exceptions.PolarsError:
-        codes = np.zeros(len(ids), np.int32)
+    codes = vocabulary.encode(*values.alike(values.ids(ids, f"{path}: column item_id"), known))
     if not codes.all():
         row = int(np.argmin(codes))
         raise DataError(f"{path}: row {row}, column item_id: {ids[row]} is no item of the recommender; take it out")

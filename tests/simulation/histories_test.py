@@ -144,6 +144,7 @@ def test_a_file_may_hold_logged_feedback_in_any_order(tmp_path, model):
         ({"user_id": [1, 1], "item_id": [101, 102]}, "no column 'action', nor play_ms or feedback columns"),
         ({"user_id": [1, 1], "item_id": [101, 9], "like": [0, 1]}, "row 1, column item_id: 9 is no item"),
         ({"user_id": [1, 1], "item_id": ["v1", "v2"], "like": [0, 1]}, "row 0, column item_id: v1 is no item"),
+        ({"user_id": [1, 1], "item_id": ["101", "0102"], "like": [0, 1]}, "row 1, column item_id: 0102 is no item"),
         ({"user_id": [1, 1], "item_id": [101, 102], "action": ["skip", "hate"]}, "row 1, column action: action 'hate'"),
         ({"user_id": [1, 1], "item_id": [101, 102], "action": ["skip", None]}, "row 1, column action: empty"),
         ({"user_id": [1, 2, 1], "item_id": [101, 102, 103], "like": [0, 0, 1]}, "user_id 2 has one event"),
