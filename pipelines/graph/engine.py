@@ -50,9 +50,11 @@ class Engine:
         stale: list[str] = []
         for stage in self._stages.values():
             after = [f"after {name}" for name in stale if name in self._needs[stage.name]]
-            reasons = after or self._reasons(stage, self._recipe(stage))
+            recipe = self._recipe(stage)
+            reasons = after or self._reasons(stage, recipe)
             stale += [stage.name] if reasons else []
-            yield stage.name, next(iter(reasons), "")
+            comes_back = reasons and not after and self._records.has_aside(stage, recipe)
+            yield stage.name, "set aside, comes back" if comes_back else next(iter(reasons), "")
 
     def run(self, names: Sequence[str], *, alone: bool = False, force: bool = False, jobs: int = 1) -> int:
         """Runs the stages named and, unless `alone`, what they need; 0 or the exit status of the one that failed.

@@ -51,6 +51,10 @@ class Records:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, record)
 
+    def has_aside(self, stage: Stage, recipe: Recipe) -> bool:
+        """Whether what the stage has made by this recipe is set aside."""
+        return self._shelf(stage, recipe).is_dir()
+
     def exchange(self, stage: Stage, recipe: Recipe | None) -> bool:
         """Sets aside what the stage has made, and brings back what it had made by `recipe`, finished or not.
 
@@ -58,7 +62,7 @@ class Records:
         """
         self._move(stage, self._workdir, self._shelf(stage, self.read(stage.name).get("recipe", {})))
         shelf = self._shelf(stage, recipe or {})
-        found = recipe is not None and shelf.is_dir()
+        found = recipe is not None and self.has_aside(stage, recipe)
         if found:
             self._move(stage, shelf, self._workdir)
             shutil.rmtree(shelf)

@@ -186,6 +186,7 @@ def test_a_replaced_folder_comes_back_with_its_recipe(toy: _Toy) -> None:
     assert toy.run() == (0, "a b")
     assert toy.out("b") == "x1s"
     toy.suffix = ""
+    assert toy.reasons() == {"a": "set aside, comes back", "b": "after a"}
     assert toy.run() == (0, "")
     assert toy.out("b") == "x1"
     assert toy.record("a") == before
