@@ -98,7 +98,7 @@ def _read_csv(path: Path, names: Sequence[str], numbers: Sequence[str]) -> Table
         try:
             frame = _parsed(path, names, [], threads=False, invalid=broken)
         except pa.ArrowException as error:
-            raise DataError(f"{path}: not readable as CSV ({error}); copy or download it again") from None
+            raise DataError(f"{path}: not readable as CSV ({error}); write it again, as UTF-8") from None
     rows = pl.int_range(2, 2 + len(frame) + len(broken), eager=True)
     rows = rows.filter(~rows.is_in([row for row, _ in broken]))
     # Empty rows at the end say nothing.

@@ -141,19 +141,20 @@ def main(argv: Sequence[str]) -> int | None:
         extra = {CONFIG: json.dumps(identity, indent=1), METRICS: json.dumps(assembly.metrics(made), indent=1)}
         if len(rejected.frame()):
             extra[quarantine.FILE] = rejected.frame().write_csv()
+        columns, warnings = rejected.column_lines(), plausibility.warnings(made.arrays)
         timelines.write(
             workdir,
             arrays=made.arrays,
             items=made.items,
             users=made.users,
-            fields={"dataset": dataset.name, **made.fields},
+            fields={"dataset": dataset.name, "columns": columns, "warnings": warnings, **made.fields},
             extra=extra,
         )
         bar.update()
     print(assembly.summary(made))
-    for note in (*rejected.column_lines(), *made.notes, *rejected.notes()):
+    for note in (*columns, *made.notes, *rejected.notes()):
         print(note)
-    for warning in plausibility.warnings(made.arrays):
+    for warning in warnings:
         print(f"warning: {warning}")
     print(f"timelines: {workdir}")
     return None

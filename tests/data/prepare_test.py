@@ -153,6 +153,10 @@ def test_what_is_not_read_and_what_looks_wrong_is_said(tmp_path):
     assert warnings[0].startswith("warning: 100.0% of plays are skips")
     assert warnings[1].startswith("warning: the median play lasts 0.0003333 times as long as its item")  # 10 of 30,000
     assert len(warnings) == 2
+    # The report shows them too.
+    manifest = Timelines.open(tmp_path / "out").manifest
+    assert [f"warning: {warning}" for warning in manifest["warnings"]] == warnings
+    assert set(manifest["columns"]) <= set(said)
 
 
 def test_help_loads_no_array_library():

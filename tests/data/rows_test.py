@@ -218,8 +218,9 @@ def test_a_column_of_a_wrong_type(tmp_path):
 
 def test_text_that_is_not_utf8(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_bytes("user_id,größe\na,1\n".encode("latin-1"))
-    assert "not UTF-8" in fault(path)
+    for text in ("user_id,größe\na,1\n", "user_id,play_ms\nä,1\n", 'user_id,play_ms\n"ä",1\n'):
+        path.write_bytes(text.encode("latin-1"))
+        assert "UTF-8" in fault(path)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
