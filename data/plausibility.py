@@ -16,15 +16,22 @@ MAX_SKIPS = 0.8  # of the plays; of KuaiRand's 41%
 MAX_LIKES, MAX_DISLIKES = 0.95, 0.5  # of the events
 SHORTEST, LONGEST = 0.02, 5.0  # the median play, in durations of its item
 MAX_PLAY_MS = 6 * 3_600_000  # the median play
+MAX_SURFACES = 1_000
 _DAY_MS = 86_400_000
 
 
-def warnings(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-    """What a user should look at, a line each, in the event arrays [E] of timelines (`data.timelines.EVENT_DTYPES`)."""
+def warnings(arrays: Mapping[str, NDArray[Any]], item_duration_ms: NDArray[np.integer]) -> list[str]:
+    """What a user should look at, a line each.
+
+    Args:
+      arrays: the event arrays [E] of timelines (`data.timelines.EVENT_DTYPES`); earlier history is not looked at.
+      item_duration_ms: [N + 1] of the items, -1 where unknown.
+    """
     dated = arrays["timestamp_ms"] > 0
-    bits, play_ms, duration_ms, time = (
-        arrays[name][dated] for name in ("feedback", "play_ms", "duration_ms", "timestamp_ms")
+    bits, play_ms, time, surface, item = (
+        arrays[name][dated] for name in ("feedback", "play_ms", "timestamp_ms", "surface", "item")
     )
+    duration_ms = item_duration_ms[item]
     found = []
     played = play_ms >= 0
     if played.any():
@@ -51,6 +58,12 @@ def warnings(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
                 f"{share:.1%} of events have a {name}: does the column say 0 where somebody saw an item and gave none, "
                 "and are such events in the log?"
             )
+    surfaces = len(np.unique(surface[surface > 0]))
+    if surfaces > MAX_SURFACES:
+        found.append(
+            f"surface has {surfaces:,} values: is it a place in the app, such as a tab, and not an id of its own "
+            "for each visit?"
+        )
     if len(time) > 1 and (time % _DAY_MS == time[0] % _DAY_MS).all():
         found.append(
             "all times are of the same moment of a day: within a day, events are taken in the order of the file"

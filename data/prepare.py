@@ -141,7 +141,8 @@ def main(argv: Sequence[str]) -> int | None:
         extra = {CONFIG: json.dumps(identity, indent=1), METRICS: json.dumps(assembly.metrics(made), indent=1)}
         if len(rejected.frame()):
             extra[quarantine.FILE] = rejected.frame().write_csv()
-        columns, warnings = rejected.column_lines(), plausibility.warnings(made.arrays)
+        columns = rejected.column_lines()
+        warnings = plausibility.warnings(made.arrays, made.items["duration_ms"].to_numpy())
         timelines.write(
             workdir,
             arrays=made.arrays,

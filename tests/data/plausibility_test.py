@@ -6,16 +6,19 @@ from data import feedback, plausibility
 T = 1_650_000_000_000
 
 
-def said(*, play_ms, duration_ms=-1, time=None, **flags):
+def said(*, play_ms, duration_ms=-1, time=None, surface=1, **flags):
+    """Of events of one item, which lasts `duration_ms`."""
     play_ms = np.asarray(play_ms)
     flags = {name: np.broadcast_to(flag, len(play_ms)) for name, flag in flags.items()}
     return plausibility.warnings(
         {
             "timestamp_ms": T + 1000 * np.arange(len(play_ms)) if time is None else time,
             "play_ms": play_ms,
-            "duration_ms": np.broadcast_to(duration_ms, len(play_ms)),
+            "item": np.ones(len(play_ms), int),
+            "surface": np.broadcast_to(surface, len(play_ms)),
             "feedback": feedback.to_bits(flags, play_ms=play_ms),
-        }
+        },
+        np.array([-1, duration_ms]),
     )
 
 
@@ -34,6 +37,8 @@ PLAYS = np.array([1_000, 2_000, 9_000, 20_000, 30_000])
         ({"play_ms": PLAYS * 10_000}, ["lasts 25 hours"]),
         ({"play_ms": PLAYS, "like": 1}, ["100.0% of events have a like"]),
         ({"play_ms": PLAYS, "dislike": [1, 1, 1, 0, 0]}, ["60.0% of events have a dislike"]),
+        ({"play_ms": np.full(1_001, 9_000), "surface": np.arange(1_001)}, []),  # code 0 is none
+        ({"play_ms": np.full(1_001, 9_000), "surface": 1 + np.arange(1_001)}, ["surface has 1,001 values"]),
         ({"play_ms": PLAYS, "time": T // 86_400_000 * 86_400_000 + 86_400_000 * np.arange(5)}, ["moment of a day"]),
     ],
 )
