@@ -139,3 +139,12 @@ def test_a_page_without_them_says_what_is_missing_and_only_where_they_were_wante
     assert "<code>responsiveness</code> has left no numbers" in page_of(run)
     write(run / "pipeline.json", {**pipeline.get_config("tiny").to_dict(), "experiments": {}})
     assert "More than one no" not in page_of(run)
+
+
+def test_what_was_measured_is_not_said_to_be_missing_where_a_pipeline_asks_for_a_part(workdir: Path) -> None:
+    config = pipeline.get_config("demo").to_dict()
+    assert list(config["experiments"]) == ["elsewhere"]
+    write(workdir / "pipeline.json", {**config, "ranking": "", "satisfaction": ""})
+    page = page_of(workdir)
+    assert "Other clusters since (creator)" in page
+    assert "<code>responsiveness</code> has left no numbers" not in page
