@@ -18,7 +18,7 @@ from simulation.exported.recommender import load
 def judge(workdir: Path) -> dict[str, Any]:
     """Judges by `gate` of the pipeline run in `workdir`, writes gate/ and returns the verdict, the `model` in it.
 
-    Errors: UsageError where the pipeline has no gate; those of simulation.gate.
+    Errors: UsageError where the pipeline has no gate; those of simulation.counterfactual.gate.
     """
     config = ConfigDict(read_json(workdir / PIPELINE))
     if not config.gate:
