@@ -10,6 +10,7 @@ often each kind of feedback comes up, and what looks wrong about the log as a wh
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
     from runtime.artifact import LOST_AND_FOUND, PARTIAL, open_manifest
     from runtime.workdir import CONFIG, is_complete, open_workdir
 
+    if os.path.lexists(workdir) and not workdir.is_dir():
+        raise UsageError(f"--workdir={workdir}: a file, or a link to nothing; give a new or empty folder")
     if not (workdir / CONFIG).is_file():
         there = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
         # What was being written when a run was killed, and a file system's own, stand in nobody's way.

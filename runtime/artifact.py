@@ -9,6 +9,7 @@ file, checked when the folder is opened.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -63,6 +64,8 @@ def writing(path: str | os.PathLike[str], *, kind: str, version: int, fields: Ma
     """
     final = Path(path)
     inside = final.is_dir()
+    if not inside and os.path.lexists(final):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
     partial = final / PARTIAL if inside else final.with_name(final.name + PARTIAL)
     final.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(partial, ignore_errors=True)

@@ -124,6 +124,15 @@ def test_a_folder_that_is_there_stays(tmp_path, monkeypatch):
     assert sorted(path.name for path in target.iterdir()) == ["a.txt", MANIFEST, "part"]
 
 
+def test_a_file_or_a_link_to_nothing_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nothing")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError) as error:
+            write(tmp_path / name)
+        assert error.value.filename == str(tmp_path / name)
+
+
 def test_only_the_folder_itself_needs_to_be_writable(tmp_path, monkeypatch):
     target = tmp_path / "target"
     target.mkdir()
