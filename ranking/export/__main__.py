@@ -55,6 +55,10 @@ def main(argv: Sequence[str]) -> None:
             with_serving=_SERVING.value,
         )
     )
+    if _SERVING.value and _WORKDIR.value:
+        from nn.any_folder import warning  # TensorFlow is there by now
+
+        print(warning(_WORKDIR.value), end="")
 
 
 if __name__ == "__main__":

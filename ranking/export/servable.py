@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from nn import warmup
+from nn.any_folder import load
 from nn.tensorflow_graph import XlaFunction
 from ranking.checkpoint import Ranker
 from ranking.export import saved_model
@@ -121,7 +122,7 @@ def write(
 
 def latencies(folder: Path, requests: Sequence[Request]) -> dict[str, float]:
     """Median and 99th percentile, in milliseconds, of `requests` answered one by one by the model as reloaded."""
-    answer = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    answer = load(folder).signatures["serving_default"]
     ready = [{name: tf.constant(column) for name, column in one.items()} for one in requests]
     for one in ready[:_WARM]:  # the first compiles
         if not np.isfinite(answer(**one)["score"].numpy()).all():

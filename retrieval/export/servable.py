@@ -13,6 +13,7 @@ from data import feedback
 from data.reading import events_read
 from data.timelines import Timelines
 from nn import warmup
+from nn.any_folder import load
 from nn.tensorflow_graph import XlaFunction
 from retrieval.export import saved_model, user_tower
 from retrieval.export.index import Effort
@@ -83,7 +84,7 @@ def request(timelines: Timelines, user: int, retriever: Retriever, *, k: int) ->
 
 def latencies(folder: Path, requests: list[dict[str, tf.Tensor]]) -> dict[str, float]:
     """Median and 99th percentile, in milliseconds, of `requests` answered one by one by the model as reloaded."""
-    loaded = tf.saved_model.load(str(folder))
+    loaded = load(folder)
     answer = loaded.signatures["serving_default"]
     answer(**requests[0])  # compiles
     milliseconds = []
