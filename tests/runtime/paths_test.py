@@ -8,7 +8,7 @@ import pytest
 from runtime.paths import split
 
 ROOT = Path(__file__).resolve().parents[2]
-NO_PATHS = {"coordinator"}
+NO_PATHS = {"coordinator", "max_quarantine"}
 
 
 @pytest.fixture(autouse=True)
