@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from data import feedback
@@ -17,15 +18,18 @@ MAX_LIKES, MAX_DISLIKES = 0.95, 0.5  # of the events
 SHORTEST, LONGEST = 0.02, 5.0  # the median play, in durations of its item
 MAX_PLAY_MS = 6 * 3_600_000  # the median play
 MAX_SURFACES = 1_000
+MANY_USERS, MAX_OF_ONE_USER = 20, 0.25  # of the events
 _DAY_MS = 86_400_000
 
 
-def warnings(arrays: Mapping[str, NDArray[Any]], item_duration_ms: NDArray[np.integer]) -> list[str]:
+def warnings(
+    arrays: Mapping[str, NDArray[Any]], *, item_duration_ms: NDArray[np.integer], user_ids: pl.Series
+) -> list[str]:
     """What a user should look at, a line each.
 
     Args:
       arrays: the event arrays [E] of timelines (`data.timelines.EVENT_DTYPES`); earlier history is not looked at.
-      item_duration_ms: [N + 1] of the items, -1 where unknown.
+      item_duration_ms: [N + 1] of the items, -1 where unknown. user_ids: [U], as the log has them.
     """
     dated = arrays["timestamp_ms"] > 0
     bits, play_ms, time, surface, item = (
@@ -58,6 +62,14 @@ def warnings(arrays: Mapping[str, NDArray[Any]], item_duration_ms: NDArray[np.in
                 f"{share:.1%} of events have a {name}: does the column say 0 where somebody saw an item and gave none, "
                 "and are such events in the log?"
             )
+    users = np.repeat(np.arange(len(user_ids)), np.diff(arrays["offsets"]))[dated]
+    events = np.bincount(users, minlength=len(user_ids))
+    if len(user_ids) >= MANY_USERS and events.max() > MAX_OF_ONE_USER * len(users):
+        who, share = user_ids[int(events.argmax())], events.max() / len(users)
+        found.append(
+            f"one of {len(user_ids):,} users, '{who}', has {share:.1%} of the events: does this "
+            "user_id stand for those who are not known?"
+        )
     surfaces = len(np.unique(surface[surface > 0]))
     if surfaces > MAX_SURFACES:
         found.append(

@@ -145,7 +145,11 @@ def main(argv: Sequence[str]) -> int | None:
         if len(rejected.frame()):
             extra[quarantine.FILE] = rejected.frame().write_csv()
         columns = rejected.column_lines()
-        warnings = plausibility.warnings(made.arrays, made.items["duration_ms"].to_numpy())
+        warnings = plausibility.warnings(
+            made.arrays,
+            item_duration_ms=made.items["duration_ms"].to_numpy(),
+            user_ids=made.users["user_id"],
+        )
         timelines.write(
             workdir,
             arrays=made.arrays,

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 
 from data import feedback, plausibility
@@ -6,19 +7,22 @@ from data import feedback, plausibility
 T = 1_650_000_000_000
 
 
-def said(*, play_ms, duration_ms=-1, time=None, surface=1, **flags):
-    """Of events of one item, which lasts `duration_ms`."""
+def said(*, play_ms, duration_ms=-1, time=None, surface=1, lengths=None, **flags):
+    """Of events of one item, which lasts `duration_ms`, by users of `lengths` events, called u0 and so on."""
     play_ms = np.asarray(play_ms)
     flags = {name: np.broadcast_to(flag, len(play_ms)) for name, flag in flags.items()}
+    lengths = [len(play_ms)] if lengths is None else lengths
     return plausibility.warnings(
         {
+            "offsets": np.concatenate([[0], np.cumsum(lengths)]),
             "timestamp_ms": T + 1000 * np.arange(len(play_ms)) if time is None else time,
             "play_ms": play_ms,
             "item": np.ones(len(play_ms), int),
             "surface": np.broadcast_to(surface, len(play_ms)),
             "feedback": feedback.to_bits(flags, play_ms=play_ms),
         },
-        np.array([-1, duration_ms]),
+        item_duration_ms=np.array([-1, duration_ms]),
+        user_ids=pl.Series([f"u{n}" for n in range(len(lengths))]),
     )
 
 
@@ -37,6 +41,9 @@ PLAYS = np.array([1_000, 2_000, 9_000, 20_000, 30_000])
         ({"play_ms": PLAYS * 10_000}, ["lasts 25 hours"]),
         ({"play_ms": PLAYS, "like": 1}, ["100.0% of events have a like"]),
         ({"play_ms": PLAYS, "dislike": [1, 1, 1, 0, 0]}, ["60.0% of events have a dislike"]),
+        # 7 of 26 events are more than a quarter, 6 of 25 are not.
+        ({"play_ms": np.full(26, 9_000), "lengths": [1, 7] + [1] * 18}, ["one of 20 users, 'u1', has 26.9% of"]),
+        ({"play_ms": np.full(25, 9_000), "lengths": [1, 6] + [1] * 18}, []),
         ({"play_ms": np.full(1_001, 9_000), "surface": np.arange(1_001)}, []),  # code 0 is none
         ({"play_ms": np.full(1_001, 9_000), "surface": 1 + np.arange(1_001)}, ["surface has 1,001 values"]),
         ({"play_ms": PLAYS, "time": T // 86_400_000 * 86_400_000 + 86_400_000 * np.arange(5)}, ["moment of a day"]),
