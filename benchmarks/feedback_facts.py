@@ -22,9 +22,9 @@ _CONFIG = define_config("configs/world.py:demo", "The synthetic feed.")
 
 def kuairand_facts(folder: str) -> dict[str, float]:
     """All facts of KuaiRand-Pure; rows that repeat a user, an item and a time count once."""
-    from data.quarantine import Quarantine
+    from data.raw.quarantine import Quarantine
+    from data.raw.tables import merge_relogged
     from data.readers.kuairand.layout import read_kuairand
-    from data.tables import merge_relogged
     from simulation.world.facts import log_facts
 
     log = read_kuairand(folder, "pure", earlier_history=False, quarantine=Quarantine())

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from data import catalogue, clock, feedback, ranges, splits, vocabulary
-from data.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
+from data.raw.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
 from data.timelines import EVENT_DTYPES, SPLITS
 from runtime.errors import DataError
 

@@ -115,7 +115,8 @@ def main(argv: Sequence[str]) -> int | None:
     """Reads, checks, assembles, writes, and says what became of every row."""
     del argv
     # Imported here so that --help does not wait for them.
-    from data import assembly, plausibility, quarantine, timelines
+    from data import assembly, timelines
+    from data.raw import plausibility, quarantine
     from runtime.progress import progress
     from runtime.workdir import CONFIG, METRICS
 

@@ -19,7 +19,7 @@ from runtime.artifact import MANIFEST, digest, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.architecture import Architecture, architecture
-from training.checkpoints import CHECKPOINTS, restore_params
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 _CHUNK = 1024  # impressions at a time
 

@@ -22,7 +22,7 @@ from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, is_complete
 from training.architecture import Architecture, architecture
-from training.checkpoints import CHECKPOINTS, restore_params
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 
 def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> dict[str, Any]:

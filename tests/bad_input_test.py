@@ -11,7 +11,7 @@ from retrieval.checkpoint import identity
 from runtime.workdir import CONFIG, METRICS
 from tests import command_line, random_timelines
 from tests import fake_recommender as fake
-from training.checkpoints import CHECKPOINTS
+from training.saving.checkpoints import CHECKPOINTS
 
 NUM_ITEMS = 20
 TRAIN = ["retrieval.train", "--config=configs/retrieval.py:tiny", "--workdir={folder}/new"]

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from training.checkpoints import CHECKPOINTS
+from training.saving.checkpoints import CHECKPOINTS
 
 
 def kill_at(step, training, folder):

@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from data.quarantine import Quarantine
+from data.raw.quarantine import Quarantine
 from data.readers import canonical
 from tests import random_timelines
 

@@ -10,12 +10,12 @@ from jax.sharding import Mesh
 
 from runtime.errors import DataError
 from runtime.progress import progress
-from training.checkpoints import Checkpoints
 from training.histogram import LogHistogram
 from training.hosts import of_first
 from training.mesh import shard_batch
 from training.meter import Meter, NonFiniteError, Throughput
 from training.metric_log import MetricLog
+from training.saving.checkpoints import Checkpoints
 from training.step import TrainState, TrainStep
 from training.termination import EXIT_STATUS, Termination
 from training.watch import sign_of_life

@@ -8,10 +8,10 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from training.checkpoints import CHECKPOINTS, Checkpoints
 from training.loop import Batches, Result, train
 from training.mesh import Rules, make_mesh
 from training.metric_log import MetricLog
+from training.saving.checkpoints import CHECKPOINTS, Checkpoints
 from training.step import LossFn, TrainState, create_state, make_train_step
 
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data import assembly, feedback, ranges, timelines
-from data.tables import Tables
+from data.raw.tables import Tables
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from satisfaction.saqrec import base

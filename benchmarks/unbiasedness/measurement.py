@@ -28,7 +28,7 @@ def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "n
     import polars as pl
 
     from data import assembly, timelines
-    from data.tables import Tables
+    from data.raw.tables import Tables
     from simulation.world.feed import simulate
     from simulation.world.tables import tables, truth
 

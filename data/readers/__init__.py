@@ -16,7 +16,7 @@ from data.traits import Traits
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from data.tables import Tables
+    from data.raw.tables import Tables
 
 SHORT = "_short"  # NAME_short: the same dataset, learned by tiny models in one epoch, to see every stage run
 
@@ -28,7 +28,7 @@ class Dataset:
     Attributes:
       name: what configs and flags call it. description: what it is, for --help.
       source_files: folder -> the files that it is read from; DataError where one is missing.
-      read: (folder, quarantine=…) -> the canonical tables, every row checked, as `data.rows.read` does.
+      read: (folder, quarantine=…) -> the canonical tables, every row checked, as `data.raw.rows.read` does.
       traits: what it has; None where only the prepared timelines can tell.
       valid_start, test_start: when its validation and test days begin, like 2022-05-03T00:00+08:00; empty: after 80%
         and 90% of its time, or of its events where that leaves hardly any (`data.splits.default_moments`).

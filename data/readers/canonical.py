@@ -1,4 +1,4 @@
-"""One's own logs: canonical tables in Parquet or CSV, with the columns that data/tables.py names.
+"""One's own logs: canonical tables in Parquet or CSV, with the columns that data/raw/tables.py names.
 
 A folder holds `events.parquet` and, if there are any, `items.parquet` and `users.parquet` (or the same names in .csv).
 Further columns of whole numbers or text in the items' or users' table are categories, unless nearly every row has a
@@ -18,9 +18,9 @@ _FEW = 20  # as many values are a category, however short the table
 if TYPE_CHECKING:
     import polars as pl
 
-    from data.quarantine import Quarantine
-    from data.rows import Column
-    from data.tables import Tables
+    from data.raw.quarantine import Quarantine
+    from data.raw.rows import Column
+    from data.raw.tables import Tables
 
 
 def source_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -38,11 +38,11 @@ def source_files(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> "Tables":
-    """Reads and checks the canonical tables in `folder`; errors as `data.rows.read`."""
-    from data.files import header
-    from data.names import asked
-    from data.rows import read
-    from data.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS, Tables
+    """Reads and checks the canonical tables in `folder`; errors as `data.raw.rows.read`."""
+    from data.raw.files import header
+    from data.raw.names import asked
+    from data.raw.rows import read
+    from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS, Tables
 
     files = {path.stem: path for path in source_files(folder)}
     notes: list[str] = []
@@ -77,8 +77,8 @@ def _attribute_columns(path: Path, known: Sequence["Column"], notes: list[str]) 
     # Any further column of whole numbers or text is a category. Others are left out, and it is said.
     import pyarrow as pa
 
-    from data.files import header, parquet_schema
-    from data.rows import Column
+    from data.raw.files import header, parquet_schema
+    from data.raw.rows import Column
 
     names = [name for name in header(path) if name not in {column.name for column in known}]
     if path.suffix == ".csv":

@@ -27,10 +27,10 @@ from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.gru_recommender import GRURecommender
 from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
-from training.checkpoints import CHECKPOINTS, restore_params
 from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import TrainState
 
 _CLICKS = ("click", "long_view")
@@ -96,7 +96,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
 
 
 def item_vectors(config: ConfigDict, timelines: Timelines, folder: Path) -> NDArray[np.float32]:
-    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors as `training.checkpoints.restore_params`."""
+    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors as `training.saving.checkpoints.restore_params`."""
     model = _build(config, clicks_only(timelines, config.protocol))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     return np.asarray(jax.jit(lambda params: model.merge(params).items())(params))

@@ -17,7 +17,7 @@ from satisfaction.saqrec.alignment import ALL, SAQREC, TRAIN, architectures, his
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.sequences import Histories
 from satisfaction.unbiased.imputed import Scores
-from training.checkpoints import CHECKPOINTS, restore_params
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 
 class Aligned:

@@ -17,8 +17,8 @@ from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.pair_model import PairModel
 from training import run
 from training.architecture import Architecture, architecture
-from training.checkpoints import CHECKPOINTS, restore_params
 from training.optimizer import from_config
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import TrainState
 
 _CHUNK = 1 << 14  # impressions predicted at a time

@@ -9,7 +9,8 @@ import polars as pl
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from data import values, vocabulary
+from data import vocabulary
+from data.raw import values
 from data.timelines import Timelines
 from runtime.artifact import checksum, read_json, write_json
 from runtime.errors import DataError, UsageError

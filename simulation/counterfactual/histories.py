@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from data import feedback, values, vocabulary
+from data import feedback, vocabulary
+from data.raw import values
 from data.reading import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError

@@ -8,7 +8,8 @@ from benchmarks.clickbait.lists import CHOSEN, PAPER, WEIGHTS, compare, figures,
 from benchmarks.clickbait.rows import ablated, weight_that_keeps
 from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from configs.satisfaction import get_config
-from data import assembly, quarantine, timelines
+from data import assembly, timelines
+from data.raw import quarantine
 from data.readers import canonical
 from data.timelines import Timelines
 from runtime.artifact import write_json

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from configs.world import get_config
-from data import assembly, quarantine, timelines
+from data import assembly, timelines
+from data.raw import quarantine
 from data.readers import canonical
 from data.timelines import Timelines
 from runtime.artifact import writing

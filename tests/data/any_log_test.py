@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from data import assembly
-from data.quarantine import Quarantine
+from data.raw.quarantine import Quarantine
 from data.readers.canonical import read_tables
 from data.timelines import Timelines, write
 from runtime.errors import DataError

@@ -6,7 +6,7 @@ import pytest
 
 from data import feedback
 from data.assembly import assemble, summary
-from data.tables import Tables
+from data.raw.tables import Tables
 from runtime.errors import DataError
 
 T = 1_650_000_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from data import clock
 from data.assembly import assemble
-from data.quarantine import Quarantine
+from data.raw.quarantine import Quarantine
 from data.readers import named
 from data.readers.kuairand import layout as official
 from runtime.errors import DataError

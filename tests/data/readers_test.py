@@ -13,7 +13,7 @@ import pytest
 
 from configs import data, pipeline, ranking, retrieval, satisfaction
 from data import readers
-from data.quarantine import Quarantine
+from data.raw.quarantine import Quarantine
 from data.traits import Traits
 from runtime.errors import UsageError
 

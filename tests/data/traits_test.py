@@ -11,7 +11,7 @@ import pytest
 from data import readers
 from data.assembly import assemble
 from data.feedback import BITS
-from data.quarantine import Quarantine
+from data.raw.quarantine import Quarantine
 from data.readers import canonical
 from data.traits import measured
 from tests import small_world

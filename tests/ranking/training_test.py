@@ -26,10 +26,10 @@ from runtime import artifact
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
 from tests.killed_training import kill_at
-from training.checkpoints import CHECKPOINTS, restore_params
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
 MESHES = ((4, 1), (2, 2))

@@ -15,7 +15,7 @@ from retrieval import run as training
 from tests import random_timelines, several_hosts
 from tests.killed_training import kill_at
 from tests.retrieval.training_test import config_of
-from training.checkpoints import CHECKPOINTS
+from training.saving.checkpoints import CHECKPOINTS
 
 # The data axis over both hosts, two devices each, and the model axis.
 OVER = {"data": {"data": 4, "model": 1}, "model": {"data": 1, "model": 4}}

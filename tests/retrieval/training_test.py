@@ -24,11 +24,11 @@ from retrieval.objective import make_loss
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
 from tests.killed_training import kill_at
-from training.checkpoints import CHECKPOINTS, restore_params
 from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
 MESHES = ((8, 1), (4, 2), (2, 4), (1, 8))

@@ -14,8 +14,8 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
-from training.checkpoints import restore_params
 from training.names import named_leaves
+from training.saving.checkpoints import restore_params
 
 DIM = 8
 

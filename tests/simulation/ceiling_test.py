@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from configs.world import get_config
-from data import assembly, quarantine, timelines
+from data import assembly, timelines
 from data.feedback import SKIP_BELOW_MS, has
+from data.raw import quarantine
 from data.readers import canonical
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, thresholds, watch_feedback

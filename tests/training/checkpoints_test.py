@@ -12,8 +12,8 @@ import pytest
 from flax import nnx
 
 from runtime.errors import DataError, UsageError
-from training.checkpoints import Checkpoints, restore_params
 from training.digest import digests
+from training.saving.checkpoints import Checkpoints, restore_params
 from training.step import TrainState
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from runtime.errors import DataError
-from training.checkpoints import Checkpoints, restore_params
 from training.loop import DivergedError, train
 from training.mesh import make_mesh
 from training.metric_log import MetricLog
 from training.optimizer import make_optimizer
+from training.saving.checkpoints import Checkpoints, restore_params
 from training.step import create_state, make_train_step
 
 WIDTH = 64

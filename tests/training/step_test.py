@@ -14,8 +14,8 @@ import pytest
 from flax import nnx
 from jax.sharding import PartitionSpec
 
-from training.checkpoints import Checkpoints
 from training.mesh import local_parts, make_mesh, parameter_shardings, shard_batch
+from training.saving.checkpoints import Checkpoints
 from training.step import create_state, make_train_step
 
 RULES = ((r"embedding$", PartitionSpec("model", None)),)

@@ -14,10 +14,10 @@ from pathlib import Path
 import polars as pl
 
 from data import clock
-from data.files import header
-from data.quarantine import Quarantine
-from data.rows import Column, read
-from data.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Tables
+from data.raw.files import header
+from data.raw.quarantine import Quarantine
+from data.raw.rows import Column, read
+from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Tables
 from runtime.errors import DataError
 
 FOLDERS = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
@@ -90,7 +90,7 @@ def source_files(folder: str | os.PathLike[str], version: str, *, earlier_histor
 
 
 def read_log(path: str | os.PathLike[str], *, quarantine: Quarantine) -> Tables:
-    """Reads and checks one log file, without videos and users; errors as `data.rows.read`."""
+    """Reads and checks one log file, without videos and users; errors as `data.raw.rows.read`."""
     events, rows_read = read(path, LOG, quarantine=quarantine)
     return Tables(events, None, None, None, rows_read)
 
@@ -98,7 +98,7 @@ def read_log(path: str | os.PathLike[str], *, quarantine: Quarantine) -> Tables:
 def read_kuairand(
     folder: str | os.PathLike[str], version: str, *, earlier_history: bool, quarantine: Quarantine
 ) -> Tables:
-    """Reads and checks one version of KuaiRand; errors as `data.rows.read`.
+    """Reads and checks one version of KuaiRand; errors as `data.raw.rows.read`.
 
     Item attributes: second_tag, video_type, upload_type, music. A video's cluster is its first tag.
     """

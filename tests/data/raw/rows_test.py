@@ -3,8 +3,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.quarantine import Quarantine
-from data.rows import Column, read
+from data.raw.quarantine import Quarantine
+from data.raw.rows import Column, read
 from runtime.errors import DataError
 
 COLUMNS = (

@@ -3,9 +3,9 @@ import time
 import polars as pl
 import pytest
 
-from data.quarantine import Quarantine
+from data.raw.quarantine import Quarantine
+from data.raw.tables import merge_relogged
 from data.readers.canonical import read_tables
-from data.tables import merge_relogged
 from runtime.errors import DataError
 
 T = 1_650_000_000_000

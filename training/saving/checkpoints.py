@@ -23,9 +23,9 @@ from orbax.checkpoint import checkpoint_managers
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from training.hosts import is_first, together
-from training.literal_paths import take_literally
 from training.lock import lock_folder
-from training.saved_step import ITEMS, best_first, contents, first_whole, scores
+from training.saving.literal_paths import take_literally
+from training.saving.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
 
 CHECKPOINTS = "checkpoints"  # in a training run's folder

@@ -2,7 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data import feedback, plausibility
+from data import feedback
+from data.raw import plausibility
 
 T = 1_650_000_000_000
 

@@ -1,6 +1,6 @@
 import pytest
 
-from data import names
+from data.raw import names
 
 KNOWN = {"user_id", "play_ms", "like", "dislike", "creator_id", "timestamp_ms"}
 

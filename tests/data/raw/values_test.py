@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data import values
+from data.raw import values
 
 FIVE = [uuid.UUID(int=k * 2**100 + 255) for k in range(5)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data import names
+from data.raw import names
 from runtime.errors import DataError
 
 FILE = "quarantine.csv"

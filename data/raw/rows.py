@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from data import files, values
-from data.names import asked
-from data.quarantine import ColumnsOf, Quarantine
+from data.raw import files, values
+from data.raw.names import asked
+from data.raw.quarantine import ColumnsOf, Quarantine
 from runtime.errors import DataError
 
 _MEND = "mend the row"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from data.feedback import BITS
-from data.rows import Column
+from data.raw.rows import Column
 
 YEAR_2000_MS = 946_684_800_000
 # When this was started, and a day more for clocks that are ahead and for local times that are taken for UTC.

@@ -1,0 +1,1 @@
+"""Checkpoints: what is saved of a training and read back, in folders of any name."""
