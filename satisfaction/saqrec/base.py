@@ -96,7 +96,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
 
 
 def item_vectors(config: ConfigDict, timelines: Timelines, folder: Path) -> NDArray[np.float32]:
-    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors as `training.saving.checkpoints.restore_params`."""
+    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors: those of restore_params."""
     model = _build(config, clicks_only(timelines, config.protocol))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     return np.asarray(jax.jit(lambda params: model.merge(params).items())(params))
