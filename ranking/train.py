@@ -27,8 +27,8 @@ def main(argv):
     from training.hosts import join
     from training.watch import watched
 
-    enable_compilation_cache()
     set_cpu_devices(_CONFIG.value.cpu_devices)
+    enable_compilation_cache()
     join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     with watched():
         print(train(_CONFIG.value, data=_DATA.value, workdir=_WORKDIR.value, satisfaction=_SATISFACTION.value or None))

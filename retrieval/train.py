@@ -32,8 +32,8 @@ def main(argv):
     from training.watch import watched
 
     config = refit_config(_REFIT.value, _CONFIG.value) if _REFIT.value else _CONFIG.value
-    enable_compilation_cache()
     set_cpu_devices(config.cpu_devices)
+    enable_compilation_cache()
     join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     with watched():
         print(train(config, data=_DATA.value, workdir=_WORKDIR.value))

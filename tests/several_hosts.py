@@ -15,7 +15,7 @@ def run(code, *, count=2, timeout=240):
         address = f"127.0.0.1:{free.getsockname()[1]}"
     started = (
         "from training import compilation, hosts; "
-        "compilation.enable_compilation_cache(); compilation.set_cpu_devices(2); "
+        "compilation.set_cpu_devices(2); compilation.enable_compilation_cache(); "
         f"hosts.HEARTBEAT_SECONDS = 5; hosts.join({address!r}, {count}, int(__import__('sys').argv[1]))\n"
     )
     processes = [

@@ -15,8 +15,12 @@ def enable_compilation_cache() -> None:
 
     In $JAX_COMPILATION_CACHE_DIR, or DEFAULT_CACHE; without one where that cannot be written: it is no more than a
     cache. Small and quick programs too: starting is many small compilations. A damaged entry is compiled again.
+
+    A CPU program is made for a number of threads, by which its sums are ordered, and JAX does not ask for that number:
+    programs of each have a folder of their own. So `set_cpu_devices` comes first.
     """
-    folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", DEFAULT_CACHE)).expanduser()
+    threads = os.environ.get("NPROC") or str(os.cpu_count())
+    folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", DEFAULT_CACHE)).expanduser() / f"{threads}_threads"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         usable = os.access(folder, os.W_OK)

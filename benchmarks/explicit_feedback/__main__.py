@@ -129,8 +129,8 @@ def main(argv: Sequence[str]) -> None:
     from runtime.workdir import METRICS, is_complete, open_workdir
     from training.compilation import enable_compilation_cache, set_cpu_devices
 
-    enable_compilation_cache()
     set_cpu_devices(1)
+    enable_compilation_cache()
     config = _CONFIG.value
     folder = open_workdir(_WORKDIR.value, {"config": config.to_dict(), "data": _DATA.value})
     if is_complete(folder):

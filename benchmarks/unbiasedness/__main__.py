@@ -38,8 +38,8 @@ def main(argv: Sequence[str]) -> None:
     from runtime.workdir import METRICS, open_workdir
     from training.compilation import enable_compilation_cache, set_cpu_devices
 
-    enable_compilation_cache()
     set_cpu_devices(1)
+    enable_compilation_cache()
     settings = get_config("demo")
     # Enough for what is measured here: what content a user likes is learned first.
     settings.base.num_epochs = 2

@@ -173,7 +173,12 @@ def on_four_devices(data, file):
 def test_several_devices_agree_with_one(log, tmp_path):
     file = tmp_path / "arrays.npz"
     flags = "--xla_force_host_platform_device_count=4"
-    done = in_a_process(f"on_four_devices({str(log.path)!r}, {str(file)!r})", XLA_FLAGS=flags, NPROC="128")
+    done = in_a_process(
+        f"on_four_devices({str(log.path)!r}, {str(file)!r})",
+        XLA_FLAGS=flags,
+        NPROC="128",
+        JAX_COMPILATION_CACHE_DIR=str(tmp_path / "compiled"),
+    )
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     expected = trained(log.path, make_mesh(devices=jax.devices()[:1]))

@@ -133,7 +133,7 @@ def test_saved_index_moves_and_keeps_its_effort(corpus, tree, tmp_path):
 
 def test_building_does_not_load_tensorflow():
     code = (
-        "import sys, numpy as np; from retrieval import index; v = np.eye(8, dtype=np.float32);"
+        "import sys, numpy as np; from retrieval.export import index; v = np.eye(8, dtype=np.float32);"
         "index.build(v, v, k=2).search(v, 2); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

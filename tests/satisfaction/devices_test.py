@@ -41,6 +41,7 @@ def test_several_devices_agree_with_one(tmp_path):
     code += f"run({str(data)!r}, pathlib.Path({str(several)!r}), {DEVICES})"
     flags = f"--xla_force_host_platform_device_count={DEVICES}"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "NPROC": "16"}
+    environment["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / "compiled")  # for other threads than ours
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     run(data, one, 1)

@@ -293,7 +293,7 @@ def test_a_list_of_pairs(log, trained, tmp_path, suffix) -> None:
     [
         ({"user_id": [0, 1], "item_id": [100, 7]}, r"1 of 2 rows have a item_id .* the first is '7' in row 2; leave"),
         ({"user_id": [0, 999], "item_id": [100, 100]}, r"1 of 2 rows have a user_id .* the first is '999' in row 2"),
-        ({"user_id": ["a"], "item_id": [100]}, r"user_id is String, the timelines have Int64"),
+        ({"user_id": ["a"], "item_id": [100]}, r"1 of 1 rows have a user_id that --data="),
         ({"user": [0], "item_id": [100]}, r"no column user_id, only user, item_id"),
         ({"user_id": [], "item_id": []}, r"no rows; nothing to score"),
     ],

@@ -17,7 +17,8 @@ def test_the_cache_is_where_the_environment_says_and_no_more_than_a_cache(monkey
     if not writable:
         folder.write_text("a file stands where the folder should be")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+    monkeypatch.setenv("NPROC", "3")
     done = subprocess.run([sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["2", str(folder) if writable else "None"]
+    assert done.stdout.split() == ["2", str(folder / "3_threads") if writable else "None"]
     assert not done.stderr
-    assert not writable or list(folder.iterdir())
+    assert not writable or list((folder / "3_threads").iterdir())
