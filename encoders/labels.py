@@ -23,16 +23,21 @@ class Asked(NamedTuple):
         return self.kind > 0
 
 
+def at_places(place: jax.Array, rows: jax.Array) -> jax.Array:
+    """What stands at places [S, R] of the S shards of `rows` [B, T, ...]: [S * R, ...]."""
+    flat = rows.reshape(place.shape[0], -1, *rows.shape[2:])  # [S, B / S * T, ...]
+    index = place.reshape(*place.shape, *[1] * (rows.ndim - 2))
+    return jnp.take_along_axis(flat, index, axis=1).reshape(-1, *rows.shape[2:])
+
+
 def asked(model: Any, batch: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> Asked:
     """The labels of `batch`, asked of a model with `items`, `states(batch, vectors)` and `queries(states)`."""
     vectors = model.items()  # [rows, D]
     states = model.states(batch, vectors, dropout_rngs=dropout_rngs)  # [B, T, state]
     place, kind = batch["label_position"], batch["label_kind"].reshape(-1)
-    states = states.reshape(place.shape[0], -1, states.shape[-1])  # [S, B / S * T, state]
-    states = jnp.take_along_axis(states, place[..., None], axis=1)  # [S, R, state]
     started = batch["reset"].reshape(place.shape[0], -1).cumsum(axis=1)  # windows so far
     return Asked(
-        queries=model.queries(states).reshape(-1, vectors.shape[1]),
+        queries=model.queries(at_places(place, states)),
         vectors=vectors,
         item=jnp.where(kind > 0, batch["label"].reshape(-1), 1),
         kind=kind,

@@ -40,12 +40,13 @@ class IdTable(tf.Module):
 
     def rows_of(self, ids, name, *, reject_unknown):
         """Rows [...] of ids [...] of the input called `name`; unknown ones are refused, or 0 as padding is."""
-        row = self.lookup(ids)
-        if reject_unknown:
-            unknown = ids[row < 0]
-            with tf.control_dependencies([check(tf.size(unknown) == 0, f"{name}: id not in the item table", unknown)]):
-                return tf.identity(row)
-        return tf.maximum(row, 0)
+        with tf.control_dependencies([self.all_known(ids, name)] if reject_unknown else []):
+            return tf.maximum(self.lookup(ids), 0)
+
+    def all_known(self, ids, name):
+        """An operation that fails where the input called `name` has ids that are not here."""
+        unknown = ids[self.lookup(ids) < 0]
+        return check(tf.size(unknown) == 0, f"{name}: id not in the item table", unknown)
 
     def ids_of(self, rows):
         """Ids [...] of rows [...]."""

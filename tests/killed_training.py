@@ -1,5 +1,6 @@
 """A training run that is killed at a chosen step, for tests that start it again."""
 
+import json
 import os
 import signal
 import time
@@ -28,3 +29,9 @@ def kill_at(step, training, folder):
             return getattr(self._batches, name)
 
     training.iterate = Killing
+
+
+def results(folder):
+    """Metrics of the finished run in `folder`, without rates, which differ from run to run."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return {name: value for name, value in metrics.items() if not name.endswith("_per_second")}

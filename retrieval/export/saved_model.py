@@ -101,8 +101,7 @@ class Recommender(tf.Module):
             same_batch = tf.shape(inputs[name])[0] == shape[0]
             checks.append(check(same_batch, f"{name}: not one row for each row of history_item_id", shape))
         for name in ("history_item_id", "exclude_item_id") if self.reject_unknown_ids else ():
-            unknown = inputs[name][self.items.lookup(inputs[name]) < 0]
-            checks.append(check(tf.size(unknown) == 0, f"{name}: id not in the item table", unknown))
+            checks.append(self.items.all_known(inputs[name], name))
         for name in columns[1:]:
             is_flag = (inputs[name] == 0) | (inputs[name] == 1)
             checks.append(check(tf.reduce_all(is_flag), f"{name}: neither 0 nor 1", inputs[name][~is_flag]))

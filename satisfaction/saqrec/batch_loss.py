@@ -13,6 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from encoders.labels import at_places
 from nn.softmax import corpus_bias, label_margins, sampled_label_margins
 from runtime.errors import UsageError
 from satisfaction.saqrec.losses import beta_cdf_weight, click_bce, satisfaction_loss, total_loss, weighted_mean
@@ -96,9 +97,9 @@ def make_loss(
         users = model.users(batch, items, dropout_rngs=rngs).users  # [B, T, D]
         place, weights = batch["label_place"], batch["label_weight"].reshape(-1)  # [S, R], [S * R]
         where = weights > 0
-        queries = _at(place, users)  # [S * R, D]
-        labels = jnp.where(where, _at(place, batch["label"]), 1)
-        scored, vectors = model.scored(queries, items, _at(place, batch["period"]))
+        queries = at_places(place, users)  # [S * R, D]
+        labels = jnp.where(where, at_places(place, batch["label"]), 1)
+        scored, vectors = model.scored(queries, items, at_places(place, batch["period"]))
         click = click_loss(scored, vectors, labels, weights, negative_key)
         metrics = {"labels": where.sum(), "click_loss": click}
         satisfaction = jnp.zeros(())
@@ -106,7 +107,7 @@ def make_loss(
             own = model.satisfaction_vectors(items, dropout_rngs=rngs)[labels]
             satisfaction = satisfaction_loss(
                 jnp.sum(queries * own, axis=1),
-                _at(place, batch["label_score"]),
+                at_places(place, batch["label_score"]),
                 where=where,
                 corrects=batch["corrects"].any(),
                 weight=weight,
@@ -122,10 +123,3 @@ def make_loss(
         return loss, metrics
 
     return loss_fn
-
-
-def _at(place: jax.Array, rows: jax.Array) -> jax.Array:
-    """What stands at places [S, R] of the S shards of `rows` [B, T, ...]: [S * R, ...]."""
-    flat = rows.reshape(place.shape[0], -1, *rows.shape[2:])  # [S, B / S * T, ...]
-    index = place.reshape(*place.shape, *[1] * (rows.ndim - 2))
-    return jnp.take_along_axis(flat, index, axis=1).reshape(-1, *rows.shape[2:])

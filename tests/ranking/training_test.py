@@ -25,7 +25,7 @@ from ranking.objective import make_loss
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
-from tests.killed_training import kill_at
+from tests.killed_training import kill_at, results
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
@@ -65,12 +65,6 @@ def saved(folder, log, *, best):
     made = tables.Tables.open(folder / tables.FOLDER)
     params, step = restore_params(folder / CHECKPOINTS, checkpoint.build(config_of(), log, made).shapes, best=best)
     return {name: np.asarray(leaf).tobytes() for name, leaf in named_leaves(params).items()}, step
-
-
-def results(folder):
-    """Metrics without rates, which differ from run to run."""
-    metrics = json.loads((folder / "metrics.json").read_text())
-    return {name: value for name, value in metrics.items() if not name.endswith("_per_second")}
 
 
 def killed(data, folder):

@@ -23,7 +23,7 @@ from retrieval import run as training
 from retrieval.objective import make_loss
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
-from tests.killed_training import kill_at
+from tests.killed_training import kill_at, results
 from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
@@ -63,12 +63,6 @@ def saved(folder, log, *, best):
     shapes = checkpoint.build(config_of(), log).shapes
     params, step = restore_params(folder / CHECKPOINTS, shapes, best=best)
     return {name: np.asarray(leaf).tobytes() for name, leaf in named_leaves(params).items()}, step
-
-
-def results(folder):
-    """Metrics without rates, which differ from run to run."""
-    metrics = json.loads((folder / "metrics.json").read_text())
-    return {name: value for name, value in metrics.items() if not name.endswith("_per_second")}
 
 
 def killed(data, folder):

@@ -13,24 +13,8 @@ from simulation.world.newcomers import as_world, child, draw_people, newcomers
 from simulation.world.population import Users, lengths_apart, lengths_of_total
 from simulation.world.returning import habits
 from simulation.world.state import World, open_world
-from tests import small_world
 
 SEED = np.random.SeedSequence(0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("world")
-
-
-@pytest.fixture(scope="module")
-def feed(folder: Path) -> Feed:
-    return small_world.write(folder)
-
-
-@pytest.fixture(scope="module")
-def world(folder: Path, feed: Feed) -> World:
-    return open_world(str(folder))
 
 
 @pytest.fixture(scope="module")

@@ -13,21 +13,6 @@ from simulation.world.state import World, open_world, take
 from tests import small_world
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("world")
-
-
-@pytest.fixture(scope="module")
-def feed(folder: Path) -> Feed:
-    return small_world.write(folder)
-
-
-@pytest.fixture(scope="module")
-def world(folder: Path, feed: Feed) -> World:
-    return open_world(str(folder))
-
-
 def test_people_are_as_the_feed_left_them(feed: Feed, world: World) -> None:
     for name in ("interest", "favourites", "willingness", "readiness", "sour_cluster", "sour_creator"):
         np.testing.assert_array_equal(getattr(world.people, name)[feed.user_id], getattr(feed.people, name))
