@@ -5,6 +5,7 @@ Most of a test's time would go into compiling. What runs on a few users is as fa
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,17 +22,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault(name, value)
 
 
-@pytest.fixture(scope="module")
-def own_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled programs of the module alone: runs that are compared to the bit must not meet those of other tests."""
+def _jax_settings() -> dict[str, Any]:
     import jax
-    from jax.experimental.compilation_cache import compilation_cache
 
-    shared, folder = os.environ["JAX_COMPILATION_CACHE_DIR"], str(tmp_path_factory.mktemp("compiled"))
-    for path in (folder, shared):
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = path
-        jax.config.update("jax_compilation_cache_dir", path)
-        compilation_cache.reset_cache()
-        jax.clear_caches()
-        if path == folder:
-            yield
+    found = {name: value for name, value in os.environ.items() if name == "NPROC" or name.startswith(("JAX_", "XLA_"))}
+    return found | jax.config.values
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jax_settings_stay() -> Iterator[None]:
+    """A setting that a module changes and leaves would change what later modules compile, and so their last bits."""
+    before = _jax_settings()
+    yield
+    after = _jax_settings()
+    changed = {n: (before.get(n), after.get(n)) for n in before | after if before.get(n) != after.get(n)}
+    assert not changed, f"left changed by this module: {changed}"

@@ -29,14 +29,6 @@ NUM_ITEMS, LENGTH = 40, 6
 CHOICE = Choice(np.array([0.5, 0.1, -0.4]), (Calibrator(1.5, 0.3), Calibrator(0.7, -0.2), IDENTITY))  # EVV, FVV, GVV
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_to_compile():
-    """Programs this small run as fast without most optimisations, and compile faster."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     """Impressions, where each user's first two events are earlier history: of unknown time and watch time."""

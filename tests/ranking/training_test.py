@@ -32,8 +32,6 @@ from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
-pytestmark = pytest.mark.usefixtures("own_programs")
-
 MESHES = ((4, 1), (2, 2))
 STEPS = 2
 

@@ -31,8 +31,6 @@ from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
-pytestmark = pytest.mark.usefixtures("own_programs")
-
 MESHES = ((8, 1), (4, 2), (2, 4), (1, 8))
 STEPS = 3
 

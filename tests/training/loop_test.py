@@ -20,8 +20,6 @@ from training.optimizer import make_optimizer
 from training.saving.checkpoints import Checkpoints, restore_params
 from training.step import create_state, make_train_step
 
-pytestmark = pytest.mark.usefixtures("own_programs")
-
 WIDTH = 64
 
 
