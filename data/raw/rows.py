@@ -7,7 +7,7 @@ is.
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -30,7 +30,10 @@ class Column:
       dtype: an integer type (values must be whole numbers that fit), String, or None: whole numbers or text, as found.
       required: the file must have the column. nullable: a row may leave it empty. unique: no value stands twice.
       category: what stands in it is a value among others, and not known to mean anything.
-      low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them.
+      low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them, and `show`
+        how a bound is written.
+      convert: the cells as the file has them -> as they are checked, such as milliseconds of seconds, null where a
+        cell is not `what`, "a whole number" where nothing is converted. A file's column may be read as several.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Column:
     low: int | None = None
     high: int | None = None
     remedy: str = _MEND
+    convert: Callable[[pl.Series], pl.Series] | None = None
+    what: str = "a whole number"
+    show: Callable[[int], str] = str
 
     @property
     def in_file(self) -> str:
@@ -64,14 +70,30 @@ def read(
     """
     path = Path(path)
     names = files.header(path)
-    for column in columns:
-        if column.required and column.in_file not in names:
-            only = ", ".join(asked(names, {column.in_file}))
-            raise DataError(f"{path}: no column '{column.in_file}', only {only}; add it or rename one")
+    _check_columns(path, names, columns)
+    wanted = [column for column in columns if column.in_file in names]
+    numbers = [
+        column.in_file
+        for column in wanted
+        if column.convert is None and column.dtype is not None and column.dtype.is_integer()
+    ]
+    table = files.read(path, list(dict.fromkeys(column.in_file for column in wanted)), numbers=numbers)
+    return checked(path, table, names, columns, quarantine=quarantine, known=known)
+
+
+def checked(
+    path: Path,
+    table: files.Table,
+    names: Sequence[str],
+    columns: Sequence[Column],
+    *,
+    quarantine: Quarantine,
+    known: Known | None = None,
+) -> tuple[pl.DataFrame, int]:
+    """As `read`, of a file that has been opened: `table`, its columns as they stand there, of its `names`."""
+    _check_columns(path, names, columns)
     possible, wanted = columns, {column.in_file for column in columns}
     columns = [column for column in columns if column.in_file in names]
-    numbers = [column.in_file for column in columns if column.dtype is not None and column.dtype.is_integer()]
-    table = files.read(path, [column.in_file for column in columns], numbers=numbers)
     count = len(table.rows) + len(table.broken)
     if not count:
         raise DataError(f"{path}: no rows; give a file that holds some")
@@ -89,7 +111,7 @@ def read(
     if not good.any():
         raise DataError(f"{path}: none of {count:,} rows is good; run without --quarantine to see the first fault")
     of_file = ColumnsOf(
-        [column.in_file for column in columns if not column.category],
+        list(dict.fromkeys(column.in_file for column in columns if not column.category)),
         [column.in_file for column in columns if column.category],
         [name for name in names if name not in wanted],
         frozenset(column.in_file for column in possible if not column.category),
@@ -99,6 +121,13 @@ def read(
     frame = pl.DataFrame(of_column)
     frame = frame if good.all() else frame.filter(good)
     return frame.cast(dtypes), count  # type: ignore[arg-type]
+
+
+def _check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:
+    for column in columns:
+        if column.required and column.in_file not in names:
+            only = ", ".join(asked(names, {column.in_file}))
+            raise DataError(f"{path}: no column '{column.in_file}', only {only}; add it or rename one")
 
 
 Fault = tuple[pl.Series, str, pl.Series, str, str]  # which rows, column, what stands there, reason, remedy
@@ -116,10 +145,11 @@ def _faults(
         where = f"{path}: column {column.in_file}"
         if cells.dtype.is_nested():
             raise DataError(f"{where} is of type {cells.dtype}; write one value a row")
+        meant = column.convert(cells) if column.convert else cells
         if column.dtype is None:
-            value = values.ids(cells, where)
+            value = values.ids(meant, where)
         else:
-            value = values.whole_numbers(cells, where) if column.dtype.is_integer() else values.text(cells, where)
+            value = values.whole_numbers(meant, where) if column.dtype.is_integer() else values.text(meant, where)
         of_column[column.name] = value
 
         shown = values.text_of_bytes(cells) if cells.dtype == pl.Binary else cells
@@ -132,15 +162,15 @@ def _faults(
 
         if value.dtype == pl.Int64:
             reason = f"is too large to be exact as {cells.dtype}"
-            yield fault(values.inexact(cells), reason, "write the column as whole numbers or text")
-            yield fault(filled & value.is_null(), "is not a whole number")
+            yield fault(values.inexact(meant), reason, "write the column as whole numbers or text")
+            yield fault(filled & value.is_null(), f"is not {column.what}")
         if not column.nullable:
             yield fault(value.is_null(), "is empty")
         if value.dtype == pl.Int64:
             if column.low is not None:
-                yield fault(value < column.low, f"is below {column.low}", column.remedy)
+                yield fault(value < column.low, f"is below {column.show(column.low)}", column.remedy)
             if column.high is not None:
-                yield fault(value > column.high, f"is above {column.high}", column.remedy)
+                yield fault(value > column.high, f"is above {column.show(column.high)}", column.remedy)
         if column.unique:
             yield fault(~value.is_first_distinct(), "stands in more than one row", "keep one of them")
         if column.name in known:

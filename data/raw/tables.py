@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from data import clock
 from data.feedback import BITS
 from data.raw.rows import Column
 
@@ -25,6 +26,7 @@ TIME = Column(
     low=YEAR_2000_MS,
     high=LATEST_MS,
     remedy="times are milliseconds since 1970 (seconds times 1000), from 2000 to now",
+    show=clock.show,
 )
 LENGTH = Column("", pl.Int32, low=0, high=2**31 - 1, remedy="lengths of time are milliseconds, at most 24 days")
 FLAG = Column("", pl.Int8, low=0, high=1, remedy="0 and 1 are the only answers")

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data.raw import convert, files
 from data.raw.quarantine import Quarantine
-from data.raw.rows import Column, read
+from data.raw.rows import Column, checked, read
 from runtime.errors import DataError
 
 COLUMNS = (
@@ -247,3 +250,43 @@ def test_quarantine_of_everything_is_an_error(tmp_path):
     path = parquet(tmp_path, GOOD.with_columns(like=pl.lit(2)))
     with pytest.raises(DataError, match="none of 3 rows is good"):
         read(path, COLUMNS, quarantine=Quarantine(enabled=True))
+
+
+def test_a_column_can_be_read_as_several_and_converted():
+    columns = (
+        Column(
+            "play_ms", pl.Int32, source="watched", convert=convert.milliseconds, what="a number of seconds", high=9_000
+        ),
+        Column("whole", pl.Int8, source="watched", convert=lambda cells: (cells.cast(pl.Float64) == 2).cast(pl.Int8)),
+        Column("like", pl.Int8, source="liked", convert=convert.flags, what="true or false"),
+    )
+    told = []
+
+    def frame(table):
+        return checked(Path("log.parquet"), table, table.frame.columns, columns, quarantine=Quarantine())[0]
+
+    def table(**cells):
+        made = pl.DataFrame(cells)
+        return files.Table(made, pl.int_range(2, 2 + len(made), eager=True), pl.DataFrame({"row": [], "fields": []}))
+
+    assert frame(table(watched=["1.2344", "2", None], liked=["True", "false", None])).rows() == [
+        (1234, 0, 1),
+        (2000, 1, 0),
+        (None, None, None),
+    ]
+    assert frame(table(watched=[1, 2], liked=[True, False])).rows() == [(1000, 0, 1), (2000, 1, 0)]
+    for cells in (
+        {"watched": ["soon"], "liked": ["1"]},
+        {"watched": ["9.5"], "liked": ["1"]},
+        {"watched": ["nan"], "liked": ["1"]},
+        {"watched": ["1"], "liked": ["yes"]},
+    ):
+        with pytest.raises(DataError) as caught:
+            frame(table(**cells))
+        told.append(str(caught.value).removeprefix("log.parquet: row 2, column ").split(";")[0])
+    assert told == [
+        "watched: 'soon' is not a number of seconds",
+        "watched: '9.5' is above 9000",
+        "watched: 'nan' is not a number of seconds",
+        "liked: 'yes' is not true or false",
+    ]
