@@ -19,9 +19,11 @@ def get_config(name: str = "kuairand_pure") -> ConfigDict:
     config = ConfigDict()
     config.dataset = dataset.name
     # When validation and test begin, like 2022-05-03T00:00+08:00 (UTC where no offset is given). Empty: where the
-    # dataset's reader says, or else the last tenth of the log's time is test, the tenth before it validation; the last
-    # tenths of its events where its time has a gap that leaves one of them hardly any.
+    # dataset's reader says, or else by shares.
     config.valid_start = config.test_start = ""
+    # Of the log's time, the last for test, the one before it for validation; of its events instead where one of these
+    # stretches of time holds less than half or more than twice its share of them, as where the log has a gap.
+    config.valid_share = config.test_share = 0.1
     # Items with fewer events before validation are left out.
     config.min_item_count = dataset.min_item_count
     # Settings of the dataset's reader, such as KuaiRand's earlier_history.

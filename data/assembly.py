@@ -33,12 +33,19 @@ class Assembled:
 
 
 def assemble(
-    tables: Tables, *, valid_start_ms: int | None = None, test_start_ms: int | None = None, min_item_count: int = 0
+    tables: Tables,
+    *,
+    valid_start_ms: int | None = None,
+    test_start_ms: int | None = None,
+    valid_share: float = splits.SHARE,
+    test_share: float = splits.SHARE,
+    min_item_count: int = 0,
 ) -> Assembled:
     """Makes timelines of a log.
 
     Args:
-      valid_start_ms, test_start_ms: where validation and test begin; None is as `splits.default_moments` says.
+      valid_start_ms, test_start_ms: where validation and test begin; None is as `splits.default_moments` says, of the
+        shares `valid_share` and `test_share`.
       min_item_count: items with fewer events before validation leave the catalogue, and their events are dropped.
     Errors: DataError for a log of one user, for boundaries in the wrong order and for a split without events.
     """
@@ -48,10 +55,14 @@ def assemble(
         raise DataError(f"all events are of one user, '{merged['user_id'][0]}': give a log of two users or more")
     times = merged["timestamp_ms"].to_numpy()
     end = int(times.max()) + 1
-    default_valid, default_test, by_events = splits.default_moments(times)
-    by_events = by_events and valid_start_ms is None and test_start_ms is None
-    valid_start_ms = default_valid if valid_start_ms is None else valid_start_ms
-    test_start_ms = default_test if test_start_ms is None else test_start_ms
+    by_events = False
+    if valid_start_ms is None or test_start_ms is None:
+        default_valid, default_test, by_events = splits.default_moments(
+            times, valid_share=valid_share, test_share=test_share
+        )
+        by_events = by_events and valid_start_ms is None and test_start_ms is None
+        valid_start_ms = default_valid if valid_start_ms is None else valid_start_ms
+        test_start_ms = default_test if test_start_ms is None else test_start_ms
     moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
 
     log, items = merged, tables.items
@@ -87,10 +98,7 @@ def assemble(
     users = pl.DataFrame({"user_id": user_ids})
     notes = list(tables.notes)
     if by_events:
-        notes.append(
-            f"a tenth of the log's time holds under {splits.LEAST:.0%} of its events: split after 80% and 90% of the "
-            "events instead; --config.valid_start and --config.test_start move that"
-        )
+        notes.append(_split_by_events(merged, valid_share, test_share))
     if tables.users is not None:
         idle = len(tables.users) - int(tables.users["user_id"].is_in(user_ids.implode()).sum())
         notes += [f"{idle:,} users without an event: left out"] if idle else []
@@ -108,6 +116,26 @@ def assemble(
         "counts": _counts(tables, merged, log),
     }
     return Assembled(arrays, item_table.with_columns(train_count=train_count), users, fields, tuple(notes))
+
+
+def _split_by_events(events: pl.DataFrame, valid_share: float, test_share: float) -> str:
+    """Why the log was split by its events, with the widest gap, and an event before it and after it."""
+    time = events["timestamp_ms"]
+    gap = splits.widest_gap(time.to_numpy())
+    before, after = (events.row(int((time == moment).arg_true()[0]), named=True) for moment in gap)
+    days = (gap[1] - gap[0]) / 86_400_000
+    sides = [
+        f"{count:,} {where} it ('{row['user_id']}' on '{row['item_id']}' at {clock.show(row['timestamp_ms'])})"
+        for count, where, row in (
+            (int((time <= gap[0]).sum()), "before", before),
+            (int((time >= gap[1]).sum()), "after", after),
+        )
+    ]
+    return (
+        f"split after {1 - valid_share - test_share:.0%} and {1 - test_share:.0%} of the events, as such shares of the "
+        f"log's time hold too few or too many of them; its widest gap is {days:,.4g} days, with {' and '.join(sides)}; "
+        "--config.valid_start and --config.test_start set other moments"
+    )
 
 
 def split_sizes(made: Assembled) -> dict[str, int]:

@@ -5,8 +5,15 @@
 
 Every row is checked before anything is written. A bad one ends the run with its file, row, column and value; with
 --quarantine it goes to WORKDIR/quarantine.csv instead and the run goes on, unless such rows are more than
---max_quarantine of a file. Said at the end: what became of the rows, which columns were read and which were not, how
-often each kind of feedback comes up, and what looks wrong about the log as a whole.
+--max_quarantine of a file. A time after now is bad.
+
+Validation and test begin where --config.valid_start and --config.test_start say, or the dataset's reader. Else the last
+tenth of the log's time is test and the one before it validation, or the last tenths of its events where one of these
+stretches of time holds under a twentieth or over a fifth of them, as where the log has a gap (--config.valid_share and
+--config.test_share set other shares than a tenth).
+
+Said at the end: what became of the rows, which columns were read and which were not, how often each kind of feedback
+comes up, and what looks wrong about the log as a whole.
 """
 
 import json
@@ -37,7 +44,7 @@ _MAX_QUARANTINE = flags.DEFINE_string(
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the dataset into --data first, where it is not there.")
 
 
-def moments(config: Mapping[str, Any], dataset: readers.Dataset) -> dict[str, int | None]:
+def moments(config: Mapping[str, Any], dataset: readers.Dataset) -> dict[str, Any]:
     """Where validation and test begin, in milliseconds: the config's word, else the dataset's, else None.
 
     Errors: UsageError where the config's is no time.
@@ -52,6 +59,17 @@ def moments(config: Mapping[str, Any], dataset: readers.Dataset) -> dict[str, in
         except ValueError:
             raise UsageError(f"--config.{name}={text}: no time; write it like 2022-05-03T00:00+08:00") from None
     return milliseconds
+
+
+def shares(config: Mapping[str, Any]) -> dict[str, float]:
+    """How much of the log is for validation and for test. Errors: UsageError where nothing is left to learn from."""
+    of = {name: float(config[name]) for name in ("valid_share", "test_share")}
+    for name, value in of.items():
+        if not 0 < value < 1:
+            raise UsageError(f"--config.{name}={value:g}: no share of the log between 0 and 1, such as 0.1")
+    if sum(of.values()) >= 1:
+        raise UsageError("--config.valid_share and --config.test_share leave nothing to learn from; lower one of them")
+    return of
 
 
 def share(text: str) -> float:
@@ -126,7 +144,7 @@ def main(argv: Sequence[str]) -> int | None:
     if not _DATA.value or not _WORKDIR.value:
         raise UsageError(f"--{'workdir' if _DATA.value else 'data'} is required: see --help")
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
-    boundaries = moments(config, dataset)
+    boundaries = {**moments(config, dataset), **shares(config)}
     max_share = share(_MAX_QUARANTINE.value)
     options = {name: config.get(name, default) for name, default in dataset.options.items()}
     if _DOWNLOAD.value:

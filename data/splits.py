@@ -11,30 +11,52 @@ from data import clock, ranges
 from runtime.errors import DataError
 
 Positions = NDArray[np.int64]
-LEAST = 0.01  # of the events; a split by time that leaves validation or test fewer is none
+SHARE = 0.1  # of validation, and of test
 
 
-def default_moments(timestamp_ms: NDArray[np.int64]) -> tuple[int, int, bool]:
-    """Where validation and test begin, ms, where nobody says: after 80% and 90% of the log's time.
+def default_moments(
+    timestamp_ms: NDArray[np.int64], *, valid_share: float = SHARE, test_share: float = SHARE
+) -> tuple[int, int, bool]:
+    """Where validation and test begin, ms, where nobody says: the last shares of the log's time, or else of its events.
 
-    Where a gap in the log, say, leaves either of them under LEAST of the events, it is after 80% and 90% of the events,
-    each at the first time by which as many have happened, and the third value is True.
+    With shares of a tenth, test is the last tenth of the time and validation the one before it, as long as each of
+    these tenths holds between a twentieth and a fifth of the events, half and twice its share. Where one does not, as
+    where the log has a gap or a few events far from the rest, or has grown a lot, they are the last tenths of the
+    events, each from the first time by which as many have happened, and the third value is True. Events of one time
+    stay together; none of the three splits is empty.
 
-    Args: timestamp_ms [E] in any order, E > 0.
+    Args: timestamp_ms [E] in any order. Errors: DataError where the events are of fewer than three times.
     """
     first, end = int(timestamp_ms.min()), int(timestamp_ms.max()) + 1
-    valid_start, test_start = (first + (end - first) * tenths // 10 for tenths in (8, 9))
+    before_valid, before_test = 1 - valid_share - test_share, 1 - test_share  # shares
+    # In whole numbers: milliseconds of 50 years are more than float arithmetic keeps to the last one.
+    valid_start, test_start = (
+        first + (end - first) * round(1e6 * share) // 10**6 for share in (before_valid, before_test)
+    )
     of_test = (timestamp_ms >= test_start).mean()
     of_valid = (timestamp_ms >= valid_start).mean() - of_test
-    if min(of_valid, of_test) >= LEAST:
+    if all(share / 2 <= part <= share * 2 for share, part in ((valid_share, of_valid), (test_share, of_test))):
         return valid_start, test_start, False
     times, counts = np.unique(timestamp_ms, return_counts=True)
     earlier = np.cumsum(counts) - counts  # events before each time
-    valid_at, test_at = (int(np.searchsorted(10 * earlier, tenths * len(timestamp_ms))) for tenths in (8, 9))
-    # Each of the three has a time of its own, where there are three.
-    valid_at = max(min(valid_at, len(times) - 2), 0)
-    test_at = min(max(test_at, valid_at + 1), len(times) - 1)
+    if len(times) < 3:
+        of = " and ".join(clock.show(time) for time in times)
+        raise DataError(
+            f"all events are of {of}: a split by time needs three times or more; give a longer log, or times to the "
+            "millisecond"
+        )
+    needed = (len(timestamp_ms) * round(1e6 * share) for share in (before_valid, before_test))
+    valid_at, test_at = (int(np.searchsorted(10**6 * earlier, events)) for events in needed)
+    test_at = min(max(test_at, 2), len(times) - 1)  # each of the three has a time of its own
+    valid_at = min(max(valid_at, 1), test_at - 1)
     return int(times[valid_at]), int(times[test_at]), True
+
+
+def widest_gap(timestamp_ms: NDArray[np.int64]) -> tuple[int, int]:
+    """The two times, of events that follow each other, with most time between them. Args: timestamp_ms [E], E > 1."""
+    times = np.sort(timestamp_ms)
+    at = int(np.diff(times).argmax())
+    return int(times[at]), int(times[at + 1])
 
 
 def by_time(

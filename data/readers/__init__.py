@@ -30,8 +30,8 @@ class Dataset:
       source_files: folder -> the files that it is read from; DataError where one is missing.
       read: (folder, quarantine=…) -> the canonical tables, every row checked, as `data.raw.rows.read` does.
       traits: what it has; None where only the prepared timelines can tell.
-      valid_start, test_start: when its validation and test days begin, like 2022-05-03T00:00+08:00; empty: after 80%
-        and 90% of its time, or of its events where that leaves hardly any (`data.splits.default_moments`).
+      valid_start, test_start: when its validation and test days begin, like 2022-05-03T00:00+08:00; empty: by
+        shares of its time, or of its events (`data.splits.default_moments`).
       min_item_count: items with fewer events before validation are left out.
       options: settings that `source_files` and `read` take by name -> their defaults, configs/data.py's too.
       settings: stage -> what training on it was found to want, by the setting's name in configs/STAGE.py.

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from data import feedback
-from data.assembly import assemble, summary
+from data.assembly import assemble, split_sizes, summary
 from data.raw.tables import Tables
 from runtime.errors import DataError
 
@@ -124,7 +124,15 @@ def test_a_gap_in_the_log_leaves_no_split_empty():
     assert made.fields["valid_start_ms"] == T + 1000 * day * 40
     assert made.fields["test_start_ms"] == T + 1000 * day * 245
     np.testing.assert_array_equal(made.arrays["test_start"] - made.arrays["valid_start"], [5, 5])
-    assert "split after 80% and 90% of the events instead" in made.notes[0]
+    assert made.notes[0].startswith("split after 80% and 90% of the events, as such shares of the log's time hold")
+    assert "its widest gap is 201 days, with 90 before it ('u' on '1' at 2022-05-29T05:20:00Z)" in made.notes[0]
+    assert "and 10 after it ('u' on '1' at 2022-12-16T05:20:00Z)" in made.notes[0]
+
+
+def test_shares_of_the_log():
+    rows = [(user, 1, second, 1, 0) for second in range(100) for user in ("u", "v")]
+    made = assemble(log(rows), valid_share=0.05, test_share=0.2)
+    assert split_sizes(made) == {"train": 2 * 75, "valid": 2 * 5, "test": 2 * 20}
 
 
 def test_attributes_of_users_and_surfaces():

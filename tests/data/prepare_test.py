@@ -115,6 +115,8 @@ def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
         (["--data=nowhere"], 3, "nowhere/events.parquet: no such file"),
         (["--config.valid_start=soon"], 2, "--config.valid_start=soon: no time"),
         (["--config.valid_start=2050-01-01"], 3, "--config.valid_start"),
+        (["--config.test_share=10"], 2, "--config.test_share=10: no share of the log between 0 and 1"),
+        (["--config.test_share=0.9"], 2, "leave nothing to learn from"),
         (["--download"], 2, "no download for --dataset=tables"),
         (["--dataset=movies"], 2, "--dataset"),
         (["--max_quarantine=all"], 2, "--max_quarantine=all: no share"),
@@ -134,6 +136,18 @@ def test_boundaries_can_be_given(tmp_path):
     assert run.returncode == 0, run.stderr
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert [metrics[f"events/{split}"] for split in ("train", "valid", "test")] == [10, 10, 20]
+
+
+def test_a_row_dated_after_now_is_named_and_one_dated_long_ago_does_not_empty_a_split(tmp_path):
+    times = log()["timestamp_ms"].to_list()
+    flags = tables(tmp_path, log().with_columns(timestamp_ms=pl.Series([10**12, *times[1:-1], 4 * 10**12])))
+    assert "row 40, column timestamp_ms: '4000000000000' is above 20" in last_line(prepare(*flags))
+    run = prepare(*flags, "--quarantine", "--max_quarantine=5%")
+    assert run.returncode == 0, run.stderr
+    assert "with 1 before it ('u0' on 'i0' at 2001-09-09T01:46:40Z) and 38 after it" in run.stdout
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    # 80% of 39 events are 31.2, 90% are 35.1: the first times with as many before them are the 33rd and the 37th.
+    assert [metrics[f"events/{split}"] for split in ("train", "valid", "test")] == [32, 4, 3]
 
 
 def test_what_is_not_read_and_what_looks_wrong_is_said(tmp_path):

@@ -70,6 +70,9 @@ def test_inside_joins_neighbouring_stretches():
     np.testing.assert_array_equal(found, [True, True, False, False, True, False])
 
 
+DAY = 86_400_000
+
+
 @pytest.mark.parametrize(
     ("times", "moments"),
     [
@@ -77,11 +80,45 @@ def test_inside_joins_neighbouring_stretches():
         (np.arange(100), (80, 90, False)),
         # A row of 2096: nine events before it.
         ([*range(9), 4_000_000_000_000], (8, 4_000_000_000_000, True)),
+        # A log that grows, one event at each time below 90, then 20: of 290, 250 lie before 98, 270 before 99.
+        ([*range(90), *np.repeat(range(90, 100), 20)], (98, 99, True)),
         # Ties stay together: 6 of 10 events before time 1, all but one before time 2.
         ([0] * 6 + [1] * 3 + [1000], (1, 1000, True)),
         ([0] * 9 + [1, 1000], (1, 1000, True)),
-        ([0, 0, 1000], (0, 1000, True)),
+        ([0] * 98 + [1, 2], (1, 2, True)),
+        ([0, 1] + [2] * 98, (1, 2, True)),
     ],
 )
 def test_where_nobody_says_the_last_tenths_of_time_or_else_of_events(times, moments):
     assert splits.default_moments(np.asarray(times)) == moments
+
+
+def test_a_gap_of_200_days_empties_no_split():
+    # 100 days of ten events each, 200 days of none, 30 of ten: 1,300 events, of which 130 are the last 13 days.
+    days = [*range(100), *range(300, 330)]
+    times = np.concatenate([day * DAY + 1000 * np.arange(10) for day in days])
+    assert splits.default_moments(times) == (304 * DAY, 317 * DAY, True)
+    assert splits.widest_gap(times) == (99 * DAY + 9000, 300 * DAY)
+
+
+def test_other_shares():
+    assert splits.default_moments(np.arange(100), valid_share=0.05, test_share=0.2) == (75, 80, False)
+    stray = np.append(np.arange(99), 10**9)
+    assert splits.default_moments(stray, valid_share=0.05, test_share=0.2) == (75, 80, True)
+
+
+@pytest.mark.parametrize("times", [[5, 5], [5, 6, 6]])
+def test_a_log_of_two_times_cannot_be_split(times):
+    with pytest.raises(DataError, match=r"all events are of 1970-01-01T00:00:00Z.*needs three times or more"):
+        splits.default_moments(np.asarray(times))
+
+
+def test_every_log_of_three_times_or_more_is_split_in_three():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        times = np.sort(rng.choice([0, *rng.integers(0, 10 ** rng.integers(1, 12), 5)], rng.integers(3, 60)))
+        if len(np.unique(times)) < 3:
+            continue
+        valid_start, test_start, _ = splits.default_moments(times)
+        assert times[0] < valid_start < test_start <= times[-1]
+        assert ((times >= valid_start) & (times < test_start)).any()
