@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import catalogue, clock, feedback, ranges, splits, vocabulary
+from data import clock, feedback, ranges, splits, vocabulary
+from data.items import buckets, catalogue
 from data.raw.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
 from data.timelines import EVENT_DTYPES, SPLITS
 from runtime.errors import DataError
@@ -28,6 +29,7 @@ class Assembled:
     arrays: dict[str, NDArray[Any]]
     items: pl.DataFrame
     users: pl.DataFrame
+    embeddings: NDArray[np.float32] | None
     fields: dict[str, Any]
     notes: tuple[str, ...]
 
@@ -87,16 +89,17 @@ def assemble(
     arrays |= {"offsets": offsets, "valid_start": valid_start, "test_start": test_start}
 
     durations = pl.DataFrame({"item_id": log["item_id"], "duration_ms": arrays["duration_ms"]})
-    item_table, features = catalogue.build(
+    trained = splits.inside(offsets[:-1], valid_start, len(time))
+    train_count = np.bincount(arrays["item"][trained], minlength=len(item_ids) + 1).astype(np.int32)
+    known = catalogue.build(
         item_ids,
         items,
         attributes=tables.attributes,
         durations=durations.group_by("item_id").agg(pl.col("duration_ms").max()),
+        seen=train_count > 0,
     )
-    trained = arrays["item"][splits.inside(offsets[:-1], valid_start, len(time))]
-    train_count = np.bincount(trained, minlength=len(item_table)).astype(np.int32)
     users = pl.DataFrame({"user_id": user_ids})
-    notes = list(tables.notes)
+    notes = [*tables.notes, *known.notes]
     if by_events:
         notes.append(_split_by_events(merged, valid_share, test_share))
     if tables.users is not None:
@@ -104,18 +107,21 @@ def assemble(
         notes += [f"{idle:,} users without an event: left out"] if idle else []
         attributes = {name: USER_ATTRIBUTE + name for name in tables.users.columns if name != "user_id"}
         users = users.join(tables.users.rename(attributes), on="user_id", how="left", maintain_order="left")
+        users = _bucketed(users, np.diff(ranges.sums_before(trained)[offsets]) > 0)
 
     fields = {
         "vocabulary_hash": vocabulary.fingerprint(item_ids),
         "id_dtype": {"item": vocabulary.id_dtype(item_ids), "user": vocabulary.id_dtype(user_ids)},
         **moments,
         "end_ms": end,
-        "item_features": features,
+        "item_features": known.features,
+        "item_embeddings": known.embedded,
         "surfaces": surfaces.to_list(),
         "feedback": present,
         "counts": _counts(tables, merged, log),
     }
-    return Assembled(arrays, item_table.with_columns(train_count=train_count), users, fields, tuple(notes))
+    items = known.table.with_columns(train_count=train_count)
+    return Assembled(arrays, items, users, known.embeddings, fields, tuple(notes))
 
 
 def _split_by_events(events: pl.DataFrame, valid_share: float, test_share: float) -> str:
@@ -205,6 +211,17 @@ def _event_arrays(
     asked = ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")
     arrays |= {name: column(name) for name in asked}
     return arrays, [name for name in feedback.BITS if name in flags or (name == "skip" and has_play)]
+
+
+def _bucketed(users: pl.DataFrame, seen: NDArray[np.bool_]) -> pl.DataFrame:
+    """Numbers as the buckets of the users `seen` [U] on the training days; a user without one has none."""
+    codes = []
+    for name, dtype in users.schema.items():
+        if dtype == pl.Float64:
+            numbers = users[name].fill_null(np.nan).to_numpy()
+            code = pl.Series(name, buckets.codes(numbers, buckets.edges(numbers[seen])))
+            codes.append(code.set(code == buckets.MISSING, None))
+    return users.with_columns(codes)
 
 
 def _without_rare(

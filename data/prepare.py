@@ -174,6 +174,7 @@ def main(argv: Sequence[str]) -> int | None:
             arrays=made.arrays,
             items=made.items,
             users=made.users,
+            embeddings=made.embeddings,
             fields={"dataset": dataset.name, "columns": columns, "warnings": warnings, **made.fields},
             extra=extra,
         )

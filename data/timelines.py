@@ -24,13 +24,16 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from data import feedback, ranges, traits
+from data.items import content
+from data.items.content import ItemContent
 from data.reading import Reader
 from data.traits import Traits
 from runtime import artifact
 from runtime.errors import DataError
 
 KIND = "timelines"
-VERSION = 3
+VERSION = 4
+EMBEDDINGS = "item_embeddings.npy"
 SPLITS = ("train", "valid", "test")
 
 EVENT_DTYPES = {
@@ -55,6 +58,7 @@ def write(
     items: pl.DataFrame,
     users: pl.DataFrame,
     fields: Mapping[str, Any],
+    embeddings: NDArray[np.float32] | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the artifact at `path`, whole or not at all.
@@ -64,6 +68,8 @@ def write(
       items: row i describes dense item i, row 0 is padding; users: row u describes user u. What the log itself has
         of attributes has names that begin with `item.` and `user.`, all others are Heed's.
       fields: the manifest's own fields; the three sizes and the log's traits are added here.
+      embeddings: [N + 1, E] of the items as logged, zeros where unknown, or None; the manifest's `item_embeddings` says
+        of which columns.
       extra: file name -> text, written beside the arrays.
     """
     num_events, num_users = len(arrays["item"]), len(arrays["offsets"]) - 1
@@ -74,10 +80,14 @@ def write(
     sizes = {"num_users": num_users, "num_items": len(items) - 1, "num_events": num_events}
     dtypes = {**EVENT_DTYPES, **USER_DTYPES}
     saved = {name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in dtypes.items()}
-    has = dataclasses.asdict(traits.measured(saved, items))
+    if embeddings is not None and len(embeddings) != len(items):
+        raise ValueError(f"embeddings of {len(embeddings)} items, not {len(items)}")
+    has = dataclasses.asdict(traits.measured(saved, items, embeddings))
     with artifact.writing(path, kind=KIND, version=VERSION, fields={**fields, **sizes, "traits": has}) as folder:
         for name, array in saved.items():
             _save(folder / f"{name}.npy", array)
+        if embeddings is not None:
+            _save(folder / EMBEDDINGS, np.ascontiguousarray(embeddings, np.float32))
         _save_table(folder / "items.parquet", items)
         _save_table(folder / "users.parquet", users)
         for name, text in (extra or {}).items():
@@ -99,7 +109,10 @@ def _save_table(path: Path, table: pl.DataFrame) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Timelines:
-    """An opened timelines artifact. Arrays are read-only memory maps, shapes and dtypes as EVENT_DTYPES says."""
+    """An opened timelines artifact. Arrays are read-only memory maps, shapes and dtypes as EVENT_DTYPES says.
+
+    embeddings [N + 1, E] float32: of the items, as logged, zeros where unknown; None where the log has none.
+    """
 
     path: Path
     manifest: dict[str, Any]
@@ -118,6 +131,7 @@ class Timelines:
     offsets: NDArray[np.int64]
     valid_start: NDArray[np.int64]
     test_start: NDArray[np.int64]
+    embeddings: NDArray[np.float32] | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], flag: str = "--data") -> Timelines:
@@ -132,6 +146,8 @@ class Timelines:
         items, users = (pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in ("items", "users"))
         if len(arrays["item"]) != manifest["num_events"] or len(items) != manifest["num_items"] + 1:
             raise DataError(f"{folder}: array lengths do not match {artifact.MANIFEST}; write the timelines again")
+        if (folder / EMBEDDINGS).is_file():
+            arrays["embeddings"] = np.asarray(np.load(folder / EMBEDDINGS, mmap_mode="r"))
         return cls(path=folder, manifest=manifest, items=items, users=users, **arrays)
 
     @property
@@ -149,11 +165,18 @@ class Timelines:
         return len(self.items) - 1
 
     def item_features(self) -> NDArray[np.int32]:
-        """Codes [N + 1, F] of the manifest's `item_features`, 0 unknown; row 0 is padding."""
+        """Codes [N + 1, F] of the manifest's `item_features`, 0 unknown; row 0 is padding.
+
+        Of several codes of one feature the first: what takes one, as trees do. All of them: `item_content`.
+        """
         codes = np.zeros((self.num_items + 1, len(self.manifest["item_features"])), np.int32)
         for column, feature in enumerate(self.manifest["item_features"]):
             codes[:, column] = self.items[feature["name"]].fill_null(0).to_numpy()
         return codes
+
+    def item_content(self) -> ItemContent:
+        """All that models of this log may know of an item before anybody has met it."""
+        return content.of(self.items, self.manifest, self.embeddings)
 
     @property
     def traits(self) -> Traits:

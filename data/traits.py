@@ -22,6 +22,7 @@ class Traits:
         kinds that never occur are absent.
       play_times, questionnaires, random_exposures: whether any event has a play time, an answer, was shown at random.
       creators, clusters: whether the items are of more than one.
+      embeddings: whether any item has an embedding.
     """
 
     events: int
@@ -31,6 +32,7 @@ class Traits:
     random_exposures: bool = False
     creators: bool = False
     clusters: bool = False
+    embeddings: bool = False
 
     @property
     def is_explicit(self) -> bool:
@@ -38,8 +40,8 @@ class Traits:
         return round(self.feedback.get("like", 0.0) + self.feedback.get("dislike", 0.0), 6) >= 1
 
 
-def measured(arrays: Mapping[str, Any], items: "pl.DataFrame") -> Traits:
-    """The traits of the event arrays [E] and the item table of timelines."""
+def measured(arrays: Mapping[str, Any], items: "pl.DataFrame", embeddings: Any = None) -> Traits:
+    """The traits of the event arrays [E], the item table and the items' embeddings of timelines."""
     from data import feedback
 
     def distinct(name: str) -> bool:
@@ -55,4 +57,5 @@ def measured(arrays: Mapping[str, Any], items: "pl.DataFrame") -> Traits:
         random_exposures=bool((arrays["randomly_exposed"] > 0).any()),
         creators=distinct("creator"),
         clusters=distinct("cluster"),
+        embeddings=embeddings is not None and bool(embeddings.any()),
     )

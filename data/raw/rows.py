@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.raw import files, values
+from data.raw import attributes, files, values
 from data.raw.names import asked
 from data.raw.quarantine import ColumnsOf, Quarantine
 from runtime.errors import DataError
@@ -29,7 +29,8 @@ class Column:
       name: its name in the canonical tables; `source`: its name in the file, where that differs.
       dtype: an integer type (values must be whole numbers that fit), String, or None: whole numbers or text, as found.
       required: the file must have the column. nullable: a row may leave it empty. unique: no value stands twice.
-      category: what stands in it is a value among others, and not known to mean anything.
+      category: what stands in it is a value among others, and not known to mean anything; without a `dtype` it is
+        what data/raw/attributes.py makes of it. several: a row may hold a list of values, the first before the others.
       low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them, and `show`
         how a bound is written.
       convert: the cells as the file has them -> as they are checked, such as milliseconds of seconds, null where a
@@ -43,6 +44,7 @@ class Column:
     nullable: bool = True
     unique: bool = False
     category: bool = False
+    several: bool = False
     low: int | None = None
     high: int | None = None
     remedy: str = _MEND
@@ -143,16 +145,11 @@ def _faults(
     for column in columns:
         cells = raw[column.in_file]
         where = f"{path}: column {column.in_file}"
-        if cells.dtype.is_nested():
-            raise DataError(f"{where} is of type {cells.dtype}; write one value a row")
         meant = column.convert(cells) if column.convert else cells
-        if column.dtype is None:
-            value = values.ids(meant, where)
-        else:
-            value = values.whole_numbers(meant, where) if column.dtype.is_integer() else values.text(meant, where)
+        value, unusable = _canonical(column, meant, where, in_csv=path.suffix == ".csv" and not column.convert)
         of_column[column.name] = value
 
-        shown = values.text_of_bytes(cells) if cells.dtype == pl.Binary else cells
+        shown = attributes.shown(cells)
         filled = cells.is_not_null() if cells.dtype != pl.String else cells.fill_null("") != ""
 
         def fault(
@@ -164,6 +161,8 @@ def _faults(
             reason = f"is too large to be exact as {cells.dtype}"
             yield fault(values.inexact(meant), reason, "write the column as whole numbers or text")
             yield fault(filled & value.is_null(), f"is not {column.what}")
+        for rows, reason in unusable:
+            yield fault(rows, reason)
         if not column.nullable:
             yield fault(value.is_null(), "is empty")
         if value.dtype == pl.Int64:
@@ -177,3 +176,19 @@ def _faults(
             allowed, file = known[column.name]
             value, allowed = values.alike(value, allowed)
             yield fault(~value.is_in(allowed.implode()), f"is not in {file}", f"add it to {file}")
+
+
+def _canonical(
+    column: Column, cells: pl.Series, where: str, *, in_csv: bool
+) -> tuple[pl.Series, list[attributes.Fault]]:
+    """The cells of a column as what it holds, and what is wrong with some of them, besides what `_faults` finds."""
+    nested, of_any_type = cells.dtype.is_nested(), column.category and column.dtype is None
+    if of_any_type or (column.several and (nested or in_csv)):
+        value, unusable = attributes.read(cells, where, from_text=in_csv)
+        if of_any_type or attributes.are_several(value.dtype):
+            return value, unusable
+    if nested:
+        raise DataError(f"{where} is of type {cells.dtype}; write one value a row")
+    if column.dtype is None:
+        return values.ids(cells, where), []
+    return (values.whole_numbers if column.dtype.is_integer() else values.text)(cells, where), []

@@ -48,8 +48,8 @@ EVENTS = (
 )
 ITEMS = (
     replace(ITEM_ID, unique=True),
-    Column("creator_id"),
-    Column("cluster_id"),
+    Column("creator_id", several=True),
+    Column("cluster_id", several=True),
     Column("title", pl.String),  # for people: no model reads it
     replace(LENGTH, name="duration_ms"),
     replace(TIME, name="uploaded_ms"),
@@ -64,7 +64,8 @@ class Tables:
 
     Attributes:
       events: good rows in the order they were logged; only the columns that the log has.
-      items, users: one row each, None where the log has no such table. Other columns of `items` are categories.
+      items, users: one row each, None where the log has no such table. Other columns of `items` are what their
+        type says, as data/raw/attributes.py has it, and so are creator_id and cluster_id where they are lists.
       earlier: events older than the log, of unknown time and play time: user_id, item_id and 0/1 feedback, in order.
       rows_read: rows of events in the files, good and bad.
       notes: what a user should be told about the reading.
@@ -79,7 +80,7 @@ class Tables:
 
     @property
     def attributes(self) -> list[str]:
-        """The categorical columns of `items`, besides creator and cluster, whatever their names."""
+        """The columns of `items` that models read besides creator, cluster and duration, whatever their names."""
         return [] if self.items is None else [c for c in self.items.columns if c not in _NOT_ATTRIBUTES]
 
     def with_ids_alike(self) -> "Tables":

@@ -1,8 +1,9 @@
 """One's own logs: canonical tables in Parquet or CSV, with the columns that data/raw/tables.py names.
 
 A folder holds `events.parquet` and, if there are any, `items.parquet` and `users.parquet` (or the same names in .csv).
-Further columns of whole numbers or text in the items' or users' table are categories, unless nearly every row has a
-value of its own: such a column, of names or addresses, would be a second id.
+Further columns of the items' table are categories, several of them, numbers or embeddings, by their type as
+data/raw/attributes.py has it; those of the users' table categories or numbers. A category for which nearly every row
+has a value of its own is left out: such a column, of names or addresses, would be a second id.
 """
 
 import os
@@ -51,10 +52,12 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> 
         if name in files:
             attributes = _attribute_columns(files[name], columns, notes)
             table, _ = read(files[name], (*columns, *attributes), quarantine=quarantine)
-            for column in [column.name for column in attributes if _is_near_unique(table[column.name])]:
-                quarantine.ignore(files[name], column)
-                notes.append(f"{files[name].name}: column {column} has a value of its own for most rows: no category")
-                table = table.drop(column)
+            for column in attributes:
+                why = _why_left_out(table[column.name], of_users=name == "users")
+                if why:
+                    quarantine.ignore(files[name], column.name)
+                    notes.append(f"{files[name].name}: column {column.name} {why}")
+                    table = table.drop(column.name)
             tables[name] = table
     items = tables.get("items")
     names = header(files["events"])
@@ -68,15 +71,28 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> 
     return Tables(events, items, tables.get("users"), None, rows_read, tuple(notes))
 
 
-def _is_near_unique(values: "pl.Series") -> bool:
-    distinct = values.drop_nulls().n_unique()
-    return distinct > _FEW and 2 * distinct > len(values) - values.null_count()
+def _why_left_out(column: "pl.Series", *, of_users: bool) -> str:
+    from data.raw import attributes
+
+    if attributes.is_number(column.dtype):
+        return ""
+    if attributes.is_embedding(column.dtype) or attributes.are_several(column.dtype):
+        if of_users:
+            return "holds lists, which are read of items alone: left out"
+        if attributes.is_embedding(column.dtype):
+            return ""
+        column = column.explode()
+    column = column.drop_nulls()
+    distinct = column.n_unique()
+    return "has a value of its own for most rows: no category" if _FEW < distinct > len(column) / 2 else ""
 
 
 def _attribute_columns(path: Path, known: Sequence["Column"], notes: list[str]) -> list["Column"]:
-    # Any further column of whole numbers or text is a category. Others are left out, and it is said.
+    # Any further column of which something can be made. Others are left out, and it is said.
+    import polars as pl
     import pyarrow as pa
 
+    from data.raw import attributes
     from data.raw.files import header, parquet_schema
     from data.raw.rows import Column
 
@@ -86,12 +102,11 @@ def _attribute_columns(path: Path, known: Sequence["Column"], notes: list[str]) 
     schema = parquet_schema(path)
     columns = []
     for name in names:
-        kind = schema.field(name).type
-        text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-        if text or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind):
+        dtype = pl.Series(pl.from_arrow(pa.array([], schema.field(name).type))).dtype
+        if attributes.may_be_attribute(dtype):
             columns.append(Column(name, category=True))
         else:
-            notes.append(f"{path.name}: column {name} is {kind}, no category: left out")
+            notes.append(f"{path.name}: column {name} is {schema.field(name).type}, no category: left out")
     return columns
 
 

@@ -146,6 +146,13 @@ def test_attributes_of_users_and_surfaces():
     np.testing.assert_array_equal(made.arrays["surface"], [1, 0, 1, 1, 2, 2])
 
 
+def test_numbers_of_users_are_buckets_of_those_of_the_training_days():
+    users = pl.DataFrame({"user_id": ["u", "v", "w"], "age": [20.5, 40.0, 30.0]})
+    rows = [*ROWS, ("w", 0, 30, 1, 0)]  # w comes on the test day
+    made = assemble(log(rows, users=users), **split_at(20, 30))
+    assert made.users["user.age"].to_list() == [2, 3, 2]  # below 40, and from 40 on
+
+
 def test_one_user_is_not_enough():
     with pytest.raises(DataError, match="all events are of one user, 'u'"):
         assemble(log([("u", 1, 0, 1, 0), ("u", 2, 9, 1, 0)]))

@@ -1,4 +1,6 @@
+import json
 import time
+from typing import Any
 
 import polars as pl
 import pytest
@@ -32,15 +34,75 @@ def test_events_alone_are_enough(tmp_path):
     assert (read.items, read.users, read.earlier, read.rows_read, read.attributes) == (None, None, None, 3, [])
 
 
-def test_further_columns_of_items_are_categories_and_others_are_told(tmp_path):
+def test_further_columns_of_items_are_what_their_type_says_and_others_are_told(tmp_path):
     items = pl.DataFrame(
-        {"item_id": ["a", "b"], "creator_id": [5, None], "colour": ["red", "blue"], "price": [1.5, 2.0]}
+        {
+            "item_id": ["a", "b"],
+            "creator_id": [5, None],
+            "colour": ["red", "blue"],
+            "price": [1.5, 2.0],
+            "made": pl.Series([0, 1]).cast(pl.Date),
+        }
     )
     read = tables(tmp_path, events=EVENTS, items=items, users=pl.DataFrame({"user_id": [1, 2, 3], "region": [1, 1, 2]}))
-    assert read.attributes == ["colour"]
+    assert read.attributes == ["colour", "price"]
+    assert read.items.schema["price"] == pl.Float64
     assert read.items["creator_id"].to_list() == [5, None]
     assert read.users.columns == ["user_id", "region"]
-    assert read.notes == ("items.parquet: column price is double, no category: left out",)
+    assert read.notes == ("items.parquet: column made is date32[day], no category: left out",)
+
+
+def test_lists_and_numbers_are_the_same_in_parquet_and_csv(tmp_path):
+    columns: dict[str, list[Any]] = {
+        "item_id": ["a", "b", "c"],
+        "cluster_id": [["x", "y"], None, ["y"]],
+        "price": [1.5, None, 20.0],
+        "look": [[0.5, 1.0], [], [-2.0, 0.25]],
+    }
+    (tmp_path / "csv").mkdir()
+    EVENTS.write_csv(tmp_path / "csv/events.csv")
+    lists = ("cluster_id", "look")
+    as_text = {k: [json.dumps(v) if v else "" for v in column] for k, column in columns.items() if k in lists}
+    pl.DataFrame(columns | as_text).write_csv(tmp_path / "csv/items.csv")
+    frames = [
+        tables(tmp_path, events=EVENTS, items=pl.DataFrame(columns)).items,
+        read_tables(tmp_path / "csv", quarantine=Quarantine()).items,
+    ]
+    for items in frames:
+        assert items.schema == {
+            "item_id": pl.String,
+            "cluster_id": pl.List(pl.String),
+            "price": pl.Float64,
+            "look": pl.Array(pl.Float32, 2),
+        }
+        assert items["cluster_id"].to_list() == columns["cluster_id"]
+        assert items["price"].to_list() == columns["price"]
+        assert items["look"].to_list() == [[0.5, 1.0], None, [-2.0, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pl.Series("look", [[1.0, 2.0], [3.0, 4.0], [5.0]]), r"row 3, column look: '\[5.0\]' is no list of 2 numbers"),
+        (pl.Series("look", [[1.0, None], [3.0, 4.0]]), r"row 1, column look: '.*' holds something that is no finite"),
+        (pl.Series("price", [1.5, float("inf")]), "row 2, column price: 'inf' is infinite"),
+        (
+            pl.Series("cluster_id", [[1.5], [2.5]]),
+            r"column cluster_id is of type List\(Float64\); write one value a row",
+        ),
+    ],
+)
+def test_what_is_wrong_with_lists_and_numbers_is_told(tmp_path, column, message):
+    items = pl.DataFrame({"item_id": ["a", "b", "c"][: len(column)], column.name: column})
+    with pytest.raises(DataError, match=message):
+        tables(tmp_path, events=EVENTS, items=items)
+
+
+def test_users_have_no_lists(tmp_path):
+    users = pl.DataFrame({"user_id": [1, 2], "age": [20.5, None], "likes": [["a"], ["b"]]})
+    read = tables(tmp_path, events=EVENTS, users=users)
+    assert read.users.columns == ["user_id", "age"]
+    assert read.notes == ("users.parquet: column likes holds lists, which are read of items alone: left out",)
 
 
 def test_text_of_its_own_for_every_item_is_no_category(tmp_path):

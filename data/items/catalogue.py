@@ -1,0 +1,140 @@
+"""The item table: one row an item, its creator, cluster, duration and other attributes as codes for embedding tables.
+
+Only what is known when an item is uploaded is kept: totals of plays or likes would tell a model the future.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from data import vocabulary
+from data.items import buckets
+from data.items.content import ALL
+from data.raw import attributes as kinds
+
+ATTRIBUTE = "item."  # before the name of each attribute in the table: no log's column can be taken for one of Heed's
+DURATION_EDGES_MS = (7_000, 18_000, 30_000, 60_000, 120_000, 300_000)
+MOST = 16  # codes that an item may have of one feature
+
+_Codes = tuple[dict[str, pl.Series], dict[str, Any]]  # the columns of a feature, and what the manifest says of it
+
+
+class Catalogue(NamedTuple):
+    """What `build` makes.
+
+    table: columns item_id, creator_id, cluster_id (the first, of several) and, where there are any, `title`, for
+    people, as given; `creator`, `cluster`, `item.NAME` of each attribute and `duration` int32 (0 is unknown, padding),
+    `all.NAME` list of int32 where an item may have several codes of NAME, duration_ms int32 (-1 is unknown).
+    features: {"name", "cardinality"} of the features of more than one value, codes running from 0 to cardinality - 1;
+    "width", the most codes of an item, where that is more than 1; "edges", of numbers (data/items/buckets.py).
+    embeddings [N + 1, E] float32, zeros where unknown, and {"name", "size"} of the columns that it is made of.
+    """
+
+    table: pl.DataFrame
+    features: list[dict[str, Any]]
+    embeddings: NDArray[np.float32] | None
+    embedded: list[dict[str, Any]]
+    notes: list[str]
+
+
+def build(
+    item_ids: pl.Series,
+    items: pl.DataFrame | None,
+    *,
+    attributes: Sequence[str],
+    durations: pl.DataFrame,
+    seen: NDArray[np.bool_] | None = None,
+) -> Catalogue:
+    """The item table and its features.
+
+    Args:
+      item_ids: the vocabulary; row i of the result describes item_ids[i - 1], row 0 is padding (null ids, zeros).
+      items: canonical items, or None where the log has no such table.
+      attributes: further columns of `items` to keep, as what their type says (data/raw/attributes.py).
+      durations: item_id, duration_ms as the events tell it, for items whose own is unknown.
+      seen: [N + 1], the items of the training days, whose numbers decide about buckets; None: all.
+    """
+    table = pl.DataFrame({"item_id": item_ids})
+    if items is not None:
+        table = table.join(items, on="item_id", how="left", maintain_order="left")
+    for name in ("creator_id", "cluster_id", "duration_ms"):
+        if name not in table.columns:
+            table = table.with_columns(pl.lit(None, pl.Int64).alias(name))
+    of_events = table.select("item_id").join(durations, on="item_id", how="left", maintain_order="left")["duration_ms"]
+    duration_ms = table["duration_ms"].cast(pl.Int64).fill_null(of_events.cast(pl.Int64))
+
+    padding = pl.DataFrame({name: [None] for name in table.columns}, schema=table.schema)
+    table = pl.concat([padding, table])
+    duration_ms = pl.concat([pl.Series([None], dtype=pl.Int64), duration_ms])
+    seen = np.ones(len(table), bool) if seen is None else seen
+    sources = {"creator": "creator_id", "cluster": "cluster_id"} | {ATTRIBUTE + name: name for name in attributes}
+    embedded = {name: source for name, source in sources.items() if kinds.is_embedding(table.schema[source])}
+    columns: dict[str, pl.Series] = {}
+    features: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for name, source in sources.items():
+        if name not in embedded:
+            of_feature, told = _feature(name, table[source], seen, notes)
+            columns |= of_feature
+            features += [told] if of_feature[name][1:].n_unique() > 1 or "width" in told else []
+    durations_code = duration_buckets(duration_ms.fill_null(-1).to_numpy())
+    columns["duration"] = pl.Series(durations_code)
+    if len(np.unique(durations_code[1:])) > 1:
+        features.append({"name": "duration", "cardinality": int(durations_code.max()) + 1})
+    ids = [_first(table[name]) for name in ("creator_id", "cluster_id")]
+    title = ["title"] if "title" in table.columns else []
+    return Catalogue(
+        table.select("item_id", *ids, *title).with_columns(
+            **columns, duration_ms=duration_ms.fill_null(-1).cast(pl.Int32)
+        ),
+        features,
+        np.concatenate([_embeddings(table[source]) for source in embedded.values()], axis=1) if embedded else None,
+        [{"name": name, "size": table.schema[source].shape[0]} for name, source in embedded.items()],  # type: ignore[attr-defined]
+        notes,
+    )
+
+
+def _feature(name: str, values: pl.Series, seen: NDArray[np.bool_], notes: list[str]) -> _Codes:
+    """Columns of the item table for a feature that is no embedding, and its line of the manifest."""
+    if kinds.is_number(values.dtype):
+        numbers = values.fill_null(np.nan).to_numpy()
+        edges = buckets.edges(numbers[seen])
+        codes = buckets.codes(numbers, edges)
+        codes[0] = 0
+        return {name: pl.Series(codes)}, {"name": name, "cardinality": len(edges) + 3, "edges": edges.tolist()}
+    if not kinds.are_several(values.dtype):
+        known = vocabulary.build(values)
+        code = vocabulary.encode(values, known)
+        return {name: pl.Series(code)}, {"name": name, "cardinality": int(code.max()) + 1}
+    width = int(values.list.len().fill_null(0).to_numpy().max(initial=1))
+    if width > MOST:
+        notes.append(f"items: {name.removeprefix(ATTRIBUTE)} has up to {width:,} values: the first {MOST} are taken")
+    kept = values.list.head(MOST)
+    rows = pl.DataFrame({"row": pl.int_range(len(kept), eager=True), "value": kept}).explode("value")
+    known = vocabulary.build(rows["value"])
+    rows = rows.with_columns(value=pl.Series(vocabulary.encode(rows["value"], known))).filter(pl.col("value") > 0)
+    each = pl.DataFrame({"row": pl.int_range(len(kept), dtype=pl.Int64, eager=True)}).join(
+        rows.group_by("row", maintain_order=True).agg("value"), on="row", how="left", maintain_order="left"
+    )["value"]
+    told = {"name": name, "cardinality": len(known) + 1} | ({"width": min(width, MOST)} if width > 1 else {})
+    return {name: each.list.first().fill_null(0), ALL + name: each}, told
+
+
+def _first(ids: pl.Series) -> pl.Series:
+    return ids.list.first() if kinds.are_several(ids.dtype) else ids
+
+
+def _embeddings(values: pl.Series) -> NDArray[np.float32]:
+    known = values.is_not_null().to_numpy()
+    vectors = np.zeros((len(values), values.dtype.shape[0]), np.float32)  # type: ignore[attr-defined]
+    vectors[known] = values.drop_nulls().to_numpy()
+    return vectors
+
+
+def duration_buckets(duration_ms: np.ndarray) -> np.ndarray:
+    """int32: 0 where the duration is not positive (unknown), else 1 + the number of DURATION_EDGES_MS at or below."""
+    bucket = 1 + np.searchsorted(np.asarray(DURATION_EDGES_MS), duration_ms, side="right")
+    return np.where(duration_ms > 0, bucket, 0).astype(np.int32)
