@@ -33,12 +33,13 @@ def main(argv: Sequence[str]) -> int:
     """Wires flags to the engine; returns the exit status of the stage that failed, or 0."""
     del argv
     # Here, so that --help stays fast.
+    import shlex
     import signal
     import sys
     from pathlib import Path
 
     from pipelines.graph.engine import FELL_SHORT, Engine
-    from pipelines.graph.records import locked
+    from pipelines.graph.records import COMMAND, locked
     from pipelines.graph.stage import PIPELINE
     from pipelines.registry import stages
     from runtime.artifact import write_json
@@ -65,6 +66,9 @@ def main(argv: Sequence[str]) -> int:
         return 0
     with locked(workdir) as lock:
         write_json(workdir / PIPELINE, config.to_dict())
+        if not _ONLY.value:
+            typed = [word for word in sys.argv[1:] if not word.startswith("--force")]
+            write_json(workdir / COMMAND, shlex.join(["python", "-m", "pipelines.run", *typed]))
         engine = Engine(graph, workdir=workdir, lock=lock)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         status = engine.run(selected, alone=bool(_ONLY.value), force=_FORCE.value, jobs=_JOBS.value)

@@ -20,6 +20,7 @@ from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
 
 STATE = ".pipeline"
+COMMAND = Path(STATE) / "command.json"  # what was typed to run all of it, to be run again
 KEPT = 3  # results of other recipes, of each stage
 _LOCK_SECONDS = 20  # the stage of a pipeline that was killed saves before it ends
 

@@ -4,12 +4,14 @@ Functions take plain data and return markup; colours and words that two charts s
 """
 
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 matplotlib.use("svg")
 
@@ -44,6 +46,8 @@ _STYLE: Any = {
     "ytick.color": MUTED,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    "xtick.major.pad": 8,  # clear of the other axis' first label in the corner
+    "ytick.major.pad": 6,
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "text.color": INK,
@@ -67,12 +71,33 @@ def side_by_side(figure: Figure, count: int, narrow: bool) -> list[Axes]:
     return list(figure.subplots(count if narrow else 1, 1 if narrow else count, squeeze=False).flat)
 
 
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic y axis with few plain numbers beside it, also where it spans less than a decade."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _svg(paint: Callable[[Figure, bool], None], *, size: tuple[float, float], narrow: bool, salt: str) -> str:
     # Element ids come from the salt: equal data give equal bytes, and no two drawings of a page share an id.
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}):
         figure = Figure(figsize=size, layout="constrained")
         paint(figure, narrow)
+        _thin_ticks(figure)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     markup = stream.getvalue()
     return markup[markup.index("<svg") :]
+
+
+def _thin_ticks(figure: Figure) -> None:
+    """Fewer ticks where their labels would stand on one another: Matplotlib guesses how wide they are."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        for most in (6, 5, 4, 3, 2):
+            figure.draw_without_rendering()
+            boxes = [label.get_window_extent() for label in axis.get_ticklabels() if label.get_text()]
+            apart = all(not one.padded(1).overlaps(other) for one, other in itertools.pairwise(boxes))
+            if apart or not isinstance(axis.get_major_locator(), MaxNLocator):
+                break
+            axis.set_major_locator(MaxNLocator(most))

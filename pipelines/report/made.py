@@ -2,7 +2,7 @@
 
 import time
 
-from pipelines.graph.records import STATE
+from pipelines.graph.records import COMMAND, STATE
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from runtime.artifact import read_json
@@ -23,7 +23,7 @@ def section(run: Run) -> Section | None:
         for name, version in record["recipe"].items()
         if name.startswith("package ")
     }
-    parts = {"made": made, "versions": sorted(versions.items())}
+    parts = {"made": made, "versions": sorted(versions.items()), "command": run.json(str(COMMAND))}
     parts["commits"] = sorted({record["commit"] for record in made} - {""})
     template = "report/made.html.j2"
     return Section(anchor="made", title="How it was made", template=template, parts=parts) if made else None

@@ -17,6 +17,7 @@ from pipelines.systems.retrieval.figures import training
 from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import Models
 from pipelines.systems.retrieval.stages import variants
+from tests import browser
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 CHANGES = {
@@ -329,3 +330,8 @@ def test_a_pipeline_is_not_blamed_for_systems_that_it_does_not_have(tmp_path: Pa
     for section in ("ranking", "satisfaction", "ab"):
         assert f'id="{section}"' not in page
         assert f'href="#{section}"' not in page
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium")
+def test_the_page_fits_phones_tablets_and_laptops(workdir: Path, tmp_path: Path) -> None:
+    assert browser.faults(page_of(workdir), tmp_path) == {width: [] for width in browser.WIDTHS}

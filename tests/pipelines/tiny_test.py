@@ -1,8 +1,10 @@
 """The whole pipeline on the tiny feed: killed on its way, gone on with, and then found up to date."""
 
+import html
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from pipelines.graph.records import log_of, record_of
 from pipelines.registry import stages
+from tests import browser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -97,6 +100,18 @@ def test_the_last_line_is_the_report(runs: tuple[Path, list[str]]) -> None:
     workdir, (_, second, _) = runs
     assert second.splitlines()[-1] == str(workdir / "report.html")
     assert "has left no numbers" not in (workdir / "report.html").read_text()
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium")
+def test_the_report_fits_phones_tablets_and_laptops(runs: tuple[Path, list[str]], tmp_path: Path) -> None:
+    page = (runs[0] / "report.html").read_text()
+    assert browser.faults(page, tmp_path) == {width: [] for width in browser.WIDTHS}
+
+
+def test_the_report_says_how_to_run_it_again(runs: tuple[Path, list[str]]) -> None:
+    page = (runs[0] / "report.html").read_text()
+    command = html.unescape(page[page.index("<pre><code>") :].split("<code>", 1)[1].split("</code>", 1)[0])
+    assert shlex.split(command) == ["python", *_command(runs[0], "--jobs=2")[1:]]
 
 
 def test_a_model_blind_to_dislikes_does_not_respond_to_one(runs: tuple[Path, list[str]]) -> None:

@@ -71,7 +71,7 @@ def slots(ranking: Ranking) -> str:
         axes.invert_yaxis()
         axes.tick_params(axis="y", labelcolor=INK)
         axes.grid(axis="y", visible=False)
-        axes.set_title(f"Mean importance α, the {len(shown)} highest of {len(found)} slots")
+        axes.set_title(f"Mean α, {len(shown)} of {len(found)} slots")
 
     return draw(paint, title="Importance of the features", height=3.8, phone_height=4.2, width=5.2)
 

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from pipelines.report.charts import COLOURS, INK, MUTED, draw, side_by_side
+from pipelines.report.charts import COLOURS, INK, MUTED, draw, logarithmic, side_by_side
 from pipelines.report.intervals import Point, interval, signed
 from pipelines.systems.retrieval.models import DISLIKE, TITLES, Model, Models
 from pipelines.systems.retrieval.tables import PAPER
@@ -35,7 +35,7 @@ def training(models: Models) -> str:
             axes.set_title(heading)
             axes.set_xlabel("step")
             if heading == _NEGATIVE:
-                axes.set_yscale("log")
+                logarithmic(axes)
 
     return draw(paint, title="Training curves", height=2.7, phone_height=2.2 * len(panels))
 
