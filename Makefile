@@ -1,5 +1,5 @@
 # make demo   everything on a synthetic feed, ending with the path of report.html
-# make test   lint, types, tests
+# make test   lint, types, tests; make test-long, those that take a minute or more each
 # Both make .venv first, from the pinned requirements, every file of them checked against its hash.
 # PYTHON=/path/to/python3.11 chooses the interpreter.
 
@@ -10,7 +10,7 @@ BIN := .venv/bin
 # The checkout's own folders only: a PYTHONPATH of the caller's shell must not reach the runs.
 unexport PYTHONPATH
 
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test test-long lint format lock clean
 .DELETE_ON_ERROR:
 
 help:  ## what there is to make
@@ -19,8 +19,12 @@ help:  ## what there is to make
 demo: .venv/installed  ## every stage on the synthetic feed; ends with the path of report.html
 	$(BIN)/python -m pipelines.run --config=configs/pipeline.py:demo --workdir=$(WORKDIR)
 
-test: lint  ## lint, types and all tests
-	$(BIN)/python -m pytest -n 2
+test: lint  ## lint, types and tests
+	$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not long"
+	@echo "make: all but the long tests (whole pipelines, several hosts, many devices); those: make test-long"
+
+test-long: .venv/installed-dev  ## the tests that take a minute or more each
+	$(BIN)/python -m pytest -n 2 --dist=loadfile -m long
 
 lint: .venv/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ from pipelines.graph.records import log_of, record_of
 from pipelines.registry import stages
 from tests import browser
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

@@ -13,6 +13,8 @@ from runtime.errors import HostError, UsageError
 from tests import random_timelines, several_hosts
 from tests.ranking.training_test import config_of
 
+pytestmark = pytest.mark.long
+
 # The data axis over both hosts, two devices each, and the model axis.
 OVER = {"data": {"data": 4, "model": 1}, "model": {"data": 1, "model": 4}}
 # Chance that is drawn where the rows are differs with their layout.

@@ -164,6 +164,7 @@ def on_four_devices(data, file):
     np.savez(file, **arrays)
 
 
+@pytest.mark.long
 def test_several_devices_agree_with_one(log, tmp_path):
     file = tmp_path / "arrays.npz"
     flags = "--xla_force_host_platform_device_count=4"

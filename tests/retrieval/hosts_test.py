@@ -17,6 +17,8 @@ from tests.killed_training import kill_at
 from tests.retrieval.training_test import config_of
 from training.saving.checkpoints import CHECKPOINTS
 
+pytestmark = pytest.mark.long
+
 # The data axis over both hosts, two devices each, and the model axis.
 OVER = {"data": {"data": 4, "model": 1}, "model": {"data": 1, "model": 4}}
 

@@ -232,6 +232,7 @@ def on_eight_devices(data, file):
     np.savez(file, **arrays)
 
 
+@pytest.mark.long
 def test_eight_devices_agree_with_one(log, tmp_path):
     file = tmp_path / "arrays.npz"
     code = f"from tests.retrieval.training_test import on_eight_devices as f; f({str(log.path)!r}, {str(file)!r})"

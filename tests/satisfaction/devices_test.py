@@ -6,6 +6,7 @@ import sys
 
 import jax
 import numpy as np
+import pytest
 
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
@@ -34,6 +35,7 @@ def run(data, folder, devices):
     np.save(folder / "vectors.npy", vectors)
 
 
+@pytest.mark.long
 def test_several_devices_agree_with_one(tmp_path):
     data = random_timelines.write(tmp_path / "timelines", lengths=[40] * 12, num_items=130, unseen=0).path
     one, several = tmp_path / "one", tmp_path / "several"
