@@ -91,14 +91,17 @@ def fetched(dataset: readers.Dataset, folder: Path) -> Path:
     return dataset.download(folder)
 
 
-def fingerprints(files: Sequence[Path]) -> dict[str, str]:
-    """sha256 of each file, by name: what a finished workdir is compared with. Errors: DataError for a missing file."""
+def fingerprints(files: Sequence[Path], folder: Path) -> dict[str, str]:
+    """sha256 of each file, by its path from `folder`: what a finished workdir is compared with.
+
+    Errors: DataError for a missing file.
+    """
     from runtime.artifact import digest
 
     for path in files:
         if not path.is_file():
             raise DataError(f"{path}: no such file; check --data, or put the file there")
-    return {path.name: digest(path) for path in files}
+    return {os.path.relpath(path, folder): digest(path) for path in files}
 
 
 def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
@@ -149,7 +152,7 @@ def main(argv: Sequence[str]) -> int | None:
     options = {name: config.get(name, default) for name, default in dataset.options.items()}
     if _DOWNLOAD.value:
         folder = fetched(dataset, folder)
-    identity = {"config": config, "files": fingerprints(dataset.source_files(folder, **options))}
+    identity = {"config": config, "files": fingerprints(dataset.source_files(folder, **options), folder)}
     if is_prepared(workdir, identity):
         print(f"complete already: {workdir}")
         return None

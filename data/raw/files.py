@@ -1,165 +1,149 @@
-"""Opens a table's file, CSV or Parquet: the names of its columns, and the columns as they stand there.
+"""Reads a table from its files, whatever their format: the names of its columns, and its rows, some at a time.
 
-CSV is as RFC 4180 has it: commas, fields in quotes that may hold commas and line breaks, a quote in such a field
-doubled; any of the three line ends; UTF-8. An empty field is empty, in quotes or not, and so are empty rows at the end.
-A quote inside a field that is not in quotes is a character like any other.
+A format is a function that names a file's columns and one that yields its rows; all else is the same for all formats.
 """
 
-import csv
 import dataclasses
-import sys
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
+from data.raw import delimited, json_lines, parquet, sources, values
+from data.raw.batches import Batch, Rows
+from data.raw.sources import Part, Source
 from runtime.errors import DataError
-
-_BLOCK = 1 << 24  # a row that is longer cannot be read
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
-    """Some columns of a file.
+class Format:
+    """How files of one kind are read.
 
     Attributes:
-      frame: their rows. rows [n]: the number of each as a spreadsheet shows it, the header of a CSV file being row 1.
-      broken: row number and number of fields of the rows that have more or fewer than the header.
+      header, rows: as of `data.raw.delimited`. is_whole: whether the header names all columns, as it does not where
+        each row has names of its own. is_text: whether all cells are text.
     """
 
-    frame: pl.DataFrame
-    rows: pl.Series
-    broken: pl.DataFrame
+    header: Callable[[Path], list[str]]
+    rows: Callable[[Path, Sequence[str]], Iterator[Rows]]
+    is_whole: bool = True
+    is_text: bool = False
 
 
-def header(path: Path) -> list[str]:
-    """The names of a file's columns; DataError where it is missing, empty, not readable, or has a name twice."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; check --data, or put the file there")
-    names = _csv_header(path) if path.suffix == ".csv" else list(parquet_schema(path).names)
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: column '{twice[0]}' stands there more than once; remove or rename one")
-    return names
+_FORMATS = {
+    sources.PARQUET: Format(parquet.header, parquet.rows),
+    sources.CSV: Format(delimited.header, delimited.rows, is_text=True),
+    sources.JSON_LINES: Format(json_lines.header, json_lines.rows, is_whole=False),
+}
 
 
-def parquet_schema(path: Path) -> pa.Schema:
-    """Names and types of a Parquet file's columns."""
-    return _parquet(path).schema_arrow
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A table whose files have been looked into: headers, the names of each file's columns."""
+
+    source: Source
+    headers: tuple[tuple[str, ...], ...]
+
+    @property
+    def format(self) -> Format:
+        """How its files are read."""
+        return _format(self.source.parts[0])
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all its columns, those of its files and of its partitions."""
+        return list(dict.fromkeys(name for names in self.by_part() for name in names))
+
+    def by_part(self) -> list[list[str]]:
+        """The names of the columns of each file, those of its partitions after its own."""
+        return [
+            list(dict.fromkeys([*names, *part.partition]))
+            for names, part in zip(self.headers, self.source.parts, strict=True)
+        ]
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+        """The columns `names`, file by file and some rows at a time.
+
+        A file's own column comes before a partition's of the same name. A batch lacks the columns that its file lacks.
+        """
+        for place, (part, there) in enumerate(zip(self.source.parts, self.headers, strict=True)):
+            of_file = [name for name in names if name in there] if self.format.is_whole else names
+            for rows in self.format.rows(part.path, of_file):
+                partition = {
+                    name: pl.repeat(value, len(rows.numbers), dtype=pl.String, eager=True)
+                    for name, value in part.partition.items()
+                    if name in names and name not in rows.frame.columns
+                }
+                whole_rows = (
+                    dataclasses.replace(rows, frame=rows.frame.with_columns(**partition)) if partition else rows
+                )
+                yield of_part(whole_rows, place, self.source.parts, is_text=self.format.is_text)
 
 
-def read(path: Path, names: Sequence[str], *, numbers: Sequence[str]) -> Table:
-    """The columns `names` of a file; in CSV those of `numbers` are whole numbers where all of their fields are.
-
-    Errors: DataError for a file that is cut short or otherwise damaged.
-    """
-    if path.suffix == ".csv":
-        return _read_csv(path, names, numbers)
-    try:
-        table = _parquet(path).read(columns=list(names))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: damaged ({error}); write or copy it again") from None
-    frame = _frame(table.select(list(names)))
-    return Table(frame, pl.int_range(1, len(frame) + 1, eager=True), _broken([]))
-
-
-def _parquet(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cut short, or no Parquet file ({error}); write or copy it again") from None
-
-
-def _csv_header(path: Path) -> list[str]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file, strict=True), [])
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; write it again as UTF-8") from None
-    except csv.Error as error:
-        raise DataError(f"{path}: row 1 is no header ({error}); write the file again") from None
-    if not names:
-        raise DataError(f"{path}: an empty file; copy or download it again")
-    return names
-
-
-def _read_csv(path: Path, names: Sequence[str], numbers: Sequence[str]) -> Table:
-    _check_quotes(path)
-    # Numbers are read as numbers, in parallel, which is fast and small. Where one is missing or a row is broken, all is
-    # read again as text, row by row, so that what stands in its place, and where, can be told.
-    broken: list[tuple[int, int]] = []
-    try:
-        frame = _parsed(path, names, numbers, threads=True, invalid=None)
-    except pa.ArrowInvalid:
-        try:
-            frame = _parsed(path, names, [], threads=False, invalid=broken)
-        except pa.ArrowException as error:
-            raise DataError(f"{path}: not readable as CSV ({error}); write it again, as UTF-8") from None
-    rows = pl.int_range(2, 2 + len(frame) + len(broken), eager=True)
-    rows = rows.filter(~rows.is_in([row for row, _ in broken]))
-    # Empty rows at the end say nothing.
-    filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-    length = filled.arg_true()[-1] + 1 if filled.any() else 0
-    return Table(frame.head(length), rows.head(length), _broken(broken))
-
-
-def _parsed(
-    path: Path, names: Sequence[str], numbers: Sequence[str], *, threads: bool, invalid: list[tuple[int, int]] | None
-) -> pl.DataFrame:
-    def of_wrong_length(row: pa.csv.InvalidRow) -> str:
-        if invalid is None:
-            return "error"
-        invalid.append((row.number, row.actual_columns))
-        return "skip"
-
-    table = pa.csv.read_csv(
-        path,
-        read_options=pa.csv.ReadOptions(use_threads=threads, block_size=_BLOCK),
-        parse_options=pa.csv.ParseOptions(
-            newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=of_wrong_length
-        ),
-        convert_options=pa.csv.ConvertOptions(
-            include_columns=list(names),
-            column_types={name: pa.int64() if name in numbers else pa.large_string() for name in names},
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-        ),
+def of_part(rows: Rows, place: int, parts: Sequence[Part], *, is_text: bool) -> Batch:
+    """Rows of the file parts[place]."""
+    return Batch(
+        rows.frame,
+        rows.numbers,
+        pl.repeat(place, len(rows.numbers), dtype=pl.UInt32, eager=True),
+        rows.broken.with_columns(part_of=pl.lit(place, pl.UInt32)),
+        parts,
+        is_text,
     )
-    return _frame(table)
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.DataFrame(pl.from_arrow(table))
-    frame.columns = table.column_names  # polars gives an empty name another
-    return frame
+def opened(table: Source | str | os.PathLike[str]) -> Opened:
+    """The table that lies there; errors as of `header`."""
+    source = table if isinstance(table, Source) else sources.of(table)
+    headers = []
+    for part in source.parts:
+        names = _format(part).header(part.path)
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DataError(f"{part.path}: column '{twice[0]}' stands there more than once; remove or rename one")
+        headers.append(tuple(names))
+    return Opened(source, tuple(headers))
 
 
-def _check_quotes(path: Path) -> None:
-    # A quote too few or too many takes the rows up to the next one for a single field, in any lenient reader.
-    with open(path, "rb") as raw:
-        if not any(b'"' in block for block in iter(lambda: raw.read(1 << 20), b"")):
-            return
-    row = 0
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            for _ in csv.reader(file, strict=True):
-                row += 1
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; write it again as UTF-8") from None
-    except csv.Error:
-        raise DataError(
-            f"{path}: row {row + 1}: a field's quotes do not close before its end; "
-            'double a quote inside a field ("5"" screen") or write the file again'
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
+def header(table: Source | str | os.PathLike[str]) -> list[str]:
+    """The names of a table's columns.
+
+    Errors: DataError where it is missing, empty, not readable, or has a name twice.
+    """
+    return opened(table).names
 
 
-def _broken(rows: Sequence[tuple[int, int]]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema={"row": pl.Int64, "fields": pl.Int64}, orient="row")
+def read(path: Path, names: Sequence[str]) -> Rows:
+    """The columns `names` of one file, all of it; errors as of its format."""
+    batch = whole(list(opened(path).batches(names)))
+    return Rows(batch.frame, batch.numbers, batch.broken.drop("part_of"))
+
+
+def whole(batches: Sequence[Batch]) -> Batch:
+    """All batches of a table as one; columns that some of them lack are empty there."""
+    if len(batches) == 1:
+        return batches[0]
+    names = dict.fromkeys(name for batch in batches for name in batch.frame.columns)
+
+    def cells(batch: Batch, name: str) -> pl.Series:
+        there = name in batch.frame.columns
+        return batch.frame[name] if there else pl.Series([None] * len(batch.numbers), dtype=pl.Null)
+
+    where = batches[0].parts[0].path.parent
+    columns = {
+        name: values.stacked([cells(batch, name) for batch in batches], f"{where}: column {name}").rename(name)
+        for name in names
+    }
+    return dataclasses.replace(
+        batches[0],
+        frame=pl.DataFrame(columns),
+        numbers=pl.concat([batch.numbers for batch in batches]),
+        part_of=pl.concat([batch.part_of for batch in batches]),
+        broken=pl.concat([batch.broken for batch in batches]),
+    )
+
+
+def _format(part: Part) -> Format:
+    return _FORMATS[sources.kind(part.path)]

@@ -5,11 +5,13 @@ And which columns of its files are read, so that none is left out unsaid.
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from data.raw import names
+from data.raw.sources import Part
 from runtime.errors import DataError
 
 FILE = "quarantine.csv"
@@ -45,13 +47,14 @@ class Quarantine:
         self.columns: dict[str, ColumnsOf] = {}
         self._frames = [pl.DataFrame(schema=_SCHEMA)]
 
-    def finish(self, file: str | os.PathLike[str], rows: int, columns: ColumnsOf) -> None:
-        """Takes note of a file that has been read. Errors: DataError where too many of its `rows` were set aside."""
-        self.columns[Path(file).name] = columns
-        of_file = self.frame().filter(file=Path(file).name)
-        if len(of_file) > self.max_share * rows:
+    def finish(self, table: str | os.PathLike[str], rows: int, columns: ColumnsOf) -> None:
+        """Takes note of a table that has been read. Errors: DataError where too many of its `rows` were set aside."""
+        name = Path(table).name
+        self.columns[name] = columns
+        of_table = self.frame().filter((pl.col("file") == name) | pl.col("file").str.starts_with(f"{name}/"))
+        if len(of_table) > self.max_share * rows:
             count, column, reason = (
-                of_file.group_by("column", "reason", maintain_order=True)
+                of_table.group_by("column", "reason", maintain_order=True)
                 .len()
                 .sort("len", descending=True, maintain_order=True)
                 .select("len", "column", "reason")
@@ -59,7 +62,7 @@ class Quarantine:
             )
             what = f"column {column} {reason}" if column else reason
             raise DataError(
-                f"{file}: {len(of_file):,} of {rows:,} rows ({len(of_file) / rows:.1%}) are bad, more than "
+                f"{table}: {len(of_table):,} of {rows:,} rows ({len(of_table) / rows:.1%}) are bad, more than "
                 f"--max_quarantine={self.max_share:.4g}; most often {what} ({count:,} rows); mend the log, or give a "
                 "higher --max_quarantine"
             )
@@ -75,24 +78,30 @@ class Quarantine:
         return [line for file, columns in self.columns.items() for line in columns.lines(file)]
 
     def add(
-        self, file: str | os.PathLike[str], rows: pl.Series, column: str, values: pl.Series, reason: str, remedy: str
+        self,
+        parts: Sequence[Part],
+        part_of: pl.Series,
+        rows: pl.Series,
+        column: str,
+        values: pl.Series,
+        reason: str,
+        remedy: str,
     ) -> None:
-        """Takes the rows of `file` with these numbers, whose `column` ("": the row itself) holds `values`."""
+        """Takes the rows of these numbers, each of the file parts[part_of], whose `column` ("": the row itself) holds
+        `values`."""
         if not self.enabled:
             where = f"row {rows[0]}, column {column}" if column else f"row {rows[0]}"
             shown = "" if values[0] is None else f" '{values[0]}'" if column else f" {values[0]}"
             more = f" ({len(rows) - 1:,} more rows like it)" if len(rows) > 1 else ""
             raise DataError(
-                f"{file}: {where}:{shown} {reason}{more}; {remedy}, or give --quarantine to set such rows aside"
+                f"{parts[part_of[0]].path}: {where}:{shown} {reason}{more}; {remedy}, or give --quarantine to set such "
+                "rows aside"
             )
+        labels = pl.Series([part.label for part in parts], dtype=pl.String)
         self._frames.append(
-            pl.DataFrame({"row": rows.cast(pl.Int64), "value": values.cast(pl.String)}).select(
-                pl.lit(Path(file).name).alias("file"),
-                "row",
-                pl.lit(column).alias("column"),
-                "value",
-                pl.lit(reason).alias("reason"),
-            )
+            pl.DataFrame(
+                {"file": labels.gather(part_of), "row": rows.cast(pl.Int64), "value": values.cast(pl.String)}
+            ).select("file", "row", pl.lit(column).alias("column"), "value", pl.lit(reason).alias("reason"))
         )
 
     def frame(self) -> pl.DataFrame:

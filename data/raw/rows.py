@@ -1,20 +1,22 @@
-"""Reads a table from Parquet or CSV and checks every row before anything is made of it.
+"""Reads a table, whatever its format, and checks every row before anything is made of it.
 
 A bad row stops the run with one line that names file, row, column and value, or is set aside where the user asked for
-a quarantine. Rows are numbered as a spreadsheet shows them: in a CSV file the header is row 1, in Parquet the first row
-is.
+a quarantine. Rows are numbered as a spreadsheet or an editor shows them: in a CSV file the header is row 1, in Parquet
+and JSON lines the first row is.
 """
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from data.raw import attributes, files, values
+from data.raw.batches import Batch, Rows
 from data.raw.names import asked
 from data.raw.quarantine import ColumnsOf, Quarantine
+from data.raw.sources import Part, Source
 from runtime.errors import DataError
 
 _MEND = "mend the row"
@@ -26,7 +28,8 @@ class Column:
     """What a column must hold.
 
     Attributes:
-      name: its name in the canonical tables; `source`: its name in the file, where that differs.
+      name: its name in the canonical tables; `source`: its name in the file, where that differs. One column of a file
+        may be read as several.
       dtype: an integer type (values must be whole numbers that fit), String, or None: whole numbers or text, as found.
       required: the file must have the column. nullable: a row may leave it empty. unique: no value stands twice.
       category: what stands in it is a value among others, and not known to mean anything; without a `dtype` it is
@@ -34,7 +37,7 @@ class Column:
       low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them, and `show`
         how a bound is written.
       convert: the cells as the file has them -> as they are checked, such as milliseconds of seconds, null where a
-        cell is not `what`, "a whole number" where nothing is converted. A file's column may be read as several.
+        cell is not `what`, "a whole number" where nothing is converted.
     """
 
     name: str
@@ -58,95 +61,167 @@ class Column:
 
 
 Known = Mapping[str, tuple[pl.Series, str]]
+Further = Callable[[pl.Series], Column | None]
 
 
 def read(
-    path: str | os.PathLike[str], columns: Sequence[Column], *, quarantine: Quarantine, known: Known | None = None
+    table: Source | str | os.PathLike[str],
+    columns: Sequence[Column],
+    *,
+    quarantine: Quarantine,
+    known: Known | None = None,
+    further: Further | None = None,
+    skip: Callable[[pl.DataFrame], pl.Series] | None = None,
 ) -> tuple[pl.DataFrame, int]:
-    """The good rows of `path`, in file order, under their canonical names, and how many rows the file holds.
+    """The good rows of a table, in the order of its files, under canonical names, and how many rows the files hold.
 
     Args:
-      columns: what to read; optional columns that the file lacks are absent from the result too.
+      table: where it lies: a `Source`, a file, or a folder of files.
+      columns: what to read; optional columns that the table lacks are absent from the result too.
       known: canonical column -> (the values it may take, the file that lists them).
+      further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
+      skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
     Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
     """
-    path = Path(path)
-    names = files.header(path)
-    _check_columns(path, names, columns)
-    wanted = [column for column in columns if column.in_file in names]
-    numbers = [
-        column.in_file
-        for column in wanted
-        if column.convert is None and column.dtype is not None and column.dtype.is_integer()
-    ]
-    table = files.read(path, list(dict.fromkeys(column.in_file for column in wanted)), numbers=numbers)
-    return checked(path, table, names, columns, quarantine=quarantine, known=known)
+    opened = files.opened(table)
+    source, names = opened.source, opened.names
+    _check_required(opened, columns)
+    # What is looked at as a whole is read as a whole.
+    batches: Iterable[Batch]
+    if further:
+        batches = whole = _whole(opened, names)
+        named = {column.in_file for column in columns}
+        others = (further(cells) for cells in whole[0].frame.get_columns() if cells.name not in named)
+        columns = [*columns, *(column for column in others if column is not None)]
+    else:
+        is_whole = opened.format.is_whole
+        wanted = dict.fromkeys(c.in_file for c in columns if c.in_file in names or not is_whole)
+        as_whole = any(column.unique or column.category for column in columns)
+        batches = _whole(opened, list(wanted)) if as_whole else opened.batches(list(wanted))
+
+    return _checked(source, names, batches, columns, quarantine, known or {}, skip)
 
 
 def checked(
     path: Path,
-    table: files.Table,
+    table: Rows,
     names: Sequence[str],
     columns: Sequence[Column],
     *,
     quarantine: Quarantine,
     known: Known | None = None,
 ) -> tuple[pl.DataFrame, int]:
-    """As `read`, of a file that has been opened: `table`, its columns as they stand there, of its `names`."""
-    _check_columns(path, names, columns)
-    possible, wanted = columns, {column.in_file for column in columns}
-    columns = [column for column in columns if column.in_file in names]
-    count = len(table.rows) + len(table.broken)
-    if not count:
-        raise DataError(f"{path}: no rows; give a file that holds some")
-    if len(table.broken):
-        reason = f"fields where the header has {len(names)}: cut short or broken"
-        quarantine.add(path, table.broken["row"], "", table.broken["fields"], reason, _COPY)
-
-    good = pl.repeat(True, len(table.rows), eager=True)
-    of_column: dict[str, pl.Series] = {}
-    for mask, name, shown, reason, remedy in _faults(path, table.frame, columns, known or {}, of_column):
-        mask = mask.fill_null(False) & good  # a row is set aside once, for the first fault found
-        if mask.any():
-            quarantine.add(path, table.rows.filter(mask), name, shown.filter(mask), reason, remedy)
-            good &= ~mask
-    if not good.any():
-        raise DataError(f"{path}: none of {count:,} rows is good; run without --quarantine to see the first fault")
-    of_file = ColumnsOf(
-        list(dict.fromkeys(column.in_file for column in columns if not column.category)),
-        [column.in_file for column in columns if column.category],
-        [name for name in names if name not in wanted],
-        frozenset(column.in_file for column in possible if not column.category),
-    )
-    quarantine.finish(path, count, of_file)
-    dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}
-    frame = pl.DataFrame(of_column)
-    frame = frame if good.all() else frame.filter(good)
-    return frame.cast(dtypes), count  # type: ignore[arg-type]
+    """As `read`, of one file that has been opened otherwise: its rows as they stand there, and its columns' `names`."""
+    check_columns(path, names, columns)
+    batch = files.of_part(table, 0, [Part(path, path.name, {})], is_text=False)
+    return _checked(Source(path, tuple(batch.parts)), names, [batch], columns, quarantine, known or {}, None)
 
 
-def _check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:
+def check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:
+    """DataError where a file with these `names` lacks a column that is required."""
     for column in columns:
         if column.required and column.in_file not in names:
             only = ", ".join(asked(names, {column.in_file}))
             raise DataError(f"{path}: no column '{column.in_file}', only {only}; add it or rename one")
 
 
+def _checked(
+    source: Source,
+    names: Sequence[str],
+    batches: Iterable[Batch],
+    columns: Sequence[Column],
+    quarantine: Quarantine,
+    known: Known,
+    skip: Callable[[pl.DataFrame], pl.Series] | None,
+) -> tuple[pl.DataFrame, int]:
+    count, kept, seen = 0, [], dict.fromkeys(names)
+    for batch in _without_bytes(batches):
+        seen |= dict.fromkeys(batch.frame.columns)
+        if skip:
+            batch = _without(batch, skip(batch.frame))
+        count += len(batch)
+        kept.append(_good(source.path, batch, columns, quarantine, known))
+    if not count:
+        raise DataError(f"{source.path}: no rows; give a file that holds some")
+    if not any(len(frame) for frame in kept):
+        raise DataError(
+            f"{source.path}: none of {count:,} rows is good; run without --quarantine to see the first fault"
+        )
+    quarantine.finish(source.path, count, _columns_of(columns, list(seen)))
+    return _stacked(kept, [column for column in columns if column.in_file in seen]), count
+
+
+def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
+    batches = list(table.batches(names))
+    if not batches:
+        raise DataError(f"{table.source.path}: no rows; give a file that holds some")
+    return [files.whole(batches)]
+
+
+def _columns_of(columns: Sequence[Column], names: Sequence[str]) -> ColumnsOf:
+    there = [column for column in columns if column.in_file in names]
+    wanted = {column.in_file for column in there}
+    return ColumnsOf(
+        list(dict.fromkeys(column.in_file for column in there if not column.category)),
+        [column.in_file for column in there if column.category],
+        [name for name in names if name not in wanted],
+        frozenset(column.in_file for column in columns if not column.category),
+    )
+
+
+def _check_required(table: files.Opened, columns: Sequence[Column]) -> None:
+    # In each file, but where rows have names of their own.
+    places = [(table.source.path, table.names)]
+    if table.format.is_whole:
+        places = [(part.path, names) for part, names in zip(table.source.parts, table.by_part(), strict=True)]
+    for path, names in places:
+        check_columns(path, names, columns)
+
+
+def _good(path: Path, batch: Batch, columns: Sequence[Column], quarantine: Quarantine, known: Known) -> pl.DataFrame:
+    """The good rows of a batch, under canonical names, as numbers or text; the others go to the quarantine."""
+    for of_reason in batch.broken.partition_by("reason", maintain_order=True):
+        reason = of_reason["reason"][0]
+        quarantine.add(batch.parts, of_reason["part_of"], of_reason["row"], "", of_reason["value"], reason, _COPY)
+    frame = batch.frame
+    missing = [column.in_file for column in columns if column.required and column.in_file not in frame.columns]
+    frame = frame.with_columns(pl.lit(None).alias(name) for name in missing)
+    columns = [column for column in columns if column.in_file in frame.columns]
+    good = pl.repeat(True, len(frame), eager=True)
+    of_column: dict[str, pl.Series] = {}
+    for mask, name, shown, reason, remedy in _faults(path, frame, columns, known, of_column, is_text=batch.is_text):
+        mask = mask.fill_null(False) & good  # a row is set aside once, for the first fault found
+        if mask.any():
+            numbers, part_of = batch.numbers.filter(mask), batch.part_of.filter(mask)
+            quarantine.add(batch.parts, part_of, numbers, name, shown.filter(mask), reason, remedy)
+            good &= ~mask
+    checked = pl.DataFrame(of_column)
+    checked = checked if good.all() else checked.filter(good)
+    dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}
+    return checked.cast(dtypes)  # type: ignore[arg-type]
+
+
 Fault = tuple[pl.Series, str, pl.Series, str, str]  # which rows, column, what stands there, reason, remedy
 
 
 def _faults(
-    path: Path, raw: pl.DataFrame, columns: Sequence[Column], known: Known, of_column: dict[str, pl.Series]
+    path: Path,
+    raw: pl.DataFrame,
+    columns: Sequence[Column],
+    known: Known,
+    of_column: dict[str, pl.Series],
+    *,
+    is_text: bool,
 ) -> Iterator[Fault]:
     """Yields everything wrong with the rows; fills `of_column` with the columns as numbers or text."""
-    empty = raw.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    if path.suffix == ".csv":
+    if is_text:
+        empty = raw.select(pl.all_horizontal(pl.all().is_null())).to_series()
         yield empty, "", pl.repeat(0, len(raw), eager=True), "fields: an empty row", "remove the row"
     for column in columns:
         cells = raw[column.in_file]
         where = f"{path}: column {column.in_file}"
         meant = column.convert(cells) if column.convert else cells
-        value, unusable = _canonical(column, meant, where, in_csv=path.suffix == ".csv" and not column.convert)
+        value, unusable = _canonical(column, meant, where, in_text=is_text and not column.convert)
         of_column[column.name] = value
 
         shown = attributes.shown(cells)
@@ -179,12 +254,12 @@ def _faults(
 
 
 def _canonical(
-    column: Column, cells: pl.Series, where: str, *, in_csv: bool
+    column: Column, cells: pl.Series, where: str, *, in_text: bool
 ) -> tuple[pl.Series, list[attributes.Fault]]:
     """The cells of a column as what it holds, and what is wrong with some of them, besides what `_faults` finds."""
     nested, of_any_type = cells.dtype.is_nested(), column.category and column.dtype is None
-    if of_any_type or (column.several and (nested or in_csv)):
-        value, unusable = attributes.read(cells, where, from_text=in_csv)
+    if of_any_type or (column.several and (nested or in_text)):
+        value, unusable = attributes.read(cells, where, from_text=in_text)
         if of_any_type or attributes.are_several(value.dtype):
             return value, unusable
     if nested:
@@ -192,3 +267,36 @@ def _canonical(
     if column.dtype is None:
         return values.ids(cells, where), []
     return (values.whole_numbers if column.dtype.is_integer() else values.text)(cells, where), []
+
+
+def _without_bytes(batches: Iterable[Batch]) -> Iterator[Batch]:
+    # What bytes stand for depends on all of a column's cells: such a table is taken as a whole.
+    batches = iter(batches)
+    for batch in batches:
+        if any(kind == pl.Binary for kind in batch.frame.dtypes):
+            yield files.whole([batch, *batches])
+        else:
+            yield batch
+
+
+def _without(batch: Batch, skipped: pl.Series) -> Batch:
+    return dataclasses.replace(
+        batch,
+        frame=batch.frame.filter(~skipped),
+        numbers=batch.numbers.filter(~skipped),
+        part_of=batch.part_of.filter(~skipped),
+    )
+
+
+def _stacked(frames: list[pl.DataFrame], columns: Sequence[Column]) -> pl.DataFrame:
+    # Ids may be numbers in some of the frames and text in others; a column that one lacks is empty there.
+    table: dict[str, pl.Series] = {}
+    for column in columns:
+        name = column.name
+        pieces = [
+            frame[name] if name in frame.columns else pl.Series([None] * len(frame), dtype=pl.Null) for frame in frames
+        ]
+        filled = [piece for piece in pieces if piece.dtype != pl.Null]
+        kind = filled[0].dtype if len({piece.dtype for piece in filled}) == 1 else pl.String
+        table[name] = pl.concat([piece.cast(kind) for piece in pieces]).rename(name)
+    return pl.DataFrame(table)

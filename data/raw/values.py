@@ -4,6 +4,8 @@ Two ids never become one. Whole numbers stay numbers where 64 bits with a sign h
 their decimal digits; text stays the text it is, `007` is not `7`; bytes that are no text become UUIDs or hexadecimal.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from runtime.errors import DataError
@@ -28,7 +30,10 @@ def whole_numbers(cells: pl.Series, where: str) -> pl.Series:
         return number.set(~whole.fill_null(False), None).cast(pl.Int64)
     if cells.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
         text = cells.cast(pl.String)
-        return text.cast(pl.Int64, strict=False).fill_null(whole_numbers(text.cast(pl.Float64, strict=False), where))
+        whole = text.cast(pl.Int64, strict=False)
+        if whole.null_count() == text.null_count():
+            return whole
+        return whole.fill_null(whole_numbers(text.cast(pl.Float64, strict=False), where))
     raise DataError(f"{where} is of type {cells.dtype}; write whole numbers, times as milliseconds since 1970")
 
 
@@ -77,6 +82,31 @@ def inexact(cells: pl.Series) -> pl.Series:
 def alike(*columns: pl.Series) -> list[pl.Series]:
     """The columns as they are where all are numbers or all are text, else all as text, numbers by their digits."""
     return list(columns) if len({c.dtype for c in columns}) == 1 else [c.cast(pl.String) for c in columns]
+
+
+def stacked(columns: Sequence[pl.Series], where: str) -> pl.Series:
+    """The pieces of one column one after the other, of a type that keeps what each of them says.
+
+    Numbers stay numbers, whole ones exact; beside text they become text, whole ones their digits. Errors: DataError,
+    which begins with `where`, for types that nothing holds both of.
+    """
+    kinds = list(dict.fromkeys(c.dtype for c in columns if c.dtype != pl.Null))
+    if len(kinds) < 2:
+        return pl.concat([c.cast(kinds[0]) if kinds else c for c in columns])
+    if all(kind.is_integer() or kind == pl.Boolean for kind in kinds):
+        return pl.concat([c.cast(pl.Int128) for c in columns])
+    if all(kind.is_numeric() or kind == pl.Boolean for kind in kinds):
+        whole = [c.cast(pl.Int128) if c.dtype.is_integer() else ids(c, where) for c in columns]
+        if all(w.dtype != pl.String and w.null_count() == c.null_count() for w, c in zip(whole, columns, strict=True)):
+            return pl.concat([w.cast(pl.Int128) for w in whole])
+        return pl.concat([c.cast(pl.Float64) for c in columns])
+    try:
+        if any(kind.is_nested() for kind in kinds):
+            return pl.concat([c.cast(pl.List(pl.String)) for c in columns])
+        return pl.concat([ids(c, where).cast(pl.String) for c in columns])
+    except (pl.exceptions.PolarsError, DataError):
+        shown = " and ".join(str(kind) for kind in kinds[:2])
+        raise DataError(f"{where} is of type {shown} in different files; write one type") from None
 
 
 def _is_inexact(number: pl.Series, dtype: pl.DataType) -> pl.Series:

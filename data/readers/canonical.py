@@ -1,16 +1,18 @@
-"""One's own logs: canonical tables in Parquet or CSV, with the columns that data/raw/tables.py names.
+"""One's own logs: canonical tables, with the columns that data/raw/tables.py names, in any format that data/raw reads.
 
-A folder holds `events.parquet` and, if there are any, `items.parquet` and `users.parquet` (or the same names in .csv).
+A folder holds `events` and, if there are any, `items` and `users`: each a file, as events.csv, or a folder of files.
 Further columns of the items' table are categories, several of them, numbers or embeddings, by their type as
 data/raw/attributes.py has it; those of the users' table categories or numbers. A category for which nearly every row
 has a value of its own is left out: such a column, of names or addresses, would be a second id.
 """
 
 import os
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.raw import sources
+from data.raw.sources import Source, ending
 from data.readers import Dataset
 from runtime.errors import DataError
 
@@ -25,17 +27,8 @@ if TYPE_CHECKING:
 
 
 def source_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The files of the canonical tables in `folder`: events first, then items and users where they are."""
-    files: list[Path] = []
-    for name in ("events", "items", "users"):
-        candidates = [Path(folder) / f"{name}.parquet", Path(folder) / f"{name}.csv"]
-        there = [path for path in candidates if path.is_file()]
-        if len(there) > 1:
-            raise DataError(f"{there[0]} and {there[1]}: both are there; keep one of them")
-        files += there
-        if not files:
-            raise DataError(f"{candidates[0]}: no such file; check --data, or write your events there")
-    return files
+    """The files of the canonical tables in `folder`: those of events first, then of items and users where they are."""
+    return [part.path for source in _sources(folder).values() for part in source.parts]
 
 
 def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> "Tables":
@@ -45,30 +38,50 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> 
     from data.raw.rows import read
     from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS, Tables
 
-    files = {path.stem: path for path in source_files(folder)}
-    notes: list[str] = []
+    of_name = _sources(folder)
+    notes = [
+        f"{source.name}: {len(source.others):,} files left out, as {source.others[0].name}: their names end otherwise"
+        for source in of_name.values()
+        if source.others
+    ]
     tables = {}
     for name, columns in (("items", ITEMS), ("users", USERS)):
-        if name in files:
-            attributes = _attribute_columns(files[name], columns, notes)
-            table, _ = read(files[name], (*columns, *attributes), quarantine=quarantine)
-            for column in attributes:
-                why = _why_left_out(table[column.name], of_users=name == "users")
+        if name in of_name:
+            source = of_name[name]
+            table, _ = read(source, columns, quarantine=quarantine, further=partial(_attribute, source.name, notes))
+            for column in [column for column in table.columns if column not in {known.name for known in columns}]:
+                why = _why_left_out(table[column], of_users=name == "users")
                 if why:
-                    quarantine.ignore(files[name], column.name)
-                    notes.append(f"{files[name].name}: column {column.name} {why}")
-                    table = table.drop(column.name)
+                    quarantine.ignore(source.path, column)
+                    notes.append(f"{source.name}: column {column} {why}")
+                    table = table.drop(column)
             tables[name] = table
-    items = tables.get("items")
-    names = header(files["events"])
+    items, source = tables.get("items"), of_name["events"]
+    names = header(source)
     if not {*FEEDBACK_COLUMNS, "play_ms"} & set(names):
         raise DataError(
-            f"{files['events']}: no feedback column, only {', '.join(asked(names, {*FEEDBACK_COLUMNS, 'play_ms'}))}; "
+            f"{source.path}: no feedback column, only {', '.join(asked(names, {*FEEDBACK_COLUMNS, 'play_ms'}))}; "
             f"add one of play_ms, {', '.join(FEEDBACK_COLUMNS)}"
         )
-    known = {} if items is None else {"item_id": (items["item_id"], files["items"].name)}
-    events, rows_read = read(files["events"], EVENTS, quarantine=quarantine, known=known)
+    known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
+    events, rows_read = read(source, EVENTS, quarantine=quarantine, known=known)
     return Tables(events, items, tables.get("users"), None, rows_read, tuple(notes))
+
+
+def _sources(folder: str | os.PathLike[str]) -> dict[str, Source]:
+    folder = Path(folder)
+    found = {name: sources.find(folder, name) for name in ("events", "items", "users")}
+    there = {name: source for name, source in found.items() if source}
+    if "events" not in there:
+        if folder.is_file():
+            raise DataError(f"{folder}: a file; give the folder that it lies in, and call it events.csv, say")
+        others = [entry.name for entry in sorted(folder.iterdir()) if ending(entry)] if folder.is_dir() else []
+        lies = f"; there is {', '.join(others[:3])}{', …' if len(others) > 3 else ''}" if others else ""
+        raise DataError(
+            f"{folder / 'events.parquet'}: no such file; check --data, or write your events there, as .parquet, .csv "
+            f"or .jsonl, in one file or in a folder called events{lies}"
+        )
+    return there
 
 
 def _why_left_out(column: "pl.Series", *, of_users: bool) -> str:
@@ -87,27 +100,15 @@ def _why_left_out(column: "pl.Series", *, of_users: bool) -> str:
     return "has a value of its own for most rows: no category" if _FEW < distinct > len(column) / 2 else ""
 
 
-def _attribute_columns(path: Path, known: Sequence["Column"], notes: list[str]) -> list["Column"]:
+def _attribute(table: str, notes: list[str], cells: "pl.Series") -> "Column | None":
     # Any further column of which something can be made. Others are left out, and it is said.
-    import polars as pl
-    import pyarrow as pa
-
     from data.raw import attributes
-    from data.raw.files import header, parquet_schema
     from data.raw.rows import Column
 
-    names = [name for name in header(path) if name not in {column.name for column in known}]
-    if path.suffix == ".csv":
-        return [Column(name, category=True) for name in names]
-    schema = parquet_schema(path)
-    columns = []
-    for name in names:
-        dtype = pl.Series(pl.from_arrow(pa.array([], schema.field(name).type))).dtype
-        if attributes.may_be_attribute(dtype):
-            columns.append(Column(name, category=True))
-        else:
-            notes.append(f"{path.name}: column {name} is {schema.field(name).type}, no category: left out")
-    return columns
+    if attributes.may_be_attribute(cells.dtype):
+        return Column(cells.name, category=True)
+    notes.append(f"{table}: column {cells.name} is {cells.dtype}, no category: left out")
+    return None
 
 
 DATASETS = (Dataset("tables", "your own logs as canonical tables", source_files, read_tables),)

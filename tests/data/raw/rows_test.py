@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.raw import convert, files
+from data.raw import convert
+from data.raw.batches import Rows
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, checked, read
 from runtime.errors import DataError
@@ -267,7 +268,7 @@ def test_a_column_can_be_read_as_several_and_converted():
 
     def table(**cells):
         made = pl.DataFrame(cells)
-        return files.Table(made, pl.int_range(2, 2 + len(made), eager=True), pl.DataFrame({"row": [], "fields": []}))
+        return Rows(made, pl.int_range(2, 2 + len(made), eager=True))
 
     assert frame(table(watched=["1.2344", "2", None], liked=["True", "false", None])).rows() == [
         (1234, 0, 1),

@@ -49,7 +49,7 @@ def test_further_columns_of_items_are_what_their_type_says_and_others_are_told(t
     assert read.items.schema["price"] == pl.Float64
     assert read.items["creator_id"].to_list() == [5, None]
     assert read.users.columns == ["user_id", "region"]
-    assert read.notes == ("items.parquet: column made is date32[day], no category: left out",)
+    assert read.notes == ("items.parquet: column made is Date, no category: left out",)
 
 
 def test_lists_and_numbers_are_the_same_in_parquet_and_csv(tmp_path):
@@ -171,6 +171,9 @@ def test_feedback_is_required(tmp_path):
 
 def test_missing_pieces_are_named(tmp_path):
     assert "events.parquet: no such file; check --data" in fault(tmp_path)
+    EVENTS.write_csv(tmp_path / "clicks.csv")
+    assert "in a folder called events; there is clicks.csv" in fault(tmp_path)
+    assert "clicks.csv: a file; give the folder that it lies in" in fault(tmp_path / "clicks.csv")
     assert "no column 'item_id'" in fault(tmp_path, events=EVENTS.drop("item_id"))
     assert "no rows" in fault(tmp_path, events=EVENTS.head(0))
 

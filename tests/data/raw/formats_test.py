@@ -1,0 +1,247 @@
+"""One table in every format, file by file and as a whole: the same rows, and the same words for what is wrong."""
+
+import gzip
+import json
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from data.raw import delimited, json_lines, parquet, sources
+from data.raw.quarantine import Quarantine
+from data.raw.rows import Column, read
+from runtime.errors import DataError
+
+COLUMNS = (
+    Column("user_id", required=True, nullable=False),
+    Column("play_ms", pl.Int32, low=0),
+    Column("like", pl.Int8, low=0, high=1),
+    Column("day", pl.String),
+)
+TABLE = pl.DataFrame(
+    {
+        "user_id": [f"u{k % 4}" for k in range(30)],
+        "play_ms": [None if k % 5 == 0 else k for k in range(30)],
+        "like": [k % 2 for k in range(30)],
+        "remark": ['a, "b"; c\td|e\nf' if k % 7 == 0 else None for k in range(30)],
+    }
+)
+
+
+def lines(frame):
+    # A key that is empty in every second row is left out there.
+    rows = [
+        {name: cell for name, cell in row.items() if cell is not None or number % 2}
+        for number, row in enumerate(frame.to_dicts())
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def csv(separator):
+    return lambda frame: frame.write_csv(separator=separator).encode()
+
+
+def write(path, frame):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+        return path
+    content = (lines if ".jsonl" in path.name else csv({"s": ";", "t": "\t", "p": "|"}.get(path.name[0], ",")))(frame)
+    if path.suffix == ".gz":  # of two members, as files that were put together
+        content = gzip.compress(content[:50]) + gzip.compress(content[50:])
+    elif path.suffix == ".zst":
+        content = pa.compress(content, codec="zstd", asbytes=True)
+    path.write_bytes(content)
+    return path
+
+
+FILES = ("a.parquet", "a.csv", "a.csv.gz", "a.csv.zst", "a.CSV", "s.csv", "t.tsv", "p.csv", "a.jsonl", "a.jsonl.gz")
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "in pieces"])
+def pieces(request, monkeypatch):
+    if request.param:
+        monkeypatch.setattr(delimited, "_BLOCK", 150)
+        monkeypatch.setattr(json_lines, "_LINES", 4)
+        monkeypatch.setattr(parquet, "_ROWS", 4)
+
+
+def fault(path):
+    with pytest.raises(DataError) as caught:
+        read(path, COLUMNS, quarantine=Quarantine())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_same_rows_and_columns_in_every_format(tmp_path, name, pieces):
+    quarantine = Quarantine()
+    frame, count = read(write(tmp_path / name, TABLE), COLUMNS, quarantine=quarantine)
+    assert count == 30
+    assert frame.rows() == TABLE.drop("remark").rows()
+    assert frame.dtypes == [pl.String, pl.Int32, pl.Int8]
+    assert quarantine.column_lines() == [f"{name}: read user_id, play_ms, like", f"{name}: ignored remark"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_bad_row_is_named_in_every_format(tmp_path, name, pieces):
+    bad = TABLE.with_columns(play_ms=pl.when(pl.int_range(30) == 17).then(-5).otherwise("play_ms"))
+    path = write(tmp_path / name, bad)
+    row = 18 if ".parquet" in name or ".jsonl" in name else 19
+    assert fault(path).startswith(f"{path}: row {row}, column play_ms: '-5' is below 0; mend the row")
+    quarantine = Quarantine(enabled=True)
+    frame, count = read(path, COLUMNS, quarantine=quarantine)
+    assert (len(frame), count) == (29, 30)
+    assert quarantine.frame().rows() == [(name, row, "play_ms", "-5", "is below 0")]
+
+
+@pytest.mark.parametrize("name", ["part.parquet", "part.csv", "part.jsonl.gz"])
+def test_a_folder_of_files_is_one_table_and_its_partitions_are_columns(tmp_path, name, pieces):
+    days = ["2026-01-01", "__HIVE_DEFAULT_PARTITION__", "a%2Fb"]
+    for k, day in enumerate(days):
+        write(tmp_path / "events" / f"day={day}" / name, TABLE[k * 10 : k * 10 + 10])
+    (tmp_path / "events" / "_SUCCESS").touch()
+    (tmp_path / "events" / "day=a%2Fb" / ".part.crc").touch()
+    (tmp_path / "events" / "notes.txt").touch()
+    source = sources.find(tmp_path, "events")
+    assert [path.name for path in source.others] == ["notes.txt"]
+    frame, count = read(source, COLUMNS, quarantine=Quarantine())
+    assert count == 30
+    of_days = ["2026-01-01"] * 10 + [None] * 10 + ["a/b"] * 10
+    assert frame.rows() == [(*row[:3], day) for row, day in zip(TABLE.rows(), of_days, strict=True)]
+    # A bad row is told, and set aside, with its own file.
+    write(tmp_path / "events" / "day=2026-01-01" / name, TABLE[:3].with_columns(like=pl.Series([0, 1, 2])))
+    row = 3 + (name == "part.csv")
+    assert fault(source).startswith(f"{tmp_path}/events/day=2026-01-01/{name}: row {row}, column like: '2' is above 1")
+    quarantine = Quarantine(enabled=True)
+    assert read(source, COLUMNS, quarantine=quarantine)[1] == 23
+    assert quarantine.frame()["file"].to_list() == [f"events/day=2026-01-01/{name}"]
+    assert "events: ignored remark" in quarantine.column_lines()
+    with pytest.raises(DataError, match=r"events: 1 of 23 rows \(4\.3%\) are bad"):
+        read(source, COLUMNS, quarantine=Quarantine(enabled=True, max_share=0.04))
+
+
+def test_files_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
+    for number in (10, 9, 1):
+        write(tmp_path / "events" / f"part-{number}.csv", pl.DataFrame({"user_id": [f"u{number}"]}))
+    assert read(tmp_path / "events", COLUMNS, quarantine=Quarantine())[0]["user_id"].to_list() == ["u1", "u9", "u10"]
+
+
+def test_files_of_a_folder_may_differ_in_columns_and_types(tmp_path):
+    """A column of numbers with a gap is one of floats, as pandas writes it; ids stay the same ids."""
+    write(tmp_path / "events" / "1.parquet", pl.DataFrame({"user_id": [7, 8], "like": [1, 0]}))
+    write(tmp_path / "events" / "2.parquet", pl.DataFrame({"user_id": [7.0, None], "play_ms": [5.0, 6.0]}))
+    write(tmp_path / "events" / "3.parquet", pl.DataFrame({"user_id": [8], "play_ms": ["9"]}))
+    frame, _ = read(tmp_path / "events", COLUMNS, quarantine=Quarantine(enabled=True))
+    assert frame.rows() == [(7, None, 1), (8, None, 0), (7, 5, None), (8, 9, None)]
+    write(tmp_path / "events" / "4.parquet", pl.DataFrame({"like": [1]}))
+    assert "4.parquet: no column 'user_id', only like" in fault(tmp_path / "events")
+    # As a whole, as tables of items are read.
+    unique = (Column("item_id", unique=True), Column("n", category=True))
+    write(tmp_path / "items" / "1.parquet", pl.DataFrame({"item_id": [1, 2], "n": [2**60 + 1, 1]}))
+    write(
+        tmp_path / "items" / "2.parquet",
+        pl.DataFrame({"item_id": [3.0, None], "n": pl.Series([7, 2**63], dtype=pl.UInt64)}),
+    )
+    frame, _ = read(tmp_path / "items", unique, quarantine=Quarantine(enabled=True))
+    assert frame["item_id"].to_list() == [1, 2, 3, None]
+    assert frame["n"].to_list() == [str(2**60 + 1), "1", "7", str(2**63)]
+    write(tmp_path / "items" / "3.parquet", pl.DataFrame({"item_id": ["x", "3"], "n": [1, 2]}))
+    with pytest.raises(DataError, match=r"items/3\.parquet: row 2, column item_id: '3' stands in more than one row"):
+        read(tmp_path / "items", unique, quarantine=Quarantine())
+
+
+def test_bytes_mean_the_same_in_all_files(tmp_path):
+    """16 bytes that happen to be text in one file are a UUID, as all of the column are."""
+    for k, cells in enumerate([[b"0123456789abcdef"], [bytes([255, *range(15)])]]):
+        write(tmp_path / "events" / f"{k}.parquet", pl.DataFrame({"user_id": cells}))
+    frame, _ = read(tmp_path / "events", COLUMNS, quarantine=Quarantine())
+    assert frame["user_id"].to_list() == [
+        "30313233-3435-3637-3839-616263646566",
+        "ff000102-0304-0506-0708-090a0b0c0d0e",
+    ]
+
+
+def test_a_table_stands_there_once(tmp_path):
+    write(tmp_path / "events.csv.gz", TABLE)
+    assert sources.find(tmp_path, "events").name == "events.csv.gz"
+    assert sources.find(tmp_path, "items") is None
+    write(tmp_path / "events" / "a.csv", TABLE)
+    with pytest.raises(DataError, match=r"events and .*/events\.csv\.gz: both are there; keep one"):
+        sources.find(tmp_path, "events")
+    write(tmp_path / "items" / "a.csv", TABLE)
+    write(tmp_path / "items" / "b" / "b.parquet", TABLE)
+    with pytest.raises(DataError, match=r"items/a\.csv and .*items/b/b\.parquet: files of two kinds"):
+        sources.find(tmp_path, "items")
+    (tmp_path / "users").mkdir()
+    with pytest.raises(DataError, match="users: a folder without a file that ends in"):
+        sources.find(tmp_path, "users")
+
+
+def test_a_table_without_rows(tmp_path):
+    for columns in (COLUMNS, (Column("user_id", unique=True),)):
+        for name in FILES[:2]:
+            with pytest.raises(DataError, match="no rows; give a file that holds some"):
+                read(write(tmp_path / name, TABLE[:0]), columns, quarantine=Quarantine())
+
+
+def test_links_that_lead_back_are_followed_once(tmp_path):
+    write(tmp_path / "events" / "day=1" / "a.csv", TABLE)
+    (tmp_path / "events" / "day=1" / "up").symlink_to(tmp_path / "events")
+    (tmp_path / "linked").symlink_to(tmp_path / "events")
+    assert read(tmp_path / "linked", COLUMNS, quarantine=Quarantine())[1] == 30
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst", "a.jsonl.gz", "a.jsonl.zst"])
+def test_a_compressed_file_that_is_cut_short(tmp_path, name):
+    big = pl.concat([TABLE] * 50).with_columns(remark=pl.int_range(1500) ** 7)
+    path = write(tmp_path / name, big)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert f"{path}: damaged (" in fault(path)
+    path.write_bytes(b"no archive")
+    assert f"{path}: damaged (" in fault(path)
+    path.write_bytes(b"")
+    assert str(path) in fault(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [("oops", "oops"), ("[1]", "[1]"), ('{"user_id": ', '{"user_id":'), ('{"user_id": "é"}', '{"user_id": "�"}')],
+)
+def test_a_line_that_is_no_object(tmp_path, line, shown):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(f'{{"user_id": "u"}}\n\n{line}\n'.encode("latin-1"))
+    assert f"{path}: row 3: {shown} is no JSON object" in fault(path)
+    quarantine = Quarantine(enabled=True)
+    assert read(path, COLUMNS, quarantine=quarantine)[1] == 2
+    assert quarantine.frame().rows() == [("a.jsonl", 3, "", shown, "is no JSON object")]
+
+
+def test_keys_that_come_late_and_numbers_of_any_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_lines, "_LINES", 2)
+    ids = [1, 2**64, 3.0, "x", 2**200, True]
+    rows = [{"user_id": one} for one in ids] + [{"user_id": "y", "like": 1, "new": 5}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    quarantine = Quarantine()
+    frame, _ = read(tmp_path / "a.jsonl", COLUMNS, quarantine=quarantine)
+    assert frame["user_id"].to_list() == ["1", str(2**64), "3.0", "x", str(2**200), "true", "y"]
+    assert frame["like"].to_list() == [None] * 6 + [1]
+    assert "a.jsonl: ignored new" in quarantine.column_lines()
+    (tmp_path / "b.jsonl").write_text('{"like": 1}\n')
+    assert "b.jsonl: no column 'user_id', only like" in fault(tmp_path / "b.jsonl")
+
+
+def test_a_header_shows_its_separator_in_quotes_too(tmp_path):
+    (tmp_path / "a.csv").write_text('"user_id";"play, in ms|s";"like"\n"a;b";"1";0\n')
+    assert read(tmp_path / "a.csv", COLUMNS, quarantine=Quarantine())[0].rows() == [("a;b", 0)]
+
+
+@pytest.mark.parametrize("block", [7, 64, 1 << 20])
+def test_quotes_are_watched_wherever_a_block_ends(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(delimited, "_BLOCK", max(block, 64))
+    path, usual = tmp_path / "a.csv", '"u""1",1,0,\n"u3",1,0,"a\n""b"\n'
+    for row, good in (("u,1,0,", True), ('"u"4,1,0,', False), ('u"5,1,0,', True), ('"u6,1,0,', False)):
+        path.write_text("user_id,play_ms,like,remark\n" + usual * 9 + f"{row}\n" + usual * 9)
+        if good:
+            assert read(path, COLUMNS, quarantine=Quarantine())[1] == 37
+        else:
+            assert "row 20: a field's quotes do not close" in fault(path)
