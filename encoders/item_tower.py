@@ -1,58 +1,61 @@
 """Item vectors: from ids and content, or from vectors that another model has learned."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
+from encoders.item_content import Content, shares, standardised, trained_codes
 from nn.constant import Constant
 
 
-def trained_codes(codes: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Codes [rows, F] with 0, unknown, for those that no row has which was `seen` [rows] in training."""
-    known = [np.isin(column, column[seen]) for column in codes.T]
-    return np.where(np.stack(known, axis=1), codes, 0) if known else codes
-
-
 class ItemTower(nnx.Module):
-    """Item vectors v_j = id_j · [j seen in training] + Σ_f feature_f(j), one row per item of the catalogue.
+    """Item vectors v_j = id_j · [j seen in training] + Σ_f mean of feature_f's codes of j + W x_j, one row per item.
 
-    The content features (creator, cluster, …) are shared between items, so an item that no training event touched
-    still has a vector: that of its content. A feature's value that no item of the training events has counts as
-    unknown: the softmax would only ever have pushed it away.
+    The content (creator, cluster, …, an embedding x_j) is shared between items, so an item that no training event
+    touched still has a vector: that of its content. A feature's value that no item of the training events has counts as
+    unknown: the softmax would only ever have pushed it away. W begins at zero, for the same reason: directions in which
+    no item of the training events differs from the others say nothing.
     """
 
-    def __init__(
-        self, features: np.ndarray, cardinalities: Sequence[int], seen: np.ndarray, *, dim: int, rngs: nnx.Rngs
-    ):
+    def __init__(self, content: Content, seen: np.ndarray, *, dim: int, rngs: nnx.Rngs):
         """Builds the tables.
 
         Args:
-          features: [rows, F] int32, 0 unknown; row 0 is padding, all zeros, and so may the last rows be.
-          cardinalities: [F], one more than the largest value of each feature.
+          content: of the items, [rows]; row 0 is padding, all zeros, and so may the last rows be.
           seen: [rows] bool, items with training events.
           dim: D.
           rngs: initial values.
         """
         init = nnx.initializers.normal(dim**-0.5)
-        self.dim = dim
-        self.features = Constant(jnp.asarray(trained_codes(features, seen), jnp.int32))
+        self.dim, self.owner = dim, tuple(content.owner)
+        codes = trained_codes(content.codes, seen, content.owner)
+        self.codes = Constant(jnp.asarray(codes, jnp.int32))
+        self.shares = Constant(jnp.asarray(shares(codes, content.owner)))
         self.seen = Constant(jnp.asarray(seen, jnp.float32)[:, None])
-        self.id_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
+        self.id_embedding = nnx.Param(init(rngs.params(), (len(content.codes), dim), jnp.float32))
         self.feature_embeddings = nnx.List(
-            [nnx.Param(init(rngs.params(), (size, dim), jnp.float32)) for size in cardinalities]
+            [nnx.Param(init(rngs.params(), (size, dim), jnp.float32)) for size in content.cardinalities]
         )
+        self.embedded = Constant(jnp.asarray(standardised(content, seen)))  # [rows, E]
+        # None, not a matrix of no rows: an array of no size cannot be saved.
+        size = self.embedded[...].shape[1]
+        self.projection = nnx.Param(jnp.zeros((size, dim), jnp.float32)) if size else None
 
     def __call__(self) -> jax.Array:
         """All item vectors, [rows, D]; zero in padding rows."""
-        vectors = self.id_embedding[...] * self.seen[...]
-        for column, table in enumerate(self.feature_embeddings):
-            index = self.features[...][:, column]
-            vectors += jnp.where((index > 0)[:, None], table[...][index], 0.0)
-        return vectors
+        return self.id_embedding[...] * self.seen[...] + self.content(
+            self.codes[...], self.shares[...], self.embedded[...]
+        )
+
+    def content(self, codes: jax.Array, shares: jax.Array, embedded: jax.Array) -> jax.Array:
+        """What content alone says: [n, D] of codes and their shares [n, C] and standardised embeddings [n, E]."""
+        vectors = jnp.zeros((len(codes), self.dim), jnp.float32)
+        for column, feature in enumerate(self.owner):
+            table, share = self.feature_embeddings[feature][...], shares[:, column, None]
+            vectors += jnp.where(share > 0, table[codes[:, column]] * share, 0.0)
+        return vectors if self.projection is None else vectors + embedded @ self.projection[...]
 
 
 class ItemTable(nnx.Module):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data import feedback, vocabulary
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCHED, thresholds, watch_feedback, watch_known
-from encoders.item_tower import trained_codes
+from encoders.item_content import shares, standardised, trained_codes
 from ranking.model.features import Schema
 from runtime import artifact
 from runtime.errors import UsageError
@@ -117,7 +117,8 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
 
     A category that no training event has is an unknown one, 0: there is nothing else to say of it.
     """
-    items, named = timelines.items, timelines.manifest["item_features"]
+    items, content = timelines.items, timelines.item_content()
+    codes = trained_codes(content.codes, tables.item_seen, content.owner)
 
     def column(name: str, dtype: Any = np.int32) -> NDArray[Any]:
         if name not in items.columns:
@@ -129,9 +130,12 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
 
     users = tables.manifest["user_features"]
     return Schema(
-        item_features=rounded(trained_codes(timelines.item_features(), tables.item_seen)),
-        item_cardinalities=[feature["cardinality"] for feature in named],
-        item_names=[feature["name"] for feature in named],
+        item_codes=rounded(codes),
+        item_shares=rounded(_shares_with_unknown(codes, content.owner)),
+        item_owner=content.owner,
+        item_embedded=rounded(standardised(content, tables.item_seen)),
+        item_cardinalities=content.cardinalities,
+        item_names=content.names,
         user_features=rounded(trained_codes(tables.user_features, tables.user_seen)),
         user_cardinalities=[len(feature["values"]) + 1 for feature in users],
         user_names=[feature["name"] for feature in users],
@@ -145,6 +149,15 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
         feedback_seen=tables.feedback_seen,
         prior=tables.prior,
     )
+
+
+def _shares_with_unknown(codes: NDArray[np.int32], owner: Sequence[int]) -> NDArray[np.float32]:
+    # As `shares`, and that of an item of which no category is known is the code 0: unknown is a state like any other.
+    weights = shares(codes, owner)
+    for feature in set(owner):
+        columns = np.flatnonzero(np.asarray(owner) == feature)
+        weights[weights[:, columns].sum(axis=1) == 0, columns[0]] = 1
+    return weights
 
 
 def _any(of: NDArray[np.bool_], events: NDArray[np.bool_]) -> NDArray[np.bool_]:

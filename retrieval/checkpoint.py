@@ -70,15 +70,13 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     """
     check(config)
     excluded = tuple(config.get("excluded_feedback", ()))
-    named = timelines.manifest["item_features"]
     added = -(timelines.num_items + 1) % model_shards
-    features = np.pad(timelines.item_features(), ((0, added), (0, 0)))  # [rows, F]
+    content = timelines.item_content().padded(added)
     seen = np.pad(timelines.item_counts(config.train_on) > 0, (0, added))  # a refit learns ids of the later days too
 
     def make(rngs: nnx.Rngs) -> TwoTower:
         return TwoTower(
-            features,
-            [feature["cardinality"] for feature in named],
+            content,
             seen,
             dim=config.dim,
             hidden=config.hidden,

@@ -9,6 +9,7 @@ from flax import nnx
 
 from data.feedback import NUM_DWELL_BUCKETS
 from encoders.gru import GRUEncoder
+from encoders.item_content import Content
 from encoders.item_tower import ItemTower
 from encoders.registry import MakeEncoder
 from retrieval.aversion import AversionMemory
@@ -25,8 +26,7 @@ class TwoTower(nnx.Module):
 
     def __init__(
         self,
-        features: np.ndarray,
-        cardinalities: Sequence[int],
+        content: Content,
         seen: np.ndarray,
         *,
         dim: int,
@@ -47,10 +47,10 @@ class TwoTower(nnx.Module):
         memory_size: S, the noes that are remembered.
         excluded_bits: those of events that are not read.
         """
-        self.items = ItemTower(features, cardinalities, seen, dim=dim, rngs=rngs)
+        self.items = ItemTower(content, seen, dim=dim, rngs=rngs)
         self.input_bits = tuple(input_bits)
         init = nnx.initializers.normal(dim**-0.5)
-        self.event_embedding = nnx.Param(init(rngs.params(), (len(features), dim), jnp.float32))
+        self.event_embedding = nnx.Param(init(rngs.params(), (len(seen), dim), jnp.float32))
         # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
         self.dwell_embedding = nnx.Param(jnp.zeros((NUM_DWELL_BUCKETS, dim)))
         # None, not a table of no rows: an array of no size cannot be saved.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from ml_collections import ConfigDict
+from numpy.typing import NDArray
 from torch import nn
 
 from ranking.history import DECAY, MAX_FEEDBACK, PRIOR_COUNT
@@ -26,13 +27,18 @@ def mlp(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
+def _firsts(schema: Schema) -> NDArray[np.int32]:
+    # Of each feature the first code, [rows, F]: this model reads neither further ones nor embeddings.
+    return schema.item_codes[:, [schema.item_owner.index(feature) for feature in range(len(schema.item_names))]]
+
+
 class Features(nn.Module):
     """E_in [B, C, D] and the context [B, C, 3 d], as ranking.features.FeatureConstruction."""
 
     def __init__(self, schema: Schema, dim: int):
         super().__init__()
         arrays = {
-            "content_code": schema.item_features + np.cumsum([0, *schema.item_cardinalities])[:-1],
+            "content_code": _firsts(schema) + np.cumsum([0, *schema.item_cardinalities])[:-1],
             "profile_code": schema.user_features + np.cumsum([0, *schema.user_cardinalities])[:-1],
             "keys": np.stack([schema.creator, schema.cluster, np.arange(len(schema.creator))], axis=1),
             "item_numbers": schema.item_numbers,
@@ -55,7 +61,7 @@ class Features(nn.Module):
         self.last_two = nn.Linear(4 * w, dim)
         self.duration = nn.Linear(schema.item_numbers.shape[1], dim)
         fields = 4 + schema.user_features.shape[1] + len(USER_GROUPS) + 1
-        fields += 1 + schema.item_features.shape[1] + len(ITEM_GROUPS) + len(RATE_GROUPS) + 1
+        fields += 1 + len(schema.item_names) + len(ITEM_GROUPS) + len(RATE_GROUPS) + 1
         self.fields, self.size = fields, fields * dim
 
     def item_vectors(self) -> torch.Tensor:

@@ -34,11 +34,15 @@ def scorer(model: RankingModel, calibrators: Sequence[Calibrator]) -> Callable[.
     """The arrays of INPUTS, in order -> calibrated probabilities [b, c, K], σ(slope_k s_k + bias_k)."""
     slope, bias = jnp.asarray(calibrators, jnp.float32).T  # [K] each
     vectors = jax.jit(model.features.item_vectors)() if model.encoder is not None else None  # [rows, d]
+    with_embeddings = model.features.content_projection is not None
+    projected = jax.jit(model.features.projected)() if with_embeddings else None  # [rows, d]
 
     def probabilities(*columns: jax.Array) -> jax.Array:
         inputs = dict(zip(INPUTS, columns, strict=True))
         if vectors is not None:
             inputs["item_vector"] = vectors[inputs["item"]]
+        if projected is not None:
+            inputs["projected"] = projected[inputs["candidate"]]
         return jax.nn.sigmoid(slope * model(inputs) + bias)
 
     return probabilities

@@ -26,14 +26,18 @@ RATE_GROUPS = ("item_rates", "creator_rates", "cluster_rates")
 class Schema:
     """What the features are made of: constants of a run.
 
-    item_features [rows, F] int32 and item_cardinalities [F]; item_names [F]; user_features [rows, P] and
-    user_cardinalities, user_names [P]; item_seen, user_seen [rows] and platform_seen [S + 1] bool: with training
-    events, others have no id of their own; item_numbers [rows, M] float32; creator, cluster [rows] int32, 0 unknown;
-    feedback, W names; feedback_seen [W] bool: which training events tell apart, others are unknown wherever they
-    stand; prior [W], their rates on the training days.
+    item_codes [rows, C] int32, item_shares [rows, C] float32, the weight of each code in the mean of its feature, and
+    item_owner [C], which feature that is; item_cardinalities, item_names [F]; item_embedded [rows, E] float32, zeros
+    where unknown; user_features [rows, P] and user_cardinalities, user_names [P]; item_seen, user_seen [rows] and
+    platform_seen [S + 1] bool: with training events, others have no id of their own; item_numbers [rows, M] float32;
+    creator, cluster [rows] int32, 0 unknown; feedback, W names; feedback_seen [W] bool: which training events tell
+    apart, others are unknown wherever they stand; prior [W], their rates on the training days.
     """
 
-    item_features: NDArray[np.int32]
+    item_codes: NDArray[np.int32]
+    item_shares: NDArray[np.float32]
+    item_owner: Sequence[int]
+    item_embedded: NDArray[np.float32]
     item_cardinalities: Sequence[int]
     item_names: Sequence[str]
     user_features: NDArray[np.int32]
@@ -53,9 +57,10 @@ class Schema:
 class FeatureConstruction(nnx.Module):
     """E_in: F fields of d dimensions each, and e_u, e_i, e_p, which are three of them.
 
-    A category is looked up in its table; one without training events is zero there, and so are ids: such an item or
-    user is its content, its profile and its history. A group of numbers (rates as logits minus their prior's, log
-    counts) is mapped to d dimensions by a matrix of its own.
+    A category is looked up in its table, and several of one feature are their mean; one without training events is zero
+    there, and so are ids: such an item or user is its content, its profile and its history. An item's embedding is one
+    more field, mapped by a matrix that begins at zero: directions that training never met say nothing. A group of
+    numbers (rates as logits minus their prior's, log counts) is mapped to d dimensions by a matrix of its own.
     """
 
     def __init__(self, schema: Schema, *, dim: int, rngs: nnx.Rngs):
@@ -67,8 +72,14 @@ class FeatureConstruction(nnx.Module):
 
         self.dim, self.num_feedback = dim, len(schema.feedback)
         self.rated = rated(schema.feedback)
-        self.content_code = Constant(jnp.asarray(_rows(schema.item_features, schema.item_cardinalities)))
-        self.profile_code = Constant(jnp.asarray(_rows(schema.user_features, schema.user_cardinalities)))
+        owner = np.asarray(schema.item_owner, int)
+        self.content_code = Constant(jnp.asarray(_rows(schema.item_codes, schema.item_cardinalities, owner)))
+        several = len(owner) > len(schema.item_names)
+        self.content_share = Constant(jnp.asarray(schema.item_shares)) if several else None
+        self.owner = tuple(schema.item_owner)
+        profile = np.arange(schema.user_features.shape[1])
+        self.profile_code = Constant(jnp.asarray(_rows(schema.user_features, schema.user_cardinalities, profile)))
+        self.embedded = Constant(jnp.asarray(schema.item_embedded))
         self.item_numbers = Constant(jnp.asarray(schema.item_numbers))
         self.creator, self.cluster = Constant(jnp.asarray(schema.creator)), Constant(jnp.asarray(schema.cluster))
         self.item_seen = Constant(jnp.asarray(schema.item_seen, jnp.float32)[:, None])
@@ -83,6 +94,8 @@ class FeatureConstruction(nnx.Module):
         # One table for all categories of a kind: one lookup instead of dozens.
         self.profile_embedding = table(max(1, sum(schema.user_cardinalities)))
         self.content_embedding = table(max(1, sum(schema.item_cardinalities)))
+        embedding_size = schema.item_embedded.shape[1]
+        self.content_projection = nnx.Param(jnp.zeros((embedding_size, dim))) if embedding_size else None
         w = self.num_feedback
         stacked = nnx.initializers.lecun_normal(in_axis=1, out_axis=2, batch_axis=0)
 
@@ -98,6 +111,7 @@ class FeatureConstruction(nnx.Module):
             *(f"user/{name}" for name in schema.user_names),
             *(*USER_GROUPS, "last_two"),
             *("item", *(f"item/{name}" for name in schema.item_names)),
+            *(("item/embedding",) if embedding_size else ()),
             *(*ITEM_GROUPS, *RATE_GROUPS, "duration"),
         )
 
@@ -113,8 +127,24 @@ class FeatureConstruction(nnx.Module):
 
     def item_vectors(self) -> jax.Array:
         """Id and content of every item in one vector, [rows, d]: what the encoder reads of an event's item."""
-        content = self.content_embedding[...][self.content_code[...]].sum(axis=1)  # [rows, d]
+        content = self._categories(slice(None)).sum(axis=1)  # [rows, d]
+        if self.content_projection is not None:
+            content += self.projected()
         return self.item_embedding[...] * self.item_seen[...] + content
+
+    def projected(self) -> jax.Array:
+        """The field of every item's embedding, [rows, d]. Errors: ValueError where items have none."""
+        if self.content_projection is None:
+            raise ValueError("the items of this model have no embeddings")
+        return self.embedded[...] @ self.content_projection[...]
+
+    def _categories(self, items: jax.Array | slice) -> jax.Array:
+        # The fields of the categories of items [...]: [..., F, d].
+        codes = self.content_embedding[...][self.content_code[...][items]]  # [..., C, d]
+        if self.content_share is None:
+            return codes
+        of_feature = jax.nn.one_hot(jnp.array(self.owner), self.owner[-1] + 1)  # [C, F]
+        return jnp.einsum("...cd,...c,cf->...fd", codes, self.content_share[...][items], of_feature)
 
     def __call__(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """E_in [B, C, D] and [e_u; e_i; e_p] [B, C, 3 d] of the inputs that ranking/inputs.py describes."""
@@ -124,7 +154,7 @@ class FeatureConstruction(nnx.Module):
         e_p = self.platform_embedding[...][platform] * self.platform_seen[...][platform]
         e_i = self.item_embedding[...][candidate] * self.item_seen[...][candidate]  # [B, C, d]
         profile = self.profile_embedding[...][self.profile_code[...][user]]  # [B, P, d]
-        content = self.content_embedding[...][self.content_code[...][candidate]]  # [B, C, F, d]
+        content = self._categories(candidate)  # [B, C, F, d]
         of_user = [e_u, e_p, self.hour_embedding[...][inputs["hour"]], self.gap_embedding[...][_gap(inputs["gap"])]]
         of_user += [
             _flat(profile, 1),
@@ -134,6 +164,7 @@ class FeatureConstruction(nnx.Module):
         of_item = [
             e_i,
             _flat(content, 2),
+            *self._of_embedding(candidate, inputs),
             _flat(jnp.einsum("bcgw,gwd->bcgd", of_matches, self.match_projection[...]), 2),
             _flat(jnp.einsum("bcgw,gwd->bcgd", of_all, self.rate_projection[...]), 2),
             self.duration(self.item_numbers[...][candidate]),
@@ -144,6 +175,14 @@ class FeatureConstruction(nnx.Module):
 
         features = jnp.concatenate([to_all(jnp.concatenate(of_user, axis=-1)), *of_item], axis=-1)
         return features, jnp.concatenate([to_all(e_u), e_i, to_all(e_p)], axis=-1)
+
+    def _of_embedding(self, candidate: jax.Array, inputs: Mapping[str, jax.Array]) -> list[jax.Array]:
+        # The field of the candidates' embeddings, [B, C, d], where there are any; servers have it at hand.
+        if self.content_projection is None:
+            return []
+        if "projected" in inputs:
+            return [inputs["projected"]]
+        return [self.embedded[...][candidate] @ self.content_projection[...]]
 
     def _numbers(self, inputs: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         # Of the user [B, 3, W + 1], the last two outcomes [B, 4 W], of matches [B, C, 3, W + 1], of all [B, C, 3, R].
@@ -191,9 +230,9 @@ def _flat(x: jax.Array, leading: int) -> jax.Array:
     return x.reshape(*x.shape[:leading], math.prod(x.shape[leading:]))
 
 
-def _rows(codes: NDArray[np.int32], cardinalities: Sequence[int]) -> NDArray[np.int32]:
-    # Where each category [rows, F] stands in one table of them all.
-    return codes + (np.cumsum([0, *cardinalities])[:-1]).astype(np.int32)
+def _rows(codes: NDArray[np.int32], cardinalities: Sequence[int], owner: NDArray[np.int64]) -> NDArray[np.int32]:
+    # Where each category [rows, C] stands in one table of them all.
+    return codes + np.cumsum([0, *cardinalities])[owner].astype(np.int32)
 
 
 def _gap(seconds: jax.Array) -> jax.Array:

@@ -8,6 +8,8 @@ user_step.jax        the same one event at a time: state [b, H], item, dwell, fe
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
 item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count, and where the log has one
                      title; row 0 is padding. An item's train_count is the events of it that the model could learn from
+item_embeddings.npy  float32 [N + 1, E], where the log has any: as it has them, zeros where unknown; E is made of the
+                     manifest's `item_embeddings`. What is alike can be judged by them: simulation/counterfactual
 scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
 """
 
@@ -120,6 +122,7 @@ def write(
         "input_features": ["item", "dwell", *retriever.input_feedback],
         "state_size": retriever.initial_state(1).shape[1],
         "lineage": lineage,
+        "item_embeddings": timelines.manifest.get("item_embeddings", []),
         "index": None,
         **(more or {}),
     }
@@ -127,6 +130,8 @@ def write(
     bar = progress(label="export", total=4 if with_serving else 2, unit="step")
     with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
         np.save(folder / "item_vectors.npy", vectors)
+        if timelines.embeddings is not None:
+            np.save(folder / "item_embeddings.npy", timelines.embeddings)
         learned = timelines.item_counts(retriever.train_on).astype(np.int32)
         columns = [*TABLE_COLUMNS, *({"title"} & {*timelines.items.columns})]
         table = timelines.items.with_columns(train_count=learned).select(columns).with_row_index("index")

@@ -164,10 +164,10 @@ def _build(config: ConfigDict, clicks: Timelines) -> Architecture[GRURecommender
     if not trained.any():
         raise DataError(f"{clicks.path}: no click before the held-out events; the base recommender has no input")
     seen = np.bincount(clicks.item[trained], minlength=clicks.num_items + 1) > 0
-    cardinalities = [feature["cardinality"] for feature in clicks.manifest["item_features"]]
+    content = clicks.item_content()
 
     def make(rngs: nnx.Rngs) -> GRURecommender:
-        items = ItemTower(clicks.item_features(), cardinalities, seen, dim=config.base.dim, rngs=rngs)
+        items = ItemTower(content, seen, dim=config.base.dim, rngs=rngs)
         hidden, dropout = config.base.hidden, config.base.dropout
         return GRURecommender(items, num_items=clicks.num_items, hidden=hidden, dropout=dropout, rngs=rngs)
 

@@ -5,10 +5,10 @@
 Users behave at random, as in the paper; with --world=DIR (of simulation.world) as new people of that feed; with
 --data=TIMELINES they are real users with their logged pasts; --histories=FILE (Parquet: user_id, item_id, action) gives
 pasts one by one. Slates are those of retrieval, or with --ranker=EXPORT the first of its candidates in the ranker's
-order. Similar is what has the same content cluster or creator and, with --similarity_vectors=EXPORT, whose vectors in
-another model are close.
+order. Similar is what has the same content cluster or creator, what is close in the embeddings that the log has of its
+items and, with --similarity_vectors=EXPORT, whose vectors in another model are close.
 
-Writes into --workdir: metrics.json (`<branch>/content`, `<branch>/creator`, `<branch>/vectors`: relative change against
+Writes into --workdir: metrics.json (`<branch>/content`, `/creator`, `/embedding`, `/vectors`: relative change against
 the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `users/content`: users that count; the same
 behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`; means behind `other/`, of what is similar to the first item
 of another cluster; `events_read`: T, those that the model reads), per_user.npz (`<branch>/<kind>` [users], `items`

@@ -24,7 +24,7 @@ from simulation.counterfactual.gate import Gate
 from simulation.counterfactual.plans import Plan, draw_plan
 from simulation.counterfactual.responsiveness import Outcome
 from simulation.counterfactual.settings import check, most_events
-from simulation.counterfactual.similarity import KINDS, Similarity, independent_vectors, measured, measures
+from simulation.counterfactual.similarity import KINDS, Similarity, centred, independent_vectors, measured, measures
 from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.counterfactual.user_model import living_users
 from simulation.exported.arms import world_items
@@ -63,7 +63,10 @@ def run(
     rank = load_ranker(ranker, recommender) if ranker else None
     other = load(similarity_vectors, flag="--similarity_vectors") if similarity_vectors else None
     vectors = independent_vectors(recommender, other) if other else None
-    measure = measures(recommender.items, vectors)
+    embeddings = recommender.embeddings
+    measure = measures(
+        recommender.items, vectors, None if embeddings is None else centred(embeddings, recommender.embedding_sizes)
+    )
     gate.check_kinds(measure)
     # All pasts are there before the workdir is: what is wrong with them leaves none behind.
     source = _source(config, recommender, world=world, data=data, histories=histories)

@@ -1,11 +1,12 @@
-"""How alike the items of a slate are to one item: by content cluster, by creator, by the vectors of another model.
+"""How alike the items of a slate are to one item: by content cluster, by creator, by embeddings, by another model.
 
 Content and creator are the paper's measures (Wang et al., RecSys '23, section 4), which know nothing of any model: the
-share of the slate of the item's cluster, of its creator. Beyond the paper, the mean cosine of item vectors: of another
-model than the one measured, or the measure would follow the model that it is to judge.
+share of the slate of the item's cluster, of its creator. Beyond the paper, the mean cosine of the embeddings that the
+log itself has of its items, and of item vectors: of another model than the one measured, or the measure would follow
+the model that it is to judge.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from simulation.exported.recommender import Recommender
 
 # similarity -> the column of the item table it compares; 0 there is unknown
 KINDS = {"content": "cluster", "creator": "creator"}
-VECTORS = "vectors"
+EMBEDDING, VECTORS = "embedding", "vectors"
 
 Similarity = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(slates [U, size], last [U]) -> [U], NaN where nothing is known of the last item."""
@@ -33,8 +34,7 @@ def share_of(labels: np.ndarray) -> Similarity:
 
 def cosine_of(vectors: np.ndarray) -> Similarity:
     """S = mean cosine of the slate's vectors and the last item's; vectors [N+1, D], 0 where unknown, which adds 0."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(norms > 0, norms, 1.0)
+    unit = _unit(vectors)
 
     def similarity(slates: np.ndarray, last: np.ndarray) -> np.ndarray:
         wanted = unit[last]  # [U, D]
@@ -48,17 +48,42 @@ def cosine_of(vectors: np.ndarray) -> Similarity:
     return similarity
 
 
+def centred(embeddings: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Embeddings [N+1, E] less what all items have in common, zeros where unknown: what `cosine_of` is to compare.
+
+    v / |v| - mean over the items that have one, for each of the embeddings of `sizes` that stand side by side. Those of
+    language models all point much the same way: without this any two items are alike, and no slate is less so.
+    """
+    parts = []
+    for part in np.split(embeddings, np.cumsum(sizes)[:-1], axis=1):
+        known = np.asarray(part.any(axis=1))
+        unit = _unit(part)
+        parts.append(np.where(known[:, None], unit - unit[known].mean(axis=0), 0) if known.any() else unit)
+    return np.concatenate(parts, axis=1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, 1.0)
+
+
 def known_kinds(items: pl.DataFrame) -> dict[str, str]:
     """{kind: column} of KINDS, those of which the item table knows something."""
     return {kind: column for kind, column in KINDS.items() if column in items.columns and (items[column] != 0).any()}
 
 
-def measures(items: pl.DataFrame, vectors: np.ndarray | None = None) -> dict[str, Similarity]:
-    """{kind: similarity} for each of KINDS that the item table knows anything about, and `vectors` where given.
+def measures(
+    items: pl.DataFrame, vectors: np.ndarray | None = None, embeddings: np.ndarray | None = None
+) -> dict[str, Similarity]:
+    """{kind: similarity} for each of KINDS that the item table knows anything about, and for what is given.
+
+    Args: vectors [N+1, D] of another model, `vectors`; embeddings [N+1, E], `centred`, `embedding`.
 
     Errors: UsageError where there is none.
     """
     known = {kind: share_of(items[column].to_numpy()) for kind, column in known_kinds(items).items()}
+    if embeddings is not None and embeddings.any():
+        known[EMBEDDING] = cosine_of(embeddings)
     if vectors is not None:
         known[VECTORS] = cosine_of(vectors)
     if not known:

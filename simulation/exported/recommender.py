@@ -38,7 +38,8 @@ class Recommender:
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
     row 0 is padding. `reading` says which events of a history the model reads, T at most; only where `goes_on` can more
     be added to a state. `fingerprint` changes with the export, `vocabulary_hash` with what the indices mean;
-    `checkpoint` is the trained model's, "" where none is named.
+    `checkpoint` is the trained model's, "" where none is named. embeddings [N+1, E]: of the items, as the log has them,
+    zeros where unknown, which are of `embedding_sizes` side by side; None where it has none.
     """
 
     start: Start
@@ -50,6 +51,8 @@ class Recommender:
     vocabulary_hash: str = ""
     checkpoint: str = ""
     goes_on: bool = False
+    embeddings: np.ndarray | None = None
+    embedding_sizes: tuple[int, ...] = ()
 
     @property
     def num_items(self) -> int:
@@ -143,18 +146,22 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         start, step = incremental(user_step, state_size=int(manifest["state_size"]))
     else:
         start, step = windowed(_tower(folder, length, dim), reading)
+    sizes = tuple(int(embedded["size"]) for embedded in manifest.get("item_embeddings", ()))
+    rows = num_items + 1
     # A verdict says something of the model and changes nothing about it.
     of_model = {name: value for name, value in manifest.items() if name != "verdict"}
     return Recommender(
         start=start,
         step=step,
-        item_vectors=_item_vectors(folder / "item_vectors.npy", (num_items + 1, dim)),
-        items=_item_table(folder / "item_table.parquet", num_items + 1),
+        item_vectors=_finite(folder / "item_vectors.npy", (rows, dim)),
+        items=_item_table(folder / "item_table.parquet", rows),
         reading=reading,
         fingerprint=hashlib.sha256(json.dumps(of_model, sort_keys=True).encode()).hexdigest(),
         vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
         checkpoint=str((manifest.get("lineage") or {}).get("checkpoint", "")),
         goes_on=carries_state,
+        embeddings=_finite(folder / "item_embeddings.npy", (rows, sum(sizes))) if sizes else None,
+        embedding_sizes=sizes,
     )
 
 
@@ -188,7 +195,7 @@ def _function(path: Path, inputs: _Signature, outputs: _Signature) -> Callable[.
     return exported.call
 
 
-def _item_vectors(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def _finite(path: Path, shape: tuple[int, int]) -> np.ndarray:
     vectors = load_array(path, shape, model="recommender")
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])

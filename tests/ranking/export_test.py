@@ -31,14 +31,20 @@ CHOICE = Choice(np.array([0.5, 0.1, -0.4]), (Calibrator(1.5, 0.3), Calibrator(0.
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
-    """Impressions, where each user's first two events are earlier history: of unknown time and watch time."""
+    """Impressions, where each user's first two events are earlier history: of unknown time and watch time.
+
+    The items have embeddings.
+    """
     folder = tmp_path_factory.mktemp("log")
     made = impression_log.write(folder / "made", num_users=12, num_items=NUM_ITEMS, per_day=2)
     first = np.arange(len(made.item)) - made.offsets[made.user_of_event()] < 2
     arrays = {n: getattr(made, n) for n in (*timelines_format.EVENT_DTYPES, *timelines_format.USER_DTYPES)}
     arrays |= {name: np.where(first, value, arrays[name]) for name, value in (("timestamp_ms", 0), ("play_ms", -1))}
     fields = {name: made.manifest[name] for name in ("vocabulary_hash", "item_features", "feedback", "surfaces")}
-    timelines_format.write(folder / "log", arrays=arrays, items=made.items, users=made.users, fields=fields)
+    looks = np.random.default_rng(0).normal(size=(NUM_ITEMS + 1, 3)) * (np.arange(NUM_ITEMS + 1) > 0)[:, None]
+    fields["item_embeddings"] = [{"name": "item.look", "size": 3}]
+    parts = {"items": made.items, "users": made.users, "embeddings": looks}
+    timelines_format.write(folder / "log", arrays=arrays, fields=fields, **parts)
     return Timelines.open(folder / "log")
 
 
@@ -50,6 +56,9 @@ def ranker(log):
     tables = ranking_tables.build(log, config.history_feedback)
     model = checkpoint.build(config, log, tables)
     params = jax.jit(model.init)(jax.random.key(0))
+    params["features"]["content_projection"] = jax.tree.map(
+        lambda start: 0.3 + start, params["features"]["content_projection"]
+    )
     return checkpoint.Ranker(model.merge, params, config, log, tables, None)
 
 

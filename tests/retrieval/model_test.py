@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from data.items.content import ItemContent
 from retrieval.aversion import AversionMemory
 from retrieval.model import TwoTower
 
@@ -14,10 +15,9 @@ DIM, ITEMS = 4, 9
 
 
 def tower(memory_bits=(NO,), seed=0) -> TwoTower:
-    features = np.stack([np.arange(ITEMS + 1) % 3, np.minimum(np.arange(ITEMS + 1), 4)], axis=1)
+    codes = np.stack([np.arange(ITEMS + 1) % 3, np.minimum(np.arange(ITEMS + 1), 4)], axis=1)
     model = TwoTower(
-        features,
-        [3, 5],
+        ItemContent(codes, (0, 1), ("creator", "cluster"), (3, 5), np.zeros((ITEMS + 1, 0), np.float32), ()),
         np.arange(ITEMS + 1) > 0,
         dim=DIM,
         hidden=5,

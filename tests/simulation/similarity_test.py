@@ -8,7 +8,7 @@ import pytest
 
 from data.reading import Reading
 from runtime.errors import UsageError
-from simulation.counterfactual.similarity import cosine_of, independent_vectors, measured, measures, share_of
+from simulation.counterfactual.similarity import centred, cosine_of, independent_vectors, measured, measures, share_of
 from simulation.exported.recommender import Recommender
 
 LABELS = np.array([0, 1, 1, 2, 0])
@@ -34,8 +34,20 @@ def test_measures_are_those_that_the_table_knows():
     assert measures(items).keys() == {"content"}
     assert measures(items, VECTORS).keys() == {"content", "vectors"}
     assert measures(items.drop("cluster"), VECTORS).keys() == {"vectors"}
+    assert measures(items.drop("cluster"), embeddings=VECTORS).keys() == {"embedding"}
+    assert measures(items, embeddings=0 * VECTORS).keys() == {"content"}  # of no item
     with pytest.raises(UsageError, match=r"neither cluster nor creator .* give --similarity_vectors"):
         measures(items.drop("cluster"))
+
+
+def test_embeddings_are_compared_less_what_they_all_have_in_common():
+    # Two embeddings side by side, of 2 numbers and of 1; item 4 has none of the first, item 1 none of the second.
+    embeddings = np.array([[0, 0, 0], [0, 2, 0], [3, 4, 5], [1, 0, -2], [0, 0, 7]], np.float32)
+    # Directions (0, 1), (.6, .8), (1, 0), whose mean is (1.6, 1.8) / 3; and 1, -1, 1, whose mean is 1 / 3.
+    x, y = 1.6 / 3, 1.8 / 3
+    expected = [[0, 0, 0], [-x, 1 - y, 0], [0.6 - x, 0.8 - y, 2 / 3], [1 - x, -y, -4 / 3], [0, 0, 2 / 3]]
+    np.testing.assert_allclose(centred(embeddings, (2, 1)), expected, atol=1e-6)
+    assert not centred(0 * embeddings, (2, 1)).any()
 
 
 def recommender(vectors=VECTORS, **fields) -> Recommender:

@@ -31,7 +31,8 @@ def headline(models: Models) -> list[str]:
 def cards(models: Models) -> list[Card]:
     """The few numbers at the top."""
     kind = next(iter(models.kinds), "")
-    similar = {"creator": "items of its creator", "vectors": "similarity"}.get(kind, "similar items")
+    words = {"creator": "items of its creator", "embedding": "similarity", "vectors": "similarity"}
+    similar = words.get(kind, "similar items")
     found = []
     for signals, what in (
         (_LABEL, f"{similar} in the next slate after one “not interested”, with the memory of dislikes"),

@@ -16,6 +16,7 @@ DISLIKE = "long_watch+dislike"
 KINDS = {
     "content": "the share of items of the same kind among the next {} recommendations",
     "creator": "the share of items by the same creator among the next {} recommendations",
+    "embedding": "the mean cosine of the next {} recommendations with that item, in the log’s own embeddings,",
     "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
 }
 TITLES = {
