@@ -1,11 +1,15 @@
-r"""Measures a trained retrieval model on held-out days, beside popularity and item-kNN.
+r"""Measures a trained retrieval model on held-out days, beside simple rules, by two ways of asking.
 
     python -m retrieval.evaluate --config=configs/retrieval.py:kuairand_pure --data=TIMELINES \
         --checkpoint=TRAIN_WORKDIR --workdir=DIR --split=test
 
-Writes metrics.json (recall@10|50|100, ndcg@10|100, mrr, skip@100, dislike@100, coverage@100, diversity; the baselines'
-under popularity_7d/, item_knn/ and item_knn_popularity/; 95% bounds under /low and /high) and per_user.npz, the model's
-figures user by user, with which two models are compared in pairs (retrieval/full_corpus.py: compare).
+Asked a query a user when the days begin, for all that the user then likes; and, under next_item/, just before each
+positive, skip and dislike of these days, for the next item (retrieval/queries.py).
+
+Writes metrics.json (recall@10|50|100, ndcg@10|100, mrr, skip@100, dislike@100, coverage@100, diversity; those of the
+rules of retrieval/simple_rules.py under popularity_1d/, popularity_7d/, item_knn/, item_knn_popularity/ and counts/;
+95% bounds under /low and /high) and per_user.npz, the model's figures user by user, with which two models are compared
+in pairs (retrieval/full_corpus.py: compare).
 Of the config only `positive`, what counts as a target, is read; the model's own is in its checkpoint.
 """
 
@@ -23,7 +27,10 @@ _DATA = define_path("data", None, "The timelines that the model was trained on."
 _CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
 _WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
-_BASELINES = flags.DEFINE_boolean("baselines", True, "Measure popularity and item-kNN too.")
+_BASELINES = flags.DEFINE_boolean("baselines", True, "Measure the simple rules too.")
+_EVENTS = flags.DEFINE_integer(
+    "events", 2_000, "Positives, skips and dislikes, of each, that next_item asks for at most.", lower_bound=1
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,6 +48,7 @@ def main(argv: Sequence[str]) -> None:
         workdir=_WORKDIR.value,
         split=_SPLIT.value,
         with_baselines=_BASELINES.value,
+        events=_EVENTS.value,
     )
 
 

@@ -1,31 +1,31 @@
-"""Full-corpus evaluation of anything that scores items, on the held-out days, beside the simple baselines.
+"""Full-corpus evaluation of anything that scores items, on the held-out days, by two ways of asking.
 
-One query per user, at the moment the split begins: the history is every event before it, the candidates are all items
-that the user has not met yet, the targets are the unmet items that the user then reacts to within the split. For
-positives higher is better; held-out skips and dislikes are targets too, and there a top place is a mistake:
+What is asked, and what are targets, is in retrieval/queries.py: `next_days`, a query a user, and `next_item`, a query
+for each held-out reaction, whose figures are named `next_item/…`. For positives higher is better; held-out skips and
+dislikes are targets too, and there a top place is a mistake:
 
     skip@100    = skipped items that stand in their user's top 100 / skipped items, all users pooled
     dislike@100 = the same of disliked items
 
-Items that tie are in random order, and every figure is its mean over those orders (metrics/ranking.py); the slates of
-coverage and diversity take the lower index first.
+Of `next_item` all figures are means over queries; either way intervals are over users. Items that tie are in random
+order, and every figure is its mean over those orders (metrics/ranking.py); the slates of coverage and diversity, of
+`next_days`, take the lower index first.
 
-Users with skips but no positives count there, and only there. Nothing at or after the split's start is read but as a
-target. Figures that the log cannot give (dislike@100 without a held-out dislike) are left out.
+Users with skips but no positives count there, and only there. Nothing after a query is read but as a target. Figures
+that the log cannot give (dislike@100 without a held-out dislike) are left out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data import ranges
-from data.feedback import has
 from data.reading import Reader, Reading
 from data.timelines import Timelines
-from metrics import baselines, diversity, intervals, ranking
+from metrics import diversity, intervals, ranking
 from metrics.intervals import Interval
+from retrieval.queries import Moments, Queries
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
 
@@ -33,19 +33,10 @@ RECALL_AT = (10, 50, 100)
 NDCG_AT = (10, 100)
 SLATE = 100  # the top k of skip@k, dislike@k, coverage and diversity
 
-# The baselines' settings: the best compromise between the validation days of KuaiRand-Pure and of the synthetic feeds,
-# out of 200 or 1000 neighbours, powers 0.25 and 0.5, and histories of positives, of everything met, and of everything
-# met but what was turned down.
-POPULARITY_DAYS = 7
-POPULARITY_POWER = 0.25
-NEIGHBOURS = 200
-KNN_HISTORY = 500  # events of a user that item-kNN reads: its time grows with their square
-TURNED_DOWN = ("skip", "dislike")
-
 _SCORES_HELD = 1 << 23  # scores in memory at a time
 
-ScoreFn = Callable[[NDArray[np.int64]], ArrayLike]
-"""Scores of every item for some users: user indices [B] -> [B, N + 1]; column 0, the padding, is ignored."""
+ScoreFn = Callable[[Moments], ArrayLike]
+"""Scores of every item at some moments [B]: [B, N + 1]; column 0, the padding, is ignored."""
 
 
 class Evaluation(NamedTuple):
@@ -56,55 +47,52 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    score: ScoreFn,
+    scorers: Mapping[str, ScoreFn],
+    queries: Mapping[str, Queries],
     timelines: Timelines,
     *,
-    split: str,
-    positive: Sequence[str] = ("click",),
     label: str = "evaluate",
     samples: int = 1000,
 ) -> Evaluation:
-    """Recall, NDCG, MRR, skip@100, dislike@100, coverage and diversity of `score` on `split`.
+    """Recall, NDCG, MRR, skip@100 and dislike@100 of one recommender by each way of asking; coverage and diversity.
 
     Args:
-      positive: feedback names; an item with any of them is a target to find. label: of the progress bar.
+      scorers: its scores for each of `queries`, those of `queries.asked`. label: of the progress bar.
       samples: bootstrap resamples over users.
     Returns:
-      `per_user` arrays [Q], a row for each user with a target of any kind: `user`; `targets`, `skips` and `dislikes`,
-      how many of each; and every metric of a user under its name, NaN where the user has no such target. skip@100 and
-      dislike@100 hold hits there, so that for any of them Σ after / Σ before − 1 is the relative change of the metric.
-    Errors: DataError where the split has no positive, the corpus is too small or a score is not finite.
+      `per_user` arrays [U], a row for each user with a target of any kind: `user`; `targets`, `skips` and `dislikes`,
+      how many of each; and every metric of a user under its name, NaN where the user has no such target. skip@100,
+      dislike@100 and all of next_item hold sums over targets there, so that for any of them Σ after / Σ before − 1 is
+      the relative change of the metric.
+    Errors: DataError where a score is not finite, or the corpus is too small.
     """
     if timelines.num_items <= max(RECALL_AT):
         raise DataError(
             f"{timelines.path}: {timelines.num_items} items; the top {max(RECALL_AT)} tell models apart only among "
             "more of them: give a log of more items"
         )
-    kinds = {"targets": tuple(positive), "skips": ("skip",), "dislikes": ("dislike",)}
-    users, items, kind = _targets(timelines, split, kinds.values())
-    found, skipped, disliked = (kind == number for number in range(3))
-    if not found.any():
-        raise DataError(
-            f"{timelines.path}: no {' or '.join(positive)} of an unmet item in the {split} split; prepare it with an "
-            f"earlier --config.{split}_start, or name other positives"
-        )
-    places, slates = _rank(score, timelines, users, items, kind >= 0, split=split, label=label)
-
-    per_user = {f"recall@{k}": ranking.recall(places, k, where=found) for k in RECALL_AT}
-    per_user |= {f"ndcg@{k}": ranking.ndcg(places, k, where=found) for k in NDCG_AT}
-    per_user["mrr"] = ranking.reciprocal_rank(places, where=found)
-    per_user |= _diversity(slates, timelines.items["cluster"].to_numpy())
-    pairs = {name: (np.nan_to_num(values), ~np.isnan(values)) for name, values in per_user.items()}
-    for name, where in ((f"skip@{SLATE}", skipped), (f"dislike@{SLATE}", disliked)):
-        hits = ranking.hits(places, SLATE, where=where)
-        per_user[name] = np.where(where.any(axis=1), hits, np.nan)
-        pairs[name] = (hits, where.sum(axis=1))
-    figures = intervals.ratios(pairs, samples=samples)
-    figures[f"coverage@{SLATE}"] = diversity.coverage(slates, num_items=timelines.num_items)
-
-    counts = {name: (kind == number).sum(axis=1) for number, name in enumerate(kinds)}
-    totals = {"users": float(len(users))} | {name: float(count.sum()) for name, count in counts.items()}
-    return Evaluation(totals | intervals.flat(figures), {"user": users, **counts, **per_user})
+    metrics: dict[str, float] = {}
+    users = queries[""].moments.user
+    per_user: dict[str, NDArray[Any]] = {"user": users}
+    for prefix, of in queries.items():
+        named = f"{label}, {prefix.strip('/')}" if prefix else label
+        places, slates = _rank(scorers[prefix], timelines, of, label=named, slate=0 if prefix else SLATE)
+        counts = {name: of.of(name).sum(axis=1) for name in of.names}
+        if prefix:
+            found, pairs = _pooled(places, of, users)
+        else:
+            found, pairs = _by_user(places, of)
+            variety = _diversity(slates, timelines.items["cluster"].to_numpy())
+            found |= counts | variety
+            pairs |= {name: _mean_of(values) for name, values in variety.items()}
+        figures = intervals.ratios(pairs, samples=samples)
+        if not prefix:
+            figures[f"coverage@{SLATE}"] = diversity.coverage(slates, num_items=timelines.num_items)
+        totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
+        totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
+        metrics |= {prefix + name: value for name, value in totals_and_figures.items()}
+        per_user |= {prefix + name: values for name, values in found.items()}
+    return Evaluation(metrics, per_user)
 
 
 def compare(
@@ -131,85 +119,80 @@ def model_scorer(
     item_vectors: ArrayLike,
     timelines: Timelines,
     *,
-    split: str,
     reading: Reading,
 ) -> ScoreFn:
-    """q · v_j, with q = encode(what `reading` reads of the events before the split) [B, D], item_vectors [N + 1, D]."""
-    before, vectors = timelines.bounds(split)[0], np.asarray(item_vectors)
-    reader = Reader(timelines.feedback, reading)
+    """q · v_j, q = encode(what `reading` reads of the events before the moment) [B, D], item_vectors [N + 1, D]."""
+    vectors, reader = np.asarray(item_vectors), Reader(timelines.feedback, reading)
 
-    def score(users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.asarray(encode(timelines.histories(users, before[users], reader))) @ vectors.T
+    def score(moments: Moments) -> NDArray[np.float32]:
+        return np.asarray(encode(timelines.histories(moments.user, moments.before, reader))) @ vectors.T
 
     return score
 
 
-def baseline_scorers(timelines: Timelines, *, split: str, positive: Sequence[str] = ("click",)) -> dict[str, ScoreFn]:
-    """Prefix of its metrics -> scorer, of the three baselines.
-
-    They read everything before the split, so on the test days also the validation days, which a model may not: if that
-    favours anybody, it is them. Popularity counts positives of the last days; item-kNN takes as together whatever one
-    user met and did not turn down.
-    """
-    user, start = timelines.user_of_event(), timelines.bounds(split)[0]
-    position = np.arange(len(timelines.item))
-    known = position < start[user]
-    since = timelines.manifest[f"{split}_start_ms"] - POPULARITY_DAYS * 86_400_000
-    recent = known & has(timelines.feedback, *positive) & (timelines.timestamp_ms >= since)
-    counts = baselines.popularity(timelines.item[recent], num_items=timelines.num_items)
-    taken = known & ~has(timelines.feedback, *TURNED_DOWN) & (position >= start[user] - KNN_HISTORY)
-    histories = baselines.interactions(
-        user[taken], timelines.item[taken], num_users=timelines.num_users, num_items=timelines.num_items
-    )
-    similarities = baselines.item_neighbours(histories, neighbours=NEIGHBOURS)
-
-    def knn(users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return baselines.knn_scores(histories[users], similarities)
-
-    return {
-        f"popularity_{POPULARITY_DAYS}d": lambda users: np.broadcast_to(counts, (len(users), len(counts))),
-        "item_knn": knn,
-        "item_knn_popularity": lambda users: baselines.times_popularity(knn(users), counts, power=POPULARITY_POWER),
-    }
+def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    # Figures of each user, and what is summed up for those of all: means over users, pooled shares of mistakes.
+    wanted = of.of("targets")
+    found: dict[str, NDArray[Any]] = {f"recall@{k}": ranking.recall(places, k, where=wanted) for k in RECALL_AT}
+    found |= {f"ndcg@{k}": ranking.ndcg(places, k, where=wanted) for k in NDCG_AT}
+    found["mrr"] = ranking.reciprocal_rank(places, where=wanted)
+    pairs: dict[str, Any] = {name: _mean_of(values) for name, values in found.items()}
+    for name, kind in ((f"skip@{SLATE}", "skips"), (f"dislike@{SLATE}", "dislikes")):
+        where = of.of(kind)
+        hits = ranking.hits(places, SLATE, where=where)
+        found[name] = np.where(where.any(axis=1), hits, np.nan)
+        pairs[name] = (hits, where.sum(axis=1))
+    return found, pairs
 
 
-def _targets(
-    timelines: Timelines, split: str, kinds: Iterable[Sequence[str]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    # The held-out items of each kind, by user: users [Q], items [Q, M] and which kind each is of [Q, M], -1 padding.
-    pairs = [timelines.held_out(split, names) for names in kinds]
-    user, item = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    kind = ranges.owners([len(items) for _, items in pairs])
-    users, row = np.unique(user, return_inverse=True)
-    items, kinds_of = (ranges.padded(row, values, num_rows=len(users)) for values in (item, kind))
-    return users, items, kinds_of
+def _mean_of(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    return np.nan_to_num(values), ~np.isnan(values)
+
+
+def _pooled(
+    places: NDArray[np.float64], of: Queries, users: NDArray[np.int64]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    # Sums over the queries of each of `users`, which are rising, and how many there are of its kind.
+    row = np.searchsorted(users, of.moments.user)
+    found: dict[str, NDArray[Any]] = {}
+    pairs: dict[str, Any] = {}
+
+    def add(name: str, values: NDArray[np.float64], kind: str) -> None:
+        where = of.of(kind)[:, 0]
+        count = np.bincount(row[where], minlength=len(users))
+        total = np.bincount(row[where], weights=values[where], minlength=len(users))
+        found[name], pairs[name] = np.where(count > 0, total, np.nan), (total, count)
+
+    everything = np.ones(of.items.shape, bool)
+    for k in RECALL_AT:
+        add(f"recall@{k}", ranking.recall(places, k, where=everything), "targets")
+    for k in NDCG_AT:
+        add(f"ndcg@{k}", ranking.ndcg(places, k, where=everything), "targets")
+    add("mrr", ranking.reciprocal_rank(places, where=everything), "targets")
+    for name, kind in ((f"skip@{SLATE}", "skips"), (f"dislike@{SLATE}", "dislikes")):
+        add(name, ranking.hits(places, SLATE, where=everything), kind)
+    return found, pairs
 
 
 def _rank(
-    score: ScoreFn,
-    timelines: Timelines,
-    users: NDArray[np.int64],
-    items: NDArray[np.int64],
-    where: NDArray[np.bool_],
-    *,
-    split: str,
-    label: str,
+    score: ScoreFn, timelines: Timelines, of: Queries, *, label: str, slate: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    # Places of the targets [Q, M, 2] and the top 100 [Q, SLATE] among what each user has not met, in batches of users.
-    before, columns = timelines.bounds(split)[0], timelines.num_items + 1
-    places, slates = np.empty((*items.shape, 2)), np.empty((len(users), SLATE), np.int64)
-    with progress(label=label, total=len(users), unit="user") as bar:
-        for rows in chunks(len(users), max(1, min(512, _SCORES_HELD // columns))):
-            batch = users[rows]
-            scores = np.asarray(score(batch))
-            if scores.shape != (len(batch), columns):
-                raise ValueError(f"scores {scores.shape} where [users, items + 1] is {(len(batch), columns)}")
+    # Places of the targets [Q, M, 2] and the top `slate` among what each user has not met, some at a time.
+    columns, size = timelines.num_items + 1, len(of.moments.user)
+    places, slates = np.empty((*of.items.shape, 2)), np.empty((size, slate), np.int64)
+    with progress(label=label, total=size, unit="query") as bar:
+        for rows in chunks(size, max(1, min(512, _SCORES_HELD // columns))):
+            batch = of.rows(rows)
+            scores = np.asarray(score(batch.moments))
+            if scores.shape != (len(batch.items), columns):
+                raise ValueError(f"scores {scores.shape} where [queries, items + 1] is {(len(batch.items), columns)}")
             if not np.isfinite(scores[:, 1:]).all():
                 raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
-            eligible = ~timelines.met(batch, before[batch])
-            places[rows] = ranking.target_places(scores, items[rows], eligible=eligible, where=where[rows])
-            slates[rows] = ranking.top_k(scores, SLATE, eligible=eligible)
-            bar.update(len(batch))
+            eligible = ~timelines.met(batch.moments.user, batch.moments.before)
+            places[rows] = ranking.target_places(scores, batch.items, eligible=eligible, where=batch.kind >= 0)
+            if slate:
+                slates[rows] = ranking.top_k(scores, slate, eligible=eligible)
+            bar.update(len(batch.items))
     return places, slates
 
 

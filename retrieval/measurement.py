@@ -7,8 +7,9 @@ import numpy as np
 
 from data.feedback import BITS
 from data.timelines import Timelines
-from retrieval import full_corpus
+from retrieval import full_corpus, simple_rules
 from retrieval.checkpoint import load
+from retrieval.queries import asked
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
@@ -17,7 +18,14 @@ _SHOWN = ("recall@10", "recall@50", "recall@100", "ndcg@10", "mrr", "skip@100", 
 
 
 def run(
-    *, positive: Sequence[str], data: str, checkpoint: str, workdir: str | None, split: str, with_baselines: bool
+    *,
+    positive: Sequence[str],
+    data: str,
+    checkpoint: str,
+    workdir: str | None,
+    split: str,
+    with_baselines: bool,
+    events: int,
 ) -> None:
     """The whole measurement, from a checkpoint and timelines to the files in `workdir`."""
     if not set(positive) <= BITS.keys():
@@ -32,21 +40,19 @@ def run(
         "positive": sorted(positive),
         "split": split,
         "baselines": with_baselines,
+        "events": events,
     }
     folder = open_workdir(workdir, identity)
     if is_complete(folder):
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
         return
 
-    scorers: dict[str, full_corpus.ScoreFn] = {
-        "model": full_corpus.model_scorer(retriever.encode, vectors, timelines, split=split, reading=retriever.reading)
-    }
+    queries = asked(timelines, split=split, positive=positive, events=events)
+    model_score = full_corpus.model_scorer(retriever.encode, vectors, timelines, reading=retriever.reading)
+    scorers: dict[str, Mapping[str, full_corpus.ScoreFn]] = {"model": dict.fromkeys(queries, model_score)}
     if with_baselines:
-        scorers |= full_corpus.baseline_scorers(timelines, split=split, positive=positive)
-    measured = {
-        name: full_corpus.evaluate(scorer, timelines, split=split, positive=positive, label=name)
-        for name, scorer in scorers.items()
-    }
+        scorers |= simple_rules.tuned(timelines, tuple(queries), split=split, positive=positive)
+    measured = {name: full_corpus.evaluate(of, queries, timelines, label=name) for name, of in scorers.items()}
     model = measured.pop("model")
     metrics = dict(model.metrics)
     for name, baseline in measured.items():
@@ -54,22 +60,25 @@ def run(
     per_user: dict[str, Any] = dict(model.per_user)
     np.savez_compressed(folder / "per_user.npz", **per_user)
     write_json(folder / METRICS, metrics)
-    print(table({"model": model.metrics, **{name: baseline.metrics for name, baseline in measured.items()}}))
+    rows = {"model": model.metrics, **{name: baseline.metrics for name, baseline in measured.items()}}
+    for prefix in queries:
+        print(table(rows, prefix))
     print(
         f"{metrics['targets']:,.0f} positive, {metrics['skips']:,.0f} skipped and {metrics['dislikes']:,.0f} disliked "
         f"items of {metrics['users']:,.0f} users, split {split}: {folder / METRICS}"
     )
 
 
-def table(rows: Mapping[str, Mapping[str, float]]) -> str:
+def table(rows: Mapping[str, Mapping[str, float]], prefix: str = "") -> str:
     """Scorers down, metrics across, half the interval's width after ±; a dash where nothing was measured."""
-    lines = [" " * 20 + "".join(f"{name:>14}" for name in _SHOWN)]
+    shown = [prefix + name for name in _SHOWN if any(prefix + name in metrics for metrics in rows.values())]
+    lines = [f"{prefix.strip('/') or 'next_days':<20}" + "".join(f"{n.removeprefix(prefix):>14}" for n in shown)]
     for label, metrics in rows.items():
         cells = (
             f"{metrics[name]:.3f} ±{(metrics[f'{name}/high'] - metrics[f'{name}/low']) / 2:.3f}"
             if name in metrics
             else "-"
-            for name in _SHOWN
+            for name in shown
         )
         lines.append(f"{label:<20}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines)

@@ -76,6 +76,8 @@ def write(
             "vocabulary_hash": vocabulary_hash,
             "item_features": [{"name": "creator", "cardinality": 5}, {"name": "cluster", "cardinality": 3}],
             "feedback": list(feedback.BITS),
+            "valid_start_ms": int(valid_start.min(initial=0)),
+            "test_start_ms": int(test_start.min(initial=0)),
         },
     )
     return Timelines.open(folder)

@@ -13,6 +13,7 @@ from data.reading import Reading
 from data.timelines import Timelines
 from metrics import ranking
 from retrieval import full_corpus, measurement
+from retrieval.queries import asked
 from runtime.errors import DataError, UsageError
 
 N = 120
@@ -92,9 +93,9 @@ def log(tmp_path_factory):
 def scorer(top, bottom=None):
     """Ranks the items of `top[user]` above all others, those of `bottom[user]` below; items otherwise by index."""
 
-    def score(users):
-        scores = np.tile(-np.arange(N + 1) / (N + 1), (len(users), 1))
-        for row, user in enumerate(users):
+    def score(moments):
+        scores = np.tile(-np.arange(N + 1) / (N + 1), (len(moments.user), 1))
+        for row, user in enumerate(moments.user):
             scores[row, sorted(top.get(user, ()))] += 10
             scores[row, sorted((bottom or {}).get(user, ()))] -= 10
         return scores
@@ -102,8 +103,13 @@ def scorer(top, bottom=None):
     return score
 
 
+def measured(score, log, *, split="test", positive=("click",), label="evaluate"):
+    queries = asked(log, split=split, positive=positive)
+    return full_corpus.evaluate(dict.fromkeys(queries, score), queries, log, label=label)
+
+
 def test_a_perfect_scorer_finds_everything(log):
-    metrics, per_user = full_corpus.evaluate(scorer(POSITIVES, {0: {7}, 2: {8, 9}, 1: {4}}), log, split="test")
+    metrics, per_user = measured(scorer(POSITIVES, {0: {7}, 2: {8, 9}, 1: {4}}), log, split="test")
     for name in ("recall@10", "recall@50", "recall@100", "ndcg@10", "ndcg@100", "mrr"):
         assert metrics[name] == metrics[f"{name}/low"] == metrics[f"{name}/high"] == pytest.approx(1.0)
     assert metrics["dislike@100"] == 0.0
@@ -118,7 +124,7 @@ def test_a_perfect_scorer_finds_everything(log):
 
 
 def test_an_adversary_finds_nothing_and_shows_what_is_unwanted(log):
-    metrics, _ = full_corpus.evaluate(scorer({0: {7}, 1: {4}, 2: {8, 9}}, POSITIVES), log, split="test")
+    metrics, _ = measured(scorer({0: {7}, 1: {4}, 2: {8, 9}}, POSITIVES), log, split="test")
     for name in ("recall@10", "recall@50", "recall@100", "ndcg@10", "ndcg@100"):
         assert metrics[name] == 0.0
     # Last of what is left of 120 items: users 0, 1 and 4 have met 3, 2 and 0 of them.
@@ -128,7 +134,7 @@ def test_an_adversary_finds_nothing_and_shows_what_is_unwanted(log):
 
 
 def test_constant_scores_have_the_figures_of_chance(log):
-    metrics, _ = full_corpus.evaluate(lambda users: np.zeros((len(users), N + 1)), log, split="test")
+    metrics, _ = measured(lambda moments: np.zeros((len(moments.user), N + 1)), log, split="test")
     # Users 0, 1 and 4 have met 3, 2 and 0 of 120 items; skips are of users 0, 2 (twice) and 4.
     for k in (10, 50, 100):
         assert metrics[f"recall@{k}"] == pytest.approx((k / 117 + k / 118 + k / 120) / 3)
@@ -140,20 +146,20 @@ def test_what_was_met_takes_no_place(log):
     # Best scores for all that the users have met: still the targets come first.
     ahead = {user: POSITIVES.get(user, set()) for user in MET}
 
-    def score(users):
-        scores = scorer(ahead)(users)
-        for row, user in enumerate(users):
+    def score(moments):
+        scores = scorer(ahead)(moments)
+        for row, user in enumerate(moments.user):
             scores[row, [0, *sorted(MET[user])]] = 1e6
         return scores
 
-    metrics, _ = full_corpus.evaluate(score, log, split="test")
+    metrics, _ = measured(score, log, split="test")
     assert metrics["mrr"] == metrics["ndcg@10"] == pytest.approx(1.0)
 
 
 def test_coverage_and_diversity_by_hand(log):
     # In the order of the index: each of 4 users gets the first 100 items that he has not met, so user 0, who met 1, 2
     # and 3, gets 4..103, user 4, who met none, 1..100.
-    metrics, per_user = full_corpus.evaluate(scorer({}), log, split="test")
+    metrics, per_user = measured(scorer({}), log, split="test")
     assert metrics["coverage@100"] == pytest.approx(103 / N)
     np.testing.assert_array_equal(per_user["distinct_clusters@100"], [4, 4, 4, 4])
     assert per_user["cluster_entropy@100"][3] == pytest.approx(np.log(4))  # 25 items of each of 4 clusters
@@ -162,7 +168,7 @@ def test_coverage_and_diversity_by_hand(log):
 def test_the_figures_are_those_of_brute_force(log, monkeypatch):
     monkeypatch.setattr(full_corpus, "_SCORES_HELD", 2 * (N + 1))  # two users at a time
     table = np.random.default_rng(0).normal(size=(len(LOG), N + 1)).astype(np.float32)
-    metrics, _ = full_corpus.evaluate(lambda users: table[users], log, split="test")
+    metrics, _ = measured(lambda moments: table[moments.user], log, split="test")
     recall, ndcg, mrr = [], [], []
     places = {}
     for user in (0, 1, 2, 4):
@@ -182,7 +188,7 @@ def test_the_figures_are_those_of_brute_force(log, monkeypatch):
 
 
 def test_the_validation_split_has_its_own_history(log):
-    metrics, per_user = full_corpus.evaluate(scorer({0: {3}, 3: {4}}), log, split="valid")
+    metrics, per_user = measured(scorer({0: {3}, 3: {4}}), log, split="valid")
     assert metrics["mrr"] == 1.0
     np.testing.assert_array_equal(per_user["user"], [0, 3])
     assert "skip@100" not in metrics  # no skip on the validation day
@@ -191,54 +197,23 @@ def test_the_validation_split_has_its_own_history(log):
 
 
 def test_positives_are_what_the_caller_says(log):
-    metrics, _ = full_corpus.evaluate(scorer(SKIPS), log, split="test", positive=("skip", "dislike"))
+    metrics, _ = measured(scorer(SKIPS), log, split="test", positive=("skip", "dislike"))
     assert metrics["targets"] == 5
     assert metrics["recall@10"] == pytest.approx((1 + 1 + 1 + 1) / 4)  # item 4 of user 1 is high by its index
 
 
 def test_compare_is_paired_and_relative(log):
-    everything = full_corpus.evaluate(scorer(POSITIVES), log, split="test").per_user
-    half = full_corpus.evaluate(scorer({1: {3}, 4: {10}}, {0: {5, 6}, 4: {8}}), log, split="test").per_user
+    everything = measured(scorer(POSITIVES), log, split="test").per_user
+    half = measured(scorer({1: {3}, 4: {10}}, {0: {5, 6}, 4: {8}}), log, split="test").per_user
     changes = full_corpus.compare(everything, half)
     assert changes["recall@100"].value == pytest.approx((0 + 1 + 1 / 2) / 3 - 1)
     # Users lose all, nothing, a half: a resample of user 0 alone has −1, of user 1 alone 0.
     assert changes["recall@100"].low == -1.0
     assert changes["recall@100"].high == 0.0
     assert full_corpus.compare(everything, everything)["recall@100"] == (0, 0, 0)
-    valid = full_corpus.evaluate(scorer(POSITIVES), log, split="valid").per_user
+    valid = measured(scorer(POSITIVES), log, split="valid").per_user
     with pytest.raises(ValueError, match="different users"):
         full_corpus.compare(everything, valid)
-
-
-def test_popularity_counts_positives_of_the_last_seven_days(log):
-    scores = full_corpus.baseline_scorers(log, split="test")["popularity_7d"](np.array([0, 1]))
-    # Days 4 to 10: item 1 once (day 8), 2 twice (day 9, user 1's is no click), 3 and 4 once (day 10).
-    expected = np.zeros(N + 1)
-    expected[[1, 2, 3, 4]] = 1, 2, 1, 1
-    np.testing.assert_array_equal(scores, [expected, expected])
-
-
-def test_item_knn_reads_nothing_of_the_held_out_days(log, tmp_path):
-    # Users met {1, 2, 3}, {1, 2}, {2}, {1, 4} and nothing: cosines by hand.
-    score = full_corpus.baseline_scorers(log, split="test")["item_knn"]
-    c12, c13, c23, c14 = 2 / 3, 1 / np.sqrt(3), 1 / np.sqrt(3), 1 / np.sqrt(3)
-    expected = np.zeros((3, N + 1))
-    expected[0, [1, 2, 3, 4]] = c12, c12, c13 + c23, c14  # of user 1, who met 1 and 2
-    expected[1, [1, 3]] = c12, c23  # of user 2
-    np.testing.assert_allclose(score(np.array([1, 2, 4])), expected, rtol=1e-6)
-
-    other_future = [[event for event in user if event[1] < 11] + [(50, 11, CLICK)] for user in LOG]
-    changed = write_timelines(tmp_path / "changed", other_future)
-    for name, scorer_of_changed in full_corpus.baseline_scorers(changed, split="test").items():
-        unchanged = full_corpus.baseline_scorers(log, split="test")[name]
-        np.testing.assert_array_equal(scorer_of_changed(np.arange(5)), unchanged(np.arange(5)))
-
-
-def test_item_knn_leaves_out_what_was_turned_down(tmp_path):
-    met = [[(1, 8, CLICK), (2, 8, SKIP), (3, 8, DISLIKE), (4, 8, 0), (9, 11, CLICK)]]
-    timelines = write_timelines(tmp_path / "timelines", met)
-    scores = full_corpus.baseline_scorers(timelines, split="test")["item_knn"](np.array([0]))
-    np.testing.assert_array_equal(np.flatnonzero(scores[0]), [1, 4])
 
 
 def test_the_model_scores_by_its_last_events(log):
@@ -247,24 +222,26 @@ def test_the_model_scores_by_its_last_events(log):
     def encode(inputs):  # the sum of the item vectors of the history
         return (vectors[inputs["item"]] * (inputs["item"] > 0)[..., None]).sum(axis=1)
 
-    score = full_corpus.model_scorer(encode, vectors, log, split="test", reading=Reading(2))
+    score = full_corpus.model_scorer(encode, vectors, log, reading=Reading(2))
+    moments = asked(log, split="test", positive=("click",))[""].moments
+    assert list(moments.user) == [0, 1, 2, 4]
     np.testing.assert_allclose(
-        score(np.array([0, 4])), [(vectors[2] + vectors[3]) @ vectors.T, np.zeros(N + 1)], rtol=1e-5
+        score(moments.rows(np.array([0, 3]))), [(vectors[2] + vectors[3]) @ vectors.T, np.zeros(N + 1)], rtol=1e-5
     )
 
 
 def test_bad_logs_and_models_are_named(log, tmp_path):
     with pytest.raises(DataError, match=r"model: a score is not finite"):
-        full_corpus.evaluate(lambda users: np.full((len(users), N + 1), np.nan), log, split="test", label="model")
+        measured(lambda moments: np.full((len(moments.user), N + 1), np.nan), log, split="test", label="model")
     with pytest.raises(ValueError, match=r"scores \(4, 7\)"):
-        full_corpus.evaluate(lambda users: np.zeros((len(users), 7)), log, split="test")
+        measured(lambda moments: np.zeros((len(moments.user), 7)), log, split="test")
     with pytest.raises(DataError, match="no like of an unmet item in the test split"):
-        full_corpus.evaluate(scorer({}), log, split="test", positive=("like",))
+        measured(scorer({}), log, split="test", positive=("like",))
     small = write_timelines(tmp_path / "small", LOG, num_items=100)
     with pytest.raises(DataError, match="100 items; the top 100"):
-        full_corpus.evaluate(scorer({}), small, split="test")
+        measured(scorer({}), small, split="test")
     one_user = write_timelines(tmp_path / "one", LOG[:1])
-    metrics, _ = full_corpus.evaluate(scorer(POSITIVES), one_user, split="test")
+    metrics, _ = measured(scorer(POSITIVES), one_user, split="test")
     assert metrics["recall@10"] == metrics["recall@10/low"] == metrics["recall@10/high"] == 1.0
 
 
@@ -282,7 +259,7 @@ class Retriever:
 
 def run_binary(log, workdir, monkeypatch, **changed):
     monkeypatch.setattr(measurement, "load", lambda path, timelines: Retriever())
-    options = {"positive": ("click",), "split": "test", "with_baselines": True, **changed}
+    options = {"positive": ("click",), "split": "test", "with_baselines": True, "events": 100, **changed}
     measurement.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
 
 
@@ -291,7 +268,7 @@ def test_the_binary_writes_its_figures_and_keeps_them(log, tmp_path, monkeypatch
     printed = capsys.readouterr().out.splitlines()
     assert printed[-1].endswith(f"4 users, split test: {tmp_path / 'w' / 'metrics.json'}")
     metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
-    for prefix in ("", "popularity_7d/", "item_knn/", "item_knn_popularity/"):
+    for prefix in ("", "popularity_1d/", "popularity_7d/", "item_knn/", "item_knn_popularity/", "counts/"):
         for name in ("recall@10", "recall@50", "recall@100", "ndcg@10", "ndcg@100", "mrr", "skip@100", "dislike@100"):
             assert metrics[f"{prefix}{name}/low"] <= metrics[prefix + name] <= metrics[f"{prefix}{name}/high"]
     # Item 5, user 0's, is first, and all else ties: item 6 with 116 unmet others, 3 of user 1, 8 and 10 of user 4.

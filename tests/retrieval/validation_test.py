@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from data.reading import Reading
 from retrieval import full_corpus
+from retrieval.queries import asked
 from retrieval.validation import make_validation, metric
 from tests import random_timelines
 from training.mesh import make_mesh
@@ -75,8 +76,9 @@ def test_it_is_the_full_measurements_recall(log, levels):
     def encode(inputs):
         return model.queries(model.states(inputs, None)[:, -1])
 
-    scorer = full_corpus.model_scorer(encode, params["vectors"], log, split="valid", reading=Reading(LENGTH))
-    expected = full_corpus.evaluate(scorer, log, split="valid", positive=POSITIVE).metrics["recall@100"]
+    scorer = full_corpus.model_scorer(encode, params["vectors"], log, reading=Reading(LENGTH))
+    queries = asked(log, split="valid", positive=POSITIVE)
+    expected = full_corpus.evaluate(dict.fromkeys(queries, scorer), queries, log).metrics["recall@100"]
     assert validated(log, params) == {"recall@100": pytest.approx(expected, abs=1e-6)}
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pipelines.report.tables import Row, marked, row
 from pipelines.systems.retrieval.models import DISLIKE, Models
+from retrieval.queries import NEXT_ITEM
 
 # metric, heading, whether more is better
 COLUMNS = (
@@ -17,11 +18,15 @@ COLUMNS = (
     ("dislike@100", "Dislike@100", False),
     ("coverage@100", "Coverage@100", True),
 )
+# The two ways of asking (retrieval/queries.py), by what stands before the names of their figures.
+ASKED = {"": "A query a user, for the days to come", NEXT_ITEM: "A query at each moment, for the next item"}
 # Rules without training that every retrieval model is measured beside, by the prefix of their figures.
 RULES = {
+    "popularity_1d": "Popularity, last day",
     "popularity_7d": "Popularity, last 7 days",
     "item_knn": "Item-kNN",
     "item_knn_popularity": "Item-kNN × popularity",
+    "counts": "Counts by cluster and creator",
 }
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
 # of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.
@@ -35,16 +40,22 @@ PAPER = {
 }
 
 
-def retrieval(models: Models) -> list[Row]:
-    """Simple rules first, then the models, on the test days."""
-    measured = [model for model in models.all if model.test]
+def columns(prefix: str) -> list[tuple[str, str, bool]]:
+    """Those of COLUMNS that this way of asking has."""
+    return [column for column in COLUMNS if not prefix or not column[0].startswith("coverage")]
+
+
+def retrieval(models: Models, prefix: str = "") -> list[Row]:
+    """Simple rules first, then the models, on the test days, by the way of asking that `prefix` says."""
+    measured = [model for model in models.all if f"{prefix}recall@100" in model.test]
+    names = [prefix + metric for metric, _, _ in columns(prefix)]
     rows = [
-        row(label, measured[0].test, [f"{name}/{metric}" for metric, _, _ in COLUMNS])
-        for name, label in RULES.items()
-        if measured and f"{name}/recall@100" in measured[0].test
+        row(label, measured[0].test, [f"{rule}/{name}" for name in names])
+        for rule, label in RULES.items()
+        if measured and f"{rule}/{prefix}recall@100" in measured[0].test
     ]
-    rows += [row(m.title, m.test, [metric for metric, _, _ in COLUMNS], emphasis=m.emphasis) for m in measured]
-    return marked(rows, [more for _, _, more in COLUMNS])
+    rows += [row(m.title, m.test, names, emphasis=m.emphasis) for m in measured]
+    return marked(rows, [more for _, _, more in columns(prefix)])
 
 
 def best_rule(models: Models, metric: str = "recall@100") -> tuple[str, float] | None:

@@ -1,0 +1,109 @@
+"""What recommenders are asked on held-out days: whom, when, and what they should, or should not, then recommend.
+
+Two ways of asking:
+
+    next_days  a query a user, at the moment the split begins, as a daily batch would; its targets are the items that
+               the user then reacts to within the split. The history is every event before it.
+    next_item  a query for each held-out reaction, just before it, as a live feed would (Wang et al., RecSys '23); its
+               target is that one item. The history is every event up to it.
+
+Candidates are all items that the user has not met by then, so an item met before is no target. Reactions are of kinds:
+to those of the first, the positives, a recommender should lead; to others, skips and dislikes, it should not.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import ranges
+from data.feedback import has
+from data.timelines import Timelines
+from runtime.errors import DataError
+
+NEXT_ITEM = "next_item/"  # before the names of its figures; those of next_days have none
+
+Kinds = Mapping[str, Sequence[str]]
+"""Name -> the feedback of which any makes an event one of this kind."""
+
+
+class Moments(NamedTuple):
+    """When users ask, [B] each: the user, the position of the first event that is not history, and the time in ms."""
+
+    user: NDArray[np.int64]
+    before: NDArray[np.int64]
+    time_ms: NDArray[np.int64]
+
+    def rows(self, chosen: slice | NDArray[np.integer]) -> "Moments":
+        """Some of them."""
+        return Moments(*(column[chosen] for column in self))
+
+
+@dataclasses.dataclass(frozen=True)
+class Queries:
+    """Moments [Q], their targets `items` [Q, M], and the kind of each, by its place in `names` [Q, M], −1 padding."""
+
+    moments: Moments
+    items: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def of(self, name: str) -> NDArray[np.bool_]:
+        """Which targets are of this kind, [Q, M]."""
+        return self.kind == self.names.index(name)
+
+    def rows(self, chosen: slice | NDArray[np.integer]) -> "Queries":
+        """Some of them."""
+        return Queries(self.moments.rows(chosen), self.items[chosen], self.kind[chosen], self.names)
+
+
+def asked(timelines: Timelines, *, split: str, positive: Sequence[str], events: int = 2_000) -> dict[str, Queries]:
+    """Both ways of asking, by what stands before the names of their figures, with `targets`, `skips` and `dislikes`.
+
+    Of next_item at most `events` of each kind, and none of it where it has no target to find.
+    Errors: DataError where the split has no positive of an item that its user had not met.
+    """
+    kinds = {"targets": tuple(positive), "skips": ("skip",), "dislikes": ("dislike",)}
+    days = next_days(timelines, kinds, split=split)
+    if not days.of("targets").any():
+        raise DataError(
+            f"{timelines.path}: no {' or '.join(positive)} of an unmet item in the {split} split; prepare it with an "
+            f"earlier --config.{split}_start, or name other positives"
+        )
+    live = next_item(timelines, kinds, split=split, most=events)
+    return {"": days} | ({NEXT_ITEM: live} if live.of("targets").any() else {})
+
+
+def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
+    """One query for each user with a target of any kind, in the order of the users."""
+    pairs = [timelines.held_out(split, feedback) for feedback in kinds.values()]
+    user, item = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    users, row = np.unique(user, return_inverse=True)
+    items, kind = (
+        ranges.padded(row, values, num_rows=len(users))
+        for values in (item, ranges.owners([len(found) for _, found in pairs]))
+    )
+    begins = np.full(len(users), timelines.manifest[f"{split}_start_ms"], np.int64)
+    return Queries(Moments(users, timelines.bounds(split)[0][users], begins), items, kind, tuple(kinds))
+
+
+def next_item(timelines: Timelines, kinds: Kinds, *, split: str, most: int, seed: int = 0) -> Queries:
+    """One query for each held-out event of a kind of an item not met before it, `most` of each kind drawn with `seed`.
+
+    In the order of their times. An event of two kinds gives two queries.
+    """
+    rng, user = np.random.default_rng(seed), timelines.user_of_event()
+    key = user.astype(np.int64) * (timelines.num_items + 1) + timelines.item
+    first = np.zeros(len(key), bool)
+    first[np.unique(key, return_index=True)[1]] = True
+    held_out, chosen = timelines.in_split(split) & first, []
+    for feedback in kinds.values():
+        events = np.flatnonzero(held_out & has(timelines.feedback, *feedback))
+        chosen.append(rng.choice(events, most, replace=False) if len(events) > most else events)
+    event, kind = np.concatenate(chosen), ranges.owners([len(events) for events in chosen])
+    order = np.lexsort((event, timelines.timestamp_ms[event]))
+    event, kind = event[order], kind[order]
+    moments = Moments(user[event].astype(np.int64), event, timelines.timestamp_ms[event])
+    return Queries(moments, timelines.item[event].astype(np.int64)[:, None], kind[:, None], tuple(kinds))

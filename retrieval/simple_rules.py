@@ -1,0 +1,190 @@
+"""What a model has to beat first: rules that count, each at its best on the validation days of the log at hand.
+
+    popularity_1d, popularity_7d  n_j, the positive events of item j in the last day, or week, before the moment
+    item_knn             Σ_i cos(i, j) over the different items i that the user last met and did not turn down
+    item_knn_popularity  (that + 0.001) · (n_j + 1)^power
+    counts               P(c | user) · P(g | c, user) · P(j | g), of j's cluster c, and creator and cluster g
+
+    with  P(c | user)    = (events of the user in c + m P(c)) / (events of the user + m)
+          P(g | c, user) = (events of the user in g + m' P(g | c)) / (events of the user in c + m')
+          P(j | g)       = (n_j + 1) / Σ_{i in g} (n_i + 1), from which P(c) and P(g | c) are summed up
+
+How many events are read, the days of n, the power, m and m': those of `GRID` that have the highest Recall on the
+validation days, for each way of asking its own. Who is near whom is counted of all events before the split, as is
+everything when days are 0. A log without clusters, or creators, has one of each.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from data import ranges
+from data.feedback import has
+from data.timelines import Timelines
+from metrics import baselines, ranking
+from retrieval.queries import Moments, Queries, asked
+from runtime.errors import DataError
+from runtime.progress import chunks
+
+NEIGHBOURS = 200
+MOST_READ = 500  # events of a user that count towards who is near whom: its time grows with their square
+TURNED_DOWN = ("skip", "dislike")
+_DAY, _HOUR = 86_400_000, 3_600_000
+CUT = 100  # settings are chosen by Recall at this
+_QUERIES, _SCORES = 500, 1 << 28  # of the validation days that settings are chosen by, at most
+
+Settings = Mapping[str, float]
+ScoreFn = Callable[[Moments], NDArray[np.float32]]
+
+
+def _grid(**values: Sequence[float]) -> tuple[Settings, ...]:
+    return tuple(dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values()))
+
+
+GRID: dict[str, tuple[Settings, ...]] = {
+    "popularity_1d": _grid(days=(1,)),
+    "popularity_7d": _grid(days=(7,)),
+    "item_knn": _grid(read=(10, 50, 500)),
+    "item_knn_popularity": _grid(read=(10, 50, 500), days=(1, 7, 0), power=(0.125, 0.25, 0.5, 1.0)),
+    "counts": _grid(read=(50, 500), days=(7, 0), m=(3, 30), m_creator=(3, 30)),
+}
+
+
+class SimpleRules:
+    """The rules as they stand when `split` begins.
+
+    On the test days they know the validation days, as refitted models do. With the moment of a query they go on: its
+    history is what the user has met by then, and n what all users have liked by the hour.
+    """
+
+    def __init__(self, timelines: Timelines, *, split: str, positive: Sequence[str]):
+        self._timelines = timelines
+        self.num_items = timelines.num_items
+        self._begin = timelines.manifest[f"{split}_start_ms"]
+        user, start = timelines.user_of_event(), timelines.bounds(split)[0]
+        taken = ~has(timelines.feedback, *TURNED_DOWN)
+        self._taken = np.flatnonzero(taken)  # rising positions
+        liked = np.flatnonzero(has(timelines.feedback, *positive))
+        liked = liked[np.argsort(timelines.timestamp_ms[liked], kind="stable")]
+        self._liked, self._liked_ms = timelines.item[liked], timelines.timestamp_ms[liked]
+
+        position = np.arange(len(user))
+        near = taken & (position < start[user]) & (position >= start[user] - MOST_READ)
+        met = baselines.interactions(
+            user[near], timelines.item[near], num_users=timelines.num_users, num_items=self.num_items
+        )
+        self._similarities = baselines.item_neighbours(met, neighbours=NEIGHBOURS)
+        cluster, creator = (self._codes(name) for name in ("cluster", "creator"))
+        both = cluster.astype(np.int64) * (creator.max() + 1) + creator
+        self._cluster, self._group = cluster, np.unique(both, return_inverse=True)[1]
+
+    def _codes(self, name: str) -> NDArray[np.int32]:
+        items = self._timelines.items
+        known = items[name].fill_null(0).to_numpy() if name in items.columns else np.zeros(self.num_items + 1, np.int32)
+        return known
+
+    def counts_before(self, moments: Moments, days: float) -> NDArray[np.float32]:
+        """n [B, N + 1]: positives of each item in the last `days` before the hour of each moment, 0 for ever."""
+        hour, row = np.unique((moments.time_ms - self._begin) // _HOUR, return_inverse=True)
+        table = np.empty((len(hour), self.num_items + 1), np.float32)
+        for n, end_ms in enumerate(self._begin + hour * _HOUR):
+            since = np.searchsorted(self._liked_ms, end_ms - int(days * _DAY)) if days else 0
+            liked = self._liked[since : np.searchsorted(self._liked_ms, end_ms)]
+            table[n] = baselines.popularity(liked, num_items=self.num_items)
+        return table[row]
+
+    def histories(self, moments: Moments, read: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Row and item of the last `read` events before each moment that were not turned down."""
+        end = np.searchsorted(self._taken, moments.before)
+        begin = np.maximum(np.searchsorted(self._taken, self._timelines.offsets[moments.user]), end - int(read))
+        return ranges.owners(end - begin), self._timelines.item[self._taken[ranges.positions(begin, end - begin)]]
+
+    def near(self, moments: Moments, read: float) -> NDArray[np.float32]:
+        """Σ_i cos(i, j) over the different items i of the histories, [B, N + 1]."""
+        row, item = self.histories(moments, read)
+        met = baselines.interactions(row, item, num_users=len(moments.user), num_items=self.num_items)
+        return baselines.knn_scores(met, self._similarities)
+
+    def shares(self, moments: Moments, read: float, days: float, m: float, m_creator: float) -> NDArray[np.float32]:
+        """The rule `counts`, [B, N + 1]."""
+        row, item = self.histories(moments, read)
+        size = len(moments.user)
+        total = np.bincount(row, minlength=size)[:, None]
+        in_cluster, in_group = (
+            _counted(row, code[item], size, code.max() + 1) for code in (self._cluster, self._group)
+        )
+        liked = self.counts_before(moments, days) + 1.0  # [B, N + 1]
+        liked[:, 0] = 0.0
+        of_cluster, of_group = (_summed(liked, code) for code in (self._cluster, self._group))
+        prior = of_cluster / of_cluster.sum(axis=1, keepdims=True)
+        by_cluster = ((in_cluster + m * prior) / (total + m))[:, self._cluster]
+        within = of_group[:, self._group] / np.maximum(of_cluster[:, self._cluster], 1.0)  # P(g | c)
+        by_group = (in_group[:, self._group] + m_creator * within) / (in_cluster[:, self._cluster] + m_creator)
+        by_item = liked / np.maximum(of_group[:, self._group], 1.0)
+        return (by_cluster * by_group * by_item).astype(np.float32)
+
+    def score(self, rule: str, settings: Settings, moments: Moments) -> NDArray[np.float32]:
+        """Scores [B, N + 1] by a rule of `GRID` at these settings; column 0 is padding."""
+        if rule.startswith("popularity"):
+            return self.counts_before(moments, settings["days"])
+        if rule == "item_knn":
+            return self.near(moments, settings["read"])
+        if rule == "item_knn_popularity":
+            counts = self.counts_before(moments, settings["days"])
+            return baselines.times_popularity(self.near(moments, settings["read"]), counts, power=settings["power"])
+        return self.shares(moments, **settings)
+
+
+def tuned(
+    timelines: Timelines, prefixes: Sequence[str], *, split: str, positive: Sequence[str]
+) -> dict[str, dict[str, ScoreFn]]:
+    """Rule -> its scorer for each way of asking: as the validation days have chosen it, knowing all before `split`."""
+    rules = SimpleRules(timelines, split=split, positive=positive)
+    before = rules if split == "valid" else SimpleRules(timelines, split="valid", positive=positive)
+    try:
+        validation = asked(timelines, split="valid", positive=positive)
+    except DataError:  # these days have nothing to choose by
+        validation = {}
+    found: dict[str, dict[str, ScoreFn]] = {rule: {} for rule in GRID}
+    for prefix in prefixes:
+        for rule, settings in choose(before, validation.get(prefix), timelines).items():
+            found[rule][prefix] = functools.partial(rules.score, rule, settings)
+    return found
+
+
+def choose(rules: SimpleRules, queries: Queries | None, timelines: Timelines) -> dict[str, Settings]:
+    """Rule -> those of its settings in `GRID` that have the highest Recall@100 of `queries`, of the validation days.
+
+    The first of `GRID` where there are no queries. `rules` are those before these days.
+    """
+    if queries is None:
+        return {rule: settings[0] for rule, settings in GRID.items()}
+    with_targets = np.flatnonzero(queries.of("targets").any(axis=1))
+    most = min(_QUERIES, max(1, _SCORES // (sum(map(len, GRID.values())) * (rules.num_items + 1))))
+    if len(with_targets) > most:
+        with_targets = np.sort(np.random.default_rng(0).choice(with_targets, most, replace=False))
+    found: dict[str, list[float]] = {rule: [0.0] * len(settings) for rule, settings in GRID.items()}
+    for rows in chunks(len(with_targets), 64):
+        batch = queries.rows(with_targets[rows])
+        eligible, where = ~timelines.met(batch.moments.user, batch.moments.before), batch.of("targets")
+        for rule, grid in GRID.items():
+            for n, settings in enumerate(grid) if len(grid) > 1 else ():
+                scores = rules.score(rule, settings, batch.moments)
+                places = ranking.target_places(scores, batch.items, eligible=eligible, where=where)
+                found[rule][n] += float(ranking.recall(places, CUT, where=where).sum())
+    return {rule: GRID[rule][int(np.argmax(of_rule))] for rule, of_rule in found.items()}
+
+
+def _counted(row: NDArray[np.int64], code: NDArray[np.integer], num_rows: int, num_codes: int) -> NDArray[np.int64]:
+    # How often each code stands in each row: [B, C].
+    return np.bincount(row * num_codes + code, minlength=num_rows * num_codes).reshape(num_rows, num_codes)
+
+
+def _summed(values: NDArray[np.float32], code: NDArray[np.integer]) -> NDArray[np.float32]:
+    # Values [B, N + 1] summed over the items of each code: [B, C].
+    members = sp.csr_matrix((np.ones(len(code), np.float32), (np.arange(len(code)), code)))
+    return np.asarray(values @ members)
