@@ -168,7 +168,7 @@ def summary(made: Assembled) -> str:
     """What came in and what became of it, for people."""
     counts, fields, sizes = made.fields["counts"], made.fields, split_sizes(made)
     lines = [("rows read", counts["read"], ""), ("  kept", counts["kept"], "")]
-    lines += [("  merged", counts["merged"], "logged again: same user, item and time")]
+    lines += [("  merged", counts["merged"], "logged again, or by another row of the same event")]
     lines += [("  dropped", count, reason) for reason, count in counts["dropped"].items()]
     if counts["earlier_history"]:
         lines += [("earlier history", counts["earlier_history"], "events of unknown time, before all others")]
@@ -238,8 +238,9 @@ def _without_rare(
 def _counts(tables: Tables, merged: pl.DataFrame, log: pl.DataFrame) -> dict[str, Any]:
     earlier = int(log["timestamp_ms"].eq(EARLIER_MS).sum())
     kept = len(log) - earlier
-    dropped = {"quarantined": tables.rows_read - len(tables.events), "rare item": len(merged) - kept}
-    relogged = len(tables.events) - len(merged)
+    rows = len(tables.events) + tables.rows_joined
+    dropped = {"quarantined": tables.rows_read - rows, "rare item": len(merged) - kept}
+    relogged = rows - len(merged)
     if tables.rows_read != kept + relogged + sum(dropped.values()):
         raise AssertionError(f"{tables.rows_read} rows read: {kept} kept, {relogged} merged, dropped {dropped}")
     return {"read": tables.rows_read, "kept": kept, "merged": relogged, "dropped": dropped, "earlier_history": earlier}

@@ -7,6 +7,9 @@ Every row is checked before anything is written. A bad one ends the run with its
 --quarantine it goes to WORKDIR/quarantine.csv instead and the run goes on, unless such rows are more than
 --max_quarantine of a file. A time after now is bad.
 
+Of one's own log schema.yaml, beside it or as --schema, says what its columns are; python -m data.inspect writes a first
+one.
+
 Validation and test begin where --config.valid_start and --config.test_start say, or the dataset's reader. Else the last
 tenth of the log's time is test and the one before it validation, or the last tenths of its events where one of these
 stretches of time holds under a twentieth or over a fifth of them, as where the log has a gap (--config.valid_share and
@@ -35,8 +38,13 @@ with app.flag_mistakes():
 _KNOWN = "; ".join(f"{name} ({dataset.description})" for name, dataset in _DATASETS.items())
 _CONFIG = define_config("configs/data.py:kuairand_pure", f"The log and its split, configs/data.py:NAME: {_KNOWN}.")
 _DATASET = flags.DEFINE_enum("dataset", None, list(_DATASETS), "The log's name, where it is not the config's.")
-_DATA = define_path("data", None, "Folder of the log: KuaiRand's CSV files, or events.parquet and its tables.")
+_DATA = define_path("data", None, "Folder of the log: KuaiRand's CSV files, or events.csv, say, and its tables.")
 _WORKDIR = define_path("workdir", None, "Folder for the timelines: new or empty.")
+_SCHEMA = define_path(
+    "schema",
+    None,
+    "What the columns of one's own log are: a file like schema.yaml, which is read where it is in --data.",
+)
 _QUARANTINE = flags.DEFINE_bool("quarantine", False, "Set bad rows aside in quarantine.csv instead of stopping.")
 _MAX_QUARANTINE = flags.DEFINE_string(
     "max_quarantine", "1%", "With --quarantine: the largest share of a file's rows that may be bad, like 1% or 0.01."
@@ -92,7 +100,7 @@ def fetched(dataset: readers.Dataset, folder: Path) -> Path:
 
 
 def fingerprints(files: Sequence[Path], folder: Path) -> dict[str, str]:
-    """sha256 of each file, by its path from `folder`: what a finished workdir is compared with.
+    """sha256 of each file, by its path in `folder`, or its name elsewhere: what a finished workdir is compared with.
 
     Errors: DataError for a missing file.
     """
@@ -101,7 +109,10 @@ def fingerprints(files: Sequence[Path], folder: Path) -> dict[str, str]:
     for path in files:
         if not path.is_file():
             raise DataError(f"{path}: no such file; check --data, or put the file there")
-    return {os.path.relpath(path, folder): digest(path) for path in files}
+    return {
+        path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name: digest(path)
+        for path in files
+    }
 
 
 def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
@@ -150,6 +161,12 @@ def main(argv: Sequence[str]) -> int | None:
     boundaries = {**moments(config, dataset), **shares(config)}
     max_share = share(_MAX_QUARANTINE.value)
     options = {name: config.get(name, default) for name, default in dataset.options.items()}
+    if _SCHEMA.value:
+        if "schema" not in options:
+            raise UsageError(f"--schema: --dataset={dataset.name} is read in its own layout; leave the flag out")
+        options["schema"] = _SCHEMA.value
+    # Where the schema lies is no part of what is prepared; what it says is, among the files.
+    config.pop("schema", None)
     if _DOWNLOAD.value:
         folder = fetched(dataset, folder)
     identity = {"config": config, "files": fingerprints(dataset.source_files(folder, **options), folder)}

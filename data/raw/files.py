@@ -11,8 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from data.raw import delimited, json_lines, parquet, sources, values
+from data.raw import sources, values
 from data.raw.batches import Batch, Rows
+from data.raw.formats import delimited, json_lines, parquet
 from data.raw.sources import Part, Source
 from runtime.errors import DataError
 
@@ -22,8 +23,8 @@ class Format:
     """How files of one kind are read.
 
     Attributes:
-      header, rows: as of `data.raw.delimited`. is_whole: whether the header names all columns, as it does not where
-        each row has names of its own. is_text: whether all cells are text.
+      header, rows: as of `data.raw.formats.delimited`. is_whole: whether the header names all columns, as it
+        does not where each row has names of its own. is_text: whether all cells are text.
     """
 
     header: Callable[[Path], list[str]]

@@ -5,7 +5,7 @@ And which columns of its files are read, so that none is left out unsaid.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,19 +20,29 @@ _SCHEMA = {"file": pl.String, "row": pl.Int64, "column": pl.String, "value": pl.
 
 @dataclasses.dataclass
 class ColumnsOf:
-    """The columns of one file: read for what they are, read as categories, left out; `known`, all it might have had."""
+    """The columns of one table.
 
-    used: list[str]
+    Attributes:
+      used: those read for what they are, and as what. categories, ignored: the others. known: what it might have had.
+    """
+
+    used: Mapping[str, Sequence[str]]
     categories: list[str]
     ignored: list[str]
     known: frozenset[str]
 
-    def lines(self, file: str) -> list[str]:
+    @property
+    def all(self) -> list[str]:
+        """Their names."""
+        return [*self.used, *self.categories, *self.ignored]
+
+    def lines(self, table: str) -> list[str]:
         """For people, with what was probably meant where a name is near one that would have been read."""
         missing = self.known - {*self.used, *self.categories}
-        said = [f"{file}: read {', '.join(self.used)}"]
+        read = [name if [name] == [*of] else f"{name} as {' and '.join(of)}" for name, of in self.used.items()]
+        said = [f"{table}: read {', '.join(read)}"]
         for what, columns in (("categories", self.categories), ("ignored", self.ignored)):
-            said += [f"{file}: {what} {', '.join(names.asked(columns, missing))}"] if columns else []
+            said += [f"{table}: {what} {', '.join(names.asked(columns, missing))}"] if columns else []
         return said
 
 

@@ -29,7 +29,7 @@ class Column:
 
     Attributes:
       name: its name in the canonical tables; `source`: its name in the file, where that differs. One column of a file
-        may be read as several.
+        may be read as several, and several as one: it takes the largest of theirs.
       dtype: an integer type (values must be whole numbers that fit), String, or None: whole numbers or text, as found.
       required: the file must have the column. nullable: a row may leave it empty. unique: no value stands twice.
       category: what stands in it is a value among others, and not known to mean anything; without a `dtype` it is
@@ -72,6 +72,7 @@ def read(
     known: Known | None = None,
     further: Further | None = None,
     skip: Callable[[pl.DataFrame], pl.Series] | None = None,
+    empty: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, int]:
     """The good rows of a table, in the order of its files, under canonical names, and how many rows the files hold.
 
@@ -81,6 +82,7 @@ def read(
       known: canonical column -> (the values it may take, the file that lists them).
       further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
       skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
+      empty: text that stands for an empty cell, besides none.
     Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
     """
     opened = files.opened(table)
@@ -89,7 +91,7 @@ def read(
     # What is looked at as a whole is read as a whole.
     batches: Iterable[Batch]
     if further:
-        batches = whole = _whole(opened, names)
+        batches = whole = [_emptied(batch, empty) for batch in _whole(opened, names)]
         named = {column.in_file for column in columns}
         others = (further(cells) for cells in whole[0].frame.get_columns() if cells.name not in named)
         columns = [*columns, *(column for column in others if column is not None)]
@@ -99,6 +101,7 @@ def read(
         as_whole = any(column.unique or column.category for column in columns)
         batches = _whole(opened, list(wanted)) if as_whole else opened.batches(list(wanted))
 
+    batches = (_emptied(batch, empty) for batch in batches) if empty else batches
     return _checked(source, names, batches, columns, quarantine, known or {}, skip)
 
 
@@ -159,14 +162,13 @@ def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
 
 
 def _columns_of(columns: Sequence[Column], names: Sequence[str]) -> ColumnsOf:
-    there = [column for column in columns if column.in_file in names]
-    wanted = {column.in_file for column in there}
-    return ColumnsOf(
-        list(dict.fromkeys(column.in_file for column in there if not column.category)),
-        [column.in_file for column in there if column.category],
-        [name for name in names if name not in wanted],
-        frozenset(column.in_file for column in columns if not column.category),
-    )
+    used: dict[str, list[str]] = {}
+    for column in columns:
+        if column.in_file in names and not column.category:
+            used.setdefault(column.in_file, []).append(column.name)
+    categories = [column.in_file for column in columns if column.in_file in names and column.category]
+    ignored = [name for name in names if name not in {*used, *categories}]
+    return ColumnsOf(used, categories, ignored, frozenset(c.in_file for c in columns if not c.category))
 
 
 def _check_required(table: files.Opened, columns: Sequence[Column]) -> None:
@@ -222,7 +224,8 @@ def _faults(
         where = f"{path}: column {column.in_file}"
         meant = column.convert(cells) if column.convert else cells
         value, unusable = _canonical(column, meant, where, in_text=is_text and not column.convert)
-        of_column[column.name] = value
+        again = column.name in of_column
+        of_column[column.name] = _largest(of_column[column.name], value) if again else value
 
         shown = attributes.shown(cells)
         filled = cells.is_not_null() if cells.dtype != pl.String else cells.fill_null("") != ""
@@ -253,6 +256,10 @@ def _faults(
             yield fault(~value.is_in(allowed.implode()), f"is not in {file}", f"add it to {file}")
 
 
+def _largest(one: pl.Series, other: pl.Series) -> pl.Series:
+    return pl.select(pl.max_horizontal(one, other)).to_series()
+
+
 def _canonical(
     column: Column, cells: pl.Series, where: str, *, in_text: bool
 ) -> tuple[pl.Series, list[attributes.Fault]]:
@@ -279,6 +286,11 @@ def _without_bytes(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
 
 
+def _emptied(batch: Batch, empty: Sequence[str]) -> Batch:
+    texts = [name for name, kind in batch.frame.schema.items() if kind == pl.String]
+    return dataclasses.replace(batch, frame=batch.frame.with_columns(pl.col(texts).replace(list(empty), None)))
+
+
 def _without(batch: Batch, skipped: pl.Series) -> Batch:
     return dataclasses.replace(
         batch,
@@ -291,8 +303,7 @@ def _without(batch: Batch, skipped: pl.Series) -> Batch:
 def _stacked(frames: list[pl.DataFrame], columns: Sequence[Column]) -> pl.DataFrame:
     # Ids may be numbers in some of the frames and text in others; a column that one lacks is empty there.
     table: dict[str, pl.Series] = {}
-    for column in columns:
-        name = column.name
+    for name in dict.fromkeys(column.name for column in columns):
         pieces = [
             frame[name] if name in frame.columns else pl.Series([None] * len(frame), dtype=pl.Null) for frame in frames
         ]

@@ -67,7 +67,8 @@ class Tables:
       items, users: one row each, None where the log has no such table. Other columns of `items` are what their
         type says, as data/raw/attributes.py has it, and so are creator_id and cluster_id where they are lists.
       earlier: events older than the log, of unknown time and play time: user_id, item_id and 0/1 feedback, in order.
-      rows_read: rows of events in the files, good and bad.
+      rows_read: rows of events in the files, good and bad. rows_joined: of these, how many are part of an event that
+        another row began, as in tables of one row an event type.
       notes: what a user should be told about the reading.
     """
 
@@ -77,6 +78,7 @@ class Tables:
     earlier: pl.DataFrame | None
     rows_read: int
     notes: tuple[str, ...] = ()
+    rows_joined: int = 0
 
     @property
     def attributes(self) -> list[str]:

@@ -6,7 +6,9 @@ data/raw/attributes.py has it; those of the users' table categories or numbers. 
 has a value of its own is left out: such a column, of names or addresses, would be a second id.
 """
 
+import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,56 +24,138 @@ if TYPE_CHECKING:
     import polars as pl
 
     from data.raw.quarantine import Quarantine
-    from data.raw.rows import Column
+    from data.raw.rows import Column, Known
+    from data.raw.schema.said import Schema, TableSchema
     from data.raw.tables import Tables
 
 
-def source_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The files of the canonical tables in `folder`: those of events first, then of items and users where they are."""
-    return [part.path for source in _sources(folder).values() for part in source.parts]
+def source_files(folder: str | os.PathLike[str], *, schema: str = "") -> list[Path]:
+    """The files that `read_tables` reads: those of events first, then of items and users, and schema.yaml.
+
+    Args: schema, the file that says how the log's columns become Heed's; "": schema.yaml in `folder`, if it is there.
+    """
+    from data.raw.schema import yaml_file
+
+    said = yaml_file.read(yaml_file.find(Path(folder), schema))
+    parts = [part.path for source in _sources(Path(folder), said).values() for part in source.parts]
+    return [*parts, *([said.path] if said.path else [])]
 
 
-def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> "Tables":
-    """Reads and checks the canonical tables in `folder`; errors as `data.raw.rows.read`."""
-    from data.raw.files import header
-    from data.raw.names import asked
-    from data.raw.rows import read
-    from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS, Tables
+def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine", schema: str = "") -> "Tables":
+    """Reads and checks the tables in `folder`, with a schema as in `source_files`.
 
-    of_name = _sources(folder)
-    notes = [
-        f"{source.name}: {len(source.others):,} files left out, as {source.others[0].name}: their names end otherwise"
-        for source in of_name.values()
-        if source.others
-    ]
-    tables = {}
-    for name, columns in (("items", ITEMS), ("users", USERS)):
-        if name in of_name:
-            source = of_name[name]
-            table, _ = read(source, columns, quarantine=quarantine, further=partial(_attribute, source.name, notes))
-            for column in [column for column in table.columns if column not in {known.name for known in columns}]:
-                why = _why_left_out(table[column], of_users=name == "users")
-                if why:
-                    quarantine.ignore(source.path, column)
-                    notes.append(f"{source.name}: column {column} {why}")
-                    table = table.drop(column)
-            tables[name] = table
-    items, source = tables.get("items"), of_name["events"]
-    names = header(source)
-    if not {*FEEDBACK_COLUMNS, "play_ms"} & set(names):
-        raise DataError(
-            f"{source.path}: no feedback column, only {', '.join(asked(names, {*FEEDBACK_COLUMNS, 'play_ms'}))}; "
-            f"add one of play_ms, {', '.join(FEEDBACK_COLUMNS)}"
-        )
+    Errors: as `data.raw.rows.read`; UsageError for a schema that is no YAML or not true of the tables.
+    """
+    from data.raw.schema import event_types, yaml_file
+    from data.raw.tables import Tables
+
+    said = yaml_file.read(yaml_file.find(Path(folder), schema))
+    of_name = _sources(Path(folder), said)
+    log = _Log(of_name, said, quarantine, [])
+    items, _ = log.read("items") if "items" in of_name else (None, 0)
+    users, _ = log.read("users") if "users" in of_name else (None, 0)
     known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
-    events, rows_read = read(source, EVENTS, quarantine=quarantine, known=known)
-    return Tables(events, items, tables.get("users"), None, rows_read, tuple(notes))
+    events, rows_read = log.read("events", known=known)
+    types, rows_joined = said.of("events").event_types, 0
+    if types:
+        kept = event_types.joined(events, within_ms=types.within_ms)
+        rows_joined = len(events) - len(kept)
+        log.notes += types.notes(of_name["events"].name)
+        events = kept
+    return Tables(events, items, users, None, rows_read, tuple(log.notes), rows_joined=rows_joined)
 
 
-def _sources(folder: str | os.PathLike[str]) -> dict[str, Source]:
-    folder = Path(folder)
-    found = {name: sources.find(folder, name) for name in ("events", "items", "users")}
-    there = {name: source for name, source in found.items() if source}
+@dataclasses.dataclass
+class _Log:
+    """Tables where they lie, what is said of them, and what there is to tell about reading them."""
+
+    sources: Mapping[str, Source]
+    schema: "Schema"
+    quarantine: "Quarantine"
+    notes: list[str]
+
+    def read(self, name: str, *, known: "Known | None" = None) -> tuple["pl.DataFrame", int]:
+        """The table of this name, and how many rows it has in its files, good and bad."""
+        from data.raw import files, rows
+        from data.raw.schema.said import check, columns_of
+        from data.raw.times import Moments
+
+        source, said = self.sources[name], self.schema.of(name)
+        if source.others:
+            such = f"{len(source.others):,} files such as {source.others[0].name}"
+            self.notes.append(f"{source.name}: {such} are left out: no table by their names")
+        columns = columns_of(name, said)
+        opened = files.opened(source)
+        if opened.format.is_whole:
+            check(self.schema, name, source.name, opened.names)
+        if name == "events":
+            _check_feedback(opened.source.path, opened.names, columns)
+        table, count = rows.read(
+            source,
+            columns,
+            quarantine=self.quarantine,
+            known=known,
+            further=None if name == "events" else partial(self._attribute, source.name, said),
+            skip=said.event_types.skip if said.event_types else None,
+            empty=self.schema.empty,
+        )
+        check(self.schema, name, source.name, self.quarantine.columns[source.name].all)
+        for column in columns:
+            if isinstance(column.convert, Moments) and column.convert.without_zone:
+                of_rows = f"{column.convert.without_zone:,} times of {column.in_file} name no zone"
+                self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")
+        return (table if name == "events" else self._without_names(name, table)), count
+
+    def _attribute(self, table: str, said: "TableSchema", cells: "pl.Series") -> "Column | None":
+        # Any further column of which something can be made. Others are left out, and it is said.
+        import polars as pl
+
+        from data.raw import attributes
+        from data.raw.rows import Column
+        from data.raw.schema import rules
+
+        name = cells.name
+        if name in (said.numbers or ()):
+            return Column(name, category=True, convert=rules.numbers)
+        if name in said.separators:
+            return Column(name, category=True, convert=partial(rules.split, separator=said.separators[name]))
+        if name in (said.categories or ()) and (cells.dtype == pl.String or cells.dtype.is_float()):
+            return Column(name, pl.String, category=True)
+        if attributes.may_be_attribute(cells.dtype):
+            return Column(name, category=True)
+        self.notes.append(f"{table}: column {name} is {cells.dtype}, no category: left out")
+        return None
+
+    def _without_names(self, name: str, table: "pl.DataFrame") -> "pl.DataFrame":
+        source, said = self.sources[name], self.schema.of(name)
+        for column in self.quarantine.columns[source.name].categories.copy():
+            why = _why_left_out(table[column], said, of_users=name == "users")
+            if why:
+                self.quarantine.ignore(source.path, column)
+                self.notes.append(f"{source.name}: column {column} {why}")
+                table = table.drop(column)
+        return table
+
+
+def _check_feedback(path: Path, names: Sequence[str], columns: Sequence["Column"]) -> None:
+    from data.raw.names import asked
+    from data.raw.tables import FEEDBACK_COLUMNS
+
+    kinds = {*FEEDBACK_COLUMNS, "play_ms"}
+    if not any(column.name in kinds and column.in_file in names for column in columns):
+        raise DataError(
+            f"{path}: no feedback column, only {', '.join(asked(names, kinds))}; add one of play_ms, "
+            f"{', '.join(FEEDBACK_COLUMNS)}, or say in schema.yaml what they are made of"
+        )
+
+
+def _sources(folder: Path, said: "Schema") -> dict[str, Source]:
+    there = {}
+    for name in ("events", "items", "users"):
+        path = said.of(name).path
+        source = sources.of(folder / path) if path else sources.find(folder, name)
+        if source:
+            there[name] = source
     if "events" not in there:
         if folder.is_file():
             raise DataError(f"{folder}: a file; give the folder that it lies in, and call it events.csv, say")
@@ -84,31 +168,31 @@ def _sources(folder: str | os.PathLike[str]) -> dict[str, Source]:
     return there
 
 
-def _why_left_out(column: "pl.Series", *, of_users: bool) -> str:
+def _why_left_out(column: "pl.Series", said: "TableSchema", *, of_users: bool) -> str:
     from data.raw import attributes
 
     if attributes.is_number(column.dtype):
-        return ""
+        listed = said.numbers
+        return "" if listed is None or column.name in listed else "is none of the numbers of schema.yaml"
     if attributes.is_embedding(column.dtype) or attributes.are_several(column.dtype):
         if of_users:
             return "holds lists, which are read of items alone: left out"
         if attributes.is_embedding(column.dtype):
             return ""
-        column = column.explode()
+    if said.categories is not None:
+        return "" if column.name in said.categories else "is none of the categories of schema.yaml"
+    column = column.explode() if attributes.are_several(column.dtype) else column
     column = column.drop_nulls()
     distinct = column.n_unique()
     return "has a value of its own for most rows: no category" if _FEW < distinct > len(column) / 2 else ""
 
 
-def _attribute(table: str, notes: list[str], cells: "pl.Series") -> "Column | None":
-    # Any further column of which something can be made. Others are left out, and it is said.
-    from data.raw import attributes
-    from data.raw.rows import Column
-
-    if attributes.may_be_attribute(cells.dtype):
-        return Column(cells.name, category=True)
-    notes.append(f"{table}: column {cells.name} is {cells.dtype}, no category: left out")
-    return None
-
-
-DATASETS = (Dataset("tables", "your own logs as canonical tables", source_files, read_tables),)
+DATASETS = (
+    Dataset(
+        "tables",
+        "your own logs as canonical tables",
+        source_files,
+        read_tables,
+        options={"schema": ""},  # --schema
+    ),
+)

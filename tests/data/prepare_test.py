@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -171,6 +172,56 @@ def test_what_is_not_read_and_what_looks_wrong_is_said(tmp_path):
     manifest = Timelines.open(tmp_path / "out").manifest
     assert [f"warning: {warning}" for warning in manifest["warnings"]] == warnings
     assert set(manifest["columns"]) <= set(said)
+
+
+def test_a_partitioned_csv_with_a_schema_is_the_same_log(tmp_path):
+    """Ratings, seconds and names of its own, day by day: the timelines are those of the plain Parquet of the events."""
+    whole = log(60).with_columns(
+        pl.col("timestamp_ms") + pl.int_range(60) * 3_600_000,  # over three days
+        play_ms=pl.when(pl.int_range(60) % 7 > 0).then("play_ms"),
+        like=(pl.int_range(60) % 5 >= 3).cast(pl.Int8),
+        dislike=(pl.int_range(60) % 5 == 0).cast(pl.Int8),
+    )
+    (tmp_path / "plain").mkdir()
+    flags = tables(tmp_path / "plain", whole)
+    theirs = whole.select(
+        uid="user_id",
+        video="item_id",
+        at=pl.from_epoch(pl.col("timestamp_ms") // 1000).dt.strftime("%d.%m.%Y %H:%M:%S"),
+        seconds=pl.col("play_ms") / 1000,
+        stars=pl.int_range(60) % 5 + 1,
+        remark=pl.lit('a; "b"\nc'),
+        day=pl.from_epoch(pl.col("timestamp_ms") // 1000).dt.strftime("%Y-%m-%d"),
+    )
+    for (day,), rows in theirs.partition_by("day", as_dict=True).items():
+        folder = tmp_path / f"hive/events/day={day}"
+        folder.mkdir(parents=True)
+        (folder / "part-0.csv").write_text(rows.drop("day").write_csv(separator=";"))
+    schema = """
+    events:
+      user_id: uid
+      item_id: video
+      timestamp_ms: {column: at, format: "%d.%m.%Y %H:%M:%S", zone: UTC}
+      play_ms: {column: seconds, unit: s}
+      like: stars >= 4
+      dislike: stars <= 1
+    """
+    assert prepare(*flags).returncode == 0
+    hive = ("--config=configs/data.py:tables", f"--data={tmp_path}/hive", f"--workdir={tmp_path}/hive-out")
+    (tmp_path / "schema.yaml").write_text(schema)
+    run = prepare(*hive, f"--schema={tmp_path}/schema.yaml")
+    assert run.returncode == 0, run.stderr
+    assert "events: ignored remark, day" in run.stdout
+    expected, made = Timelines.open(tmp_path / "plain/out"), Timelines.open(tmp_path / "hive-out")
+    for name in ("item", "timestamp_ms", "play_ms", "feedback", "dwell", "offsets", "valid_start", "test_start"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
+    assert made.users.equals(expected.users)
+    # The same file elsewhere is the same recipe, another schema is another.
+    (tmp_path / "hive/schema.yaml").write_text(schema)
+    assert "complete already" in prepare(*hive).stdout
+    (tmp_path / "hive/schema.yaml").write_text(schema.replace(">= 4", "== 5"))
+    assert prepare(*hive).returncode == 2
+    assert "leave the flag out" in last_line(prepare("--data=x", "--workdir=y", "--schema=z"))
 
 
 def test_help_loads_no_array_library():

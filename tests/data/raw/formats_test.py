@@ -7,7 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from data.raw import delimited, json_lines, parquet, sources
+from data.raw import sources
+from data.raw.formats import delimited, json_lines, parquet
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, read
 from runtime.errors import DataError

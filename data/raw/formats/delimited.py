@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from data.raw.batches import Rows, broken
-from data.raw.streams import opened, opened_text
+from data.raw.formats.streams import opened, opened_text
 from runtime.errors import DataError
 
 _SEPARATORS = ",;\t|"

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from data.raw.batches import Rows, broken
-from data.raw.streams import opened
+from data.raw.formats.streams import opened
 from runtime.errors import DataError
 
 _LINES = 1 << 16  # at a time

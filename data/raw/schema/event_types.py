@@ -1,0 +1,81 @@
+"""Long tables: one row an event type, as `view`, `heart` and `hide`, and not one row an event with a column for each.
+
+Rows of one user and one item belong to one event as long as no type comes again and no gap between two of them is
+longer than `within_ms`: somebody views an item, then likes it. The event has the time of the first of them. Were they
+kept apart, each like would have a view without a like beside it.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+TYPE = "event_type"  # the column of the types, where a log does not call it otherwise
+HOUR_MS = 3_600_000
+
+
+@dataclasses.dataclass
+class EventTypes:
+    """What the types of a long table say.
+
+    Attributes:
+      column: where they stand. of: feedback -> the types that say it. left_out: types that are no event with an item.
+      within_ms: how long the gaps of one event are at most. counts: rows of each type, of those that have been read.
+    """
+
+    column: str
+    of: Mapping[str, Sequence[str]]
+    left_out: Sequence[str] = ()
+    within_ms: int = HOUR_MS
+    counts: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def skip(self, rows: pl.DataFrame) -> pl.Series:
+        """True for the rows, as the file has them, of types that are left out."""
+        if self.column not in rows.columns:
+            return pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
+        types = rows[self.column].cast(pl.String)
+        self.counts.update(dict(types.drop_nulls().value_counts().rows()))
+        return types.is_in(list(self.left_out)).fill_null(False)
+
+    def notes(self, table: str) -> list[str]:
+        """What became of each type, for people."""
+        named = {name for names in self.of.values() for name in names}
+        plain = {name: count for name, count in self.counts.items() if name not in {*named, *self.left_out, ""}}
+        out = {name: self.counts[name] for name in self.left_out if self.counts[name]}
+        missing = sorted(named - {*self.counts})
+        return [
+            f"{table}: {what} {', '.join(f'{name} ({count:,} rows)' for name, count in sorted(types.items()))}"
+            for what, types in (("events without feedback:", plain), ("left out:", out))
+            if types
+        ] + ([f"{table}: no row of {', '.join(missing)}, of which schema.yaml speaks"] if missing else [])
+
+
+def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
+    """One row an event, in the order of their first rows.
+
+    0/1 columns and lengths of time take the largest, the rest what the first row says that says anything.
+
+    Args: rows, in canonical columns and with TYPE, which the result lacks.
+    """
+    key, of_item = [TYPE, "user_id", "item_id"], pl.struct("user_id", "item_id")
+    rows = rows.with_row_index("_order")
+    # Only users who met an item in more than one row are looked at.
+    several = rows.select(of_item.is_duplicated()).to_series()
+    some = rows.filter(several).sort("user_id", "item_id", "timestamp_ms", maintain_order=True)
+    begins = (
+        ~pl.struct(key[1:]).eq_missing(pl.struct(key[1:]).shift())
+        | (pl.col("timestamp_ms") - pl.col("timestamp_ms").shift() > within_ms)
+    ).fill_null(True)
+    some = some.with_columns(_stretch=begins.cum_sum())
+    # How often each type has come in its stretch; where that rises above all before, an event begins.
+    some = some.with_columns(_again=pl.int_range(pl.len()).over("_stretch", TYPE))
+    some = some.with_columns(_event=pl.col("_again").cum_max().over("_stretch"))
+    others = [name for name in some.columns if not name.startswith("_") and name != TYPE]
+    largest = [name for name in others if some.schema[name] in (pl.Int8, pl.Int32)]
+    first = [name for name in others if name not in largest]
+    events = some.group_by("_stretch", "_event", maintain_order=True).agg(
+        pl.col("_order").first(), pl.col(first).drop_nulls().first(), pl.col(largest).max()
+    )
+    kept = [rows.filter(~several).select("_order", *others), events.select("_order", *others)]
+    return pl.concat(kept).sort("_order").drop("_order")

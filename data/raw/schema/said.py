@@ -1,0 +1,98 @@
+"""What is said of a log: which of its columns Heed's columns are made of, and how they are read.
+
+schema.yaml, a file beside the log, says it (`data.raw.schema.yaml_file`); of what it does not speak, names tell.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from data.raw import convert
+from data.raw.names import meant
+from data.raw.rows import Column
+from data.raw.schema.event_types import TYPE, EventTypes
+from data.raw.schema.rules import OneOf
+from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS
+from data.raw.times import Lengths, Moments
+from runtime.errors import UsageError
+
+NAMES = ("schema.yaml", "schema.yml")
+TABLES = {"events": EVENTS, "items": ITEMS, "users": USERS}
+TIMES, LENGTHS = {"timestamp_ms", "uploaded_ms"}, {"play_ms", "duration_ms"}
+FLAGS = {*FEEDBACK_COLUMNS, "randomly_exposed", "questionnaire_shown", "questionnaire_answer"}
+_OTHER_UNIT = "times are milliseconds since 1970, from 2000 to now; of seconds schema.yaml says `{}: {{unit: s}}`"
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSchema:
+    """What is said of one table.
+
+    Attributes:
+      path: where it lies, "" for its usual place.
+      columns: Heed's name -> how the columns of the log that it is made of are read.
+      event_types: of a long table, what its types say.
+      categories, numbers: further columns that are such; None where nobody says, and their types tell.
+      separators: column -> what stands between the values in it.
+      lines: the log's columns that it speaks of -> the line where.
+    """
+
+    path: str = ""
+    columns: Mapping[str, tuple[Column, ...]] = dataclasses.field(default_factory=dict)
+    event_types: EventTypes | None = None
+    categories: tuple[str, ...] | None = None
+    numbers: tuple[str, ...] | None = None
+    separators: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    lines: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """What is said of a log. path: the file that says it, None where there is none. empty: text for empty fields."""
+
+    path: Path | None = None
+    tables: Mapping[str, TableSchema] = dataclasses.field(default_factory=dict)
+    empty: tuple[str, ...] = ()
+
+    def of(self, table: str) -> TableSchema:
+        """What is said of the table."""
+        return self.tables.get(table, TableSchema())
+
+    @property
+    def name(self) -> str:
+        """Of the file that says it."""
+        return self.path.name if self.path else NAMES[0]
+
+
+def plain(column: Column) -> Column:
+    """The canonical column where the log has it by Heed's name: times of any kind, lengths in milliseconds, words."""
+    if column.name in TIMES:
+        return replace(column, convert=Moments(), what="a time", remedy=_OTHER_UNIT.format(column.name))
+    if column.name in LENGTHS:
+        return replace(column, convert=Lengths())
+    return replace(column, convert=convert.flags) if column.name in FLAGS else column
+
+
+def columns_of(table: str, schema: TableSchema) -> list[Column]:
+    """How the table is read: what the schema says of its columns, and the rest by Heed's own names."""
+    found: list[Column] = []
+    for column in TABLES[table]:
+        found += schema.columns.get(column.name, (plain(column),))
+    if schema.event_types:
+        types = schema.event_types
+        found.append(Column(TYPE, pl.String, source=types.column, required=True, nullable=False))
+        flags = {column.name: column for column in EVENTS}
+        for name, words in types.of.items():
+            found.append(replace(flags[name], source=types.column, convert=OneOf(words)))
+    return found
+
+
+def check(schema: Schema, table: str, file: str, names: Sequence[str]) -> None:
+    """UsageError where the schema speaks of a column that the table, whose `names` these are, does not have."""
+    for name, line in schema.of(table).lines.items():
+        if name not in names:
+            guess = meant(name, names)
+            only = f"did you mean {guess}?" if guess else f"only {', '.join(names)}"
+            raise UsageError(f"{schema.path}: line {line}: {file} has no column '{name}'; {only}")

@@ -1,0 +1,318 @@
+"""schema.yaml: what it says becomes Heed's columns, and what it gets wrong is told with its line."""
+
+import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from data.raw.quarantine import Quarantine
+from data.raw.schema import event_types, yaml_file
+from data.readers.canonical import read_tables, source_files
+from runtime.errors import DataError, UsageError
+
+NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
+
+
+def tables(folder: Path, schema: str, quarantine: Quarantine | None = None, **logs: pl.DataFrame | str):
+    """The tables of these CSV files, frames or text, under a schema."""
+    folder.mkdir(exist_ok=True)
+    for name, log in logs.items():
+        (folder / f"{name}.csv").write_text(log if isinstance(log, str) else log.write_csv())
+    (folder / "schema.yaml").write_text(schema)
+    return read_tables(folder, quarantine=quarantine or Quarantine())
+
+
+def test_renamed_columns_units_and_ratings(tmp_path):
+    log = (
+        "uid,video,ts,watched,stars,hidden\na,v,1767268800.5,3.25,4.5,0\nb,v,1767268801,,1,0\nc,v,1767268802,61,,yes\n"
+    )
+    read = tables(
+        tmp_path,
+        """
+        events:
+          user_id: uid
+          item_id: video
+          timestamp_ms: {column: ts, unit: s}
+          play_ms: {column: watched, unit: s}
+          duration_ms: {column: watched, unit: min}
+          like: stars >= 4
+          dislike: [stars <= 2, hidden == yes]
+        """,
+        events=log,
+    )
+    assert read.events.rows() == [
+        ("a", "v", NOON_MS + 500, 3_250, 195_000, 1, 0),
+        ("b", "v", NOON_MS + 1_000, None, None, 0, 1),
+        ("c", "v", NOON_MS + 2_000, 61_000, 3_660_000, None, 1),
+    ]
+    assert read.events.columns[3:] == ["play_ms", "duration_ms", "like", "dislike"]
+
+
+def test_which_columns_were_read_as_what_is_said(tmp_path):
+    quarantine = Quarantine()
+    tables(
+        tmp_path,
+        "events: {timestamp_ms: at, like: stars >= 4, dislike: stars <= 2}",
+        quarantine,
+        events=f"user_id,item_id,at,stars,lik\na,v,{NOON_MS},4,0\n",
+    )
+    assert quarantine.column_lines() == [
+        "events.csv: read user_id, item_id, at as timestamp_ms, stars as like and dislike",
+        "events.csv: ignored lik",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "cell"),
+    [
+        ("", str(NOON_MS)),
+        ("", "2026-01-01T12:00:00Z"),
+        ("", "2026-01-01 12:00"),
+        ("", "2026-01-01 12:00:00 UTC"),
+        ("", "2026-01-01T13:00:00.000+01:00"),
+        ("", "2026-01-01T06:30:00-0530"),
+        ("unit: s", str(NOON_MS // 1000)),
+        ("unit: s", f"{NOON_MS // 1000}.0004"),
+        ("unit: us", f"{NOON_MS}000"),
+        ("unit: µs", f"{NOON_MS}999"),
+        ("unit: ns", f"{NOON_MS}000001"),
+        ("zone: Europe/Berlin", "2026-01-01T13:00:00"),
+        ("zone: Europe/Berlin", "2026-01-01T12:00:00Z"),
+        ('format: "%d.%m.%Y %H:%M"', "01.01.2026 12:00"),
+        ('format: "%m/%d/%Y %I:%M %p", zone: America/New_York', "01/01/2026 07:00 AM"),
+        ('format: "%d/%b/%Y:%H:%M:%S %z"', "01/Jan/2026:13:00:00 +0100"),
+    ],
+)
+def test_times_of_every_kind(tmp_path, said, cell):
+    read = tables(
+        tmp_path, f"events: {{timestamp_ms: {{{said}}}}}", events=f'user_id,item_id,timestamp_ms,like\na,v,"{cell}",1\n'
+    )
+    assert read.events["timestamp_ms"].to_list() == [NOON_MS]
+    unzoned = {"2026-01-01 12:00", "01.01.2026 12:00"}
+    assert bool(read.notes) == (cell in unzoned)
+    if read.notes:
+        assert read.notes[0].startswith("events.csv: 1 times of timestamp_ms name no zone: taken as UTC")
+
+
+def test_date_times_in_parquet(tmp_path):
+    naive = datetime.datetime(2026, 1, 1, 12)
+    base = {"user_id": ["a"], "item_id": ["v"], "like": [1]}
+    at_noon = [
+        pl.Series([naive]),
+        pl.Series([naive]).dt.cast_time_unit("ns"),
+        pl.Series([naive]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo"),
+        pl.Series([float(NOON_MS)]),
+        pl.Series([NOON_MS]).cast(pl.Decimal(20, 2)),
+        pl.Series(["2026-01-01T12:00:00"], dtype=pl.Categorical),
+    ]
+    for k, cells in enumerate(at_noon):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        pl.DataFrame({**base, "timestamp_ms": cells}).write_parquet(folder / "events.parquet")
+        assert read_tables(folder, quarantine=Quarantine()).events["timestamp_ms"].to_list() == [NOON_MS]
+    pl.DataFrame({**base, "timestamp_ms": [naive.date()]}).write_parquet(folder / "events.parquet")
+    assert read_tables(folder, quarantine=Quarantine()).events["timestamp_ms"].to_list() == [NOON_MS - 12 * 3_600_000]
+
+
+def test_hours_that_come_twice_and_never(tmp_path):
+    """In Berlin half past two came twice on 2025-10-26, first at 00:30 UTC, and never on 2025-03-30."""
+    log = "user_id,item_id,timestamp_ms,like\na,v,2025-10-26 02:30,1\n"
+    schema = "events: {timestamp_ms: {zone: Europe/Berlin}}"
+    read = tables(tmp_path, schema, events=log)
+    assert read.events["timestamp_ms"].to_list() == [
+        int(datetime.datetime(2025, 10, 26, 0, 30, tzinfo=datetime.UTC).timestamp() * 1000)
+    ]
+    with pytest.raises(DataError, match=r"row 3, column timestamp_ms: '2025-03-30 02:30' is not a time"):
+        tables(tmp_path, schema, events=log + "a,v,2025-03-30 02:30,1\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "column", "told"),
+    [
+        ("", "timestamp_ms", "'soon' is not a time"),
+        ("timestamp_ms: {unit: s}", "timestamp_ms", "'soon' is not a time"),
+        ('timestamp_ms: {format: "%Y"}', "timestamp_ms", "'soon' is not a time of the format %Y"),
+        ("play_ms: {unit: s}", "play_ms", "'soon' is not a number of s"),
+        ("", "play_ms", "'soon' is not a whole number"),
+        ("like: like > 3", "like", "'soon' is not a number"),
+        ("", "like", "'soon' is not a whole number"),
+    ],
+)
+def test_cells_that_are_nothing_of_the_kind(tmp_path, said, column, told):
+    row = {"user_id": "a", "item_id": "v", "timestamp_ms": str(NOON_MS), "play_ms": "1", "like": "1", column: "soon"}
+    with pytest.raises(DataError, match=f"events.csv: row 2, column {column}: {told}"):
+        tables(tmp_path, f"events: {{{said}}}", events=pl.DataFrame([row]))
+
+
+def test_times_that_seem_to_be_of_another_unit(tmp_path):
+    with pytest.raises(DataError, match=r"is below 2000-.*schema\.yaml.*unit: s"):
+        tables(tmp_path, "", events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS // 1000},1\n")
+    with pytest.raises(DataError, match=r"times are s since 1970, from 2000 to now, as schema\.yaml says"):
+        tables(
+            tmp_path,
+            "events: {timestamp_ms: {unit: s}}",
+            events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\n",
+        )
+
+
+def test_a_long_table(tmp_path):
+    """What a user did with an item within an hour is one event, at the time of its first row."""
+    minute = 60_000
+    rows = [
+        # user, item, minutes after noon, type, play_ms
+        ("a", "v", 0, "view", ""),
+        ("a", "v", 1, "heart", ""),
+        ("a", "w", 2, "view", ""),
+        ("a", "v", 3, "play", "5000"),
+        ("b", "v", 3, "hide", ""),
+        ("a", "v", 90, "heart", ""),  # more than an hour later
+        ("b", "w", 5, "view", ""),
+        ("b", "w", 6, "view", ""),
+        ("b", "w", 7, "report", ""),  # again, which it is of
+        ("b", "", 8, "login", ""),
+        ("b", "w", 9, "save", ""),
+    ]
+    log = pl.DataFrame(
+        [(u, i, NOON_MS + m * minute, kind, play) for u, i, m, kind, play in rows],
+        schema=["user_id", "item_id", "timestamp_ms", "action", "play_ms"],
+        orient="row",
+    )
+    schema = "events: {event_type: {column: action, like: [heart, save], dislike: [hide, report], left_out: login}}"
+    read = tables(tmp_path, schema, events=log)
+    assert read.events.rows() == [
+        ("a", "v", NOON_MS, 5000, 1, 0),
+        ("a", "w", NOON_MS + 2 * minute, None, 0, 0),
+        ("b", "v", NOON_MS + 3 * minute, None, 0, 1),
+        ("a", "v", NOON_MS + 90 * minute, None, 1, 0),
+        ("b", "w", NOON_MS + 5 * minute, None, 0, 0),
+        ("b", "w", NOON_MS + 6 * minute, None, 1, 1),
+    ]
+    assert (read.rows_read, read.rows_joined) == (10, 4)
+    assert read.notes == (
+        "events.csv: events without feedback: play (1 rows), view (4 rows)",
+        "events.csv: left out: login (1 rows)",
+    )
+    apart = tables(tmp_path, schema.replace("left_out", "within: 30s, left_out"), events=log)
+    assert (len(apart.events), apart.rows_joined) == (10, 0)
+    with pytest.raises(DataError, match="row 2, column action: is empty"):
+        tables(
+            tmp_path,
+            schema,
+            events=log.with_columns(action=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("")).otherwise("action")),
+        )
+    rest = tables(tmp_path, schema.replace("save", "safe"), events=log).notes
+    assert rest[-1] == "events.csv: no row of safe, of which schema.yaml speaks"
+
+
+def test_types_in_folders(tmp_path):
+    for kind in ("heart", "view"):
+        folder = tmp_path / "log" / f"event_type={kind}"
+        folder.mkdir(parents=True)
+        (folder / "1.jsonl").write_text(f'{{"user_id": "a", "item_id": "v", "timestamp_ms": {NOON_MS}}}\n')
+    read = tables(tmp_path, "events: {path: log, event_type: {like: heart}}")
+    assert read.events.select("user_id", "like").rows() == [("a", 1)]
+
+
+def test_joining_keeps_the_first_that_anything_says():
+    rows = pl.DataFrame(
+        {
+            "user_id": [1, 1],
+            "item_id": [2, 2],
+            "timestamp_ms": [5, 6],
+            "surface": [None, "home"],
+            "event_type": ["a", "b"],
+        }
+    )
+    assert event_types.joined(rows, within_ms=1).rows() == [(1, 2, 5, "home")]
+    assert len(event_types.joined(rows, within_ms=0)) == 2
+
+
+def test_attributes_that_are_named(tmp_path):
+    items = pl.DataFrame(
+        {
+            "id": [f"i{k}" for k in range(50)],
+            "genres": ["a|b | c", "", "d", "a|a", "e"] * 10,
+            "year": [1990 + k for k in range(50)],
+            "brand": [str(k) for k in range(50)],
+            "price": [f"{k % 4}.5" for k in range(50)],
+            "shop": [k % 3 for k in range(50)],
+            "author": ["x", "y"] * 25,
+        }
+    )
+    schema = """
+    items:
+      item_id: id
+      cluster_id: {column: genres, separator: "|"}
+      creator_id: author
+      categories: [brand, price]
+      numbers: year
+    """
+    quarantine = Quarantine()
+    read = tables(
+        tmp_path, schema, quarantine, items=items, events=f"user_id,item_id,timestamp_ms,like\na,i1,{NOON_MS},1\n"
+    )
+    assert read.items["cluster_id"].head(4).to_list() == [["a", "b", "c"], None, ["d"], ["a"]]
+    assert read.items.schema["year"] == pl.Float64
+    assert {name: read.items[name][3] for name in read.attributes} == {"year": 1993.0, "brand": "3", "price": "3.5"}
+    assert "items.csv: ignored shop" in quarantine.column_lines()
+    assert read.notes == ("items.csv: column shop is none of the categories of schema.yaml",)
+
+
+def test_text_for_empty_fields(tmp_path):
+    log = f"user_id,item_id,timestamp_ms,play_ms,like\na,v,{NOON_MS},NULL,1\nb,v,{NOON_MS},\\N,0\nc,v,{NOON_MS},5,\n"
+    assert tables(tmp_path, 'empty: ["NULL", "\\\\N"]', events=log).events["play_ms"].to_list() == [None, None, 5]
+    with pytest.raises(DataError, match="row 2, column play_ms: 'NULL'"):
+        tables(tmp_path, "", events=log)
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ("events:\n  user: uid", "line 2: events knows no 'user'; did you mean user_id?"),
+        ("evnts: {}", "line 1: schema.yaml knows no 'evnts'; did you mean events?"),
+        ("events:\n  zzz: 1", "line 2: events knows no 'zzz'; there are path, user_id, item_id"),
+        ("events: {play_ms: {unti: s}}", "line 1: play_ms knows no 'unti'; did you mean unit?"),
+        ("events: {play_ms: {unit: sec}}", "play_ms: unit 'sec' is none of ns, us"),
+        ("events: {timestamp_ms: {zone: Europe/Berln}}", "no zone 'Europe/Berln'; did you mean Europe/Berlin?"),
+        ("events: {timestamp_ms: {format: iso}}", "format 'iso' names no part of a time"),
+        ("events: {like: stars >= many}", "'many' is no number to compare with"),
+        ("events: {like: rating >= 4}", "line 1: events.csv has no column 'rating'; only user_id, item_id"),
+        ("events:\n\n  user_id: usr_id", "line 3: events.csv has no column 'usr_id'; did you mean user_id?"),
+        ("events: {event_type: {liek: heart}}", "event_type knows no 'liek'; did you mean like?"),
+        ("events: {event_type: {}}", "event_type names no feedback"),
+        ("events: {event_type: {like: heart, within: soon}}", "within: 'soon' is no length of time"),
+        ("events: {like: a, like: b}", "'like' stands there more than once"),
+        ("events: [a]", "events is a list of `name: value`"),
+        ("events: {like: }", "like is made of a column: that is one word or text"),
+        ("items: {categories: [{separator: x}]}", "categories lacks the name"),
+        ("a: [", "line 1: no YAML"),
+        ("- a\n- b", "line 1: schema.yaml is a list of `name: value`"),
+        ("events: {path: nowhere.csv}", "nowhere.csv: no such file"),
+    ],
+)  # fmt: skip
+def test_a_schema_that_is_wrong(tmp_path, schema, told):
+    log = f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\n"
+    with pytest.raises((UsageError, DataError)) as caught:
+        tables(tmp_path, schema, events=log, items="item_id\nv\n")
+    assert told in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_schema_elsewhere_and_an_empty_one(tmp_path):
+    assert (
+        tables(tmp_path, "# nothing yet", events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\n").rows_read == 1
+    )
+    assert [path.name for path in source_files(tmp_path)] == ["events.csv", "schema.yaml"]
+    elsewhere = tmp_path / "mine.yaml"
+    elsewhere.write_text("events: {dislike: like}")
+    read = read_tables(tmp_path, quarantine=Quarantine(), schema=str(elsewhere))
+    assert read.events.columns == ["user_id", "item_id", "timestamp_ms", "like", "dislike"][:3] + ["dislike", "like"][
+        1:
+    ] + ["dislike"]
+    assert source_files(tmp_path, schema=str(elsewhere))[-1] == elsewhere
+    with pytest.raises(UsageError, match=r"--schema=.*/no\.yaml: no such file"):
+        yaml_file.find(tmp_path, str(tmp_path / "no.yaml"))
+    (tmp_path / "schema.yml").touch()
+    with pytest.raises(UsageError, match="both are there"):
+        read_tables(tmp_path, quarantine=Quarantine())
