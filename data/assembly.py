@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import clock, feedback, ranges, splits, vocabulary
+from data import clock, feedback, ranges, splits, undo, vocabulary
 from data.items import buckets, catalogue
 from data.raw.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
 from data.timelines import EVENT_DTYPES, SPLITS
@@ -67,6 +67,15 @@ def assemble(
         test_start_ms = default_test if test_start_ms is None else test_start_ms
     moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
 
+    notes = list(tables.notes)
+    if tables.undone is not None:
+        merged, taken_back = undo.taken_back(merged, tables.undone, **moments)
+        for name, count in taken_back.items():
+            undos = int((tables.undone["feedback"] == name).sum())
+            notes.append(
+                f"{name}: {undos:,} times taken back, {count:,} events stored without it; the others lie in another "
+                "part of the split, or before the log"
+            )
     log, items = merged, tables.items
     if tables.earlier is not None:
         earlier = tables.earlier.with_columns(timestamp_ms=pl.lit(EARLIER_MS, pl.Int64))
@@ -99,7 +108,7 @@ def assemble(
         seen=train_count > 0,
     )
     users = pl.DataFrame({"user_id": user_ids})
-    notes = [*tables.notes, *known.notes]
+    notes += known.notes
     if by_events:
         notes.append(_split_by_events(merged, valid_share, test_share))
     if tables.users is not None:

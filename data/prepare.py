@@ -91,12 +91,12 @@ def share(text: str) -> float:
     return number
 
 
-def fetched(dataset: readers.Dataset, folder: Path) -> Path:
+def fetched(dataset: readers.Dataset, folder: Path, **options: Any) -> Path:
     """Where the dataset's files lie once they are in `folder`. Errors: UsageError where it cannot be downloaded."""
     if dataset.download is None:
         able = ", ".join(name for name, other in _DATASETS.items() if other.download)
         raise UsageError(f"--download: there is no download for --dataset={dataset.name}, only for {able}")
-    return dataset.download(folder)
+    return dataset.download(folder, **options)
 
 
 def fingerprints(files: Sequence[Path], folder: Path) -> dict[str, str]:
@@ -168,7 +168,7 @@ def main(argv: Sequence[str]) -> int | None:
     # Where the schema lies is no part of what is prepared; what it says is, among the files.
     config.pop("schema", None)
     if _DOWNLOAD.value:
-        folder = fetched(dataset, folder)
+        folder = fetched(dataset, folder, **options)
     identity = {"config": config, "files": fingerprints(dataset.source_files(folder, **options), folder)}
     if is_prepared(workdir, identity):
         print(f"complete already: {workdir}")

@@ -59,6 +59,10 @@ class Column:
     def in_file(self) -> str:
         return self.source or self.name
 
+    def always(self) -> "Column":
+        """The same, which every file must have and every row must fill."""
+        return dataclasses.replace(self, required=True, nullable=False)
+
 
 Known = Mapping[str, tuple[pl.Series, str]]
 Further = Callable[[pl.Series], Column | None]
@@ -73,6 +77,7 @@ def read(
     further: Further | None = None,
     skip: Callable[[pl.DataFrame], pl.Series] | None = None,
     empty: Sequence[str] = (),
+    number: str = "",
 ) -> tuple[pl.DataFrame, int]:
     """The good rows of a table, in the order of its files, under canonical names, and how many rows the files hold.
 
@@ -83,6 +88,7 @@ def read(
       further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
       skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
       empty: text that stands for an empty cell, besides none.
+      number: the name of a further column of the result, each row's number in its file.
     Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
     """
     opened = files.opened(table)
@@ -102,7 +108,7 @@ def read(
         batches = _whole(opened, list(wanted)) if as_whole else opened.batches(list(wanted))
 
     batches = (_emptied(batch, empty) for batch in batches) if empty else batches
-    return _checked(source, names, batches, columns, quarantine, known or {}, skip)
+    return _checked(source, names, batches, columns, quarantine, known or {}, skip, number)
 
 
 def checked(
@@ -136,6 +142,7 @@ def _checked(
     quarantine: Quarantine,
     known: Known,
     skip: Callable[[pl.DataFrame], pl.Series] | None,
+    number: str = "",
 ) -> tuple[pl.DataFrame, int]:
     count, kept, seen = 0, [], dict.fromkeys(names)
     for batch in _without_bytes(batches):
@@ -143,15 +150,16 @@ def _checked(
         if skip:
             batch = _without(batch, skip(batch.frame))
         count += len(batch)
-        kept.append(_good(source.path, batch, columns, quarantine, known))
+        kept.append(_good(source.path, batch, columns, quarantine, known, number))
     if not count:
-        raise DataError(f"{source.path}: no rows; give a file that holds some")
+        raise DataError(f"{source.path}: no rows{' that are to be read' if skip else ''}; give a file that holds some")
     if not any(len(frame) for frame in kept):
         raise DataError(
             f"{source.path}: none of {count:,} rows is good; run without --quarantine to see the first fault"
         )
     quarantine.finish(source.path, count, _columns_of(columns, list(seen)))
-    return _stacked(kept, [column for column in columns if column.in_file in seen]), count
+    numbers = [Column(number)] if number else []
+    return _stacked(kept, [*(column for column in columns if column.in_file in seen), *numbers]), count
 
 
 def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
@@ -180,7 +188,9 @@ def _check_required(table: files.Opened, columns: Sequence[Column]) -> None:
         check_columns(path, names, columns)
 
 
-def _good(path: Path, batch: Batch, columns: Sequence[Column], quarantine: Quarantine, known: Known) -> pl.DataFrame:
+def _good(
+    path: Path, batch: Batch, columns: Sequence[Column], quarantine: Quarantine, known: Known, number: str
+) -> pl.DataFrame:
     """The good rows of a batch, under canonical names, as numbers or text; the others go to the quarantine."""
     for of_reason in batch.broken.partition_by("reason", maintain_order=True):
         reason = of_reason["reason"][0]
@@ -197,7 +207,7 @@ def _good(path: Path, batch: Batch, columns: Sequence[Column], quarantine: Quara
             numbers, part_of = batch.numbers.filter(mask), batch.part_of.filter(mask)
             quarantine.add(batch.parts, part_of, numbers, name, shown.filter(mask), reason, remedy)
             good &= ~mask
-    checked = pl.DataFrame(of_column)
+    checked = pl.DataFrame(of_column | ({number: batch.numbers} if number else {}))
     checked = checked if good.all() else checked.filter(good)
     dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}
     return checked.cast(dtypes)  # type: ignore[arg-type]

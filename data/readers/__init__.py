@@ -33,9 +33,10 @@ class Dataset:
       valid_start, test_start: when its validation and test days begin, like 2022-05-03T00:00+08:00; empty: by
         shares of its time, or of its events (`data.splits.default_moments`).
       min_item_count: items with fewer events before validation are left out.
-      options: settings that `source_files` and `read` take by name -> their defaults, configs/data.py's too.
+      options: settings that `source_files`, `read` and `download` take by name -> their defaults, which configs/data.py
+        has too.
       settings: stage -> what training on it was found to want, by the setting's name in configs/STAGE.py.
-      download: fetches it into a folder and returns where its files lie, or None where it cannot be fetched.
+      download: (folder, …) -> where its files lie, fetched into that folder; None where it cannot be fetched.
       short: whether models of it are tiny, for tests.
     """
 
@@ -49,7 +50,7 @@ class Dataset:
     min_item_count: int = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    download: Callable[[Path], Path] | None = None
+    download: Callable[..., Path] | None = None
     short: bool = False
 
     def of_stage(self, stage: str) -> dict[str, Any]:

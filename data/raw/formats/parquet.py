@@ -18,6 +18,11 @@ def header(path: Path) -> list[str]:
     return list(_opened(path).schema_arrow.names)
 
 
+def num_rows(path: Path) -> int:
+    """How many rows a file has. Errors: DataError where it is no Parquet file."""
+    return int(_opened(path).metadata.num_rows)
+
+
 def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
     """The columns `names` of a file, a batch at a time. Errors: DataError for a file that is damaged."""
     row = 1
