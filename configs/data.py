@@ -26,6 +26,6 @@ def get_config(name: str = "kuairand_pure") -> ConfigDict:
     config.valid_share = config.test_share = 0.1
     # Items with fewer events before validation are left out.
     config.min_item_count = dataset.min_item_count
-    # Settings of the dataset's reader, such as KuaiRand's earlier_history.
+    # Settings of the dataset's reader, such as KuaiRand's earlier_history, VK-LSVD's subsample, a user_share.
     config.update(dataset.options)
     return config
