@@ -23,7 +23,11 @@ def served(folder):
         def log_message(self, *args):
             del args
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    class Patient(http.server.ThreadingHTTPServer):
+        def handle_error(self, *args):
+            del args  # whoever has seen enough hangs up
+
+    server = Patient(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
