@@ -38,7 +38,9 @@ with app.flag_mistakes():
 _KNOWN = "; ".join(f"{name} ({dataset.description})" for name, dataset in _DATASETS.items())
 _CONFIG = define_config("configs/data.py:kuairand_pure", f"The log and its split, configs/data.py:NAME: {_KNOWN}.")
 _DATASET = flags.DEFINE_enum("dataset", None, list(_DATASETS), "The log's name, where it is not the config's.")
-_DATA = define_path("data", None, "Folder of the log: as its dataset is published, or your own tables, events.csv, say.")
+_DATA = define_path(
+    "data", None, "Folder of the log: as its dataset is published, or your own tables, events.csv, say."
+)
 _WORKDIR = define_path("workdir", None, "Folder for the timelines: new or empty.")
 _SCHEMA = define_path(
     "schema",

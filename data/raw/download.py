@@ -1,12 +1,13 @@
 """Fetches a file over https, whole and as published, or not at all."""
 
 import dataclasses
+import functools
 import hashlib
 import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from runtime.errors import DataError, UsageError
@@ -64,13 +65,15 @@ def git_lfs(pointer_url: str) -> Digest:
     return Digest("sha256", _found(pointer_url, r"(?<=oid sha256:)[0-9a-f]{64}\b"), pointer_url)
 
 
-def hugging_face(dataset: str, name: str, folder: Path) -> Path:
-    """Fetches the file `name` of a data set on Hugging Face to folder/name, checked against its Git LFS pointer."""
-    return fetch(
-        f"{HUGGING_FACE}/{dataset}/resolve/main/{name}",
-        folder / name,
-        lambda: git_lfs(f"{HUGGING_FACE}/{dataset}/raw/main/{name}"),
-    )
+def hugging_face(dataset: str, names: Iterable[str], folder: Path) -> None:
+    """Fetches files of a data set on Hugging Face to folder/NAME, checked against their Git LFS pointers.
+
+    What is there has been fetched whole and is left as it is, so an interrupted run goes on where it was.
+    """
+    for name in names:
+        if not (folder / name).is_file():
+            digest = functools.partial(git_lfs, f"{HUGGING_FACE}/{dataset}/raw/main/{name}")
+            fetch(f"{HUGGING_FACE}/{dataset}/resolve/main/{name}", folder / name, digest)
 
 
 HUGGING_FACE = "https://huggingface.co/datasets"

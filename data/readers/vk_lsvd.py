@@ -101,17 +101,15 @@ def read_vk_lsvd(
 
 
 def download(folder: Path, *, subsample: str = "", user_share: float = 1.0) -> Path:
-    """Fetches the weeks of the log or of a subsample and the metadata, where they are not there."""
+    """Fetches the weeks of the log or of a subsample and the metadata, as far as they are not there."""
     from data.raw.download import hugging_face
 
-    try:
-        source_files(folder, subsample=subsample, user_share=user_share)
-    except DataError:
+    del user_share
+    if not (folder / "train").is_dir():
         within = f"subsamples/{subsample}" if subsample else "interactions"
         parts = ["train"] * VALID_WEEK + ["validation", "test"]
         weeks = [f"{within}/{part}/week_{week:02}.parquet" for week, part in enumerate(parts)]
-        for name in (*weeks, f"metadata/{_ITEMS}", f"metadata/{_USERS}"):
-            hugging_face(_DATASET, name, folder)
+        hugging_face(_DATASET, (*weeks, f"metadata/{_ITEMS}", f"metadata/{_USERS}"), folder)
     return folder
 
 
@@ -136,7 +134,8 @@ def _columns() -> tuple["Column", ...]:
 def _week(path: Path, share: float, quarantine: "Quarantine") -> tuple["pl.DataFrame", int]:
     import polars as pl
 
-    from data.raw import parquet, rows, sampled
+    from data.raw import rows, sampled
+    from data.raw.formats import parquet
 
     skip = sampled.others("user_id", share)
     frame, count = rows.read(path, _columns(), quarantine=quarantine, skip=skip, number="number")

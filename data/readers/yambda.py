@@ -98,7 +98,7 @@ def read_yambda(folder: str | os.PathLike[str], size: str, *, user_share: float,
     items = _items(about, events["item_id"], quarantine) if about else None
     notes = (f"{len(undos):,} unlikes and undislikes read: no events of their own",) if len(undos) else ()
     rows_read = sum(count for _, count in read) - len(undos)
-    return Tables(events, items, None, None, rows_read, notes, undone if len(undos) else None)
+    return Tables(events, items, None, None, rows_read, notes, undone=undone if len(undos) else None)
 
 
 def _columns(path: Path) -> tuple["Column", ...]:
@@ -194,14 +194,12 @@ def _items(about: Mapping[str, Path], item_ids: "pl.Series", quarantine: "Quaran
 
 
 def download(folder: Path, size: str, **options: Any) -> Path:
-    """Fetches the events of one size and the artists, where they are not there."""
+    """Fetches the events of one size and the artists, as far as they are not there; not beside files of the kinds."""
     from data.raw.download import hugging_face
 
-    try:
-        source_files(folder, size, **options)
-    except DataError:
-        for name in (f"flat/{size}/{_ALL}", _ARTISTS):
-            hugging_face(_DATASET, name, folder)
+    del options
+    if not any((place / "listens.parquet").is_file() for place in (folder, folder / "flat" / size)):
+        hugging_face(_DATASET, (f"flat/{size}/{_ALL}", _ARTISTS), folder)
     return folder
 
 

@@ -3,6 +3,7 @@ import functools
 import hashlib
 import http.server
 import importlib.util
+import shutil
 import threading
 import zipfile
 
@@ -10,7 +11,7 @@ import pytest
 
 from data.raw import download
 from data.raw.download import Digest
-from data.readers import movielens, yambda
+from data.readers import movielens, vk_lsvd, yambda
 from runtime.errors import DataError, UsageError
 from tests import official_logs
 
@@ -142,5 +143,27 @@ def test_yambda_is_fetched_from_hugging_face(tmp_path, monkeypatch):
     with served(tmp_path / "site") as address:
         monkeypatch.setattr(download, "HUGGING_FACE", address)
         found = yambda.download(tmp_path / "here", "50m", user_share=1.0)
+        assert len(yambda.source_files(found, "50m")) == 2
+        # What is missing is fetched, and nothing else.
+        shutil.rmtree(site / "raw/main/flat")
+        (found / "artist_item_mapping.parquet").unlink()
+        yambda.download(found, "50m", user_share=0.5)
     assert len(yambda.source_files(found, "50m")) == 2
-    yambda.download(found, "50m", user_share=0.5)  # there already
+
+
+def test_vk_lsvd_is_fetched_week_by_week(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(download, "hugging_face", lambda dataset, names, folder: asked.append((dataset, list(names))))
+    vk_lsvd.download(tmp_path, subsample="up0.001_ip0.001", user_share=1.0)
+    ((dataset, names),) = asked
+    assert dataset == "deepvk/VK-LSVD"
+    assert names[0] == "subsamples/up0.001_ip0.001/train/week_00.parquet"
+    assert names[24:27] == [
+        "subsamples/up0.001_ip0.001/train/week_24.parquet",
+        "subsamples/up0.001_ip0.001/validation/week_25.parquet",
+        "subsamples/up0.001_ip0.001/test/week_26.parquet",
+    ]
+    assert names[27:] == ["metadata/items_metadata.parquet", "metadata/users_metadata.parquet"]
+    (tmp_path / "train").mkdir()  # a subsample's own folder
+    vk_lsvd.download(tmp_path)
+    assert len(asked) == 1
