@@ -17,6 +17,7 @@ everything when days are 0. A log without clusters, or creators, has one of each
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,7 +36,7 @@ MOST_READ = 500  # events of a user that count towards who is near whom: its tim
 TURNED_DOWN = ("skip", "dislike")
 _DAY, _HOUR = 86_400_000, 3_600_000
 CUT = 100  # settings are chosen by Recall at this
-_QUERIES, _SCORES = 500, 1 << 28  # of the validation days that settings are chosen by, at most
+_QUERIES, _SCORES = 2_000, 1 << 29  # of the validation days that settings are chosen by, at most
 
 Settings = Mapping[str, float]
 ScoreFn = Callable[[Moments], NDArray[np.float32]]
@@ -79,13 +80,14 @@ class SimpleRules:
         )
         self._similarities = baselines.item_neighbours(met, neighbours=NEIGHBOURS)
         cluster, creator = (self._codes(name) for name in ("cluster", "creator"))
+        # Items of one cluster and creator are a group: codes of both [N + 1], and the cluster of each group.
         both = cluster.astype(np.int64) * (creator.max() + 1) + creator
-        self._cluster, self._group = cluster, np.unique(both, return_inverse=True)[1]
+        groups, self.group = np.unique(both, return_inverse=True)
+        self.cluster, self.cluster_of_group = cluster, groups // (creator.max() + 1)
 
     def _codes(self, name: str) -> NDArray[np.int32]:
         items = self._timelines.items
-        known = items[name].fill_null(0).to_numpy() if name in items.columns else np.zeros(self.num_items + 1, np.int32)
-        return known
+        return items[name].fill_null(0).to_numpy() if name in items.columns else np.zeros(len(items), np.int32)
 
     def counts_before(self, moments: Moments, days: float) -> NDArray[np.float32]:
         """n [B, N + 1]: positives of each item in the last `days` before the hour of each moment, 0 for ever."""
@@ -109,34 +111,63 @@ class SimpleRules:
         met = baselines.interactions(row, item, num_users=len(moments.user), num_items=self.num_items)
         return baselines.knn_scores(met, self._similarities)
 
-    def shares(self, moments: Moments, read: float, days: float, m: float, m_creator: float) -> NDArray[np.float32]:
-        """The rule `counts`, [B, N + 1]."""
-        row, item = self.histories(moments, read)
-        size = len(moments.user)
-        total = np.bincount(row, minlength=size)[:, None]
-        in_cluster, in_group = (
-            _counted(row, code[item], size, code.max() + 1) for code in (self._cluster, self._group)
-        )
-        liked = self.counts_before(moments, days) + 1.0  # [B, N + 1]
-        liked[:, 0] = 0.0
-        of_cluster, of_group = (_summed(liked, code) for code in (self._cluster, self._group))
-        prior = of_cluster / of_cluster.sum(axis=1, keepdims=True)
-        by_cluster = ((in_cluster + m * prior) / (total + m))[:, self._cluster]
-        within = of_group[:, self._group] / np.maximum(of_cluster[:, self._cluster], 1.0)  # P(g | c)
-        by_group = (in_group[:, self._group] + m_creator * within) / (in_cluster[:, self._cluster] + m_creator)
-        by_item = liked / np.maximum(of_group[:, self._group], 1.0)
-        return (by_cluster * by_group * by_item).astype(np.float32)
+    def at(self, moments: Moments) -> "AtMoments":
+        """The rules at some moments."""
+        return AtMoments(self, moments)
 
     def score(self, rule: str, settings: Settings, moments: Moments) -> NDArray[np.float32]:
         """Scores [B, N + 1] by a rule of `GRID` at these settings; column 0 is padding."""
+        return self.at(moments).score(rule, settings)
+
+
+class AtMoments:
+    """The rules at some moments, where what settings have in common is counted once."""
+
+    def __init__(self, rules: SimpleRules, moments: Moments):
+        self._rules, self._moments = rules, moments
+        self._near = functools.cache(functools.partial(rules.near, moments))
+        self._liked = functools.cache(functools.partial(rules.counts_before, moments))
+        self._met = functools.cache(self._met_by_code)
+        self._priors = functools.cache(self._liked_by_code)
+
+    def score(self, rule: str, settings: Settings) -> NDArray[np.float32]:
+        """Scores [B, N + 1] by a rule of `GRID` at these settings; column 0 is padding."""
         if rule.startswith("popularity"):
-            return self.counts_before(moments, settings["days"])
+            return self._liked(settings["days"])
         if rule == "item_knn":
-            return self.near(moments, settings["read"])
+            return self._near(settings["read"])
         if rule == "item_knn_popularity":
-            counts = self.counts_before(moments, settings["days"])
-            return baselines.times_popularity(self.near(moments, settings["read"]), counts, power=settings["power"])
-        return self.shares(moments, **settings)
+            near, liked = self._near(settings["read"]), self._liked(settings["days"])
+            return baselines.times_popularity(near, liked, power=settings["power"])
+        return self._counts(**settings)
+
+    def _counts(self, read: float, days: float, m: float, m_creator: float) -> NDArray[np.float32]:
+        total, in_cluster, in_group = self._met(read)
+        by_item, within, prior = self._priors(days)
+        by_cluster = (in_cluster + m * prior) / (total + m)  # [B, C]
+        # P(c | user) / (events of the user in c + m'), which all groups of a cluster share.
+        shared = (by_cluster / (in_cluster + m_creator))[:, self._rules.cluster_of_group]
+        by_group = shared * (in_group + m_creator * within)  # [B, G]
+        return by_group.astype(np.float32)[:, self._rules.group] * by_item
+
+    def _met_by_code(self, read: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        # Events of each user's history: all [B, 1], by cluster [B, C], by group [B, G].
+        row, item = self._rules.histories(self._moments, read)
+        size, codes = len(self._moments.user), (self._rules.cluster, self._rules.group)
+        by_code = (
+            np.bincount(row * (code.max() + 1) + code[item], minlength=size * (code.max() + 1)).reshape(size, -1)
+            for code in codes
+        )
+        return np.bincount(row, minlength=size)[:, None], *by_code
+
+    def _liked_by_code(self, days: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        # P(j | g) of each item [B, N + 1], P(g | c) [B, G], P(c) [B, C].
+        liked = self._liked(days) + np.float32(1)
+        liked[:, 0] = 0.0
+        of_cluster, of_group = (_summed(liked, code) for code in (self._rules.cluster, self._rules.group))
+        by_item = liked / np.maximum(of_group, 1.0)[:, self._rules.group]
+        within = of_group / np.maximum(of_cluster, 1.0)[:, self._rules.cluster_of_group]
+        return by_item, within, of_cluster / of_cluster.sum(axis=1, keepdims=True)
 
 
 def tuned(
@@ -171,17 +202,13 @@ def choose(rules: SimpleRules, queries: Queries | None, timelines: Timelines) ->
     for rows in chunks(len(with_targets), 64):
         batch = queries.rows(with_targets[rows])
         eligible, where = ~timelines.met(batch.moments.user, batch.moments.before), batch.of("targets")
+        at = rules.at(batch.moments)
         for rule, grid in GRID.items():
             for n, settings in enumerate(grid) if len(grid) > 1 else ():
-                scores = rules.score(rule, settings, batch.moments)
+                scores = at.score(rule, settings)
                 places = ranking.target_places(scores, batch.items, eligible=eligible, where=where)
                 found[rule][n] += float(ranking.recall(places, CUT, where=where).sum())
     return {rule: GRID[rule][int(np.argmax(of_rule))] for rule, of_rule in found.items()}
-
-
-def _counted(row: NDArray[np.int64], code: NDArray[np.integer], num_rows: int, num_codes: int) -> NDArray[np.int64]:
-    # How often each code stands in each row: [B, C].
-    return np.bincount(row * num_codes + code, minlength=num_rows * num_codes).reshape(num_rows, num_codes)
 
 
 def _summed(values: NDArray[np.float32], code: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ def test_counts_by_the_formula(log):
     clicks[:4] = 3, 2, 1, 1
     cluster = np.arange(N) % 4
     expected = by_cluster[cluster] * (clicks + 1) / of_cluster[cluster]
-    scores = rules(log).shares(at_begin(log, [0]), read=500, days=0, m=3, m_creator=30)
+    scores = rules(log).score("counts", {"read": 500, "days": 0, "m": 3, "m_creator": 30}, at_begin(log, [0]))
     np.testing.assert_allclose(scores[0, 1:], expected, rtol=1e-5)
     assert scores[0, 0] == 0
     assert scores[0, 1:].sum() == pytest.approx(1, rel=1e-5)  # a distribution over all items
