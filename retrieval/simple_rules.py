@@ -153,12 +153,14 @@ class AtMoments:
     def _met_by_code(self, read: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         # Events of each user's history: all [B, 1], by cluster [B, C], by group [B, G].
         row, item = self._rules.histories(self._moments, read)
-        size, codes = len(self._moments.user), (self._rules.cluster, self._rules.group)
-        by_code = (
-            np.bincount(row * (code.max() + 1) + code[item], minlength=size * (code.max() + 1)).reshape(size, -1)
-            for code in codes
-        )
-        return np.bincount(row, minlength=size)[:, None], *by_code
+        size = len(self._moments.user)
+
+        def counted(code: NDArray[Any]) -> NDArray[np.int64]:
+            codes = code.max() + 1
+            return np.bincount(row * codes + code[item], minlength=size * codes).reshape(size, codes)
+
+        total = np.bincount(row, minlength=size)[:, None]
+        return total, counted(self._rules.cluster), counted(self._rules.group)
 
     def _liked_by_code(self, days: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         # P(j | g) of each item [B, N + 1], P(g | c) [B, G], P(c) [B, C].
