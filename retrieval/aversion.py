@@ -69,12 +69,18 @@ class AversionMemory(nnx.Module):
         return _flat(Slots(vectors, strength))
 
     def scan(
-        self, item_vectors: jax.Array, said_no: jax.Array, said_yes: jax.Array, *, where: jax.Array, reset: jax.Array
+        self,
+        item_vectors: jax.Array,
+        said_no: jax.Array,
+        said_yes: jax.Array,
+        *,
+        where: jax.Array,
+        reset: jax.Array | None = None,
     ) -> jax.Array:
         """The memory after each position, all positions at once.
 
-        Item vectors [B, T, D]; said_no, said_yes, where (an event stands here) and reset (a sequence begins here)
-        [B, T] bool -> [B, T, S (D + 1)].
+        Item vectors [B, T, D]; said_no, said_yes, where (an event stands here) and reset (a sequence begins here; None:
+        at the first place alone) [B, T] bool -> [B, T, S (D + 1)].
         """
         said_no, said_yes = said_no & where, said_yes & where
         place = self._places(said_no, reset)  # [B, T, S], −1 for none
@@ -114,11 +120,12 @@ class AversionMemory(nnx.Module):
         vectors, strength = jnp.split(memory, [self.size * self.dim], axis=-1)
         return Slots(vectors.reshape(*memory.shape[:-1], self.size, self.dim), strength)
 
-    def _places(self, said_no: jax.Array, reset: jax.Array) -> jax.Array:
+    def _places(self, said_no: jax.Array, reset: jax.Array | None) -> jax.Array:
         # Where the last S noes at or before each position stand, the newest first: [B, T] -> [B, T, S], −1 for none.
         position = jnp.broadcast_to(jnp.arange(said_no.shape[1]), said_no.shape)
         last = lax.cummax(jnp.where(said_no, position, -1), axis=1)
-        begin = lax.cummax(jnp.where(reset, position, 0), axis=1)
+        # Not the running maximum of zeros where nothing is reset: XLA would take seconds to fold it.
+        begin = 0 if reset is None else lax.cummax(jnp.where(reset, position, 0), axis=1)
         places, place = [], last
         for _ in range(self.size):
             place = jnp.where(place >= begin, place, -1)

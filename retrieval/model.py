@@ -87,7 +87,7 @@ class TwoTower(nnx.Module):
         events = self.events(item_vectors, item, inputs["dwell"], feedback)  # [B, T, 2 D]
         if dropout_rngs is not None:
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
-        reset = inputs.get("reset", jnp.zeros(item.shape, bool))
+        reset = inputs.get("reset")
         hidden = self.encoder.states(events, where=item > 0, reset=reset)  # [B, T, H]
         if self.aversion is None:
             return hidden
