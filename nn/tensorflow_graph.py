@@ -38,11 +38,6 @@ class IdTable(tf.Module):
         """Rows [...] of ids [...], 0 of padding and -1 of ids that are not here."""
         return tf.where(ids == self.padding, 0, self.rows.lookup(ids))
 
-    def rows_of(self, ids, name, *, reject_unknown):
-        """Rows [...] of ids [...] of the input called `name`; unknown ones are refused, or 0 as padding is."""
-        with tf.control_dependencies([self.all_known(ids, name)] if reject_unknown else []):
-            return tf.maximum(self.lookup(ids), 0)
-
     def all_known(self, ids, name):
         """An operation that fails where the input called `name` has ids that are not here."""
         unknown = ids[self.lookup(ids) < 0]

@@ -23,9 +23,13 @@ _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EV
 _WORKDIR = define_path("workdir", None, "The folder where the ranker goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the SavedModel; JAX does not need it.")
 _MAX_CANDIDATES = flags.DEFINE_integer("max_candidates", 1000, "The most candidates of a request.")
-_WARMUP = flags.DEFINE_list("warmup_batch_sizes", ["1"], "Requests that TensorFlow Serving warms up with.")
+_WARMUP = flags.DEFINE_list(
+    "warmup_batch_sizes",
+    ["1", "2", "4", "8", "16", "32", "64"],
+    "Numbers of requests that a server compiles as it starts, powers of two; others when they first come.",
+)
 _REJECT = flags.DEFINE_boolean(
-    "reject_unknown_ids", True, "Refuse requests with unknown items or repeated candidates, instead of passing over."
+    "reject_unknown_ids", False, "Refuse unknown items and repeated candidates; else they are ignored, and counted."
 )
 
 

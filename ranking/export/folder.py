@@ -40,11 +40,11 @@ FOLDER = "ranker"
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Of the SavedModel: the most candidates of a request, the batch sizes that are compiled before the first user
-    comes, and whether unknown items and repeated candidates are refused."""
+    comes, and whether unknown items and repeated candidates are refused instead of ignored."""
 
     max_candidates: int = 1000
-    warmup_batch_sizes: Sequence[int] = (1,)
-    reject_unknown_ids: bool = True
+    warmup_batch_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64)
+    reject_unknown_ids: bool = False
 
 
 def export(

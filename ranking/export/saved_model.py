@@ -10,14 +10,18 @@ Signature `serving_default`, b requests of histories of any length t, oldest eve
     user_id              [b]     int64 or string; one that is not known, such as -1 or "", is known by the history alone
     platform             [b]     the surface that the candidates are for
     time_ms              [b]     int64, the moment of the request, 0 where unknown
-    candidate_item_id    [b, c]  ids, padded alike, each once; c from 1 to max_candidates
-    ->  item_id, score, order, probability_<TASK>, each [b, c]: best first; `order` is the place in candidate_item_id,
-        padding comes last with score -inf and probabilities 0
+    candidate_item_id    [b, c]  ids, padded alike; c up to max_candidates
+    ->  item_id, score, order, probability_<TASK>, each [b, c]: best first; `order` is the place in candidate_item_id.
+        Empty places come last, with the padding's id, score 0 and probabilities 0
+        unknown_ids      [b]     int32, ids of the history and of the candidates that the item table does not know
 
-The rates of items, creators and clusters are those at the end of the log that the model was exported with. A surface or
-platform that the log did not have is an unknown one. A value out of range, an item id that is not in the item table, or
-a candidate given twice is an InvalidArgumentError that names the input; where the ranker was told to let ids pass, such
-events and candidates count as padding.
+Every input has a row for each request, so that servers can batch them; b and c are filled up to a few sizes, each of
+which compiles once. The rates of items, creators and clusters are those at the end of the log that the model was
+exported with. A surface or platform that the log did not have is an unknown one.
+
+Ids that are not in the item table, and a candidate's second and later places, are ignored: they count as padding. Of a
+model exported with --reject_unknown_ids they are refused. What is refused, as a value out of range, is an
+InvalidArgumentError that names the input.
 """
 
 from collections.abc import Sequence
@@ -86,16 +90,21 @@ class ServedRanker(tf.Module):
 
         def rank(**inputs):
             with tf.control_dependencies(self._checks(inputs)):
-                history = self._rows_of("history_item_id", inputs)  # [b, t]
-                candidate = self._once(self._rows_of("candidate_item_id", inputs), inputs)  # [b, c]
+                history = self.items.lookup(inputs["history_item_id"])  # [b, t]
+                candidate = self.items.lookup(inputs["candidate_item_id"])  # [b, c]
+            asked = tf.concat([history, candidate], axis=1)
+            unknown = tf.math.count_nonzero(asked < 0, axis=1, dtype=tf.int32)  # [b]
+            history, candidate = tf.maximum(history, 0), self._once(tf.maximum(candidate, 0), inputs)
             probabilities = self._probabilities(history, candidate, inputs)  # [b, c, K]
             real = candidate > 0
-            score = tf.where(real, tf.linalg.matvec(probabilities, self.weights), -np.inf)
-            order = tf.argsort(score, axis=1, direction="DESCENDING", stable=True)  # [b, c]
-            outputs = {"item_id": self.items.ids_of(candidate), "score": score}
+            score = tf.linalg.matvec(probabilities, self.weights)
+            last = tf.where(real, score, -np.inf)
+            order = tf.argsort(last, axis=1, direction="DESCENDING", stable=True)  # [b, c]
+            outputs = {"item_id": self.items.ids_of(candidate), "score": tf.where(real, score, 0.0)}
             for k, task in enumerate(self.tasks):
                 outputs[f"probability_{task}"] = tf.where(real, probabilities[..., k], 0.0)
-            return {"order": order, **{name: tf.gather(one, order, batch_dims=1) for name, one in outputs.items()}}
+            best_first = {name: tf.gather(one, order, batch_dims=1) for name, one in outputs.items()}
+            return {"order": order, "unknown_ids": unknown, **best_first}
 
         events = {"item_id": self.items.dtype, "play_ms": tf.int32, "surface": self.surface_dtype}
         events |= {"timestamp_ms": tf.int64, **dict.fromkeys(self.asked, tf.int32)}
@@ -117,8 +126,10 @@ class ServedRanker(tf.Module):
             same_batch = tf.shape(inputs[name])[0] == shape[0]
             checks.append(check(same_batch, f"{name}: not one row for each row of history_item_id", shape))
         number = tf.shape(inputs["candidate_item_id"])[1]
-        in_range = (number >= 1) & (number <= self.sizes[-1])
-        checks.append(check(in_range, f"candidate_item_id: not 1..{self.sizes[-1]} candidates", number))
+        most = self.sizes[-1]
+        checks.append(check(number <= most, f"candidate_item_id: more than {most} candidates", number))
+        for name in ("history_item_id", "candidate_item_id") if self.reject_unknown_ids else ():
+            checks.append(self.items.all_known(inputs[name], name))
         for name in (f"history_{name}" for name in self.asked):
             is_flag = (inputs[name] >= -1) & (inputs[name] <= 1)
             checks.append(check(tf.reduce_all(is_flag), f"{name}: neither 0, 1 nor -1", inputs[name][~is_flag]))
@@ -129,9 +140,6 @@ class ServedRanker(tf.Module):
             late = (times >= now) & (now > 0) & (times > 0) & (inputs["history_item_id"] != self.items.padding)
             message = "history_timestamp_ms: not before time_ms, and what comes later cannot be known"
             return [check(~tf.reduce_any(late), message, times[late])]
-
-    def _rows_of(self, name, inputs):
-        return self.items.rows_of(inputs[name], name, reject_unknown=self.reject_unknown_ids)
 
     def _once(self, candidate, inputs):
         # Candidates [b, c] with every item's second and later occurrences refused, or 0.
@@ -157,11 +165,11 @@ class ServedRanker(tf.Module):
         number = tf.shape(candidate)[1]
         size = tf.gather(self.sizes, tf.searchsorted(self.sizes, number[None]))[0]
         filled = tf.pad(candidate, [[0, 0], [0, size - number]])  # [b, size]
-        found = self.scorer(
+        found = self.scorer.in_buckets(
             item,
             last.take(self._packed(history, inputs)),
             last.take(self.surfaces.lookup(inputs["history_surface"])),
-            self.users.rows_of(inputs["user_id"], "user_id", reject_unknown=False),
+            tf.maximum(self.users.lookup(inputs["user_id"]), 0),
             self.surfaces.lookup(inputs["platform"]),
             tf.cast(hour, tf.int32),
             tf.cast(gap, tf.float32),

@@ -5,6 +5,7 @@ import shutil
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -69,7 +70,7 @@ def rates(ranker):
 
 @pytest.fixture(scope="module")
 def exported(log, ranker, rates, tmp_path_factory):
-    """Written in one place and moved to another, with its metrics; and beside it a lenient one of the scorer below."""
+    """Written in one place and moved to another, with its metrics; and beside it lenient ones of the scorers below."""
     from nn.tensorflow_graph import XlaFunction
     from ranking.export import saved_model
 
@@ -80,24 +81,25 @@ def exported(log, ranker, rates, tmp_path_factory):
         timelines=log,
         rates=rates,
         choice=CHOICE,
-        options=Options(NUM_ITEMS, (1,)),
+        options=Options(NUM_ITEMS, (1,), reject_unknown_ids=True),
         lineage={"checkpoint": 7},
     )
-    lenient = saved_model.ServedRanker(
-        XlaFunction(item_plus_events, *scoring.shapes(length=LENGTH, num_rates=rates.shape[1])),
-        length=LENGTH,
-        tasks=["like"],
-        weights=np.array([2.0]),
-        history_feedback=["EVV", "FVV", "GVV", "long_view", "click"],
-        thresholds=ranker.tables.thresholds,
-        rates=rates,
-        item_ids=np.arange(100, 100 + NUM_ITEMS),
-        user_ids=np.arange(12),
-        surfaces=["feed", "search"],
-        max_candidates=NUM_ITEMS,
-        reject_unknown_ids=False,
-    )
-    saved_model.save(lenient, built / "lenient" / "saved_model")
+    for name, scorer in (("lenient", item_plus_events), ("sizes", sizes_it_is_called_with)):
+        lenient = saved_model.ServedRanker(
+            XlaFunction(scorer, *scoring.shapes(length=LENGTH, num_rates=rates.shape[1])),
+            length=LENGTH,
+            tasks=["like"],
+            weights=np.array([2.0]),
+            history_feedback=["EVV", "FVV", "GVV", "long_view", "click"],
+            thresholds=ranker.tables.thresholds,
+            rates=rates,
+            item_ids=np.arange(100, 100 + NUM_ITEMS),
+            user_ids=np.arange(12),
+            surfaces=["feed", "search"],
+            max_candidates=NUM_ITEMS,
+            reject_unknown_ids=Options().reject_unknown_ids,
+        )
+        saved_model.save(lenient, built / name / "saved_model")
     return shutil.move(built, built.with_name("moved")), metrics
 
 
@@ -105,6 +107,13 @@ def item_plus_events(item, feedback, surface, user, platform, hour, gap, candida
     """Stands in for a ranker of one task: the candidate's index / 100 plus the number of events / 1000."""
     del feedback, surface, user, platform, hour, gap, rates
     return (candidate / 100 + (item > 0).sum(axis=1, keepdims=True) / 1000)[..., None]
+
+
+def sizes_it_is_called_with(item, feedback, surface, user, platform, hour, gap, candidate, rates):
+    """Stands in for a ranker of one task: what it was compiled for, the requests plus the candidates / 1000."""
+    del feedback, surface, user, platform, hour, gap, rates
+    requests, candidates = (jnp.asarray(size, jnp.float32) for size in candidate.shape)
+    return jnp.zeros((*candidate.shape, 1)) + 0 * item[:, :1, None] + requests + candidates / 1000
 
 
 def positions_of(log):
@@ -181,12 +190,15 @@ WRONG = {  # name -> the input, how it is spoilt, and what the message must say
     "unknown_history": ("history_item_id", lambda x: x + 1000, "history_item_id: id not in the item table"),
     "unknown_candidate": ("candidate_item_id", lambda x: x + 1000, "candidate_item_id: id not in the item table"),
     "repeated_candidate": ("candidate_item_id", lambda x: x * 0 + 107, "candidate_item_id: given twice"),
-    "no_candidate": ("candidate_item_id", lambda x: x[:, :0], "candidate_item_id: not 1..40 candidates"),
+    "candidates": ("candidate_item_id", lambda x: np.tile(x, 9), "candidate_item_id: more than 40 candidates"),
     "flag": ("history_click", lambda x: x * 0 + 2, "history_click: neither 0, 1 nor -1"),
     "column_length": ("history_play_ms", lambda x: x[:, :1], "history_play_ms: shape is not"),
     "users": ("user_id", lambda x: np.repeat(x, 2), "user_id: not one row for each"),
     "future": ("time_ms", lambda x: x * 0 + 1, "history_timestamp_ms: not before time_ms"),
 }
+
+
+SIZES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 9: 16}  # requests -> what they are filled up to
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +208,11 @@ def answers(exported, requests):
     cases |= {name: ("strict", wrong(one, column, change)) for name, (column, change, _) in WRONG.items()}
     lenient = wrong(one, "candidate_item_id", put((0, [0, 2]), [5000, one["candidate_item_id"][0, 1]]))
     cases["lenient"] = ("lenient", wrong(lenient, "history_item_id", put((0, 0), 5000)))
+    cases["nothing_known"] = ("lenient", wrong(one, "candidate_item_id", lambda x: x + 1000))
+    cases["no_candidate"] = ("strict", {**one, "candidate_item_id": one["candidate_item_id"][:, :0]})
+    cases["no_request"] = ("strict", {name: column[:0] for name, column in one.items()})
+    for number in SIZES:
+        cases["requests", number] = ("sizes", {name: np.repeat(column, number, axis=0) for name, column in one.items()})
     names = ("more_than_T", "before_that", "unknown_user")
     cases["batch"] = ("strict", {k: np.concatenate([with_events(requests[n], LENGTH)[k] for n in names]) for k in one})
     return ask(exported[0], {name: (f"{model}/saved_model", request) for name, (model, request) in cases.items()})
@@ -247,7 +264,7 @@ def test_padding_changes_nothing_and_comes_last(answers):
     for name in ("item_id", "score", "probability_EVV"):
         np.testing.assert_allclose(padded[name][:, : len(FEW)], plain[name], rtol=1e-5)
     np.testing.assert_array_equal(padded["item_id"][:, len(FEW) :], -1)
-    np.testing.assert_array_equal(padded["score"][:, len(FEW) :], -np.inf)
+    np.testing.assert_array_equal(padded["score"][:, len(FEW) :], 0)
     np.testing.assert_array_equal(padded["probability_GVV"][:, len(FEW) :], 0)
     # Columns 0 and 2 are padding now: place 0 is place 1, and every later one two more.
     np.testing.assert_array_equal(padded["order"][:, : len(FEW)], np.where(plain["order"], plain["order"] + 2, 1))
@@ -266,7 +283,31 @@ def test_wrong_requests_name_the_input(answers, name):
     assert WRONG[name][2] in message
 
 
-def test_unknown_and_repeated_ids_can_be_let_pass(answers):
+@pytest.mark.parametrize("number", SIZES)
+def test_requests_are_filled_up_to_sizes_that_are_compiled_once(answers, number):
+    score = answers["requests", number]["score"]
+    assert score.shape == (number, len(FEW))
+    np.testing.assert_allclose(score, 2 * (SIZES[number] + 32 / 1000), rtol=1e-5)
+
+
+def test_no_request_and_no_candidate_have_answers_too(answers):
+    for case, shape in (("no_request", (0, len(FEW))), ("no_candidate", (1, 0))):
+        assert {name: values.shape for name, values in answers[case].items()} == {
+            **dict.fromkeys(answers["more_than_T"], shape),
+            "unknown_ids": shape[:1],
+        }
+
+
+def test_where_nothing_is_left_places_are_empty(answers):
+    answer = answers["nothing_known"]
+    np.testing.assert_array_equal(answer["item_id"], [[-1] * len(FEW)])
+    np.testing.assert_array_equal(answer["score"], [[0.0] * len(FEW)])
+    np.testing.assert_array_equal(answer["probability_like"], [[0.0] * len(FEW)])
+    np.testing.assert_array_equal(answer["unknown_ids"], [len(FEW)])
+    json.dumps({name: values.tolist() for name, values in answer.items()}, allow_nan=False)
+
+
+def test_unknown_and_repeated_ids_are_let_pass(answers):
     # Of FEW the first is unknown and the third the second again; of the six events the oldest is unknown.
     answer = answers["lenient"]
     left = {1: FEW[1], 3: FEW[3], 4: FEW[4]}
@@ -274,7 +315,9 @@ def test_unknown_and_repeated_ids_can_be_let_pass(answers):
     np.testing.assert_array_equal(answer["order"][0][:3], best_first)
     np.testing.assert_array_equal(answer["item_id"][0], [*(99 + left[place] for place in best_first), -1, -1])
     scores = [2 * (left[place] / 100 + (LENGTH - 1) / 1000) for place in best_first]
-    np.testing.assert_allclose(answer["score"][0], [*scores, -np.inf, -np.inf], rtol=1e-5)
+    np.testing.assert_allclose(answer["score"][0], [*scores, 0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(answer["unknown_ids"], [2])
+    np.testing.assert_array_equal(answers["more_than_T"]["unknown_ids"], [0])
 
 
 def test_ranker_jax_gives_calibrated_probabilities(exported, log, ranker, rates):
