@@ -30,6 +30,7 @@ class Assembled:
     items: pl.DataFrame
     users: pl.DataFrame
     embeddings: NDArray[np.float32] | None
+    codes: pl.DataFrame
     fields: dict[str, Any]
     notes: tuple[str, ...]
 
@@ -130,7 +131,7 @@ def assemble(
         "counts": _counts(tables, merged, log),
     }
     items = known.table.with_columns(train_count=train_count)
-    return Assembled(arrays, items, users, known.embeddings, fields, tuple(notes))
+    return Assembled(arrays, items, users, known.embeddings, known.codes, fields, tuple(notes))
 
 
 def _split_by_events(events: pl.DataFrame, valid_share: float, test_share: float) -> str:

@@ -197,6 +197,7 @@ def main(argv: Sequence[str]) -> int | None:
             items=made.items,
             users=made.users,
             embeddings=made.embeddings,
+            codes=made.codes,
             fields={"dataset": dataset.name, "columns": columns, "warnings": warnings, **made.fields},
             extra=extra,
         )

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from data import feedback, ranges, traits
 from data.items import content
-from data.items.content import ItemContent
+from data.items.content import CODES_SCHEMA, ItemContent
 from data.reading import Reader
 from data.traits import Traits
 from runtime import artifact
@@ -33,7 +33,7 @@ from runtime.errors import DataError
 
 KIND = "timelines"
 VERSION = 4
-EMBEDDINGS = "item_embeddings.npy"
+EMBEDDINGS, CODES = "item_embeddings.npy", "item_codes.parquet"
 SPLITS = ("train", "valid", "test")
 
 EVENT_DTYPES = {
@@ -59,6 +59,7 @@ def write(
     users: pl.DataFrame,
     fields: Mapping[str, Any],
     embeddings: NDArray[np.float32] | None = None,
+    codes: pl.DataFrame | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the artifact at `path`, whole or not at all.
@@ -70,6 +71,7 @@ def write(
       fields: the manifest's own fields; the three sizes and the log's traits are added here.
       embeddings: [N + 1, E] of the items as logged, zeros where unknown, or None; the manifest's `item_embeddings` says
         of which columns.
+      codes: feature, value, code: what the codes of `items` stand for.
       extra: file name -> text, written beside the arrays.
     """
     num_events, num_users = len(arrays["item"]), len(arrays["offsets"]) - 1
@@ -89,6 +91,7 @@ def write(
         if embeddings is not None:
             _save(folder / EMBEDDINGS, np.ascontiguousarray(embeddings, np.float32))
         _save_table(folder / "items.parquet", items)
+        _save_table(folder / CODES, pl.DataFrame(schema=CODES_SCHEMA) if codes is None else codes)
         _save_table(folder / "users.parquet", users)
         for name, text in (extra or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -177,6 +180,10 @@ class Timelines:
     def item_content(self) -> ItemContent:
         """All that models of this log may know of an item before anybody has met it."""
         return content.of(self.items, self.manifest, self.embeddings)
+
+    def item_codes(self) -> pl.DataFrame:
+        """What the codes of the items' categories stand for: feature, value, code."""
+        return pl.read_parquet(self.path / CODES, glob=False)
 
     @property
     def traits(self) -> Traits:

@@ -1,8 +1,10 @@
 """What a model takes of the content of items: the codes that training can teach it, and embeddings on one scale."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,29 +58,51 @@ def shares(codes: NDArray[np.int32], owner: Sequence[int]) -> NDArray[np.float32
     return weights
 
 
-def standardised(content: Content, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Embeddings x [rows, E], of mean 0 and mean square norm 1 over the items `seen` [rows] in training, 0 if unknown.
+class Standard(NamedTuple):
+    """The scale of embeddings: what is taken off a direction, and by what it is divided.
 
-    x = (v / |v| - m) / s for each of the embeddings that stand side by side: directions count, as they do in a cosine,
-    and what all items have in common says nothing. Where no item that was seen has one, nothing can be learned: zeros.
+    mean [E]; scale [E], 1 / s, 0 where nothing can be learned; sizes: of the embeddings that stand side by side in E.
     """
-    parts = [np.zeros((len(content.embeddings), 0), np.float32)]
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    sizes: tuple[int, ...]
+
+    def __call__(self, embeddings: Any) -> Any:
+        """x = (v / |v| - mean) / s of embeddings v [..., E], NumPy's or JAX's; zeros where |v| is 0."""
+        xp = jnp if isinstance(embeddings, jax.Array) else np
+        parts = []
+        start = 0
+        for size in self.sizes:
+            at = slice(start, start + size)
+            start += size
+            unit, known = _directions(embeddings[..., at], xp)
+            parts.append(xp.where(known, (unit - self.mean[at]) * self.scale[at], 0.0))
+        return xp.concatenate(parts, axis=-1) if parts else embeddings
+
+
+def standard_of(content: Content, seen: NDArray[np.bool_]) -> Standard:
+    """The scale on which the items `seen` [rows] in training have mean 0 and a mean square norm of 1.
+
+    Directions count, as they do in a cosine, and what all items have in common says nothing. Where no item that was
+    seen has an embedding, or all have the same, there is nothing to learn, and x is zero.
+    """
+    means, scales = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
     start = 0
     for size in content.sizes:
-        unit, known = directions(content.embeddings[:, start : start + size])
+        unit, known = _directions(content.embeddings[seen, start : start + size], np)
         start += size
-        learned = known & seen
-        centred = unit - unit[learned].mean(axis=0) if learned.any() else unit
-        spread = np.sqrt(np.square(centred[learned]).sum(axis=1).mean()) if learned.any() else 0.0
-        usable = known[:, None] & (spread > 1e-6)
-        parts.append(np.where(usable, centred / (spread if spread > 1e-6 else 1.0), 0).astype(np.float32))
-    return np.concatenate(parts, axis=1)
+        unit = unit[known[:, 0]]
+        mean = unit.mean(axis=0, dtype=np.float64) if len(unit) else np.zeros(size)
+        spread = np.sqrt(np.square(unit - mean).sum(axis=1).mean()) if len(unit) else 0.0
+        means.append(mean.astype(np.float32))
+        scales.append(np.full(size, 1 / spread if spread > 1e-6 else 0, np.float32))
+    return Standard(np.concatenate(means), np.concatenate(scales), tuple(content.sizes))
 
 
-def directions(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """v / |v| of vectors [rows, E], zeros where |v| is 0; and where it is not, [rows]."""
-    largest = np.abs(vectors).max(axis=1, initial=0, keepdims=True)  # squares of large numbers would be infinite
-    scaled = vectors / np.where(largest > 0, largest, 1)
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    unit = scaled / np.where(length > 0, length, 1)
-    return unit.astype(np.float32), largest[:, 0] > 0
+def _directions(vectors: Any, xp: Any) -> tuple[Any, Any]:
+    # v / |v| of vectors [..., E], zeros where |v| is 0; and where it is not, [..., 1].
+    largest = xp.abs(vectors).max(axis=-1, initial=0, keepdims=True)  # squares of large numbers would be infinite
+    scaled = vectors / xp.where(largest > 0, largest, 1)
+    length = xp.sqrt((scaled * scaled).sum(axis=-1, keepdims=True))
+    return scaled / xp.where(length > 0, length, 1), largest > 0

@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from encoders.item_content import Content, shares, standardised, trained_codes
+from encoders.item_content import Content, shares, standard_of, trained_codes
 from nn.constant import Constant
 
 
@@ -38,9 +38,9 @@ class ItemTower(nnx.Module):
         self.feature_embeddings = nnx.List(
             [nnx.Param(init(rngs.params(), (size, dim), jnp.float32)) for size in content.cardinalities]
         )
-        self.embedded = Constant(jnp.asarray(standardised(content, seen)))  # [rows, E]
+        self.embedded = Constant(jnp.asarray(standard_of(content, seen)(content.embeddings)))  # [rows, E]
         # None, not a matrix of no rows: an array of no size cannot be saved.
-        size = self.embedded[...].shape[1]
+        size = content.embeddings.shape[1]
         self.projection = nnx.Param(jnp.zeros((size, dim), jnp.float32)) if size else None
 
     def __call__(self) -> jax.Array:
@@ -51,7 +51,7 @@ class ItemTower(nnx.Module):
 
     def content(self, codes: jax.Array, shares: jax.Array, embedded: jax.Array) -> jax.Array:
         """What content alone says: [n, D] of codes and their shares [n, C] and standardised embeddings [n, E]."""
-        vectors = jnp.zeros((len(codes), self.dim), jnp.float32)
+        vectors = jnp.zeros((codes.shape[0], self.dim), jnp.float32)
         for column, feature in enumerate(self.owner):
             table, share = self.feature_embeddings[feature][...], shares[:, column, None]
             vectors += jnp.where(share > 0, table[codes[:, column]] * share, 0.0)

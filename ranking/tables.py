@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data import feedback, vocabulary
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCHED, thresholds, watch_feedback, watch_known
-from encoders.item_content import shares, standardised, trained_codes
+from encoders.item_content import shares, standard_of, trained_codes
 from ranking.model.features import Schema
 from runtime import artifact
 from runtime.errors import UsageError
@@ -133,7 +133,7 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
         item_codes=rounded(codes),
         item_shares=rounded(_shares_with_unknown(codes, content.owner)),
         item_owner=content.owner,
-        item_embedded=rounded(standardised(content, tables.item_seen)),
+        item_embedded=rounded(standard_of(content, tables.item_seen)(content.embeddings)),
         item_cardinalities=content.cardinalities,
         item_names=content.names,
         user_features=rounded(trained_codes(tables.user_features, tables.user_seen)),

@@ -14,8 +14,10 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data import feedback
+from data.items.content import ItemContent
 from data.reading import Reading
 from data.timelines import Timelines
+from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
@@ -70,9 +72,7 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     """
     check(config)
     excluded = tuple(config.get("excluded_feedback", ()))
-    added = -(timelines.num_items + 1) % model_shards
-    content = timelines.item_content().padded(added)
-    seen = np.pad(timelines.item_counts(config.train_on) > 0, (0, added))  # a refit learns ids of the later days too
+    content, seen = _known(config, timelines, added=-(timelines.num_items + 1) % model_shards)
 
     def make(rngs: nnx.Rngs) -> TwoTower:
         return TwoTower(
@@ -93,10 +93,23 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     return architecture(make)
 
 
+def _known(config: ConfigDict, timelines: Timelines, *, added: int = 0) -> tuple[ItemContent, NDArray[np.bool_]]:
+    # The content of the items and which of them were met, each with `added` rows of padding.
+    seen = timelines.item_counts(config.train_on) > 0  # a refit learns ids of the later days too
+    return timelines.item_content().padded(added), np.pad(seen, (0, added))
+
+
 class Retriever:
     """A trained model on the items of its timelines: what evaluation and export need."""
 
-    def __init__(self, merge: Callable[[Any], TwoTower], params: Any, config: ConfigDict, num_items: int):
+    def __init__(
+        self,
+        merge: Callable[[Any], TwoTower],
+        params: Any,
+        config: ConfigDict,
+        num_items: int,
+        new_items: NewItems | None = None,
+    ):
         self.config = config
         self.reading = reading(config)
         self.train_on = tuple(config.train_on)
@@ -118,7 +131,12 @@ class Retriever:
             state = model.step(state, vectors, item, dwell, feedback)
             return state, model.queries(state)
 
-        self._params, self._encode, self._step = params, encode, step
+        @partial(jax.jit, inline=True)
+        def of_content(params, codes, embeddings):
+            assert new_items is not None
+            return new_items(merge(params).items, codes, embeddings)
+
+        self._params, self._encode, self._step, self._of_content = params, encode, step, of_content
 
     def encode(self, inputs: Mapping[str, Any]) -> jax.Array:
         """Item, dwell, feedback [B, T] int32, in order, zeros anywhere -> queries [B, D]; can be traced."""
@@ -131,6 +149,10 @@ class Retriever:
     def step(self, state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
         """State [B, state] and one event each [B] -> the next state and queries [B, D]; can be traced."""
         return self._step(self._params, self._vectors, state, item, dwell, feedback)
+
+    def of_content(self, codes, embeddings) -> jax.Array:
+        """Codes [b, C] and embeddings [b, E] of items of no catalogue -> their vectors [b, D]; can be traced."""
+        return self._of_content(self._params, codes, embeddings)
 
     def item_vectors(self) -> NDArray[np.float32]:
         """[N + 1, D]; row 0, the padding, is zero."""
@@ -153,4 +175,4 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Retriever:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
     model = build(config, timelines, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
-    return Retriever(model.merge, params, config, timelines.num_items)
+    return Retriever(model.merge, params, config, timelines.num_items, NewItems(*_known(config, timelines)))

@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 
 from data import vocabulary
 from data.items import buckets
-from data.items.content import ALL
+from data.items.content import ALL, CODES_SCHEMA
 from data.raw import attributes as kinds
 
 ATTRIBUTE = "item."  # before the name of each attribute in the table: no log's column can be taken for one of Heed's
 DURATION_EDGES_MS = (7_000, 18_000, 30_000, 60_000, 120_000, 300_000)
 MOST = 16  # codes that an item may have of one feature
 
-_Codes = tuple[dict[str, pl.Series], dict[str, Any]]  # the columns of a feature, and what the manifest says of it
+
+class _Feature(NamedTuple):
+    columns: dict[str, pl.Series]  # of the item table
+    told: dict[str, Any]  # in the manifest
+    values: pl.Series  # what its codes from 1 stand for, of categories
 
 
 class Catalogue(NamedTuple):
@@ -29,12 +33,15 @@ class Catalogue(NamedTuple):
     people, as given; `creator`, `cluster`, `item.NAME` of each attribute and `duration` int32 (0 is unknown, padding),
     `all.NAME` list of int32 where an item may have several codes of NAME, duration_ms int32 (-1 is unknown).
     features: {"name", "cardinality"} of the features of more than one value, codes running from 0 to cardinality - 1;
-    "width", the most codes of an item, where that is more than 1; "edges", of numbers (data/items/buckets.py).
+    "width", the most codes of an item, where that is more than 1; of numbers "edges" and "first", the code of what is
+    below all of them (data/items/buckets.py).
+    codes: feature, value, code of all categories.
     embeddings [N + 1, E] float32, zeros where unknown, and {"name", "size"} of the columns that it is made of.
     """
 
     table: pl.DataFrame
     features: list[dict[str, Any]]
+    codes: pl.DataFrame
     embeddings: NDArray[np.float32] | None
     embedded: list[dict[str, Any]]
     notes: list[str]
@@ -74,16 +81,21 @@ def build(
     embedded = {name: source for name, source in sources.items() if kinds.is_embedding(table.schema[source])}
     columns: dict[str, pl.Series] = {}
     features: list[dict[str, Any]] = []
+    codes = [pl.DataFrame(schema=CODES_SCHEMA)]
     notes: list[str] = []
     for name, source in sources.items():
         if name not in embedded:
-            of_feature, told = _feature(name, table[source], seen, notes)
-            columns |= of_feature
-            features += [told] if of_feature[name][1:].n_unique() > 1 or "width" in told else []
+            made = _feature(name, table[source], seen, notes)
+            columns |= made.columns
+            features += [made.told] if made.columns[name][1:].n_unique() > 1 or "width" in made.told else []
+            code = pl.int_range(1, len(made.values) + 1, dtype=pl.Int32, eager=True)
+            stand_for = pl.DataFrame({"value": made.values.cast(pl.String), "code": code})
+            codes.append(stand_for.select(pl.lit(name).alias("feature"), "value", "code"))
     durations_code = duration_buckets(duration_ms.fill_null(-1).to_numpy())
     columns["duration"] = pl.Series(durations_code)
     if len(np.unique(durations_code[1:])) > 1:
-        features.append({"name": "duration", "cardinality": int(durations_code.max()) + 1})
+        told = {"name": "duration", "cardinality": int(durations_code.max()) + 1}
+        features.append(told | {"edges": list(DURATION_EDGES_MS), "first": 1})
     ids = [_first(table[name]) for name in ("creator_id", "cluster_id")]
     title = ["title"] if "title" in table.columns else []
     return Catalogue(
@@ -91,24 +103,25 @@ def build(
             **columns, duration_ms=duration_ms.fill_null(-1).cast(pl.Int32)
         ),
         features,
+        pl.concat(codes),
         np.concatenate([_embeddings(table[source]) for source in embedded.values()], axis=1) if embedded else None,
         [{"name": name, "size": table.schema[source].shape[0]} for name, source in embedded.items()],  # type: ignore[attr-defined]
         notes,
     )
 
 
-def _feature(name: str, values: pl.Series, seen: NDArray[np.bool_], notes: list[str]) -> _Codes:
-    """Columns of the item table for a feature that is no embedding, and its line of the manifest."""
+def _feature(name: str, values: pl.Series, seen: NDArray[np.bool_], notes: list[str]) -> _Feature:
     if kinds.is_number(values.dtype):
         numbers = values.fill_null(np.nan).to_numpy()
         edges = buckets.edges(numbers[seen])
         codes = buckets.codes(numbers, edges)
         codes[0] = 0
-        return {name: pl.Series(codes)}, {"name": name, "cardinality": len(edges) + 3, "edges": edges.tolist()}
+        told = {"name": name, "cardinality": len(edges) + 3, "edges": edges.tolist(), "first": buckets.MISSING + 1}
+        return _Feature({name: pl.Series(codes)}, told, pl.Series([], dtype=pl.String))
     if not kinds.are_several(values.dtype):
         known = vocabulary.build(values)
         code = vocabulary.encode(values, known)
-        return {name: pl.Series(code)}, {"name": name, "cardinality": int(code.max()) + 1}
+        return _Feature({name: pl.Series(code)}, {"name": name, "cardinality": int(code.max()) + 1}, known)
     width = int(values.list.len().fill_null(0).to_numpy().max(initial=1))
     if width > MOST:
         notes.append(f"items: {name.removeprefix(ATTRIBUTE)} has up to {width:,} values: the first {MOST} are taken")
@@ -120,7 +133,7 @@ def _feature(name: str, values: pl.Series, seen: NDArray[np.bool_], notes: list[
         rows.group_by("row", maintain_order=True).agg("value"), on="row", how="left", maintain_order="left"
     )["value"]
     told = {"name": name, "cardinality": len(known) + 1} | ({"width": min(width, MOST)} if width > 1 else {})
-    return {name: each.list.first().fill_null(0), ALL + name: each}, told
+    return _Feature({name: each.list.first().fill_null(0), ALL + name: each}, told, known)
 
 
 def _first(ids: pl.Series) -> pl.Series:

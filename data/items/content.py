@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+CODES_SCHEMA = {"feature": pl.String, "value": pl.String, "code": pl.Int32}  # what the codes of categories stand for
 ALL = "all."  # before the name of a feature in the item table: all of an item's codes, where it may have several
 
 
@@ -33,7 +34,7 @@ class ItemContent(NamedTuple):
 
 def of(items: pl.DataFrame, manifest: Mapping[str, Any], embeddings: NDArray[np.float32] | None) -> ItemContent:
     """The content of the item table of timelines; `embeddings` [N + 1, E] or None."""
-    features = manifest["item_features"]
+    features = manifest.get("item_features", ())
     columns: list[NDArray[np.int32]] = []
     owner: list[int] = []
     for place, feature in enumerate(features):

@@ -10,6 +10,10 @@ item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, t
                      title; row 0 is padding. An item's train_count is the events of it that the model could learn from
 item_embeddings.npy  float32 [N + 1, E], where the log has any: as it has them, zeros where unknown; E is made of the
                      manifest's `item_embeddings`. What is alike can be judged by them: simulation/counterfactual
+item_tower.jax       of items that came later: codes [b, C] int32 and embeddings [b, E], zeros where unknown -> their
+                     vectors [b, D]. C is the manifest's `item_features`, of each its `width` columns; a number's code
+                     is its `first` and how many of its `edges` are at it or below it
+item_codes.parquet   feature, value, code: those of categories
 scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
 """
 
@@ -122,6 +126,7 @@ def write(
         "input_features": ["item", "dwell", *retriever.input_feedback],
         "state_size": retriever.initial_state(1).shape[1],
         "lineage": lineage,
+        "item_features": timelines.manifest.get("item_features", []),
         "item_embeddings": timelines.manifest.get("item_embeddings", []),
         "index": None,
         **(more or {}),
@@ -139,6 +144,11 @@ def write(
         bar.update()
         (folder / "user_tower.jax").write_bytes(user_tower.exported_tower(retriever))
         (folder / "user_step.jax").write_bytes(user_tower.exported_step(retriever))
+        content = timelines.item_content()
+        if content.owner or content.sizes:
+            of_items = user_tower.exported_item_tower(retriever, codes=len(content.owner), size=sum(content.sizes))
+            (folder / "item_tower.jax").write_bytes(of_items)
+            timelines.item_codes().write_parquet(folder / "item_codes.parquet")
         bar.update()
         if with_serving:
             from retrieval.export import servable  # loads TensorFlow

@@ -1,4 +1,4 @@
-"""The user tower as files that run without its code: `jax.export`, for any batch size and every platform at once."""
+"""The towers as files that run without its code: `jax.export`, for any batch size and every platform at once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -35,6 +35,9 @@ class Retriever(Protocol):
     def step(self, state: Any, item: Any, dwell: Any, feedback: Any, /) -> tuple[jax.Array, jax.Array]:
         """State [b, H] and one event each [b] -> the next state and queries [b, D]; can be traced."""
 
+    def of_content(self, codes: Any, embeddings: Any, /) -> jax.Array:
+        """Codes [b, C] int32 and embeddings [b, E] of items of no catalogue -> their vectors [b, D]; can be traced."""
+
     def item_vectors(self) -> NDArray[np.float32]:
         """[N + 1, D]; a query's scores are its inner products with them."""
 
@@ -63,3 +66,13 @@ def exported_step(retriever: Retriever) -> bytes:
     state = jax.ShapeDtypeStruct((batch, retriever.initial_state(1).shape[1]), np.float32)
     event = jax.ShapeDtypeStruct((batch,), np.int32)
     return serialized(retriever.step, state, *[event] * 3)
+
+
+def exported_item_tower(retriever: Retriever, *, codes: int, size: int) -> bytes:
+    """Vectors of items that came later: `call(codes [b, C] int32, embeddings [b, E] float32)` gives them, [b, D].
+
+    Args: C and E. What is not known is 0. An item without anything that training knows has the vector 0.
+    """
+    (batch,) = jax.export.symbolic_shape("b")
+    shapes = jax.ShapeDtypeStruct((batch, codes), np.int32), jax.ShapeDtypeStruct((batch, size), np.float32)
+    return serialized(retriever.of_content, *shapes)

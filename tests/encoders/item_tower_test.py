@@ -8,8 +8,9 @@ import pytest
 from flax import nnx
 
 from data.items.content import ItemContent
-from encoders.item_content import directions, shares, standardised, trained_codes
+from encoders.item_content import shares, standard_of, trained_codes
 from encoders.item_tower import ItemTower
+from encoders.new_items import NewItems
 
 DIM = 4
 
@@ -44,13 +45,18 @@ def test_item_vectors_are_the_sum_over_features_of_means_over_codes():
     np.testing.assert_allclose(tower(), expected, rtol=1e-6)
 
 
+def standardised(embeddings, sizes, seen):
+    of_items = content(np.zeros((len(embeddings), 0)), (), embeddings, sizes)
+    return standard_of(of_items, seen)(of_items.embeddings)
+
+
 def test_embeddings_have_mean_0_and_mean_square_norm_1_over_what_was_seen():
     rng = np.random.default_rng(0)
     look = 100 + 30 * rng.normal(size=(9, 3))
     sound = rng.normal(size=(9, 2)) * 1e30
     look[[0, 4]], sound[[0, 5]] = 0, 0  # padding, and items whose embedding is unknown
     seen = np.arange(9) > 2
-    found = standardised(content(np.zeros((9, 0)), (), np.concatenate([look, sound], axis=1), (3, 2)), seen)
+    found = standardised(np.concatenate([look, sound], axis=1), (3, 2), seen)
     for part, raw, missing in ((found[:, :3], look, 4), (found[:, 3:], sound, 5)):
         known = [row for row in range(3, 9) if row != missing]
         unit = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
@@ -58,15 +64,25 @@ def test_embeddings_have_mean_0_and_mean_square_norm_1_over_what_was_seen():
         expected = centred / np.sqrt((centred[known] ** 2).sum(axis=1).mean())
         expected[[0, missing]] = 0
         np.testing.assert_allclose(part, expected, rtol=1e-3, atol=1e-4)
-    unseen = standardised(content(np.zeros((9, 0)), (), look, (3,)), np.zeros(9, bool))
+    unseen = standardised(look, (3,), np.zeros(9, bool))
     np.testing.assert_array_equal(unseen, np.zeros((9, 3)))  # nobody to learn from
-    assert not standardised(content(np.zeros((9, 0)), (), np.ones((9, 3)), (3,)), seen).any()  # all are alike
+    assert not standardised(np.ones((9, 3)), (3,), seen).any()  # all are alike
 
 
-def test_directions_are_of_length_1():
-    unit, known = directions(np.array([[0, 0], [3e38, 0], [3e-38, 4e-38]], np.float32))
-    np.testing.assert_allclose(unit, [[0, 0], [1, 0], [0.6, 0.8]], rtol=1e-5)
-    np.testing.assert_array_equal(known, [False, True, True])
+def test_a_new_item_is_what_the_catalogues_would_be_without_events():
+    rng = np.random.default_rng(0)
+    codes = [[0, 0, 0], [1, 2, 1], [2, 0, 1], [1, 3, 2], [3, 2, 1], [2, 1, 0]]
+    look = rng.normal(size=(6, 3)) * [[0], [1], [1], [1], [1], [0]]
+    of_items = content(codes, (0, 0, 1), look, (3,))
+    seen = np.arange(6) == [[1], [2]]
+    tower = ItemTower(of_items, seen.any(axis=0), dim=DIM, rngs=nnx.Rngs(0))
+    tower.projection[...] = jnp.asarray(rng.normal(size=(3, DIM)), jnp.float32)
+    new = NewItems(of_items, seen.any(axis=0))
+    found = new(tower, jnp.asarray(codes, jnp.int32), jnp.asarray(look, jnp.float32))
+    np.testing.assert_allclose(found[3:], tower()[3:], rtol=1e-5, atol=1e-6)
+    # Codes that the catalogue does not have are unknown, as those without events are.
+    unheard = new(tower, jnp.array([[99, -1, 7]]), jnp.zeros((1, 3)))
+    np.testing.assert_array_equal(unheard, np.zeros((1, DIM)))
 
 
 GROUPS, NUM_ITEMS, NEW = 3, 30, 12

@@ -1,6 +1,8 @@
 """A model of a log whose items' embeddings alone tell who likes what: what it says of items that nobody has met."""
 
+import jax
 import numpy as np
+import polars as pl
 import pytest
 
 from configs.retrieval import get_config
@@ -31,13 +33,18 @@ def test_new_items_are_recommended_to_those_who_like_their_group(trained):
     assert planted_content.auc_of_new_items(log, scores) > 0.9  # .5 by chance, and where the embedding is not read
 
 
-def test_the_exported_recommender_brings_the_logs_embeddings_as_a_judge(trained, tmp_path):
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
     log, model = trained
-    folder = tmp_path / "recommender"
-    folder_format.write(
-        folder, retriever=model, timelines=log, options=get_config("tiny").export, lineage={}, with_serving=False
-    )
-    loaded = recommender.load(folder)
+    folder = tmp_path_factory.mktemp("exported") / "recommender"
+    options = get_config("tiny").export
+    folder_format.write(folder, retriever=model, timelines=log, options=options, lineage={}, with_serving=False)
+    return folder
+
+
+def test_the_exported_recommender_brings_the_logs_embeddings_as_a_judge(trained, exported):
+    log, _ = trained
+    loaded = recommender.load(exported)
     np.testing.assert_array_equal(loaded.embeddings, log.embeddings)
     judge = similarity.measures(loaded.items, embeddings=similarity.centred(loaded.embeddings, loaded.embedding_sizes))
     assert judge.keys() == {"embedding"}  # the table knows neither cluster nor creator
@@ -45,3 +52,18 @@ def test_the_exported_recommender_brings_the_logs_embeddings_as_a_judge(trained,
     alike = judge["embedding"](np.array([[9], [6], [9]]), np.array([5, 5, 3]))
     assert alike[0] > 0.5 > 0 > alike[1]
     assert np.isnan(alike[2])
+
+
+def test_items_that_came_after_the_export_have_vectors_of_their_embeddings(trained, exported):
+    log, model = trained
+    tower = jax.export.deserialize(bytearray((exported / "item_tower.jax").read_bytes()))
+    assert tower.platforms == ("cpu", "cuda", "tpu")
+    new = slice(log.num_items - 19, None)  # of the catalogue, but of no training event
+    found = tower.call(np.zeros((20, 0), np.int32), log.embeddings[new])
+    np.testing.assert_allclose(found, model.item_vectors()[new], rtol=1e-4, atol=1e-5)
+    # Items of which nobody has heard, one of each group, before the users who like it.
+    later = tower.call(np.zeros((4, 0), np.int32), np.float32(5 + np.eye(planted_content.SIZE)[:4]))
+    histories = log.histories(np.arange(log.num_users), log.valid_start, Reader(log.feedback, model.reading))
+    best = (np.asarray(model.encode(histories)) @ np.asarray(later).T).argmax(axis=1)
+    assert (best == np.arange(log.num_users) % planted_content.GROUPS).mean() > 0.9  # .25 by chance
+    assert pl.read_parquet(exported / "item_codes.parquet").columns == ["feature", "value", "code"]

@@ -218,3 +218,36 @@ def test_stock_model_has_no_foreign_operation(folder):
 
     assert {op for op in operations("scann_int") - operations("exact_int") if "Scann" in op}
     assert not {op for op in operations("exact_int") if "Scann" in op}
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+def test_no_step_of_a_search_compares_all_excluded_items_with_all_that_are_found(kind, tmp_path):
+    """The largest array of any operation grows with the excluded items plus the corpus, not with their product."""
+    import tensorflow as tf
+    from tensorflow.python.framework import op_callbacks
+
+    from retrieval.export import saved_model
+
+    users, excluded, k = 8, 2_000, 10
+    rng = np.random.default_rng(0)
+    queries = rng.normal(size=(users, D)).astype(np.float32)
+    if kind == "exact":
+        search = saved_model.ExactSearch(ITEM_VECTORS)
+    else:
+        built = index.build(ITEM_VECTORS, queries, k=k, recall_target=1.01)
+        built.save(tmp_path / "scann")
+        search = saved_model.ScannSearch(tmp_path / "scann", num_items=N, effort=built.effort)
+    banned = rng.integers(0, N - k, (users, excluded)).astype(np.int32)
+    largest = []
+
+    def watch(op_type, inputs, attrs, outputs, op_name=None, graph=None):
+        largest.append(max((int(np.prod(one.shape)) for one in outputs if one.shape.rank is not None), default=0))
+
+    op_callbacks.add_op_callback(watch)
+    try:
+        found, _ = search(tf.constant(queries), tf.constant(banned), tf.constant(k))
+    finally:
+        op_callbacks.remove_op_callback(watch)
+    assert found.shape == (users, k)
+    assert not (found.numpy()[:, :, None] == banned[:, None]).any()
+    assert users * excluded <= max(largest) <= 4 * users * (excluded + N)

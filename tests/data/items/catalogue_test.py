@@ -30,7 +30,7 @@ def test_row_i_is_item_i_and_row_0_is_padding():
         {"name": "creator", "cardinality": 2},
         {"name": "cluster", "cardinality": 3},
         {"name": "item.kind", "cardinality": 2},
-        {"name": "duration", "cardinality": 3},
+        {"name": "duration", "cardinality": 3, "edges": list(catalogue.DURATION_EDGES_MS), "first": 1},
     ]
     assert [str(table[name].dtype) for name in ("creator", "cluster", "item.kind", "duration", "duration_ms")] == [
         "Int32"
@@ -66,6 +66,8 @@ def test_of_several_categories_the_first_is_the_one_and_all_are_there():
     assert made.table["cluster"].to_list() == [0, 1, 2, 0]
     assert made.table["all.cluster"].to_list() == [None, [1, 2], [2], None]
     assert made.table["item.tag"].to_list() == [0, 1, 2, 1]
+    values = [("cluster", "jazz", 1), ("cluster", "live", 2), ("item.tag", "5", 1), ("item.tag", "9", 2)]
+    assert made.codes.rows() == values
     assert made.features == [
         {"name": "cluster", "cardinality": 3, "width": 2},
         {"name": "item.tag", "cardinality": 3},  # no item has two
@@ -87,7 +89,7 @@ def test_numbers_lie_in_buckets_of_the_items_of_the_training_days():
     made = catalogue.build(pl.Series(range(7)), items, attributes=["price"], durations=NO_DURATIONS, seen=seen)
     # Up to 5, up to 8, from 8 on; no number is a state of its own; below the least there is no bucket more.
     assert made.table["item.price"].to_list() == [0, 2, 2, 3, 4, 1, 4, 2]
-    assert made.features == [{"name": "item.price", "cardinality": 5, "edges": [5.0, 8.0]}]
+    assert made.features == [{"name": "item.price", "cardinality": 5, "edges": [5.0, 8.0], "first": 2}]
 
 
 def test_embeddings_stand_beside_the_table():

@@ -31,6 +31,7 @@ def log(tmp_path_factory):
     ).write_parquet(folder / "items.parquet")
     made = assemble(read_tables(folder, quarantine=Quarantine()))
     parts = {"arrays": made.arrays, "items": made.items, "users": made.users, "embeddings": made.embeddings}
+    parts["codes"] = made.codes
     timelines.write(folder / "log", **parts, fields=made.fields)
     return Timelines.open(folder / "log")
 
@@ -53,6 +54,10 @@ def test_embeddings_are_kept_as_they_are_logged(log):
     np.testing.assert_array_equal(log.item_content().embeddings, log.embeddings)
     assert log.traits.embeddings
     assert log.manifest["item_embeddings"] == [{"name": "item.look", "size": 2}]
+
+
+def test_what_codes_stand_for_is_kept(log):
+    assert log.item_codes().rows() == [("cluster", "a", 1), ("cluster", "b", 2), ("cluster", "c", 3)]
 
 
 def test_padding_is_zero(log):
