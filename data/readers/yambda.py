@@ -11,11 +11,11 @@ The layout is that of the data set's card (yandex/yambda on Hugging Face). A fol
 Read is multi_event.parquet, or where it is not there the files of the kinds, and the artists and embeddings where they
 are there; the folder may also be flat/50m itself. The three sizes are of 10,000, 100,000 and a million users.
 
-What becomes of it. An event keeps its row: who likes a track while it plays has two, a listen and a like. `play_ms` is
-the played share of the track's length. A listen is a `long_view` from half of the track on, which the card calls
-listened. `surface` is 1 for what the user looked for (`is_organic`), 0 for what was recommended. Unlikes and undislikes
-are no events of their own: they take back, as `data.undo` says. A track's creators are its artists, its `embedding` is
-`normalized_embed`.
+What becomes of it. A listen and the like or dislike of the same track within an hour are one event, of the time of the
+first, as `data.raw.schema.event_types` has it. `play_ms` is the played share of the track's length. A listen is a
+`long_view` from half of the track on, which the card calls listened. `surface` is 1 for what the user looked for
+(`is_organic`), 0 for what was recommended. Unlikes and undislikes are no events of their own: they take back, as
+`data.undo` says. A track's creators are its artists, its `embedding` is `normalized_embed`.
 
 Time. The card says steps of five seconds from a start that is not told; the values are seconds, all multiples of five,
 up to 26,000,000, which are the 301 days of the log. Here the first is ORIGIN, so dates mean nothing, spans of time do.
@@ -84,21 +84,32 @@ def read_yambda(folder: str | os.PathLike[str], size: str, *, user_share: float,
     """Reads and checks one size of Yambda; errors as `data.raw.rows.read`."""
     import polars as pl
 
+    from data.raw.schema import event_types
     from data.raw.tables import Tables
 
     files = source_files(folder, size)
     about = {path.name: path for path in files if path.name in (_ARTISTS, _EMBEDDINGS)}
     read = [_events(path, user_share, quarantine) for path in files if path.name not in about]
     everything = pl.concat([frame for frame, _ in read], how="diagonal")
-    is_undo = pl.col("kind").is_in([KINDS.index("unlike"), KINDS.index("undislike")])
+    kind = pl.col(event_types.TYPE)
+    is_undo = kind.is_in([KINDS.index("unlike"), KINDS.index("undislike")])
     undos = everything.filter(is_undo)
-    name = pl.when(pl.col("kind") == KINDS.index("unlike")).then(pl.lit("like")).otherwise(pl.lit("dislike"))
+    name = pl.when(kind == KINDS.index("unlike")).then(pl.lit("like")).otherwise(pl.lit("dislike"))
     undone = undos.select("user_id", "item_id", "timestamp_ms", feedback=name)
-    events = _canonical(everything.filter(~is_undo))
+    rows = _canonical(everything.filter(~is_undo))
+    events = event_types.joined(rows, within_ms=event_types.HOUR_MS)
     items = _items(about, events["item_id"], quarantine) if about else None
     notes = (f"{len(undos):,} unlikes and undislikes read: no events of their own",) if len(undos) else ()
-    rows_read = sum(count for _, count in read) - len(undos)
-    return Tables(events, items, None, None, rows_read, notes, undone=undone if len(undos) else None)
+    return Tables(
+        events,
+        items,
+        users=None,
+        earlier=None,
+        rows_read=sum(count for _, count in read) - len(undos),
+        notes=notes,
+        rows_joined=len(rows) - len(events),
+        undone=undone if len(undos) else None,
+    )
 
 
 def _columns(path: Path) -> tuple["Column", ...]:
@@ -107,6 +118,7 @@ def _columns(path: Path) -> tuple["Column", ...]:
     import polars as pl
 
     from data.raw.rows import Column
+    from data.raw.schema.event_types import TYPE
     from data.raw.tables import FLAG, ITEM_ID, USER_ID
 
     origin = clock.parse(ORIGIN)
@@ -123,7 +135,7 @@ def _columns(path: Path) -> tuple["Column", ...]:
             convert=lambda seconds: seconds.cast(pl.Int64) * 1000 + origin,
             show=lambda moment: f"{(moment - origin) // 1000:,}",
         ).always(),
-        replace(FLAG, name="surface", source="is_organic", dtype=pl.Int32).always(),
+        replace(FLAG, name="surface", source="is_organic", dtype=pl.Int64).always(),
     )
     played = (
         Column("played_pct", pl.Int64, source="played_ratio_pct", low=0),
@@ -131,9 +143,8 @@ def _columns(path: Path) -> tuple["Column", ...]:
     )
     if path.name == _ALL:
         kind = Column(
-            "kind",
+            TYPE,
             pl.Int8,
-            source="event_type",
             convert=lambda cells: cells.cast(pl.String).replace_strict(
                 list(KINDS), list(range(len(KINDS))), default=None, return_dtype=pl.Int64
             ),
@@ -147,28 +158,32 @@ def _events(path: Path, share: float, quarantine: "Quarantine") -> tuple["pl.Dat
     import polars as pl
 
     from data.raw import rows, sampled
+    from data.raw.schema.event_types import TYPE
 
     frame, count = rows.read(path, _columns(path), quarantine=quarantine, skip=sampled.others("uid", share))
     if path.name != _ALL:
-        frame = frame.with_columns(kind=pl.lit(KINDS.index(_FILES[path.name]), pl.Int8))
+        frame = frame.with_columns(pl.lit(KINDS.index(_FILES[path.name]), pl.Int8).alias(TYPE))
     return frame, count
 
 
 def _canonical(events: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
-    is_listen = pl.col("kind") == KINDS.index("listen")
+    from data.raw.schema.event_types import TYPE
+
+    is_listen = pl.col(TYPE) == KINDS.index("listen")
     play_ms = pl.col("played_pct") * pl.col("length_s") * 10  # per cent of seconds
     return events.select(
         "user_id",
         "item_id",
         "timestamp_ms",
         "surface",
+        TYPE,
         play_ms=play_ms.clip(0, _LONGEST_MS).cast(pl.Int32),
         duration_ms=(pl.col("length_s") * 1000).clip(0, _LONGEST_MS).cast(pl.Int32),
         long_view=(is_listen & (pl.col("played_pct") >= 50)).fill_null(False).cast(pl.Int8),
-        like=(pl.col("kind") == KINDS.index("like")).cast(pl.Int8),
-        dislike=(pl.col("kind") == KINDS.index("dislike")).cast(pl.Int8),
+        like=(pl.col(TYPE) == KINDS.index("like")).cast(pl.Int8),
+        dislike=(pl.col(TYPE) == KINDS.index("dislike")).cast(pl.Int8),
     )
 
 

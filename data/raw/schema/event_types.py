@@ -20,12 +20,14 @@ class EventTypes:
     """What the types of a long table say.
 
     Attributes:
-      column: where they stand. of: feedback -> the types that say it. left_out: types that are no event with an item.
+      column: where they stand. of: feedback -> the types that say it. undo: feedback -> the types that take it back.
+      left_out: types that are no event with an item.
       within_ms: how long the gaps of one event are at most. counts: rows of each type, of those that have been read.
     """
 
     column: str
     of: Mapping[str, Sequence[str]]
+    undo: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     left_out: Sequence[str] = ()
     within_ms: int = HOUR_MS
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -38,15 +40,27 @@ class EventTypes:
         self.counts.update(dict(types.drop_nulls().value_counts().rows()))
         return types.is_in(list(self.left_out)).fill_null(False)
 
+    def said_and_undone(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        """The rows that say something, and what the others take back, as `Tables.undone`; None where none does."""
+        of_type = {word: name for name, words in self.undo.items() for word in words}
+        undoing = rows[TYPE].is_in(list(of_type))
+        if not undoing.any():
+            return rows, None
+        feedback = pl.col(TYPE).replace_strict(of_type)
+        return rows.filter(~undoing), rows.filter(undoing).select(
+            "user_id", "item_id", "timestamp_ms", feedback=feedback
+        )
+
     def notes(self, table: str) -> list[str]:
         """What became of each type, for people."""
-        named = {name for names in self.of.values() for name in names}
+        undo = {name: self.counts[name] for names in self.undo.values() for name in names if self.counts[name]}
+        named = {name for names in (*self.of.values(), *self.undo.values()) for name in names}
         plain = {name: count for name, count in self.counts.items() if name not in {*named, *self.left_out, ""}}
         out = {name: self.counts[name] for name in self.left_out if self.counts[name]}
         missing = sorted(named - {*self.counts})
         return [
             f"{table}: {what} {', '.join(f'{name} ({count:,} rows)' for name, count in sorted(types.items()))}"
-            for what, types in (("events without feedback:", plain), ("left out:", out))
+            for what, types in (("events without feedback:", plain), ("take back:", undo), ("left out:", out))
             if types
         ] + ([f"{table}: no row of {', '.join(missing)}, of which schema.yaml speaks"] if missing else [])
 

@@ -7,7 +7,7 @@
       play_ms: {column: watched, unit: s}
       like: rating >= 4
       dislike: [rating <= 2, hidden]      # any of these
-      event_type: {like: [heart, save], dislike: [hide, report]}          # also: column, left_out, within
+      event_type: {like: [heart, save], dislike: [hide, report]}          # also: undo, column, left_out, within
     items:
       creator_id: author
       cluster_id: {column: genres, separator: "|"}
@@ -168,10 +168,11 @@ def _parts(nodes: Nodes, node: yaml.Node, column: str, further: Sequence[str], w
 
 
 def _event_types(nodes: Nodes, node: yaml.Node) -> EventTypes:
-    said = nodes.mapping(node, ["column", *FEEDBACK_COLUMNS, "left_out", "within"], TYPE)
+    said = nodes.mapping(node, ["column", *FEEDBACK_COLUMNS, "undo", "left_out", "within"], TYPE)
     of = {name: nodes.texts(said[name], f"{name} of {TYPE}") for name in FEEDBACK_COLUMNS if name in said}
     if not of:
         nodes.fail(node, f"{TYPE} names no feedback; write it like {{like: [heart], dislike: [hide]}}")
+    undo = nodes.mapping(said["undo"], list(of), "undo") if "undo" in said else {}  # of what is said alone
     within = HOUR_MS
     if "within" in said:
         found = re.fullmatch(rf"(\d+)\s*({'|'.join(UNITS)})|0", text := nodes.text(said["within"], "within"))
@@ -182,6 +183,7 @@ def _event_types(nodes: Nodes, node: yaml.Node) -> EventTypes:
     return EventTypes(
         nodes.text(said["column"], "column") if "column" in said else TYPE,
         of,
+        {name: nodes.texts(types, f"{name} of undo") for name, types in undo.items()},
         nodes.texts(said["left_out"], "left_out") if "left_out" in said else [],
         within,
     )

@@ -205,6 +205,28 @@ def test_a_long_table(tmp_path):
     assert rest[-1] == "events.csv: no row of safe, of which schema.yaml speaks"
 
 
+def test_types_that_take_back(tmp_path):
+    schema = "events: {event_type: {like: heart, dislike: hide, undo: {like: unheart, dislike: [unhide, show]}}}"
+    log = pl.DataFrame(
+        [("a", "v", "heart"), ("a", "v", "unheart"), ("a", "w", "hide"), ("a", "w", "show"), ("b", "v", "view")],
+        schema=["user_id", "item_id", "event_type"],
+        orient="row",
+    ).with_columns(timestamp_ms=NOON_MS + 1000 * pl.int_range(5))
+    read = tables(tmp_path, schema, events=log)
+    assert read.events.select("user_id", "item_id", "like", "dislike").rows() == [
+        ("a", "v", 1, 0),
+        ("a", "w", 0, 1),
+        ("b", "v", 0, 0),
+    ]
+    assert read.undone.rows() == [("a", "v", NOON_MS + 1000, "like"), ("a", "w", NOON_MS + 3000, "dislike")]
+    assert (read.rows_read, read.rows_joined) == (3, 0)
+    assert "events.csv: take back: show (1 rows), unheart (1 rows)" in read.notes
+    with pytest.raises(UsageError, match="undo knows no 'share'"):
+        tables(tmp_path, schema.replace("{like: unheart", "{share: unshare"), events=log)
+    with pytest.raises(DataError, match="every row takes something back"):
+        tables(tmp_path, schema, events=log.filter(event_type="unheart"))
+
+
 def test_types_in_folders(tmp_path):
     for kind in ("heart", "view"):
         folder = tmp_path / "log" / f"event_type={kind}"

@@ -26,6 +26,8 @@ ROWS = [
     (100, 20, 8, 0, None, None, "dislike"),
     (100, 25, 7, 1, None, None, "unlike"),
     (100, 30, 8, 1, None, None, "undislike"),
+    (100, 40, 9, 0, None, None, "like"),
+    (100, 3645, 9, 0, 50, 180, "listen"),
 ]
 
 
@@ -42,16 +44,26 @@ def read(folder, size="50m", user_share=1.0, quarantine=None):
 
 def test_events_are_what_the_card_says(tmp_path):
     tables = read(write(tmp_path))
-    assert tables.events.rows() == [
-        # user, item, ms, organic, played ms, length ms, long view, like, dislike
-        (100, 7, T, 0, 170_000, 170_000, 1, 0, 0),
+    columns = (
+        "user_id",
+        "item_id",
+        "timestamp_ms",
+        "surface",
+        "play_ms",
+        "duration_ms",
+        "long_view",
+        "like",
+        "dislike",
+    )
+    assert tables.events.select(columns).rows() == [
+        (100, 7, T, 0, 170_000, 170_000, 1, 1, 0),  # liked 15 seconds later
         (100, 8, T + 5_000, 1, 98_000, 200_000, 0, 0, 0),
-        (100, 8, T + 10_000, 1, 600_000, 200_000, 1, 0, 0),
-        (100, 7, T + 15_000, 1, None, None, 0, 1, 0),
-        (100, 8, T + 20_000, 0, None, None, 0, 0, 1),
+        (100, 8, T + 10_000, 1, 600_000, 200_000, 1, 0, 1),  # disliked ten seconds later
+        (100, 9, T + 40_000, 0, None, None, 0, 1, 0),  # not heard before
+        (100, 9, T + 3_645_000, 0, 90_000, 180_000, 1, 0, 0),  # more than an hour later
     ]
     assert tables.undone.rows() == [(100, 7, T + 25_000, "like"), (100, 8, T + 30_000, "dislike")]
-    assert tables.rows_read == 5
+    assert (tables.rows_read, tables.rows_joined) == (7, 2)
     assert tables.items is None
 
 
@@ -76,10 +88,10 @@ def test_artists_and_embeddings_of_the_tracks_in_the_log(tmp_path):
     vectors = {"item_id": [1, 8], "embed": [[2.0, 0.0], [0.0, 4.0]], "normalized_embed": [[1.0, 0.0], [0.0, 1.0]]}
     pl.DataFrame(vectors).write_parquet(tmp_path / "embeddings.parquet")
     items = read(tmp_path).items
-    assert items["item_id"].to_list() == [7, 8]
-    assert items["creator_id"].to_list() == [[3, 4], None]
+    assert items["item_id"].to_list() == [7, 8, 9]
+    assert items["creator_id"].to_list() == [[3, 4], None, None]
     assert items.schema["embedding"] == pl.Array(pl.Float32, 2)
-    assert items["embedding"].to_list() == [None, [0.0, 1.0]]
+    assert items["embedding"].to_list() == [None, [0.0, 1.0], None]
 
 
 def test_the_split_is_the_benchmarks():
