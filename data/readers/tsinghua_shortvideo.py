@@ -19,7 +19,7 @@ user: gender, age, and the city's name, level and kind. Fans and prices are not 
 
 There is no --download: the server asks for the name and password in the README, and knows no https.
 
-Memory: the whole file, some 500 bytes a row and the titles.
+Memory: all of the file's columns that are read, titles among them, until the videos and users are told apart.
 """
 
 import os
