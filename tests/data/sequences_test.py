@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from data import clock
 from data import timelines as timelines_format
 from data.assembly import assemble
-from data.prepare import moments
 from data.raw.quarantine import Quarantine
 from data.readers import named
 from data.readers.sequences import read
@@ -18,7 +18,8 @@ def timelines(folder, text, **options):
     (folder / "sequences.txt").write_text(text)
     dataset = named("sequences")
     tables = read(folder / "sequences.txt", quarantine=Quarantine(**options))
-    made = assemble(tables, **moments({"valid_start": "", "test_start": ""}, dataset))
+    moments = {f"{split}_start_ms": clock.parse(getattr(dataset, f"{split}_start")) for split in ("valid", "test")}
+    made = assemble(tables, **moments)
     timelines_format.write(
         folder / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields=made.fields
     )

@@ -49,7 +49,7 @@ def test_neighbours_are_those_of_brute_force_whatever_the_block(monkeypatch):
     norms = np.sqrt(dense.sum(axis=0))
     cosine = dense.T.astype(float) @ dense / np.maximum(np.outer(norms, norms), 1e-9)
     np.fill_diagonal(cosine, 0.0)
-    monkeypatch.setattr(baselines, "_BLOCK", 21 * 4)
+    monkeypatch.setattr(baselines, "_HELD", 21 * 4)
     np.testing.assert_allclose(baselines.item_neighbours(matrix, neighbours=21).toarray(), cosine, atol=1e-6)
 
 
