@@ -28,6 +28,7 @@ _CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
 _WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _BASELINES = flags.DEFINE_boolean("baselines", True, "Measure the simple rules too.")
+_USERS = flags.DEFINE_integer("users", 20_000, "Users that are asked for at most, drawn.", lower_bound=1)
 _EVENTS = flags.DEFINE_integer(
     "events", 2_000, "Positives, skips and dislikes, of each, that next_item asks for at most.", lower_bound=1
 )
@@ -48,6 +49,7 @@ def main(argv: Sequence[str]) -> None:
         workdir=_WORKDIR.value,
         split=_SPLIT.value,
         with_baselines=_BASELINES.value,
+        users=_USERS.value,
         events=_EVENTS.value,
     )
 

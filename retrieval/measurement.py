@@ -25,6 +25,7 @@ def run(
     workdir: str | None,
     split: str,
     with_baselines: bool,
+    users: int,
     events: int,
 ) -> None:
     """The whole measurement, from a checkpoint and timelines to the files in `workdir`."""
@@ -40,6 +41,7 @@ def run(
         "positive": sorted(positive),
         "split": split,
         "baselines": with_baselines,
+        "users": users,
         "events": events,
     }
     folder = open_workdir(workdir, identity)
@@ -47,7 +49,7 @@ def run(
         print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
         return
 
-    queries = asked(timelines, split=split, positive=positive, events=events)
+    queries = asked(timelines, split=split, positive=positive, users=users, events=events)
     model_score = full_corpus.model_scorer(retriever.encode, vectors, timelines, reading=retriever.reading)
     scorers: dict[str, Mapping[str, full_corpus.ScoreFn]] = {"model": dict.fromkeys(queries, model_score)}
     if with_baselines:

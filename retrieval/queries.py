@@ -59,10 +59,13 @@ class Queries:
         return Queries(self.moments.rows(chosen), self.items[chosen], self.kind[chosen], self.names)
 
 
-def asked(timelines: Timelines, *, split: str, positive: Sequence[str], events: int = 2_000) -> dict[str, Queries]:
+def asked(
+    timelines: Timelines, *, split: str, positive: Sequence[str], users: int = 20_000, events: int = 2_000
+) -> dict[str, Queries]:
     """Both ways of asking, by what stands before the names of their figures, with `targets`, `skips` and `dislikes`.
 
-    Of next_item at most `events` of each kind, and none of it where it has no target to find.
+    At most `users` are asked for, drawn of those with a target of any kind, the same for every model; and of these, in
+    next_item, at most `events` of each kind. Without next_item where it has no target to find.
     Errors: DataError where the split has no positive of an item that its user had not met.
     """
     kinds = {"targets": tuple(positive), "skips": ("skip",), "dislikes": ("dislike",)}
@@ -72,7 +75,9 @@ def asked(timelines: Timelines, *, split: str, positive: Sequence[str], events: 
             f"{timelines.path}: no {' or '.join(positive)} of an unmet item in the {split} split; prepare it with an "
             f"earlier --config.{split}_start, or name other positives"
         )
-    live = next_item(timelines, kinds, split=split, most=events)
+    if len(days.moments.user) > users:
+        days = days.rows(np.sort(np.random.default_rng(0).choice(len(days.moments.user), users, replace=False)))
+    live = next_item(timelines, kinds, split=split, most=events, users=days.moments.user)
     return {"": days} | ({NEXT_ITEM: live} if live.of("targets").any() else {})
 
 
@@ -89,16 +94,26 @@ def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
     return Queries(Moments(users, timelines.bounds(split)[0][users], begins), items, kind, tuple(kinds))
 
 
-def next_item(timelines: Timelines, kinds: Kinds, *, split: str, most: int, seed: int = 0) -> Queries:
+def next_item(
+    timelines: Timelines,
+    kinds: Kinds,
+    *,
+    split: str,
+    most: int,
+    users: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> Queries:
     """One query for each held-out event of a kind of an item not met before it, `most` of each kind drawn with `seed`.
 
-    In the order of their times. An event of two kinds gives two queries.
+    Of all users, or of some. In the order of their times. An event of two kinds gives two queries.
     """
     rng, user = np.random.default_rng(seed), timelines.user_of_event()
     key = user.astype(np.int64) * (timelines.num_items + 1) + timelines.item
     first = np.zeros(len(key), bool)
     first[np.unique(key, return_index=True)[1]] = True
     held_out, chosen = timelines.in_split(split) & first, []
+    if users is not None:
+        held_out &= np.isin(user, users)
     for feedback in kinds.values():
         events = np.flatnonzero(held_out & has(timelines.feedback, *feedback))
         chosen.append(rng.choice(events, most, replace=False) if len(events) > most else events)

@@ -52,6 +52,17 @@ def test_a_sample_is_of_each_kind_and_of_those_there_are(log):
     assert len({tuple(chosen) for chosen in drawn.values()}) > 1
 
 
+def test_a_sample_of_users_is_asked_for_in_both_ways(log):
+    # Users 0, 1, 2 and 4 have targets; positives have 0, 1 and 4 alone.
+    for_two = asked(log, split="test", positive=("click",), users=2)
+    users = set(for_two[""].moments.user)
+    assert len(users) == 2
+    assert users <= {0, 1, 2, 4}
+    assert set(for_two[NEXT_ITEM].moments.user) == users
+    everybody = asked(log, split="test", positive=("click",))[NEXT_ITEM]
+    assert set(asked_for(for_two[NEXT_ITEM])) == {query for query in asked_for(everybody) if query[1] in users}
+
+
 def test_what_was_met_since_the_split_began_is_no_candidate(log):
     # Ahead of all for user 0: items 5, 3 and 6. At the click on 6 the user has met 5 since this morning, 3 yesterday.
     metrics, per_user = measured(scorer({0: {3, 5, 6}}), log)
