@@ -24,12 +24,14 @@ class ColumnsOf:
 
     Attributes:
       used: those read for what they are, and as what. categories, ignored: the others. known: what it might have had.
+      kinds: of `categories` those that are none after all -> what they are, numbers or embeddings.
     """
 
     used: Mapping[str, Sequence[str]]
     categories: list[str]
     ignored: list[str]
     known: frozenset[str]
+    kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def all(self) -> list[str]:
@@ -41,7 +43,10 @@ class ColumnsOf:
         missing = self.known - {*self.used, *self.categories}
         read = [name if [name] == [*of] else f"{name} as {' and '.join(of)}" for name, of in self.used.items()]
         said = [f"{table}: read {', '.join(read)}"]
-        for what, columns in (("categories", self.categories), ("ignored", self.ignored)):
+        of_kind: dict[str, list[str]] = {"categories": [], "numbers": [], "embeddings": []}
+        for name in self.categories:
+            of_kind[self.kinds.get(name, "categories")].append(name)
+        for what, columns in (*of_kind.items(), ("ignored", self.ignored)):
             said += [f"{table}: {what} {', '.join(names.asked(columns, missing))}"] if columns else []
         return said
 

@@ -157,9 +157,10 @@ def _checked(
         raise DataError(
             f"{source.path}: none of {count:,} rows is good; run without --quarantine to see the first fault"
         )
-    quarantine.finish(source.path, count, _columns_of(columns, list(seen)))
     numbers = [Column(number)] if number else []
-    return _stacked(kept, [*(column for column in columns if column.in_file in seen), *numbers]), count
+    table = _stacked(kept, [*(column for column in columns if column.in_file in seen), *numbers])
+    quarantine.finish(source.path, count, _columns_of(columns, list(seen), table))
+    return table, count
 
 
 def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
@@ -169,14 +170,19 @@ def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
     return [files.whole(batches)]
 
 
-def _columns_of(columns: Sequence[Column], names: Sequence[str]) -> ColumnsOf:
+def _columns_of(columns: Sequence[Column], names: Sequence[str], table: pl.DataFrame) -> ColumnsOf:
     used: dict[str, list[str]] = {}
     for column in columns:
         if column.in_file in names and not column.category:
             used.setdefault(column.in_file, []).append(column.name)
     categories = [column.in_file for column in columns if column.in_file in names and column.category]
     ignored = [name for name in names if name not in {*used, *categories}]
-    return ColumnsOf(used, categories, ignored, frozenset(c.in_file for c in columns if not c.category))
+    kinds = {}
+    for column in columns:
+        dtype = table.schema[column.name] if column.category and column.name in table.columns else None
+        if dtype is not None and (attributes.is_number(dtype) or attributes.is_embedding(dtype)):
+            kinds[column.in_file] = "numbers" if attributes.is_number(dtype) else "embeddings"
+    return ColumnsOf(used, categories, ignored, frozenset(c.in_file for c in columns if not c.category), kinds)
 
 
 def _check_required(table: files.Opened, columns: Sequence[Column]) -> None:

@@ -64,9 +64,15 @@ def test_lists_and_numbers_are_the_same_in_parquet_and_csv(tmp_path):
     lists = ("cluster_id", "look")
     as_text = {k: [json.dumps(v) if v else "" for v in column] for k, column in columns.items() if k in lists}
     pl.DataFrame(columns | as_text).write_csv(tmp_path / "csv/items.csv")
+    quarantine = Quarantine()
     frames = [
-        tables(tmp_path, events=EVENTS, items=pl.DataFrame(columns)).items,
+        tables(tmp_path, events=EVENTS, items=pl.DataFrame(columns), quarantine=quarantine).items,
         read_tables(tmp_path / "csv", quarantine=Quarantine()).items,
+    ]
+    assert quarantine.column_lines()[:3] == [
+        "items.parquet: read item_id, cluster_id",
+        "items.parquet: numbers price",
+        "items.parquet: embeddings look",
     ]
     for items in frames:
         assert items.schema == {
