@@ -69,14 +69,12 @@ def assemble(
     moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
 
     notes = list(tables.notes)
-    if tables.undone is not None:
-        merged, taken_back = undo.taken_back(merged, tables.undone, **moments)
-        for name, count in taken_back.items():
-            undos = int((tables.undone["feedback"] == name).sum())
-            notes.append(
-                f"{name}: {undos:,} times taken back, {count:,} events stored without it; the others lie in another "
-                "part of the split, or before the log"
-            )
+    merged, undone = undo.taken_back(merged, **moments)
+    for name, (lost, kept) in undone.items():
+        notes.append(
+            f"{name}: {lost:,} events are stored without it, as it was taken back; {kept:,} more were taken back in "
+            "a later part of the split, and have it"
+        )
     log, items = merged, tables.items
     if tables.earlier is not None:
         earlier = tables.earlier.with_columns(timestamp_ms=pl.lit(EARLIER_MS, pl.Int64))

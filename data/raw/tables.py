@@ -63,14 +63,14 @@ class Tables:
     """A log in canonical form.
 
     Attributes:
-      events: good rows in the order they were logged; only the columns that the log has.
+      events: good rows in the order they were logged; only the columns that the log has. Where users took feedback
+        back, columns that say when, as `data.undo` has them.
       items, users: one row each, None where the log has no such table. Other columns of `items` are what their
         type says, as data/raw/attributes.py has it, and so are creator_id and cluster_id where they are lists.
       earlier: events older than the log, of unknown time and play time: user_id, item_id and 0/1 feedback, in order.
       rows_read: rows of events in the files, good and bad. rows_joined: of these, how many are part of an event that
         another row began, as in tables of one row an event type.
       notes: what a user should be told about the reading.
-      undone: feedback that users took back: user_id, item_id, timestamp_ms and `feedback`, its name (`data.undo`).
     """
 
     events: pl.DataFrame
@@ -80,7 +80,6 @@ class Tables:
     rows_read: int
     notes: tuple[str, ...] = ()
     rows_joined: int = 0
-    undone: pl.DataFrame | None = None
 
     @property
     def attributes(self) -> list[str]:
@@ -90,22 +89,18 @@ class Tables:
     def with_ids_alike(self) -> "Tables":
         """The same log, users' ids of one type in all tables, and items' ids too: text where any of them are text."""
         events, items, users, earlier, notes = self.events, self.items, self.users, self.earlier, list(self.notes)
-        undone = self.undone
         for name, other in (("item_id", items), ("user_id", users)):
-            there = [table for table in (events, other, earlier, undone) if table is not None]
+            there = [table for table in (events, other, earlier) if table is not None]
             if len({table.schema[name] for table in there}) > 1:
                 notes.append(f"{name}: text in one table, numbers in another: taken as text everywhere")
                 as_text = pl.col(name).cast(pl.String)
                 events = events.with_columns(as_text)
                 earlier = None if earlier is None else earlier.with_columns(as_text)
-                undone = None if undone is None else undone.with_columns(as_text)
                 if name == "item_id":
                     items = None if items is None else items.with_columns(as_text)
                 else:
                     users = None if users is None else users.with_columns(as_text)
-        return replace(
-            self, events=events, items=items, users=users, earlier=earlier, undone=undone, notes=tuple(notes)
-        )
+        return replace(self, events=events, items=items, users=users, earlier=earlier, notes=tuple(notes))
 
 
 def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:

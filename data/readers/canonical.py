@@ -56,10 +56,10 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine", sch
     users, _ = log.read("users") if "users" in of_name else (None, 0)
     known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
     events, rows_read = log.read("events", known=known)
-    types, rows_joined, undone = said.of("events").event_types, 0, None
+    types, rows_joined = said.of("events").event_types, 0
     if types:
-        events, undone = types.said_and_undone(events)
-        rows_read -= 0 if undone is None else len(undone)
+        saying = types.without_undos(events)
+        rows_read, events = rows_read - (len(events) - len(saying)), saying
         if events.is_empty():
             raise DataError(
                 f"{of_name['events'].path}: every row takes something back; give a log of what was said too"
@@ -68,7 +68,7 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine", sch
         rows_joined = len(events) - len(kept)
         log.notes += types.notes(of_name["events"].name)
         events = kept
-    return Tables(events, items, users, None, rows_read, tuple(log.notes), rows_joined, undone)
+    return Tables(events, items, users, None, rows_read, tuple(log.notes), rows_joined)
 
 
 @dataclasses.dataclass

@@ -84,6 +84,7 @@ def read_yambda(folder: str | os.PathLike[str], size: str, *, user_share: float,
     """Reads and checks one size of Yambda; errors as `data.raw.rows.read`."""
     import polars as pl
 
+    from data import undo
     from data.raw.schema import event_types
     from data.raw.tables import Tables
 
@@ -95,8 +96,7 @@ def read_yambda(folder: str | os.PathLike[str], size: str, *, user_share: float,
     is_undo = kind.is_in([KINDS.index("unlike"), KINDS.index("undislike")])
     undos = everything.filter(is_undo)
     name = pl.when(kind == KINDS.index("unlike")).then(pl.lit("like")).otherwise(pl.lit("dislike"))
-    undone = undos.select("user_id", "item_id", "timestamp_ms", feedback=name)
-    rows = _canonical(everything.filter(~is_undo))
+    rows = undo.matched(_canonical(everything.filter(~is_undo)), undos.with_columns(feedback=name))
     events = event_types.joined(rows, within_ms=event_types.HOUR_MS)
     items = _items(about, events["item_id"], quarantine) if about else None
     notes = (f"{len(undos):,} unlikes and undislikes read: no events of their own",) if len(undos) else ()
@@ -108,7 +108,6 @@ def read_yambda(folder: str | os.PathLike[str], size: str, *, user_share: float,
         rows_read=sum(count for _, count in read) - len(undos),
         notes=notes,
         rows_joined=len(rows) - len(events),
-        undone=undone if len(undos) else None,
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from data import undo
+
 TYPE = "event_type"  # the column of the types, where a log does not call it otherwise
 HOUR_MS = 3_600_000
 
@@ -40,15 +42,14 @@ class EventTypes:
         self.counts.update(dict(types.drop_nulls().value_counts().rows()))
         return types.is_in(list(self.left_out)).fill_null(False)
 
-    def said_and_undone(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-        """The rows that say something, and what the others take back, as `Tables.undone`; None where none does."""
+    def without_undos(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows that say something, and of these when it was taken back (`data.undo`), as the others tell."""
         of_type = {word: name for name, words in self.undo.items() for word in words}
         undoing = rows[TYPE].is_in(list(of_type))
         if not undoing.any():
-            return rows, None
-        feedback = pl.col(TYPE).replace_strict(of_type)
-        return rows.filter(~undoing), rows.filter(undoing).select(
-            "user_id", "item_id", "timestamp_ms", feedback=feedback
+            return rows
+        return undo.matched(
+            rows.filter(~undoing), rows.filter(undoing).with_columns(feedback=pl.col(TYPE).replace_strict(of_type))
         )
 
     def notes(self, table: str) -> list[str]:

@@ -218,7 +218,8 @@ def test_types_that_take_back(tmp_path):
         ("a", "w", 0, 1),
         ("b", "v", 0, 0),
     ]
-    assert read.undone.rows() == [("a", "v", NOON_MS + 1000, "like"), ("a", "w", NOON_MS + 3000, "dislike")]
+    assert read.events["undone.like"].to_list() == [NOON_MS + 1000, None, None]
+    assert read.events["undone.dislike"].to_list() == [None, NOON_MS + 3000, None]
     assert (read.rows_read, read.rows_joined) == (3, 0)
     assert "events.csv: take back: show (1 rows), unheart (1 rows)" in read.notes
     with pytest.raises(UsageError, match="undo knows no 'share'"):
