@@ -61,7 +61,7 @@ def taken_back(
         name = column.removeprefix(UNDONE)
         is_undone = pl.col(column).is_not_null()
         lost = events.select((is_undone & (part("timestamp_ms") == part(column))).fill_null(False)).to_series()
-        counts[name] = int(lost.sum()), int(events[column].is_not_null().sum() - lost.sum())
+        counts[name] = int(lost.sum()), int((events[column].is_not_null() & ~lost).sum())
         events = events.with_columns(pl.when(~lost).then(name).otherwise(0).cast(events.schema[name]).alias(name))
         events = events.drop(column)
     return events, counts
