@@ -1,0 +1,122 @@
+"""What a column of a log holds, told from some of its rows: numbers, text, times, 0 and 1."""
+
+import dataclasses
+
+import polars as pl
+
+from data.raw import attributes, convert
+from data.raw.batches import Batch
+from data.raw.times import Moments
+
+_SHOWN = 24  # characters of an example
+# Layouts of dates that are not ISO 8601, the unambiguous ones first.
+LAYOUTS = (
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d",
+    "%Y%m%d%H%M%S",
+    "%Y%m%d",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%a %b %d %H:%M:%S %z %Y",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+)
+# Of numbers that are times: the largest of each unit, as 2100-01-01 is; the smallest is that of 2000-01-01.
+_LATEST_S, _EARLIEST_S = 4_102_444_800, 946_684_800
+UNIT_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """Some cells of a column.
+
+    Attributes:
+      kind: in words. empty: the share of its cells. distinct: how many values. example: one of them.
+      numbers: the cells that say something, as numbers, or None where they are none; texts: as text.
+    """
+
+    name: str
+    kind: str
+    empty: float
+    distinct: int
+    example: str
+    numbers: pl.Series | None
+    texts: pl.Series
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it holds 0 and 1, or true and false, and nothing else."""
+        return self.kind == "0 or 1"
+
+    @property
+    def time(self) -> tuple[str, str] | None:
+        """(unit, layout), "" each where none has to be said, of a column of times; None for any other."""
+        if self.kind in ("times", "dates"):
+            return "", ""
+        if not len(self.texts):
+            return None
+        if self.numbers is not None:
+            middle = self.numbers.median()
+            for unit, per_second in UNIT_PER_SECOND.items():
+                if _EARLIEST_S * per_second <= middle <= _LATEST_S * per_second:  # type: ignore[operator]
+                    return "" if unit == "ms" else unit, ""
+        for layout in LAYOUTS:
+            if Moments(layout=layout)(self.texts).is_not_null().all():
+                return "", layout
+        return None
+
+
+def look(cells: pl.Series) -> Look:
+    """At a column, as `data.raw.files` opens it."""
+    shown = attributes.shown(cells)
+    texts = shown.cast(pl.String) if not shown.dtype.is_nested() else pl.Series([str(cell) for cell in cells])
+    filled = texts.replace("", None).drop_nulls()
+    numbers = _numbers(cells, filled)
+    example = filled[0] if len(filled) else ""
+    return Look(
+        cells.name,
+        _kind(cells, filled, numbers),
+        1 - len(filled) / max(len(cells), 1),
+        filled.n_unique(),
+        example if len(example) <= _SHOWN else example[:_SHOWN] + "…",
+        numbers,
+        filled,
+    )
+
+
+def sample(batch: Batch, rows: int) -> list[Look]:
+    """At all columns of a table's first rows."""
+    return [look(cells) for cells in batch.frame.head(rows).get_columns()]
+
+
+def _numbers(cells: pl.Series, filled: pl.Series) -> pl.Series | None:
+    if cells.dtype.is_temporal() or cells.dtype.is_nested() or not len(filled):
+        return None
+    numbers = filled.cast(pl.Float64, strict=False)
+    return numbers if numbers.null_count() == 0 else None
+
+
+def _kind(cells: pl.Series, filled: pl.Series, numbers: pl.Series | None) -> str:
+    dtype = cells.dtype
+    if not len(filled):
+        return "nothing"
+    if dtype.is_nested():
+        return "lists" if isinstance(dtype, pl.List | pl.Array) else "structures"
+    if dtype == pl.Duration:
+        return "lengths of time"
+    if dtype.is_temporal():
+        return "dates" if dtype == pl.Date else "times"
+    if convert.flags(filled).cast(pl.Int64, strict=False).is_in([0, 1]).fill_null(False).all():
+        return "0 or 1"
+    if numbers is not None:
+        return "whole numbers" if (numbers == numbers.floor()).all() else "numbers"
+    if Moments()(filled).is_not_null().all():
+        return "times" if filled.str.contains(":", literal=True).any() else "dates"
+    return "text"

@@ -1,0 +1,186 @@
+"""What the columns of a log are probably meant to be, and the lines of schema.yaml that say so."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from data.inspection.columns import Look
+from data.raw.names import meant, named
+from data.raw.schema.event_types import TYPE
+from data.raw.schema.said import FLAGS, LENGTHS, TABLES, TIMES
+from data.raw.tables import FEEDBACK_COLUMNS
+
+_RATINGS = {"rating", "ratings", "stars", "score", "rate", "review_score"}
+_TYPES = re.compile(r"(event|action|interaction|behaviou?r|feedback)(_?(type|name))?|type|verb|activity")
+_MOST_TYPES = 100
+_UNITS = {
+    word: unit
+    for unit, words in {
+        "s": "s sec secs second seconds",
+        "ms": "ms msec millis milliseconds",
+        "us": "us micros microseconds",
+        "min": "min mins minute minutes",
+    }.items()
+    for word in words.split()
+}
+_SHORT_S, _SHORT_MS = 6 * 3600, 600  # plays and items last hours at most, and more than half a second
+_PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """A line of schema.yaml: `key: value`. sure: whether it stands there, or in a comment. why: said behind it."""
+
+    key: str
+    value: str
+    why: str = ""
+    sure: bool = True
+
+    def __str__(self) -> str:
+        line = f"{self.key}: {self.value}"
+        return f"{'' if self.sure else '# '}{line}{f'  # {self.why}' if self.why else ''}"
+
+
+def of_table(table: str, looks: Sequence[Look]) -> list[Guess]:
+    """The lines of a table's part of schema.yaml, for the columns that are looked at."""
+    there = {look.name: look for look in looks}
+    taken: set[str] = set()
+    guesses: list[Guess] = []
+    for column in TABLES[table]:
+        name = column.name
+        if name in there:
+            taken.add(name)
+            guesses += _of_known(name, there[name])
+            continue
+        others = [look for look in looks if look.name not in taken and look.name not in _canonical(table)]
+        exact = next((look for look in others if named(look.name, [name]) or _is_own_id(table, name, look)), None)
+        near = next((look for look in others if meant(look.name, [name])), None)
+        found = exact or near
+        if not found:
+            continue
+        guess = _renamed(name, found, sure=found is exact or column.required)
+        if guess:
+            taken.add(found.name)
+            guesses.append(guess)
+    if table == "events":
+        guesses += _of_types([look for look in looks if look.name not in taken])
+        guesses += _of_ratings([look for look in looks if look.name not in taken])
+    return guesses
+
+
+def written(name: str) -> str:
+    """A name as YAML has it."""
+    return name if _PLAIN.match(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _canonical(table: str) -> set[str]:
+    return {column.name for column in TABLES[table]}
+
+
+def _is_own_id(table: str, name: str, look: Look) -> bool:
+    return look.name.lower() == "id" and (table, name) in (("items", "item_id"), ("users", "user_id"))
+
+
+def _of_known(name: str, look: Look) -> list[Guess]:
+    """A column under Heed's own name, where it does not hold what Heed's does."""
+    if name in TIMES and look.time and any(look.time):
+        return [Guess(name, _inside(_of_time(look)), f"as {look.example} tells")]
+    if name in LENGTHS and look.numbers is not None and _seems_seconds(look.numbers):
+        return [Guess(name, "{unit: s}", f"the middle one is {_middle(look)}: seconds?", sure=False)]
+    if name in FLAGS and look.numbers is not None and not look.is_flag:
+        return _rated(look, "like") if name == "like" else []
+    return []
+
+
+def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
+    column = written(look.name)
+    if name in TIMES:
+        if look.time is None:
+            return None
+        return Guess(name, _inside({"column": column, **_of_time(look)}), f"such as {look.example}", sure=sure)
+    if name in LENGTHS:
+        if look.numbers is None:
+            return Guess(name, column, sure=sure) if look.kind in ("lengths of time", "text") else None
+        unit = _UNITS.get(re.split(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])", look.name)[-1].lower(), "")
+        if unit:
+            return Guess(name, _inside({"column": column, "unit": unit}), sure=sure)
+        unit = "s" if _seems_seconds(look.numbers) else "ms"
+        why = f"the middle one is {_middle(look)}: {'seconds' if unit == 's' else 'milliseconds'}?"
+        return Guess(name, _inside({"column": column, "unit": unit}), why, sure=sure)
+    if name in FLAGS and not look.is_flag:
+        if look.numbers is None:
+            return None
+        return Guess(name, f"{column} >= 1", f"up to {look.numbers.max():g}: counts?", sure=False)
+    separator = next(
+        (s for s in "|;," if look.kind == "text" and look.texts.str.contains(s, literal=True).mean() > 0.1), ""
+    )
+    if name == "cluster_id" and separator:
+        return Guess(
+            name, _inside({"column": column, "separator": f'"{separator}"'}), f"such as {look.example}", sure=sure
+        )
+    return Guess(name, column, sure=sure)
+
+
+def _of_time(look: Look) -> dict[str, str]:
+    unit, layout = look.time or ("", "")
+    said = {"unit": unit, "format": json.dumps(layout) if layout else ""}
+    if layout and "%z" not in layout and "%H" in layout:
+        said["zone"] = "UTC"
+    return {key: value for key, value in said.items() if value}
+
+
+def _inside(parts: dict[str, str]) -> str:
+    return (
+        next(iter(parts.values()))
+        if [*parts] == ["column"]
+        else "{" + ", ".join(f"{k}: {v}" for k, v in parts.items()) + "}"
+    )
+
+
+def _seems_seconds(numbers: pl.Series) -> bool:
+    lasting = numbers.filter(numbers > 0)
+    return len(lasting) > 0 and float(lasting.median()) < _SHORT_MS and float(lasting.quantile(0.95)) < _SHORT_S  # type: ignore[arg-type]
+
+
+def _middle(look: Look) -> str:
+    assert look.numbers is not None
+    return f"{look.numbers.filter(look.numbers > 0).median():g}"
+
+
+def _of_types(looks: Sequence[Look]) -> list[Guess]:
+    """A column of event types, where one row is one type."""
+    for look in looks:
+        if not _TYPES.fullmatch(look.name.lower()) or look.distinct > _MOST_TYPES or look.kind != "text":
+            continue
+        of: dict[str, list[str]] = {}
+        rest = []
+        for word in look.texts.unique().sort():
+            feedback = named(word, FEEDBACK_COLUMNS)
+            of.setdefault(feedback, []).append(written(word)) if feedback else rest.append(word)
+        if not of:
+            continue
+        parts = {"column": written(look.name)} if look.name != TYPE else {}
+        parts |= {feedback: f"[{', '.join(words)}]" for feedback, words in of.items()}
+        why = f"without feedback: {', '.join(rest)}" if rest else ""
+        return [Guess(TYPE, _inside(parts), why)]
+    return []
+
+
+def _of_ratings(looks: Sequence[Look]) -> list[Guess]:
+    for look in looks:
+        if look.name.lower() in _RATINGS and look.numbers is not None and not look.is_flag:
+            return _rated(look, look.name)
+    return []
+
+
+def _rated(look: Look, column: str) -> list[Guess]:
+    assert look.numbers is not None
+    top = next((most for most in (5, 10, 100) if look.numbers.max() <= most), None)  # type: ignore[operator]
+    if top is None or look.numbers.min() < 0:  # type: ignore[operator]
+        return []
+    why = f"{look.numbers.min():g} to {look.numbers.max():g}"
+    name = written(column)
+    return [Guess("like", f"{name} >= {top * 4 // 5}", why), Guess("dislike", f"{name} <= {top * 2 // 5}", why)]

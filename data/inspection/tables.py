@@ -1,0 +1,81 @@
+"""Finds the tables of a folder that nobody has described, and looks at their first rows."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.inspection.columns import Look, look
+from data.inspection.first_schema import tables_of
+from data.raw import files, sources
+from data.raw.schema.said import TABLES, Schema
+from data.raw.sources import Source
+from runtime.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Looked:
+    """A table whose first rows have been looked at. path: where it lies in the folder, "" for its usual place."""
+
+    source: Source
+    path: str
+    looks: tuple[Look, ...]
+
+    def lines(self, table: str) -> list[str]:
+        """What its columns hold, for people."""
+        what = f"{len(self.source.parts):,} files" if len(self.source.parts) > 1 else "one file"
+        found = [
+            (look.name or "''", look.kind, f"{look.empty:.0%}", f"{look.distinct:,}", look.example)
+            for look in self.looks
+        ]
+        rows = [("column", "holds", "empty", "values", "such as"), *found]
+        widths = [max(len(row[place]) for row in rows) for place in range(4)]
+        return [f"{table}: {self.source.path}, {what}"] + [
+            "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[4]]).rstrip()
+            for row in rows
+        ]
+
+
+def looked_at(folder: Path, said: Schema, *, rows: int) -> dict[str, Looked]:
+    """Table -> its first rows: of the tables that lie where they should, or else of those that have their columns.
+
+    Errors: DataError for a folder without a table of events, and for tables that cannot be read.
+    """
+    found: dict[str, tuple[Source, str]] = {}
+    for name in TABLES:
+        path = said.of(name).path
+        source = sources.of(folder / path) if path else sources.find(folder, name)
+        if source:
+            found[name] = (source, "")
+    if "events" not in found:
+        others = _others(folder)
+        named = tables_of({source.path: files.header(source) for source in others})
+        by_path = {source.path: source for source in others}
+        found = {name: (by_path[path], path.name) for name, path in named.items()} | found
+    if "events" not in found:
+        there = f", only {', '.join(source.name for source in others)}" if others else ""
+        raise DataError(
+            f"{folder}: no table with a user and an item in each row{there}; call it events.csv, or say in schema.yaml "
+            "where it lies and what its columns are: `events: {path: …, user_id: …, item_id: …, timestamp_ms: …}`"
+        )
+    return {name: Looked(source, path, _first(source, rows)) for name, (source, path) in found.items()}
+
+
+def _first(source: Source, rows: int) -> tuple[Look, ...]:
+    opened = files.opened(source)
+    for batch in opened.batches(opened.names):
+        return tuple(look(cells) for cells in batch.frame.head(rows).get_columns())
+    raise DataError(f"{source.path}: no rows; give a file that holds some")
+
+
+def _others(folder: Path) -> Sequence[Source]:
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith((".", "_")) or not (entry.is_dir() or sources.ending(entry)):
+            continue
+        try:
+            source = sources.of(entry)
+            files.header(source)
+        except DataError:
+            continue  # no table
+        found.append(source)
+    return found

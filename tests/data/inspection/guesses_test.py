@@ -1,0 +1,105 @@
+"""What names and cells say of a column, and what is said only in a comment."""
+
+import datetime
+
+import polars as pl
+import pytest
+
+from data.inspection import guesses
+from data.inspection.columns import look
+from data.inspection.first_schema import tables_of
+from data.raw.schema import yaml_file
+
+SECOND = 1_767_268_800  # 2026-01-01T12:00:00Z
+NOON = datetime.datetime(2026, 1, 1, 12)
+
+
+def lines(table="events", **columns):
+    return [
+        str(guess)
+        for guess in guesses.of_table(table, [look(pl.Series(name, cells)) for name, cells in columns.items()])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"user_id": ["a"], "item_id": ["v"], "timestamp_ms": [SECOND * 1000], "like": [1]}, []),
+        ({"uid": ["a"], "trackId": ["v"]}, ["user_id: uid", "item_id: trackId"]),
+        ({"usr_idd": ["a"]}, ["user_id: usr_idd"]),  # needed, so any likeness is taken
+        ({"surfaces": ["a"]}, ["# surface: surfaces"]),
+        ({"liked": ["true", "false"], "hide": [0, 1]}, ["like: liked", "dislike: hide"]),
+        ({"likes": [0, 7]}, ["# like: likes >= 1  # up to 7: counts?"]),
+        ({"like": [1, 5]}, ["like: like >= 4  # 1 to 5", "dislike: like <= 2  # 1 to 5"]),
+        ({"rating": [0.5, 9.0]}, ["like: rating >= 8  # 0.5 to 9", "dislike: rating <= 4  # 0.5 to 9"]),
+        ({"rating": [-3, 5]}, []),
+        ({"watch_ms": [5]}, ["play_ms: {column: watch_ms, unit: ms}"]),
+        ({"watchSeconds": [5]}, ["play_ms: {column: watchSeconds, unit: s}"]),
+        ({"dwell": [31, 2]}, ["play_ms: {column: dwell, unit: s}  # the middle one is 16.5: seconds?"]),
+        ({"dwell": [31_000, 2_000]}, ["play_ms: {column: dwell, unit: ms}  # the middle one is 16500: milliseconds?"]),
+        ({"play_ms": [31, 2]}, ["# play_ms: {unit: s}  # the middle one is 16.5: seconds?"]),
+        ({"play_ms": [31_000]}, []),
+        (
+            {"action": ["heart", "view", "hide", "thumbs down"]},
+            ['event_type: {column: action, like: [heart], dislike: [hide, "thumbs down"]}  # without feedback: view'],
+        ),
+        ({"event_type": ["like"]}, ["event_type: {like: [like]}"]),
+        ({"action": ["x", "y"]}, []),
+    ],
+)
+def test_columns_of_events(columns, told):
+    assert lines(**columns) == told
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ([SECOND], "timestamp_ms: {column: ts, unit: s}"),
+        ([SECOND + 0.5], "timestamp_ms: {column: ts, unit: s}"),
+        ([SECOND * 1000], "timestamp_ms: ts"),
+        ([SECOND * 10**6], "timestamp_ms: {column: ts, unit: us}"),
+        ([str(SECOND * 10**9)], "timestamp_ms: {column: ts, unit: ns}"),
+        ([NOON], "timestamp_ms: ts"),
+        (["2026-01-01T12:00:00+01:00"], "timestamp_ms: ts"),
+        (["31.12.2026 12:00"], 'timestamp_ms: {column: ts, format: "%d.%m.%Y %H:%M", zone: UTC}'),
+        (["12/31/2026 12:00"], 'timestamp_ms: {column: ts, format: "%m/%d/%Y %H:%M", zone: UTC}'),
+        (["31/12/2026"], 'timestamp_ms: {column: ts, format: "%d/%m/%Y"}'),
+        ([20261231], 'timestamp_ms: {column: ts, format: "%Y%m%d"}'),
+        (["soon"], None),
+        ([None], None),
+    ],
+)
+def test_times(cells, told):
+    assert [line.split("  #")[0] for line in lines(ts=cells)] == ([told] if told else [])
+    if told:
+        assert [line.split("  #")[0] for line in lines(timestamp_ms=cells)] == (
+            [] if told == "timestamp_ms: ts" else [told.replace("column: ts, ", "")]
+        )
+
+
+def test_columns_of_items_and_users():
+    assert lines("items", id=["a"], author=["x"], genres=["p|q"], name=["T"], length_s=[5], language=["de"]) == [
+        "item_id: id",
+        "creator_id: author",
+        'cluster_id: {column: genres, separator: "|"}  # such as p|q',
+        "title: name",
+        "duration_ms: {column: length_s, unit: s}",
+    ]
+    assert lines("users", id=["a"], country=["de"]) == ["user_id: id"]
+
+
+def test_names_that_yaml_would_take_for_something_else(tmp_path):
+    names = ["user id", "a: b", "#1", "x\ty", 'say "hi"', "ü", "- z", "no"]
+    path = tmp_path / "schema.yaml"
+    for name in names:
+        path.write_text(f"events: {{surface: {guesses.written(name)}}}")
+        assert [*yaml_file.read(path).of("events").lines] == [name]
+
+
+def test_which_table_is_which(tmp_path):
+    ratings, films, people = tmp_path / "ratings.csv", tmp_path / "films.csv", tmp_path / "people.csv"
+    headers = {films: ["movieId", "title"], people: ["userId", "age"], ratings: ["userId", "movieId", "rating"]}
+    assert tables_of(headers) == {"events": ratings, "items": films, "users": people}
+    headers = {films: ["id", "title"], people: ["id", "age"], ratings: ["userId", "movieId"]}
+    assert tables_of(headers) == {"events": ratings, "items": films}
+    assert tables_of({films: ["id", "title"]}) == {}
