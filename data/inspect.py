@@ -39,7 +39,8 @@ def main(argv: Sequence[str]) -> int | None:
     for name, table in looked.items():
         print("\n".join(table.lines(name)), end="\n\n")
     if there:
-        return _read(folder, there, f"schema: {there}, left as it is")
+        _read(folder, there, f"schema: {there}, left as it is")
+        return None
     text = first_schema.text(
         {name: table.looks for name, table in looked.items()},
         {name: table.path for name, table in looked.items() if table.path},
@@ -54,12 +55,13 @@ def main(argv: Sequence[str]) -> int | None:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}: give a --workdir where schema.yaml can be written") from None
     flag = "" if path.parent == folder else f" --schema={path}"
-    return _read(
+    _read(
         folder,
         path,
         f"schema: {path}, a first one to mend; then:\n"
         f"  python -m data.prepare --config=configs/data.py:tables --data={folder}{flag} --workdir=runs/timelines",
     )
+    return None
 
 
 def _read(folder: Path, schema: Path, last: str) -> None:

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from data.raw import attributes, convert
 from data.raw.batches import Batch
@@ -47,7 +49,7 @@ class Look:
     empty: float
     distinct: int
     example: str
-    numbers: pl.Series | None
+    numbers: NDArray[np.float64] | None
     texts: pl.Series
 
     @property
@@ -63,9 +65,9 @@ class Look:
         if not len(self.texts):
             return None
         if self.numbers is not None:
-            middle = self.numbers.median()
+            middle = float(np.median(self.numbers))
             for unit, per_second in UNIT_PER_SECOND.items():
-                if _EARLIEST_S * per_second <= middle <= _LATEST_S * per_second:  # type: ignore[operator]
+                if _EARLIEST_S * per_second <= middle <= _LATEST_S * per_second:
                     return "" if unit == "ms" else unit, ""
         for layout in LAYOUTS:
             if Moments(layout=layout)(self.texts).is_not_null().all():
@@ -96,14 +98,14 @@ def sample(batch: Batch, rows: int) -> list[Look]:
     return [look(cells) for cells in batch.frame.head(rows).get_columns()]
 
 
-def _numbers(cells: pl.Series, filled: pl.Series) -> pl.Series | None:
+def _numbers(cells: pl.Series, filled: pl.Series) -> NDArray[np.float64] | None:
     if cells.dtype.is_temporal() or cells.dtype.is_nested() or not len(filled):
         return None
     numbers = filled.cast(pl.Float64, strict=False)
-    return numbers if numbers.null_count() == 0 else None
+    return numbers.to_numpy() if numbers.null_count() == 0 else None
 
 
-def _kind(cells: pl.Series, filled: pl.Series, numbers: pl.Series | None) -> str:
+def _kind(cells: pl.Series, filled: pl.Series, numbers: NDArray[np.float64] | None) -> str:
     dtype = cells.dtype
     if not len(filled):
         return "nothing"
@@ -116,7 +118,7 @@ def _kind(cells: pl.Series, filled: pl.Series, numbers: pl.Series | None) -> str
     if convert.flags(filled).cast(pl.Int64, strict=False).is_in([0, 1]).fill_null(False).all():
         return "0 or 1"
     if numbers is not None:
-        return "whole numbers" if (numbers == numbers.floor()).all() else "numbers"
+        return "whole numbers" if (numbers == np.floor(numbers)).all() else "numbers"
     if Moments()(filled).is_not_null().all():
         return "times" if filled.str.contains(":", literal=True).any() else "dates"
     return "text"

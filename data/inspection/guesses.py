@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Sequence
 
-import polars as pl
+import numpy as np
+from numpy.typing import NDArray
 
 from data.inspection.columns import Look
 from data.raw.names import meant, named
@@ -27,6 +28,7 @@ _UNITS = {
     for word in words.split()
 }
 _SHORT_S, _SHORT_MS = 6 * 3600, 600  # plays and items last hours at most, and more than half a second
+_LISTED = 0.1  # as many cells of lists have more than one value
 _PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*$")
 
 
@@ -114,9 +116,8 @@ def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
         if look.numbers is None:
             return None
         return Guess(name, f"{column} >= 1", f"up to {look.numbers.max():g}: counts?", sure=False)
-    separator = next(
-        (s for s in "|;," if look.kind == "text" and look.texts.str.contains(s, literal=True).mean() > 0.1), ""
-    )
+    holds = {mark: look.texts.str.contains(mark, literal=True).sum() for mark in "|;,"} if look.kind == "text" else {}
+    separator = next((mark for mark, count in holds.items() if count > _LISTED * len(look.texts)), "")
     if name == "cluster_id" and separator:
         return Guess(
             name, _inside({"column": column, "separator": f'"{separator}"'}), f"such as {look.example}", sure=sure
@@ -140,14 +141,15 @@ def _inside(parts: dict[str, str]) -> str:
     )
 
 
-def _seems_seconds(numbers: pl.Series) -> bool:
-    lasting = numbers.filter(numbers > 0)
-    return len(lasting) > 0 and float(lasting.median()) < _SHORT_MS and float(lasting.quantile(0.95)) < _SHORT_S  # type: ignore[arg-type]
+def _seems_seconds(numbers: NDArray[np.float64]) -> bool:
+    lasting = numbers[numbers > 0]
+    return bool(len(lasting) and np.median(lasting) < _SHORT_MS and np.quantile(lasting, 0.95) < _SHORT_S)
 
 
 def _middle(look: Look) -> str:
     assert look.numbers is not None
-    return f"{look.numbers.filter(look.numbers > 0).median():g}"
+    lasting = look.numbers[look.numbers > 0]
+    return f"{np.median(lasting):g}" if len(lasting) else "none"
 
 
 def _of_types(looks: Sequence[Look]) -> list[Guess]:
@@ -178,9 +180,10 @@ def _of_ratings(looks: Sequence[Look]) -> list[Guess]:
 
 def _rated(look: Look, column: str) -> list[Guess]:
     assert look.numbers is not None
-    top = next((most for most in (5, 10, 100) if look.numbers.max() <= most), None)  # type: ignore[operator]
-    if top is None or look.numbers.min() < 0:  # type: ignore[operator]
+    least, most = look.numbers.min(), look.numbers.max()
+    top = next((bound for bound in (5, 10, 100) if most <= bound), None)
+    if top is None or least < 0:
         return []
-    why = f"{look.numbers.min():g} to {look.numbers.max():g}"
+    why = f"{least:g} to {most:g}"
     name = written(column)
     return [Guess("like", f"{name} >= {top * 4 // 5}", why), Guess("dislike", f"{name} <= {top * 2 // 5}", why)]

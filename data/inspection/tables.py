@@ -63,7 +63,8 @@ def looked_at(folder: Path, said: Schema, *, rows: int) -> dict[str, Looked]:
 def _first(source: Source, rows: int) -> tuple[Look, ...]:
     opened = files.opened(source)
     for batch in opened.batches(opened.names):
-        return tuple(look(cells) for cells in batch.frame.head(rows).get_columns())
+        if len(batch):
+            return tuple(look(cells) for cells in batch.frame.head(rows).get_columns())
     raise DataError(f"{source.path}: no rows; give a file that holds some")
 
 

@@ -11,7 +11,6 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import polars as pl
@@ -23,7 +22,8 @@ from data.raw.formats.streams import opened, opened_text
 from runtime.errors import DataError
 
 _SEPARATORS = ",;\t|"
-_BLOCK = 1 << 24  # a row that is longer cannot be read
+_BLOCK = 1 << 24  # bytes at a time
+_LONGEST = 1 << 28  # a row that is longer cannot be read
 _BEGINNING = 1 << 20  # a header that is longer neither
 _COPY = "copy or download the file again"
 _BOM = b"\xef\xbb\xbf"
@@ -40,61 +40,71 @@ def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
     Errors: DataError for a file that is cut short, damaged or no UTF-8, and for quotes that do not close.
     """
     columns, separator = _header(path)
-    wrong: list[tuple[int, str, str]] = []
-
-    def of_wrong_length(row: pa.csv.InvalidRow) -> str:
-        reason = f"fields where the header has {len(columns)}: cut short or broken"
-        wrong.append((row.number, str(row.actual_columns), reason))
-        return "skip"
-
-    row, told = 2, 0  # the number of the next row; how many of `wrong` have been handed on
-    empty = 0  # rows just read that nothing stands in: at the end of the file they are none
+    row = 1  # the number of the next row
+    held = pl.Series(
+        [], dtype=pl.Int64
+    )  # of rows just read that nothing stands in: at the end of the file they are none
     try:
-        with _Watched(opened(path), separator) as stream:
-            reader = pa.csv.open_csv(
-                stream,
-                read_options=pa.csv.ReadOptions(use_threads=False, block_size=_BLOCK),
-                parse_options=pa.csv.ParseOptions(
-                    delimiter=separator,
-                    newlines_in_values=True,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=of_wrong_length,
-                ),
-                convert_options=pa.csv.ConvertOptions(
-                    include_columns=list(names),
-                    column_types=dict.fromkeys(names, pa.large_string()),
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=True,
-                ),
-            )
-            for batch in reader:
-                frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
-                frame.columns = batch.schema.names  # polars gives an empty name another
-                if empty:
-                    nothing = pl.DataFrame({name: [None] * empty for name in names}, schema=frame.schema)
-                    frame = pl.concat([nothing, frame])
-                there = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-                length = there.arg_true()[-1] + 1 if there.any() else 0
-                # What is known to be broken has been met before this batch ends, so the numbers between are its rows.
-                skipped = [number for number, _, _ in wrong]
-                numbers = pl.int_range(row, row + len(frame) + len(wrong), eager=True)
-                numbers = numbers.filter(~numbers.is_in(skipped)).head(len(frame))
-                empty = len(frame) - length
-                row = int(numbers[length - 1]) + 1 if length else row
-                yield Rows(frame.head(length), numbers.head(length), broken(wrong[told:]))
-                told = len(wrong)
-            if wrong[told:]:
-                yield Rows(
-                    pl.DataFrame({name: [] for name in names}, schema=dict.fromkeys(names, pl.String)),
-                    pl.Series([], dtype=pl.Int64),
-                    broken(wrong[told:]),
-                )
+        for place, text in enumerate(_whole_rows(path, separator)):
+            wrong: list[tuple[int, str, str]] = []
+            frame = _parsed(text, None if place == 0 else columns, names, separator, row - 1, len(columns), wrong)
+            row += place == 0  # the header
+            numbers = pl.int_range(row, row + len(frame) + len(wrong), eager=True)
+            row += len(numbers)
+            numbers = numbers.filter(~numbers.is_in([number for number, _, _ in wrong]))
+            if len(held):
+                nothing = pl.DataFrame({name: [None] * len(held) for name in names}, schema=frame.schema)
+                frame, numbers = pl.concat([nothing, frame]), pl.concat([held, numbers])
+            there = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
+            length = there.arg_true()[-1] + 1 if there.any() else 0
+            held = numbers[length:]
+            yield Rows(frame.head(length), numbers.head(length), broken(wrong))
     except (pa.ArrowException, _OpenQuoteError, OSError) as error:
         _tell_open_quote(path)
         if isinstance(error, OSError):
             raise DataError(f"{path}: damaged ({error}); {_COPY}") from None
         raise DataError(f"{path}: not readable as CSV ({error}); write it again, as UTF-8") from None
+
+
+def _parsed(
+    text: bytes,
+    columns: Sequence[str] | None,
+    names: Sequence[str],
+    separator: str,
+    before: int,
+    fields: int,
+    wrong: list[tuple[int, str, str]],
+) -> pl.DataFrame:
+    """The columns `names` of whole rows, after `before` others; without `columns` the first names them.
+
+    Rows of more or fewer `fields` are left out and added to `wrong`.
+    """
+
+    def of_wrong_length(row: pa.csv.InvalidRow) -> str:
+        reason = f"fields where the header has {fields}: cut short or broken"
+        wrong.append((before + row.number, str(row.actual_columns), reason))
+        return "skip"
+
+    table = pa.csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pa.csv.ReadOptions(column_names=columns, use_threads=False, block_size=len(text) + 1),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=separator,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=of_wrong_length,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            include_columns=list(names),
+            column_types=dict.fromkeys(names, pa.large_string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+    frame = pl.DataFrame(pl.from_arrow(table))
+    frame.columns = table.column_names  # polars gives an empty name another
+    return frame
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -125,69 +135,75 @@ class _OpenQuoteError(Exception):
     pass
 
 
-class _Watched(io.RawIOBase):
-    """A stream that fails where a field's quotes do not close before its end.
+def _whole_rows(path: Path, separator: str) -> Iterator[bytes]:
+    """The bytes of a file, some whole rows at a time.
 
-    A quote too few or too many takes the rows up to the next one for a single field, in any lenient reader.
+    Errors: _OpenQuoteError where a field's quotes do not close before its end: a quote too few or too many takes the
+    rows up to the next one for a single field, in any lenient reader.
     """
-
-    def __init__(self, stream: IO[bytes], separator: str) -> None:
-        self._stream, self._inside = stream, False
-        self._before, self._held = ord("\n"), b""  # the last byte that was looked at; quotes whose next is to come
-        self._first = True
-        self._edge = np.zeros(256, bool)  # what may stand before the first and after the last quote of a field
-        self._edge[[ord(separator), ord("\n"), ord("\r")]] = True
-        self._edge_or_quote = self._edge.copy()
-        self._edge_or_quote[ord('"')] = True
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        block = self._stream.read(len(buffer))
-        buffer[: len(block)] = block
-        self._look_at(block)
-        return len(block)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-    def _look_at(self, block: bytes) -> None:
-        ends = not block
-        if self._first:
-            block, self._first = block.removeprefix(_BOM), False
-        text = self._held + block
-        known = text if ends else text.rstrip(b'"')
-        self._held = text[len(known) :]
-        if b'"' in known:
-            cells = np.frombuffer(known + b"\n", np.uint8)
-            quotes = np.flatnonzero(cells == ord('"'))
-            before = np.where(quotes > 0, cells[quotes - 1], self._before)
-            after = cells[quotes + 1]
-            # Where each field has its quotes at its ends, and doubled ones inside, they open and close by turns.
-            closes = (np.arange(len(quotes)) + self._inside) % 2 == 1
-            if np.where(closes, self._edge_or_quote[after], self._edge_or_quote[before]).all():
-                self._inside ^= len(quotes) % 2 == 1
-            else:
-                self._one_by_one(before, after)
-        self._before = known[-1] if known else self._before
-        if ends and self._inside:
-            raise _OpenQuoteError
-
-    def _one_by_one(self, before: np.ndarray, after: np.ndarray) -> None:
-        # Some quotes stand inside fields that are not in quotes, or one does not close.
-        place = 0
-        while place < len(before):
-            if not self._inside:
-                self._inside = bool(self._edge[before[place]])
-            elif after[place] == ord('"'):
-                place += 1  # doubled
-            elif self._edge[after[place]]:
-                self._inside = False
-            else:
+    rest = b""
+    with opened(path) as stream:
+        block = stream.read(_BLOCK)
+        while block:
+            rest += block
+            block = stream.read(_BLOCK)
+            end = _end_of_rows(rest, separator) if block else 0
+            if end:
+                yield rest[:end]
+                rest = rest[end:]
+            elif len(rest) > _LONGEST:
                 raise _OpenQuoteError
+    _end_of_rows(rest + b"\n", separator, is_last=True)
+    if rest:
+        yield rest
+
+
+def _end_of_rows(text: bytes, separator: str, *, is_last: bool = False) -> int:
+    """Where the last row that is whole ends in text that begins with a row, 0 where none does."""
+    cells = np.frombuffer(text, np.uint8)
+    quotes = np.flatnonzero(cells == ord('"'))
+    if len(quotes):
+        edge = np.zeros(256, bool)  # what may stand before the first and after the last quote of a field
+        edge[[ord(separator), ord("\n"), ord("\r")]] = True
+        edge_or_quote = edge.copy()
+        edge_or_quote[ord('"')] = True
+        begin = len(_BOM) if text.startswith(_BOM) else 0
+        before = np.where(quotes > begin, cells[quotes - 1], ord("\n"))
+        after = np.append(cells, ord("\n"))[quotes + 1]
+        # Where each field has its quotes at its ends, and doubled ones inside, they open and close by turns.
+        closes = np.arange(len(quotes)) % 2 == 1
+        if not np.where(closes, edge_or_quote[after], edge_or_quote[before]).all():
+            quotes = quotes[_that_count(edge[before], edge[after], after == ord('"'))]
+        if is_last and len(quotes) % 2:
+            raise _OpenQuoteError
+    end = len(text)
+    while True:
+        # A carriage return at the very end may be half of a line end.
+        end = max(text.rfind(b"\n", 0, end), text.rfind(b"\r", 0, min(end, len(text) - 1))) + 1
+        earlier = int(np.searchsorted(quotes, end))
+        if not end or earlier % 2 == 0:
+            return end
+        end = int(quotes[earlier - 1])  # that line end is inside a field: look before the field
+
+
+def _that_count(begins: np.ndarray, ends: np.ndarray, is_doubled: np.ndarray) -> list[int]:
+    """Of quotes, some of which stand inside fields that are not in quotes: those that open or close a field."""
+    counted: list[int] = []
+    place, inside = 0, False
+    while place < len(begins):
+        if not inside:
+            if begins[place]:
+                counted.append(place)
+                inside = True
+        elif is_doubled[place]:
             place += 1
+        elif ends[place]:
+            counted.append(place)
+            inside = False
+        else:
+            raise _OpenQuoteError
+        place += 1
+    return counted
 
 
 def _tell_open_quote(path: Path) -> None:
