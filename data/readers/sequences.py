@@ -84,5 +84,6 @@ DATASETS = (
         read,
         valid_start=_VALID,
         test_start=_TEST,
+        settings={"retrieval": {"length": 200, "batch_size": 16, "dropout": 0.3, "num_epochs": 14}},
     ),
 )
