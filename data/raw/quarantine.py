@@ -4,6 +4,7 @@ And which columns of its files are read, so that none is left out unsaid.
 """
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,8 +90,11 @@ class Quarantine:
         of_file.ignored.append(column)
 
     def column_lines(self) -> list[str]:
-        """What was read of each file and what was not, for people."""
-        return [line for file, columns in self.columns.items() for line in columns.lines(file)]
+        """What was read of each file and what was not, for people; of files in a row that are alike, once."""
+        alike = itertools.groupby(self.columns.items(), key=lambda of_file: of_file[1])
+        runs = [(columns, [file for file, _ in of_run]) for columns, of_run in alike]
+        names_of_runs = [files[0] if len(files) == 1 else f"{files[0]} to {files[-1]}" for _, files in runs]
+        return [line for (columns, _), name in zip(runs, names_of_runs, strict=True) for line in columns.lines(name)]
 
     def add(
         self,

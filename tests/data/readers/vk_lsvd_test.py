@@ -32,7 +32,14 @@ def test_rows_are_in_order_of_time_within_their_week(tmp_path):
 
 def test_columns_get_their_canonical_names(tmp_path):
     official_logs.vk_lsvd(tmp_path)
-    tables = read(tmp_path)
+    quarantine = Quarantine()
+    tables = read(tmp_path, quarantine=quarantine)
+    assert quarantine.column_lines()[:3] == [
+        "week_00.parquet to week_26.parquet: read user_id, item_id, place as surface, timespent as play_ms, like, "
+        "dislike, share, bookmark",
+        "week_00.parquet to week_26.parquet: ignored platform, agent, click_on_author, open_comments",
+        "items_metadata.parquet: read item_id, author_id as creator_id, duration as duration_ms",
+    ]
     row = tables.events.row(by_predicate=(pl.col("user_id") == 1) & (pl.col("item_id") == 7), named=True)
     # User 1 likes item 7 for its odd distance, and has bookmarked it.
     assert {name: row[name] for name in ("surface", "play_ms", "like", "dislike", "share")} == {
