@@ -160,8 +160,8 @@ def test_page_holds_every_section_with_charts_and_slates(workdir: Path) -> None:
     assert "said nothing: 6 of 10 alike, 2 by its creator" in page
     assert "“not interested”: 1 of 10 alike, 0 by its creator" in page
     assert '<li class="same">item 7<span>content 2 · creator <mark>3</mark></span></li>' in page
-    assert "<li>item 8<span>content 2 · creator 3 · was 9</span></li>" in page
-    assert "<li>item 9<span>content 2 · creator 3 · was not there</span></li>" in page
+    assert "<li>item 8 <small>was 9</small><span>content 2 · creator 3</span></li>" in page
+    assert "<li>item 9 <small>new</small><span>content 2 · creator 3</span></li>" in page
     assert "−60.8%" in page  # the paper's, beside ours
     assert "Item-kNN" in page
 
@@ -261,7 +261,7 @@ def test_a_log_without_clusters_is_reported_by_creators(workdir: Path) -> None:
     assert "alike" not in page
     assert "None" not in page
     assert "said nothing: 2 of 10 by its creator" in page
-    assert "<li>item 8<span>creator 3 · was 9</span></li>" in page
+    assert "<li>item 8 <small>was 9</small><span>creator 3</span></li>" in page
 
 
 def test_a_log_without_creators_is_reported_by_content(workdir: Path) -> None:
