@@ -14,7 +14,8 @@ item_tower.jax       of items that came later: codes [b, C] int32 and embeddings
                      vectors [b, D]. C is the manifest's `item_features`, of each its `width` columns; a number's code
                      is its `first` and how many of its `edges` are at it or below it
 item_codes.parquet   feature, value, code: those of categories
-scann/, saved_model/, saved_model_scann/    what servers need: tuned_index.py, serving.py
+scann/, saved_model/, saved_model_scann/, saved_model_items/    what servers need: tuned_index.py, saved_model.py,
+                     saved_items.py
 """
 
 import dataclasses

@@ -15,7 +15,7 @@ from data.timelines import Timelines
 from nn import warmup
 from nn.any_folder import load
 from nn.tensorflow_graph import XlaFunction
-from retrieval.export import saved_model, user_tower
+from retrieval.export import saved_items, saved_model, user_tower
 from retrieval.export.index import Effort
 from retrieval.export.user_tower import Retriever
 
@@ -32,7 +32,7 @@ def write(
     effort: Effort,
     options: Any,
 ) -> dict[str, float]:
-    """Adds saved_model/ and saved_model_scann/ to `folder`, which holds scann/.
+    """Adds saved_model/, saved_model_scann/ and, where items have content, saved_model_items/ to `folder`, with scann/.
 
     Args: item_vectors [N + 1, D]; effort, of the index; options, `config.export`.
     Returns: `exact/p50_ms`, `exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`: milliseconds of one request of one user.
@@ -63,6 +63,10 @@ def write(
         saved_model.save(recommender, folder / subfolder)
         warmup.write(folder / subfolder, [_repeated(requests[0], size) for size in options.warmup_batch_sizes])
         metrics |= {f"{name}/{key}": value for key, value in latencies(folder / subfolder, requests).items()}
+    content = timelines.item_content()
+    if content.owner or content.sizes:
+        items = saved_items.ItemVectors(retriever, codes=len(content.owner), size=sum(content.sizes))
+        items.save(folder / "saved_model_items")
     return metrics
 
 

@@ -42,10 +42,16 @@ class StandIn:
             "bits": rng.normal(size=(2, H)),
             "recurrent": rng.normal(size=(H, H)) / H**0.5,
             "query": rng.normal(size=(H, D)),
+            "cluster": rng.normal(size=(4, D)),
+            "look": rng.normal(size=(2, D)),
         }
 
     def item_vectors(self):
         return self.vectors
+
+    def of_content(self, codes, embeddings):
+        w = {name: jnp.asarray(value, jnp.float32) for name, value in self.weights.items()}
+        return w["cluster"][codes[:, 0]] + embeddings @ w["look"]
 
     def initial_state(self, batch_size):
         return jnp.zeros((batch_size, H), jnp.float32)
@@ -94,7 +100,12 @@ def random_timelines(path):
             }
         ),
         users=pl.DataFrame({"user_id": range(USERS)}),
-        fields={"vocabulary_hash": "hash"},
+        embeddings=rng.normal(size=(N + 1, 2)) * (np.arange(N + 1) > 0)[:, None],
+        fields={
+            "vocabulary_hash": "hash",
+            "item_features": [{"name": "cluster", "cardinality": 4}],
+            "item_embeddings": [{"name": "item.look", "size": 2}],
+        },
     )
     return timelines.Timelines.open(path)
 
@@ -202,6 +213,18 @@ def test_user_step_folded_over_a_history_gives_the_towers_queries(exported, log)
     np.testing.assert_allclose(queries, StandIn().encode(inputs), rtol=1e-4, atol=1e-5)
 
 
+def test_servers_have_vectors_of_items_that_came_after_the_export(exported):
+    import tensorflow as tf
+
+    folder, _ = exported
+    vectors = tf.saved_model.load(str(folder / "saved_model_items")).signatures["serving_default"]
+    codes, looks = np.array([[1], [3], [0]], np.int32), np.float32([[0.5, -1], [2, 0], [0, 0]])
+    for number in (3, 0):  # three are filled up to four
+        found = vectors(codes=tf.constant(codes[:number]), embedding=tf.constant(looks[:number]))["vector"].numpy()
+        expected = StandIn().of_content(codes[:number], looks[:number])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_simulation_reads_the_folder(exported, log):
     folder, _ = exported
     loaded = recommender.load(folder)
@@ -306,6 +329,7 @@ def test_without_serving_there_is_what_simulation_reads(tmp_path, log):
         tmp_path / "r", retriever=StandIn(), timelines=log, options=ConfigDict(OPTIONS), lineage={}, with_serving=False
     )
     names = {"manifest.json", "item_vectors.npy", "item_table.parquet", "user_tower.jax", "user_step.jax"}
+    names |= {"item_embeddings.npy", "item_tower.jax", "item_codes.parquet"}  # where items have content
     assert {file.name for file in (tmp_path / "r").iterdir()} == names
     assert metrics == {}
 
