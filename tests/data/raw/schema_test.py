@@ -1,6 +1,7 @@
 """schema.yaml: what it says becomes Heed's columns, and what it gets wrong is told with its line."""
 
 import datetime
+import re
 from pathlib import Path
 
 import polars as pl
@@ -320,6 +321,16 @@ def test_a_schema_that_is_wrong(tmp_path, schema, told):
         tables(tmp_path, schema, events=log, items="item_id\nv\n")
     assert told in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_the_readmes_schemas(tmp_path):
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    schemas = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert len(schemas) == 2
+    for text in schemas:
+        (tmp_path / "schema.yaml").write_text(text)
+        assert yaml_file.read(tmp_path / "schema.yaml").of("events").lines
+    assert text.count("event_type") == 1
 
 
 def test_a_schema_elsewhere_and_an_empty_one(tmp_path):
