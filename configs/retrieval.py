@@ -8,6 +8,7 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
   dislike_input            reads dislikes, learns from positives
   dislike_input_and_label  reads dislikes, learns from positives and, as "not to recommend", from dislikes
   skip_label               reads dislikes, learns from positives and, as "not to recommend", from skips
+  skip_label_alone         reads no dislikes, learns from positives and, as "not to recommend", from skips
   skip_and_dislike_label   reads dislikes, learns from positives and, as "not to recommend", from skips and dislikes
 All that read dislikes also remember them, and the query forgets what was said no to (retrieval/aversion.py): that is
 beyond the paper. Without it:
@@ -33,6 +34,7 @@ _SIGNALS: dict[str, dict[str, Any]] = {
     "dislike_input_paper_tower": {"input": ("dislike",), "negative": (), "memory": ()},
     "dislike_input_and_label_paper_tower": {"input": ("dislike",), "negative": ("dislike",), "memory": ()},
     "skip_label": {"input": ("dislike",), "negative": ("skip",)},
+    "skip_label_alone": {"input": (), "negative": ("skip",)},
     "skip_and_dislike_label": {"input": ("dislike",), "negative": ("skip", "dislike")},
     "dislike_excluded": {"input": (), "negative": (), "excluded": ("dislike",)},
     "negative_weight": {"input": ("dislike",), "negative": ("dislike",), "objective": "negative_weight", "weight": 1.0},

@@ -15,8 +15,10 @@ from pipelines.graph.sources import ROOT
 from pipelines.graph.stage import Stage
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
+from pipelines.settings import with_settings
 from pipelines.systems.ab import stages as ab
 from pipelines.systems.feed import stages as feed
+from pipelines.systems.left_out import FILE as LEFT_OUT
 from pipelines.systems.ranking import stages as ranking
 from pipelines.systems.response import stages as response
 from pipelines.systems.retrieval import stages as retrieval
@@ -36,17 +38,18 @@ def stages(config: ConfigDict, *, data: Path | None) -> list[Stage]:
         module="pipelines.report",
         settings=config.to_dict(),
         place=".",
-        inputs=tuple(file for stage in before for file in (*stage.outputs, record_of(stage.name))),
+        inputs=(LEFT_OUT, *(file for stage in before for file in (*stage.outputs, record_of(stage.name)))),
         outside={str(file.relative_to(ROOT)): file for file in templates},
         writes=("metrics.json", "report.html"),
+        aim="the report",
     )
-    return [*before, report]
+    return [with_settings(stage, config) for stage in (*before, report)]
 
 
 def sections(run: Run) -> list[Section]:
     """The sections of a run's report, in the order in which they are read; the first stands above the navigation."""
     # Here, so that running stages loads none of what draws.
-    from pipelines.report import made
+    from pipelines.report import left_out, made
     from pipelines.systems.ab import section as ab
     from pipelines.systems.feed import section as feed
     from pipelines.systems.ranking import section as ranking
@@ -57,6 +60,7 @@ def sections(run: Run) -> list[Section]:
 
     in_order = (
         retrieval.the_answer,
+        left_out.section,
         retrieval.responsiveness,
         response.section,
         serving.gate,

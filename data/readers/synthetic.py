@@ -26,6 +26,61 @@ _FEW_ANSWERS = {
     "satisfaction.learning_rate": 2e-2,
     "satisfaction.clip": 0.02,
 }
+# Their pipelines (configs/pipeline.py), all with a gate: `standard` asks for half of the similar items gone, and a loss
+# with room beside `keep_recall`, as other days differ; `demo` has a third of its log, and room for what another seed
+# may bring; `tiny` learns too little to be asked for the former.
+_BLIND, _READS, _LEARNS, _SKIPS = "no_dislike_signal", "dislike_input", "dislike_input_and_label", "skip_label"
+_PAPER = "_paper_tower"
+_HEAVY = (300.0, 1000.0, 3000.0)
+_EVERY_SYSTEM = ("ranking", "satisfaction", "ab_test", "off_policy")
+_CLOSER = ("in_a_row", "memory", "elsewhere", "undo", "forgetting")
+_SERVED = ("served",)
+
+
+def _pipeline(world: str, weights: Mapping[str, tuple[float, ...]], **more: Any) -> dict[str, Any]:
+    plain = (_BLIND, _READS, _READS + _PAPER)
+    found = {"world": world, "plain": plain, "weights": weights, "keep_recall": 0.97, "final": False, "systems": ()}
+    return {**found, **more}
+
+
+# One weight is enough to see what the paper's own tower does with dislikes; `standard` has every one.
+_DEMO = _pipeline(
+    "demo",
+    {_LEARNS: (300.0, 1000.0), _LEARNS + _PAPER: (1000.0,), _SKIPS: (100.0,)},
+    experiments={"elsewhere": ("served", "paper_tower")},
+    gate={"min_responsiveness": -0.4, "max_recall_loss": 0.1},
+)
+_STANDARD = _pipeline(
+    "standard",
+    {_LEARNS: _HEAVY, _LEARNS + _PAPER: _HEAVY, _SKIPS: (30.0, 100.0, 300.0)},
+    systems=_EVERY_SYSTEM,
+    ranking_variants=("no_feedback_encoder",),
+    satisfaction_weight=2.0,
+    experiments={
+        **dict.fromkeys(_CLOSER, ("served", "reference", "paper_tower")),
+        "sweeps": _SERVED,
+        "ranked": _SERVED,
+        "forgetting_state": _SERVED,
+    },
+    gate={"min_responsiveness": -0.5, "max_recall_loss": 0.05},
+)
+_TINY = _pipeline(
+    "tiny",
+    {_LEARNS: (100.0,), _LEARNS + _PAPER: (100.0,)},
+    final=True,
+    final_all=True,
+    systems=_EVERY_SYSTEM,
+    ranking_variants=("mlp",),
+    ranking_seeds=2,
+    satisfaction_ablations={"what": ("no_unbiased",), "click_losses": ("exact",), "seeds": 1, "refit": False},
+    satisfaction_weight=2.0,
+    counterfactual="tiny",
+    off_policy="tiny",
+    experiments={**dict.fromkeys((*_CLOSER, "sweeps", "ranked"), _SERVED), "elsewhere": ("served", "paper_tower")},
+    ranked={"users": 50, "candidates": 20},
+    gate={"max_recall_loss": 0.9},
+    aa_tests=3,
+)
 
 
 def _feed(name: str, events: int, settings: Mapping[str, Mapping[str, Any]], *, short: bool = False) -> Dataset:
@@ -47,7 +102,25 @@ def _feed(name: str, events: int, settings: Mapping[str, Mapping[str, Any]], *, 
 DATASETS = (
     # Retrieval has 584 steps: with its own rate of 3e-3 Recall@100 of the validation days still rose at the last, .400
     # instead of .431.
-    _feed("demo", 300_000, {"retrieval": {"num_epochs": 4, "learning_rate": 1e-2}, "satisfaction": _FEW_ANSWERS}),
-    _feed("standard", 1_000_000, {"retrieval": {"batch_size": 64, "num_epochs": 4}, "satisfaction": _FEW_ANSWERS}),
-    _feed("tiny", 24_000, {}, short=True),
+    _feed(
+        "demo",
+        300_000,
+        {
+            "retrieval": {"num_epochs": 4, "learning_rate": 1e-2},
+            "satisfaction": _FEW_ANSWERS,
+            "pipeline": _DEMO,
+            "pipeline_sticky": _pipeline("demo,sticky", {_LEARNS: _HEAVY, _LEARNS + _PAPER: (1000.0,)}),
+        },
+    ),
+    _feed(
+        "standard",
+        1_000_000,
+        {
+            "retrieval": {"batch_size": 64, "num_epochs": 4},
+            "satisfaction": _FEW_ANSWERS,
+            "pipeline": _STANDARD,
+            "pipeline_sticky": _pipeline("standard,sticky", {_LEARNS: _HEAVY, _LEARNS + _PAPER: _HEAVY}),
+        },
+    ),
+    _feed("tiny", 24_000, {"pipeline": _TINY}, short=True),
 )

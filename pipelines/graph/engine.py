@@ -6,18 +6,20 @@ changed; to make it ask for code, configs and versions, and keep what it replace
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.graph import process
+from pipelines.graph import duration, process
 from pipelines.graph.recipe import Contents, Recipe, difference, recipes, with_inputs
 from pipelines.graph.records import STATE, Records, log_of
 from pipelines.graph.stage import Stage
 from runtime.errors import UsageError
 
 FELL_SHORT = 4  # exit status of a stage whose gate the model has not passed
+_AT_FAULT = (2, 3)  # exit statuses: the command or the data has to be mended before it ends otherwise
+_STOPPED = 128  # exit statuses from here are of signals: nothing was wrong
 _POLL_SECONDS = 0.05
 
 
@@ -30,12 +32,23 @@ class _Running:
 
 
 class Engine:
-    """The stages of one run folder, each after those that write its inputs; `lock` is held by every one that runs."""
+    """The stages of one run folder, each after those that write its inputs; `lock` is held by every one that runs.
 
-    def __init__(self, stages: Sequence[Stage], *, workdir: Path, lock: int | None = None) -> None:
+    `as_typed` turns what a stage says into what a user of the pipeline would type.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        *,
+        workdir: Path,
+        lock: int | None = None,
+        as_typed: Callable[[str, Stage], str] = lambda said, stage: said,
+    ) -> None:
         self._stages = {stage.name: stage for stage in stages}
         self._recipes = recipes(stages)
         self._workdir, self._lock, self._commit = workdir, lock, process.commit()
+        self._as_typed = as_typed
         self._records, self._contents = Records(workdir), Contents(workdir / STATE / "contents.json")
         self._needs: dict[str, set[str]] = {}  # stage -> the stages that write its inputs
         for stage in stages:
@@ -56,15 +69,26 @@ class Engine:
             comes_back = reasons and not after and self._records.has_aside(stage, recipe)
             yield stage.name, "set aside, comes back" if comes_back else next(iter(reasons), "")
 
-    def run(self, names: Sequence[str], *, alone: bool = False, force: bool = False, jobs: int = 1) -> int:
+    def run(
+        self,
+        names: Sequence[str],
+        *,
+        done: Sequence[str] = (),
+        of: int = 0,
+        alone: bool = False,
+        force: bool = False,
+        jobs: int = 1,
+    ) -> int:
         """Runs the stages named and, unless `alone`, what they need; 0 or the exit status of the one that failed.
 
-        Up to `jobs` run side by side, each on a GPU of its own where there are any. After a failure nothing more
-        begins; where a model has fallen short, what does not need the stage that said so goes on.
+        `done` have just been brought up to date, and are counted alone; `of`: how many there are to be in all. Up to
+        `jobs` run side by side, each on a GPU of its own where there are any. After a failure nothing more begins;
+        where a model has fallen short, what does not need the stage that said so goes on.
         """
         settings = process.one_gpu_each(jobs) if jobs > 1 else [process.as_on_this_terminal()]
         waiting, shown, status = self._wanted(names, alone), jobs == 1, 0
-        label = {stage.name: f"[{n}/{len(waiting)}] {stage.name}" for n, stage in enumerate(waiting, 1)}
+        label = {stage.name: f"[{n}/{max(of, len(waiting))}] {stage.name}" for n, stage in enumerate(waiting, 1)}
+        waiting = [stage for stage in waiting if stage.name not in done]
         running: list[_Running] = []
         try:
             while waiting or running:
@@ -85,7 +109,9 @@ class Engine:
                 ended = self._first_to_end(running, shown=shown)
                 running.remove(ended)
                 said = " " if shown else f"{label[ended.stage.name]}: ends, exit status {ended.record['status']},"
-                print(f"{said} {ended.record['seconds']:.1f} s", flush=True)
+                unfinished_stages = [*waiting, *(one.stage for one in running)]
+                left = "" if ended.record["status"] else self._left(unfinished_stages, jobs)
+                print(f"{said} {ended.record['seconds']:.1f} s{left}", flush=True)
                 if failed := self._failure(ended):
                     status = failed if status in (0, FELL_SHORT) else status
                     waiting = self._without(ended.stage, waiting) if failed == FELL_SHORT else []
@@ -174,12 +200,35 @@ class Engine:
         if status:
             reason = "the model falls short" if status == FELL_SHORT else f"exit status {status}"
             said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-            last = said[-1].strip() if said else "it said nothing"
-            remedy = "what needs it is left out" if status == FELL_SHORT else "the same command goes on from here"
+            last = self._as_typed(said[-1].strip() if said else "it said nothing", one.stage)
+            remedy = "what has ended well is kept, and the same command goes on after it"
+            if status in _AT_FAULT:
+                remedy = "mend that and run again: what has ended well is kept"
+            elif status == FELL_SHORT:
+                remedy = "what needs it is left out"
+            elif status > _STOPPED:
+                remedy = "the same command goes on from here"
             print(
                 f"pipelines.run: stage {name} failed: {reason}: {last}; all it said: {log}; {remedy}", file=sys.stderr
             )
         return status
+
+    def _left(self, unfinished: Sequence[Stage], jobs: int) -> str:
+        # What the rest will take, for people; those of it that need not run are not counted.
+        if not unfinished:
+            return ""
+        measured: dict[str, list[tuple[Stage, float]]] = {}
+        for stage in self._stages.values():
+            record = self._records.read(stage.name)
+            if record.get("status") == 0:
+                measured.setdefault(stage.module, []).append((stage, record["seconds"]))
+        changed: set[str] = set()
+        for stage in unfinished:
+            if self._needs[stage.name] & changed or self._reasons(stage, self._recipe(stage)):
+                changed.add(stage.name)
+        to_run = [stage for stage in unfinished if stage.name in changed]
+        seconds = duration.seconds_left(to_run, measured)
+        return f"; {duration.in_words(seconds / jobs)} left" if seconds is not None and to_run else ""
 
     def _without(self, failed: Stage, waiting: Sequence[Stage]) -> list[Stage]:
         # Those that can do without what `failed` makes.

@@ -8,13 +8,13 @@ import functools
 import hashlib
 import json
 import platform
-import runpy
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.graph import sources
+from pipelines.graph.configs import config_of
 from pipelines.graph.stage import Stage
 from runtime.artifact import digest, read_json, write_json
 
@@ -89,10 +89,7 @@ def difference(old: Recipe, new: Recipe) -> list[str]:
 @functools.cache
 def _values(config: str) -> Recipe:
     # The values count, not the file that holds them: a new config in the same file changes no stage.
-    if not config:
-        return {}
-    path, _, name = config.partition(":")
-    return _plain(runpy.run_path(str(sources.ROOT / path))["get_config"](name).to_dict())
+    return _plain(config_of(config).to_dict()) if config else {}
 
 
 def _plain(value: Any) -> Any:

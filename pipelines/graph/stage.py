@@ -30,6 +30,8 @@ class Stage:
     )  # files from elsewhere, by the names that they count under
     writes: tuple[str, ...] = ("metrics.json",)  # files in its folder whose presence says that it has ended well
     settings: Mapping[str, Any] | None = None  # of a stage that sees the whole run folder: what it reads of its config
+    aim: str = ""  # what it is for, in a few words: stages of one aim are listed together
+    effort: float = 0.2  # how long it takes, of a training of a retrieval model, until its like has been measured
 
     @property
     def folder(self) -> Path:

@@ -24,6 +24,7 @@ COLOURS = {
     "dislike_input": "#4a7fb0",
     "dislike_input_and_label": "#0b6e63",
     "skip_label": "#b4642d",
+    "skip_label_alone": "#b4642d",
     "ranked": "#8a949c",
     "aligned": "#7a5a99",
     "retrieval": "#4a7fb0",

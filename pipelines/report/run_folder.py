@@ -1,7 +1,7 @@
 """A run folder, read: what a stage has not written is empty."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from pipelines.graph.stage import PIPELINE
 from pipelines.report.intervals import Metrics
+from pipelines.systems.left_out import FILE as LEFT_OUT
 from runtime.artifact import read_json
 
 Curves = Mapping[str, list[tuple[int, float]]]
@@ -22,6 +23,8 @@ class Run:
         self.workdir = workdir
         self.pipeline: dict[str, Any] = read_json(workdir / PIPELINE)
         self.config = ConfigDict(self.pipeline)
+        # What the log could not carry: what, why, remedy of each.
+        self.left_out: Sequence[Mapping[str, str]] = self.json(str(LEFT_OUT), [])
 
     def json(self, path: str, default: Any = None) -> Any:
         """A file in the folder, `default` where there is none."""

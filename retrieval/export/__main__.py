@@ -6,7 +6,7 @@ Writes DIR/recommender (retrieval/export/folder.py lists its files) and DIR/metr
 against exact search, `ann/qps` on one thread, and the milliseconds that one request takes, `exact/p50_ms`,
 `exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`. Of the config only `export` counts; the rest is the checkpoint's. With
 --verdict=FILE the manifest carries what a gate found of this checkpoint (verdict.json of simulation.counterfactual or
-pipelines.gate).
+pipelines.gate), with --left_out=FILE what a pipeline has left out as the log could not carry it.
 """
 
 import os
@@ -25,6 +25,7 @@ _CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
 _WORKDIR = define_path("workdir", None, "The folder where the recommender goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedModels; simulation needs neither.")
 _VERDICT = define_path("verdict", None, "verdict.json of a gate, for the manifest.")
+_LEFT_OUT = define_path("left_out", None, "JSON of what the log could not carry, for the manifest.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
             workdir=_WORKDIR.value,
             with_serving=_SERVING.value,
             verdict=_VERDICT.value,
+            left_out=_LEFT_OUT.value,
         )
     )
     if _SERVING.value and _WORKDIR.value:

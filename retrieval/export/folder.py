@@ -2,7 +2,7 @@
 
 manifest.json        length T and what is read of a longer history (data/reading.py), dim D, num_items N, vocabulary
                      hash, features read, lineage, the index's recall,
-                     the verdict of a gate where there was one
+                     the verdict of a gate where there was one, what the log of a pipeline could not carry
 user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
 user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
@@ -45,12 +45,19 @@ TABLE_COLUMNS = ("item_id", "creator_id", "cluster_id", "creator", "cluster", "t
 
 
 def export(
-    options: Any, *, data: str, trained: str, workdir: str | None, with_serving: bool, verdict: str | None = None
+    options: Any,
+    *,
+    data: str,
+    trained: str,
+    workdir: str | None,
+    with_serving: bool,
+    verdict: str | None = None,
+    left_out: str | None = None,
 ) -> str:
     """Exports the model of the training run in `trained` into `workdir`; returns the line that says where it is.
 
     Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines; verdict, the file of one
-    on this model.
+    on this model; left_out, the file of what a pipeline has left out.
     Errors: UsageError names the flag or setting at fault; DataError as `write`.
     """
     check(options)
@@ -61,7 +68,8 @@ def export(
         "checkpoint": artifact.digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
         "config": retriever.config.to_dict(),
     }
-    judged = {"verdict": _verdict(verdict, lineage["checkpoint"])} if verdict else {}
+    judged: dict[str, Any] = {"verdict": _verdict(verdict, lineage["checkpoint"])} if verdict else {}
+    judged |= {"left_out": artifact.read_json(left_out)} if left_out else {}
     return export_once(
         workdir,
         {"export": options.to_dict(), "serving": with_serving, "lineage": lineage, **judged},

@@ -1,5 +1,6 @@
 """Mistakes on the command line of pipelines.run: one line each, exit status 2."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +42,17 @@ def test_a_mistake_is_one_line(flags: list[str], message: str, tmp_path: Path) -
 def test_list_runs_nothing(tmp_path: Path) -> None:
     done = _run("--config=configs/pipeline.py:tiny", f"--workdir={tmp_path / 'run'}", "--list")
     assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0] == ["to", "run", "world", "(new)"]
-    assert lines[-1] == ["to", "run", "report", "(after", "world)"]
+    count, not_yet, *lines = done.stdout.splitlines()
+    assert re.fullmatch(r"\d+ stages, \d+ of them train models; how long it takes .*", count)
+    assert "left out once it is prepared" in not_yet
+    assert [line.split() for line in lines[:2]] == [
+        ["the", "log,", "as", "every", "model", "reads", "it:"],
+        ["to", "run", "world", "(new)"],
+    ]
+    assert lines[-2] == "the report:"
+    assert lines[-1].split() == ["to", "run", "report", "(after", "world)"]
+    headings = [line for line in lines if not line.startswith(" ")]
+    assert len(set(headings)) == len(headings) > 5  # what the stages are for
     assert not (tmp_path / "run" / "world").exists()
 
 

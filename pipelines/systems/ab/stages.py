@@ -20,11 +20,12 @@ from ml_collections import ConfigDict
 from pipelines.graph.stage import Stage
 from pipelines.systems.feed.stages import FEED, LOG, TIMELINES, WORLD
 from pipelines.systems.ranking.stages import ALIGNED, FULL, exported_ranker, has_aligned
-from pipelines.systems.retrieval.stages import RECOMMENDER, SELECTED
+from pipelines.systems.retrieval.stages import RECOMMENDER, SELECTED, has_final
 from runtime.errors import UsageError
 
 AB_TEST, AB_RANKED, OFF_POLICY = FOLDERS = ("ab_test", "ab_ranked", "off_policy")
 RANKED_ARMS = {"ranked": FULL, "aligned": ALIGNED, "retrieval": ""}  # arm -> its ranker
+_AIM = "what it does to people, over days"
 COVERAGE_SEEDS = 50
 SERVED = Path("serve/recommender")
 
@@ -39,7 +40,7 @@ def stages(config: ConfigDict) -> list[Stage]:
         _check(config)
         arms = {signals: _recommender(signals, config) for signals in config.ab_arms}
         # Which weight of a sweep that will be is known when the pipeline runs; of the served model `serve` exports it.
-        swept = [arm for arm in arms if arm in config.sweeps and arm != config.serve and not config.final]
+        swept = [arm for arm in arms if arm in config.sweeps and arm != config.serve and not has_final(config, arm)]
         found += [*(_export(arm, config) for arm in swept), _test(AB_TEST, config, arms, {}, aa_tests=config.aa_tests)]
     if config.world and config.get(AB_RANKED, "") and has_aligned(config):
         rankers = {arm: exported_ranker(variant) for arm, variant in RANKED_ARMS.items() if variant}
@@ -54,6 +55,7 @@ def stages(config: ConfigDict) -> list[Stage]:
             config=f"configs/off_policy.py:{config.off_policy}",
             flags={"data": TIMELINES, "arms": arms, **truth},
             inputs=(*([FEED] if config.world else []), LOG, *_manifests(arms)),
+            aim=_AIM,
         )
         found.append(check)
     return found
@@ -67,6 +69,8 @@ def _test(name: str, config: ConfigDict, arms: Mapping[str, Path], rankers: Mapp
         flags={"world": WORLD, "arms": arms, "rankers": rankers, **more},
         inputs=(FEED, *_manifests(arms), *_manifests(rankers)),
         writes=("metrics.json", "by_day.json", "long_run.json", "definitions.json"),
+        aim=_AIM,
+        effort=2.0,
     )
 
 
@@ -83,7 +87,7 @@ def _check(config: ConfigDict) -> None:
 def _recommender(signals: str, config: ConfigDict) -> Path:
     if signals == config.serve:
         return SERVED
-    return Path("export") / (f"{signals}-final" if config.final else signals) / "recommender"
+    return Path("export") / (f"{signals}-final" if has_final(config, signals) else signals) / "recommender"
 
 
 def _export(signals: str, config: ConfigDict) -> Stage:
@@ -95,6 +99,7 @@ def _export(signals: str, config: ConfigDict) -> Stage:
         flags={"data": TIMELINES, "checkpoint": chosen, "serving": False},
         inputs=(LOG, SELECTED, chosen / "metrics.json"),
         writes=RECOMMENDER,
+        aim=_AIM,
     )
 
 

@@ -14,6 +14,7 @@ from pipelines.graph.stage import Stage
 WORLD, TIMELINES = Path("world"), Path("timelines")
 FEED = WORLD / "tables" / "manifest.json"  # vouches for the truth beside it
 LOG = TIMELINES / "manifest.json"
+_AIM = "the log, as every model reads it"
 
 
 def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
@@ -23,19 +24,26 @@ def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
         module="simulation.world",
         config=f"configs/world.py:{config.world}",
         writes=("tables/manifest.json", "metrics.json"),
+        aim=_AIM,
     )
     # The synthetic feed's manifest vouches for its files; a user's are inputs one by one: those that are read, as there
     # may be others beside them, such as this pipeline's own.
-    dataset = readers.named(config.data)
-    files = dataset.source_files(data, **dataset.options) if data else []
+    dataset, asked = readers.named(config.data), config.stages.prepare
+    options = {name: usual if asked[name] is None else asked[name] for name, usual in dataset.options.items()}
+    files = dataset.source_files(data, **options) if data else []
     prepare = Stage(
         name="prepare",
         module="data.prepare",
         config=f"configs/data.py:{config.data}",
-        flags={"data": data.absolute() if data else FEED.parent},
+        flags={
+            "data": data.absolute() if data else FEED.parent,
+            "quarantine": asked.quarantine,
+            "max_quarantine": asked.max_quarantine,
+        },
         place=TIMELINES.name,
         inputs=() if data else world.outputs,
         outside={os.path.relpath(file, data): file for file in files} if data else {},
         writes=("manifest.json", "metrics.json"),
+        aim=_AIM,
     )
     return [*([] if data else [world]), prepare]

@@ -26,6 +26,7 @@ from pipelines.systems.satisfaction.stages import SCORES, satisfaction_protocols
 from runtime.errors import UsageError
 
 FOLDER = "ranking"
+_AIM = "the order of what is shown"
 FULL, ALIGNED = "full", "satisfaction"  # the variants that are exported
 ALIGNED_FOLDER = "aligned"
 EXPORTS = {FULL: "export", ALIGNED: f"{ALIGNED_FOLDER}/export"}  # where in FOLDER
@@ -67,10 +68,11 @@ def stages(config: ConfigDict) -> list[Stage]:
         flags={"world": WORLD, "data": TIMELINES},
         inputs=(FEED, LOG),
         writes=("truth/manifest.json", "metrics.json"),
+        aim=_AIM,
     )
     ceiling = [truth] if config.world else []
     # LightGBM and the ceiling are rows of the test days: on the validation days LightGBM has found when to stop.
-    more = {"truth": truth.folder / "truth" if ceiling else None}
+    more = {"truth": truth.folder / "truth" if ceiling else None, "lightgbm": None if config.lightgbm else False}
     validate = _measure("validate", "valid", trained, more={"lightgbm": False})
     test = _measure("test", "test", trained, more=more, after=ceiling)
     seeds = [stage for row in trained.values() for stage in row]
@@ -91,6 +93,8 @@ def _train(variant: str, config: ConfigDict, seed: int) -> Stage:
         config=f"configs/ranking.py:{config.ranking},{variant}",
         flags={"config.seed": seed or None, "data": TIMELINES, "satisfaction": SCORES if aligned else None},
         inputs=(LOG, *([SCORES / "manifest.json"] if aligned else [])),
+        aim=_AIM,
+        effort=1.5,
     )
 
 
@@ -118,6 +122,8 @@ def _measure(
         },
         inputs=tuple(dict.fromkeys(read)),
         writes=MEASURED,
+        aim=_AIM,
+        effort=0.7,
     )
 
 
@@ -128,6 +134,8 @@ def _export(variant: str, train: Stage, validate: Stage) -> Stage:
         flags={"data": TIMELINES, "checkpoint": train.folder, "evaluation": validate.folder},
         inputs=(*train.inputs, *train.outputs, *validate.outputs),
         writes=("metrics.json", "ranker/manifest.json"),
+        aim=_AIM,
+        effort=0.5,
     )
 
 

@@ -32,7 +32,9 @@ def signals(config: Mapping[str, Any], model: str) -> str:
 
 def stages(config: ConfigDict) -> list[Stage]:
     """One stage for each experiment and model; the ranked one only where the pipeline has a ranker."""
-    models = {SERVED: served(config), REFERENCE: exported(reference(config))}
+    if not (config.experiments and (held_against := reference(config))):
+        return []
+    models = {SERVED: served(config), REFERENCE: exported(held_against)}
     if signals(config, PAPER_TOWER) in config.sweeps:
         models[PAPER_TOWER] = chosen(config, signals(config, PAPER_TOWER))
     return [
@@ -61,4 +63,6 @@ def _stage(experiment: str, name: str, models: Mapping[str, Exported], config: C
         config=f"configs/counterfactual.py:{config.counterfactual},{'paper' if experiment == RANKED else experiment}",
         flags=flags,
         inputs=tuple(dict.fromkeys(inputs)),
+        aim="how the served model responds to more than one no",
+        effort=0.4,
     )

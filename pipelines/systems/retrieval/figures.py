@@ -7,8 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from pipelines.report.charts import COLOURS, INK, MUTED, draw, logarithmic, side_by_side
 from pipelines.report.intervals import Point, interval, signed
-from pipelines.systems.retrieval.models import DISLIKE, TITLES, Model, Models
-from pipelines.systems.retrieval.tables import PAPER
+from pipelines.systems.retrieval.models import TITLES, Model, Models
 
 _NEGATIVE = "Mean p of the negative labels"
 _CURVES = {"train_loss": "Training loss", "valid/recall@100": "Validation Recall@100", "train/negative_p": _NEGATIVE}
@@ -48,16 +47,16 @@ def _curve(model: Model, metric: str, heading: str) -> list[tuple[int, float]]:
 
 
 def responsiveness(models: Models) -> str:
-    """Relative change of similarity after a dislike: the paper's configs, on its own tower and with Heed's memory, a
-    panel for each kind of similarity that the run has, a bar per model, the paper's figure as an open mark.
+    """Relative change of similarity after a no: the paper's configs, on its own tower and with Heed's memory, a panel
+    for each kind of similarity that the run has, a bar per model, the paper's figure as an open mark.
     """
-    chosen = {signals: models.chosen(signals) for signals in PAPER}
+    chosen = {signals: models.chosen(signals) for signals in models.compared}
     measured = {signals: model.counterfactual for signals, model in chosen.items() if model and model.counterfactual}
-    kinds = [kind for kind in models.kinds if all(f"{DISLIKE}/{kind}" in found for found in measured.values())]
+    kinds = [kind for kind in models.kinds if all(f"{models.no}/{kind}" in found for found in measured.values())]
     if not measured or not kinds:
         return ""
     points = {
-        (signals, kind): interval(found, f"{DISLIKE}/{kind}") for signals, found in measured.items() for kind in kinds
+        (signals, kind): interval(found, f"{models.no}/{kind}") for signals, found in measured.items() for kind in kinds
     }
     # Beside a bar: what is learned from above which tower it is.
     labels = [TITLES[signals].replace(", ", ",\n", 1) for signals in measured]
@@ -65,7 +64,7 @@ def responsiveness(models: Models) -> str:
     def paint(figure: Figure, narrow: bool) -> None:
         for n, (axes, kind) in enumerate(zip(side_by_side(figure, len(kinds), narrow), kinds)):
             shown = {signals: point for signals in measured if (point := points[signals, kind])}
-            paper = {signals: PAPER[signals].get(kind) for signals in measured}
+            paper = {signals: models.compared[signals].get(kind) for signals in measured}
             for place, (signals, point) in enumerate(shown.items()):
                 published = paper[signals]
                 axes.barh(place, point.value, height=0.52, color=COLOURS[signals])
@@ -89,7 +88,7 @@ def responsiveness(models: Models) -> str:
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.set_title(f"by {kind}")
 
-    title, rows = "Change in similar items after a dislike, by model", len(labels)
+    title, rows = f"Change in similar items after {models.a_no}, by model", len(labels)
     return draw(paint, title=title, height=0.75 + 0.55 * rows, phone_height=len(kinds) * (0.55 + 0.55 * rows))
 
 
@@ -99,7 +98,7 @@ def frontiers(models: Models) -> list[str]:
     charts = (
         _frontier(models, "skip@100", "Skip@100, relative to no negatives"),
         _frontier(models, "dislike@100", "Dislike@100, relative to no negatives"),
-        _frontier(models, "", f"Similar items after a dislike ({kind})"),
+        _frontier(models, "", f"Similar items after {models.a_no} ({kind})"),
     )
     return [chart for chart in charts if chart]
 

@@ -6,11 +6,25 @@ Every sentence follows from a figure and its interval; where the interval holds 
 from dataclasses import dataclass
 
 from pipelines.report.intervals import Point, in_words, signed
-from pipelines.systems.retrieval.models import KINDS, Models
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, Models
 from pipelines.systems.retrieval.tables import best_rule
 
 _NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
+_NO_NO = (
+    "Nothing in this log is a no, so that this report cannot say whether the recommender takes one: it says what is "
+    "recommended, and what would have to be logged."
+)
 _LABEL, _PAPER_TOWER = "dislike_input_and_label", "dislike_input_and_label_paper_tower"
+# The model whose response comes first: of these the first that there is.
+_WHO = {
+    _LABEL: "the model that learns from dislikes and remembers them",
+    "skip_label": "the model that learns from skips, and reads and remembers dislikes",
+    "skip_label_alone": "the model that learns from skips",
+    "dislike_input": "the model that reads and remembers dislikes, and learns from positives alone",
+    "no_dislike_signal": "the model that learns from positives alone",
+}
+
+_BLIND = ("for one that learns from positives alone", "for a model that is blind to them")  # of skips, of dislikes
 
 
 @dataclass(frozen=True)
@@ -24,7 +38,7 @@ class Card:
 
 def headline(models: Models) -> list[str]:
     """The answer, a few sentences, the first of which can stand alone."""
-    on = (_on_dislikes, _on_weaker_models, _on_its_price, _on_simple_rules, _on_skips)
+    on = (_on_no_no, _on_dislikes, _on_weaker_models, _on_its_price, _on_simple_rules, _on_skips)
     return [sentence for say in on if (sentence := say(models))] or [_NOTHING]
 
 
@@ -34,10 +48,13 @@ def cards(models: Models) -> list[Card]:
     words = {"creator": "items of its creator", "embedding": "similarity", "vectors": "similarity"}
     similar = words.get(kind, "similar items")
     found = []
-    for signals, what in (
-        (_LABEL, f"{similar} in the next slate after one “not interested”, with the memory of dislikes"),
-        (_PAPER_TOWER, "the same loss on the paper’s own tower, without that memory"),
-    ):
+    first = f"{similar} in the next slate after "
+    of = {_LABEL: f"{first}one “not interested”, with the memory of dislikes"}
+    if models.chosen(_LABEL):
+        of[_PAPER_TOWER] = "the same loss on the paper’s own tower, without that memory"
+    elif models.served:
+        of = {models.served.variant.signals: f"{first}{models.no_in_words}"}
+    for signals, what in of.items():
         if point := models.response(models.chosen(signals)):
             found.append(Card(signed(point.value), what, _bounds(point)))
     served, rule = models.served, best_rule(models)
@@ -60,13 +77,21 @@ def _bounds(point: Point, *, plus: float = 0.0) -> str:
     return f"95% interval {form(plus + point.low)} to {form(plus + point.high)}"
 
 
+def _on_no_no(models: Models) -> str:
+    return "" if models.run.pipeline["counterfactual"] else _NO_NO
+
+
+def _first(models: Models) -> str:
+    return next((signals for signals in _WHO if models.response(models.chosen(signals))), "")
+
+
 def _on_dislikes(models: Models) -> str:
-    point = models.response(models.chosen(_LABEL))
-    if not point:
+    signals = _first(models)
+    if not (point := models.response(models.chosen(signals))):
         return ""
     return (
-        "With the model that learns from dislikes and remembers them, one “not interested” after a long watch changes "
-        f"what comes next: {KINDS[models.kinds[0]].format(models.simulation['slate_size'])} {in_words(point)}."
+        f"With {_WHO[signals]}, {models.no_in_words} changes what comes next: "
+        f"{KINDS[models.kinds[0]].format(models.simulation['slate_size'])} {in_words(point)}."
     )
 
 
@@ -75,15 +100,17 @@ def _on_weaker_models(models: Models) -> str:
     for signals, words in (
         (_PAPER_TOWER, "on the paper’s own tower, which learns by the same loss and lacks that memory"),
         ("dislike_input", "where dislikes are only an input, with the memory"),
-        ("no_dislike_signal", "for a model that is blind to them"),
+        ("no_dislike_signal", _BLIND[models.no == DISLIKE]),
     ):
+        if signals == _first(models):
+            continue
         if point := models.response(models.chosen(signals)):
             said.append(f"{words}, {'it' if said else 'the same figure'} {in_words(point)}")
     return f"{said[0][0].upper()}{'; '.join(said)[1:]}." if said else ""
 
 
 def _on_its_price(models: Models) -> str:
-    model = models.chosen(_LABEL)
+    model = models.chosen(_LABEL) or models.served
     reference, recall = models.named(model.reference if model else None), models.change(model, "recall@100")
     if not (model and reference and recall):
         return ""
@@ -103,7 +130,7 @@ def _on_simple_rules(models: Models) -> str:
 
 
 def _on_skips(models: Models) -> str:
-    model = models.chosen("skip_label")
+    model = models.chosen("skip_label") or models.chosen("skip_label_alone")
     fewer, recall = models.change(model, "skip@100"), models.change(model, "recall@100")
     if not (fewer and recall):
         return ""

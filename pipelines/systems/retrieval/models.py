@@ -11,7 +11,12 @@ from pipelines.systems.retrieval.stages import Variant, variants
 from retrieval.full_corpus import compare
 
 STAGES = ("train", "validate", "test", "counterfactual")
-DISLIKE = "long_watch+dislike"
+DISLIKE, SKIP = "long_watch+dislike", "skip"
+# What is held up against a long watch of the same item, in words: the act, and that it was done.
+NOES = {
+    DISLIKE: ("one “not interested” after a long watch", "a dislike"),
+    SKIP: ("a skip in place of a long watch", "a skip"),
+}
 # Kinds of similarity in words, those of the paper first; a run has those that its log knows the labels of.
 KINDS = {
     "content": "the share of items of the same kind among the next {} recommendations",
@@ -26,6 +31,18 @@ TITLES = {
     "dislike_input": "Dislikes as input, with memory",
     "dislike_input_and_label": "Dislikes as input and label, with memory",
     "skip_label": "Skips as label, with memory",
+    "skip_label_alone": "Skips as label",
+}
+
+# Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
+# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.
+_AS_INPUT, _AS_LABEL = {"content": -0.227, "creator": -0.228}, {"content": -0.608, "creator": -0.641}
+PAPER = {
+    "no_dislike_signal": {"content": 0.0, "creator": 0.0},
+    "dislike_input_paper_tower": _AS_INPUT,
+    "dislike_input_and_label_paper_tower": _AS_LABEL,
+    "dislike_input": _AS_INPUT,
+    "dislike_input_and_label": _AS_LABEL,
 }
 
 
@@ -65,6 +82,9 @@ class Models:
         self.all = [Model(run, variant, self.selected) for variant in variants(run.config)]
         configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
         self.simulation: Mapping[str, Any] = next((found["config"] for found in configs if found), {})
+        # The branch that stands for a no: a dislike, or in a log without any a skip.
+        self.no: str = next(iter(self.simulation.get("branches", ())), DISLIKE)
+        self.no_in_words, self.a_no = NOES.get(self.no, (self.no, self.no))
 
     def named(self, name: str | None) -> Model | None:
         """The variant of this name."""
@@ -75,6 +95,15 @@ class Models:
         return next((m for m in reversed(self.all) if m.variant.signals == signals and m.chosen), None)
 
     @property
+    def compared(self) -> Mapping[str, Mapping[str, float]]:
+        """The signals whose responses are shown beside one another -> their published figures, where there are any:
+        those of the paper, and where nobody dislikes anything all that were trained.
+        """
+        if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
+            return PAPER
+        return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}
+
+    @property
     def served(self) -> Model | None:
         """The model that is served."""
         return self.chosen(self.run.pipeline["serve"])
@@ -82,11 +111,11 @@ class Models:
     @functools.cached_property
     def kinds(self) -> list[str]:
         """The kinds of similarity that the run has figures of, the one that stands for all first."""
-        return [kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in model.counterfactual for model in self.all)]
+        return [kind for kind in KINDS if any(f"{self.no}/{kind}" in model.counterfactual for model in self.all)]
 
     def response(self, model: Model | None) -> Point | None:
         """How a model changes, after a dislike, what stands for all kinds; None where it was not measured."""
-        return interval(model.counterfactual, f"{DISLIKE}/{self.kinds[0]}") if model and self.kinds else None
+        return interval(model.counterfactual, f"{self.no}/{self.kinds[0]}") if model and self.kinds else None
 
     @functools.cached_property
     def changes(self) -> Metrics:

@@ -15,8 +15,10 @@ def the_answer(run: Run) -> Section:
     return Section(anchor="", template="systems/retrieval/headline.html.j2", parts=parts, numbers=found.numbers())
 
 
-def responsiveness(run: Run) -> Section:
-    """How each model responds to a no."""
+def responsiveness(run: Run) -> Section | None:
+    """How each model responds to a no; nothing where the log knows of none."""
+    if not run.pipeline["counterfactual"]:
+        return None
     return _section(run, "responsiveness", "Responsiveness")
 
 
@@ -25,13 +27,17 @@ def on_test_days(run: Run) -> Section:
     return _section(run, "retrieval", "Retrieval")
 
 
-def frontier(run: Run) -> Section:
-    """What a heavier negative weight costs."""
+def frontier(run: Run) -> Section | None:
+    """What a heavier negative weight costs; nothing where no model has negative labels."""
+    if not run.pipeline["sweeps"]:
+        return None
     return _section(run, "frontier", "The trade")
 
 
-def slates(run: Run) -> Section:
-    """The first users' slates, before and after a no."""
+def slates(run: Run) -> Section | None:
+    """The first users' slates, before and after a no; nothing where the log knows of none."""
+    if not run.pipeline["counterfactual"]:
+        return None
     return _section(run, "slates", "Saying no")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from pipelines.systems.retrieval.stages import SELECTED, Variant, variants
+from pipelines.systems.retrieval.stages import SELECTED, Variant, has_final, variants
 
 EXPORTED = "-export"  # selected/<signals>-export: the folder of the chosen model's export
 
@@ -24,12 +24,13 @@ class Exported:
 
 def candidates(config: ConfigDict, signals: str) -> list[Variant]:
     """The variants of these signals that may be chosen: one where there are final ones, else those of the sweep."""
-    return [v for v in variants(config) if v.signals == signals and v.final == config.final]
+    return [v for v in variants(config) if v.signals == signals and v.final == has_final(config, signals)]
 
 
-def reference(config: ConfigDict) -> Variant:
-    """What the served model is held up against: the model of its sweep without negative labels."""
-    return Variant(signals=config.sweeps[config.serve].reference, final=config.final)
+def reference(config: ConfigDict) -> Variant | None:
+    """What the served model is held up against: the model of its sweep without negative labels; None without one."""
+    sweep = config.sweeps.get(config.serve)
+    return Variant(signals=sweep.reference, final=has_final(config, sweep.reference)) if sweep else None
 
 
 def served(config: ConfigDict) -> Exported:
@@ -38,9 +39,9 @@ def served(config: ConfigDict) -> Exported:
 
 
 def chosen(config: ConfigDict, signals: str) -> Exported:
-    """The model of a sweep's signals that the validation days choose, or its final one."""
-    if config.final:
-        return exported(Variant(signals=signals, final=True))
+    """The model of these signals: its final one, the only one, or that of a sweep which the validation days choose."""
+    if signals not in config.sweeps or has_final(config, signals):
+        return exported(Variant(signals=signals, final=has_final(config, signals)))
     every = (exported(variant).made_from for variant in candidates(config, signals))
     return Exported(
         checkpoint=SELECTED.parent / signals,

@@ -12,6 +12,7 @@ then trained again, with what was chosen, on the validation days too: nothing is
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -20,6 +21,11 @@ from pipelines.systems.feed.stages import LOG, TIMELINES
 
 SELECTED = Path("selected/metrics.json")
 RECOMMENDER = ("metrics.json", "recommender/manifest.json")  # what retrieval.export writes
+_CHOICE = "models of what people like and turn down, and the choice among them on the validation days"
+_FINAL = "the chosen models, trained once more on the validation days too"
+_TEST = "what they recommend on the test days"
+_EXPORT = "exports of them, to be asked by simulated people"
+_RESPONSE = "how they respond to a no"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +50,14 @@ def variants(config: ConfigDict) -> list[Variant]:
     """The models that a pipeline trains: those without negative labels, sweeps from light to heavy, the final ones."""
     plain = [Variant(signals=signals) for signals in config.plain]
     swept = [Variant(signals=s, weight=w) for s, sweep in config.sweeps.items() for w in sorted(sweep.weights)]
-    final = [Variant(signals=signals, final=True) for signals in (*config.plain, *config.sweeps) if config.final]
-    return plain + swept + final
+    final = [Variant(signals=signals, final=True) for signals in (*config.plain, *config.sweeps)]
+    return plain + swept + [variant for variant in final if has_final(config, variant.signals)]
+
+
+def has_final(config: ConfigDict, signals: str) -> bool:
+    """Whether the model of these signals is trained once more: the served one, its reference, all with `final_all`."""
+    sweep = config.sweeps.get(config.serve)
+    return config.final and (config.final_all or signals in (config.serve, sweep.reference if sweep else config.serve))
 
 
 def stages(config: ConfigDict) -> list[Stage]:
@@ -54,10 +66,21 @@ def stages(config: ConfigDict) -> list[Stage]:
     # Responses come last: one may be judged by the export of a model after it.
     models, responses = ([s for s in found if s.name.startswith("counterfactual/") == last] for last in (False, True))
     validated = [stage.outputs[0] for stage in models if stage.name.startswith("validate/")]
-    settings = config.to_dict()
-    select = Stage(name="select", module="pipelines.choose", settings=settings, place="selected", inputs=(*validated,))
+    select = Stage(
+        name="select",
+        module="pipelines.choose",
+        settings=without_settings(config),
+        place=SELECTED.parent.name,
+        inputs=(*validated,),
+        aim=_CHOICE,
+    )
     first, final = ([s for s in models if s.name.endswith("-final") == is_final] for is_final in (False, True))
-    return [*first, select, *final, *responses]
+    return [*first, *([select] if config.sweeps else []), *final, *responses]
+
+
+def without_settings(config: ConfigDict) -> dict[str, Any]:
+    """The config of a pipeline, for stages that see the whole of it, without what is set for other stages."""
+    return {name: value for name, value in config.to_dict().items() if name != "stages"}
 
 
 def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
@@ -70,6 +93,8 @@ def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
         config="" if refit else retrieval,
         flags={"config.negative_weight": variant.weight, "refit": refit, "data": TIMELINES},
         inputs=(LOG, *([refit / "metrics.json"] if refit else [])),
+        aim=_FINAL if refit else _CHOICE,
+        effort=1.0,
     )
     yield train
     on_model = {"data": TIMELINES, "checkpoint": train.folder}
@@ -86,6 +111,7 @@ def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
                 flags={**on_model, "split": split, "baselines": False if alone else None},
                 inputs=after,
                 writes=("metrics.json", "per_user.npz"),
+                aim=_TEST if split == "test" else _CHOICE,
             )
     export = Stage(
         name=f"export/{name}",
@@ -94,16 +120,25 @@ def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
         flags={**on_model, "serving": False},
         inputs=after,
         writes=RECOMMENDER,
+        aim=_EXPORT,
     )
     yield export
-    judge = None
-    if config.judged_by_vectors:
-        another = next(signals for signals in config.plain if signals != variant.signals)
-        judge = Path("export") / Variant(signals=another, final=variant.final).name / "recommender"
+    if not config.counterfactual:
+        return
+    judge = Path("export") / _another(variant, config).name / "recommender" if config.judged_by_vectors else None
     yield Stage(
         name=f"counterfactual/{name}",
         module="simulation.counterfactual",
         config=f"configs/counterfactual.py:{config.counterfactual}",
         flags={"recommender": export.folder / "recommender", "similarity_vectors": judge},
         inputs=(*export.outputs, *([judge / "manifest.json"] if judge else [])),
+        aim=_RESPONSE,
     )
+
+
+def _another(variant: Variant, config: ConfigDict) -> Variant:
+    # Another model, whose vectors judge this one: without negative labels, where there is a second one such.
+    lightest = [Variant(signals=signals, weight=min(sweep.weights)) for signals, sweep in config.sweeps.items()]
+    others = [other for other in variants(config) if other.weight is None and other.signals in config.plain]
+    alike = [other for other in others if other.final == variant.final]
+    return next(other for other in (*alike, *others, *lightest) if other.signals != variant.signals)

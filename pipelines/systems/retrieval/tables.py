@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipelines.report.tables import Row, marked, row
-from pipelines.systems.retrieval.models import DISLIKE, Models
+from pipelines.systems.retrieval.models import Models
 from retrieval.queries import NEXT_ITEM
 
 # metric, heading, whether more is better
@@ -27,16 +27,6 @@ RULES = {
     "item_knn": "Item-kNN",
     "item_knn_popularity": "Item-kNN × popularity",
     "counts": "Counts by cluster and creator",
-}
-# Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
-# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.
-_AS_INPUT, _AS_LABEL = {"content": -0.227, "creator": -0.228}, {"content": -0.608, "creator": -0.641}
-PAPER = {
-    "no_dislike_signal": {"content": 0.0, "creator": 0.0},
-    "dislike_input_paper_tower": _AS_INPUT,
-    "dislike_input_and_label_paper_tower": _AS_LABEL,
-    "dislike_input": _AS_INPUT,
-    "dislike_input_and_label": _AS_LABEL,
 }
 
 
@@ -77,12 +67,12 @@ def branches(models: Models) -> tuple[list[str], list[Row]]:
 
 
 def examples(models: Models, *, users: int = 5) -> list[dict[str, Any]]:
-    """The first users' slates of the served model, after a long watch and after the same watch with a dislike, with how
+    """The first users' slates of the served model, after a long watch and after a no to the same item, with how
     much of each whole slate (`size`) shares the item's content and creator (`shares`).
     """
     baseline, size = models.simulation.get("baseline", ""), models.simulation.get("slate_size", 0)
     shown = []
     for example in (models.served.examples if models.served else [])[:users]:
-        slates = {name: example["slates"][name] for name in (baseline, DISLIKE) if name in example["slates"]}
+        slates = {name: example["slates"][name] for name in (baseline, models.no) if name in example["slates"]}
         shown.append({**example, "slates": slates, "baseline": baseline, "size": size})
     return shown

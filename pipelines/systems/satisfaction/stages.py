@@ -18,6 +18,7 @@ from pipelines.graph.stage import Stage
 from pipelines.systems.feed.stages import LOG, TIMELINES
 
 FOLDER, ABLATIONS = "satisfaction", "ablations"
+_AIM = "what satisfies, from the few who answer"
 PROTOCOLS = ("leave_one_out", "time")
 # Of the protocol whose scores have not seen the days on which rankers are measured.
 SCORES = Path(FOLDER) / "time" / "train" / "scores"
@@ -40,6 +41,8 @@ def stages(config: ConfigDict) -> list[Stage]:
             flags={"config.protocol": protocol, "config.align.refit": True, "data": TIMELINES},
             inputs=(LOG,),
             writes=("metrics.json", "scores/manifest.json"),
+            aim=_AIM,
+            effort=4.0,
         )
         test = Stage(
             name=f"{name}/test",
@@ -47,6 +50,7 @@ def stages(config: ConfigDict) -> list[Stage]:
             flags={"data": TIMELINES, "checkpoint": train.folder},
             inputs=(LOG, *train.outputs),
             writes=("metrics.json", "per_user.npz", "examples.json"),
+            aim=_AIM,
         )
         found += [train, test]
         if config.satisfaction_ablations and protocol == satisfaction_protocols(config)[0]:
@@ -55,6 +59,8 @@ def stages(config: ConfigDict) -> list[Stage]:
                 module="satisfaction.ablate",
                 flags={"data": TIMELINES, "run": train.folder, **config.satisfaction_ablations.to_dict()},
                 inputs=(LOG, *train.outputs),
+                aim=_AIM,
+                effort=8.0,
             )
             found.append(ablate)
     return found

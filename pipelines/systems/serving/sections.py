@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipelines.graph.configs import config_of
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
@@ -47,6 +48,8 @@ def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
         "tables": tables,
         "signals": TITLES,
         "refused": refused(run),
+        "left_out": run.left_out,
+        "remembers": bool(config_of(f"configs/retrieval.py:{run.config.retrieval},{run.config.serve}").memory_feedback),
         "unjudged": verdict.get("unjudged", {}),
         "checks": [
             {**check, "label": _LABELS.get(check["name"], check["name"])} for check in verdict.get("checks", ())

@@ -11,11 +11,13 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from pipelines.graph.stage import Stage
+from pipelines.systems import left_out
 from pipelines.systems.feed.stages import LOG, TIMELINES
 from pipelines.systems.retrieval.served import candidates, reference, served
-from pipelines.systems.retrieval.stages import RECOMMENDER
+from pipelines.systems.retrieval.stages import RECOMMENDER, without_settings
 
 VERDICT = Path("gate/verdict.json")
+_AIM = "the model that is served, with its index"
 
 
 def stages(config: ConfigDict) -> list[Stage]:
@@ -25,9 +27,14 @@ def stages(config: ConfigDict) -> list[Stage]:
         name="serve",
         module="retrieval.export",
         config=f"configs/retrieval.py:{config.retrieval},{config.serve}",
-        flags={"data": TIMELINES, "checkpoint": model.checkpoint, "verdict": verdict},
-        inputs=(LOG, *model.made_from, model.checkpoint / "metrics.json", *([verdict] if verdict else [])),
+        flags={"data": TIMELINES, "checkpoint": model.checkpoint, "verdict": verdict, "left_out": left_out.FILE},
+        inputs=(
+            *(LOG, left_out.FILE, *model.made_from, model.checkpoint / "metrics.json"),
+            *([verdict] if verdict else []),
+        ),
         writes=RECOMMENDER,
+        aim=_AIM,
+        effort=0.5,
     )
     return [*([_gate(config)] if config.gate else []), serve]
 
@@ -35,11 +42,13 @@ def stages(config: ConfigDict) -> list[Stage]:
 def _gate(config: ConfigDict) -> Stage:
     names = [variant.name for variant in candidates(config, config.serve)]
     measured = [Path("counterfactual") / name / "metrics.json" for name in names]
-    measured += [Path("test") / name / "metrics.json" for name in (*names, reference(config).name)]
+    against = reference(config)
+    measured += [Path("test") / name / "metrics.json" for name in (*names, *([against.name] if against else []))]
     return Stage(
         name="gate",
         module="pipelines.gate",
-        settings=config.to_dict(),
+        settings=without_settings(config),
         inputs=(*served(config).made_from, *measured),
         writes=(VERDICT.name, "metrics.json"),
+        aim=_AIM,
     )

@@ -1,0 +1,59 @@
+"""Settings of stages, as a pipeline is given them: `--config.stages.retrieval.num_epochs=3` is `--config.num_epochs=3`
+of every stage of configs/retrieval.py.
+
+A setting reaches each stage whose config has it, but where that stage's own variant decides it: what
+`no_dislike_signal` reads is no setting. Advice goes the other way: what a stage's error tells the user to type is
+turned into what the pipeline takes.
+"""
+
+import re
+from dataclasses import replace
+
+from ml_collections import ConfigDict
+
+from pipelines.graph.configs import config_of
+from pipelines.graph.stage import Stage
+from runtime.config import flat
+
+_GROUPS = {"data": "prepare"}  # configs/data.py; the others are called like their file
+_ADVICE = re.compile(r"--config\.((?!stages\.)[A-Za-z_]\w*)((?:\.\w+)*)")
+_FLAGS = {"--nolightgbm": "--config.lightgbm=False"}  # what else stages advise
+
+
+def group(stage: Stage) -> str:
+    """The settings that the stage takes, by their name in `stages`; "" where it has no config."""
+    file = stage.config.partition(":")[0].removeprefix("configs/").removesuffix(".py")
+    return _GROUPS.get(file, file)
+
+
+def with_settings(stage: Stage, config: ConfigDict) -> Stage:
+    """The stage, with the settings of `config.stages` among its flags."""
+    given = config.stages.get(group(stage)) if stage.config else None
+    if not given:
+        return stage
+    of_stage, usual = (dict(flat(config_of(name))) for name in (stage.config, stage.config.partition(",")[0]))
+    flags = {
+        f"config.{setting}": str(value)
+        for setting, value in flat(given)
+        if value is not None and setting in of_stage and of_stage[setting] == usual[setting]
+    }
+    return replace(stage, flags={**flags, **stage.flags})
+
+
+def typed(text: str, stage: Stage, config: ConfigDict) -> str:
+    """What a stage has said, with every setting that it names as this pipeline takes it."""
+
+    def as_typed(match: re.Match[str]) -> str:
+        own = group(stage) or _of_program(stage)
+        groups = [own, *(other for other in config.stages if other != own)]
+        found = next((name for name in groups if match[1] in config.stages.get(name, ())), None)
+        return f"--config.stages.{found}.{match[1]}{match[2]}" if found else match[0]
+
+    for flag, instead in _FLAGS.items():
+        text = text.replace(flag, instead)
+    return _ADVICE.sub(as_typed, text)
+
+
+def _of_program(stage: Stage) -> str:
+    # ranking.evaluate has no config of its own, but its folder's settings are those that it speaks of.
+    return stage.module.partition(".")[0]
