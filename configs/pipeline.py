@@ -37,7 +37,9 @@ _ANY: dict[str, Any] = {
     # Models without negative labels, and signals -> weights of those with them. Each of the latter is held up against
     # the model without negative labels of its own tower, its `reference`.
     "plain": (_BLIND, _READS),
-    "weights": {_LEARNS: (300.0, 1000.0), _SKIPS: (50.0,)},
+    "weights": {_LEARNS: (300.0, 1000.0)},
+    # The same, in their place where a log has too few of the noes that they learn from.
+    "stand_in": {_SKIPS: (50.0,)},
     # The rule of the choice, on validation days: the largest weight that keeps this share of the reference's
     # Recall@100, and the smallest weight where none does.
     "keep_recall": 0.98,
@@ -79,6 +81,7 @@ _ANY: dict[str, Any] = {
 _EVERYTHING: dict[str, Any] = {
     "plain": (_BLIND, _READS, _READS + _PAPER),
     "weights": {_LEARNS: (100.0, 300.0, 1000.0), _LEARNS + _PAPER: (1000.0,), _SKIPS: (25.0, 50.0, 100.0)},
+    "stand_in": {},
     "final_all": True,
     "ranking_variants": ("no_feedback_encoder",),
 }
@@ -104,7 +107,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     wanted = {**_ANY, **log.of_stage(kind)}
     wanted |= _EVERYTHING if name.endswith(_FULL) else {}
     if short:
-        wanted |= {**_SHORT, "weights": {signals: weights[:1] for signals, weights in wanted["weights"].items()}}
+        lightest = {signals: weights[:1] for signals, weights in wanted["weights"].items()}
+        wanted |= {**_SHORT, "weights": lightest}
     weights, systems = wanted.pop("weights"), wanted.pop("systems")
 
     if wanted["gate"]:

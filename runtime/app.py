@@ -24,8 +24,8 @@ _at_once = False
 
 # What the operating system says no to, and what a user can do about it.
 _REMEDIES = {
-    errno.ENOSPC: "the disk is full: free some space and run the same command again, it resumes",
-    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again, it resumes",
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
     errno.EACCES: "no permission: choose another --workdir, or change the folder's owner or mode",
     errno.EPERM: "no permission: choose another --workdir, or change the folder's owner or mode",
     errno.EROFS: "the file system is read-only: choose another --workdir",
@@ -67,7 +67,9 @@ def run(main: Callable[[Sequence[str]], int | None], *, keep_memory: bool = True
                 raise
             return _fail(f"{error.filename or 'write'}: {_REMEDIES[error.errno]}", 2)
         except KeyboardInterrupt:
-            return _fail("interrupted; the same command continues from the last checkpoint", 130)
+            return _fail(
+                "interrupted; the same command begins again, after the last checkpoint where it keeps any", 130
+            )
 
     try:
         app.run(guarded, flags_parser=_parse_flags)

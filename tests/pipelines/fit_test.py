@@ -72,12 +72,15 @@ def test_play_times_alone_learn_from_skips_without_reading_dislikes() -> None:
 
 
 def test_likes_and_dislikes_have_no_skips() -> None:
-    config, models, _, said = planned(log_of(positive="like", tasks=("like", "dislike"), like=6_000, dislike=2_000))
+    log = log_of(positive="like", tasks=("like", "dislike"), like=6_000, dislike=2_000)
+    config, models, _, said = planned(log)
     assert models == {"no_dislike_signal", "dislike_input", "dislike_input_and_label"}
     assert config.serve == "dislike_input_and_label"
     assert config.stages.ranking.tasks is None  # the ranker's own choice is these
+    assert not said
+    _, models, _, said = planned(log, "tables_full")
+    assert "skip_label" not in models
     assert "learn from skips" in said
-    assert "learn from dislikes" not in said
 
 
 def test_a_log_with_all_of_it_loses_nothing() -> None:
@@ -95,8 +98,9 @@ def test_too_few_dislikes_are_read_and_not_learned_from(dislikes: int, learned: 
         log, traits=dataclasses.replace(log.traits, feedback={**log.traits.feedback, "dislike": 1})
     )
     _, models, _, said = planned(log)
-    assert {"dislike_input", "skip_label"} <= models
+    assert "dislike_input" in models
     assert ("dislike_input_and_label" in models) == learned
+    assert ("skip_label" in models) != learned  # in their place
     assert ("too few to learn from" in said) != learned
 
 

@@ -156,7 +156,7 @@ def test_logs_that_may_lack_clusters_and_creators_are_judged_by_another_models_v
     _, graph = _graph("tables", tmp_path)
     judges = {s.folder.name: s.flags["similarity_vectors"] for s in graph if s.name.startswith("counterfactual/")}
     assert judges["no_dislike_signal"] == Path("export/dislike_input/recommender")
-    assert judges["skip_label-w50"] == Path("export/no_dislike_signal/recommender")
+    assert judges["dislike_input_and_label-w300"] == Path("export/no_dislike_signal/recommender")
     assert judges["dislike_input-final"] == Path("export/no_dislike_signal/recommender")  # which is trained once
     _, graph = _graph("tables_full", tmp_path / "full")
     judges = {s.folder.name: s.flags["similarity_vectors"] for s in graph if s.name.startswith("counterfactual/")}

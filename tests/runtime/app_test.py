@@ -46,7 +46,7 @@ ENDS = {
     "data": (3, "binary: events.parquet: row 3, column play_ms: -7"),
     "falls short": (4, "binary: recall_loss is +3.0%"),
     "other host": (5, "binary: process 1 has ended with an error"),
-    "interrupt": (130, "the same command continues from the last checkpoint"),
+    "interrupt": (130, "the same command begins again, after the last checkpoint where it keeps any"),
     "disk full": (2, "results/metrics.json: the disk is full: free some space and run the same command again"),
     "disk full, file unknown": (2, "write: the disk is full"),
     "permission": (2, "results/metrics.json: no permission: choose another --workdir"),

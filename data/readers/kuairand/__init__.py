@@ -29,6 +29,7 @@ _FEEDBACK = {
 _PIPELINE = {
     "plain": ("dislike_input", "dislike_input_paper_tower"),
     "weights": {"skip_label": (50.0, 100.0, 125.0, 150.0, 200.0)},
+    "stand_in": {},
     "final_all": True,
     "systems": ("ranking", "satisfaction"),
     "ranking_variants": (

@@ -2,7 +2,7 @@
 there is nothing to say no with, and each model that would learn or read it is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ml_collections import ConfigDict
 
@@ -52,6 +52,9 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
     has_dislikes, has_skips = bool(log.happened["train"]["dislike"]), bool(log.happened["train"]["skip"])
     enough = {name: is_enough(log, name) for name in ("dislike", "skip")}
     lacking: dict[str, list[str]] = {"dislike": [], "skip": []}
+    if config.stand_in and not any(_is_carried(config, signals, enough) for signals in config.sweeps):
+        for signals, weights in config.stand_in.items():
+            config.sweeps[signals] = {"weights": weights, "reference": config.plain[-1]}
     reads, signals_of = {}, (*config.plain, *config.sweeps)
     for signals in signals_of:
         settings = config_of(f"configs/retrieval.py:{config.retrieval},{signals}")
@@ -93,6 +96,11 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
         config.stages.counterfactual.branches = ("skip", "quit_early")
     if config.counterfactual:
         yield from _fit_simulation(config, log)
+
+
+def _is_carried(config: ConfigDict, signals: str, enough: Mapping[str, bool]) -> bool:
+    negative = config_of(f"configs/retrieval.py:{config.retrieval},{signals}").negative
+    return all(enough[kind] for kind in negative if kind in enough)
 
 
 def is_enough(log: Log, kind: str) -> bool:
