@@ -7,7 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from pipelines.report.charts import COLOURS, INK, MUTED, draw, logarithmic, side_by_side
 from pipelines.report.intervals import Point, interval, signed
-from pipelines.systems.retrieval.models import TITLES, Model, Models
+from pipelines.systems.retrieval.models import Model, Models, titles
 
 _NEGATIVE = "Mean p of the negative labels"
 _CURVES = {"train_loss": "Training loss", "valid/recall@100": "Validation Recall@100", "train/negative_p": _NEGATIVE}
@@ -59,7 +59,8 @@ def responsiveness(models: Models) -> str:
         (signals, kind): interval(found, f"{models.no}/{kind}") for signals, found in measured.items() for kind in kinds
     }
     # Beside a bar: what is learned from above which tower it is.
-    labels = [TITLES[signals].replace(", ", ",\n", 1) for signals in measured]
+    words = titles(models.run.config)
+    labels = [words[signals].replace(", ", ",\n", 1) for signals in measured]
 
     def paint(figure: Figure, narrow: bool) -> None:
         for n, (axes, kind) in enumerate(zip(side_by_side(figure, len(kinds), narrow), kinds)):

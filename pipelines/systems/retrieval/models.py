@@ -4,6 +4,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
 from pipelines.report.run_folder import Run, prefixed
@@ -33,6 +35,8 @@ TITLES = {
     "skip_label": "Skips as label, with memory",
     "skip_label_alone": "Skips as label",
 }
+_PLAIN = "no_dislike_signal"
+_OF_NO_DISLIKES = {_PLAIN, "skip_label_alone"}
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
 # of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.
@@ -46,10 +50,16 @@ PAPER = {
 }
 
 
+def titles(config: ConfigDict) -> Mapping[str, str]:
+    """What a reader calls the models of a pipeline: nobody is blind to dislikes where there are none."""
+    return TITLES if len({*config.plain, *config.sweeps} - _OF_NO_DISLIKES) else {**TITLES, _PLAIN: "Positives alone"}
+
+
 class Model:
     """One variant and its stages' results."""
 
     def __init__(self, run: Run, variant: Variant, selected: Metrics) -> None:
+        self._words = titles(run.config)[variant.signals]
         sweep, weight = run.config.sweeps.get(variant.signals), selected.get(f"{variant.signals}/negative_weight")
         self.variant, self.name = variant, variant.name
         self.weight = weight if variant.final else variant.weight  # of its negative labels
@@ -66,7 +76,7 @@ class Model:
     def title(self) -> str:
         """What a reader calls this model."""
         weight = "" if self.weight is None else f", weight {self.weight:g}"
-        return TITLES[self.variant.signals] + weight + (", final" if self.variant.final else "")
+        return self._words + weight + (", final" if self.variant.final else "")
 
     @property
     def emphasis(self) -> bool:

@@ -5,7 +5,7 @@ from pipelines.report.section import Section
 from pipelines.systems.feed.stages import LOG
 from pipelines.systems.retrieval import figures, tables
 from pipelines.systems.retrieval.findings import cards, headline
-from pipelines.systems.retrieval.models import TITLES, models
+from pipelines.systems.retrieval.models import models, titles
 
 
 def the_answer(run: Run) -> Section:
@@ -47,5 +47,5 @@ def training(run: Run) -> Section:
 
 
 def _section(run: Run, anchor: str, title: str) -> Section:
-    parts = {"models": models(run), "tables": tables, "figures": figures, "signals": TITLES}
+    parts = {"models": models(run), "tables": tables, "figures": figures, "signals": titles(run.config)}
     return Section(anchor=anchor, title=title, template=f"systems/retrieval/{anchor}.html.j2", parts=parts)

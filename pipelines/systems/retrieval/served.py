@@ -14,12 +14,18 @@ EXPORTED = "-export"  # selected/<signals>-export: the folder of the chosen mode
 class Exported:
     """A trained model and its export; both are links where the validation days choose which model it is.
 
-    `made_from` are the files that settle which it is and that have to be there before.
+    `settled_by` are the files that settle which it is, `exports` those that have to be there before it can be asked.
     """
 
     checkpoint: Path
     recommender: Path
-    made_from: tuple[Path, ...]
+    settled_by: tuple[Path, ...]
+    exports: tuple[Path, ...]
+
+    @property
+    def made_from(self) -> tuple[Path, ...]:
+        """What has to be there before the recommender is."""
+        return (*self.settled_by, *self.exports)
 
 
 def candidates(config: ConfigDict, signals: str) -> list[Variant]:
@@ -42,11 +48,12 @@ def chosen(config: ConfigDict, signals: str) -> Exported:
     """The model of these signals: its final one, the only one, or that of a sweep which the validation days choose."""
     if signals not in config.sweeps or has_final(config, signals):
         return exported(Variant(signals=signals, final=has_final(config, signals)))
-    every = (exported(variant).made_from for variant in candidates(config, signals))
+    every = (exported(variant).exports for variant in candidates(config, signals))
     return Exported(
         checkpoint=SELECTED.parent / signals,
         recommender=SELECTED.parent / f"{signals}{EXPORTED}" / "recommender",
-        made_from=(SELECTED, *(file for files in every for file in files)),
+        settled_by=(SELECTED,),
+        exports=tuple(file for files in every for file in files),
     )
 
 
@@ -54,5 +61,8 @@ def exported(variant: Variant) -> Exported:
     """A variant, by its own name."""
     recommender = Path("export") / variant.name / "recommender"
     return Exported(
-        checkpoint=Path("train") / variant.name, recommender=recommender, made_from=(recommender / "manifest.json",)
+        checkpoint=Path("train") / variant.name,
+        recommender=recommender,
+        settled_by=(),
+        exports=(recommender / "manifest.json",),
     )

@@ -122,7 +122,9 @@ def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
         writes=RECOMMENDER,
         aim=_EXPORT,
     )
-    yield export
+    # Whoever serves a model takes it from its checkpoint: this export is for those who simulate people.
+    if config.counterfactual or config.ab_test or config.off_policy:
+        yield export
     if not config.counterfactual:
         return
     judge = Path("export") / _another(variant, config).name / "recommender" if config.judged_by_vectors else None

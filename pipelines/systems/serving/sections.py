@@ -7,7 +7,7 @@ from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.retrieval import tables
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, TITLES, models
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, models, titles
 from pipelines.systems.serving.stages import VERDICT
 
 _LABELS = {"recall_loss": "Recall@100 lost on the test days, against no negatives"}
@@ -46,7 +46,7 @@ def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
     parts = {
         "models": models(run),
         "tables": tables,
-        "signals": TITLES,
+        "signals": titles(run.config),
         "refused": refused(run),
         "left_out": run.left_out,
         "remembers": bool(config_of(f"configs/retrieval.py:{run.config.retrieval},{run.config.serve}").memory_feedback),

@@ -29,7 +29,7 @@ def stages(config: ConfigDict) -> list[Stage]:
         config=f"configs/retrieval.py:{config.retrieval},{config.serve}",
         flags={"data": TIMELINES, "checkpoint": model.checkpoint, "verdict": verdict, "left_out": left_out.FILE},
         inputs=(
-            *(LOG, left_out.FILE, *model.made_from, model.checkpoint / "metrics.json"),
+            *(LOG, left_out.FILE, *model.settled_by, model.checkpoint / "metrics.json"),
             *([verdict] if verdict else []),
         ),
         writes=RECOMMENDER,
