@@ -31,6 +31,7 @@ _LIST = flags.DEFINE_boolean("list", False, "Say which stages there are, which w
 _ONLY = flags.DEFINE_list("only", [], "Run these stages alone: names, or their first part (train).")
 _FORCE = flags.DEFINE_boolean("force", False, "Run stages that are up to date too, from the start.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Stages side by side, a GPU each where there are any.", lower_bound=1)
+_SCHEMA = define_path("schema", None, "What the columns of one's own log are, as data.prepare has it.")
 _QUARANTINE = flags.DEFINE_boolean("quarantine", None, "Set bad rows of the log aside, as data.prepare does.")
 _MAX_QUARANTINE = flags.DEFINE_string("max_quarantine", None, "With it: the largest share of bad rows, like 1%.")
 
@@ -55,9 +56,12 @@ def main(argv: Sequence[str]) -> int:
     from runtime.workdir import open_workdir
 
     config = _CONFIG.value
-    for name, flag in (("quarantine", _QUARANTINE), ("max_quarantine", _MAX_QUARANTINE)):
-        if flag.value is not None:
-            config.stages.prepare[name] = flag.value
+    of_prepare = {"schema": _SCHEMA.value, "quarantine": _QUARANTINE.value, "max_quarantine": _MAX_QUARANTINE.value}
+    for name, value in of_prepare.items():
+        if value is not None and name not in config.stages.prepare:
+            raise UsageError(f"--{name}: '{config.name}' is read in its own layout; leave the flag out")
+        if value is not None:
+            config.stages.prepare[name] = value
     if config.world and _DATA.value:
         raise UsageError(f"--data={_DATA.value}: the pipeline '{config.name}' makes its own data; leave --data out")
     if not config.world and not Path(_DATA.value or "-").is_dir():

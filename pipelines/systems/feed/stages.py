@@ -37,6 +37,7 @@ def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
         config=f"configs/data.py:{config.data}",
         flags={
             "data": data.absolute() if data else FEED.parent,
+            "schema": Path(asked.schema).absolute() if asked.get("schema") else None,
             "quarantine": asked.quarantine,
             "max_quarantine": asked.max_quarantine,
         },
