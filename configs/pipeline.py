@@ -104,7 +104,10 @@ def get_config(name: str = "demo") -> ConfigDict:
     if not _exists(dataset, kind):
         raise ValueError(f"no pipeline '{name}'; there are {', '.join(_names())}, each also with {_FULL} or _short")
     log = readers.named(dataset)
-    wanted = {**_ANY, **log.of_stage(kind)}
+    of_log = log.of_stage(kind)
+    if unknown := sorted({*of_log} - {*_ANY}):
+        raise ValueError(f"{dataset}: its reader sets {', '.join(unknown)}; a pipeline has {', '.join(_ANY)}")
+    wanted = {**_ANY, **of_log}
     wanted |= _EVERYTHING if name.endswith(_FULL) else {}
     if short:
         lightest = {signals: weights[:1] for signals, weights in wanted["weights"].items()}
@@ -114,7 +117,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     if wanted["gate"]:
         wanted["gate"] = {"min_responsiveness": placeholder(float), "max_recall_loss": placeholder(float)}
     config = ConfigDict(wanted)
-    config.gate.update(log.of_stage(kind).get("gate", {}))
+    config.gate.update(of_log.get("gate", {}))
     config.name = name
     config.data = "tables" if config.world else log.name
     config.retrieval = dataset

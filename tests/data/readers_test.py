@@ -45,7 +45,10 @@ def test_settings_exist_in_the_configs_that_they_are_for():
     plain = {stage: config.get_config("tables") for stage, config in stages.items()}
     for dataset in readers.datasets().values():
         for stage in dataset.settings:
-            plain[stage].update_from_flattened_dict(dataset.of_stage(stage))  # KeyError for an unknown setting
+            if stage.startswith("pipeline"):
+                pipeline.get_config(dataset.name + stage.removeprefix("pipeline"))  # ValueError for an unknown setting
+            else:
+                plain[stage].update_from_flattened_dict(dataset.of_stage(stage))  # KeyError for one
 
 
 def test_an_unknown_name_is_told_those_there_are():
