@@ -1,5 +1,6 @@
 """The report on made-up numbers: what it says, what it admits to not knowing, and that it needs nothing else."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from configs import pipeline
+from pipelines.fit import fitted
 from pipelines.report.charts import COLOURS
 from pipelines.report.intervals import Point, in_words
 from pipelines.report.run_folder import Run
@@ -19,6 +21,7 @@ from pipelines.systems.retrieval.models import Models
 from pipelines.systems.retrieval.stages import variants
 from tests import browser
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
+from tests.made_up_log import log_of
 
 CHANGES = {
     "no_dislike_signal": 0.0,
@@ -335,3 +338,37 @@ def test_a_pipeline_is_not_blamed_for_systems_that_it_does_not_have(tmp_path: Pa
 @pytest.mark.skipif(browser.CHROMIUM is None, reason="needs Chromium")
 def test_the_page_fits_phones_tablets_and_laptops(workdir: Path, tmp_path: Path) -> None:
     assert browser.faults(page_of(workdir), tmp_path) == {width: [] for width in browser.WIDTHS}
+
+
+def test_a_log_without_dislikes_is_reported_by_skips(tmp_path: Path) -> None:
+    log = log_of(positive="long_view", tasks=("EVV",), long_view=3_000, skip=2_000)
+    config, left_out = fitted(pipeline.get_config("tables"), log)
+    config.ranking = ""
+    write(tmp_path / "pipeline.json", config.to_dict())
+    write(tmp_path / "left_out.json", [dataclasses.asdict(lost) for lost in left_out])
+    simulated = {"users": 50, "k": 8, "slate_size": 10, "baseline": "long_watch", "branches": ["skip", "quit_early"]}
+    for variant in variants(config):
+        folder = tmp_path / "counterfactual" / variant.name
+        write(folder / "metrics.json", with_interval("skip/vectors", -0.3 if "skip" in variant.signals else -0.1, 0.02))
+        write(folder / "config.json", {"config": simulated})
+        example = {"user": 0, "history": [], "item": {"item_id": 7}, "shares": {"long_watch": {}, "skip": {}}}
+        slates = {branch: [{"item_id": 9, "place_before": 1}] for branch in ("long_watch", "skip")}
+        write(folder / "examples.json", [{**example, "slates": slates}])
+    write(tmp_path / "selected" / "metrics.json", {"skip_label_alone/negative_weight": 50.0})
+    said = headline(Models(Run(tmp_path)))
+    assert said[0].startswith(
+        "With the model that learns from skips, a skip in place of a long watch changes what comes"
+    )
+    assert "falls by 30.0% (95% interval 28.0% to 32.0%)" in said[0]
+    assert "For one that learns from positives alone, the same figure falls by 10.0%" in said[1]
+    page = page_of(tmp_path)
+    assert "Change in similar items after a skip, by model" in page
+    for of_dislikes in (
+        "after a dislike",
+        "“not interested” after",
+        "with memory",
+        "Blind to dislikes",
+        "paper’s tower",
+    ):
+        assert of_dislikes not in page
+    assert "a column `dislike` in events" in page
