@@ -36,7 +36,7 @@ _ANY: dict[str, Any] = {
     "world": "",  # the feed that is made, of configs/world.py; "": the logs are the user's, named by --data
     # Models without negative labels, and signals -> weights of those with them. Each of the latter is held up against
     # the model without negative labels of its own tower, its `reference`.
-    "plain": (_BLIND, _READS),
+    "plain": (_READS,),
     "weights": {_LEARNS: (300.0, 1000.0)},
     # The same, in their place where a log has too few of the noes that they learn from.
     "stand_in": {_SKIPS: (50.0,)},
@@ -135,8 +135,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.off_policy = wanted["off_policy"] if "off_policy" in systems else ""
     # The model that gets an index and SavedModels.
     config.serve = _LEARNS if _LEARNS in weights else next(iter(weights))
-    # Whether similarity is also judged by the item vectors of another model, one without negative labels: logs may know
-    # neither cluster nor creator of their items, and then nothing else says what is alike.
+    # Whether similarity is also judged by the item vectors of another model, one without negative labels where there is
+    # one: logs may know neither cluster nor creator of their items, and then nothing else says what is alike.
     config.judged_by_vectors = not (log.traits and log.traits.creators and log.traits.clusters)
     # The arms of the A/B test by their signals: the control, blind to dislikes where there is such a model, the served
     # model, whose changes `ab_test/<metric>/relative` are, and whatever else is trained. Off-policy estimates are of

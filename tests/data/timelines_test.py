@@ -7,7 +7,9 @@ import pytest
 from data import feedback, splits, timelines
 from data.reading import Reader, Reading
 from data.timelines import Timelines
+from data.traits import measured
 from runtime.errors import DataError, UsageError
+from tests import random_timelines
 
 CLICK, LIKE, SKIP = (1 << feedback.BITS[name] for name in ("click", "like", "skip"))
 # Two users, five items. User 0: three training events, one validation, two test; user 1: one of each.
@@ -143,3 +145,21 @@ def test_inconsistent_arrays_are_not_written(tmp_path):
             fields={},
         )
     assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    ("happened", "positive"),
+    [
+        (("click", "like", "comment"), ("like",)),
+        (("click", "comment"), ("click",)),  # a column of likes in which nobody likes anything is none
+        (("comment", "dislike"), ("comment",)),
+        (("dislike",), ("click",)),
+    ],
+)
+def test_what_counts_as_positive_is_what_happens(tmp_path, happened, positive):
+    log = random_timelines.write(tmp_path / "log", longest_play_ms=0, without=random_timelines.NAMES)
+    bits = np.full(len(log.item), feedback.mask_of(happened), np.uint16)
+    made = dataclasses.replace(log, feedback=bits)
+    traits = measured({name: getattr(made, name) for name in timelines.EVENT_DTYPES}, made.items)
+    manifest = {**log.manifest, "traits": dataclasses.asdict(traits), "feedback": list(feedback.BITS)}
+    assert dataclasses.replace(made, manifest=manifest).positive_feedback == positive

@@ -44,7 +44,7 @@ def test_play_times_alone_learn_from_skips_without_reading_dislikes() -> None:
 def test_likes_and_dislikes_have_no_skips() -> None:
     log = log_of(positive="like", tasks=("like", "dislike"), like=6_000, dislike=2_000)
     config, models, _, said = planned(log)
-    assert models == {"no_dislike_signal", "dislike_input", "dislike_input_and_label"}
+    assert models == {"dislike_input", "dislike_input_and_label"}
     assert config.serve == "dislike_input_and_label"
     assert config.stages.ranking.tasks is None  # the ranker's own choice is these
     assert not said

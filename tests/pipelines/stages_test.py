@@ -155,11 +155,12 @@ def test_the_closer_look_is_at_the_served_model_with_the_reference_as_the_judge(
 def test_logs_that_may_lack_clusters_and_creators_are_judged_by_another_models_vectors_too(tmp_path: Path) -> None:
     _, graph = _graph("tables", tmp_path)
     judges = {s.folder.name: s.flags["similarity_vectors"] for s in graph if s.name.startswith("counterfactual/")}
-    assert judges["no_dislike_signal"] == Path("export/dislike_input/recommender")
-    assert judges["dislike_input_and_label-w300"] == Path("export/no_dislike_signal/recommender")
-    assert judges["dislike_input-final"] == Path("export/no_dislike_signal/recommender")  # which is trained once
+    assert judges["dislike_input_and_label-w300"] == Path("export/dislike_input/recommender")
+    assert judges["dislike_input_and_label-final"] == Path("export/dislike_input-final/recommender")
+    assert judges["dislike_input"] == Path("export/dislike_input_and_label-w300/recommender")  # there is no other plain
     _, graph = _graph("tables_full", tmp_path / "full")
     judges = {s.folder.name: s.flags["similarity_vectors"] for s in graph if s.name.startswith("counterfactual/")}
+    assert judges["no_dislike_signal"] == Path("export/dislike_input/recommender")
     assert judges["skip_label-final"] == Path("export/no_dislike_signal-final/recommender")
 
 
