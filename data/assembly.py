@@ -207,6 +207,7 @@ def _event_arrays(
     flags = {name: log[name].fill_null(0).to_numpy() for name in FEEDBACK_COLUMNS if name in log.columns}
     if has_play and "long_view" not in flags:
         flags["long_view"] = feedback.is_long_view(play_ms, duration_ms)
+    zeros = np.zeros(len(log), EVENT_DTYPES["surface"])
     arrays = {
         "item": vocabulary.encode(log["item_id"], item_ids),
         "timestamp_ms": log["timestamp_ms"].to_numpy(),
@@ -214,7 +215,8 @@ def _event_arrays(
         "duration_ms": duration_ms,
         "dwell": feedback.dwell_bucket(play_ms),
         "feedback": feedback.to_bits(flags, play_ms=play_ms if has_play else None),
-        "surface": vocabulary.encode(log["surface"], surfaces) if len(surfaces) else column("surface"),
+        # A column that is empty in every row has no values either.
+        "surface": vocabulary.encode(log["surface"], surfaces) if len(surfaces) else zeros,
     }
     asked = ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")
     arrays |= {name: column(name) for name in asked}

@@ -43,7 +43,7 @@ def looked_at(folder: Path, said: Schema, *, rows: int) -> dict[str, Looked]:
     found: dict[str, tuple[Source, str]] = {}
     for name in TABLES:
         path = said.of(name).path
-        source = sources.of(folder / path) if path else sources.find(folder, name)
+        source = sources.of(folder / path, path.strip("/")) if path else sources.find(folder, name)
         if source:
             found[name] = (source, "")
     if "events" not in found:

@@ -5,7 +5,6 @@ And which columns of its files are read, so that none is left out unsaid.
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -63,9 +62,8 @@ class Quarantine:
         self.columns: dict[str, ColumnsOf] = {}
         self._frames = [pl.DataFrame(schema=_SCHEMA)]
 
-    def finish(self, table: str | os.PathLike[str], rows: int, columns: ColumnsOf) -> None:
+    def finish(self, path: Path, name: str, rows: int, columns: ColumnsOf) -> None:
         """Takes note of a table that has been read. Errors: DataError where too many of its `rows` were set aside."""
-        name = Path(table).name
         self.columns[name] = columns
         of_table = self.frame().filter((pl.col("file") == name) | pl.col("file").str.starts_with(f"{name}/"))
         if len(of_table) > self.max_share * rows:
@@ -78,14 +76,14 @@ class Quarantine:
             )
             what = f"column {column} {reason}" if column else reason
             raise DataError(
-                f"{table}: {len(of_table):,} of {rows:,} rows ({len(of_table) / rows:.1%}) are bad, more than "
+                f"{path}: {len(of_table):,} of {rows:,} rows ({len(of_table) / rows:.1%}) are bad, more than "
                 f"--max_quarantine={self.max_share:.4g}; most often {what} ({count:,} rows); mend the log, or give a "
                 "higher --max_quarantine"
             )
 
-    def ignore(self, file: str | os.PathLike[str], column: str) -> None:
-        """Takes note that a category of a file was left out after all."""
-        of_file = self.columns[Path(file).name]
+    def ignore(self, name: str, column: str) -> None:
+        """Takes note that a category of a table was left out after all."""
+        of_file = self.columns[name]
         of_file.categories.remove(column)
         of_file.ignored.append(column)
 

@@ -123,7 +123,7 @@ def checked(
     """As `read`, of one file that has been opened otherwise: its rows as they stand there, and its columns' `names`."""
     check_columns(path, names, columns)
     batch = files.of_part(table, 0, [Part(path, path.name, {})], is_text=False)
-    return _checked(Source(path, tuple(batch.parts)), names, [batch], columns, quarantine, known or {}, None)
+    return _checked(Source(path, path.name, tuple(batch.parts)), names, [batch], columns, quarantine, known or {}, None)
 
 
 def check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:
@@ -159,7 +159,7 @@ def _checked(
         )
     numbers = [Column(number)] if number else []
     table = _stacked(kept, [*(column for column in columns if column.in_file in seen), *numbers])
-    quarantine.finish(source.path, count, _columns_of(columns, list(seen), table))
+    quarantine.finish(source.path, source.name, count, _columns_of(columns, list(seen), table))
     return table, count
 
 

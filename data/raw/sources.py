@@ -38,16 +38,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A table: where it lies, its files in order, and the files beside them that hold no table."""
+    """A table: where it lies, how messages call it, its files in order, and those beside them that hold no table."""
 
     path: Path
+    name: str
     parts: tuple[Part, ...]
     others: tuple[Path, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """How messages for people call it."""
-        return self.path.name
 
 
 def ending(path: Path) -> str:
@@ -72,18 +68,19 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
     return of(candidates[0]) if candidates else None
 
 
-def of(path: str | os.PathLike[str]) -> Source:
-    """The table in a file or folder.
+def of(path: str | os.PathLike[str], name: str = "") -> Source:
+    """The table in a file or folder, called by a `name`, or else by the last part of its path.
 
     Files whose names begin with `.` or `_` are no part of it, as those that Spark and Hadoop write beside the data.
 
     Errors: DataError where nothing is there, where a folder holds no file with one of ENDINGS, or such of two kinds.
     """
     path = Path(path)
+    name = name or path.name
     if not path.is_dir():
         if not path.is_file():
             raise DataError(f"{path}: no such file; check --data, or put the file there")
-        return Source(path, (Part(path, path.name, {}),))
+        return Source(path, name, (Part(path, name, {}),))
     files = sorted(_files(path, set()), key=lambda file: _natural(file.relative_to(path)))
     inside = [file for file in files if ending(file)]
     if not inside:
@@ -95,10 +92,10 @@ def of(path: str | os.PathLike[str]) -> Source:
         one, other, *_ = kinds.values()
         raise DataError(f"{one} and {other}: files of two kinds in one table; keep one kind")
     parts = [
-        Part(file, f"{path.name}/{file.relative_to(path).as_posix()}", dict(_values(file.relative_to(path).parts[:-1])))
+        Part(file, f"{name}/{file.relative_to(path).as_posix()}", dict(_values(file.relative_to(path).parts[:-1])))
         for file in inside
     ]
-    return Source(path, tuple(parts), tuple(file for file in files if not ending(file)))
+    return Source(path, name, tuple(parts), tuple(file for file in files if not ending(file)))
 
 
 def kind(path: Path) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """One's own logs: canonical tables, with the columns that data/raw/tables.py names, in any format that data/raw reads.
 
 A folder holds `events` and, if there are any, `items` and `users`: each a file, as events.csv, or a folder of files.
+schema.yaml beside them, or elsewhere, says what the log's own columns are to Heed (data/raw/schema).
 Further columns of the items' table are categories, several of them, numbers or embeddings, by their type as
 data/raw/attributes.py has it; those of the users' table categories or numbers. A category for which nearly every row
 has a value of its own is left out: such a column, of names or addresses, would be a second id.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from data.raw import sources
 from data.raw.sources import Source, ending
 from data.readers import Dataset
-from runtime.errors import DataError
+from runtime.errors import DataError, UsageError
 
 _FEW = 20  # as many values are a category, however short the table
 
@@ -94,6 +95,10 @@ class _Log:
         opened = files.opened(source)
         if opened.format.is_whole:
             check(self.schema, name, source.name, opened.names)
+        try:
+            rows.check_columns(source.path, opened.names, columns)
+        except DataError as error:
+            raise DataError(f"{error}, or say in schema.yaml which it is: python -m data.inspect begins one") from None
         if name == "events":
             _check_feedback(opened.source.path, opened.names, columns)
         table, count = rows.read(
@@ -137,7 +142,7 @@ class _Log:
         for column in self.quarantine.columns[source.name].categories.copy():
             why = _why_left_out(table[column], said, of_users=name == "users")
             if why:
-                self.quarantine.ignore(source.path, column)
+                self.quarantine.ignore(source.name, column)
                 self.notes.append(f"{source.name}: column {column} {why}")
                 table = table.drop(column)
         return table
@@ -159,9 +164,12 @@ def _sources(folder: Path, said: "Schema") -> dict[str, Source]:
     there = {}
     for name in ("events", "items", "users"):
         path = said.of(name).path
-        source = sources.of(folder / path) if path else sources.find(folder, name)
+        source = sources.of(folder / path, path.strip("/")) if path else sources.find(folder, name)
         if source:
             there[name] = source
+    unfound = next((name for name in said.tables if name not in there), None)
+    if unfound and "events" in there:
+        raise UsageError(f"{said.path}: speaks of {unfound}, but there is no such table in {folder}; check its path")
     if "events" not in there:
         if folder.is_file():
             raise DataError(f"{folder}: a file; give the folder that it lies in, and call it events.csv, say")

@@ -144,6 +144,9 @@ def test_attributes_of_users_and_surfaces():
     assert made.notes == ("1 users without an event: left out",)
     assert made.fields["surfaces"] == ["feed", "tab"]
     np.testing.assert_array_equal(made.arrays["surface"], [1, 0, 1, 1, 2, 2])
+    # An empty column of them is as none.
+    empty = assemble(dataclasses.replace(tables, events=tables.events.with_columns(surface=pl.lit(None, pl.String))))
+    assert empty.arrays["surface"].tolist() == [0] * 6
 
 
 def test_numbers_of_users_are_buckets_of_those_of_the_training_days():

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from data.raw.batches import Rows
 from runtime.errors import DataError
 
-_ROWS = 1 << 18  # at a time
+_ROWS = 1 << 19  # at a time
 
 
 def header(path: Path) -> list[str]:

@@ -121,6 +121,12 @@ def test_a_folder_of_files_is_one_table_and_its_partitions_are_columns(tmp_path,
         read(source, COLUMNS, quarantine=Quarantine(enabled=True, max_share=0.04))
 
 
+def test_a_files_own_column_comes_before_its_partition(tmp_path):
+    """As of writers that keep the column of the partition in the files too."""
+    write(tmp_path / "events" / "play_ms=7" / "a.parquet", pl.DataFrame({"user_id": ["u"], "play_ms": [5]}))
+    assert read(tmp_path / "events", COLUMNS, quarantine=Quarantine())[0].rows() == [("u", 5)]
+
+
 def test_files_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
     for number in (10, 9, 1):
         write(tmp_path / "events" / f"part-{number}.csv", pl.DataFrame({"user_id": [f"u{number}"]}))

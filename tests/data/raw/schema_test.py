@@ -283,6 +283,19 @@ def test_attributes_that_are_named(tmp_path):
     assert read.notes == ("items.csv: column shop is none of the categories of schema.yaml",)
 
 
+def test_tables_of_one_name_in_two_folders(tmp_path):
+    for folder, log in (
+        ("a", f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\na,v,{NOON_MS},9\n"),
+        ("b", "item_id\nv\n"),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "log.csv").write_text(log)
+    quarantine = Quarantine(enabled=True)
+    tables(tmp_path, "{events: {path: a/log.csv}, items: {path: b/log.csv}}", quarantine)
+    assert [*quarantine.columns] == ["b/log.csv", "a/log.csv"]
+    assert quarantine.frame()["file"].to_list() == ["a/log.csv"]
+
+
 def test_text_for_empty_fields(tmp_path):
     log = f"user_id,item_id,timestamp_ms,play_ms,like\na,v,{NOON_MS},NULL,1\nb,v,{NOON_MS},\\N,0\nc,v,{NOON_MS},5,\n"
     assert tables(tmp_path, 'empty: ["NULL", "\\\\N"]', events=log).events["play_ms"].to_list() == [None, None, 5]
@@ -313,6 +326,7 @@ def test_text_for_empty_fields(tmp_path):
         ("a: [", "line 1: no YAML"),
         ("- a\n- b", "line 1: schema.yaml is a list of `name: value`"),
         ("events: {path: nowhere.csv}", "nowhere.csv: no such file"),
+        ("users: {user_id: id}", "schema.yaml: speaks of users, but there is no such table"),
     ],
 )  # fmt: skip
 def test_a_schema_that_is_wrong(tmp_path, schema, told):

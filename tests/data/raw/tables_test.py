@@ -180,7 +180,9 @@ def test_missing_pieces_are_named(tmp_path):
     EVENTS.write_csv(tmp_path / "clicks.csv")
     assert "in a folder called events; there is clicks.csv" in fault(tmp_path)
     assert "clicks.csv: a file; give the folder that it lies in" in fault(tmp_path / "clicks.csv")
-    assert "no column 'item_id'" in fault(tmp_path, events=EVENTS.drop("item_id"))
+    told = fault(tmp_path, events=EVENTS.drop("item_id"))
+    assert "no column 'item_id'" in told
+    assert "or say in schema.yaml which it is: python -m data.inspect begins one" in told
     assert "no rows" in fault(tmp_path, events=EVENTS.head(0))
 
 
