@@ -1,5 +1,5 @@
 # make demo   everything on a synthetic feed, ending with the path of report.html
-# make test   lint, types, tests; make test-long, those that take a minute or more each
+# make test   lint, types, tests; make test-long, those that take half a minute or more each
 # Both make .venv first, from the pinned requirements, every file of them checked against its hash.
 # PYTHON=/path/to/python3.11 chooses the interpreter.
 
@@ -21,9 +21,9 @@ demo: .venv/installed  ## every stage on the synthetic feed; ends with the path 
 
 test: lint  ## lint, types and tests
 	$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not long"
-	@echo "make: all but the long tests (whole pipelines, several hosts, many devices); those: make test-long"
+	@echo "make: all but the long tests (whole pipelines, several hosts, many devices, …); those: make test-long"
 
-test-long: .venv/installed-dev  ## the tests that take a minute or more each
+test-long: .venv/installed-dev  ## the tests that take half a minute or more each
 	$(BIN)/python -m pytest -n 2 --dist=loadfile -m long
 
 lint: .venv/installed-dev  ## ruff and mypy

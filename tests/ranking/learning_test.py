@@ -12,6 +12,8 @@ from ranking.baselines import popularity
 from ranking.tasks import Labels
 from tests import impression_log
 
+pytestmark = pytest.mark.long
+
 MARGIN = 0.1  # of AUC above chance, .5; the trees of ranking_gradient_boosting_test find as much
 
 

@@ -22,6 +22,8 @@ from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
 
+pytestmark = pytest.mark.long
+
 TASTES, ITEMS, DIM, MARGIN = 3, 150, 8, 0.05
 
 

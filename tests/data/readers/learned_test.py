@@ -8,6 +8,8 @@ import pytest
 from data.readers import kuairand, movielens, tsinghua_shortvideo, vk_lsvd, yambda
 from tests import new_dataset, official_logs
 
+pytestmark = pytest.mark.long
+
 # Dataset -> writes its layout into a folder; returns how many events there are to read.
 WRITE: dict[str, Callable[[Path], int]] = {
     "movielens_1m": official_logs.movielens_1m,
