@@ -10,11 +10,13 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 matplotlib.use("svg")
 
+_MOST_TICKS = 7  # of an axis whose labels would meet
 INK, MUTED, RULE = "#1d2327", "#68737b", "#d9dee2"
 # One colour for each set of signals, and for each order of what is retrieved, the same in every chart.
 COLOURS = {
@@ -83,7 +85,7 @@ def logarithmic(axes: Axes) -> None:
 def _svg(paint: Callable[[Figure, bool], None], *, size: tuple[float, float], narrow: bool, salt: str) -> str:
     # Element ids come from the salt: equal data give equal bytes, and no two drawings of a page share an id.
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout="constrained", dpi=72)  # that of SVG
         paint(figure, narrow)
         _thin_ticks(figure)
         stream = io.StringIO()
@@ -94,11 +96,23 @@ def _svg(paint: Callable[[Figure, bool], None], *, size: tuple[float, float], na
 
 def _thin_ticks(figure: Figure) -> None:
     """Fewer ticks where their labels would stand on one another: Matplotlib guesses how wide they are."""
+    most: dict[Axis, int] = {}
+    settled = 0
+    while settled < 2:  # a drawing moves axes, and with them the ticks of the next
+        figure.draw_without_rendering()
+        crowded = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if _is_crowded(axis)]
+        crowded = [axis for axis in crowded if most.get(axis, _MOST_TICKS) > 1]
+        settled = 0 if crowded else settled + 1
+        for axis in crowded:
+            most[axis] = most.get(axis, _MOST_TICKS) - 1
+            axis.set_major_locator(MaxNLocator(most[axis]))
+    # Pinned: SVG's letters are a little narrower than those that were measured, and the room would do for other ticks.
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        for most in (6, 5, 4, 3, 2):
-            figure.draw_without_rendering()
-            boxes = [label.get_window_extent() for label in axis.get_ticklabels() if label.get_text()]
-            apart = all(not one.padded(1).overlaps(other) for one, other in itertools.pairwise(boxes))
-            if apart or not isinstance(axis.get_major_locator(), MaxNLocator):
-                break
-            axis.set_major_locator(MaxNLocator(most))
+        if isinstance(axis.get_major_locator(), MaxNLocator):
+            axis.set_major_locator(FixedLocator(axis.get_majorticklocs()))
+
+
+def _is_crowded(axis: Axis) -> bool:
+    boxes = [label.get_window_extent() for label in axis.get_ticklabels() if label.get_text()]
+    apart = all(not one.padded(1).overlaps(other) for one, other in itertools.pairwise(boxes))
+    return isinstance(axis.get_major_locator(), MaxNLocator) and not apart
