@@ -125,7 +125,11 @@ def model_scorer(
     vectors, reader = np.asarray(item_vectors), Reader(timelines.feedback, reading)
 
     def score(moments: Moments) -> NDArray[np.float32]:
-        return np.asarray(encode(timelines.histories(moments.user, moments.before, reader))) @ vectors.T
+        # Filled up to a power of two by its last row: each other size would be compiled anew.
+        size = len(moments.user)
+        filled = moments.rows(np.minimum(np.arange(1 << (size - 1).bit_length()), size - 1))
+        queries = np.asarray(encode(timelines.histories(filled.user, filled.before, reader)))
+        return queries[:size] @ vectors.T
 
     return score
 

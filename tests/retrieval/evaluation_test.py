@@ -225,6 +225,7 @@ def test_the_model_scores_by_its_last_events(log):
     score = full_corpus.model_scorer(encode, vectors, log, reading=Reading(2))
     moments = asked(log, split="test", positive=("click",))[""].moments
     assert list(moments.user) == [0, 1, 2, 4]
+    np.testing.assert_allclose(score(moments.rows(slice(0, 3))), score(moments)[:3], rtol=1e-5)  # three as four
     np.testing.assert_allclose(
         score(moments.rows(np.array([0, 3]))), [(vectors[2] + vectors[3]) @ vectors.T, np.zeros(N + 1)], rtol=1e-5
     )
