@@ -109,7 +109,7 @@ def _thin_ticks(figure: Figure) -> None:
     # Pinned: SVG's letters are a little narrower than those that were measured, and the room would do for other ticks.
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if isinstance(axis.get_major_locator(), MaxNLocator):
-            axis.set_major_locator(FixedLocator(axis.get_majorticklocs()))
+            axis.set_major_locator(FixedLocator(list(axis.get_majorticklocs())))
 
 
 def _is_crowded(axis: Axis) -> bool:
