@@ -25,7 +25,7 @@ from data.reading import Reader, Reading
 from data.timelines import Timelines
 from metrics import diversity, intervals, ranking
 from metrics.intervals import Interval
-from retrieval.queries import Moments, Queries
+from retrieval.queries import Moments, Queries, ScoreFn
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
 
@@ -34,9 +34,6 @@ NDCG_AT = (10, 100)
 SLATE = 100  # the top k of skip@k, dislike@k, coverage and diversity
 
 _SCORES_HELD = 1 << 23  # scores in memory at a time
-
-ScoreFn = Callable[[Moments], ArrayLike]
-"""Scores of every item at some moments [B]: [B, N + 1]; column 0, the padding, is ignored."""
 
 
 class Evaluation(NamedTuple):

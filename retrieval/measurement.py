@@ -9,7 +9,7 @@ from data.feedback import BITS
 from data.timelines import Timelines
 from retrieval import full_corpus, simple_rules
 from retrieval.checkpoint import load
-from retrieval.queries import asked
+from retrieval.queries import ScoreFn, asked
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
@@ -51,7 +51,7 @@ def run(
 
     queries = asked(timelines, split=split, positive=positive, users=users, events=events)
     model_score = full_corpus.model_scorer(retriever.encode, vectors, timelines, reading=retriever.reading)
-    scorers: dict[str, Mapping[str, full_corpus.ScoreFn]] = {"model": dict.fromkeys(queries, model_score)}
+    scorers: dict[str, Mapping[str, ScoreFn]] = {"model": dict.fromkeys(queries, model_score)}
     if with_baselines:
         scorers |= simple_rules.tuned(timelines, tuple(queries), split=split, positive=positive)
     measured = {name: full_corpus.evaluate(of, queries, timelines, label=name) for name, of in scorers.items()}

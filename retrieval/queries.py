@@ -12,11 +12,11 @@ to those of the first, the positives, a recommender should lead; to others, skip
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from data import ranges
 from data.feedback import has
@@ -39,6 +39,10 @@ class Moments(NamedTuple):
     def rows(self, chosen: slice | NDArray[np.integer]) -> "Moments":
         """Some of them."""
         return Moments(*(column[chosen] for column in self))
+
+
+ScoreFn = Callable[[Moments], ArrayLike]
+"""Scores of every item at some moments [B]: [B, N + 1]; column 0, the padding, is ignored."""
 
 
 @dataclasses.dataclass(frozen=True)

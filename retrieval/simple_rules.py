@@ -10,13 +10,13 @@
           P(j | g)       = (n_j + 1) / Σ_{i in g} (n_i + 1), from which P(c) and P(g | c) are summed up
 
 How many events are read, the days of n, the power, m and m': those of `GRID` that have the highest Recall on the
-validation days, for each way of asking its own. Who is near whom is counted of all events before the split, as is
-everything when days are 0. A log without clusters, or creators, has one of each.
+validation days, for each way of asking its own. With 0 days n counts since ever. Who is near whom is counted of each
+user's last events before the split. A log without clusters, or creators, has one of each.
 """
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from data import ranges
 from data.feedback import has
 from data.timelines import Timelines
 from metrics import baselines, ranking
-from retrieval.queries import Moments, Queries, asked
+from retrieval.queries import Moments, Queries, ScoreFn, asked
 from runtime.errors import DataError
 from runtime.progress import chunks
 
@@ -39,7 +39,6 @@ CUT = 100  # settings are chosen by Recall at this
 _QUERIES, _SCORES = 2_000, 1 << 29  # of the validation days that settings are chosen by, at most
 
 Settings = Mapping[str, float]
-ScoreFn = Callable[[Moments], NDArray[np.float32]]
 
 
 def _grid(**values: Sequence[float]) -> tuple[Settings, ...]:
