@@ -17,7 +17,7 @@ help:  ## what there is to make
 	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):[^#]*## */  make \1\t/' | expand -t 16
 
 demo: .venv/installed  ## every stage on the synthetic feed; ends with the path of report.html
-	$(BIN)/python -m pipelines.run --config=configs/pipeline.py:demo --workdir=$(WORKDIR)
+	$(BIN)/python -m pipelines.run --config=configs/pipeline.py:demo --workdir=$(WORKDIR) --jobs=2
 
 test: lint  ## lint, types and tests
 	$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not long"

@@ -7,7 +7,6 @@ through jax.export as a trained one does. The time is everything from a drawn pl
 --repeats after one that compiles. The bare products are as many queries @ item_vectors.T, in as many threads.
 """
 
-import os
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from runtime import app
+from runtime import app, cores
 
 if TYPE_CHECKING:
     import jax
@@ -90,7 +89,7 @@ def bare_products(recommender: "Recommender", *, users: int, products: int) -> C
         run(jnp.full((size, DIM), start, jnp.float32)).block_until_ready()
 
     def all_chunks() -> None:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores.count()) as pool:
             list(pool.map(chunk, range(0, users, size)))
 
     return all_chunks
@@ -122,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
     config = ConfigDict(
         {"slate_size": SLATE, "place_power": 0.0, "first_item_power": 0.0, "behaviours": dict(BEHAVIOURS)}
     )
-    print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {os.cpu_count()} cores")
+    print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {cores.count()} cores")
     print(f"{'items':>9} {'first run':>10} {'best':>8} {'users × steps / s':>18} {'bare products':>14} {'ratio':>6}")
     for num_items in _ITEMS.value:
         recommender = gru_recommender(num_items)

@@ -7,7 +7,6 @@ Ours is what ranking.train runs, its loader included. PyTorch's (benchmarks/peer
 and lie ready in memory. The two take turns; the table shows medians over --repeats.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -17,7 +16,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from benchmarks.turns import Run, prepare, report
-from runtime import app
+from runtime import app, cores
 from runtime.config import define_config
 from runtime.errors import UsageError
 from runtime.paths import define_path
@@ -32,7 +31,7 @@ flags.declare_key_flag("keep_memory")
 _DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", os.cpu_count() or 1, "PyTorch's threads.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", lower_bound=1)
 
 _MANY_EPOCHS = 10  # more steps than are taken
 

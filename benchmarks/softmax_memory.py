@@ -6,7 +6,6 @@ Forward and backward of -log p of --rows labels, vectors of 64. Memory is what t
 inputs and outputs, as XLA reports it. Full logits are not run where they need more than --most_gib.
 """
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from runtime import app
+from runtime import app, cores
 
 if TYPE_CHECKING:
     import jax
@@ -68,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     import jax  # here so that --help does not wait for it
 
-    print(f"{_ROWS.value} rows of {DIM}, blocks of {_BLOCK_SIZE.value}, {os.cpu_count()} cores; forward and backward")
+    print(f"{_ROWS.value} rows of {DIM}, blocks of {_BLOCK_SIZE.value}, {cores.count()} cores; forward and backward")
     print(f"{'items':>9} {'full logits':>24} {'blocks':>24} {'memory':>9} {'time':>7}")
     keys = jax.random.split(jax.random.key(0), 3)
     for items in _ITEMS.value:

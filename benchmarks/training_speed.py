@@ -7,7 +7,6 @@ Ours is what retrieval.train runs, its loader included. PyTorch's (benchmarks/pe
 memory and hold as many labels as ours on average. The two take turns; the table shows medians over --repeats.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -17,7 +16,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from benchmarks.turns import Run, prepare, report
-from runtime import app
+from runtime import app, cores
 from runtime.config import define_config
 from runtime.paths import define_path
 
@@ -29,7 +28,7 @@ flags.declare_key_flag("keep_memory")
 _DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", os.cpu_count() or 1, "PyTorch's threads.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", lower_bound=1)
 
 
 def ours(config: ConfigDict, timelines: "Timelines", *, steps: int) -> tuple[Run, float]:

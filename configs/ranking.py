@@ -82,9 +82,9 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.train_on = ("train",)  # ("train", "valid") learns from the validation days too, for a fixed num_epochs
     config.save_every = 500
 
-    # Devices: `data` x `model` of them; on a CPU each device is a thread of its own.
+    # Devices: `data` x `model` of them; several on a CPU are for tests, as in configs/retrieval.py.
     config.mesh = {"data": -1, "model": 1}
-    config.cpu_devices = 2
+    config.cpu_devices = 1
 
     config.update_from_flattened_dict(log.of_stage("ranking"))
     match variant:

@@ -30,7 +30,7 @@ _WORKDIR = define_path("workdir", None, "Folder that gets one folder per stage, 
 _LIST = flags.DEFINE_boolean("list", False, "Say which stages there are, which would run and why, and run none.")
 _ONLY = flags.DEFINE_list("only", [], "Run these stages alone: names, or their first part (train).")
 _FORCE = flags.DEFINE_boolean("force", False, "Run stages that are up to date too, from the start.")
-_JOBS = flags.DEFINE_integer("jobs", 1, "Stages side by side, a GPU each where there are any.", lower_bound=1)
+_JOBS = flags.DEFINE_integer("jobs", 1, "Stages side by side, each on its share of cores and GPUs.", lower_bound=1)
 _SCHEMA = define_path("schema", None, "What the columns of one's own log are, as data.prepare has it.")
 _QUARANTINE = flags.DEFINE_boolean("quarantine", None, "Set bad rows of the log aside, as data.prepare does.")
 _MAX_QUARANTINE = flags.DEFINE_string("max_quarantine", None, "With it: the largest share of bad rows, like 1%.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 
+from runtime import cores
 from runtime.errors import UsageError
 
 DEFAULT_CACHE = "~/.cache/heed/jax"
@@ -19,7 +20,7 @@ def enable_compilation_cache() -> None:
     A CPU program is made for a number of threads, by which its sums are ordered, and JAX does not ask for that number:
     programs of each have a folder of their own. So `set_cpu_devices` comes first.
     """
-    threads = os.environ.get("NPROC") or str(os.cpu_count())
+    threads = os.environ.get("NPROC") or str(cores.count())
     folder = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", DEFAULT_CACHE)).expanduser() / f"{threads}_threads"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,5 +44,5 @@ def set_cpu_devices(count: int) -> None:
     # With too few threads all of them wait and nobody arrives: XLA aborts after 40 seconds. With many more than cores
     # every product is cut into pieces too small: 64 threads on 2 cores lose a quarter of the speed of 5.
     if count > 1:
-        os.environ.setdefault("NPROC", str(max(os.cpu_count() or 1, 1 + CONCURRENT_COLLECTIVES * (count - 1))))
+        os.environ.setdefault("NPROC", str(max(cores.count(), 1 + CONCURRENT_COLLECTIVES * (count - 1))))
     jax.config.update("jax_num_cpu_devices", count)

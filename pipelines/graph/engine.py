@@ -6,7 +6,7 @@ changed; to make it ask for code, configs and versions, and keep what it replace
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,10 @@ class Engine:
         """Runs the stages named and, unless `alone`, what they need; 0 or the exit status of the one that failed.
 
         `done` have just been brought up to date, and are counted alone; `of`: how many there are to be in all. Up to
-        `jobs` run side by side, each on a GPU of its own where there are any. After a failure nothing more begins;
+        `jobs` run side by side, each on its share of the machine. After a failure nothing more begins;
         where a model has fallen short, what does not need the stage that said so goes on.
         """
-        settings = process.one_gpu_each(jobs) if jobs > 1 else [process.as_on_this_terminal()]
+        shares = process.shares(jobs)
         waiting, shown, status = self._wanted(names, alone), jobs == 1, 0
         label = {stage.name: f"[{n}/{max(of, len(waiting))}] {stage.name}" for n, stage in enumerate(waiting, 1)}
         waiting = [stage for stage in waiting if stage.name not in done]
@@ -103,7 +103,7 @@ class Engine:
                         continue
                     print(label[stage.name] if shown else f"{label[stage.name]}: begins", flush=True)
                     place = min(free)
-                    running.append(self._start(stage, recipe, settings[place], place, shown=shown))
+                    running.append(self._start(stage, recipe, shares[place], place, shown=shown))
                 if ready:
                     continue
                 ended = self._first_to_end(running, shown=shown)
@@ -125,7 +125,7 @@ class Engine:
 
     def run_anyway(self, name: str) -> int:
         """Runs a stage on whatever is there of its inputs, by no recipe, so that the next run does it again."""
-        running = self._start(self._stages[name], {}, {}, 0, shown=True)
+        running = self._start(self._stages[name], {}, process.Share(), 0, shown=True)
         return self._failure(self._first_to_end([running], shown=True))
 
     def _wanted(self, names: Sequence[str], alone: bool) -> list[Stage]:
@@ -163,7 +163,7 @@ class Engine:
             return ""
         return "as it was, brought back" if brought_back else "up to date"
 
-    def _start(self, stage: Stage, recipe: Recipe, settings: Mapping[str, str], place: int, *, shown: bool) -> _Running:
+    def _start(self, stage: Stage, recipe: Recipe, share: process.Share, place: int, *, shown: bool) -> _Running:
         arguments = stage.command(lambda path: self._workdir / path)
         if shown:
             print(f"  {' '.join(['python', *arguments])}", flush=True)
@@ -171,9 +171,10 @@ class Engine:
         record = {"stage": stage.name, "recipe": recipe, "commit": self._commit, "began": time.time()}
         record |= {"status": None, "seconds": seconds}
         self._records.write(stage.name, record)
-        settings = {**settings, **process.compiled_in(self._workdir / STATE / "compiled")}
+        settings = {**share.settings, **process.compiled_in(self._workdir / STATE / "compiled")}
         log = self._workdir / log_of(stage.name)
-        return _Running(stage, process.Process(arguments, log=log, lock=self._lock, settings=settings), record, place)
+        started = process.Process(arguments, log=log, lock=self._lock, settings=settings, cores=share.cores)
+        return _Running(stage, started, record, place)
 
     def _first_to_end(self, running: Sequence[_Running], *, shown: bool) -> _Running:
         while True:

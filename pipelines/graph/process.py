@@ -1,6 +1,7 @@
 """A stage as a process of its own, its output in a log, never left behind."""
 
 import ctypes
+import functools
 import os
 import re
 import shutil
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.graph.sources import ROOT
+from runtime.cores import usable as usable_cores
 from runtime.errors import UsageError
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
@@ -20,10 +23,19 @@ _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 class Process:
     """`python arguments` with all that it prints in `log`: a file, which outlives us, as a pipe would not.
 
-    It inherits `lock`: while it lives, the run folder is in use. `settings` go into its environment.
+    It inherits `lock`: while it lives, the run folder is in use. It runs on `cores`, and `settings` go into its
+    environment.
     """
 
-    def __init__(self, arguments: Sequence[str], *, log: Path, lock: int | None, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        lock: int | None,
+        settings: Mapping[str, str],
+        cores: Sequence[int] = (),
+    ) -> None:
         self._log, self._began, self._shown = log, time.monotonic(), log.stat().st_size if log.exists() else 0
         with open(log, "ab") as output:
             self._process = subprocess.Popen(
@@ -33,7 +45,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=[] if lock is None else [lock],
-                preexec_fn=_end_with_parent,
+                preexec_fn=functools.partial(_begin, cores),
             )
 
     def ended(self) -> bool:
@@ -83,17 +95,35 @@ def as_on_this_terminal() -> dict[str, str]:
     return {"HEED_TERMINAL": "1", "COLUMNS": str(size.columns), "LINES": str(size.lines)}
 
 
-def one_gpu_each(jobs: int) -> list[dict[str, str]]:
-    """Settings for `jobs` stages side by side: a GPU of its own for each, nothing where there is none.
+@dataclass(frozen=True)
+class Share:
+    """What a stage has of the machine: settings of its environment, and cores, all of them where none are named."""
 
+    settings: Mapping[str, str] = field(default_factory=dict)
+    cores: Sequence[int] = ()
+
+
+def shares(jobs: int) -> list[Share]:
+    """The machine for `jobs` stages side by side: a GPU of its own for each, where there are any, and as many cores.
+
+    A program that takes its threads to be alone on all cores is slower than one that knows of its own alone.
     Errors: UsageError where there are GPUs, but fewer.
     """
+    if jobs == 1:
+        return [Share(as_on_this_terminal())]
     gpus = _gpus()
     if gpus and len(gpus) < jobs:
         raise UsageError(
             f"--jobs={jobs}: a stage each for {len(gpus)} GPU(s); give at most that, or CUDA_VISIBLE_DEVICES= for none"
         )
-    return [{"CUDA_VISIBLE_DEVICES": gpus[n]} if gpus else {} for n in range(jobs)]
+    usable = usable_cores()
+    return [
+        Share(
+            {"CUDA_VISIBLE_DEVICES": gpus[n]} if gpus else {},
+            usable[n::jobs] or [usable[n % len(usable)]],
+        )
+        for n in range(jobs)
+    ]
 
 
 def _gpus() -> list[str]:
@@ -120,8 +150,10 @@ def commit() -> str:
     return found + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
-def _end_with_parent() -> None:
-    # A stage whose pipeline was killed would go on writing where the next pipeline writes. Linux only; elsewhere the
-    # lock makes the next pipeline wait.
+def _begin(cores: Sequence[int]) -> None:
+    # In the new process, before Python. A stage whose pipeline was killed would go on writing where the next pipeline
+    # writes. Linux only; elsewhere the lock makes the next pipeline wait.
     if sys.platform == "linux":
+        if cores:
+            os.sched_setaffinity(0, cores)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

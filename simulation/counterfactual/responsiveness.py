@@ -5,7 +5,6 @@ how alike a branch's next slate is to that item, as the share of its content clu
 responsiveness is mean S_branch / mean S_baseline - 1 over users: -0.6 is 60% less of the same.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from metrics.intervals import flat, relative_change
+from runtime import cores
 from runtime.errors import DataError
 from runtime.progress import progress
 from simulation.counterfactual.branching import items_to_act_on, slates_after
@@ -105,7 +105,7 @@ def simulate(
         )
         return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, slates_then, queries))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress(label="counterfactual", total=total, unit="user") as bar:
+    with ThreadPoolExecutor(cores.count()) as pool, progress(label="counterfactual", total=total, unit="user") as bar:
         results = []
         for result in pool.map(run, range(0, total, size)):
             results.append(result)

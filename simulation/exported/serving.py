@@ -11,7 +11,6 @@ of them gets the logit that was the j-th largest. So the user meets the place j 
 stands there is the ranker's choice; with one slate of candidates and nothing behind it, k is the number of candidates.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data.reading import Reading
+from runtime import cores
 from runtime.errors import DataError
 from runtime.progress import chunks
 from simulation.exported.recent_events import RecentEvents
@@ -112,7 +112,7 @@ class Server:
         newest = Reading(rank.length) if rank else None
         self._ranked = RecentEvents(histories, width=newest.length + _ROOM, kept=newest) if newest else None
         self._met = met
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._pool = ThreadPoolExecutor(cores.count())
         self._replay = partial(replay, start=recommender.start, step=recommender.step)
         self._step = jax.jit(recommender.step)
         users = np.arange(len(met))

@@ -12,9 +12,10 @@ import pytest
 
 from pipelines.graph import process, sources
 from pipelines.graph.engine import Engine
-from pipelines.graph.process import one_gpu_each
+from pipelines.graph.process import shares
 from pipelines.graph.records import KEPT, locked, log_of, record_of
 from pipelines.graph.stage import Stage
+from runtime import cores
 from runtime.errors import DataError, UsageError
 from runtime.progress import progress
 
@@ -342,19 +343,40 @@ def test_independent_stages_run_side_by_side(toy: _Toy, capfd: pytest.CaptureFix
 
 
 def test_each_job_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def gpus(jobs: int) -> list[str | None]:
+        return [share.settings.get("CUDA_VISIBLE_DEVICES") for share in shares(jobs)]
+
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert one_gpu_each(2) == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
+    assert gpus(2) == ["3", "5"]
     with pytest.raises(UsageError, match="--jobs=3: a stage each for 2 GPU"):
-        one_gpu_each(3)
+        shares(3)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert one_gpu_each(3) == [{}, {}, {}]
+    assert gpus(3) == [None, None, None]
     # Where nothing is said, those that the driver lists.
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho 'GPU 0: one (UUID: x)'\necho 'GPU 1: another (UUID: y)'\n")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert one_gpu_each(2) == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    assert gpus(2) == ["0", "1"]
+
+
+def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(process, "usable_cores", lambda: [0, 1, 2, 5, 7])
+    assert [share.cores for share in shares(2)] == [[0, 2, 7], [1, 5]]
+    # Of more jobs than cores some share one.
+    assert [share.cores for share in shares(6)] == [[0], [1], [2], [5], [7], [0]]
+    assert [share.cores for share in shares(1)] == [()]  # alone: all, whichever they are
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the operating system does not confine a process")
+def test_a_stage_runs_on_its_cores_and_knows_how_many_they_are(tmp_path: Path) -> None:
+    last = cores.usable()[-1]
+    code = "from runtime import cores; print(cores.usable(), cores.count())"
+    started = process.Process(["-c", code], log=tmp_path / "log", lock=None, settings={}, cores=[last])
+    assert started.close()[0] == 0
+    assert (tmp_path / "log").read_text() == f"[{last}] 1\n"
 
 
 def test_bars_are_drawn_into_a_log_as_on_our_terminal_where_we_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
