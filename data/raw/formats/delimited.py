@@ -8,6 +8,7 @@ as text.
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from data.raw.batches import Rows, broken
+from data.raw.formats import mistaken
 from data.raw.formats.streams import opened, opened_text
 from runtime.errors import DataError
 
@@ -27,6 +29,8 @@ _LONGEST = 1 << 28  # a row that is longer cannot be read
 _BEGINNING = 1 << 20  # a header that is longer neither
 _COPY = "copy or download the file again"
 _BOM = b"\xef\xbb\xbf"
+_NO_UTF8 = "not UTF-8 text; write it again as UTF-8"
+_EXCEL = re.compile(r"sep=.(?=[\r\n])", re.IGNORECASE)
 
 
 def header(path: Path) -> list[str]:
@@ -102,8 +106,9 @@ def _parsed(
             quoted_strings_can_be_null=True,
         ),
     )
-    frame = pl.DataFrame(pl.from_arrow(table))
-    frame.columns = table.column_names  # polars gives an empty name another
+    cells = [pl.Series(str(place), pl.from_arrow(column)) for place, column in enumerate(table.columns)]
+    frame = pl.DataFrame(cells)
+    frame.columns = table.column_names  # an empty one too
     return frame
 
 
@@ -113,9 +118,13 @@ def _header(path: Path) -> tuple[list[str], str]:
         with opened_text(path) as file:
             beginning = file.read(_BEGINNING)
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; write it again as UTF-8") from None
+        raise DataError(mistaken.told(path, _NO_UTF8)) from None
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: damaged ({error}); {_COPY}") from None
+    if "\0" in beginning.partition("\n")[0]:
+        raise DataError(mistaken.told(path, _NO_UTF8))
+    if told := _EXCEL.match(beginning):
+        raise DataError(f"{path}: row 1 is `{told[0]}`, as Excel writes it, and no header; remove the row")
     found: dict[str, list[str]] = {}
     failure = None
     for separator in _SEPARATORS:
@@ -215,7 +224,7 @@ def _tell_open_quote(path: Path) -> None:
             for _ in csv.reader(file, strict=True, delimiter=separator):
                 row += 1
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; write it again as UTF-8") from None
+        raise DataError(f"{path}: {_NO_UTF8}") from None
     except csv.Error:
         raise DataError(
             f"{path}: row {row + 1}: a field's quotes do not close before its end; "

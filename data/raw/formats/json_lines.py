@@ -4,6 +4,7 @@ Whole numbers are read exactly, however large. Empty lines are none.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -13,12 +14,14 @@ import polars as pl
 import pyarrow as pa
 
 from data.raw.batches import Rows, broken
+from data.raw.formats import mistaken
 from data.raw.formats.streams import opened
 from runtime.errors import DataError
 
 _LINES = 1 << 16  # at a time
 _SHOWN = 80  # characters of a broken line
-_REASON = "is no JSON object"
+_REASON = "is no JSON object of UTF-8 text"
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a character beyond the first 65,536, the other half beside it or not
 _EXACT_BELOW = 2**53  # as floats
 
 
@@ -28,7 +31,9 @@ def header(path: Path) -> list[str]:
     for _, line in islice(_lines(path), _LINES):
         names |= dict.fromkeys(_object(line) or ())
     if not names:
-        raise DataError(f"{path}: no JSON objects, one a line; write the file again")
+        is_array = next((line.startswith(b"[") for _, line in _lines(path)), False)
+        remedy = f"write it again, as `jq -c {'.[]' if is_array else '.'}` does"
+        raise DataError(mistaken.told(path, f"no JSON objects, one a line; {remedy}"))
     return list(names)
 
 
@@ -81,16 +86,26 @@ def _objects(lines: Sequence[bytes]) -> list[dict[str, Any] | None]:
         except (ValueError, RecursionError):
             found = []
         if len(found) == len(lines):
-            return found
+            return [_whole_text(one, line) for one, line in zip(found, lines, strict=True)]
     return [_object(line) for line in lines]
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(line)  # UTF-8, with a byte order mark too
+        found = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return _whole_text(found, line) if isinstance(found, dict) else None
+
+
+def _whole_text(found: dict[str, Any], line: bytes) -> dict[str, Any] | None:
+    # None where half a character stands in it, which is no text that could be written.
+    if _HALF.search(line):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return None
+    return found
 
 
 def _series(name: str, cells: list[Any]) -> pl.Series:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.raw.batches import Rows
+from data.raw.formats import mistaken
 from runtime.errors import DataError
 
 _ROWS = 1 << 19  # at a time
@@ -28,16 +29,34 @@ def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
     row = 1
     try:
         for batch in _opened(path).iter_batches(_ROWS, columns=list(names)):
-            frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]).select(list(names))))
-            frame.columns = list(names)  # polars gives an empty name another
+            frame = _frame(path, pa.Table.from_batches([batch]).select(list(names)))
             yield Rows(frame, pl.int_range(row, row + len(frame), eager=True))
             row += len(frame)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); write or copy it again") from None
 
 
+def _frame(path: Path, table: pa.Table) -> pl.DataFrame:
+    columns = []
+    for field, cells in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_timestamp(field.type) and field.type.tz:
+            # The same moments: polars knows no zones such as +05:30.
+            cells = cells.cast(pa.timestamp(field.type.unit, "UTC"))
+        try:
+            columns.append(pl.Series("", pl.from_arrow(cells)))
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"{path}: column {field.name} is of type {field.type}; write numbers, text or times"
+            ) from None
+    frame = pl.DataFrame([cells.alias(str(place)) for place, cells in enumerate(columns)])
+    frame.columns = table.column_names  # an empty one too
+    return frame
+
+
 def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cut short, or no Parquet file ({error}); write or copy it again") from None
+        is_file = path.is_file() and path.stat().st_size > 0
+        reason = f"cut short, or no Parquet file ({error}); write or copy it again"
+        raise DataError(mistaken.told(path, reason) if is_file else f"{path}: {reason}") from None

@@ -5,6 +5,7 @@ import json
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data.raw import sources
@@ -217,10 +218,10 @@ def test_a_compressed_file_that_is_cut_short(tmp_path, name):
 def test_a_line_that_is_no_object(tmp_path, line, shown):
     path = tmp_path / "a.jsonl"
     path.write_bytes(f'{{"user_id": "u"}}\n\n{line}\n'.encode("latin-1"))
-    assert f"{path}: row 3: {shown} is no JSON object" in fault(path)
+    assert f"{path}: row 3: {shown} is no JSON object of UTF-8 text" in fault(path)
     quarantine = Quarantine(enabled=True)
     assert read(path, COLUMNS, quarantine=quarantine)[1] == 2
-    assert quarantine.frame().rows() == [("a.jsonl", 3, "", shown, "is no JSON object")]
+    assert quarantine.frame().rows() == [("a.jsonl", 3, "", shown, "is no JSON object of UTF-8 text")]
 
 
 def test_keys_that_come_late_and_numbers_of_any_size(tmp_path, monkeypatch):
@@ -252,3 +253,42 @@ def test_quotes_are_watched_wherever_a_block_ends(tmp_path, monkeypatch, block):
             assert read(path, COLUMNS, quarantine=Quarantine())[1] == 37
         else:
             assert "row 20: a field's quotes do not close" in fault(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", gzip.compress(b"user_id\n1\n"), "is compressed by gzip: let its name end in .csv.gz"),
+        ("a.csv", "user_id,like\nu,1\n".encode("utf-16"), "is text in UTF-16"),
+        ("a.csv", "user_id,like\nu,1\n".encode("utf-16-le"), "is text in UTF-16 or UTF-32"),  # without a mark
+        ("a.csv", b"PK\x03\x04\x14\0", "is a spreadsheet or a zip archive: save the sheet as CSV"),
+        ("a.csv.gz", gzip.compress("user_id\né\n".encode("latin-1")), "not UTF-8 text; write it again as UTF-8"),
+        ("a.csv", b"sep=;\r\nuser_id;like\r\nu;1\r\n", "row 1 is `sep=;`, as Excel writes it, and no header"),
+        ("a.csv", b"PAR1\x15\x04\xff", "is Parquet: let its name end in .parquet"),
+        ("a.parquet", b"PAR1\x15\x04", "cut short, or no Parquet file"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("a.jsonl", '{"user_id": "u"}\n'.encode("utf-16"), "is text in UTF-16"),
+        ("a.jsonl", b'[{"user_id": "u"},\n {"user_id": "v"}]\n', "write it again, as `jq -c .[]` does"),
+        ("a.jsonl", b'{\n "user_id": "u"\n}\n', "write it again, as `jq -c .` does"),
+    ],
+)
+def test_what_a_file_is_that_cannot_be_read(tmp_path, name, content, told):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert str(path) in fault(path)
+    assert told in fault(path)
+
+
+def test_parquet_times_of_any_zone_are_the_same_moments(tmp_path):
+    moments = pa.array([1_767_268_800_000_000, None], pa.timestamp("us"))
+    for zone in ("+05:30", "-03:00", "America/New_York", "Nowhere/Land"):
+        pq.write_table(pa.table({"at": moments.cast(pa.timestamp("us", zone))}), tmp_path / "a.parquet")
+        (batch,) = parquet.rows(tmp_path / "a.parquet", ["at"])
+        assert batch.frame["at"].dt.epoch("us").to_list() == [1_767_268_800_000_000, None]
+
+
+def test_half_a_character_is_no_text_and_a_whole_one_is(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"user_id": "\\ud83d\\ude00"}\n{"user_id": "\\ud83d"}\n')
+    (batch,) = json_lines.rows(path, ["user_id"])
+    assert (batch.frame["user_id"].to_list(), batch.broken["row"].to_list()) == (["😀"], [2])
