@@ -78,7 +78,10 @@ def _read(folder: Path, schema: Path, last: str) -> None:
     except DataError as error:
         raise DataError(f"{error}; mend {schema}") from None
     warnings = plausibility.warnings(
-        made.arrays, item_duration_ms=made.items["duration_ms"].to_numpy(), user_ids=made.users["user_id"]
+        made.arrays,
+        item_duration_ms=made.items["duration_ms"].to_numpy(),
+        user_ids=made.users["user_id"],
+        item_ids=made.items["item_id"],
     )
     print("\n".join([*rejected.column_lines(), "", assembly.summary(made)]))
     dated = made.arrays["timestamp_ms"][made.arrays["timestamp_ms"] > assembly.EARLIER_MS]

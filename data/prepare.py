@@ -190,6 +190,7 @@ def main(argv: Sequence[str]) -> int | None:
             made.arrays,
             item_duration_ms=made.items["duration_ms"].to_numpy(),
             user_ids=made.users["user_id"],
+            item_ids=made.items["item_id"],
         )
         timelines.write(
             workdir,

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from data import feedback
+from data.raw import spellings
 
 MAX_SKIPS = 0.8  # of the plays; of KuaiRand's 41%
 MAX_LIKES, MAX_DISLIKES = 0.95, 0.5  # of the events
@@ -19,17 +20,22 @@ SHORTEST, LONGEST = 0.02, 5.0  # the median play, in durations of its item
 MAX_PLAY_MS = 6 * 3_600_000  # the median play
 MAX_SURFACES = 1_000
 MANY_USERS, MAX_OF_ONE_USER = 20, 0.25  # of the events
-_DAY_MS = 86_400_000
+_DAY_MS, _MINUTE_MS = 86_400_000, 60_000
+_LOST_MS = 100_000  # times in steps of so much that are no whole minutes: no clock ticks so
 
 
 def warnings(
-    arrays: Mapping[str, NDArray[Any]], *, item_duration_ms: NDArray[np.integer], user_ids: pl.Series
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    item_duration_ms: NDArray[np.integer],
+    user_ids: pl.Series,
+    item_ids: pl.Series,
 ) -> list[str]:
     """What a user should look at, a line each.
 
     Args:
       arrays: the event arrays [E] of timelines (`data.timelines.EVENT_DTYPES`); earlier history is not looked at.
-      item_duration_ms: [N + 1] of the items, -1 where unknown. user_ids: [U], as the log has them.
+      item_duration_ms: [N + 1] of the items, -1 where unknown. user_ids: [U], item_ids: [N], as the log has them.
     """
     dated = arrays["timestamp_ms"] > 0
     bits, play_ms, time, surface, item = (
@@ -80,4 +86,33 @@ def warnings(
         found.append(
             "all times are of the same moment of a day: within a day, events are taken in the order of the file"
         )
+    step = int(np.gcd.reduce(time)) if len(time) > 1 else 0
+    if step % _LOST_MS == 0 and step % _MINUTE_MS:
+        found.append(
+            f"all times are multiples of {step // 1000:,} seconds: has a spreadsheet shown them as 1.73569E+12, and "
+            "are their last digits lost?"
+        )
+    for name, ids in (("user_id", user_ids), ("item_id", item_ids)):
+        found += _of_ids(name, ids.drop_nulls()) if ids.dtype == pl.String else []
+    return found
+
+
+def _of_ids(name: str, ids: pl.Series) -> list[str]:
+    """Text that people or programs have made of other ids, so that several may have become one, or one several."""
+    found = []
+    if nothing := [word for word in ids.filter(ids.str.len_chars() < 10) if spellings.nothing(word)]:
+        word = nothing[0].replace("'", "''")
+        found.append(
+            f"{name} '{nothing[0]}': does it stand for what is not known? Then schema.yaml says `empty: ['{word}']`"
+        )
+    shortened = ids.filter(ids.str.contains(r"^\d[.,]\d+[eE]\+\d\d$"))
+    if len(shortened):
+        found.append(
+            f"{len(shortened):,} of {name} are written like {shortened[0]}: has a spreadsheet shortened them, so that "
+            "several are one?"
+        )
+    bare = ids.str.strip_chars()
+    if bare.n_unique() < ids.n_unique():
+        one = ids.filter(bare.is_duplicated() & (bare != ids))[0]
+        found.append(f"{name} '{one}' differs from another by white space alone: are they the same?")
     return found

@@ -211,7 +211,9 @@ def adds_up(folder: Path, read: Any, made: Any, rejected: Quarantine) -> None:
     assert assembly.summary(made)
     assert rejected.column_lines()
     durations = made.items["duration_ms"].to_numpy()
-    plausibility.warnings(made.arrays, item_duration_ms=durations, user_ids=made.users["user_id"])
+    plausibility.warnings(
+        made.arrays, item_duration_ms=durations, user_ids=made.users["user_id"], item_ids=made.items["item_id"]
+    )
     counts = made.fields["counts"]
     of_events = rejected.frame().filter(pl.col("file").str.starts_with("events")).height
     assert counts["dropped"]["quarantined"] == of_events

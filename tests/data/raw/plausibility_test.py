@@ -8,7 +8,7 @@ from data.raw import plausibility
 T = 1_650_000_000_000
 
 
-def said(*, play_ms, duration_ms=-1, time=None, surface=1, lengths=None, **flags):
+def said(*, play_ms, duration_ms=-1, time=None, surface=1, lengths=None, user_ids=None, item_ids=(), **flags):
     """Of events of one item, which lasts `duration_ms`, by users of `lengths` events, called u0 and so on."""
     play_ms = np.asarray(play_ms)
     flags = {name: np.broadcast_to(flag, len(play_ms)) for name, flag in flags.items()}
@@ -23,7 +23,8 @@ def said(*, play_ms, duration_ms=-1, time=None, surface=1, lengths=None, **flags
             "feedback": feedback.to_bits(flags, play_ms=play_ms),
         },
         item_duration_ms=np.array([-1, duration_ms]),
-        user_ids=pl.Series([f"u{n}" for n in range(len(lengths))]),
+        user_ids=pl.Series(user_ids or [f"u{n}" for n in range(len(lengths))]),
+        item_ids=pl.Series(item_ids, dtype=pl.String),
     )
 
 
@@ -48,6 +49,16 @@ PLAYS = np.array([1_000, 2_000, 9_000, 20_000, 30_000])
         ({"play_ms": np.full(1_001, 9_000), "surface": np.arange(1_001)}, []),  # code 0 is none
         ({"play_ms": np.full(1_001, 9_000), "surface": 1 + np.arange(1_001)}, ["surface has 1,001 values"]),
         ({"play_ms": PLAYS, "time": T // 86_400_000 * 86_400_000 + 86_400_000 * np.arange(5)}, ["moment of a day"]),
+        # 1.73569E+12 keeps six digits, so that a step is 10^7 ms; whole minutes and days are what clocks make.
+        ({"play_ms": PLAYS, "time": 1_650_000 * 10**6 + 10**7 * np.arange(5)}, ["multiples of 10,000 seconds"]),
+        ({"play_ms": PLAYS, "time": T // 60_000 * 60_000 + 300_000 * np.arange(5)}, []),
+        (
+            {"play_ms": [9_000, 9_000], "lengths": [1, 1], "user_ids": ["None", "ann"]},
+            ["user_id 'None': does it stand"],
+        ),
+        ({"play_ms": [9_000, 9_000], "lengths": [1, 1], "user_ids": ["ann", "ann "]}, ["'ann ' differs from another"]),
+        ({"play_ms": PLAYS, "item_ids": ["1.23457E+12", "v"]}, ["1 of item_id are written like 1.23457E+12"]),
+        ({"play_ms": PLAYS, "item_ids": ["1.5", "NaNa", "n 1"]}, []),
     ],
 )
 def test_what_looks_wrong_about_the_whole(log, told):
