@@ -142,4 +142,6 @@ def _one_line(message: object) -> str:
     # str() of a KeyError is the repr of its message, and ml_collections puts one inside an AttributeError.
     while isinstance(message, (KeyError, AttributeError)) and message.args:
         message = message.args[0]
-    return " ".join(str(message).split())
+    line = " ".join(str(message).split())
+    # Names and cells of a file that is no text must not reach the terminal as they are.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in line)

@@ -60,5 +60,5 @@ def asked(names: Sequence[str], known: Iterable[str]) -> list[str]:
     """The names, each followed by what was probably meant by it: `dislikes (did you mean dislike?)`."""
     known = set(known)
     guesses = {name: meant(name, known) for name in names}
-    shown = {name: name if name.strip() else f"'{name}'" for name in names}
+    shown = {name: name if name and name == name.strip() else f"'{name}'" for name in names}
     return [f"{shown[name]} (did you mean {guess}?)" if guess else shown[name] for name, guess in guesses.items()]

@@ -20,6 +20,7 @@ ENDS = {
     "data": DataError("events.parquet: row 3,\\n  column play_ms: -7"),
     "falls short": FellShortError("recall_loss is +3.0%"),
     "other host": HostError("process 1 has ended with an error"),
+    "rubbish": DataError("no column 'user_id', only \\x1b[31m\\x00é"),
     "interrupt": KeyboardInterrupt(),
     "disk full": OSError(errno.ENOSPC, "No space left on device", OF),
     "disk full, file unknown": OSError(errno.ENOSPC, "No space left on device"),
@@ -44,6 +45,7 @@ if __name__ == "__main__":
 ENDS = {
     "usage": (2, "binary: --k=0: at least 1"),
     "data": (3, "binary: events.parquet: row 3, column play_ms: -7"),
+    "rubbish": (3, r"binary: no column 'user_id', only \x1b[31m\x00é"),
     "falls short": (4, "binary: recall_loss is +3.0%"),
     "other host": (5, "binary: process 1 has ended with an error"),
     "interrupt": (130, "the same command begins again, after the last checkpoint where it keeps any"),

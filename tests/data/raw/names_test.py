@@ -24,6 +24,10 @@ def test_the_nearest_known_name(name, meant):
     assert names.meant(name, KNOWN) == meant
 
 
+def test_white_space_around_a_name_is_seen():
+    assert names.asked([" play_ms", "", "x"], KNOWN) == ["' play_ms' (did you mean play_ms?)", "''", "x"]
+
+
 def test_every_other_word_is_for_one_column():
     words = [word for also in names._ALSO_CALLED.values() for word in also.split()]
     assert len(words) == len(set(words)), sorted(word for word in words if words.count(word) > 1)
