@@ -1,12 +1,13 @@
 """What a column of a log holds, told from some of its rows: numbers, text, times, 0 and 1."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data.raw import attributes, convert
+from data.raw import attributes, convert, spellings
 from data.raw.batches import Batch
 from data.raw.times import Moments
 
@@ -42,6 +43,8 @@ class Look:
     Attributes:
       kind: in words. empty: the share of its cells. distinct: how many values. example: one of them.
       numbers: the cells that say something, as numbers, or None where they are none; texts: as text.
+      nothing: words among numbers and times that seem to stand for empty cells. comma: whether the numbers have
+        decimal commas.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Look:
     example: str
     numbers: NDArray[np.float64] | None
     texts: pl.Series
+    nothing: tuple[str, ...] = ()
+    comma: bool = False
 
     @property
     def is_flag(self) -> bool:
@@ -69,18 +74,24 @@ class Look:
             for unit, per_second in UNIT_PER_SECOND.items():
                 if _EARLIEST_S * per_second <= middle <= _LATEST_S * per_second:
                     return "" if unit == "ms" else unit, ""
-        for layout in LAYOUTS:
-            if Moments(layout=layout)(self.texts).is_not_null().all():
-                return "", layout
-        return None
+        return ("", self.layouts[0]) if self.layouts else None
+
+    @functools.cached_property
+    def layouts(self) -> list[str]:
+        """Those of LAYOUTS that all cells have: two where no day is above the twelfth, and day and month look alike."""
+        layouts = [layout for layout in LAYOUTS if Moments(layout=layout)(self.texts[:1]).is_not_null().all()]
+        return [layout for layout in layouts if Moments(layout=layout)(self.texts).is_not_null().all()]
 
 
 def look(cells: pl.Series) -> Look:
     """At a column, as `data.raw.files` opens it."""
     shown = attributes.shown(cells)
-    texts = shown.cast(pl.String) if not shown.dtype.is_nested() else pl.Series([str(cell) for cell in cells])
+    castable = not shown.dtype.is_nested() and shown.dtype != pl.Duration
+    texts = shown.cast(pl.String) if castable else pl.Series(cells.name, [_text(cell) for cell in cells], pl.String)
     filled = texts.replace("", None).drop_nulls()
-    numbers = _numbers(cells, filled)
+    filled, nothing = _without_nothing(filled) if cells.dtype == pl.String else (filled, ())
+    comma = cells.dtype == pl.String and _has_decimal_comma(filled)
+    numbers = _numbers(cells, spellings.with_points(filled) if comma else filled)
     example = filled[0] if len(filled) else ""
     return Look(
         cells.name,
@@ -90,12 +101,35 @@ def look(cells: pl.Series) -> Look:
         example if len(example) <= _SHOWN else example[:_SHOWN] + "…",
         numbers,
         filled,
+        nothing,
+        comma,
     )
 
 
 def sample(batch: Batch, rows: int) -> list[Look]:
     """At all columns of a table's first rows."""
     return [look(cells) for cells in batch.frame.head(rows).get_columns()]
+
+
+def _text(cell: object) -> str | None:
+    return None if cell is None else str(cell)
+
+
+def _without_nothing(filled: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
+    # Words such as NULL say nothing where all else is numbers or times: beside text they may be a name.
+    words = [word for word in filled.unique().sort() if spellings.nothing(word)]
+    rest = filled.filter(~filled.is_in(words)) if words else filled
+    if not words or not len(rest):
+        return filled, ()
+    numbers = spellings.with_points(rest).cast(pl.Float64, strict=False).null_count() == 0
+    return (rest, tuple(words)) if numbers or Moments()(rest).is_not_null().all() else (filled, ())
+
+
+def _has_decimal_comma(filled: pl.Series) -> bool:
+    # Three places behind each comma may as well be thousands.
+    commas = filled.str.contains(spellings.DECIMAL_COMMA) & ~filled.str.contains(r",\d{3}\s*$")
+    numbers = spellings.with_points(filled).cast(pl.Float64, strict=False)
+    return bool(commas.any() and numbers.null_count() == 0)
 
 
 def _numbers(cells: pl.Series, filled: pl.Series) -> NDArray[np.float64] | None:

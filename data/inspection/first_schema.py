@@ -28,7 +28,22 @@ def text(looks: Mapping[str, Sequence[Look]], paths: Mapping[str, str]) -> str:
         is_empty = all(guess.startswith("#") for guess in guesses)
         lines.append(f"{table}:{'  # by their own names' if is_empty else ''}")
         lines += [f"  {guess}" for guess in guesses]
+    every = [look for columns in looks.values() for look in columns]
+    words = sorted({word for look in every for word in look.nothing})
+    if words:
+        of = ", ".join(sorted({look.name for look in every if look.nothing}))
+        lines.append(f"empty: [{', '.join(_quoted(word) for word in words)}]  # where {of} hold{_s(of)} no value")
+    if commas := [look for look in every if look.comma]:
+        lines.append(f'decimal: ","  # such as {commas[0].example} in {commas[0].name}')
     return "\n".join(lines) + "\n"
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _s(names: str) -> str:
+    return "" if ", " in names else "s"
 
 
 def tables_of(headers: Mapping[Path, Sequence[str]]) -> dict[str, Path]:

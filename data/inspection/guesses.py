@@ -89,11 +89,13 @@ def _is_own_id(table: str, name: str, look: Look) -> bool:
 def _of_known(name: str, look: Look) -> list[Guess]:
     """A column under Heed's own name, where it does not hold what Heed's does."""
     if name in TIMES and look.time and any(look.time):
-        return [Guess(name, _inside(_of_time(look)), f"as {look.example} tells")]
+        why = _other_layout(look) or f"as {look.example} tells"
+        return [Guess(name, _inside(_of_time(look)), why, sure=not _other_layout(look))]
     if name in LENGTHS and look.numbers is not None and _seems_seconds(look.numbers):
         return [Guess(name, "{unit: s}", f"the middle one is {_middle(look)}: seconds?", sure=False)]
     if name in FLAGS and look.numbers is not None and not look.is_flag:
-        return _rated(look, "like") if name == "like" else []
+        # Stars begin at one, or a half; how often somebody did a thing begins at none.
+        return _rated(look, name) if name == "like" and look.numbers.min() > 0 else [_counted(name, look)]
     return []
 
 
@@ -102,7 +104,9 @@ def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
     if name in TIMES:
         if look.time is None:
             return None
-        return Guess(name, _inside({"column": column, **_of_time(look)}), f"such as {look.example}", sure=sure)
+        why = _other_layout(look) or f"such as {look.example}"
+        sure = sure and not _other_layout(look)
+        return Guess(name, _inside({"column": column, **_of_time(look)}), why, sure=sure)
     if name in LENGTHS:
         if look.numbers is None:
             return Guess(name, column, sure=sure) if look.kind in ("lengths of time", "text") else None
@@ -115,7 +119,7 @@ def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
     if name in FLAGS and not look.is_flag:
         if look.numbers is None:
             return None
-        return Guess(name, f"{column} >= 1", f"up to {look.numbers.max():g}: counts?", sure=False)
+        return _counted(name, look)
     holds = {mark: look.texts.str.contains(mark, literal=True).sum() for mark in "|;,"} if look.kind == "text" else {}
     separator = next((mark for mark, count in holds.items() if count > _LISTED * len(look.texts)), "")
     if name == "cluster_id" and separator:
@@ -125,12 +129,23 @@ def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
     return Guess(name, column, sure=sure)
 
 
+def _counted(name: str, look: Look) -> Guess:
+    assert look.numbers is not None
+    return Guess(name, f"{written(look.name)} >= 1", f"up to {look.numbers.max():g}: counts?", sure=False)
+
+
 def _of_time(look: Look) -> dict[str, str]:
     unit, layout = look.time or ("", "")
     said = {"unit": unit, "format": json.dumps(layout) if layout else ""}
     if layout and "%z" not in layout and "%H" in layout:
         said["zone"] = "UTC"
     return {key: value for key, value in said.items() if value}
+
+
+def _other_layout(look: Look) -> str:
+    # Whether 03/04 is of March or of April no cell may tell.
+    _, layout = look.time or ("", "")
+    return f"or {look.layouts[1]}: {look.example} may be either" if layout and len(look.layouts) > 1 else ""
 
 
 def _inside(parts: dict[str, str]) -> str:
@@ -185,5 +200,6 @@ def _rated(look: Look, column: str) -> list[Guess]:
     if top is None or least < 0:
         return []
     why = f"{least:g} to {most:g}"
-    name = written(column)
-    return [Guess("like", f"{name} >= {top * 4 // 5}", why), Guess("dislike", f"{name} <= {top * 2 // 5}", why)]
+    name, sure = written(column), bool(most >= top * 4 / 5)  # else it may be another scale
+    rules = {"like": f">= {top * 4 // 5}", "dislike": f"<= {top * 2 // 5}"}
+    return [Guess(feedback, f"{name} {rule}", why, sure=sure) for feedback, rule in rules.items()]

@@ -52,7 +52,10 @@ def looked_at(folder: Path, said: Schema, *, rows: int) -> dict[str, Looked]:
         by_path = {source.path: source for source in others}
         found = {name: (by_path[path], path.name) for name, path in named.items()} | found
     if "events" not in found:
-        there = f", only {', '.join(source.name for source in others)}" if others else ""
+        names = [source.name for source in others] or sorted(
+            entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "_"))
+        )
+        there = f", only {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else ""
         raise DataError(
             f"{folder}: no table with a user and an item in each row{there}; call it events.csv, or say in schema.yaml "
             "where it lies and what its columns are: `events: {path: …, user_id: …, item_id: …, timestamp_ms: …}`"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.raw import names
+from data.raw import names, spellings
 from data.raw.sources import Part
 from runtime.errors import DataError
 
@@ -65,21 +65,31 @@ class Quarantine:
     def finish(self, path: Path, name: str, rows: int, columns: ColumnsOf) -> None:
         """Takes note of a table that has been read. Errors: DataError where too many of its `rows` were set aside."""
         self.columns[name] = columns
-        of_table = self.frame().filter((pl.col("file") == name) | pl.col("file").str.starts_with(f"{name}/"))
+        of_table = self._of_table(name)
         if len(of_table) > self.max_share * rows:
-            count, column, reason = (
-                of_table.group_by("column", "reason", maintain_order=True)
-                .len()
-                .sort("len", descending=True, maintain_order=True)
-                .select("len", "column", "reason")
-                .row(0)
-            )
-            what = f"column {column} {reason}" if column else reason
             raise DataError(
                 f"{path}: {len(of_table):,} of {rows:,} rows ({len(of_table) / rows:.1%}) are bad, more than "
-                f"--max_quarantine={self.max_share:.4g}; most often {what} ({count:,} rows); mend the log, or give a "
+                f"--max_quarantine={self.max_share:.4g}; most often {self.most_often(name)}; mend the log, or give a "
                 "higher --max_quarantine"
             )
+
+    def most_often(self, name: str) -> str:
+        """What is wrong with most of the rows that were set aside of a table, one of them, and how many they are."""
+        column, reason, count, value = (
+            self._of_table(name)
+            .group_by("column", "reason", maintain_order=True)
+            .agg(pl.len().alias("count"), pl.col("value").first())
+            .sort("count", descending=True, maintain_order=True)
+            .select("column", "reason", "count", "value")
+            .row(0)
+        )
+        shown = "" if value is None else f" '{value}'" if column else f" {value}"
+        remedy = spellings.remedy(value or "", "") if reason.startswith("is not ") else ""
+        where = f"column {column}:" if column else "row:"
+        return f"{where}{shown} {reason} ({count:,} rows){f', {remedy}' if remedy else ''}"
+
+    def _of_table(self, name: str) -> pl.DataFrame:
+        return self.frame().filter((pl.col("file") == name) | pl.col("file").str.starts_with(f"{name}/"))
 
     def ignore(self, name: str, column: str) -> None:
         """Takes note that a category of a table was left out after all."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.raw import attributes, files, values
+from data.raw import attributes, files, spellings, values
 from data.raw.batches import Batch, Rows
 from data.raw.names import asked
 from data.raw.quarantine import ColumnsOf, Quarantine
@@ -77,6 +77,7 @@ def read(
     further: Further | None = None,
     skip: Callable[[pl.DataFrame], pl.Series] | None = None,
     empty: Sequence[str] = (),
+    decimal: str = ".",
     number: str = "",
 ) -> tuple[pl.DataFrame, int]:
     """The good rows of a table, in the order of its files, under canonical names, and how many rows the files hold.
@@ -87,7 +88,7 @@ def read(
       known: canonical column -> (the values it may take, the file that lists them).
       further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
       skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
-      empty: text that stands for an empty cell, besides none.
+      empty: text that stands for an empty cell, besides none. decimal: what text has before the fraction of a number.
       number: the name of a further column of the result, each row's number in its file.
     Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
     """
@@ -108,6 +109,13 @@ def read(
         batches = _whole(opened, list(wanted)) if as_whole else opened.batches(list(wanted))
 
     batches = (_emptied(batch, empty) for batch in batches) if empty else batches
+    if decimal == ",":
+        # Ids and lists in one field stay the text that they are.
+        kinds = {c.in_file: c.dtype is not None and c.dtype.is_integer() for c in columns}
+        kinds |= {c.in_file: True for c in columns if c.category and c.dtype is None and not c.convert}
+        kinds |= {c.in_file: False for c in columns if (c.dtype is None and not c.category) or c.dtype == pl.String}
+        numeric = [name for name, is_numeric in kinds.items() if is_numeric]
+        batches = (_with_points(batch, numeric) for batch in batches)
     return _checked(source, names, batches, columns, quarantine, known or {}, skip, number)
 
 
@@ -154,9 +162,8 @@ def _checked(
     if not count:
         raise DataError(f"{source.path}: no rows{' that are to be read' if skip else ''}; give a file that holds some")
     if not any(len(frame) for frame in kept):
-        raise DataError(
-            f"{source.path}: none of {count:,} rows is good; run without --quarantine to see the first fault"
-        )
+        most = quarantine.most_often(source.name)
+        raise DataError(f"{source.path}: none of {count:,} rows is good; most often {most}; mend the log")
     numbers = [Column(number)] if number else []
     table = _stacked(kept, [*(column for column in columns if column.in_file in seen), *numbers])
     quarantine.finish(source.path, source.name, count, _columns_of(columns, list(seen), table))
@@ -211,7 +218,10 @@ def _good(
         mask = mask.fill_null(False) & good  # a row is set aside once, for the first fault found
         if mask.any():
             numbers, part_of = batch.numbers.filter(mask), batch.part_of.filter(mask)
-            quarantine.add(batch.parts, part_of, numbers, name, shown.filter(mask), reason, remedy)
+            wrong = shown.filter(mask)
+            # What fits nothing may be written in a way that schema.yaml can tell.
+            remedy = spellings.remedy(str(wrong[0]), remedy) if reason.startswith("is not ") else remedy
+            quarantine.add(batch.parts, part_of, numbers, name, wrong, reason, remedy)
             good &= ~mask
     checked = pl.DataFrame(of_column | ({number: batch.numbers} if number else {}))
     checked = checked if good.all() else checked.filter(good)
@@ -254,7 +264,7 @@ def _faults(
         if value.dtype == pl.Int64:
             reason = f"is too large to be exact as {cells.dtype}"
             yield fault(values.inexact(meant), reason, "write the column as whole numbers or text")
-            yield fault(filled & value.is_null(), f"is not {column.what}")
+            yield fault(filled & value.is_null(), f"is not {column.what}", column.remedy)
         for rows, reason in unusable:
             yield fault(rows, reason)
         if not column.nullable:
@@ -302,9 +312,17 @@ def _without_bytes(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
 
 
+def _with_points(batch: Batch, names: Sequence[str]) -> Batch:
+    there = [spellings.with_points(batch.frame[name]) for name in names if name in batch.frame.columns]
+    return dataclasses.replace(batch, frame=batch.frame.with_columns(there))
+
+
 def _emptied(batch: Batch, empty: Sequence[str]) -> Batch:
     texts = [name for name, kind in batch.frame.schema.items() if kind == pl.String]
-    return dataclasses.replace(batch, frame=batch.frame.with_columns(pl.col(texts).replace(list(empty), None)))
+    emptied = batch.frame.with_columns(pl.col(texts).replace(list(empty), None))
+    if any(word.lower() == "nan" for word in empty):
+        emptied = emptied.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+    return dataclasses.replace(batch, frame=emptied)
 
 
 def _without(batch: Batch, skipped: pl.Series) -> Batch:

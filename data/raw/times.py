@@ -111,7 +111,7 @@ def _scaled(cells: pl.Series, unit: tuple[int, int]) -> pl.Series:
     times, over = unit
     kind = cells.dtype
     if kind in (pl.String, pl.Categorical, pl.Enum):
-        cells = cells.cast(pl.String)
+        cells = cells.cast(pl.String).str.strip_chars()
     elif not kind.is_numeric():
         return cells
     if unit == (1, 1):

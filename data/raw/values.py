@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from data.raw import spellings
 from runtime.errors import DataError
 
 # Whole numbers from here on are not exact in a float column: the next one may have been written.
@@ -17,6 +18,9 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 def whole_numbers(cells: pl.Series, where: str) -> pl.Series:
     """Int64, null where there is none or what stands there is not a whole number; `1.0` is one, NaN is not.
+
+    Of text, white space around it does not count, and `31.000` is none in a column that has a `900` without a point:
+    a program has put points between the thousands.
 
     Errors: DataError, which begins with `where`, for a column that holds no numbers.
     """
@@ -29,10 +33,11 @@ def whole_numbers(cells: pl.Series, where: str) -> pl.Series:
         whole = number.is_finite() & (number == number.round()) & ~_is_inexact(number, cells.dtype)
         return number.set(~whole.fill_null(False), None).cast(pl.Int64)
     if cells.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
-        text = cells.cast(pl.String)
+        text = cells.cast(pl.String).str.strip_chars()
         whole = text.cast(pl.Int64, strict=False)
         if whole.null_count() == text.null_count():
             return whole
+        text = text.set(spellings.in_groups(text), None)
         return whole.fill_null(whole_numbers(text.cast(pl.Float64, strict=False), where))
     raise DataError(f"{where} is of type {cells.dtype}; write whole numbers, times as milliseconds since 1970")
 

@@ -98,7 +98,8 @@ class _Log:
         try:
             rows.check_columns(source.path, opened.names, columns)
         except DataError as error:
-            raise DataError(f"{error}, or say in schema.yaml which it is: python -m data.inspect begins one") from None
+            begins = "" if self.schema.path else ": python -m data.inspect begins one"
+            raise DataError(f"{error}, or say in schema.yaml which it is{begins}") from None
         if name == "events":
             _check_feedback(opened.source.path, opened.names, columns)
         table, count = rows.read(
@@ -109,6 +110,7 @@ class _Log:
             further=None if name == "events" else partial(self._attribute, source.name, said),
             skip=said.event_types.skip if said.event_types else None,
             empty=self.schema.empty,
+            decimal=self.schema.decimal,
         )
         check(self.schema, name, source.name, self.quarantine.columns[source.name].all)
         for column in columns:
@@ -127,7 +129,7 @@ class _Log:
 
         name = cells.name
         if name in (said.numbers or ()):
-            return Column(name, category=True, convert=rules.numbers)
+            return Column(name, category=True, convert=partial(rules.numbers, decimal=self.schema.decimal))
         if name in said.separators:
             return Column(name, category=True, convert=partial(rules.split, separator=said.separators[name]))
         if name in (said.categories or ()) and (cells.dtype == pl.String or cells.dtype.is_float()):
@@ -173,7 +175,9 @@ def _sources(folder: Path, said: "Schema") -> dict[str, Source]:
     if "events" not in there:
         if folder.is_file():
             raise DataError(f"{folder}: a file; give the folder that it lies in, and call it events.csv, say")
-        others = [entry.name for entry in sorted(folder.iterdir()) if ending(entry)] if folder.is_dir() else []
+        there_is = sorted(folder.iterdir()) if folder.is_dir() else []
+        shown = [entry for entry in there_is if not entry.name.startswith((".", "_"))]
+        others = [entry.name for entry in shown if ending(entry)] or [entry.name for entry in shown]
         lies = f"; there is {', '.join(others[:3])}{', …' if len(others) > 3 else ''}" if others else ""
         raise DataError(
             f"{folder / 'events.parquet'}: no such file; check --data, or write your events there, as .parquet, .csv "

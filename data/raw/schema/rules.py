@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from data.raw import spellings
+
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -55,9 +57,10 @@ def split(cells: pl.Series, separator: str) -> pl.Series:
     return cells.str.split(separator).list.eval(pl.element().str.strip_chars().replace("", None).drop_nulls())
 
 
-def numbers(cells: pl.Series) -> pl.Series:
+def numbers(cells: pl.Series, *, decimal: str = ".") -> pl.Series:
     """Float64 of whole numbers and of text, null where it is none."""
-    return _plain(cells).cast(pl.Float64, strict=False)
+    cells = _plain(cells)
+    return (spellings.with_points(cells) if decimal == "," else cells).cast(pl.Float64, strict=False)
 
 
 def _plain(cells: pl.Series) -> pl.Series:

@@ -23,7 +23,10 @@ NAMES = ("schema.yaml", "schema.yml")
 TABLES = {"events": EVENTS, "items": ITEMS, "users": USERS}
 TIMES, LENGTHS = {"timestamp_ms", "uploaded_ms"}, {"play_ms", "duration_ms"}
 FLAGS = {*FEEDBACK_COLUMNS, "randomly_exposed", "questionnaire_shown", "questionnaire_answer"}
-_OTHER_UNIT = "times are milliseconds since 1970, from 2000 to now; of seconds schema.yaml says `{}: {{unit: s}}`"
+_OTHER_UNIT = (
+    "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others schema.yaml says "
+    '`{0}: {{unit: s}}` or `{0}: {{format: "%d.%m.%Y %H:%M"}}`'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +53,16 @@ class TableSchema:
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-    """What is said of a log. path: the file that says it, None where there is none. empty: text for empty fields."""
+    """What is said of a log.
+
+    path: the file that says it, None where there is none. empty: text for empty fields. decimal: what text has before
+    the fraction of a number, `.` or `,`.
+    """
 
     path: Path | None = None
     tables: Mapping[str, TableSchema] = dataclasses.field(default_factory=dict)
     empty: tuple[str, ...] = ()
+    decimal: str = "."
 
     def of(self, table: str) -> TableSchema:
         """What is said of the table."""
@@ -72,7 +80,10 @@ def plain(column: Column) -> Column:
         return replace(column, convert=Moments(), what="a time", remedy=_OTHER_UNIT.format(column.name))
     if column.name in LENGTHS:
         return replace(column, convert=Lengths())
-    return replace(column, convert=convert.flags) if column.name in FLAGS else column
+    if column.name in FLAGS:
+        remedy = f"of counts and words schema.yaml says which mean yes: `{column.name}: {column.name} >= 1`"
+        return replace(column, convert=convert.flags, what="0 or 1, true or false", remedy=remedy)
+    return column
 
 
 def columns_of(table: str, schema: TableSchema) -> list[Column]:

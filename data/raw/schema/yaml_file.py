@@ -16,6 +16,7 @@
     users:
       categories: [country]
     empty: ["NULL", "\\\\N"]                # what stands for an empty field, besides nothing
+    decimal: ","                          # what stands before the fraction of a number, if not a point
 
 Columns that it does not speak of are read by Heed's names, if they have one.
 """
@@ -64,9 +65,12 @@ def read(path: Path | None) -> Schema:
     if path is None:
         return Schema()
     nodes = Nodes(path)
-    said = nodes.mapping(nodes.root, [*TABLES, "empty"], path.name)
+    said = nodes.mapping(nodes.root, [*TABLES, "empty", "decimal"], path.name)
     tables = {name: _table(nodes, node, name) for name, node in said.items() if name in TABLES}
-    return Schema(path, tables, tuple(nodes.texts(said["empty"], "empty")) if "empty" in said else ())
+    decimal = nodes.text(said["decimal"], "decimal") if "decimal" in said else "."
+    if decimal not in (".", ","):
+        nodes.fail(said["decimal"], f'decimal: \'{decimal}\' stands before no fraction; write "," or "."')
+    return Schema(path, tables, tuple(nodes.texts(said["empty"], "empty")) if "empty" in said else (), decimal)
 
 
 def _table(nodes: Nodes, node: yaml.Node, table: str) -> TableSchema:

@@ -5,7 +5,7 @@ import datetime
 import polars as pl
 import pytest
 
-from data.inspection import guesses
+from data.inspection import first_schema, guesses
 from data.inspection.columns import look
 from data.inspection.first_schema import tables_of
 from data.raw.schema import yaml_file
@@ -33,6 +33,12 @@ def lines(table="events", **columns):
         ({"like": [1, 5]}, ["like: like >= 4  # 1 to 5", "dislike: like <= 2  # 1 to 5"]),
         ({"rating": [0.5, 9.0]}, ["like: rating >= 8  # 0.5 to 9", "dislike: rating <= 4  # 0.5 to 9"]),
         ({"rating": [-3, 5]}, []),
+        ({"like": [0, 3]}, ["# like: like >= 1  # up to 3: counts?"]),  # stars begin at one
+        ({"share": [0, 7]}, ["# share: share >= 1  # up to 7: counts?"]),
+        ({"rating": [1, 3]}, ["# like: rating >= 4  # 1 to 3", "# dislike: rating <= 2  # 1 to 3"]),  # of three?
+        ({"rating": ["1,5", "5"]}, ["like: rating >= 4  # 1.5 to 5", "dislike: rating <= 2  # 1.5 to 5"]),
+        ({"watch_ms": ["5", "NULL"]}, ["play_ms: {column: watch_ms, unit: ms}"]),
+        ({"play_ms": [datetime.timedelta(seconds=31)]}, []),
         ({"watch_ms": [5]}, ["play_ms: {column: watch_ms, unit: ms}"]),
         ({"watchSeconds": [5]}, ["play_ms: {column: watchSeconds, unit: s}"]),
         ({"dwell": [31, 2]}, ["play_ms: {column: dwell, unit: s}  # the middle one is 16.5: seconds?"]),
@@ -103,3 +109,23 @@ def test_which_table_is_which(tmp_path):
     headers = {films: ["id", "title"], people: ["id", "age"], ratings: ["userId", "movieId"]}
     assert tables_of(headers) == {"events": ratings, "items": films}
     assert tables_of({films: ["id", "title"]}) == {}
+
+
+def test_a_day_that_may_be_a_month_is_left_to_people():
+    (line,) = lines(timestamp_ms=["03/04/2026 12:00:00"])
+    assert line.startswith("# timestamp_ms: {format: ")
+    assert "or %d/%m/%Y %H:%M:%S: 03/04/2026 12:00:00 may be either" in line
+    (line,) = lines(timestamp_ms=["13/04/2026 12:00:00"])
+    assert line.startswith('timestamp_ms: {format: "%d/%m/%Y %H:%M:%S"')
+
+
+def test_words_for_nothing_and_decimal_commas_are_said_once_for_all_tables():
+    looks = {
+        "events": [look(pl.Series("play_ms", ["5", "NULL", "\\N"])), look(pl.Series("like", ["1", "", "NULL"]))],
+        "items": [look(pl.Series("price", ["0,5", "7"])), look(pl.Series("name", ["NULL", "Anna"]))],
+    }
+    said = first_schema.text(looks, {}).splitlines()
+    assert "empty: ['NULL', '\\N']  # where like, play_ms hold no value" in said
+    assert 'decimal: ","  # such as 0,5 in price' in said
+    # Thousands are written like that too.
+    assert "decimal" not in first_schema.text({"items": [look(pl.Series("price", ["31,000", "7"]))]}, {})

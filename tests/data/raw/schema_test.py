@@ -137,7 +137,7 @@ def test_hours_that_come_twice_and_never(tmp_path):
         ("play_ms: {unit: s}", "play_ms", "'soon' is not a number of s"),
         ("", "play_ms", "'soon' is not a whole number"),
         ("like: like > 3", "like", "'soon' is not a number"),
-        ("", "like", "'soon' is not a whole number"),
+        ("", "like", "'soon' is not 0 or 1, true or false"),
     ],
 )
 def test_cells_that_are_nothing_of_the_kind(tmp_path, said, column, told):
@@ -364,3 +364,53 @@ def test_a_schema_elsewhere_and_an_empty_one(tmp_path):
     (tmp_path / "schema.yml").touch()
     with pytest.raises(UsageError, match="both are there"):
         read_tables(tmp_path, quarantine=Quarantine())
+
+
+def test_decimal_commas_are_read_where_it_is_said_and_ids_and_lists_stay_as_they_are(tmp_path):
+    read = tables(
+        tmp_path,
+        """
+        decimal: ","
+        events: {play_ms: {unit: s}, like: "stars >= 4"}
+        items: {cluster_id: {column: tags, separator: ","}}
+        """,
+        events=f"user_id;item_id;timestamp_ms;play_ms;stars\n1,5;v;{NOON_MS};31,25;4,5\n1.5;v;{NOON_MS};2;3,5\n",
+        items='item_id;tags;price;length\nv;1,5;0,5;"1.5"\nw;2;7;2.5\n',
+    )
+    assert read.events.select("user_id", "play_ms", "like").rows() == [("1,5", 31_250, 1), ("1.5", 2_000, 0)]
+    assert read.items.select("cluster_id", "price", "length").rows() == [(["1", "5"], 0.5, 1.5), (["2"], 7.0, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("31,5", "where this is a decimal comma, say in schema.yaml"),
+        ("NULL", "where it stands for nothing, say in schema.yaml"),
+        ("soon", "lengths of time are milliseconds"),
+    ],
+)
+def test_what_schema_yaml_can_tell_of_a_cell_is_said(tmp_path, cell, told):
+    log = "user_id;item_id;timestamp_ms;play_ms\n" + f"u;v;{NOON_MS};{cell}\n" * 2
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, "", events=log)
+    assert f"'{cell}' is not a whole number (1 more rows like it); {told}" in str(caught.value)
+    with pytest.raises(DataError) as caught:  # of all rows the commonest fault is named
+        tables(tmp_path, "", Quarantine(enabled=True), events=log)
+    assert f"none of 2 rows is good; most often column play_ms: '{cell}' is not a whole number (2 rows)" in str(
+        caught.value
+    )
+
+
+def test_nan_stands_for_nothing_where_it_is_said(tmp_path):
+    frame = pl.DataFrame(
+        {"user_id": ["u", "v"], "item_id": ["a", "b"], "timestamp_ms": NOON_MS, "play_ms": [5.0, None]}
+    )
+    frame.with_columns(pl.col("play_ms").fill_null(float("nan"))).write_parquet(tmp_path / "events.parquet")
+    (tmp_path / "schema.yaml").write_text("empty: [nan]")
+    assert read_tables(tmp_path, quarantine=Quarantine()).events["play_ms"].to_list() == [5, None]
+
+
+def test_counts_are_no_flags_and_what_to_say_of_them_is_told(tmp_path):
+    log = f"user_id,item_id,timestamp_ms,like\nu,v,{NOON_MS},2\n"
+    with pytest.raises(DataError, match=r"'2' is not 0 or 1, true or false; .* `like: like >= 1`"):
+        tables(tmp_path, "", events=log)

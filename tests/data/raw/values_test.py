@@ -42,3 +42,17 @@ def test_floats_are_ids_as_long_as_no_other_number_is_the_same_float(dtype, exac
 def test_numbers_beside_text_become_their_digits():
     assert [column.to_list() for column in values.alike(pl.Series([7]), pl.Series(["007"]))] == [["7"], ["007"]]
     assert [column.to_list() for column in values.alike(pl.Series([7]), pl.Series([8]))] == [[7], [8]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "whole"),
+    [
+        (["31.000", "900"], [None, 900]),  # thousands of a spreadsheet: 31 would be a thousandth of it
+        (["31.000", "900.000"], [31, 900]),  # three places in each
+        (["31.000", "900.0"], [31, 900]),
+        (["1.234.567", "8"], [None, 8]),
+        ([" 7", "8 ", None, ""], [7, 8, None, None]),
+    ],
+)
+def test_text_is_the_whole_number_that_it_says(cells, whole):
+    assert values.whole_numbers(pl.Series(cells), "x").to_list() == whole
