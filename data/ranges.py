@@ -41,6 +41,16 @@ def newest(starts: ArrayLike, ends: ArrayLike, count: int) -> NDArray[np.int64]:
     return np.where(position < end, position, -1)
 
 
+def last(starts: ArrayLike, ends: ArrayLike, count: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The last `count` positions of each stretch [start, end), 0 for all, one after the other, and whose each is.
+
+    Returns: (stretch, position), flat.
+    """
+    ends = np.asarray(ends, np.int64)
+    starts = np.maximum(starts, ends - count) if count else np.asarray(starts, np.int64)
+    return owners(ends - starts), positions(starts, ends - starts)
+
+
 def gathered(columns: Mapping[str, NDArray[Any]], position: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """The columns at positions of any shape, zero where a position is −1."""
     return {

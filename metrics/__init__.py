@@ -1,4 +1,4 @@
-"""How good a recommender is: pure functions of arrays for ranking, diversity, intervals, and the simple baselines.
+"""How good a recommender is: pure functions of arrays for ranking, diversity, intervals, and the simple rules.
 
 Imports nothing of the project. Ranking quality is kept per query, so that every mean gets an interval over users and
 two models can be compared user by user.

@@ -22,18 +22,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.reading import Reader, Reading
+from data.scored import scored
 from data.timelines import Timelines
 from metrics import diversity, intervals, ranking
 from metrics.intervals import Interval
 from retrieval.queries import Moments, Queries, ScoreFn
 from runtime.errors import DataError
-from runtime.progress import chunks, progress
 
 RECALL_AT = (10, 50, 100)
 NDCG_AT = (10, 100)
 SLATE = 100  # the top k of skip@k, dislike@k, coverage and diversity
-
-_SCORES_HELD = 1 << 23  # scores in memory at a time
 
 
 class Evaluation(NamedTuple):
@@ -179,21 +177,18 @@ def _rank(
     score: ScoreFn, timelines: Timelines, of: Queries, *, label: str, slate: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     # Places of the targets [Q, M, 2] and the top `slate` among what each user has not met, some at a time.
-    columns, size = timelines.num_items + 1, len(of.moments.user)
+    size = len(of.moments.user)
     places, slates = np.empty((*of.items.shape, 2)), np.empty((size, slate), np.int64)
-    with progress(label=label, total=size, unit="query") as bar:
-        for rows in chunks(size, max(1, min(512, _SCORES_HELD // columns))):
-            batch = of.rows(rows)
-            scores = np.asarray(score(batch.moments))
-            if scores.shape != (len(batch.items), columns):
-                raise ValueError(f"scores {scores.shape} where [queries, items + 1] is {(len(batch.items), columns)}")
-            if not np.isfinite(scores[:, 1:]).all():
-                raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
-            eligible = ~timelines.met(batch.moments.user, batch.moments.before)
-            places[rows] = ranking.target_places(scores, batch.items, eligible=eligible, where=batch.kind >= 0)
-            if slate:
-                slates[rows] = ranking.top_k(scores, slate, eligible=eligible)
-            bar.update(len(batch.items))
+
+    def of_rows(rows: slice) -> ArrayLike:
+        return score(of.moments.rows(rows))
+
+    for rows, scores in scored(of_rows, size, columns=timelines.num_items + 1, label=label, unit="query"):
+        batch = of.rows(rows)
+        eligible = ~timelines.met(batch.moments.user, batch.moments.before)
+        places[rows] = ranking.target_places(scores, batch.items, eligible=eligible, where=batch.kind >= 0)
+        if slate:
+            slates[rows] = ranking.top_k(scores, slate, eligible=eligible)
     return places, slates
 
 

@@ -9,14 +9,13 @@
           P(g | c, user) = (events of the user in g + m' P(g | c)) / (events of the user in c + m')
           P(j | g)       = (n_j + 1) / Σ_{i in g} (n_i + 1), from which P(c) and P(g | c) are summed up
 
-How many events are read, the days of n, the power, m and m': those of `GRID` that have the highest Recall on the
+How many events are read, the days of n, the power, m and m': those of `RULES` that have the highest Recall on the
 validation days, for each way of asking its own. With 0 days n counts since ever. Who is near whom is counted of each
 user's last events before the split. A log without clusters, or creators, has one of each.
 """
 
 import functools
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,8 @@ from numpy.typing import NDArray
 from data import ranges
 from data.feedback import has
 from data.timelines import Timelines
-from metrics import baselines, ranking
+from metrics import ranking, simple_rules
+from metrics.simple_rules import Parts, Rule, Scores, Settings, grid
 from retrieval.queries import Moments, Queries, ScoreFn, asked
 from runtime.errors import DataError
 from runtime.progress import chunks
@@ -38,24 +38,9 @@ _DAY, _HOUR = 86_400_000, 3_600_000
 CUT = 100  # settings are chosen by Recall at this
 _QUERIES, _SCORES = 2_000, 1 << 29  # of the validation days that settings are chosen by, at most
 
-Settings = Mapping[str, float]
 
-
-def _grid(**values: Sequence[float]) -> tuple[Settings, ...]:
-    return tuple(dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values()))
-
-
-GRID: dict[str, tuple[Settings, ...]] = {
-    "popularity_1d": _grid(days=(1,)),
-    "popularity_7d": _grid(days=(7,)),
-    "item_knn": _grid(read=(10, 50, 500)),
-    "item_knn_popularity": _grid(read=(10, 50, 500), days=(1, 7, 0), power=(0.125, 0.25, 0.5, 1.0)),
-    "counts": _grid(read=(50, 500), days=(7, 0), m=(3, 30), m_creator=(3, 30)),
-}
-
-
-class SimpleRules:
-    """The rules as they stand when `split` begins.
+class Log:
+    """What the rules know of a log when `split` begins.
 
     On the test days they know the validation days, as refitted models do. With the moment of a query they go on: its
     history is what the user has met by then, and n what all users have liked by the hour.
@@ -74,10 +59,10 @@ class SimpleRules:
 
         position = np.arange(len(user))
         near = taken & (position < start[user]) & (position >= start[user] - MOST_READ)
-        met = baselines.interactions(
+        met = simple_rules.interactions(
             user[near], timelines.item[near], num_users=timelines.num_users, num_items=self.num_items
         )
-        self._similarities = baselines.item_neighbours(met, neighbours=NEIGHBOURS)
+        self._similarities = simple_rules.item_neighbours(met, neighbours=NEIGHBOURS)
         cluster, creator = (self._codes(name) for name in ("cluster", "creator"))
         # Items of one cluster and creator are a group: codes of both [N + 1], and the cluster of each group.
         both = cluster.astype(np.int64) * (creator.max() + 1) + creator
@@ -88,70 +73,41 @@ class SimpleRules:
         items = self._timelines.items
         return items[name].fill_null(0).to_numpy() if name in items.columns else np.zeros(len(items), np.int32)
 
-    def counts_before(self, moments: Moments, days: float) -> NDArray[np.float32]:
+    def popularity(self, moments: Moments, days: float) -> Scores:
         """n [B, N + 1]: positives of each item in the last `days` before the hour of each moment, 0 for ever."""
         hour, row = np.unique((moments.time_ms - self._begin) // _HOUR, return_inverse=True)
         table = np.empty((len(hour), self.num_items + 1), np.float32)
         for n, end_ms in enumerate(self._begin + hour * _HOUR):
             since = np.searchsorted(self._liked_ms, end_ms - int(days * _DAY)) if days else 0
             liked = self._liked[since : np.searchsorted(self._liked_ms, end_ms)]
-            table[n] = baselines.popularity(liked, num_items=self.num_items)
+            table[n] = simple_rules.counts(liked, num_items=self.num_items)
         return table[row]
 
-    def histories(self, moments: Moments, read: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    def history(self, moments: Moments, read: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Row and item of the last `read` events before each moment that were not turned down."""
-        end = np.searchsorted(self._taken, moments.before)
-        begin = np.maximum(np.searchsorted(self._taken, self._timelines.offsets[moments.user]), end - int(read))
-        return ranges.owners(end - begin), self._timelines.item[self._taken[ranges.positions(begin, end - begin)]]
+        begin, end = (
+            np.searchsorted(self._taken, at) for at in (self._timelines.offsets[moments.user], moments.before)
+        )
+        row, place = ranges.last(begin, end, int(read))
+        return row, self._timelines.item[self._taken[place]]
 
-    def near(self, moments: Moments, read: float) -> NDArray[np.float32]:
+    def near(self, moments: Moments, read: float) -> Scores:
         """Σ_i cos(i, j) over the different items i of the histories, [B, N + 1]."""
-        row, item = self.histories(moments, read)
-        met = baselines.interactions(row, item, num_users=len(moments.user), num_items=self.num_items)
-        return baselines.knn_scores(met, self._similarities)
-
-    def at(self, moments: Moments) -> "AtMoments":
-        """The rules at some moments."""
-        return AtMoments(self, moments)
-
-    def score(self, rule: str, settings: Settings, moments: Moments) -> NDArray[np.float32]:
-        """Scores [B, N + 1] by a rule of `GRID` at these settings; column 0 is padding."""
-        return self.at(moments).score(rule, settings)
+        return simple_rules.nearness(*self.history(moments, read), self._similarities, num_rows=len(moments.user))
 
 
-class AtMoments:
-    """The rules at some moments, where what settings have in common is counted once."""
+class PartsAt(Parts):
+    """What the rules are made of at some moments; for `counts`, events and likes by group too."""
 
-    def __init__(self, rules: SimpleRules, moments: Moments):
-        self._rules, self._moments = rules, moments
-        self._near = functools.cache(functools.partial(rules.near, moments))
-        self._liked = functools.cache(functools.partial(rules.counts_before, moments))
-        self._met = functools.cache(self._met_by_code)
-        self._priors = functools.cache(self._liked_by_code)
-
-    def score(self, rule: str, settings: Settings) -> NDArray[np.float32]:
-        """Scores [B, N + 1] by a rule of `GRID` at these settings; column 0 is padding."""
-        if rule.startswith("popularity"):
-            return self._liked(settings["days"])
-        if rule == "item_knn":
-            return self._near(settings["read"])
-        if rule == "item_knn_popularity":
-            near, liked = self._near(settings["read"]), self._liked(settings["days"])
-            return baselines.times_popularity(near, liked, power=settings["power"])
-        return self._counts(**settings)
-
-    def _counts(self, read: float, days: float, m: float, m_creator: float) -> NDArray[np.float32]:
-        total, in_cluster, in_group = self._met(read)
-        by_item, within, prior = self._priors(days)
-        by_cluster = (in_cluster + m * prior) / (total + m)  # [B, C]
-        # P(c | user) / (events of the user in c + m'), which all groups of a cluster share.
-        shared = (by_cluster / (in_cluster + m_creator))[:, self._rules.cluster_of_group]
-        by_group = shared * (in_group + m_creator * within)  # [B, G]
-        return by_group.astype(np.float32)[:, self._rules.group] * by_item
+    def __init__(self, log: Log, moments: Moments):
+        super().__init__(*(functools.partial(part, moments) for part in (log.near, log.popularity)))
+        self.log, self._moments = log, moments
+        self.met = functools.cache(self._met_by_code)
+        self.priors = functools.cache(self._liked_by_code)
 
     def _met_by_code(self, read: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         # Events of each user's history: all [B, 1], by cluster [B, C], by group [B, G].
-        row, item = self._rules.histories(self._moments, read)
+        row, item = self.log.history(self._moments, read)
         size = len(self._moments.user)
 
         def counted(code: NDArray[Any]) -> NDArray[np.int64]:
@@ -159,60 +115,90 @@ class AtMoments:
             return np.bincount(row * codes + code[item], minlength=size * codes).reshape(size, codes)
 
         total = np.bincount(row, minlength=size)[:, None]
-        return total, counted(self._rules.cluster), counted(self._rules.group)
+        return total, counted(self.log.cluster), counted(self.log.group)
 
     def _liked_by_code(self, days: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         # P(j | g) of each item [B, N + 1], P(g | c) [B, G], P(c) [B, C].
-        liked = self._liked(days) + np.float32(1)
+        liked = self.popularity(days) + np.float32(1)
         liked[:, 0] = 0.0
-        of_cluster, of_group = (_summed(liked, code) for code in (self._rules.cluster, self._rules.group))
-        by_item = liked / np.maximum(of_group, 1.0)[:, self._rules.group]
-        within = of_group / np.maximum(of_cluster, 1.0)[:, self._rules.cluster_of_group]
+        of_cluster, of_group = (_summed(liked, code) for code in (self.log.cluster, self.log.group))
+        by_item = liked / np.maximum(of_group, 1.0)[:, self.log.group]
+        within = of_group / np.maximum(of_cluster, 1.0)[:, self.log.cluster_of_group]
         return by_item, within, of_cluster / of_cluster.sum(axis=1, keepdims=True)
+
+
+def counts(parts: PartsAt, *, read: float, days: float, m: float, m_creator: float) -> Scores:
+    """P(c | user) · P(g | c, user) · P(j | g), [B, N + 1]."""
+    total, in_cluster, in_group = parts.met(read)
+    by_item, within, prior = parts.priors(days)
+    by_cluster = (in_cluster + m * prior) / (total + m)  # [B, C]
+    # P(c | user) / (events of the user in c + m'), which all groups of a cluster share.
+    shared = (by_cluster / (in_cluster + m_creator))[:, parts.log.cluster_of_group]
+    by_group = shared * (in_group + m_creator * within)  # [B, G]
+    return by_group.astype(np.float32)[:, parts.log.group] * by_item
+
+
+RULES = {
+    "popularity_1d": Rule(simple_rules.popularity, grid(days=(1,))),
+    "popularity_7d": Rule(simple_rules.popularity, grid(days=(7,))),
+    "item_knn": Rule(simple_rules.item_knn, grid(read=(10, 50, 500))),
+    "item_knn_popularity": Rule(
+        simple_rules.item_knn_popularity, grid(read=(10, 50, 500), days=(1, 7, 0), power=(0.125, 0.25, 0.5, 1.0))
+    ),
+    "counts": Rule(counts, grid(read=(50, 500), days=(7, 0), m=(3, 30), m_creator=(3, 30))),
+}
 
 
 def tuned(
     timelines: Timelines, prefixes: Sequence[str], *, split: str, positive: Sequence[str]
 ) -> dict[str, dict[str, ScoreFn]]:
     """Rule -> its scorer for each way of asking: as the validation days have chosen it, knowing all before `split`."""
-    rules = SimpleRules(timelines, split=split, positive=positive)
-    before = rules if split == "valid" else SimpleRules(timelines, split="valid", positive=positive)
+    log = Log(timelines, split=split, positive=positive)
+    before = log if split == "valid" else Log(timelines, split="valid", positive=positive)
     try:
         validation = asked(timelines, split="valid", positive=positive)
     except DataError:  # these days have nothing to choose by
         validation = {}
-    found: dict[str, dict[str, ScoreFn]] = {rule: {} for rule in GRID}
+    found: dict[str, dict[str, ScoreFn]] = {rule: {} for rule in RULES}
     for prefix in prefixes:
         for rule, settings in choose(before, validation.get(prefix), timelines).items():
-            found[rule][prefix] = functools.partial(rules.score, rule, settings)
+            found[rule][prefix] = functools.partial(score, log, rule, settings)
     return found
 
 
-def choose(rules: SimpleRules, queries: Queries | None, timelines: Timelines) -> dict[str, Settings]:
-    """Rule -> those of its settings in `GRID` that have the highest Recall@100 of `queries`, of the validation days.
+def score(log: Log, rule: str, settings: Settings, moments: Moments) -> Scores:
+    """Scores [B, N + 1] by a rule of `RULES` at these settings; column 0 is padding."""
+    return RULES[rule].scores(PartsAt(log, moments), **settings)
 
-    The first of `GRID` where there are no queries. `rules` are those before these days.
+
+def choose(log: Log, queries: Queries | None, timelines: Timelines) -> dict[str, Settings]:
+    """Rule -> those of its settings in `RULES` that have the highest Recall@100 of `queries`, of the validation days.
+
+    The first where there are no queries. `log` is what is known before these days.
     """
     if queries is None:
-        return {rule: settings[0] for rule, settings in GRID.items()}
+        return simple_rules.choose(RULES, ())
     with_targets = np.flatnonzero(queries.of("targets").any(axis=1))
-    most = min(_QUERIES, max(1, _SCORES // (sum(map(len, GRID.values())) * (rules.num_items + 1))))
+    settings = sum(len(rule.grid) for rule in RULES.values())
+    most = min(_QUERIES, max(1, _SCORES // (settings * (log.num_items + 1))))
     if len(with_targets) > most:
         with_targets = np.sort(np.random.default_rng(0).choice(with_targets, most, replace=False))
-    found: dict[str, list[float]] = {rule: [0.0] * len(settings) for rule, settings in GRID.items()}
-    for rows in chunks(len(with_targets), 64):
-        batch = queries.rows(with_targets[rows])
-        eligible, where = ~timelines.met(batch.moments.user, batch.moments.before), batch.of("targets")
-        at = rules.at(batch.moments)
-        for rule, grid in GRID.items():
-            for n, settings in enumerate(grid) if len(grid) > 1 else ():
-                scores = at.score(rule, settings)
-                places = ranking.target_places(scores, batch.items, eligible=eligible, where=where)
-                found[rule][n] += float(ranking.recall(places, CUT, where=where).sum())
-    return {rule: GRID[rule][int(np.argmax(of_rule))] for rule, of_rule in found.items()}
+    batches = (queries.rows(with_targets[rows]) for rows in chunks(len(with_targets), 64))
+    return simple_rules.choose(RULES, ((PartsAt(log, of.moments), _recall(of, timelines)) for of in batches))
 
 
-def _summed(values: NDArray[np.float32], code: NDArray[np.integer]) -> NDArray[np.float32]:
+def _recall(queries: Queries, timelines: Timelines) -> Callable[[Scores], NDArray[np.float64]]:
+    # Scores [B, N + 1] -> Recall@CUT of each query, among the items that its user had not met.
+    eligible, where = ~timelines.met(queries.moments.user, queries.moments.before), queries.of("targets")
+
+    def recall(scores: Scores) -> NDArray[np.float64]:
+        places = ranking.target_places(scores, queries.items, eligible=eligible, where=where)
+        return ranking.recall(places, CUT, where=where)
+
+    return recall
+
+
+def _summed(values: Scores, code: NDArray[np.integer]) -> Scores:
     # Values [B, N + 1] summed over the items of each code: [B, C].
     members = sp.csr_matrix((np.ones(len(code), np.float32), (np.arange(len(code)), code)))
     return np.asarray(values @ members)

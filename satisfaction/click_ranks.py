@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data import ranges
+from data.scored import scored
 from metrics import intervals, ranking
 from metrics.intervals import Interval
-from runtime.errors import DataError
-from runtime.progress import chunks, progress
 from satisfaction.protocol import places_among
 from satisfaction.saqrec.clicks import Clicks
 
 HR_AT = (1, 5, 10)
 NDCG_AT = (5, 10)
 GROUPS = ("G1", "G2", "G3", "G4")
-_SCORES_HELD = 1 << 23  # scores in memory at a time
 
 ScoreFn = Callable[[NDArray[np.int64], NDArray[np.int64]], ArrayLike]
 """Scores of every item of the corpus: (users [B], click asked for [B]) -> [B, n + 1]; column 0 is ignored."""
@@ -37,20 +35,16 @@ def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split:
     """Ranks of each user's first click of `split`. Errors: DataError for a score not finite."""
     users, target = clicks.targets(split)
     ranks = Ranks(np.empty((len(users), 2)), np.empty((len(users), 2)))
-    columns = clicks.num_items + 1
-    with progress(label=label, total=len(users), unit="user") as bar:
-        for rows in chunks(len(users), max(1, min(512, _SCORES_HELD // columns))):
-            scores, expected = np.asarray(score(users[rows], target[rows])), (rows.stop - rows.start, columns)
-            if scores.shape != expected:
-                raise ValueError(f"scores {scores.shape} where [users, items + 1] is {expected}")
-            if not np.isfinite(scores[:, 1:]).all():
-                raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
-            items = clicks.item[target[rows]]
-            ranks.sampled[rows] = places_among(scores, items, negatives[rows])
-            eligible = unclicked(clicks, users[rows], target[rows])
-            eligible[np.arange(len(items)), items] = True  # a click on an item clicked before counts
-            ranks.full[rows] = ranking.target_places(scores, items[:, None], eligible=eligible)[:, 0]
-            bar.update(rows.stop - rows.start)
+
+    def of_rows(rows: slice) -> ArrayLike:
+        return score(users[rows], target[rows])
+
+    for rows, scores in scored(of_rows, len(users), columns=clicks.num_items + 1, label=label, unit="user"):
+        items = clicks.item[target[rows]]
+        ranks.sampled[rows] = places_among(scores, items, negatives[rows])
+        eligible = unclicked(clicks, users[rows], target[rows])
+        eligible[np.arange(len(items)), items] = True  # a click on an item clicked before counts
+        ranks.full[rows] = ranking.target_places(scores, items[:, None], eligible=eligible)[:, 0]
     return ranks
 
 

@@ -12,6 +12,7 @@ from data.timelines import Timelines
 from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG
+from satisfaction import simple_rules
 from satisfaction.click_ranks import ScoreFn
 from satisfaction.experiments.variants import GROUPS, NAIVE
 from satisfaction.run import EMBEDDINGS, SCORES
@@ -19,7 +20,6 @@ from satisfaction.run_folder import TrainedRun
 from satisfaction.saqrec.alignment import SAQREC
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
-from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import open_scores
 
 
@@ -27,7 +27,7 @@ def simpler(run: TrainedRun, timelines: Timelines) -> dict[str, ScoreFn]:
     """The simple rules and, of the models that stand beside SAQRec, those that were trained, before the test clicks."""
     clicks = run.models[SAQREC].histories.clicks
     models = {name: model.score for name, model in run.models.items() if name != SAQREC}
-    return {**simple_rules(clicks, timelines, split="test"), **models}
+    return {**simple_rules.tuned(clicks, timelines, split="test"), **models}
 
 
 def ablated(folder: Path, trained_run: str, run: TrainedRun, timelines: Timelines) -> Mapping[str, ScoreFn]:

@@ -11,13 +11,13 @@ from metrics.binary import auc
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction import simple_rules
 from satisfaction.click_ranks import Ranks, activity_groups, flat_rows, rank
 from satisfaction.experiments.examples import examples
 from satisfaction.protocol import saved_negatives
 from satisfaction.run_folder import TrainedRun, open_run
 from satisfaction.saqrec.alignment import SAQREC
 from satisfaction.saqrec.trained import Aligned
-from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.answers import NO_ANSWER, SATISFIED, answers
 
 PER_USER, EXAMPLES = "per_user.npz", "examples.json"
@@ -69,7 +69,7 @@ def run(
     scorers: dict[str, Any] = {
         SAQREC: lambda users, before: saqrec.score(users, before, satisfaction_weight=satisfaction_weight)
     }
-    scorers |= simple_rules(clicks, timelines, split=split)
+    scorers |= simple_rules.tuned(clicks, timelines, split=split)
     scorers |= {name: model.score for name, model in models.items() if name != SAQREC}
     scorers |= {name: other.models[SAQREC].score for name, other in others.items()}
     ranks = {name: rank(score, clicks, negatives, split=split, label=name) for name, score in scorers.items()}

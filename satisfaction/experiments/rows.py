@@ -18,10 +18,10 @@ from satisfaction.saqrec.alignment import BASE, GRU, MODELS, SAQREC, train_align
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
-from satisfaction.simple_rules import GRID, choose, known, scorer
+from satisfaction.simple_rules import RULES, choose, scorers
 from satisfaction.unbiased.imputed import open_scores
 
-ROWS = (*MODELS, *reversed(GRID))
+ROWS = (*MODELS, *reversed(RULES))
 SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@10", "mrr", "full/hr@10", "full/mrr")
 _RATES, _DROPOUTS = (0.5, 1.0), (0.3, 0.5)  # of the config's learning rate; both cross each other
 
@@ -77,10 +77,10 @@ class Comparison:
         for model in MODELS:
             metrics |= {f"chosen/{model}/{name}": value for name, value in self._chosen(model).items()}
         ranks = {model: [self._ranks(model, seed) for seed in range(self._seeds)] for model in MODELS}
-        chosen, of = choose(self._clicks, self._timelines), known(self._clicks, self._timelines, split="test")
-        for rule, options in chosen.items():
-            metrics |= {f"chosen/{rule}/{name}": value for name, value in options.items()}
-            ranks[rule] = [self._measured(scorer(of, rule, options), rule)]
+        chosen = choose(self._clicks, self._timelines)
+        for rule, score in scorers(self._clicks, self._timelines, chosen, split="test").items():
+            metrics |= {f"chosen/{rule}/{name}": value for name, value in chosen[rule].items()}
+            ranks[rule] = [self._measured(score, rule)]
         return metrics | summary(ranks)
 
     def _ranks(self, model: str, seed: int) -> Ranks:

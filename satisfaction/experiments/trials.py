@@ -11,6 +11,7 @@ from data.timelines import Timelines
 from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, open_workdir
+from satisfaction import simple_rules
 from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
 from satisfaction.protocol import saved_negatives
 from satisfaction.run import EMBEDDINGS, SCORES
@@ -18,7 +19,6 @@ from satisfaction.saqrec.alignment import SAQREC, train_alignment
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
-from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import Scores, open_scores
 from satisfaction.unbiased.naive import naive_scores
 
@@ -68,7 +68,7 @@ class Trials:
 
     def baselines(self) -> Mapping[str, Measured]:
         """The rules of satisfaction/simple_rules.py."""
-        scorers = simple_rules(self._clicks, self._timelines, split="test")
+        scorers = simple_rules.tuned(self._clicks, self._timelines, split="test")
         return {name: Measured(self._ranks(score, name)) for name, score in scorers.items()}
 
     def measure(

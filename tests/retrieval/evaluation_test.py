@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from data import scored
 from data import timelines as timelines_lib
 from data.feedback import mask_of
 from data.reading import Reading
@@ -166,7 +167,7 @@ def test_coverage_and_diversity_by_hand(log):
 
 
 def test_the_figures_are_those_of_brute_force(log, monkeypatch):
-    monkeypatch.setattr(full_corpus, "_SCORES_HELD", 2 * (N + 1))  # two users at a time
+    monkeypatch.setattr(scored, "_HELD", 2 * (N + 1))  # two users at a time
     table = np.random.default_rng(0).normal(size=(len(LOG), N + 1)).astype(np.float32)
     metrics, _ = measured(lambda moments: table[moments.user], log, split="test")
     recall, ndcg, mrr = [], [], []

@@ -5,7 +5,7 @@ import pytest
 
 from retrieval import simple_rules
 from retrieval.queries import NEXT_ITEM, Moments, asked
-from retrieval.simple_rules import GRID, SimpleRules, choose, tuned
+from retrieval.simple_rules import RULES, Log, choose, score, tuned
 from tests.retrieval.evaluation_test import CLICK, DAY, DISLIKE, LOG, SKIP, TEST, N, write_timelines
 
 
@@ -14,8 +14,8 @@ def log(tmp_path_factory):
     return write_timelines(tmp_path_factory.mktemp("log") / "timelines", LOG)
 
 
-def rules(timelines, split="test"):
-    return SimpleRules(timelines, split=split, positive=("click",))
+def known(timelines, split="test"):
+    return Log(timelines, split=split, positive=("click",))
 
 
 def at_begin(timelines, users):
@@ -29,14 +29,14 @@ def test_popularity_counts_positives_of_the_last_days(log):
     for days, counts in expected.items():
         row = np.zeros(N + 1)
         row[list(counts)] = list(counts.values())
-        np.testing.assert_array_equal(rules(log).counts_before(moments, days), [row, row])
+        np.testing.assert_array_equal(known(log).popularity(moments, days), [row, row])
 
 
 def test_popularity_goes_on_by_the_hour(tmp_path):
     hour = DAY // 24
     log = write_timelines(tmp_path / "log", [[(1, 1, CLICK), (2, 11, CLICK), (3, 11.5, CLICK), (4, 11.6, CLICK)]])
     moments = Moments(np.zeros(3, int), np.array([2, 3, 4]), TEST + np.array([0, 12 * hour - 1, 14 * hour]))
-    counts = rules(log).counts_before(moments, 1)
+    counts = known(log).popularity(moments, 1)
     # At the split's begin nothing of its day; then 2; and from the hour after noon on, 3 as well.
     np.testing.assert_array_equal(counts[:, :5], [[0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 1, 0]])
 
@@ -47,21 +47,21 @@ def test_item_knn_reads_nothing_of_the_held_out_days(log, tmp_path):
     expected = np.zeros((3, N + 1))
     expected[0, [1, 2, 3, 4]] = c12, c12, c13 + c23, c14  # of user 1, who met 1 and 2
     expected[1, [1, 3]] = c12, c23  # of user 2
-    np.testing.assert_allclose(rules(log).near(at_begin(log, [1, 2, 4]), 500), expected, rtol=1e-6)
+    np.testing.assert_allclose(known(log).near(at_begin(log, [1, 2, 4]), 500), expected, rtol=1e-6)
     # Of user 1's last event alone, item 2.
-    np.testing.assert_allclose(rules(log).near(at_begin(log, [1]), 1)[0, [1, 2, 3]], [c12, 0, c23], rtol=1e-6)
+    np.testing.assert_allclose(known(log).near(at_begin(log, [1]), 1)[0, [1, 2, 3]], [c12, 0, c23], rtol=1e-6)
 
     other_future = [[event for event in user if event[1] < 11] + [(50, 11, CLICK)] for user in LOG]
     changed = write_timelines(tmp_path / "changed", other_future)
-    for rule, grid in GRID.items():
-        scores = [rules(of).score(rule, grid[-1], at_begin(of, np.arange(5))) for of in (log, changed)]
+    for rule, (_, grid) in RULES.items():
+        scores = [score(known(of), rule, grid[-1], at_begin(of, np.arange(5))) for of in (log, changed)]
         np.testing.assert_array_equal(*scores)
 
 
 def test_what_was_turned_down_brings_nothing_near(tmp_path):
     met = [[(1, 8, CLICK), (2, 8, SKIP), (3, 8, DISLIKE), (4, 8, 0), (9, 11, CLICK)]]
     log = write_timelines(tmp_path / "log", met)
-    np.testing.assert_array_equal(np.flatnonzero(rules(log).near(at_begin(log, [0]), 500)[0]), [1, 4])
+    np.testing.assert_array_equal(np.flatnonzero(known(log).near(at_begin(log, [0]), 500)[0]), [1, 4])
 
 
 def test_counts_by_the_formula(log):
@@ -75,7 +75,7 @@ def test_counts_by_the_formula(log):
     clicks[:4] = 3, 2, 1, 1
     cluster = np.arange(N) % 4
     expected = by_cluster[cluster] * (clicks + 1) / of_cluster[cluster]
-    scores = rules(log).score("counts", {"read": 500, "days": 0, "m": 3, "m_creator": 30}, at_begin(log, [0]))
+    scores = score(known(log), "counts", {"read": 500, "days": 0, "m": 3, "m_creator": 30}, at_begin(log, [0]))
     np.testing.assert_allclose(scores[0, 1:], expected, rtol=1e-5)
     assert scores[0, 0] == 0
     assert scores[0, 1:].sum() == pytest.approx(1, rel=1e-5)  # a distribution over all items
@@ -93,21 +93,21 @@ def test_the_settings_that_find_most_on_the_validation_days_are_chosen(tmp_path,
     log = write_timelines(tmp_path / "log", [sorted(events, key=lambda e: e[1]) for events in many])
     monkeypatch.setattr(simple_rules, "CUT", 10)
     queries = asked(log, split="valid", positive=("click",))[""]
-    before = rules(log, "valid")
-    for rule, grid in GRID.items():
+    before = known(log, "valid")
+    for rule, (_, grid) in RULES.items():
         recalls = [recall_at(10, before, rule, settings, queries, log) for settings in grid]
         if len(grid) > 1:
             chosen = grid.index(choose(before, queries, log)[rule])
             assert recalls[chosen] == pytest.approx(max(recalls))
             assert max(recalls) > min(recalls)
-    assert choose(before, None, log) == {rule: grid[0] for rule, grid in GRID.items()}
+    assert choose(before, None, log) == {rule: grid[0] for rule, (_, grid) in RULES.items()}
 
 
 def recall_at(k, before, rule, settings, queries, log):
     """Summed over the queries, by brute force, ties in random order."""
     total = 0.0
     for row, user in enumerate(queries.moments.user):
-        scores = before.score(rule, settings, queries.rows(np.array([row])).moments)[0]
+        scores = score(before, rule, settings, queries.rows(np.array([row])).moments)[0]
         unmet = np.setdiff1d(np.arange(1, N + 1), log.item[log.offsets[user] : log.valid_start[user]])
         targets = queries.items[row][queries.kind[row] == 0]
         ahead = (scores[unmet] > scores[targets, None]).sum(axis=1)
@@ -118,7 +118,7 @@ def recall_at(k, before, rule, settings, queries, log):
 
 def test_each_way_of_asking_has_its_scorer(log):
     found = tuned(log, ("", NEXT_ITEM), split="test", positive=("click",))
-    assert list(found) == list(GRID)
+    assert list(found) == list(RULES)
     for of in found.values():
         assert set(of) == {"", NEXT_ITEM}
         assert of[""](at_begin(log, [0, 1])).shape == (2, N + 1)

@@ -13,12 +13,12 @@ import pytest
 
 from configs.satisfaction import get_config
 from metrics.binary import auc
+from satisfaction import simple_rules
 from satisfaction.click_ranks import per_user, rank
 from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
-from satisfaction.simple_rules import simple_rules
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
 
@@ -67,7 +67,7 @@ def mrr(score, clicks, split="test"):
 def test_a_model_finds_the_taste_that_popularity_does_not(log, models, name):
     trained, folder = models
     clicks = trained[name].histories.clicks
-    popularity = mrr(simple_rules(clicks, log, split="test")["popularity"], clicks)
+    popularity = mrr(simple_rules.tuned(clicks, log, split="test")["popularity"], clicks)
     assert mrr(trained[name].score, clicks) > popularity + MARGIN
     # What ends a training saw the same.
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -1,16 +1,16 @@
 """The rules against a loop over clicks, what they may know, and that the validation clicks choose their settings."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 
 from data.assembly import EARLIER_MS
-from satisfaction import simple_rules
 from satisfaction.click_ranks import per_user, rank
 from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec.clicks import clicks_of
-from satisfaction.simple_rules import GRID, choose, known, scorer
+from satisfaction.simple_rules import RULES, choose, known, tuned
 from tests import random_timelines
 
 DAY_MS = 86_400_000
@@ -40,6 +40,10 @@ def cosines(clicks, before):
     return found
 
 
+def scored(of, rule, settings, users, asked):
+    return RULES[rule].scores(of.parts(users, asked), **settings)
+
+
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_rules_are_their_formulas_on_what_was_known_before_the_split(log, split):
     clicks = clicks_of(log, "time")
@@ -47,20 +51,20 @@ def test_rules_are_their_formulas_on_what_was_known_before_the_split(log, split)
     before = np.arange(len(clicks.item)) < clicks.starts(split)[clicks.user()]
     dated = np.asarray(log.timestamp_ms)[clicks.event] > EARLIER_MS
     all_time = np.bincount(clicks.item[before & dated], minlength=ITEMS + 1)
-    found = np.asarray(scorer(of, "popularity", {"count": simple_rules.ALL_TIME})(users, asked))
+    found = scored(of, "popularity", {"days": 0}, users, asked)
     np.testing.assert_array_equal(found, np.broadcast_to(all_time, found.shape))
     near = cosines(clicks, before)
-    for length in (3, 0):
+    for read in (3, 0):
         expected = np.stack(
             [
-                near[np.unique(clicks.item[clicks.offsets[user] : at][-length:])].sum(axis=0)
+                near[np.unique(clicks.item[clicks.offsets[user] : at][-read:])].sum(axis=0)
                 for user, at in zip(users, asked, strict=True)
             ]
         )
-        found = scorer(of, "item_knn", {"length": length})(users, asked)
+        found = scored(of, "item_knn", {"read": read}, users, asked)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-        options = {"length": length, "count": simple_rules.ALL_TIME, "power": 0.5}
-        found = scorer(of, "item_knn_popularity", options)(users, asked)
+        settings = {"read": read, "days": 0, "power": 0.5}
+        found = scored(of, "item_knn_popularity", settings, users, asked)
         np.testing.assert_allclose(found, (expected + 1e-3) * (all_time + 1) ** 0.5, rtol=1e-4)
 
 
@@ -70,8 +74,8 @@ def test_what_comes_after_the_split_changes_nothing(log):
     later = np.arange(len(clicks.item)) >= clicks.test_start[user]
     other = dataclasses.replace(clicks, item=np.where(later, clicks.item % ITEMS + 1, clicks.item).astype(np.int32))
     users, asked = clicks.targets("test")
-    for rule, settings in GRID.items():
-        scores = [scorer(known(c, log, split="test"), rule, settings[0])(users, asked) for c in (clicks, other)]
+    for rule, (_, grid) in RULES.items():
+        scores = [scored(known(c, log, split="test"), rule, grid[0], users, asked) for c in (clicks, other)]
         np.testing.assert_array_equal(*scores)
 
 
@@ -80,11 +84,12 @@ def test_the_settings_are_those_of_the_best_mrr_on_the_validation_clicks(log):
     chosen, of = choose(clicks, log), known(clicks, log, split="valid")
     negatives = draw_negatives(clicks, clicks.targets("valid")[0], seed=1)
 
-    def mrr(rule, options):
-        return per_user(rank(scorer(of, rule, options), clicks, negatives, split="valid", label=rule).sampled)["mrr"]
+    def mrr(rule, settings):
+        score = functools.partial(scored, of, rule, settings)
+        return per_user(rank(score, clicks, negatives, split="valid", label=rule).sampled)["mrr"]
 
     for rule in ("popularity", "item_knn"):
-        found = {tuple(options.values()): mrr(rule, options).mean() for options in GRID[rule]}
+        found = {tuple(settings.values()): mrr(rule, settings).mean() for settings in RULES[rule].grid}
         assert found[tuple(chosen[rule].values())] == pytest.approx(max(found.values()))
 
 
@@ -92,7 +97,7 @@ def test_neighbours_find_what_tastes_there_are(log):
     clicks = clicks_of(log, "time")
     users, _ = clicks.targets("test")
     negatives = draw_negatives(clicks, users, seed=0)
-    rules = simple_rules.simple_rules(clicks, log, split="test")
+    rules = tuned(clicks, log, split="test")
     mrr = {
         rule: per_user(rank(score, clicks, negatives, split="test", label=rule).sampled)["mrr"].mean()
         for rule, score in rules.items()
