@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
-from numpy.typing import NDArray
 
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
@@ -16,16 +14,13 @@ from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.splits import in_training, is_earlier
-from satisfaction.unbiased import imputed, propensity, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
-from satisfaction.unbiased.features import PairFeatures, make_features
-from satisfaction.unbiased.fitting import Fitted
+from satisfaction.unbiased.imputation import EMBEDDINGS, SCORES, Imputation
+from satisfaction.unbiased.imputed import Scores, open_scores
 from training.settings import COUNT, TRAINING, WHOLE, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
-EMBEDDINGS, SCORES = "base_embeddings", "scores"
 _BASE = {**TRAINING, **dict.fromkeys(("length", "dim", "hidden", "block_size", "eval_users"), COUNT)}
 
 
@@ -43,8 +38,12 @@ def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str
         return f"already complete: {folder / only}"
     run: dict[str, Callable[[], Mapping[str, float]]] = {
         "base": lambda: _base(config, timelines, folder),
-        "propensity": lambda: _propensity(config, timelines, folder, run_of),
-        "satisfaction": lambda: _satisfaction(config, timelines, folder, run_of),
+        "propensity": lambda: _imputation(config, timelines, folder).train_propensity(
+            _fingerprint(run_of, "propensity")
+        ),
+        "satisfaction": lambda: _imputation(config, timelines, folder).train_satisfaction(
+            _fingerprint(run_of, "propensity", "satisfaction", "doubly_robust")
+        ),
         "align": lambda: _align(config, timelines, folder),
     }
     for step in [only] if only else STEPS:
@@ -74,19 +73,10 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     }
 
 
-def features_of(
-    config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings, *, of_propensity: bool = False
-) -> PairFeatures:
-    """What the satisfaction model of `config` reads, or, `of_propensity`, its propensity model."""
-    return make_features(
-        embeddings,
-        timelines,
-        answers=answers(timelines, config.answers),
-        trained=in_training(timelines, config.protocol),
-        seed=config.seed,
-        answer_rates=config.satisfaction.answer_rates,
-        asking_rates=of_propensity and config.propensity.asking_rates,
-    )
+def artifacts(folder: Path, timelines: Timelines, flag: str) -> tuple[BaseEmbeddings, Scores]:
+    """What a run's steps before align have left in its folder; errors name `flag`."""
+    base = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag)
+    return base, open_scores(folder / SCORES, timelines, flag)
 
 
 def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
@@ -102,84 +92,13 @@ def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str
     return metrics
 
 
-def _propensity(
-    config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
-) -> Mapping[str, float]:
-    if not estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
-        return {}  # nothing is weighed by propensity; answers may be all there is
-    _, metrics = propensity.train(
-        config,
-        timelines,
-        features_of(
-            config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir"), of_propensity=True
-        ),
-        answers=answers(timelines, config.answers),
-        trained=in_training(timelines, config.protocol),
-        folder=folder / "propensity",
-        fingerprint=_fingerprint(run_of, "propensity"),
-    )
-    return metrics
-
-
-def _satisfaction(
-    config: ConfigDict, timelines: Timelines, folder: Path, run_of: Mapping[str, Any]
-) -> Mapping[str, float]:
-    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
-    features = features_of(config, timelines, embeddings)
-    given, trained = answers(timelines, config.answers), in_training(timelines, config.protocol)
-    propensities = propensities_of(config, timelines, embeddings, folder)
-    fitted, metrics = satisfaction_model.train(
-        config,
-        timelines,
-        features,
-        answers=given,
-        propensity=propensities,
-        trained=trained,
-        folder=folder / "satisfaction",
-        fingerprint=_fingerprint(run_of, "propensity", "satisfaction", "doubly_robust"),
-    )
-    impute(config, timelines, fitted, features, propensities, folder / SCORES)
-    return metrics
-
-
-def impute(
-    config: ConfigDict,
-    timelines: Timelines,
-    fitted: Fitted,
-    features: PairFeatures,
-    propensity: NDArray[np.float64],
-    target: Path,
-) -> None:
-    """Writes the scores artifact at `target`: ŝ = σ(g(u, i)) of every impression by the `fitted` satisfaction model."""
-    imputed.write(
-        target,
-        timelines,
-        satisfaction=np.exp(-np.logaddexp(0.0, -fitted.events(features, np.arange(len(timelines.item))))),
-        propensity=propensity,
-        method=config.satisfaction.estimator,
-        clip=config.satisfaction.clip,
-    )
-
-
-def propensities_of(
-    config: ConfigDict, timelines: Timelines, embeddings: BaseEmbeddings, folder: Path
-) -> NDArray[np.float64]:
-    """ô of every impression, [E], by the propensity model in the run `folder`.
-
-    One number for all, the training share of answers, where the estimator reads none.
-    """
-    everything = np.arange(len(timelines.item))
-    if estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs:
-        features = features_of(config, timelines, embeddings, of_propensity=True)
-        return propensity.reopen(config, features, folder / "propensity").events(features, everything)
-    asked = in_training(timelines, config.protocol) & ~is_earlier(timelines)
-    return np.full(len(everything), (answers(timelines, config.answers)[asked] >= 0).mean())
+def _imputation(config: ConfigDict, timelines: Timelines, folder: Path) -> Imputation:
+    return Imputation(config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir"), folder)
 
 
 def _align(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
-    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, "--workdir")
-    found = imputed.open_scores(folder / SCORES, timelines, "--workdir")
-    print(alignment.train_alignment(config, timelines, embeddings, found, folder / "align"))
+    opened = artifacts(folder, timelines, "--workdir")
+    print(alignment.train_alignment(config, timelines, *opened, folder / "align"))
     return read_json(folder / "align" / METRICS)
 
 

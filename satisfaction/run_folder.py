@@ -12,10 +12,9 @@ from data.timelines import Timelines
 from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS
-from satisfaction.run import EMBEDDINGS, SCORES
-from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.run import artifacts
 from satisfaction.saqrec.trained import Aligned, load_aligned
-from satisfaction.unbiased.imputed import Scores, open_scores
+from satisfaction.unbiased.imputed import Scores
 
 ALIGN = "align"
 
@@ -39,8 +38,7 @@ def open_run(path: str | os.PathLike[str], timelines: Timelines, *, split: str =
     if not (folder / CONFIG).exists():
         raise UsageError(f"{flag}={path}: no run of satisfaction.train here; give its workdir")
     config = ConfigDict(read_json(folder / CONFIG)["config"])
-    scores = open_scores(folder / SCORES, timelines, flag)
-    embeddings = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag)
-    models = load_aligned(config, timelines, embeddings, scores, folder / ALIGN, split=split, flag=flag)
+    base, scores = artifacts(folder, timelines, flag)
+    models = load_aligned(config, timelines, base, scores, folder / ALIGN, split=split, flag=flag)
     fingerprint = {"align": read_json(folder / ALIGN / CONFIG), "metrics": read_json(folder / ALIGN / METRICS)}
     return TrainedRun(config, models, scores, fingerprint)

@@ -19,7 +19,7 @@ from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import RULES, choose, scorers
-from satisfaction.unbiased.imputed import open_scores
+from satisfaction.unbiased.imputed import Scores
 
 ROWS = (*MODELS, *reversed(RULES))
 SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@10", "mrr", "full/hr@10", "full/mrr")
@@ -131,10 +131,8 @@ class Comparison:
         config.align.update({**chosen, "models": (model,), "refit": refit})
         return config
 
-    def _artifacts(self, seed: int) -> tuple[BaseEmbeddings, Any]:
-        folder = self._run_folder(seed)
-        base = BaseEmbeddings.open(folder / training.EMBEDDINGS, self._timelines, "--workdir")
-        return base, open_scores(folder / training.SCORES, self._timelines, "--workdir")
+    def _artifacts(self, seed: int) -> tuple[BaseEmbeddings, Scores]:
+        return training.artifacts(self._run_folder(seed), self._timelines, "--workdir")
 
     def _run_folder(self, seed: int) -> Path:
         return self.folder / f"seed{seed}" / "run"

@@ -8,19 +8,18 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from data.timelines import Timelines
-from runtime.artifact import checksum, read_json
+from runtime.artifact import MANIFEST, checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, open_workdir
 from satisfaction import simple_rules
 from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
 from satisfaction.protocol import saved_negatives
-from satisfaction.run import EMBEDDINGS, SCORES
+from satisfaction.run import artifacts
 from satisfaction.saqrec.alignment import SAQREC, train_alignment
 from satisfaction.saqrec.clicks import clicks_of
-from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
+from satisfaction.unbiased.imputation import SCORES, Imputation
 from satisfaction.unbiased.imputed import Scores, open_scores
-from satisfaction.unbiased.naive import naive_scores
 
 _SAVE_EVERY = 100  # steps
 
@@ -43,8 +42,7 @@ class Trials:
         self._timelines = Timelines.open(data)
         self.config = _config_of(run, self._timelines)
         self.config.align.refit = refit
-        self._base = BaseEmbeddings.open(Path(run) / EMBEDDINGS, self._timelines, "--run")
-        self._scores = open_scores(Path(run) / SCORES, self._timelines, "--run")
+        self._base, self._scores = artifacts(Path(run), self._timelines, "--run")
         identity = {
             "config": self.config.to_dict(),
             "log": self._timelines.fingerprint,
@@ -83,7 +81,7 @@ class Trials:
         """Each of `models` (satisfaction/saqrec/alignment.py) with these settings of config.align.
 
         Args:
-          name: their folder in the workdir. naive: on the satisfactions of `naive_scores`.
+          name: their folder in the workdir. naive: on satisfactions imputed from every answer alike.
         """
         config = ConfigDict(self.config.to_dict())
         config.seed = seed
@@ -110,7 +108,19 @@ class Trials:
 
     @functools.cached_property
     def _naive_scores(self) -> Scores:
-        return naive_scores(self.config, self._timelines, self._base, self.folder / "naive")
+        # Equation 3 of Zhang et al.: every answer alike, whoever gives it. Trained where they are missing.
+        config, folder = ConfigDict(self.config.to_dict()), self.folder / "naive"
+        config.satisfaction.estimator = "naive"
+        if not (folder / SCORES / MANIFEST).exists():
+            Imputation(config, self._timelines, self._base, folder).train_satisfaction(
+                {
+                    **{name: config[name] for name in ("seed", "protocol", "answers")},
+                    "satisfaction": config.satisfaction.to_dict(),
+                    "log": self._timelines.fingerprint,
+                    "base": checksum(self._base.item.tobytes()),
+                }
+            )
+        return open_scores(folder / SCORES, self._timelines, "--workdir")
 
 
 def _config_of(run: str, timelines: Timelines) -> ConfigDict:

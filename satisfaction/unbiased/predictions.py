@@ -1,6 +1,5 @@
 """Scores with a trained satisfaction model: every impression of the timelines, or a list of users and items."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,62 +7,36 @@ import numpy as np
 import polars as pl
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from data import vocabulary
 from data.raw import values
 from data.timelines import Timelines
 from runtime.artifact import checksum, read_json, write_json
 from runtime.errors import DataError, UsageError
+from runtime.progress import chunks
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
-from satisfaction import run as training
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.unbiased import imputed, satisfaction_model
-from satisfaction.unbiased.features import PairFeatures
-from satisfaction.unbiased.fitting import Fitted
+from satisfaction.unbiased.imputation import EMBEDDINGS, SATISFACTION, SCORES, Imputation
 
 PAIRS = "satisfaction"  # name of the file of scored pairs, with the suffix of the list
 
 
-@dataclasses.dataclass(frozen=True)
-class Scorer:
-    """A trained satisfaction model on the users and items of its timelines."""
-
-    config: ConfigDict
-    timelines: Timelines
-    embeddings: BaseEmbeddings
-    features: PairFeatures
-    fitted: Fitted
-    folder: Path
-
-    def satisfaction(self) -> NDArray[np.float64]:
-        """ŝ of every impression, [E]."""
-        return _sigmoid(self.fitted.events(self.features, np.arange(len(self.timelines.item))))
-
-    def propensity(self) -> NDArray[np.float64]:
-        """ô of every impression, [E]; see `training.propensities_of`."""
-        return training.propensities_of(self.config, self.timelines, self.embeddings, self.folder)
-
-    def pairs(self, users: NDArray[np.int64], items: NDArray[np.int64], *, chunk: int = 1 << 14) -> NDArray[np.float64]:
-        """ŝ of users [B] and items [B], dense indices."""
-        parts = [
-            self.fitted.logits(self.features.pairs(users[start : start + chunk], items[start : start + chunk]))
-            for start in range(0, len(users), chunk)
-        ]
-        return _sigmoid(np.concatenate(parts)) if parts else np.zeros(0)
-
-
-def load(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> Scorer:
-    """The model of the satisfaction.train workdir `run`. Errors: UsageError where it is not done, or of other data."""
+def open_run(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> Imputation:
+    """The satisfaction.train workdir `run`. Errors: UsageError where its model is not trained, or on other data."""
     folder = Path(run)
-    if not is_complete(folder / "satisfaction"):
+    if not is_complete(folder / SATISFACTION):
         raise UsageError(f"{flag}={run}: no trained satisfaction model here; run satisfaction.train on it first")
-    saved = read_json(folder / CONFIG)
-    config = ConfigDict(saved["config"])
-    embeddings = BaseEmbeddings.open(folder / training.EMBEDDINGS, timelines, flag)
-    features = training.features_of(config, timelines, embeddings)
-    prior = read_json(folder / "satisfaction" / METRICS)["prior"]
-    fitted = satisfaction_model.reopen(config, features, prior_logit=prior, folder=folder / "satisfaction")
-    return Scorer(config, timelines, embeddings, features, fitted, folder)
+    config = ConfigDict(read_json(folder / CONFIG)["config"])
+    return Imputation(config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag), folder)
+
+
+def of_pairs(trained: Imputation, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
+    """ŝ of users [n] and items [n], dense indices, by the trained satisfaction model."""
+    fitted, found = trained.reopen(), np.empty(len(users))
+    for rows in chunks(len(users), 1 << 14):
+        found[rows] = expit(fitted.logits(trained.features.pairs(users[rows], items[rows])))
+    return found
 
 
 def read_pairs(path: str | Path) -> pl.DataFrame:
@@ -111,7 +84,7 @@ def run(*, data: str, run: str, workdir: str, pairs: str) -> str:
     timelines = Timelines.open(data)
     frame = read_pairs(pairs) if pairs else None
     indices = None if frame is None else encode_pairs(frame, timelines, path=pairs)
-    scorer = load(run, timelines)
+    trained = open_run(run, timelines)
     digest = checksum(Path(pairs).read_bytes()) if pairs else ""
     identity: dict[str, Any] = {
         "run": read_json(Path(run) / CONFIG),
@@ -119,27 +92,14 @@ def run(*, data: str, run: str, workdir: str, pairs: str) -> str:
         "pairs": digest,
     }
     folder = open_workdir(workdir, identity)
-    target = folder / (f"{PAIRS}{Path(pairs).suffix}" if pairs else training.SCORES)
+    target = folder / (f"{PAIRS}{Path(pairs).suffix}" if pairs else SCORES)
     if is_complete(folder):
         return f"already complete: {target}"
     if frame is None or indices is None:
-        satisfaction = scorer.satisfaction()
-        options = scorer.config.satisfaction
-        imputed.write(
-            target,
-            timelines,
-            satisfaction=satisfaction,
-            propensity=scorer.propensity(),
-            method=options.estimator,
-            clip=options.clip,
-        )
+        satisfaction = trained.write_scores(trained.reopen(), target)
     else:
-        satisfaction = scorer.pairs(*indices)
+        satisfaction = of_pairs(trained, *indices)
         scored = frame.with_columns(satisfaction=pl.Series(satisfaction.astype(np.float32)))
         scored.write_csv(target) if target.suffix == ".csv" else scored.write_parquet(target)
     write_json(folder / METRICS, {"rows": len(satisfaction), "satisfaction": float(satisfaction.mean())})
     return f"scored {len(satisfaction):,} rows, mean satisfaction {satisfaction.mean():.4f}: {target}"
-
-
-def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.exp(-np.logaddexp(0.0, -logits))

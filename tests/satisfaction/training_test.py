@@ -15,9 +15,11 @@ from runtime.errors import DataError, UsageError
 from satisfaction import run as training
 from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.unbiased import imputed, predictions
+from satisfaction.splits import in_training
+from satisfaction.unbiased import imputed, predictions, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.fitting import Fitted, mean_of
+from satisfaction.unbiased.imputation import Imputation
 from tests import random_timelines
 from training.names import named_leaves
 
@@ -75,6 +77,11 @@ def with_steps(trained, folder, *steps):
     return folder
 
 
+def imputation(log, trained, **options):
+    base = BaseEmbeddings.open(trained / "base_embeddings", log, "--w")
+    return Imputation(config_of(**options), log, base, trained)
+
+
 def content(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.npy")}
 
@@ -112,7 +119,7 @@ def test_frozen_means_frozen_and_the_same_command_gives_the_same_scores(log, tra
 def test_parameters_hold_no_embeddings(log, trained) -> None:
     from satisfaction.unbiased.fitting import pair_model
 
-    features = training.features_of(config_of(), log, BaseEmbeddings.open(trained / "base_embeddings", log, "--w"))
+    features = imputation(log, trained).features
     shapes = pair_model(config_of().satisfaction, features, 0.0).shapes
     sizes = {name: leaf.shape for name, leaf in named_leaves(shapes).items()}
     width, hidden = 2 + features.num_attributes, config_of().satisfaction.hidden
@@ -120,17 +127,13 @@ def test_parameters_hold_no_embeddings(log, trained) -> None:
 
 
 def test_only_the_propensity_model_reads_who_is_asked(log, trained) -> None:
-    base = BaseEmbeddings.open(trained / "base_embeddings", log, "--w")
-    plain = training.features_of(config_of(), log, base)
-    asking = training.features_of(config_of(), log, base, of_propensity=True)
-    switched_off = config_of()
-    switched_off.propensity.asking_rates = False
-    same = training.features_of(switched_off, log, base, of_propensity=True)
+    plain, asking = imputation(log, trained).features, imputation(log, trained).propensity_features
+    same = imputation(log, trained, propensity={"asking_rates": False}).propensity_features
     # Shown and answered, a rate and a count of each: of the user, of the item, of the user and the item's cluster.
     assert asking.num_attributes == plain.num_attributes + 2 * 2 * 3
     np.testing.assert_array_equal(same.event_attributes, plain.event_attributes)
     user, item = (np.asarray(part, np.int64) for part in (log.user_of_event(), log.item))
-    held = np.flatnonzero(~training.in_training(log, "time"))[:5]  # whose rates are those of the pair
+    held = np.flatnonzero(~in_training(log, "time"))[:5]  # whose rates are those of the pair
     rows, pairs = asking.events(held), asking.pairs(user[held], item[held])
     assert set(rows) == set(pairs)
     for name, row in rows.items():
@@ -146,18 +149,18 @@ def test_a_model_of_several_members_is_their_mean() -> None:
 def test_a_step_that_was_cut_short_goes_on_to_the_same_end(log, trained, tmp_path) -> None:
     folder = with_steps(trained, tmp_path / "workdir", "base", "propensity")
     calls = []
-    fit = training.satisfaction_model.fit
+    fit = satisfaction_model.fit
 
     def cut(*arguments, **options):
         calls.append(fit(*arguments, **options))
         raise KeyboardInterrupt  # after the last checkpoint, before anything says that the step is done
 
-    training.satisfaction_model.fit = cut
+    satisfaction_model.fit = cut
     try:
         with pytest.raises(KeyboardInterrupt):
             run(log, folder, only="satisfaction")
     finally:
-        training.satisfaction_model.fit = fit
+        satisfaction_model.fit = fit
     assert len(calls) == 1
     assert not (folder / "satisfaction" / "metrics.json").exists()
     assert not (folder / "scores").exists()
@@ -257,7 +260,7 @@ def test_scores_of_other_timelines(trained, tmp_path) -> None:
     with pytest.raises(UsageError, match=r"--scores=.*: scores of another vocabulary than --data=.* has"):
         imputed.open_scores(trained / "scores", other, "--scores")
     with pytest.raises(UsageError, match=r"--run=.*: made of other timelines than --data"):
-        predictions.load(trained, other)
+        predictions.open_run(trained, other)
 
 
 def score(log, trained, folder, pairs=""):
