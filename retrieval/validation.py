@@ -16,6 +16,7 @@ from metrics import ranking
 from retrieval.checkpoint import reading
 from retrieval.model import TwoTower
 from runtime.errors import DataError
+from training.chunks import in_chunks
 from training.mesh import replicate
 
 _CHUNK = 256  # users scored at a time
@@ -62,10 +63,7 @@ def make_validation(
         "met": met,
     }
     inputs["where"] = np.ones(len(users), bool)
-    padding = -len(users) % _CHUNK
-    padded = {n: np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1)) for n, a in inputs.items()}
-    # [chunks, _CHUNK, ...]
-    chunks = {n: replicate(a.reshape(-1, _CHUNK, *a.shape[1:]), mesh) for n, a in padded.items()}
+    chunks = {name: replicate(array, mesh) for name, array in in_chunks(inputs, _CHUNK).items()}
     k = _cut(timelines.num_items)
 
     @jax.jit

@@ -29,7 +29,7 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.gru_recommender import GRURecommender
 from satisfaction.saqrec.model import SAQRec
 from satisfaction.saqrec.sequences import Histories, SequenceBatches
-from satisfaction.saqrec.validation import make_validation
+from satisfaction.saqrec.validation import among_sampled
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.imputed import Scores
 from training.architecture import Architecture, architecture
@@ -231,7 +231,7 @@ def _fit(
     )
     validation: dict[str, Any] = {}
     if epochs is None:
-        validate = make_validation(histories, model.merge, num_users=align.eval_users, seed=config.seed)
+        validate = among_sampled(histories, model.merge, num_users=align.eval_users, seed=config.seed)
 
         def evaluate(state: TrainState) -> dict[str, float]:
             return validate(state.params)

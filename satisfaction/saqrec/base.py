@@ -20,18 +20,18 @@ from data.reading import Reader, Reading
 from data.timelines import Timelines
 from encoders.item_tower import ItemTower
 from encoders.labels import asked
-from metrics import ranking
-from nn.softmax import corpus_bias, label_margins
 from runtime import artifact
 from runtime.errors import DataError, UsageError
+from satisfaction.saqrec.batch_loss import exact_click_loss
 from satisfaction.saqrec.gru_recommender import GRURecommender
+from satisfaction.saqrec.validation import Validate, validation
 from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
 from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
 from training.saving.checkpoints import CHECKPOINTS, restore_params
-from training.step import TrainState
+from training.step import LossFn
 
 _CLICKS = ("click", "long_view")
 
@@ -70,9 +70,8 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
     model = _build(config, clicks)
     loss_fn = make_loss(
         model.merge,
+        options,
         num_items=clicks.num_items,
-        dropout=options.dropout,
-        block_size=options.block_size,
         mesh=mesh if mesh.size > 1 else None,
     )
     validate = _validation(config, clicks, model.merge)
@@ -87,7 +86,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         seed=config.seed,
         save_every=config.save_every,
         mesh=mesh,
-        evaluate=validate,
+        evaluate=(lambda state: validate(state.params)) if validate else None,
         eval_every=batches.batches_per_epoch,
         best_metric="mrr" if validate else None,
         patience=options.patience if validate else None,
@@ -132,28 +131,18 @@ def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protoc
 
 
 def make_loss(
-    merge: Callable[[Any], GRURecommender], *, num_items: int, dropout: float, block_size: int, mesh: Mesh | None = None
-) -> Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]:
+    merge: Callable[[Any], GRURecommender], options: ConfigDict, *, num_items: int, mesh: Mesh | None = None
+) -> LossFn:
     """Mean over the labels of a packed batch (data/loader.py) of −log p(next click), p a softmax over all items.
 
-    mesh: where the batch's rows are sharded; None on one device.
+    options: config.base. mesh: where the batch's rows are sharded; None on one device.
     """
-    item_bias = corpus_bias(num_items + 1, num_items)
+    click_loss = exact_click_loss(options, num_items, mesh)
 
     def loss_fn(params, batch, key):
-        clicks = asked(merge(params), batch, dropout_rngs=nnx.Rngs(dropout=key) if dropout else None)
-        where = clicks.where
-        margins = label_margins(
-            clicks.queries,
-            clicks.vectors,
-            clicks.item,
-            block_size=block_size,
-            item_bias=item_bias,
-            where=where,
-            mesh=mesh,
-        )
-        losses = jnp.where(where, jax.nn.softplus(-margins), 0.0)
-        return losses.sum() / jnp.maximum(where.sum(), 1), {"labels": where.sum()}
+        labels = asked(merge(params), batch, dropout_rngs=nnx.Rngs(dropout=key) if options.dropout else None)
+        loss = click_loss(labels.queries, labels.vectors, labels.item, labels.where.astype(jnp.float32), key)
+        return loss, {"labels": labels.where.sum()}
 
     return loss_fn
 
@@ -174,40 +163,21 @@ def _build(config: ConfigDict, clicks: Timelines) -> Architecture[GRURecommender
     return architecture(make)
 
 
-def _validation(
-    config: ConfigDict, clicks: Timelines, merge: Callable[[Any], GRURecommender]
-) -> Callable[[TrainState], dict[str, float]] | None:
-    """MRR and HR@10 of each user's first click after training, among all items; None where nobody has one."""
+def _validation(config: ConfigDict, clicks: Timelines, merge: Callable[[Any], GRURecommender]) -> Validate | None:
+    """Of each user's first click after training, among all items; None where nobody has one."""
     users = np.flatnonzero(clicks.valid_start < clicks.offsets[1:])
     if not len(users):
         return None
     if len(users) > config.base.eval_users:
         users = np.sort(np.random.default_rng(config.seed).choice(users, config.base.eval_users, replace=False))
-    target = clicks.item[clicks.valid_start[users]]
-    histories = clicks.histories(
-        users, clicks.valid_start[users], Reader(clicks.feedback, Reading(config.base.length))
-    )["item"]
+    start = clicks.valid_start[users]
+    history = clicks.histories(users, start, Reader(clicks.feedback, Reading(config.base.length)))["item"]
 
-    @jax.jit
-    def score(params, item):
-        model = merge(params)
-        vectors = model.items()
-        states = model.states({"item": item}, vectors)
-        return model.queries(states[:, -1]) @ vectors[1:].T  # [B, N]
+    def scores(model: GRURecommender, items: jax.Array, batch: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        of_items = model.queries(model.states(batch, items)[:, -1]) @ items[1:].T  # [b, N]
+        return jnp.take_along_axis(of_items, batch["target"][:, None] - 1, axis=1)[:, 0], of_items
 
-    def evaluate(state: TrainState) -> dict[str, float]:
-        found = []
-        for start in range(0, len(users), 512):
-            rows = np.arange(start, start + 512) % len(users)  # one shape: one compilation
-            scores = np.asarray(score(state.params, histories[rows]))[: len(users) - start]
-            found.append(ranking.target_places(scores, target[start : start + 512, None] - 1))
-        places = np.concatenate(found)
-        return {
-            "mrr": float(ranking.reciprocal_rank(places).mean()),
-            "hr@10": float(ranking.hit_rate(places, 10).mean()),
-        }
-
-    return evaluate
+    return validation(merge, scores, {"item": history, "target": clicks.item[start]})
 
 
 def _fingerprint(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:

@@ -4,7 +4,7 @@ D of equations 16 and 17 is here the clicks that are labels: the satisfaction he
 not click, sampled or shown, so that where the ranking asks for both, its opinion of the rest rests on what v_i tells.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,8 +17,8 @@ from encoders.labels import at_places
 from nn.softmax import corpus_bias, label_margins, sampled_label_margins
 from runtime.errors import UsageError
 from satisfaction.saqrec.losses import beta_cdf_weight, click_bce, satisfaction_loss, total_loss, weighted_mean
+from training.step import LossFn
 
-LossFn = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 ClickLoss = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """(queries [R, D], items [n + 1, D], labels [R], weights [R], key) -> scalar, a weighted mean."""
 

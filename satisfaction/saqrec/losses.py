@@ -1,7 +1,6 @@
 """The losses of SAQRec: equations 15 to 19 of Zhang et al., CIKM '24, on logits.
 
-Predictions ŷ and ŝ_f of equation 14 are inner products; −s log ŝ − (1 − s) log(1 − ŝ) with ŝ = σ(l) is
-softplus(l) − s·l, exact at any logit.
+Predictions ŷ and ŝ_f of equation 14 are inner products, the logits of the cross entropies.
 """
 
 from collections.abc import Callable
@@ -11,19 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import betainc, xlog1py, xlogy
 
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """−s log σ(l) − (1 − s) log(1 − σ(l)) of each example; labels s in [0, 1], clicks or pseudo-labels."""
-    return jax.nn.softplus(logits) - labels * logits
-
-
-def masked_mean(losses: jax.Array, *, where: jax.Array) -> jax.Array:
-    """The mean over True places, 0 where there are none."""
-    return jnp.where(where, losses, 0.0).sum() / jnp.maximum(where.sum(), 1)
+from satisfaction.unbiased.estimators import cross_entropy
 
 
 def weighted_mean(losses: jax.Array, *, weights: jax.Array) -> jax.Array:
-    """Σ w l / Σ w, 0 where all weights are."""
+    """Σ w l / Σ w, 0 where all weights are; numbers, or True and False."""
     total = weights.sum()
     return jnp.where(weights > 0, weights * losses, 0.0).sum() / jnp.where(total > 0, total, 1.0)
 
@@ -103,7 +94,7 @@ def satisfaction_loss(
     """
     share = weight(divergence(jax.lax.stop_gradient(logits), imputed), where=where)
     mixed = share * imputed + (1.0 - share) * jax.nn.sigmoid(jax.lax.stop_gradient(logits))
-    return masked_mean(cross_entropy(logits, jnp.where(corrects, mixed, imputed)), where=where)
+    return weighted_mean(cross_entropy(logits, jnp.where(corrects, mixed, imputed)), weights=where)
 
 
 def l2_norm(params: Any) -> jax.Array:

@@ -1,7 +1,7 @@
 """SAQRec, the main model: from a user's histories to what they will click and how satisfied they will be."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,27 @@ class Aggregated(NamedTuple):
 
     users: jax.Array
     level_weights: jax.Array | None
+
+
+class Asked(NamedTuple):
+    """What is thought of all items at one position a row, [B]; the scores of clicks are `scored` · `vectors`."""
+
+    query: jax.Array  # [B, D]
+    scored: jax.Array  # [B, D']
+    vectors: jax.Array  # [n + 1, D']
+    level_weights: jax.Array | None  # [B, N_I]
+
+
+def asked(model: Any, batch: Mapping[str, jax.Array], items: jax.Array) -> Asked:
+    """The rows of `Histories.before`, asked of a model with `users` and `scored`, such as SAQRec."""
+
+    def at(rows: jax.Array) -> jax.Array:
+        place = batch["at"].reshape(-1, *[1] * (rows.ndim - 1))
+        return jnp.take_along_axis(rows, place, axis=1)[:, 0]
+
+    found = model.users(batch, items)
+    query, weights = at(found.users), found.level_weights
+    return Asked(query, *model.scored(query, items, at(batch["period"])), None if weights is None else at(weights))
 
 
 def mean_so_far(vectors: jax.Array, *, where: jax.Array) -> jax.Array:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from runtime.errors import UsageError
 from runtime.workdir import is_complete
 from satisfaction.saqrec.alignment import ALL, SAQREC, TRAIN, architectures, histories_of, model_folder, num_levels
 from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.model import asked
 from satisfaction.saqrec.sequences import Histories
 from satisfaction.unbiased.imputed import Scores
 from training.saving.checkpoints import CHECKPOINTS, restore_params
@@ -40,16 +40,12 @@ class Aligned:
         def run(params, batch):
             model = merge(params)
             items = model.items()
-            found = model.users(batch, items)
-            at = batch["at"][:, None, None]
-            query = jnp.take_along_axis(found.users, at, axis=1)[:, 0]  # [B, D]
-            period = jnp.take_along_axis(batch["period"], batch["at"][:, None], axis=1)[:, 0]
-            scored, vectors = model.scored(query, items, period)
-            results = {"click": scored @ vectors.T}  # [B, n + 1]
+            found = asked(model, batch, items)
+            results = {"click": found.scored @ found.vectors.T}  # [B, n + 1]
             if has_satisfaction:
-                results["satisfaction"] = query @ model.satisfaction_vectors(items[: model.num_items + 1]).T
+                results["satisfaction"] = found.query @ model.satisfaction_vectors(items[: model.num_items + 1]).T
             if found.level_weights is not None:
-                results["levels"] = jnp.take_along_axis(found.level_weights, at, axis=1)[:, 0]  # [B, N_I]
+                results["levels"] = found.level_weights
             return results
 
         self._run = run

@@ -1,24 +1,28 @@
-"""MRR and HR@10 of the validation clicks among their 99 negatives, quick enough for every epoch."""
+"""MRR and HR@10 of validation clicks, quick enough for every epoch: a model's own among some items, or among all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics import ranking
 from runtime.errors import DataError
 from satisfaction.protocol import draw_negatives
+from satisfaction.saqrec.model import asked
 from satisfaction.saqrec.sequences import Histories
+from training.chunks import in_chunks
 
 _CHUNK = 256  # users scored at a time
 
+Validate = Callable[[Any], dict[str, float]]
+"""params -> {"mrr", "hr@10"}"""
 
-def make_validation(
-    histories: Histories, merge: Callable[[Any], Any], *, num_users: int, seed: int
-) -> Callable[[Any], dict[str, float]]:
-    """`validate(params) -> {"mrr", "hr@10"}` over at most `num_users` users with a validation click.
+
+def among_sampled(histories: Histories, merge: Callable[[Any], Any], *, num_users: int, seed: int) -> Validate:
+    """Of the validation clicks of at most `num_users` users, each among 99 items that its user never clicked.
 
     The negatives are not those of the test clicks. Errors: DataError where no user has a validation click.
     """
@@ -31,33 +35,43 @@ def make_validation(
         users, target = users[chosen], target[chosen]
     negatives = draw_negatives(clicks, users, seed=seed + 1)
     candidates = np.concatenate([clicks.item[target][:, None], negatives], axis=1)  # [Q, 100]
-    inputs = {**histories.before(target), "candidates": candidates, "real": np.ones(len(users), bool)}
-    padding = -len(users) % _CHUNK
-    chunks = {
-        name: jnp.asarray(np.pad(a, [(0, padding)] + [(0, 0)] * (a.ndim - 1))).reshape(-1, _CHUNK, *a.shape[1:])
-        for name, a in inputs.items()
-    }
+
+    def scores(model: Any, items: jax.Array, batch: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        found = asked(model, batch, items)
+        of_candidates = jnp.einsum("bd,bkd->bk", found.scored, found.vectors[batch["candidates"]])
+        return of_candidates[:, 0], of_candidates
+
+    return validation(merge, scores, {**histories.before(target), "candidates": candidates})
+
+
+def validation(
+    merge: Callable[[Any], Any],
+    scores: Callable[[Any, jax.Array, Mapping[str, jax.Array]], tuple[jax.Array, jax.Array]],
+    inputs: Mapping[str, NDArray[Any]],
+) -> Validate:
+    """Of one click for each row of `inputs` [Q, ...].
+
+    Args: scores, (model, its item vectors, rows [b] of the inputs) -> the score of the click [b], and of all items that
+      it is ranked among, itself included [b, K].
+    """
+    size = len(next(iter(inputs.values())))
+    chunks = in_chunks(inputs, _CHUNK)
 
     @jax.jit
     def places(params: Any, chunks: dict[str, jax.Array]) -> jax.Array:
         model = merge(params)
         items = model.items()
 
-        def of_chunk(chunk):
-            queries = model.users(chunk, items).users  # [_CHUNK, T, D]
-            query = jnp.take_along_axis(queries, chunk["at"][:, None, None], axis=1)[:, 0]
-            period = jnp.take_along_axis(chunk["period"], chunk["at"][:, None], axis=1)[:, 0]
-            query, vectors = model.scored(query, items, period)
-            scores = jnp.einsum("bd,bkd->bk", query, vectors[chunk["candidates"]])
-            return jnp.stack(ranking.place_of(scores[:, 0], scores), axis=-1)
+        def of_chunk(batch):
+            return jnp.stack(ranking.place_of(*scores(model, items, batch)), axis=-1)
 
         return jax.lax.map(of_chunk, chunks)
 
     def validate(params: Any) -> dict[str, float]:
-        found = np.asarray(places(params, chunks), np.float64).reshape(-1, 1, 2)[: len(users)]
+        each = np.asarray(places(params, chunks), np.float64).reshape(-1, 1, 2)[:size]
         return {
-            "mrr": float(ranking.reciprocal_rank(found).mean()),
-            "hr@10": float(ranking.hit_rate(found, 10).mean()),
+            "mrr": float(ranking.reciprocal_rank(each).mean()),
+            "hr@10": float(ranking.hit_rate(each, 10).mean()),
         }
 
     return validate

@@ -10,7 +10,7 @@ from metrics import ranking
 from satisfaction.protocol import draw_negatives, places_among
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.sequences import Histories
-from satisfaction.saqrec.validation import make_validation
+from satisfaction.saqrec.validation import among_sampled
 from tests import random_timelines
 
 N = 150
@@ -26,7 +26,7 @@ class Table:
         return self._scores[:, None]
 
     def users(self, chunk, items):
-        return SimpleNamespace(users=jnp.ones((*chunk["item"].shape, 1)))
+        return SimpleNamespace(users=jnp.ones((*chunk["item"].shape, 1)), level_weights=None)
 
     def scored(self, query, items, period):
         return query, items
@@ -48,7 +48,7 @@ def histories(tmp_path_factory):
 
 
 def validated(histories, scores):
-    return make_validation(histories, Table, num_users=1000, seed=0)(jnp.asarray(scores, jnp.float32))
+    return among_sampled(histories, Table, num_users=1000, seed=0)(jnp.asarray(scores, jnp.float32))
 
 
 def test_a_model_of_zeros_has_the_figures_of_chance(histories):
