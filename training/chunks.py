@@ -1,4 +1,4 @@
-"""Rows for a compiled function that takes them some at a time, as `jax.lax.map` does: one compilation, little memory."""
+"""Rows for a compiled function that takes some at a time, as `jax.lax.map` does: one compilation, little memory."""
 
 from collections.abc import Mapping
 from typing import Any
