@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from data import ranges
 from data.scored import scored
 from metrics import intervals, ranking
-from metrics.intervals import Interval
 from satisfaction.protocol import places_among
 from satisfaction.saqrec.clicks import Clicks
 
@@ -73,22 +72,27 @@ def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     return found | {"mrr": ranking.reciprocal_rank(column)}
 
 
-def summarize(ranks: Ranks, *, prefix: str = "", samples: int = 1000) -> dict[str, float]:
-    """Means with 95% bounds; the full-corpus figures under `full/`."""
-    figures: dict[str, Interval] = {}
-    for where, values in (("", ranks.sampled), ("full/", ranks.full)):
-        pairs = {f"{where}{name}": (value, np.ones(len(value))) for name, value in per_user(values).items()}
-        figures |= intervals.ratios(pairs, samples=samples)
-    return intervals.flat(figures, prefix)
+def per_user_among_all(ranks: Ranks) -> dict[str, NDArray[np.float64]]:
+    """`per_user` among the sampled items and, under `full/`, among all."""
+    full = {f"full/{name}": values for name, values in per_user(ranks.full).items()}
+    return per_user(ranks.sampled) | full
+
+
+def summarize(ranks: Ranks, *, prefix: str = "") -> dict[str, float]:
+    """Means over users with 95% bounds."""
+    return _means(per_user_among_all(ranks), prefix)
 
 
 def compare(before: Ranks, after: Ranks, *, prefix: str, samples: int = 1000) -> dict[str, float]:
-    """Mean differences after − before, paired over users, with 95% bounds; the full-corpus ones under `full/`."""
-    changes: dict[str, Interval] = {}
-    for where, old, new in (("", before.sampled, after.sampled), ("full/", before.full, after.full)):
-        was, now = per_user(old), per_user(new)
-        changes |= {f"{where}{name}": intervals.difference(was[name], now[name], samples=samples) for name in was}
+    """Mean differences after − before, paired over users, with 95% bounds."""
+    was, now = per_user_among_all(before), per_user_among_all(after)
+    changes = {name: intervals.difference(was[name], now[name], samples=samples) for name in was}
     return intervals.flat(changes, prefix)
+
+
+def _means(values: Mapping[str, NDArray[np.float64]], prefix: str) -> dict[str, float]:
+    pairs = {name: (of_users, np.ones(len(of_users))) for name, of_users in values.items()}
+    return intervals.flat(intervals.ratios(pairs), prefix)
 
 
 def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
@@ -107,9 +111,7 @@ def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> di
     """`G1/hr@10`, `G1/ndcg@5`, `G1/mrr`, … with bounds, of the sampled protocol."""
     found: dict[str, float] = {}
     for number, name in enumerate(GROUPS):
-        inside = groups == number
-        pairs = {m: (v[inside], np.ones(inside.sum())) for m, v in per_user(ranks.sampled).items()}
-        found |= intervals.flat(intervals.ratios(pairs), f"{prefix}{name}/")
+        found |= _means(per_user(ranks.sampled[groups == number]), f"{prefix}{name}/")
     return found
 
 

@@ -14,6 +14,7 @@ from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction import simple_rules
 from satisfaction.click_ranks import Ranks, activity_groups, flat_rows, rank
 from satisfaction.experiments.examples import examples
+from satisfaction.experiments.summary import table
 from satisfaction.protocol import saved_negatives
 from satisfaction.run_folder import TrainedRun, open_run
 from satisfaction.saqrec.alignment import SAQREC
@@ -86,7 +87,7 @@ def run(
     )
     write_json(folder / EXAMPLES, examples(saqrec, main.scores, timelines, split=split, seed=seed))
     write_json(folder / METRICS, metrics)
-    print(table({name: {m: metrics[m if name == SAQREC else f"{name}/{m}"] for m in _SHOWN} for name in ranks}))
+    print(table(metrics, {name: "" if name == SAQREC else f"{name}/" for name in ranks}, _SHOWN))
     print(f"{len(negatives):,} users, {clicks.num_items:,} items, split {split}: {folder / METRICS}")
 
 
@@ -117,13 +118,6 @@ def satisfaction_figures(model: Aligned, trained: TrainedRun, timelines: Timelin
         "satisfaction/auc": auc(logits, label),
         "satisfaction/auc/imputed": auc(np.asarray(trained.scores.satisfaction)[event], label),
     }
-
-
-def table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Rows down, metrics across."""
-    lines = [" " * 20 + "".join(f"{name:>10}" for name in _SHOWN)]
-    lines += [f"{label:<20}" + "".join(f"{figures[name]:>10.3f}" for name in _SHOWN) for label, figures in rows.items()]
-    return "\n".join(lines)
 
 
 def named_folders(pairs: list[str], flag: str) -> dict[str, str]:

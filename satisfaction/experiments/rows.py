@@ -11,13 +11,11 @@ from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from runtime.workdir import METRICS, is_complete, open_workdir
 from satisfaction import run as training
-from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
-from satisfaction.experiments.summary import by_user, row_figures
-from satisfaction.protocol import saved_negatives
+from satisfaction.click_ranks import Ranks
+from satisfaction.experiments.held_out import HeldOut
+from satisfaction.experiments.summary import by_user, row_figures, table
 from satisfaction.saqrec.alignment import BASE, GRU, MODELS, SAQREC, train_alignment
-from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.saqrec.trained import load_aligned
 from satisfaction.simple_rules import RULES, choose, scorers
 from satisfaction.unbiased.imputed import Scores
 
@@ -53,8 +51,7 @@ class Comparison:
         self._config.align.refit = False
         identity = {**training.identity(self._config, self._timelines), "seeds": seeds}
         self.folder = open_workdir(workdir, identity)
-        self._clicks = clicks_of(self._timelines, config.protocol)
-        self._negatives = saved_negatives(self.folder, self._clicks, seed=0)
+        self._held_out = HeldOut(self._timelines, config, self.folder)
 
     def jobs(self) -> list[Job]:
         """In order: the steps before align of each seed, the tuning on the first seed, the models of each seed."""
@@ -67,36 +64,23 @@ class Comparison:
 
     def summarize(self) -> dict[str, float]:
         """Every figure, once all jobs are done: rows with bounds over users and seeds, gains, what was chosen."""
-        metrics: dict[str, float] = {
-            "users": len(self._negatives),
-            "items": self._clicks.num_items,
-            "seeds": self._seeds,
-        }
+        metrics: dict[str, float] = {**self._held_out.sizes, "seeds": self._seeds}
         for model, number in self._tried():
             metrics[f"tuning/{model}/{number}/valid/mrr"] = self._valid_mrr(model, number)
         for model in MODELS:
             metrics |= {f"chosen/{model}/{name}": value for name, value in self._chosen(model).items()}
         ranks = {model: [self._ranks(model, seed) for seed in range(self._seeds)] for model in MODELS}
-        chosen = choose(self._clicks, self._timelines)
-        for rule, score in scorers(self._clicks, self._timelines, chosen, split="test").items():
+        chosen = choose(self._held_out.clicks, self._timelines)
+        for rule, score in scorers(self._held_out.clicks, self._timelines, chosen, split="test").items():
             metrics |= {f"chosen/{rule}/{name}": value for name, value in chosen[rule].items()}
-            ranks[rule] = [self._measured(score, rule)]
+            ranks[rule] = [self._held_out.ranks(score, rule)]
         return metrics | summary(ranks)
 
     def _ranks(self, model: str, seed: int) -> Ranks:
-        # What a model's last training has learned, asked for the test clicks once and kept.
-        folder = self.folder / f"seed{seed}" / model
-
-        def measured() -> Ranks:
-            config = self._aligned_config(model, None, seed=seed, refit=True)
-            base, scores = self._artifacts(seed)
-            models = load_aligned(config, self._timelines, base, scores, folder / "align", flag="--workdir")
-            return self._measured(models[model].score, f"{model}, seed {seed}")
-
-        return kept_ranks(folder / "places.npz", measured)
-
-    def _measured(self, score: ScoreFn, label: str) -> Ranks:
-        return rank(score, self._clicks, self._negatives, split="test", label=label)
+        # Of a model's last training.
+        config, folder = self._aligned_config(model, None, seed=seed, refit=True), self.folder / f"seed{seed}" / model
+        step = (config, *self._artifacts(seed), folder / "align")
+        return self._held_out.ranks_of_model(folder / "places.npz", model, *step, label=f"{model}, seed {seed}")
 
     def _tried(self) -> list[tuple[str, int]]:
         return [(model, n) for model in MODELS for n in range(len(settings_of(self._config.align, model)))]
@@ -152,31 +136,12 @@ def summary(ranks: Mapping[str, Sequence[Ranks]]) -> dict[str, float]:
     return metrics
 
 
-def table(metrics: Mapping[str, float]) -> str:
-    """Rows down, with what SAQRec gains over each in HR@10 and MRR among 99 items, and in MRR among all."""
-    rows = [row for row in ROWS if f"{row}/mrr" in metrics]
-    gained = ("hr@10", "mrr", "full/mrr")
-    heads = [*SHOWN, *(f"SAQRec's gain in {m}" for m in gained)]
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
-    for row in rows:
-        cells = [f"{metrics[f'{row}/{m}']:.4f}" for m in SHOWN]
-        for m in gained:
-            key = f"gain_over/{row}/{m}"
-            cells.append(
-                f"{metrics[key]:+.4f} [{metrics[f'{key}/low']:+.4f}, {metrics[f'{key}/high']:+.4f}]"
-                if key in metrics
-                else ""
-            )
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def run(config: ConfigDict, *, data: str, workdir: str, seeds: int, stop_after: int) -> None:
     """Does the jobs that are left, or `stop_after` of them, and in the end writes metrics.json and prints the table."""
     comparison = Comparison(config, data, workdir, seeds=seeds)
     if is_complete(comparison.folder):
         metrics = read_json(comparison.folder / METRICS)
-        print(f"{table(metrics)}\n{comparison.folder / METRICS}: complete already")
+        print(f"{_table(metrics)}\n{comparison.folder / METRICS}: complete already")
         return
     jobs, here = comparison.jobs(), 0
     for number, job in enumerate(jobs, 1):
@@ -190,5 +155,9 @@ def run(config: ConfigDict, *, data: str, workdir: str, seeds: int, stop_after: 
         print(f"  {job.run()}", flush=True)
     metrics = comparison.summarize()
     write_json(comparison.folder / METRICS, metrics)
-    print(table(metrics))
+    print(_table(metrics))
     print(f"{metrics['users']:,} users, {metrics['items']:,} items, {seeds} seed(s): {comparison.folder / METRICS}")
+
+
+def _table(metrics: Mapping[str, float]) -> str:
+    return table(metrics, {row: f"{row}/" for row in ROWS}, SHOWN, gains=("hr@10", "mrr", "full/mrr"))

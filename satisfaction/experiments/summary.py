@@ -1,12 +1,12 @@
-"""Rows of a table over training seeds: means with bounds, and what one row gains over another."""
+"""Tables of trained models: means over training seeds with bounds, and what one row gains over another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics import intervals
-from satisfaction.click_ranks import Ranks, per_user
+from satisfaction.click_ranks import Ranks, per_user_among_all
 
 Users = dict[str, NDArray[np.float64]]
 """Metric -> its value for each seed and user, [S, Q]."""
@@ -14,7 +14,7 @@ Users = dict[str, NDArray[np.float64]]
 
 def by_user(seeds: Sequence[Ranks]) -> Users:
     """Every metric of each seed and user; `full/…` is among all items of the corpus."""
-    each = [per_user(r.sampled) | {f"full/{name}": value for name, value in per_user(r.full).items()} for r in seeds]
+    each = [per_user_among_all(ranks) for ranks in seeds]
     return {name: np.stack([values[name] for values in each]) for name in each[0]}
 
 
@@ -32,3 +32,30 @@ def row_figures(name: str, users: Users, main: Users | None) -> dict[str, float]
         gains = {m: intervals.paired_over_users_and_seeds(values, main[m]) for m, values in users.items()}
         figures |= intervals.flat(gains, f"gain_over/{name}/")
     return figures
+
+
+def table(
+    metrics: Mapping[str, float],
+    rows: Mapping[str, str],
+    columns: Sequence[str],
+    *,
+    title: str = "",
+    gains: Sequence[str] = (),
+    gain_over: str = "gain_over/",
+) -> str:
+    """A Markdown table; a dash where there is no figure.
+
+    Args:
+      rows: name -> what stands before the names of its metrics. columns: metrics that are shown.
+      gains: those of which it is shown what the main row gains over each, with bounds: `gain_over` + row + metric.
+    """
+    heads = [title, *columns, *(f"gain in {metric}" for metric in gains)]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for name, prefix in rows.items():
+        values = [metrics.get(prefix + metric) for metric in columns]
+        cells = [name, *("–" if value is None else f"{value:.4f}" for value in values)]
+        for key in (f"{gain_over}{name}/{metric}" for metric in gains):
+            value, low, high = (metrics.get(name, np.nan) for name in (key, f"{key}/low", f"{key}/high"))
+            cells.append("" if np.isnan(value) else f"{value:+.4f} [{low:+.4f}, {high:+.4f}]")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -12,12 +12,10 @@ from runtime.artifact import MANIFEST, checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, open_workdir
 from satisfaction import simple_rules
-from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
-from satisfaction.protocol import saved_negatives
+from satisfaction.click_ranks import Ranks
+from satisfaction.experiments.held_out import HeldOut
 from satisfaction.run import artifacts
 from satisfaction.saqrec.alignment import SAQREC, train_alignment
-from satisfaction.saqrec.clicks import clicks_of
-from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputation import SCORES, Imputation
 from satisfaction.unbiased.imputed import Scores, open_scores
 
@@ -51,23 +49,12 @@ class Trials:
         }
         self.folder = open_workdir(workdir, identity)
         self.config.save_every = _SAVE_EVERY  # no part of what a run remembers, for it changes no model
-        self._clicks = clicks_of(self._timelines, self.config.protocol)
-        self._negatives = saved_negatives(self.folder, self._clicks, seed=0)
-
-    @property
-    def num_users(self) -> int:
-        """Q."""
-        return len(self._negatives)
-
-    @property
-    def num_items(self) -> int:
-        """Those of the corpus."""
-        return self._clicks.num_items
+        self.held_out = HeldOut(self._timelines, self.config, self.folder)
 
     def baselines(self) -> Mapping[str, Measured]:
         """The rules of satisfaction/simple_rules.py."""
-        scorers = simple_rules.tuned(self._clicks, self._timelines, split="test")
-        return {name: Measured(self._ranks(score, name)) for name, score in scorers.items()}
+        scorers = simple_rules.tuned(self.held_out.clicks, self._timelines, split="test")
+        return {name: Measured(self.held_out.ranks(score, name)) for name, score in scorers.items()}
 
     def measure(
         self,
@@ -88,23 +75,16 @@ class Trials:
         config.align.update({**settings, "models": tuple(models)})
         scores = self._naive_scores if naive else self._scores
         folder = self.folder / name / f"seed{seed}"
-        print(f"  {train_alignment(config, self._timelines, self._base, scores, folder / 'align')}", flush=True)
-        metrics = read_json(folder / "align" / METRICS)
-
-        def measured(model: str) -> Ranks:
-            loaded = load_aligned(config, self._timelines, self._base, scores, folder / "align", flag="--workdir")
-            return self._ranks(loaded[model].score, f"{name}, {model}")
-
+        align = folder / "align"
+        print(f"  {train_alignment(config, self._timelines, self._base, scores, align)}", flush=True)
+        metrics, step = read_json(align / METRICS), (config, self._base, scores, align)
         return {
             model: Measured(
-                kept_ranks(folder / f"{model}.npz", functools.partial(measured, model)),
+                self.held_out.ranks_of_model(folder / f"{model}.npz", model, *step, label=f"{name}, {model}"),
                 float(metrics[f"{model}/valid/mrr"]),
             )
             for model in models
         }
-
-    def _ranks(self, score: ScoreFn, label: str) -> Ranks:
-        return rank(score, self._clicks, self._negatives, split="test", label=label)
 
     @functools.cached_property
     def _naive_scores(self) -> Scores:

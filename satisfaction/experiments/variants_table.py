@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
-from satisfaction.experiments.summary import Users, by_user, row_figures
+from satisfaction.experiments.summary import Users, by_user, row_figures, table
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import FULL, NAIVE
 from satisfaction.saqrec.alignment import BASE, GRU, MODELS, SAQREC
@@ -44,7 +44,7 @@ def run(
     beside, folder = trials.baselines(), trials.folder
     differing = {name: settings for name, settings in variants.items() if not is_full(name, settings, trials.config)}
     total, done = len(click_losses) * (1 + len(differing)) * seeds, 0
-    metrics: dict[str, float] = {"users": trials.num_users, "items": trials.num_items, "seeds": seeds, "refit": refit}
+    metrics: dict[str, float] = {**trials.held_out.sizes, "seeds": seeds, "refit": refit}
     for loss in click_losses:
         measured: dict[str, list[Measured]] = {}
         full: Users = {}
@@ -75,10 +75,12 @@ def run(
                 full, measured[label] = full or users, each
                 metrics |= {f"{loss}/{key}": value for key, value in figures.items()}
             write_json(folder / PARTIAL, metrics)
-        print(f"\n{table(loss, [FULL, *variants, BASE, GRU, *beside], metrics)}\n", flush=True)
+        shown = {name: f"{loss}/{name}/" for name in (FULL, *variants, BASE, GRU, *beside)}
+        columns, gain_over = (*SHOWN, VALID), f"{loss}/gain_over/"
+        print(f"\n{table(metrics, shown, columns, title=loss, gains=('mrr',), gain_over=gain_over)}\n", flush=True)
     write_json(folder / METRICS, metrics)
     (folder / PARTIAL).unlink()
-    print(f"{trials.num_users:,} users, {trials.num_items:,} items, {seeds} seed(s): {folder / METRICS}")
+    print(f"{metrics['users']:,} users, {metrics['items']:,} items, {seeds} seed(s): {folder / METRICS}")
 
 
 def row(name: str, found: Sequence[Measured], full: Users) -> tuple[Users, dict[str, float]]:
@@ -99,19 +101,3 @@ def is_full(variant: str, settings: Mapping[str, Any], config: ConfigDict) -> bo
     if variant == NAIVE:
         return config.satisfaction.estimator == "naive"
     return all(config.align[name] == value for name, value in settings.items())
-
-
-def table(loss: str, rows: Sequence[str], metrics: Mapping[str, float]) -> str:
-    """The rows of one click loss, and what the full model gains over each in MRR."""
-    columns = (*SHOWN, VALID)
-    lines = [
-        f"click loss {loss}".ljust(20) + "".join(f"{name:>10}" for name in columns) + "   full model's gain in MRR"
-    ]
-    for name in rows:
-        values = (metrics.get(f"{loss}/{name}/{m}") for m in columns)
-        line = f"{name:<20}" + "".join(f"{'–' if value is None else f'{value:.4f}':>10}" for value in values)
-        key = f"{loss}/gain_over/{name}/mrr"
-        if key in metrics:
-            line += f"   {metrics[key]:+.4f} ({metrics[f'{key}/low']:+.4f} to {metrics[f'{key}/high']:+.4f})"
-        lines.append(line)
-    return "\n".join(lines)

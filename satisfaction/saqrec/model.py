@@ -43,7 +43,8 @@ def asked(model: Any, batch: Mapping[str, jax.Array], items: jax.Array) -> Asked
 
     found = model.users(batch, items)
     query, weights = at(found.users), found.level_weights
-    return Asked(query, *model.scored(query, items, at(batch["period"])), None if weights is None else at(weights))
+    scored, vectors = model.scored(query, items, at(batch["period"]))
+    return Asked(query, scored, vectors, None if weights is None else at(weights))
 
 
 def mean_so_far(vectors: jax.Array, *, where: jax.Array) -> jax.Array:

@@ -33,10 +33,7 @@ class Imputation:
         self.config, self.folder = config, folder
         self._timelines, self._base = timelines, base
         self._weighs = estimator_of(config.satisfaction.estimator, config.satisfaction.clip).weighs
-        self._given = {
-            "answers": answers(timelines, config.answers),
-            "trained": in_training(timelines, config.protocol),
-        }
+        self._answers, self._trained = answers(timelines, config.answers), in_training(timelines, config.protocol)
 
     @functools.cached_property
     def features(self) -> PairFeatures:
@@ -57,8 +54,8 @@ class Imputation:
         if self._weighs:
             model = propensity.reopen(self.config, self.propensity_features, self.folder / PROPENSITY)
             return model.events(self.propensity_features, np.arange(len(self._timelines.item)))
-        asked = self._given["trained"] & ~is_earlier(self._timelines)
-        return np.full(len(asked), (self._given["answers"][asked] >= 0).mean())
+        asked = self._trained & ~is_earlier(self._timelines)
+        return np.full(len(asked), (self._answers[asked] >= 0).mean())
 
     def train_propensity(self, fingerprint: Mapping[str, Any]) -> Mapping[str, float]:
         """Trains the propensity model, or goes on; its metrics, none where the estimator weighs nothing."""
@@ -70,7 +67,8 @@ class Imputation:
             self.propensity_features,
             folder=self.folder / PROPENSITY,
             fingerprint=fingerprint,
-            **self._given,
+            answers=self._answers,
+            trained=self._trained,
         )
         return metrics
 
@@ -83,7 +81,8 @@ class Imputation:
             propensity=self.propensities,
             folder=self.folder / SATISFACTION,
             fingerprint=fingerprint,
-            **self._given,
+            answers=self._answers,
+            trained=self._trained,
         )
         self.write_scores(fitted, self.folder / SCORES)
         return metrics
@@ -114,5 +113,6 @@ class Imputation:
             seed=self.config.seed,
             answer_rates=self.config.satisfaction.answer_rates,
             asking_rates=asking_rates,
-            **self._given,
+            answers=self._answers,
+            trained=self._trained,
         )

@@ -9,6 +9,7 @@ import pytest
 from configs.satisfaction import get_config
 from runtime.artifact import write_json
 from satisfaction.click_ranks import Ranks
+from satisfaction.experiments import held_out
 from satisfaction.experiments import rows as comparison
 from satisfaction.saqrec.alignment import MODELS
 from tests import random_timelines
@@ -44,7 +45,7 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(comparison.training, "train", step)
     monkeypatch.setattr(comparison, "train_alignment", align)
-    monkeypatch.setattr(comparison, "load_aligned", load)
+    monkeypatch.setattr(held_out, "load_aligned", load)
     monkeypatch.setattr(comparison.Comparison, "_artifacts", lambda self, seed: (None, None))
     return seen
 
@@ -73,7 +74,9 @@ def test_each_model_is_tuned_alike_and_refitted_with_its_best_for_each_seed(log,
             assert metrics[f"{row}/{metric}/low"] <= metrics[f"{row}/{metric}"] <= metrics[f"{row}/{metric}/high"]
     gain = metrics["saqrec/full/mrr"] - metrics["base/full/mrr"]
     assert metrics["gain_over/base/full/mrr"] == pytest.approx(gain)
-    assert [line.split(" | ")[0] for line in comparison.table(metrics).splitlines()[2:]] == [f"| {row}" for row in rows]
+    assert [line.split(" | ")[0] for line in comparison._table(metrics).splitlines()[2:]] == [
+        f"| {row}" for row in rows
+    ]
     run(log, folder)
     assert "complete already" in capsys.readouterr().out
     assert len(asked) == 24
