@@ -140,8 +140,22 @@ def _opened(config: ConfigDict, data: str) -> tuple[Timelines, ConfigDict]:
     timelines = Timelines.open(data)
     config = ConfigDict(config.to_dict())
     config.positive = tuple(config.positive) or timelines.positive_feedback
+    config.input_feedback = _told_apart(config, timelines)
     _check(config, timelines)
     return timelines, config
+
+
+def _told_apart(config: ConfigDict, timelines: Timelines) -> tuple[str, ...]:
+    """What the model reads of each event: what the config says, and in a log without likes its other positives.
+
+    In a log of impressions, 1 where somebody clicked, those that were clicked and those that were not would be the same
+    to it. A long view is told by the play time, where there is one.
+    """
+    asked, happened = tuple(config.input_feedback), timelines.traits.feedback
+    if "like" in happened or "like" not in asked:
+        return asked
+    told = {*asked, *(("long_view",) if timelines.traits.play_times else ())}
+    return (*asked, *(name for name in config.positive if name not in told))
 
 
 def _check(config: ConfigDict, timelines: Timelines) -> None:

@@ -81,5 +81,7 @@ def test_report_card_and_manifest_say_what_is_left_out_and_nothing_of_learning_f
         assert lost["remedy"] in page
         assert lost["why"] in card
     assert "Nothing in this log is a no" in page
+    for of_a_no in ("people can say no", "Responsiveness is measured", "A skip is a guess"):
+        assert of_a_no not in card
     assert "model that learns from dislikes" not in page
     assert "has left no numbers" not in page

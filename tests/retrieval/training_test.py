@@ -149,6 +149,22 @@ def test_what_there_is_to_learn_is_learned(tmp_path):
     assert found > 0.4
 
 
+@pytest.mark.parametrize(
+    ("without", "longest_play_ms", "read"),
+    [
+        ((), 0, ()),  # what likes tell is told
+        (("like", "long_view"), 0, ("click",)),
+        (("like",), 0, ("long_view",)),
+        (("like",), 100_000, ()),  # play times tell a long view
+    ],
+)
+def test_in_a_log_without_likes_its_other_positives_are_read(tmp_path, without, longest_play_ms, read):
+    log = random_timelines.write(tmp_path / "log", without=without, longest_play_ms=longest_play_ms)
+    asked = config_of(positive=())
+    _, config = training._opened(asked, str(log.path))
+    assert config.input_feedback == (*asked.input_feedback, *read)
+
+
 def test_a_run_that_diverges_says_where_and_leaves_it_for_whoever_compares(log, tmp_path):
     with pytest.raises(
         DataError, match=r"is (nan|inf|-inf) at step \d+, .* last good checkpoint: .*lower the learning rate"

@@ -8,6 +8,7 @@ from data.watch_time import WATCH_FEEDBACK
 from pipelines.graph.configs import config_of
 from pipelines.systems.feed.log import Log
 from pipelines.systems.left_out import LeftOut
+from ranking.tasks import LOGGED
 from runtime.errors import UsageError
 
 _REMEDY = "impressions that people did not take too, such as `click` 0 beside 1, or `play_ms`, how long each was played"
@@ -29,7 +30,8 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
         )
     if not can:
         config.ranking = ""
-        yield LeftOut("the ranker", "each reaction that is logged has one answer alone: nothing to tell apart", _REMEDY)
+        told = f"of play times, {', '.join(LOGGED[:-1])} and {LOGGED[-1]} none has both answers on all days"
+        yield LeftOut("the ranker", f"{told}: nothing to tell apart", _REMEDY)
         return
     wanted = asked or config_of(f"configs/ranking.py:{config.ranking}").tasks or _by_default(log)
     kept = tuple(task for task in wanted if task in (*can, "satisfaction")) or can
