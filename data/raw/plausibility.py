@@ -21,7 +21,7 @@ MAX_PLAY_MS = 6 * 3_600_000  # the median play
 MAX_SURFACES = 1_000
 MANY_USERS, MAX_OF_ONE_USER = 20, 0.25  # of the events
 _DAY_MS, _MINUTE_MS = 86_400_000, 60_000
-_LOST_MS = 100_000  # times in steps of so much that are no whole minutes: no clock ticks so
+_LOST_MS = 1_000_000  # times in steps of so much that are no whole minutes: no clock ticks so
 
 
 def warnings(

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+RESPONSIVENESS = "responsiveness to a no"  # what is left out where nothing can be said of it
 FILE = Path("left_out.json")  # in the run folder, for the stages that say it too
 
 

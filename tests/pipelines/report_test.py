@@ -289,6 +289,47 @@ def test_a_log_without_either_is_reported_by_vectors(workdir: Path) -> None:
     assert "Vectors, here" in page
     assert "Vectors, paper" not in page
     assert "−60.8%" not in page
+    assert "Diamond" not in page
+
+
+def test_a_row_of_responses_has_a_cell_for_each_heading_and_a_figure_in_it(workdir: Path) -> None:
+    for folder in (workdir / "counterfactual").iterdir():
+        figures = json.loads((folder / "metrics.json").read_text())
+        of_log = {name.replace("content", "embedding"): value for name, value in figures.items() if "content" in name}
+        write(folder / "metrics.json", {**figures, **of_log})
+    table = page_of(workdir).split('id="responsiveness"')[1].split("<table>")[1].split("</table>")[0]
+    rows = [row.split("</tr>")[0] for row in table.split("<tr>")[1:]]
+    assert len(rows) == 1 + len(CHANGES)
+    for row in rows[1:]:
+        assert row.count("<td") == rows[0].count("<th")
+
+
+def test_only_models_and_published_figures_that_there_are_have_a_row(workdir: Path) -> None:
+    config = pipeline.get_config("tiny")
+    config.plain, kept = ("dislike_input",), ("dislike_input_and_label",)
+    config.sweeps = {signals: {**config.sweeps[signals], "reference": "dislike_input"} for signals in kept}
+    write(workdir / "pipeline.json", config.to_dict())
+    assert set(Models(Run(workdir)).compared) == set(CHANGES)  # of the paper
+    for kind in ("content", "creator"):
+        without(workdir, kind)
+    assert set(Models(Run(workdir)).compared) == {*config.plain, *kept}
+
+
+def test_a_response_that_may_be_none_is_not_called_a_change(workdir: Path) -> None:
+    for folder in (workdir / "counterfactual").iterdir():
+        write(folder / "metrics.json", with_interval("long_watch+dislike/content", 0.01, 0.02))
+    said = headline(Models(Run(workdir)))[0]
+    assert "one “not interested” after a long watch is not seen to change what comes next: the share" in said
+    assert "does not change measurably (95% interval −1.0% to +3.0%)" in said
+
+
+def test_why_nothing_is_said_of_a_no_is_what_the_plan_has_found(workdir: Path) -> None:
+    config = pipeline.get_config("tiny")
+    config.counterfactual = ""
+    write(workdir / "pipeline.json", config.to_dict())
+    why = "the log knows neither creators nor clusters of its items"
+    write(workdir / "left_out.json", [{"what": "responsiveness to a no", "why": why, "remedy": "creator_id"}])
+    assert f"cannot say whether the recommender takes a no, as {why}: it says" in headline(Models(Run(workdir)))[0]
 
 
 def test_no_two_drawings_share_an_id(workdir: Path) -> None:

@@ -80,7 +80,7 @@ def test_report_card_and_manifest_say_what_is_left_out_and_nothing_of_learning_f
     for lost in left_out:
         assert lost["remedy"] in page
         assert lost["why"] in card
-    assert "Nothing in this log is a no" in page
+    assert "cannot say whether the recommender takes a no, as nothing in the log is a no, neither" in page
     for of_a_no in ("people can say no", "Responsiveness is measured", "A skip is a guess"):
         assert of_a_no not in card
     assert "model that learns from dislikes" not in page

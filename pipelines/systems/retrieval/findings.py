@@ -6,13 +6,14 @@ Every sentence follows from a figure and its interval; where the interval holds 
 from dataclasses import dataclass
 
 from pipelines.report.intervals import Point, in_words, signed
+from pipelines.systems.left_out import RESPONSIVENESS
 from pipelines.systems.retrieval.models import DISLIKE, KINDS, Models
 from pipelines.systems.retrieval.tables import best_rule
 
 _NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
 _NO_NO = (
-    "Nothing in this log is a no, so that this report cannot say whether the recommender takes one: it says what is "
-    "recommended, and what would have to be logged."
+    "This report cannot say whether the recommender takes a no, as {}: it says what is recommended, and what would "
+    "have to be logged."
 )
 _LABEL, _PAPER_TOWER = "dislike_input_and_label", "dislike_input_and_label_paper_tower"
 # The model whose response comes first: of these the first that there is.
@@ -78,7 +79,10 @@ def _bounds(point: Point, *, plus: float = 0.0) -> str:
 
 
 def _on_no_no(models: Models) -> str:
-    return "" if models.run.pipeline["counterfactual"] else _NO_NO
+    if models.run.pipeline["counterfactual"]:
+        return ""
+    why = (lost["why"] for lost in models.run.left_out if lost["what"] == RESPONSIVENESS)
+    return _NO_NO.format(next(why, "this pipeline does not measure it"))
 
 
 def _first(models: Models) -> str:
@@ -89,8 +93,9 @@ def _on_dislikes(models: Models) -> str:
     signals = _first(models)
     if not (point := models.response(models.chosen(signals))):
         return ""
+    changes = "is not seen to change" if point.low <= 0 <= point.high else "changes"
     return (
-        f"With {_WHO[signals]}, {models.no_in_words} changes what comes next: "
+        f"With {_WHO[signals]}, {models.no_in_words} {changes} what comes next: "
         f"{KINDS[models.kinds[0]].format(models.simulation['slate_size'])} {in_words(point)}."
     )
 

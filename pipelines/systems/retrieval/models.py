@@ -106,11 +106,12 @@ class Models:
 
     @property
     def compared(self) -> Mapping[str, Mapping[str, float]]:
-        """The signals whose responses are shown beside one another -> their published figures, where there are any:
-        those of the paper, and where nobody dislikes anything all that were trained.
+        """The signals whose responses are shown beside one another -> their published figures by kind, if any: those of
+        the paper, and where nobody dislikes anything all that were trained.
         """
         if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
-            return PAPER
+            of_kind = {s: {k: figure for k, figure in of.items() if k in self.kinds} for s, of in PAPER.items()}
+            return {signals: of for signals, of in of_kind.items() if of or self.chosen(signals)}
         return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}
 
     @property

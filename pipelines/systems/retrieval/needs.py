@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from pipelines.graph.configs import config_of
 from pipelines.systems.feed.log import Log
-from pipelines.systems.left_out import LeftOut
+from pipelines.systems.left_out import RESPONSIVENESS, LeftOut
 from retrieval.full_corpus import SLATE
 from runtime.errors import DataError
 from simulation.counterfactual.settings import most_events
@@ -91,7 +91,7 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
         config.serve = next(iter(config.sweeps), config.plain[-1])
     if not (has_dislikes or has_skips):
         config.counterfactual = ""
-        yield LeftOut("responsiveness to a no", "nothing in the log is a no, neither a dislike nor a skip", NO_NO)
+        yield LeftOut(RESPONSIVENESS, "nothing in the log is a no, neither a dislike nor a skip", NO_NO)
     elif not has_dislikes:
         config.stages.counterfactual.branches = ("skip", "quit_early")
     if config.counterfactual:
@@ -116,7 +116,7 @@ def _fit_simulation(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
     if not known and not config.judged_by_vectors:
         config.counterfactual = ""
         yield LeftOut(
-            "responsiveness to a no",
+            RESPONSIVENESS,
             "the log knows neither creators nor clusters of its items, and there is one model alone, so that nothing "
             "says what is alike",
             "creator_id or cluster_id in a table of items",
