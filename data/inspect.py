@@ -18,7 +18,9 @@ from runtime.paths import define_path
 _DATA = define_path("data", None, "Folder of the log.")
 _SCHEMA = define_path("schema", None, "A schema.yaml that is not in --data.")
 _WORKDIR = define_path("workdir", None, "Folder for the first schema.yaml, if not --data.")
-_ROWS = flags.DEFINE_integer("rows", 100_000, "How many rows of a table are looked at for guesses; all are read after.")
+_ROWS = flags.DEFINE_integer(
+    "rows", 100_000, "Rows of a table that are looked at for guesses; all are read after.", lower_bound=1
+)
 
 
 def main(argv: Sequence[str]) -> int | None:

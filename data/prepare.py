@@ -155,13 +155,18 @@ def main(argv: Sequence[str]) -> int | None:
     from runtime.workdir import CONFIG, METRICS
 
     config = _CONFIG.value.to_dict()
-    dataset = readers.named(_DATASET.value or config["dataset"])
+    try:
+        dataset = readers.named(_DATASET.value or config["dataset"])
+    except ValueError as error:
+        raise UsageError(f"--config.dataset: {error}") from None
     config["dataset"] = dataset.name
     if not _DATA.value or not _WORKDIR.value:
         raise UsageError(f"--{'workdir' if _DATA.value else 'data'} is required: see --help")
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
     boundaries = {**moments(config, dataset), **shares(config)}
     max_share = share(_MAX_QUARANTINE.value)
+    if config["min_item_count"] < 0:
+        raise UsageError(f"--config.min_item_count={config['min_item_count']}: no number of events; 0 keeps all items")
     options = {name: config.get(name, default) for name, default in dataset.options.items()}
     if _SCHEMA.value:
         if "schema" not in options:

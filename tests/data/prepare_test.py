@@ -121,6 +121,7 @@ def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
         (["--config.test_share=0.9"], 2, "leave nothing to learn from"),
         (["--download"], 2, "no download for --dataset=tables"),
         (["--dataset=movies"], 2, "--dataset"),
+        (["--config.min_item_count=-1"], 2, "--config.min_item_count=-1: no number of events"),
         (["--max_quarantine=all"], 2, "--max_quarantine=all: no share"),
     ],
 )
@@ -130,6 +131,12 @@ def test_mistakes_get_one_line_and_a_status(tmp_path, flags, status, told):
     assert told in last_line(run)
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dataset_of_the_config_that_nobody_knows_is_one_line(tmp_path):
+    run = prepare("--config.dataset=movies", f"--data={tmp_path}", f"--workdir={tmp_path / 'out'}")
+    assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
+    assert "data.prepare: --config.dataset: no dataset 'movies'; there are tables, kuairand_pure" in run.stderr
 
 
 def test_boundaries_can_be_given(tmp_path):

@@ -22,6 +22,7 @@ Columns that it does not speak of are read by Heed's names, if they have one.
 """
 
 import difflib
+import math
 import re
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -109,7 +110,9 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
     """How one canonical column is made."""
     name = column.name
     if name in FLAGS:
-        return [_rule(nodes, rule, column, of_log) for rule in nodes.several(node)]
+        if not (rules := nodes.several(node)):
+            nodes.fail(node, f"{name} is made of no column; name one, or leave the line out")
+        return [_rule(nodes, rule, column, of_log) for rule in rules]
     known = ["unit", "zone", "format"] if name in TIMES else ["unit"] if name in LENGTHS else []
     parts = _parts(nodes, node, name, [*known, *(["separator"] if name in _LISTS else [])], name)
     made = replace(plain(column), source=of_log(parts["column"], node))
@@ -151,7 +154,10 @@ def _rule(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, 
     name, symbol, right = found.groups()
     made = replace(column, source=of_log(name, node))
     try:
-        return replace(made, convert=Compared(symbol, float(right)), what="a number")
+        number = float(right)
+        if math.isnan(number):
+            raise ValueError
+        return replace(made, convert=Compared(symbol, number), what="a number")
     except ValueError:
         if symbol not in ("==", "!="):
             nodes.fail(

@@ -87,6 +87,9 @@ MISTAKES = [
     ({"events.csv": "user_id\n"}, [], 3, "events.csv: no rows"),
     ({"schema.yaml": "events: [", "events.csv": "user_id\na\n"}, [], 2, "schema.yaml: line 1: no YAML"),
     ({}, ["--data="], 2, "--data is required"),
+    ({}, ["--rows=0"], 2, "--rows"),
+    ({"events.csv": "# of May\n"}, ["--schema=/dev/null"], 2, "--schema=/dev/null: no such file"),
+    ({"events.xlsx": "PK\x03\x04"}, [], 3, "no table with a user and an item in each row, only events.xlsx"),
     ({}, ["--data=nowhere"], 2, "--data=nowhere: no such folder"),
     ({"events.csv": "user,item,like\na,b,1\n"}, ["--workdir=/proc/1/x"], 2, "/proc/1/x"),
 ]

@@ -307,6 +307,9 @@ def test_text_for_empty_fields(tmp_path):
     ("schema", "told"),
     [
         ("events:\n  user: uid", "line 2: events knows no 'user'; did you mean user_id?"),
+        ("events:\n  like: []", "line 2: like is made of no column"),
+        ("events:\n  like: stars >= nan", "line 2: like: 'nan' is no number to compare with"),
+        ("decimal: x", "line 1: decimal: 'x' stands before no fraction"),
         ("evnts: {}", "line 1: schema.yaml knows no 'evnts'; did you mean events?"),
         ("events:\n  zzz: 1", "line 2: events knows no 'zzz'; there are path, user_id, item_id"),
         ("events: {play_ms: {unti: s}}", "line 1: play_ms knows no 'unti'; did you mean unit?"),
