@@ -4,6 +4,7 @@ An impression is an event of known time. Its history is every event of the user 
 same moment, such as a page logged at once, are not in one another's history.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import ranges
+from data.loader import filled_up
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
@@ -90,6 +92,7 @@ class ImpressionBatches:
         self.num_impressions = len(positions)
         self.batches_per_epoch = math.ceil(len(positions) / batch_size)
         self._num_batches = self.batches_per_epoch * num_epochs
+        self._shuffled = functools.lru_cache(maxsize=1)(self._shuffle)
 
     def __len__(self) -> int:
         return self._num_batches
@@ -102,9 +105,6 @@ class ImpressionBatches:
         ]
         return {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
 
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        if getattr(self, "_cached_epoch", None) != epoch:
-            rows = np.full(self.batches_per_epoch * self._batch_size, -1, np.int64)
-            rows[: self.num_impressions] = np.random.default_rng([self._seed, 1, epoch]).permutation(self._positions)
-            self._cached_epoch, self._cached = epoch, rows.reshape(-1, self._batch_size)
-        return self._cached
+    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
+        shuffled = np.random.default_rng([self._seed, 1, epoch]).permutation(self._positions)
+        return filled_up(shuffled, self._batch_size).reshape(-1, self._batch_size)

@@ -7,8 +7,9 @@ the rate of one record at a time.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import grain
@@ -78,6 +79,21 @@ def by_shard(
         return flat.reshape(num_shards, capacity)
 
     return placed(within.astype(np.int32)), {name: placed(values) for name, values in columns.items()}
+
+
+def filled_up(rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Rows [n], and −1 for as many as are missing to whole batches: [batches · batch_size]."""
+    return np.pad(rows, (0, -len(rows) % batch_size), constant_values=-1)
+
+
+def label_capacity(labels: np.ndarray, epochs: Iterable[np.ndarray], *, num_shards: int) -> int:
+    """The most labels that a shard of any batch holds, in steps of 16: one shape, so one compilation.
+
+    Args: labels of each row [n]; the rows of each epoch's batches [batches, B], −1 none.
+    """
+    shards = (rows.reshape(-1, rows.shape[1] // num_shards) for rows in epochs)
+    most = max(int(np.where(rows >= 0, labels[rows], 0).sum(axis=1).max()) for rows in shards)
+    return 16 * math.ceil(most / 16)
 
 
 def pack_rows(lengths: np.ndarray, capacity: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -180,14 +196,17 @@ class PackedBatches:
                 f"no training event is {' or '.join([*positive, *negative])}: nothing to learn from; "
                 "set --config.positive to feedback that this log has"
             )
-        self.label_capacity = self._label_capacity(num_epochs)
+        self._shuffled = functools.lru_cache(maxsize=1)(self._shuffle)
+        epochs = map(self._shuffled, range(num_epochs))
+        self.label_capacity = label_capacity(self._labels_of_row, epochs, num_shards=num_shards)
 
     def __len__(self) -> int:
         return self._num_batches
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         length, rows_per_shard = self._length, self._batch_size // self._num_shards
-        rows = self._rows(index)  # [B], -1 where the epoch's last batch is not full
+        epoch, batch = divmod(int(index), self.batches_per_epoch)
+        rows = self._shuffled(epoch)[batch]  # [B], -1 where the epoch's last batch is not full
         rows = rows.reshape(self._num_shards, rows_per_shard)[self._shards.start : self._shards.stop].reshape(-1)
         real = np.flatnonzero(rows >= 0)
         first, last = self._row_offsets[rows[real]], self._row_offsets[rows[real] + 1]
@@ -240,41 +259,25 @@ class PackedBatches:
         )
         return {"label_position": within, **arrays}
 
-    def _rows(self, index: int) -> np.ndarray:
-        epoch, batch = divmod(int(index), self.batches_per_epoch)
-        return self._shuffled(epoch)[batch]
-
-    def _shuffled(self, epoch: int) -> np.ndarray:
+    def _shuffle(self, epoch: int) -> np.ndarray:
         """The rows of an epoch's batches, [batches, B], filled up with −1.
 
         A batch gets one row of each of B strata, rows of about as many labels as one another: two batches then differ
         by no more labels than two rows can. The strata's order in the batch spreads them over any number of shards.
         So the arrays of labels, sized for the fullest shard, have little to fill.
         """
-        if getattr(self, "_cached_epoch", None) != epoch:
-            rng = np.random.default_rng([self._seed, 1, epoch])
-            rows = np.full(self.batches_per_epoch * self._batch_size, -1)
-            rows[: self.num_rows] = rng.permutation(self.num_rows)
-            labels = np.where(rows >= 0, self._labels_of_row[rows], 0)
-            strata = rows[np.argsort(labels, kind="stable")].reshape(self._batch_size, -1)
-            spread = np.argsort(np.arange(self._batch_size) * 0.5 * (5**0.5 - 1) % 1)  # by the golden ratio
-            self._cached_epoch = epoch
-            self._cached_rows = rng.permuted(strata, axis=1)[np.argsort(spread)].T  # [batches, B]
-        return self._cached_rows
+        rng = np.random.default_rng([self._seed, 1, epoch])
+        rows = filled_up(rng.permutation(self.num_rows), self._batch_size)
+        labels = np.where(rows >= 0, self._labels_of_row[rows], 0)
+        strata = rows[np.argsort(labels, kind="stable")].reshape(self._batch_size, -1)
+        spread = np.argsort(np.arange(self._batch_size) * 0.5 * (5**0.5 - 1) % 1)  # by the golden ratio
+        return rng.permuted(strata, axis=1)[np.argsort(spread)].T  # [batches, B]
 
     def _count_labels(self) -> np.ndarray:
         counts = ranges.sums_before(self._kind > 0)
         labels = counts[self._start + self._window_length] - counts[self._start + self._context]  # [W]
         total = ranges.sums_before(labels)
         return total[self._row_offsets[1:]] - total[self._row_offsets[:-1]]
-
-    def _label_capacity(self, num_epochs: int) -> int:
-        """The most labels that a shard of any planned batch holds, in steps of 16: one shape, so one compilation."""
-        most = 0
-        for epoch in range(num_epochs):
-            rows = self._shuffled(epoch).reshape(-1, self._batch_size // self._num_shards)
-            most = max(most, int(np.where(rows >= 0, self._labels_of_row[rows], 0).sum(axis=1).max()))
-        return 16 * math.ceil(most / 16)
 
 
 class Planned(Protocol):

@@ -1,5 +1,7 @@
 """One training run of ranking: labels, batches, model, objective and validation, joined by `training.loop`."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from jax.sharding import PartitionSpec as P
@@ -22,10 +24,10 @@ from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
 from training.hosts import is_first, open_shared_workdir, together
+from training.loop import Validation
 from training.mesh import local_parts, make_mesh
 from training.run import fit
 from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, TRAINING, WHOLE, check
-from training.step import TrainState
 
 # Rows of the id tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(user|item)_embedding", P("model", None)),)
@@ -79,8 +81,8 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         tasks.check_classes(config.tasks, labels, held_out, "valid")
         validate = make_validation(model.merge, impressions, held_out, labels, config.tasks, mesh)
 
-    def evaluate(state: TrainState) -> dict[str, float]:
-        return validate(state.params) if validate else {}
+    def measure(params: Any) -> dict[str, float]:
+        return validate(params) if validate else {}
 
     print(
         f"{len(positions)} impressions of {timelines.num_items} items, tasks {', '.join(config.tasks)}; "
@@ -100,10 +102,12 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         save_every=config.save_every,
         mesh=mesh,
         rules=RULES if mesh.shape["model"] > 1 else (),
-        evaluate=evaluate,
-        eval_every=batches.batches_per_epoch,
-        best_metric="auc" if validate else None,
-        patience=config.patience if validate else None,
+        validation=Validation(
+            measure,
+            every=batches.batches_per_epoch,
+            best="auc" if validate else None,
+            patience=config.patience if validate else None,
+        ),
     )
     metrics = {**result.metrics, "best_step": result.best_step, "impressions_per_epoch": len(positions)}
     if is_first():

@@ -1,6 +1,7 @@
 """One training run of retrieval: batches, model, objective and validation, joined by `training.loop`."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,12 +19,11 @@ from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.hosts import is_first, open_shared_workdir, together
-from training.loop import DivergedError
+from training.loop import DivergedError, Validation
 from training.mesh import local_parts, make_mesh, shard_batch
 from training.optimizer import from_config
 from training.run import fit
 from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, TRAINING, check
-from training.step import TrainState
 
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
@@ -80,10 +80,10 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     probe = shard_batch(batches[0], mesh)
     norms = jax.jit(lambda params, probe: gradient_norms(loss_fn, params, probe, jax.random.key(0)))
 
-    def evaluate(state: TrainState) -> dict[str, float]:
-        measured = dict(validate(state.params)) if validate else {}
+    def measure(params: Any) -> dict[str, float]:
+        measured = dict(validate(params)) if validate else {}
         if config.negative:
-            measured.update(norms(state.params, probe))
+            measured.update(norms(params, probe))
         return {name: float(value) for name, value in measured.items()}
 
     print(
@@ -103,10 +103,12 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
             save_every=config.save_every,
             mesh=mesh,
             rules=RULES if mesh.shape["model"] > 1 else (),
-            evaluate=evaluate,
-            eval_every=batches.batches_per_epoch,
-            best_metric=metric(timelines.num_items) if validate else None,
-            patience=config.patience if validate else None,
+            validation=Validation(
+                measure,
+                every=batches.batches_per_epoch,
+                best=metric(timelines.num_items) if validate else None,
+                patience=config.patience if validate else None,
+            ),
         )
     except DivergedError as error:
         if is_first():

@@ -38,6 +38,27 @@ class Batches(Protocol):
     def set_state(self, state: Any) -> None: ...
 
 
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What is measured while training, and what follows from it.
+
+    Attributes:
+      measure: params -> metrics, after every `every` steps and after the last one.
+      best: the metric of which each new best step is saved and kept.
+      patience: the measurements without a new best after which training ends; never without it.
+    """
+
+    measure: Callable[[Any], Mapping[str, float]]
+    every: int
+    best: str | None = None
+    higher_is_better: bool = True
+    patience: int | None = None
+
+    def score(self, metrics: Mapping[str, float]) -> float | None:
+        """What is highest at the best step; None where no step is better than another."""
+        return None if self.best is None else metrics[self.best] * (1 if self.higher_is_better else -1)
+
+
 @dataclasses.dataclass
 class Progress:
     """What a checkpoint remembers of a run besides its state and input position; JSON values."""
@@ -93,17 +114,11 @@ def train(
     metric_log: MetricLog,
     save_every: int,
     log_every: int = 50,
-    evaluate: Callable[[TrainState], Mapping[str, float]] | None = None,
-    eval_every: int | None = None,
-    best_metric: str | None = None,
-    higher_is_better: bool = True,
-    patience: int | None = None,
+    validation: Validation | None = None,
 ) -> Result:
     """Trains from the newest checkpoint, or from `state`, to `num_steps`; called again it continues where it ended.
 
-    `evaluate` runs after the last step and, where given, every `eval_every` steps. A step with a new best `best_metric`
-    is saved and kept; after `patience` evaluations without one training ends. SIGTERM saves, then raises
-    SystemExit(143).
+    SIGTERM saves, then raises SystemExit(143).
     Errors: DivergedError where a loss or gradient is not finite (it is never saved); DataError where the input ends.
     """
     first, run = 0, Progress()
@@ -113,7 +128,7 @@ def train(
         run = Progress.from_json(saved["run"])
     metric_log.resume(first)
     meter = Meter(run.throughput, run.grad_norms)
-    step = first
+    step, patience = first, validation.patience if validation else None
     end = first if run.out_of(patience) else num_steps
 
     with Termination() as termination, progress(label="train", total=num_steps, unit="step") as bar:
@@ -127,7 +142,7 @@ def train(
 
             terminated = termination.asked(step)
             saves = terminated or step % save_every == 0 or step == num_steps
-            evaluates = evaluate is not None and (step % (eval_every or num_steps) == 0 or step == num_steps)
+            evaluates = validation is not None and (step % validation.every == 0 or step == num_steps)
             # The device is waited for at a pause only. The first step is one: it compiles, which is not timed.
             pauses = saves or evaluates or step == first + 1
             if pauses or step % log_every == 0:
@@ -136,11 +151,11 @@ def train(
                     run.train_loss = values["train_loss"]
                     bar.set_postfix({k: f"{v:.4g}" for k, v in values.items() if "/" not in k}, refresh=False)
             score = None
-            if evaluates and evaluate is not None:
-                valid = {f"valid/{name}": value for name, value in of_first(evaluate(state)).items()}
+            if evaluates and validation is not None:
+                measured = of_first(validation.measure(state.params))
+                valid = {f"valid/{name}": value for name, value in measured.items()}
                 metric_log.write(step, valid)
-                if best_metric is not None:
-                    score = valid[f"valid/{best_metric}"] * (1 if higher_is_better else -1)
+                score = validation.score(measured)
                 improved = run.evaluated(step, valid, score)
                 saves = saves or improved or run.out_of(patience)
             if saves:

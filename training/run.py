@@ -8,11 +8,11 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from training.loop import Batches, Result, train
+from training.loop import Batches, Result, Validation, train
 from training.mesh import Rules, make_mesh
 from training.metric_log import MetricLog
 from training.saving.checkpoints import CHECKPOINTS, Checkpoints
-from training.step import LossFn, TrainState, create_state, make_train_step
+from training.step import LossFn, create_state, make_train_step
 
 
 def fit(
@@ -28,11 +28,7 @@ def fit(
     save_every: int,
     mesh: Mesh | None = None,
     rules: Rules = (),
-    evaluate: Callable[[TrainState], Mapping[str, float]] | None = None,
-    eval_every: int | None = None,
-    best_metric: str | None = None,
-    higher_is_better: bool = True,
-    patience: int | None = None,
+    validation: Validation | None = None,
 ) -> Result:
     """Trains `init_fn(key) -> params` in `folder`, or goes on there; called again it ends in the same parameters.
 
@@ -57,9 +53,5 @@ def fit(
             checkpoints=checkpoints,
             metric_log=metric_log,
             save_every=save_every,
-            evaluate=evaluate,
-            eval_every=eval_every,
-            best_metric=best_metric,
-            higher_is_better=higher_is_better,
-            patience=patience,
+            validation=validation,
         )

@@ -33,13 +33,12 @@ from satisfaction.saqrec.validation import among_sampled
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.imputed import Scores
 from training.architecture import Architecture, architecture
-from training.loop import Result
+from training.loop import Result, Validation
 from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
 from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, WHOLE
 from training.settings import check as check_numbers
-from training.step import TrainState
 
 SAQREC, BASE, GRU = MODELS = "saqrec", "base", "gru_softmax"  # and their folders
 TRAIN, ALL = ("train",), ("train", "valid")  # splits that may be learned from
@@ -229,19 +228,10 @@ def _fit(
         has_satisfaction=has_satisfaction,
         mesh=mesh if mesh.size > 1 else None,
     )
-    validation: dict[str, Any] = {}
+    validation = None
     if epochs is None:
-        validate = among_sampled(histories, model.merge, num_users=align.eval_users, seed=config.seed)
-
-        def evaluate(state: TrainState) -> dict[str, float]:
-            return validate(state.params)
-
-        validation = {
-            "evaluate": evaluate,
-            "eval_every": batches.batches_per_epoch,
-            "best_metric": "mrr",
-            "patience": align.patience,
-        }
+        measure = among_sampled(histories, model.merge, num_users=align.eval_users, seed=config.seed)
+        validation = Validation(measure, every=batches.batches_per_epoch, best="mrr", patience=align.patience)
     result = fit(
         model.init,
         loss_fn,
@@ -253,7 +243,7 @@ def _fit(
         seed=config.seed,
         save_every=config.save_every,
         mesh=mesh,
-        **validation,
+        validation=validation,
     )
     result.metrics["labels_per_epoch"] = batches.labels_per_epoch
     return result, batches.batches_per_epoch

@@ -24,9 +24,10 @@ from runtime import artifact
 from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.batch_loss import exact_click_loss
 from satisfaction.saqrec.gru_recommender import GRURecommender
-from satisfaction.saqrec.validation import Validate, validation
+from satisfaction.saqrec.validation import ranks_of
 from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
+from training.loop import Validation
 from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
@@ -74,7 +75,6 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         num_items=clicks.num_items,
         mesh=mesh if mesh.size > 1 else None,
     )
-    validate = _validation(config, clicks, model.merge)
     result = fit(
         model.init,
         loss_fn,
@@ -86,10 +86,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         seed=config.seed,
         save_every=config.save_every,
         mesh=mesh,
-        evaluate=(lambda state: validate(state.params)) if validate else None,
-        eval_every=batches.batches_per_epoch,
-        best_metric="mrr" if validate else None,
-        patience=options.patience if validate else None,
+        validation=_validation(config, clicks, model.merge, every=batches.batches_per_epoch),
     )
     return result.metrics
 
@@ -163,7 +160,9 @@ def _build(config: ConfigDict, clicks: Timelines) -> Architecture[GRURecommender
     return architecture(make)
 
 
-def _validation(config: ConfigDict, clicks: Timelines, merge: Callable[[Any], GRURecommender]) -> Validate | None:
+def _validation(
+    config: ConfigDict, clicks: Timelines, merge: Callable[[Any], GRURecommender], *, every: int
+) -> Validation | None:
     """Of each user's first click after training, among all items; None where nobody has one."""
     users = np.flatnonzero(clicks.valid_start < clicks.offsets[1:])
     if not len(users):
@@ -177,7 +176,8 @@ def _validation(config: ConfigDict, clicks: Timelines, merge: Callable[[Any], GR
         of_items = model.queries(model.states(batch, items)[:, -1]) @ items[1:].T  # [b, N]
         return jnp.take_along_axis(of_items, batch["target"][:, None] - 1, axis=1)[:, 0], of_items
 
-    return validation(merge, scores, {"item": history, "target": clicks.item[start]})
+    measure = ranks_of(merge, scores, {"item": history, "target": clicks.item[start]})
+    return Validation(measure, every=every, best="mrr", patience=config.base.patience)
 
 
 def _fingerprint(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:

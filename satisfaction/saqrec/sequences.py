@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data.loader import by_shard, cut_windows
+from data.loader import by_shard, cut_windows, filled_up, label_capacity
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.clicks import Clicks
@@ -174,13 +174,10 @@ class SequenceBatches:
             )
             if chosen.any()
         ]
-        # One capacity a shape, so one compilation: the most labels that a shard of any epoch's batches can hold.
         self._capacity = []
         for number in range(len(self._shapes)):
-            drawn = (self._shuffled(epoch, number) for epoch in range(num_epochs))
-            found = (np.where(rows >= 0, labels[rows], 0).reshape(len(rows), num_shards, -1) for rows in drawn)
-            most = max(int(in_shards.sum(axis=2).max()) for in_shards in found)
-            self._capacity.append(-(-most // 16) * 16)
+            epochs = (self._shuffled(epoch, number) for epoch in range(num_epochs))
+            self._capacity.append(label_capacity(labels, epochs, num_shards=num_shards))
         self._kind = np.repeat(np.arange(len(self._shapes)), [shape.num_batches for shape in self._shapes])
         self.batches_per_epoch = len(self._kind)
 
@@ -210,9 +207,8 @@ class SequenceBatches:
     def _shuffled(self, epoch: int, number: int) -> NDArray[np.int64]:
         # Windows of a shape's batches [batches, B], -1 fills up.
         shape = self._shapes[number]
-        rows = np.full(shape.num_batches * shape.batch_size, -1)
-        rows[: len(shape.windows)] = np.random.default_rng([self._seed, epoch, number]).permutation(shape.windows)
-        return rows.reshape(-1, shape.batch_size, order="F")
+        shuffled = np.random.default_rng([self._seed, epoch, number]).permutation(shape.windows)
+        return filled_up(shuffled, shape.batch_size).reshape(shape.batch_size, -1).T
 
 
 @dataclasses.dataclass(frozen=True)

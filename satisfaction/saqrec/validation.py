@@ -22,7 +22,7 @@ Validate = Callable[[Any], dict[str, float]]
 
 
 def among_sampled(histories: Histories, merge: Callable[[Any], Any], *, num_users: int, seed: int) -> Validate:
-    """Of the validation clicks of at most `num_users` users, each among 99 items that its user never clicked.
+    """MRR and HR@10 of the validation clicks of at most `num_users` users, each among 99 items never clicked.
 
     The negatives are not those of the test clicks. Errors: DataError where no user has a validation click.
     """
@@ -41,15 +41,15 @@ def among_sampled(histories: Histories, merge: Callable[[Any], Any], *, num_user
         of_candidates = jnp.einsum("bd,bkd->bk", found.scored, found.vectors[batch["candidates"]])
         return of_candidates[:, 0], of_candidates
 
-    return validation(merge, scores, {**histories.before(target), "candidates": candidates})
+    return ranks_of(merge, scores, {**histories.before(target), "candidates": candidates})
 
 
-def validation(
+def ranks_of(
     merge: Callable[[Any], Any],
     scores: Callable[[Any, jax.Array, Mapping[str, jax.Array]], tuple[jax.Array, jax.Array]],
     inputs: Mapping[str, NDArray[Any]],
 ) -> Validate:
-    """Of one click for each row of `inputs` [Q, ...].
+    """MRR and HR@10 of one click for each row of `inputs` [Q, ...].
 
     Args: scores, (model, its item vectors, rows [b] of the inputs) -> the score of the click [b], and of all items that
       it is ranked among, itself included [b, K].

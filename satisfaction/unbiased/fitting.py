@@ -17,9 +17,9 @@ from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.pair_model import PairModel
 from training import run
 from training.architecture import Architecture, architecture
+from training.loop import Validation
 from training.optimizer import from_config
 from training.saving.checkpoints import CHECKPOINTS, restore_params
-from training.step import TrainState
 
 _CHUNK = 1 << 14  # impressions predicted at a time
 
@@ -109,8 +109,8 @@ def fit(
         features, examples, batch_size=options.batch_size, num_batches=options.num_steps, seed=seed
     )
 
-    def evaluate(state: TrainState) -> dict[str, float]:
-        logits = _fitted(build.merge, state.params).events(features, valid.position)
+    def measure(params: Any) -> dict[str, float]:
+        logits = _fitted(build.merge, params).events(features, valid.position)
         losses = np.logaddexp(0.0, logits) - valid.label * logits
         return {"loss": float(np.average(losses, weights=valid.weight))}
 
@@ -124,11 +124,9 @@ def fit(
         fingerprint=fingerprint,
         seed=seed,
         save_every=options.num_steps,
-        evaluate=evaluate,
-        eval_every=options.eval_every,
-        best_metric="loss",
-        higher_is_better=False,
-        patience=options.patience,
+        validation=Validation(
+            measure, every=options.eval_every, best="loss", higher_is_better=False, patience=options.patience
+        ),
     )
     return load(options, features, prior_logit=prior_logit, folder=folder), result.metrics
 

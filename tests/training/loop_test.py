@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import DataError
-from training.loop import DivergedError, train
+from training.loop import DivergedError, Validation, train
 from training.mesh import make_mesh
 from training.metric_log import MetricLog
 from training.optimizer import make_optimizer
@@ -175,11 +175,11 @@ SCORES = {2: 0.5, 4: 0.7, 6: float("nan"), 8: 0.6, 10: 0.1, 12: 0.9}
 def test_early_stopping_keeps_the_best_and_survives_a_restart(tmp_path):
     evaluated = []
 
-    def evaluate(state):
-        evaluated.append(int(state.step))
-        return {"recall": SCORES[int(state.step)]}
+    def measure(params):
+        evaluated.append(2 + evaluated[-1] if evaluated else 2)
+        return {"recall": SCORES[evaluated[-1]]}
 
-    options = {"evaluate": evaluate, "eval_every": 2, "best_metric": "recall", "patience": 3}
+    options = {"validation": Validation(measure, every=2, best="recall", patience=3)}
     with pytest.raises(SystemExit):  # after one evaluation without improvement
         run(tmp_path, Batches(lambda n: signal.raise_signal(signal.SIGTERM) if n == 6 else None), **options)
     result = run(tmp_path, Batches(), **options)
