@@ -205,8 +205,8 @@ class PackedBatches:
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         length, rows_per_shard = self._length, self._batch_size // self._num_shards
-        epoch, batch = divmod(int(index), self.batches_per_epoch)
-        rows = self._shuffled(epoch)[batch]  # [B], -1 where the epoch's last batch is not full
+        epoch, number = divmod(int(index), self.batches_per_epoch)
+        rows = self._shuffled(epoch)[number]  # [B], -1 where the epoch's last batch is not full
         rows = rows.reshape(self._num_shards, rows_per_shard)[self._shards.start : self._shards.stop].reshape(-1)
         real = np.flatnonzero(rows >= 0)
         first, last = self._row_offsets[rows[real]], self._row_offsets[rows[real] + 1]

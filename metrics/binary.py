@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlog1py, xlogy
 
+from metrics.lists import ranks_within
+
 Floats = NDArray[np.float64]
 
 NUM_BINS = 15  # of the reliability diagram, as in Guo et al., ICML 2017
@@ -49,7 +51,7 @@ def auc_of_groups(
 ) -> Floats:
     """The AUC within each group 0..num_groups − 1, [num_groups]; NaN where a group has one class or nothing.
 
-    By mean ranks: (Σ ranks of positives − P(P + 1)/2) / (P·N), all groups in one sort.
+    By mean ranks, from 1 at the lowest: (Σ ranks of positives − P(P + 1)/2) / (P·N), all groups in one sort.
     """
     kept = np.asarray(groups, np.int64)[... if where is None else np.asarray(where, bool)]
     scores, labels = _examples(scores, labels, where)
@@ -57,18 +59,10 @@ def auc_of_groups(
         raise ValueError(f"groups {np.shape(groups)} are [E] like scores")
     if len(kept) and not 0 <= kept.min() <= kept.max() < num_groups:
         raise ValueError(f"groups {kept.min()}..{kept.max()} outside 0..{num_groups - 1}")
-    order = np.lexsort((scores, kept))
-    group, score, label = kept[order], scores[order], labels[order]
-    new = (group[1:] != group[:-1]) | (score[1:] != score[:-1])
-    starts = np.flatnonzero(np.concatenate([[True], new]))[: len(group)]
-    ends = np.append(starts[1:], len(group))[: len(starts)]
-    rank = np.repeat((starts + 1 + ends) / 2, ends - starts)  # over all groups; its group's first rank comes off below
-    size = np.bincount(group, minlength=num_groups)
-    rank = rank - (np.cumsum(size) - size)[group]
-    positives = np.bincount(group, label, num_groups)
-    negatives = size - positives
-    wins = np.bincount(group, label * rank, num_groups) - positives * (positives + 1) / 2
-    pairs = positives * negatives
+    size, positives = np.bincount(kept, minlength=num_groups), np.bincount(kept, labels, num_groups)
+    ranks = size[kept] + 1 - ranks_within(scores, kept)
+    wins = np.bincount(kept, labels * ranks, num_groups) - positives * (positives + 1) / 2
+    pairs = positives * (size - positives)
     return np.divide(wins, pairs, out=np.full(num_groups, np.nan), where=pairs > 0)
 
 

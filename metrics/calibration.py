@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
 
 _LEAST_SLOPE = 1e-3
 _EDGE = 1e-7  # float32 cannot hold a probability nearer to 1
@@ -22,7 +23,7 @@ class Calibrator(NamedTuple):
 
     def __call__(self, probabilities: ArrayLike) -> NDArray[np.float64]:
         """Calibrated probabilities, of the shape given."""
-        return _sigmoid(self.slope * _logit(probabilities) + self.bias)
+        return expit(self.slope * _logit(probabilities) + self.bias)
 
 
 IDENTITY = Calibrator(1.0, 0.0)
@@ -68,7 +69,7 @@ def _minimise(logits: NDArray, target: NDArray, *, slope_free: bool, max_steps: 
 
     current = loss(at)
     for _ in range(max_steps):
-        p = _sigmoid(features @ at)
+        p = expit(features @ at)
         gradient = np.where(free, features.T @ (p - target), 0.0)
         curvature = (features * (p * (1 - p))[:, None]).T @ features + 1e-12 * np.eye(2)
         curvature[~free] = np.eye(2)[~free]
@@ -83,9 +84,4 @@ def _minimise(logits: NDArray, target: NDArray, *, slope_free: bool, max_steps: 
 
 
 def _logit(probabilities: ArrayLike) -> NDArray[np.float64]:
-    p = np.clip(np.asarray(probabilities, np.float64), _EDGE, 1 - _EDGE)
-    return np.log(p) - np.log1p(-p)
-
-
-def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.exp(-np.logaddexp(0, -z))
+    return logit(np.clip(np.asarray(probabilities, np.float64), _EDGE, 1 - _EDGE))

@@ -116,14 +116,6 @@ def terms(
     return weight * answers, weight if estimator.self_normalised else np.ones(len(answers))
 
 
-def mean_satisfaction(
-    estimator: Estimator, answers: ArrayLike, propensity: ArrayLike, *, clip: float, imputed: ArrayLike | None = None
-) -> float:
-    """Σ numerators / Σ denominators of `terms`: the share of all impressions that satisfy, as answers tell it."""
-    numerators, denominators = terms(estimator, answers, propensity, clip=clip, imputed=imputed)
-    return float(numerators.sum() / denominators.sum())
-
-
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """CE(y, σ(z)) = softplus(z) − y z of any shape; exact at any logit, linear in y."""
     return jax.nn.softplus(logits) - labels * logits

@@ -1,6 +1,7 @@
 """Fits a PairModel to labelled, weighted impressions: gathered batches, one jitted step, early stopping."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,21 +47,21 @@ class ExampleBatches:
         self._features, self._examples, self._seed, self._num_batches = features, examples, seed, num_batches
         self._batch_size = min(batch_size, len(examples.position))
         self._per_epoch = -(-len(examples.position) // self._batch_size)
-        self._epoch = -1
+        self._order = functools.lru_cache(maxsize=1)(self._shuffle)
 
     def __len__(self) -> int:
         return self._num_batches
 
     def __getitem__(self, index: int) -> dict[str, NDArray[Any]]:
         epoch, batch = divmod(int(index), self._per_epoch)
-        if epoch != self._epoch:
-            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._examples.position))
-            self._epoch, self._order = epoch, order
-        chosen = self._order[batch * self._batch_size : (batch + 1) * self._batch_size]
+        chosen = self._order(epoch)[batch * self._batch_size : (batch + 1) * self._batch_size]
         part = self._examples.at(chosen)
         rows = {**self._features.events(part.position), "label": part.label, "weight": part.weight}
         missing = self._batch_size - len(chosen)  # the last batch of an epoch, filled up with weight 0
         return {name: np.pad(row, [(0, missing)] + [(0, 0)] * (row.ndim - 1)) for name, row in rows.items()}
+
+    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self._examples.position))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
 
 from data import ranges
 from data.timelines import Timelines
@@ -72,7 +73,7 @@ def train(
         )
     examples = Examples(positions, labels, np.ones(len(labels), np.float32))
     fitting, valid = split(examples, share=config.propensity.valid_share, seed=config.seed)
-    prior = float(np.log(share / (1 - share)))
+    prior = float(logit(share))
     fitted, metrics = fit(
         config.propensity,
         features,

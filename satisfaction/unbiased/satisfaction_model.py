@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from data.timelines import Timelines
 from metrics import binary
@@ -52,7 +53,7 @@ def train(
         check_propensities(propensity, clip=options.clip, where=asked & (answers >= 0))
     weight = weights(estimator, propensity[answered], clip=options.clip)
     examples = Examples(answered, labels, (weight / weight.mean()).astype(np.float32))
-    prior = _log_odds(float(np.average(labels, weights=weight)))
+    prior = float(logit(np.average(labels, weights=weight)))
     members, found = [], []
     for member in range(options.members):
         seed = config.seed + member
@@ -65,7 +66,7 @@ def train(
             naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
             first, _ = fit(options, features, naive, valid, folder=place / IMPUTATION, **common)
             positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
-            imputed = 1 / (1 + np.exp(-first.events(features, positions)))
+            imputed = expit(first.events(features, positions))
             robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
             everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
             fitted, metrics = fit(config.doubly_robust, features, everything, valid, folder=place / MODEL, **common)
@@ -81,7 +82,3 @@ def reopen(config: ConfigDict, features: PairFeatures, *, prior_logit: float, fo
     options = config.doubly_robust if imputes else config.satisfaction
     members = range(config.satisfaction.members)
     return mean_of([load(options, features, prior_logit=prior_logit, folder=folder / str(m) / MODEL) for m in members])
-
-
-def _log_odds(rate: float) -> float:
-    return float(np.log(rate) - np.log1p(-rate))

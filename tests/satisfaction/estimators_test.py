@@ -37,8 +37,10 @@ def expectation(value_of, *, skip_none=False):
     return total / mass
 
 
-def estimate(name, answers, propensity=PROPENSITY, clip=0.0):
-    return estimators.mean_satisfaction(ESTIMATORS[name], answers, propensity, clip=clip, imputed=IMPUTED)
+def estimate(name, answers, propensity=PROPENSITY, clip=0.0, imputed=IMPUTED):
+    """The mean satisfaction over all impressions, as answers tell it."""
+    numerators, denominators = estimators.terms(ESTIMATORS[name], answers, propensity, clip=clip, imputed=imputed)
+    return numerators.sum() / denominators.sum()
 
 
 def cross_entropy(labels, predicted=PREDICTED):
@@ -93,7 +95,7 @@ def test_doubly_robust_needs_only_one_of_its_models() -> None:
     perfect = SATISFIED.astype(float)
     for o, _ in outcomes():
         answers = np.where(o, SATISFIED, -1)
-        got = estimators.mean_satisfaction(ESTIMATORS["dr"], answers, wrong, clip=0.0, imputed=perfect)
+        got = estimate("dr", answers, wrong, imputed=perfect)
         assert got == pytest.approx(MEAN)  # whoever answers, whatever the propensities
     assert expectation(lambda a: estimate("dr", a)) == pytest.approx(MEAN)  # poor s̃, true propensities
 
@@ -107,7 +109,7 @@ def test_self_normalised_estimates_stay_in_range_and_are_exact_where_all_agree()
     answers = np.array([1, -1, -1, -1, 0, 1])
     assert estimate("snips", answers) == pytest.approx((1 / 0.9 + 1 / 0.3) / (1 / 0.9 + 1 / 0.1 + 1 / 0.3))
     assert estimate("naive", answers) == pytest.approx(2 / 3)
-    scaled = estimators.mean_satisfaction(ESTIMATORS["snips"], answers, PROPENSITY / 2, clip=0.0)
+    scaled = estimate("snips", answers, PROPENSITY / 2)
     assert scaled == pytest.approx(estimate("snips", answers))  # a common factor cancels
 
 

@@ -77,11 +77,6 @@ class Checkpoints:
             self._set_aside(step)
         return found
 
-    def restore_best(self, target: TrainState) -> tuple[TrainState, Any, int] | None:
-        """(state, data_state, step) of the best score's step; of the newest one where no step has a score."""
-        self.wait()
-        return first_whole(self._manager, best_first(scores(self._manager)), target)[0]
-
     def latest_step(self) -> int | None:
         """The newest step, written to the end."""
         self.wait()
@@ -118,8 +113,8 @@ class Checkpoints:
         self._manager.reload()
 
 
-def restore_params(path: str | os.PathLike[str], target: Any, *, best: bool = True) -> tuple[Any, int]:
-    """(params, step) of the best score's step, or of the newest one; `target` gives structure, shapes and layout.
+def restore_params(path: str | os.PathLike[str], target: Any) -> tuple[Any, int]:
+    """(params, step) of the best score's step; `target` gives structure, shapes and layout.
 
     For those who read a run, while it is written or later: takes no lock and changes nothing.
     Errors: UsageError where there is no checkpoint or it holds another model; DataError where none verifies.
@@ -130,8 +125,7 @@ def restore_params(path: str | os.PathLike[str], target: Any, *, best: bool = Tr
         with _manager(folder, read_only=True) as manager:
             known = scores(manager)
             if known:
-                steps = best_first(known) if best else sorted(known, reverse=True)
-                found, _ = first_whole(manager, steps, {"params": target})
+                found, _ = first_whole(manager, best_first(known), {"params": target})
                 if found is None:
                     raise DataError(f"{path}: no checkpoint verifies; train again")
     if found is None:
