@@ -29,9 +29,9 @@ import numpy as np
 from data import feedback
 from data.timelines import Timelines
 from retrieval import checkpoint
+from retrieval.checkpoint import Retriever
 from retrieval.export import index, user_tower
 from retrieval.export.tuned_index import tuned_index, users_queries
-from retrieval.export.user_tower import Retriever
 from runtime import artifact
 from runtime.errors import UsageError
 from runtime.exporting import export_once

@@ -81,13 +81,6 @@ class Index:
             path.write_bytes(config.SerializeToString())
 
 
-def load(folder: Path, *, num_items: int, effort: Effort) -> Index:
-    """The index that `Index.save` wrote."""
-    with _without_tensorflow():
-        from scann.scann_ops.py import scann_ops_pybind
-    return Index(scann_ops_pybind.load_searcher(str(folder)), num_items, effort)
-
-
 def build(
     item_vectors: NDArray[np.float32],
     queries: NDArray[np.float32],

@@ -11,12 +11,11 @@ C or E may be 0. What codes stand for is in item_codes.parquet.
 
 from pathlib import Path
 
-import jax
-import numpy as np
 import tensorflow as tf
 
 from nn.tensorflow_graph import XlaFunction
-from retrieval.export.user_tower import Retriever
+from retrieval.checkpoint import Retriever
+from retrieval.export.user_tower import content
 
 
 class ItemVectors(tf.Module):
@@ -25,9 +24,7 @@ class ItemVectors(tf.Module):
     def __init__(self, retriever: Retriever, *, codes: int, size: int):
         """Args: C and E of its log."""
         super().__init__()
-        (batch,) = jax.export.symbolic_shape("b")
-        shapes = jax.ShapeDtypeStruct((batch, codes), np.int32), jax.ShapeDtypeStruct((batch, size), np.float32)
-        self.tower = XlaFunction(retriever.of_content, *shapes)
+        self.tower = XlaFunction(retriever.of_content, *content(codes, size))
         self.inputs = [tf.TensorSpec([None, codes], tf.int32, "codes")]
         self.inputs.append(tf.TensorSpec([None, size], tf.float32, "embedding"))
 

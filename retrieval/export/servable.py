@@ -15,9 +15,9 @@ from data.timelines import Timelines
 from nn import warmup
 from nn.any_folder import load
 from nn.tensorflow_graph import XlaFunction
+from retrieval.checkpoint import Retriever
 from retrieval.export import saved_items, saved_model, user_tower
 from retrieval.export.index import Effort
-from retrieval.export.user_tower import Retriever
 
 K = 100
 _TIMED_REQUESTS = 200

@@ -8,21 +8,22 @@ from numpy.typing import NDArray
 
 from data.reading import Reader
 from data.timelines import Timelines
+from retrieval.checkpoint import Retriever
 from retrieval.export import index
-from retrieval.export.user_tower import Retriever
 from runtime.errors import DataError
 
 K = 100
+_BATCH = 256  # users encoded at a time
 
 
-def users_queries(retriever: Retriever, timelines: Timelines, count: int, batch: int = 256) -> NDArray[np.float32]:
+def users_queries(retriever: Retriever, timelines: Timelines, count: int) -> NDArray[np.float32]:
     """Queries of up to `count` users at the end of the log, the moment at which serving begins, [Q, D]."""
     encode = jax.jit(retriever.encode)
     users = np.random.default_rng(0).permutation(timelines.num_users)[:count]
     reader = Reader(timelines.feedback, retriever.reading)
     queries = []
-    for start in range(0, len(users), batch):
-        block = np.resize(users[start : start + batch], batch)  # full batches: compiled once
+    for start in range(0, len(users), _BATCH):
+        block = np.resize(users[start : start + _BATCH], _BATCH)  # full batches: compiled once
         histories = timelines.histories(block, timelines.offsets[block + 1], reader)
         queries.append(np.asarray(encode(histories), np.float32))
     return np.concatenate(queries)[: len(users)]

@@ -15,7 +15,6 @@ from ml_collections import ConfigDict
 
 from encoders.labels import at_places
 from nn.softmax import corpus_bias, label_margins, sampled_label_margins
-from runtime.errors import UsageError
 from satisfaction.saqrec.losses import beta_cdf_weight, click_bce, satisfaction_loss, total_loss, weighted_mean
 from training.step import LossFn
 
@@ -81,10 +80,7 @@ def make_loss(
       merge: parameters -> model, SAQRec or another with its `items` and `users`. config: config.align.
       has_satisfaction: whether the model has a satisfaction head.
       mesh: where the batch's rows are sharded; None on one device.
-    Errors: UsageError for an unknown click loss.
     """
-    if config.click_loss not in CLICK_LOSSES:
-        raise UsageError(f"--config.align.click_loss={config.click_loss}: one of {', '.join(CLICK_LOSSES)}")
     click_loss = CLICK_LOSSES[config.click_loss](config, num_items, mesh)
     weight = beta_cdf_weight(*config.label_correction)
     learns_satisfaction = has_satisfaction and config.satisfaction_weight > 0

@@ -122,12 +122,15 @@ def test_non_finite_rows_are_refused(corpus, value):
 
 def test_saved_index_moves_and_keeps_its_effort(corpus, tree, tmp_path):
     _, _, queries = corpus
+    from scann.scann_ops.py import scann_ops_pybind
+
     tree.save(tmp_path / "scann")
     shutil.move(tmp_path / "scann", tmp_path / "elsewhere")
-    loaded = index.load(tmp_path / "elsewhere", num_items=3_000, effort=tree.effort)
+    searcher = scann_ops_pybind.load_searcher(str(tmp_path / "elsewhere"))
+    loaded = index.Index(searcher, num_items=3_000, effort=tree.effort)
     np.testing.assert_array_equal(loaded.search(queries, K)[0], tree.search(queries, K)[0])
     # Without being told the effort: the defaults in the folder are the tuned ones.
-    by_default, _ = loaded.searcher.search_batched(queries)
+    by_default, _ = searcher.search_batched(queries)
     np.testing.assert_array_equal(by_default.astype(np.int64) + 1, tree.search(queries, K)[0])
 
 

@@ -8,7 +8,8 @@ import pytest
 from configs.satisfaction import get_config
 from runtime.errors import UsageError
 from satisfaction.saqrec import losses
-from satisfaction.saqrec.batch_loss import CLICK_LOSSES, make_loss
+from satisfaction.saqrec.alignment import check
+from satisfaction.saqrec.batch_loss import CLICK_LOSSES
 
 
 def sigmoid(x):
@@ -195,4 +196,4 @@ def test_an_unknown_click_loss():
     config = get_config("tiny").align
     config.click_loss = "hinge"
     with pytest.raises(UsageError, match=r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"):
-        make_loss(lambda params: params, config, num_items=3, has_satisfaction=True)
+        check(config)
