@@ -74,11 +74,11 @@ def evaluate(
         places, slates = _rank(scorers[prefix], timelines, of, label=named, slate=0 if prefix else SLATE)
         counts = {name: of.of(name).sum(axis=1) for name in of.names}
         if prefix:
-            found, pairs = _pooled(places, of, users)
+            figures_of_users, pairs = _pooled(places, of, users)
         else:
-            found, pairs = _by_user(places, of)
+            figures_of_users, pairs = _by_user(places, of)
             variety = _diversity(slates, timelines.items["cluster"].to_numpy())
-            found |= counts | variety
+            figures_of_users |= counts | variety
             pairs |= {name: _mean_of(values) for name, values in variety.items()}
         figures = intervals.ratios(pairs, samples=samples)
         if not prefix:
@@ -86,7 +86,7 @@ def evaluate(
         totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
         totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
         metrics |= {prefix + name: value for name, value in totals_and_figures.items()}
-        per_user |= {prefix + name: values for name, values in found.items()}
+        per_user |= {prefix + name: values for name, values in figures_of_users.items()}
     return Evaluation(metrics, per_user)
 
 
@@ -132,16 +132,16 @@ def model_scorer(
 def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     # Figures of each user, and what is summed up for those of all: means over users, pooled shares of mistakes.
     wanted = of.of("targets")
-    found: dict[str, NDArray[Any]] = {f"recall@{k}": ranking.recall(places, k, where=wanted) for k in RECALL_AT}
-    found |= {f"ndcg@{k}": ranking.ndcg(places, k, where=wanted) for k in NDCG_AT}
-    found["mrr"] = ranking.reciprocal_rank(places, where=wanted)
-    pairs: dict[str, Any] = {name: _mean_of(values) for name, values in found.items()}
+    figures: dict[str, NDArray[Any]] = {f"recall@{k}": ranking.recall(places, k, where=wanted) for k in RECALL_AT}
+    figures |= {f"ndcg@{k}": ranking.ndcg(places, k, where=wanted) for k in NDCG_AT}
+    figures["mrr"] = ranking.reciprocal_rank(places, where=wanted)
+    pairs: dict[str, Any] = {name: _mean_of(values) for name, values in figures.items()}
     for name, kind in ((f"skip@{SLATE}", "skips"), (f"dislike@{SLATE}", "dislikes")):
         where = of.of(kind)
         hits = ranking.hits(places, SLATE, where=where)
-        found[name] = np.where(where.any(axis=1), hits, np.nan)
+        figures[name] = np.where(where.any(axis=1), hits, np.nan)
         pairs[name] = (hits, where.sum(axis=1))
-    return found, pairs
+    return figures, pairs
 
 
 def _mean_of(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -153,14 +153,14 @@ def _pooled(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     # Sums over the queries of each of `users`, which are rising, and how many there are of its kind.
     row = np.searchsorted(users, of.moments.user)
-    found: dict[str, NDArray[Any]] = {}
+    figures: dict[str, NDArray[Any]] = {}
     pairs: dict[str, Any] = {}
 
     def add(name: str, values: NDArray[np.float64], kind: str) -> None:
         where = of.of(kind)[:, 0]
         count = np.bincount(row[where], minlength=len(users))
         total = np.bincount(row[where], weights=values[where], minlength=len(users))
-        found[name], pairs[name] = np.where(count > 0, total, np.nan), (total, count)
+        figures[name], pairs[name] = np.where(count > 0, total, np.nan), (total, count)
 
     everything = np.ones(of.items.shape, bool)
     for k in RECALL_AT:
@@ -170,7 +170,7 @@ def _pooled(
     add("mrr", ranking.reciprocal_rank(places, where=everything), "targets")
     for name, kind in ((f"skip@{SLATE}", "skips"), (f"dislike@{SLATE}", "dislikes")):
         add(name, ranking.hits(places, SLATE, where=everything), kind)
-    return found, pairs
+    return figures, pairs
 
 
 def _rank(

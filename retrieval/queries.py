@@ -92,7 +92,7 @@ def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
     users, row = np.unique(user, return_inverse=True)
     items, kind = (
         ranges.padded(row, values, num_rows=len(users))
-        for values in (item, ranges.owners([len(found) for _, found in pairs]))
+        for values in (item, ranges.owners([len(items_of_kind) for _, items_of_kind in pairs]))
     )
     begins = np.full(len(users), timelines.manifest[f"{split}_start_ms"], np.int64)
     return Queries(Moments(users, timelines.bounds(split)[0][users], begins), items, kind, tuple(kinds))

@@ -159,11 +159,11 @@ def tuned(
         validation = asked(timelines, split="valid", positive=positive)
     except DataError:  # these days have nothing to choose by
         validation = {}
-    found: dict[str, dict[str, ScoreFn]] = {rule: {} for rule in RULES}
+    scorers: dict[str, dict[str, ScoreFn]] = {rule: {} for rule in RULES}
     for prefix in prefixes:
         for rule, settings in choose(before, validation.get(prefix), timelines).items():
-            found[rule][prefix] = functools.partial(score, log, rule, settings)
-    return found
+            scorers[rule][prefix] = functools.partial(score, log, rule, settings)
+    return scorers
 
 
 def score(log: Log, rule: str, settings: Settings, moments: Moments) -> Scores:

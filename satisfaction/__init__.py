@@ -1,4 +1,4 @@
-"""Satisfaction, after SAQRec (Zhang et al., CIKM '24): who answers, what they would answer, and what to recommend then.
+"""Learns from a few answers how satisfied everybody is, and recommends by it: SAQRec (Zhang et al., CIKM '24).
 
 Steps, each in a folder of its own: base recommender -> propensities -> unbiased satisfaction -> scores -> alignment.
 """

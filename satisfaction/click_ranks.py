@@ -67,9 +67,9 @@ def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64
 def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """HR@{1, 5, 10}, NDCG@{5, 10} and the reciprocal rank of one target a user, each [Q], of its places [Q, 2]."""
     column = places[:, None]  # [Q, 1, 2]
-    found = {f"hr@{k}": ranking.hit_rate(column, k) for k in HR_AT}
-    found |= {f"ndcg@{k}": ranking.ndcg(column, k) for k in NDCG_AT}
-    return found | {"mrr": ranking.reciprocal_rank(column)}
+    figures = {f"hr@{k}": ranking.hit_rate(column, k) for k in HR_AT}
+    figures |= {f"ndcg@{k}": ranking.ndcg(column, k) for k in NDCG_AT}
+    return figures | {"mrr": ranking.reciprocal_rank(column)}
 
 
 def per_user_among_all(ranks: Ranks) -> dict[str, NDArray[np.float64]]:
@@ -109,19 +109,19 @@ def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
 
 def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> dict[str, float]:
     """`G1/hr@10`, `G1/ndcg@5`, `G1/mrr`, … with bounds, of the sampled protocol."""
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for number, name in enumerate(GROUPS):
-        found |= _means(per_user(ranks.sampled[groups == number]), f"{prefix}{name}/")
-    return found
+        figures |= _means(per_user(ranks.sampled[groups == number]), f"{prefix}{name}/")
+    return figures
 
 
 def flat_rows(rows: Mapping[str, Ranks], *, main: str, groups: NDArray[Any]) -> dict[str, float]:
     """All figures of metrics.json: the main model's without a prefix, the others' under their name, and what the main
     model gains over each, paired, under `gain_over/<name>/`."""
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name, ranks in rows.items():
         prefix = "" if name == main else f"{name}/"
-        found |= summarize(ranks, prefix=prefix) | by_group(ranks, groups, prefix=prefix)
+        figures |= summarize(ranks, prefix=prefix) | by_group(ranks, groups, prefix=prefix)
         if name != main:
-            found |= compare(ranks, rows[main], prefix=f"gain_over/{name}/")
-    return found
+            figures |= compare(ranks, rows[main], prefix=f"gain_over/{name}/")
+    return figures

@@ -72,5 +72,5 @@ def places_among(
 ) -> NDArray[np.float64]:
     """Places [B, 2] of each target among itself and its negatives (metrics/ranking.py), of scores [B, n + 1]."""
     candidates = np.concatenate([np.asarray(targets)[:, None], negatives], axis=1)  # [B, 1 + count]
-    found = np.take_along_axis(np.asarray(scores), candidates, axis=1)
-    return ranking.target_places(found, np.zeros((len(found), 1), np.int64))[:, 0]
+    own_and_others = np.take_along_axis(np.asarray(scores), candidates, axis=1)
+    return ranking.target_places(own_and_others, np.zeros((len(own_and_others), 1), np.int64))[:, 0]

@@ -1,4 +1,4 @@
-"""All steps of the stage in order, each in a folder of its own and each resumable."""
+"""Runs the four steps of `satisfaction.train` in order, each in a folder of its own; one that was cut short goes on."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
-from satisfaction.unbiased.imputation import EMBEDDINGS, SCORES, Imputation
 from satisfaction.unbiased.imputed import Scores, open_scores
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES, Imputation
 from training.settings import COUNT, TRAINING, WHOLE, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")

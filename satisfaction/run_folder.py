@@ -1,4 +1,4 @@
-"""A finished satisfaction.train, opened: what each step has left behind."""
+"""Opens the workdir of a finished `satisfaction.train`: its models, and the scores that they have learned from."""
 
 import dataclasses
 import os

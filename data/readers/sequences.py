@@ -25,11 +25,11 @@ def source_files(folder: Path) -> list[Path]:
     """The file itself, or the one .txt file of a folder."""
     if folder.is_file():
         return [folder]
-    found = sorted(folder.glob("*.txt")) if folder.is_dir() else []
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found[:3])
+    files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files[:3])
         raise DataError(f"{folder}: {names or 'no .txt file'}; --data is the file of sequences, or a folder of one")
-    return found
+    return files
 
 
 def read(folder: Path, *, quarantine: "Quarantine") -> "Tables":

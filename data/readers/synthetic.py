@@ -39,8 +39,8 @@ _SERVED = ("served",)
 
 def _pipeline(world: str, weights: Mapping[str, tuple[float, ...]], **more: Any) -> dict[str, Any]:
     plain = (_BLIND, _READS, _READS + _PAPER)
-    found = {"world": world, "plain": plain, "weights": weights, "stand_in": {}, "keep_recall": 0.97, "final": False}
-    return {**found, "systems": (), **more}
+    settings = {"world": world, "plain": plain, "weights": weights, "stand_in": {}, "keep_recall": 0.97, "final": False}
+    return {**settings, "systems": (), **more}
 
 
 # One weight is enough to see what the paper's own tower does with dislikes; `standard` has every one.

@@ -57,12 +57,12 @@ _FLAGS = {
 
 def source_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The one file; DataError where there is none, or more than one."""
-    found = [path for path in (Path(folder) / name for name in FILES) if path.is_file()]
-    if not found:
+    files = [path for path in (Path(folder) / name for name in FILES) if path.is_file()]
+    if not files:
         raise DataError(f"{Path(folder) / FILES[0]}: no such file, nor {', '.join(FILES[1:])}; check --data")
-    if len(found) > 1:
-        raise DataError(f"{found[0]} and {found[1]}: both are there; keep one of them")
-    return found
+    if len(files) > 1:
+        raise DataError(f"{files[0]} and {files[1]}: both are there; keep one of them")
+    return files
 
 
 def read_short_video(folder: str | os.PathLike[str], *, quarantine: "Quarantine") -> "Tables":

@@ -65,10 +65,10 @@ def source_files(folder: str | os.PathLike[str], *, subsample: str = "", user_sh
         ]
         if weeks:
             tops = (root, *place.absolute().parents[:2])
-            found = (
+            metadata = (
                 [top / "metadata" / name for top in tops if (top / "metadata" / name).is_file()] for name in _ABOUT
             )
-            return [*weeks, *(path for paths in found for path in paths[:1])]
+            return [*weeks, *(path for paths in metadata for path in paths[:1])]
     there = ", ".join(sorted(path.name for path in (root / "subsamples").glob("*"))) or "none"
     raise DataError(
         f"{within}: no train/week_00.parquet there; check --data and --config.subsample (in subsamples/: {there}), or "

@@ -73,8 +73,8 @@ def source_files(folder: str | os.PathLike[str], size: str, *, user_share: float
         files = [place / _ALL] if (place / _ALL).is_file() else [p for p in map(place.joinpath, _FILES) if p.is_file()]
         if files and (files[0].name == _ALL or place / "listens.parquet" in files):
             tops = (place.parent.parent, place)
-            found = ([top / name for top in tops if (top / name).is_file()] for name in (_ARTISTS, _EMBEDDINGS))
-            return [*files, *(path for paths in found for path in paths[:1])]
+            tables = ([top / name for top in tops if (top / name).is_file()] for name in (_ARTISTS, _EMBEDDINGS))
+            return [*files, *(path for paths in tables for path in paths[:1])]
     raise DataError(
         f"{root / 'flat' / size / _ALL}: no such file, nor listens.parquet beside it; check --data, or give --download"
     )

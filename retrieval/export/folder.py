@@ -89,10 +89,10 @@ def export(
 
 
 def _verdict(path: str, checkpoint: str) -> Any:
-    found = artifact.read_json(path)
-    if not isinstance(found, dict) or found.get("checkpoint") != checkpoint:
+    verdict = artifact.read_json(path)
+    if not isinstance(verdict, dict) or verdict.get("checkpoint") != checkpoint:
         raise UsageError(f"--verdict={path}: not of the model in --checkpoint; judge an export of this one")
-    return found
+    return verdict
 
 
 def check(options: Any) -> None:

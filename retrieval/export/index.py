@@ -58,12 +58,12 @@ class Index:
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k best items by inner product: item [Q, k] (0: none), score [Q, k] (-inf), best first; one thread."""
-        found = min(k, self.num_items)
-        reorder, leaves = self.effort.at(found, minimum=min, maximum=max)
-        item, score = self.searcher.search_batched(queries, found, reorder, leaves)
+        count = min(k, self.num_items)
+        reorder, leaves = self.effort.at(count, minimum=min, maximum=max)
+        item, score = self.searcher.search_batched(queries, count, reorder, leaves)
         # ScaNN fills up with NaN where the leaves searched hold fewer than k.
         item, score = np.where(np.isnan(score), 0, item.astype(np.int64) + 1), np.where(np.isnan(score), -np.inf, score)
-        missing = ((0, 0), (0, k - found))
+        missing = ((0, 0), (0, k - count))
         return np.pad(item, missing), np.pad(score, missing, constant_values=-np.inf)
 
     def save(self, folder: Path) -> None:

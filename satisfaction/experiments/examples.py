@@ -1,4 +1,4 @@
-"""What the satisfaction model thinks of clicked items: a few users' clicks, for a person to look at."""
+"""A few users' clicks with the satisfaction that is imputed to each, for a person to look at."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ def examples(
     its level, 1 the most satisfying.
     """
     known = model.histories.clicks
-    found, before = known.targets(split)
+    asked, before = known.targets(split)
     # Users with a full history first: they have a click in each level.
-    enough = before - known.offsets[found] >= clicks
+    enough = before - known.offsets[asked] >= clicks
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(enough))[:users]
     shown = []
     for q in drawn:
@@ -37,7 +37,7 @@ def examples(
         level = _levels(np.asarray(scores.satisfaction)[event], model.num_levels)
         shown.append(
             {
-                "user": _plain(timelines.users["user_id"][int(found[q])]),
+                "user": _plain(timelines.users["user_id"][int(asked[q])]),
                 "clicks": [
                     {
                         "item": _plain(timelines.items["item_id"][int(timelines.item[e])]),

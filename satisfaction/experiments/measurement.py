@@ -108,13 +108,13 @@ def satisfaction_figures(model: Aligned, trained: TrainedRun, timelines: Timelin
         & clicks.may_be_asked(np.asarray(timelines.item))
     )
     label = answer[event] == SATISFIED
-    found = {"satisfaction/answers": float(len(event)), "satisfaction/dissatisfied": float((~label).sum())}
+    figures = {"satisfaction/answers": float(len(event)), "satisfaction/dissatisfied": float((~label).sum())}
     if not (label.any() and (~label).any()):
-        return found
+        return figures
     row = np.searchsorted(users, user[event])
     asked, at = np.unique(row, return_inverse=True)
     logits = model(before[asked])["satisfaction"][at, clicks.code[np.asarray(timelines.item)[event]]]
-    return found | {
+    return figures | {
         "satisfaction/auc": auc(logits, label),
         "satisfaction/auc/imputed": auc(np.asarray(trained.scores.satisfaction)[event], label),
     }

@@ -55,12 +55,12 @@ class Comparison:
 
     def jobs(self) -> list[Job]:
         """In order: the steps before align of each seed, the tuning on the first seed, the models of each seed."""
-        found = [self._step(step, seed) for seed in range(self._seeds) for step in training.STEPS[:-1]]
+        jobs = [self._step(step, seed) for seed in range(self._seeds) for step in training.STEPS[:-1]]
         for model, number in self._tried():
-            found.append(self._aligning(f"tuning/{model}/{number}", model, number, seed=0, refit=False))
+            jobs.append(self._aligning(f"tuning/{model}/{number}", model, number, seed=0, refit=False))
         for seed, model in itertools.product(range(self._seeds), MODELS):
-            found.append(self._aligning(f"seed{seed}/{model}", model, None, seed=seed, refit=True))
-        return found
+            jobs.append(self._aligning(f"seed{seed}/{model}", model, None, seed=seed, refit=True))
+        return jobs
 
     def summarize(self) -> dict[str, float]:
         """Every figure, once all jobs are done: rows with bounds over users and seeds, gains, what was chosen."""

@@ -1,4 +1,4 @@
-"""Trainings of the main model from one run's embeddings and scores, each in a folder of its own and done once."""
+"""Trains and measures the main model at other settings, from the embeddings and scores of one run."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from satisfaction.click_ranks import Ranks
 from satisfaction.experiments.held_out import HeldOut
 from satisfaction.run import artifacts
 from satisfaction.saqrec.alignment import SAQREC, train_alignment
-from satisfaction.unbiased.imputation import SCORES, Imputation
 from satisfaction.unbiased.imputed import Scores, open_scores
+from satisfaction.unbiased.steps import SCORES, Imputation
 
 _SAVE_EVERY = 100  # steps
 

@@ -52,12 +52,12 @@ def run(
             if name != FULL and name not in differing:
                 rows = {name: measured[FULL]}
             else:
-                found = []
+                of_seeds = []
                 for seed in range(seeds):
                     done += 1
                     print(f"[{done}/{total}] {loss}/{name}, seed {seed}", flush=True)
                     options = {**settings, "click_loss": loss}
-                    found.append(
+                    of_seeds.append(
                         trials.measure(
                             f"{loss}/{name}",
                             options,
@@ -66,9 +66,9 @@ def run(
                             models=MODELS if name == FULL else (SAQREC,),
                         )
                     )
-                rows = {name: [each[SAQREC] for each in found]}
+                rows = {name: [each[SAQREC] for each in of_seeds]}
                 if name == FULL:
-                    rows |= {model: [each[model] for each in found] for model in (BASE, GRU)}
+                    rows |= {model: [each[model] for each in of_seeds] for model in (BASE, GRU)}
                     rows |= {label: [one] for label, one in beside.items()}
             for label, each in rows.items():
                 users, figures = row(label, each, full)
@@ -83,14 +83,14 @@ def run(
     print(f"{metrics['users']:,} users, {metrics['items']:,} items, {seeds} seed(s): {folder / METRICS}")
 
 
-def row(name: str, found: Sequence[Measured], full: Users) -> tuple[Users, dict[str, float]]:
+def row(name: str, of_seeds: Sequence[Measured], full: Users) -> tuple[Users, dict[str, float]]:
     """Of one row over seeds: each metric of each user, and its figures, named as in metrics.json.
 
     `full` is the full model's, to pair with; empty, and no gain, where this row is the full model's.
     """
-    users = {m: values for m, values in by_user([measured.ranks for measured in found]).items() if m in SHOWN}
+    users = {m: values for m, values in by_user([measured.ranks for measured in of_seeds]).items() if m in SHOWN}
     figures = row_figures(name, users, full or None)
-    valid = [measured.valid for measured in found if measured.valid is not None]
+    valid = [measured.valid for measured in of_seeds if measured.valid is not None]
     if valid:
         figures[f"{name}/{VALID}"] = float(np.mean(valid))
     return users, figures

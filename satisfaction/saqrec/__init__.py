@@ -1,1 +1,1 @@
-"""SAQRec's recommender: the base model, the main model that satisfaction aligns, and their training."""
+"""SAQRec's recommenders and their training: the base one, and the main one, which learns satisfactions too."""

@@ -1,6 +1,6 @@
-"""Step "align": trains the main model on base embeddings and imputed satisfactions, and what it has to beat beside it.
+"""Step "align": trains SAQRec's main model, and the two GRUs that it has to beat.
 
-All models have the same clicks, whole histories, recent popularity, weights of labels, validation and refit:
+All three have the same clicks, whole histories, recent popularity, weights of labels, validation and refit:
 
     saqrec       starts from the base recommender's item vectors, which hold content
     base         the base recommender's GRU, from the same vectors
@@ -110,8 +110,8 @@ def train_alignment(
             metrics |= {f"{prefix}/{metric}": value for metric, value in result.metrics.items()}
             metrics[f"{name}/best_epochs"] = best[name]
     write_json(folder / METRICS, metrics)
-    found = ", ".join(f"{name} {metrics[f'{name}/valid/mrr']:.4f}" for name in best)
-    return f"aligned, MRR on the validation clicks: {found}: {folder}"
+    reached = ", ".join(f"{name} {metrics[f'{name}/valid/mrr']:.4f}" for name in best)
+    return f"aligned, MRR on the validation clicks: {reached}: {folder}"
 
 
 def model_folder(folder: Path, name: str, train_on: Sequence[str]) -> Path:

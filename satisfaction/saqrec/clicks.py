@@ -1,4 +1,4 @@
-"""Users' clicks in order, on the items of a corpus: what the main model reads, and what it is asked for."""
+"""Each user's clicks in order: which may be learned from, which are held out, and which items may be recommended."""
 
 import dataclasses
 from collections.abc import Sequence

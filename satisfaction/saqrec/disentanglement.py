@@ -1,4 +1,4 @@
-"""Satisfaction information disentanglement (SID): what of the clicks was satisfying, and what was not."""
+"""Satisfaction information disentanglement (SID): the clicks that resemble what satisfied a user, or what did not."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Multi-level satisfaction enhancement (MLSE): clicks in groups, from the most to the least satisfying."""
+"""Multi-level satisfaction enhancement (MLSE): clicks sorted into levels, from the most to the least satisfying."""
 
 import jax
 import jax.numpy as jnp

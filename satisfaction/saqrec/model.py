@@ -41,8 +41,8 @@ def asked(model: Any, batch: Mapping[str, jax.Array], items: jax.Array) -> Asked
         place = batch["at"].reshape(-1, *[1] * (rows.ndim - 1))
         return jnp.take_along_axis(rows, place, axis=1)[:, 0]
 
-    found = model.users(batch, items)
-    query, weights = at(found.users), found.level_weights
+    aggregated = model.users(batch, items)
+    query, weights = at(aggregated.users), aggregated.level_weights
     scored, vectors = model.scored(query, items, at(batch["period"]))
     return Asked(query, scored, vectors, None if weights is None else at(weights))
 

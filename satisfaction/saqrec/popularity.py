@@ -46,11 +46,11 @@ def recent_counts(
     clicked = np.bincount(period[dated] * columns + item[dated], minlength=num_periods * columns)
     clicked = clicked.reshape(num_periods, columns)
     kept = 0.5 ** (period_ms / 86_400_000 / np.asarray(HALF_LIVES))
-    found = np.zeros((num_periods, columns, 1 + len(HALF_LIVES)), np.float32)
-    found[1:, :, 0] = np.bincount(item[~dated], minlength=columns)
+    counts = np.zeros((num_periods, columns, 1 + len(HALF_LIVES)), np.float32)
+    counts[1:, :, 0] = np.bincount(item[~dated], minlength=columns)
     for p in range(2, num_periods):
-        found[p, :, 1:] = kept * (found[p - 1, :, 1:] + clicked[p - 1][:, None])
-    return found
+        counts[p, :, 1:] = kept * (counts[p - 1, :, 1:] + clicked[p - 1][:, None])
+    return counts
 
 
 class Popularity(nnx.Module):

@@ -1,4 +1,4 @@
-"""Trained models of the align step, back from their folders: what they recommend, and what they think of it."""
+"""Loads the trained models of step "align", and scores all items with them just before a click."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,12 +40,12 @@ class Aligned:
         def run(params, batch):
             model = merge(params)
             items = model.items()
-            found = asked(model, batch, items)
-            results = {"click": found.scored @ found.vectors.T}  # [B, n + 1]
+            answer = asked(model, batch, items)
+            results = {"click": answer.scored @ answer.vectors.T}  # [B, n + 1]
             if has_satisfaction:
-                results["satisfaction"] = found.query @ model.satisfaction_vectors(items[: model.num_items + 1]).T
-            if found.level_weights is not None:
-                results["levels"] = found.level_weights
+                results["satisfaction"] = answer.query @ model.satisfaction_vectors(items[: model.num_items + 1]).T
+            if answer.level_weights is not None:
+                results["levels"] = answer.level_weights
             return results
 
         self._run = run
@@ -56,23 +56,23 @@ class Aligned:
         Returns `click` and, of SAQRec, `satisfaction`, the logits of equation 14 [B, n + 1], and `levels`, the weights
         of equation 12 [B, N_I].
         """
-        found: list[dict[str, NDArray]] = []
+        parts: list[dict[str, NDArray]] = []
         for start in range(0, len(before), self._ROWS):
             rows = before[start : start + self._ROWS]
             filled = np.resize(rows, self._ROWS)  # one shape: one compilation
             results = self._run(self._params, self.histories.before(filled))
-            found.append({name: np.asarray(array)[: len(rows)] for name, array in results.items()})
-        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+            parts.append({name: np.asarray(array)[: len(rows)] for name, array in results.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def score(
         self, users: NDArray[np.int64], before: NDArray[np.int64], *, satisfaction_weight: float = 0.0
     ) -> NDArray[np.float32]:
         """ŷ, by which the paper ranks, plus `satisfaction_weight` · log σ(ŝ_f), which is beyond it: [B, n + 1]."""
-        found = self(before)
+        opinion = self(before)
         if not satisfaction_weight:
-            return found["click"]
-        unlikely = np.logaddexp(0, -found["satisfaction"]).astype(np.float32)  # −log σ(ŝ_f)
-        return found["click"] - satisfaction_weight * unlikely
+            return opinion["click"]
+        unlikely = np.logaddexp(0, -opinion["satisfaction"]).astype(np.float32)  # −log σ(ŝ_f)
+        return opinion["click"] - satisfaction_weight * unlikely
 
 
 def load_aligned(

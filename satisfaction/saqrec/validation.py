@@ -37,8 +37,8 @@ def among_sampled(histories: Histories, merge: Callable[[Any], Any], *, num_user
     candidates = np.concatenate([clicks.item[target][:, None], negatives], axis=1)  # [Q, 100]
 
     def scores(model: Any, items: jax.Array, batch: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        found = asked(model, batch, items)
-        of_candidates = jnp.einsum("bd,bkd->bk", found.scored, found.vectors[batch["candidates"]])
+        answer = asked(model, batch, items)
+        of_candidates = jnp.einsum("bd,bkd->bk", answer.scored, answer.vectors[batch["candidates"]])
         return of_candidates[:, 0], of_candidates
 
     return ranks_of(merge, scores, {**histories.before(target), "candidates": candidates})

@@ -1,1 +1,1 @@
-"""Satisfaction from sparse answers: who answers (propensity), and what everybody would have answered (IPS)."""
+"""From the answers of a few to the satisfaction of everybody; inverse propensities undo who chose to answer."""

@@ -54,11 +54,11 @@ def answers(timelines: Timelines, source: str) -> NDArray[np.int8]:
     source = source or ("questionnaire" if timelines.traits.questionnaires else "like_dislike")
     if source not in SOURCES:
         raise UsageError(f"--config.answers={source}: one of {', '.join(SOURCES)}")
-    found = SOURCES[source](timelines)
+    given = SOURCES[source](timelines)
     for value, name in ((SATISFIED, "satisfied"), (DISSATISFIED, "dissatisfied")):
-        if not (found == value).any():
+        if not (given == value).any():
             raise DataError(
                 f"{timelines.path}: no answer is '{name}' (--config.answers={source}); "
                 "a satisfaction model needs both kinds: take more days, or the other source of answers"
             )
-    return found
+    return given

@@ -1,4 +1,4 @@
-"""How often a user, or an item, does or gets something, as log-odds that no event's own outcome has touched.
+"""Rates of users and items as log-odds, out of fold: no event's own outcome counts into the rates that describe it.
 
 A rate that counts an event's own outcome tells a model its label. So training events are dealt into folds, and each
 gets the rates of the other folds; all other events and pairs get the rates of all training events. (The rates of

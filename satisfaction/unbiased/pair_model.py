@@ -1,4 +1,4 @@
-"""The small model of a user and an item behind both the propensity ô and the satisfaction ŝ."""
+"""The small model that predicts, of a user and an item, the propensity to answer ô and the satisfaction ŝ."""
 
 import jax
 import jax.numpy as jnp

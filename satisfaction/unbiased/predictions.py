@@ -1,4 +1,4 @@
-"""Scores with a trained satisfaction model: every impression of the timelines, or a list of users and items."""
+"""Predicts satisfaction for all impressions, or for a list of users and items: the work of `satisfaction.score`."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from runtime.errors import DataError, UsageError
 from runtime.progress import chunks
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.unbiased.imputation import EMBEDDINGS, SATISFACTION, SCORES, Imputation
+from satisfaction.unbiased.steps import EMBEDDINGS, SATISFACTION, SCORES, Imputation
 
 PAIRS = "satisfaction"  # name of the file of scored pairs, with the suffix of the list
 
@@ -33,10 +33,10 @@ def open_run(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> I
 
 def of_pairs(trained: Imputation, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
     """ŝ of users [n] and items [n], dense indices, by the trained satisfaction model."""
-    fitted, found = trained.reopen(), np.empty(len(users))
+    fitted, satisfaction = trained.reopen(), np.empty(len(users))
     for rows in chunks(len(users), 1 << 14):
-        found[rows] = expit(fitted.logits(trained.features.pairs(users[rows], items[rows])))
-    return found
+        satisfaction[rows] = expit(fitted.logits(trained.features.pairs(users[rows], items[rows])))
+    return satisfaction
 
 
 def read_pairs(path: str | Path) -> pl.DataFrame:
@@ -65,7 +65,7 @@ def encode_pairs(
     frame: pl.DataFrame, timelines: Timelines, *, path: str | Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(user indices, item indices) of the rows; errors: DataError names the first unknown id and its row."""
-    found = []
+    indices = []
     for name, known in (("user_id", timelines.users["user_id"]), ("item_id", timelines.items["item_id"].slice(1))):
         ids = values.ids(frame[name], f"{path}: column {name}")
         codes = vocabulary.encode(*values.alike(ids, known))
@@ -75,8 +75,8 @@ def encode_pairs(
                 f"{path}: {len(unknown):,} of {len(codes):,} rows have a {name} that --data={timelines.path} does not "
                 f"know, the first is '{ids[int(unknown[0])]}' in row {unknown[0] + 1}; leave these rows out"
             )
-        found.append(codes.astype(np.int64))
-    return found[0] - 1, found[1]
+        indices.append(codes.astype(np.int64))
+    return indices[0] - 1, indices[1]
 
 
 def run(*, data: str, run: str, workdir: str, pairs: str) -> str:

@@ -54,7 +54,7 @@ def train(
     weight = weights(estimator, propensity[answered], clip=options.clip)
     examples = Examples(answered, labels, (weight / weight.mean()).astype(np.float32))
     prior = float(logit(np.average(labels, weights=weight)))
-    members, found = [], []
+    members, measured = [], []
     for member in range(options.members):
         seed = config.seed + member
         fitting, valid = split(examples, share=options.valid_share, seed=seed)
@@ -71,8 +71,8 @@ def train(
             everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
             fitted, metrics = fit(config.doubly_robust, features, everything, valid, folder=place / MODEL, **common)
         members.append(fitted)
-        found.append({**metrics, "auc": binary.auc(fitted.events(features, valid.position), valid.label)})
-    means = {name: float(np.mean([metrics[name] for metrics in found])) for name in found[0]}
+        measured.append({**metrics, "auc": binary.auc(fitted.events(features, valid.position), valid.label)})
+    means = {name: float(np.mean([metrics[name] for metrics in measured])) for name in measured[0]}
     return mean_of(members), {**means, "answers": float(len(answered)), "prior": prior}
 
 

@@ -19,7 +19,7 @@ from satisfaction.splits import in_training
 from satisfaction.unbiased import imputed, predictions, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.fitting import Fitted, mean_of
-from satisfaction.unbiased.imputation import Imputation
+from satisfaction.unbiased.steps import Imputation
 from tests import random_timelines
 from training.names import named_leaves
 

@@ -72,10 +72,10 @@ class Checkpoints:
         model's state.
         """
         self.wait()
-        found, damaged = first_whole(self._manager, sorted(self._manager.all_steps(), reverse=True), target)
+        restored, damaged = first_whole(self._manager, sorted(self._manager.all_steps(), reverse=True), target)
         for step in damaged:
             self._set_aside(step)
-        return found
+        return restored
 
     def latest_step(self) -> int | None:
         """The newest step, written to the end."""
@@ -120,17 +120,17 @@ def restore_params(path: str | os.PathLike[str], target: Any) -> tuple[Any, int]
     Errors: UsageError where there is no checkpoint or it holds another model; DataError where none verifies.
     """
     folder = Path(path).absolute()
-    found = None
+    restored = None
     if folder.is_dir():
         with _manager(folder, read_only=True) as manager:
             known = scores(manager)
             if known:
-                found, _ = first_whole(manager, best_first(known), {"params": target})
-                if found is None:
+                restored, _ = first_whole(manager, best_first(known), {"params": target})
+                if restored is None:
                     raise DataError(f"{path}: no checkpoint verifies; train again")
-    if found is None:
+    if restored is None:
         raise UsageError(f"{path}: no checkpoint here; give the folder of a training run")
-    return found[0]["params"], found[2]
+    return restored[0]["params"], restored[2]
 
 
 class _LatestAndBest(checkpoint_managers.PreservationPolicy):

@@ -63,13 +63,13 @@ def first_whole(
 
 def scores(manager: ocp.CheckpointManager) -> dict[int, float | None]:
     """Step -> score; None where it has none, or cannot be read."""
-    found: dict[int, float | None] = {}
+    scores_of_steps: dict[int, float | None] = {}
     for step in manager.all_steps():
         try:
-            found[step] = _record(manager, step)["score"]
+            scores_of_steps[step] = _record(manager, step)["score"]
         except DamagedError:
-            found[step] = None
-    return found
+            scores_of_steps[step] = None
+    return scores_of_steps
 
 
 def best_first(scores: Mapping[int, float | None]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Steps "propensity" and "satisfaction": from the answers of a few, how satisfying every impression of a log is."""
+"""Steps "propensity" and "satisfaction": from the answers to a few impressions, how satisfying every one of them is."""
 
 import functools
 from collections.abc import Mapping
