@@ -43,12 +43,20 @@ def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1)
     }
 
 
+def check_feedback(config: ConfigDict, *settings: str) -> None:
+    """Errors: UsageError for what is no feedback in one of these settings, or is named twice."""
+    for setting in settings:
+        names = config.get(setting, ())
+        for name in names:
+            if name not in feedback.BITS:
+                raise UsageError(f"--config.{setting}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
+        if len(set(names)) < len(names):
+            raise UsageError(f"--config.{setting}={tuple(names)}: name each once")
+
+
 def check(config: ConfigDict) -> None:
     """Errors: UsageError names unknown feedback, or what the model's parts do not agree about."""
-    for flag in ("input_feedback", "memory_feedback", "forgiving_feedback", "excluded_feedback"):
-        for name in config.get(flag, ()):
-            if name not in feedback.BITS:
-                raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
+    check_feedback(config, "input_feedback", "memory_feedback", "forgiving_feedback", "excluded_feedback")
     if config.encoder not in ENCODERS:
         raise UsageError(f"--config.encoder={config.encoder}: one of {', '.join(ENCODERS)}")
     remembering = ("memory_feedback", "forgiving_feedback") if config.memory_feedback else ()

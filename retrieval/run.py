@@ -8,7 +8,6 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
-from data.feedback import BITS
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
 from retrieval import checkpoint, objective
@@ -36,7 +35,6 @@ _NUMBERS = {
     **dict.fromkeys(("positive_weight", "reinforce_weight_cap"), POSITIVE),
     "negative_weight": NOT_NEGATIVE,
 }
-_FEEDBACK = ("positive", "negative", "input_feedback", "memory_feedback", "excluded_feedback")
 
 
 def train(config: ConfigDict, *, data: str, workdir: str) -> str:
@@ -161,12 +159,7 @@ def _told_apart(config: ConfigDict, timelines: Timelines) -> tuple[str, ...]:
 
 
 def _check(config: ConfigDict, timelines: Timelines) -> None:
-    for flag in _FEEDBACK:
-        for name in config[flag]:
-            if name not in BITS:
-                raise UsageError(f"--config.{flag}: no feedback '{name}'; one of {', '.join(BITS)}")
-        if len(set(config[flag])) < len(config[flag]):
-            raise UsageError(f"--config.{flag}={tuple(config[flag])}: name each once")
+    checkpoint.check_feedback(config, "positive", "negative")
     if set(config.positive) <= set(config.negative):
         raise UsageError(
             f"--config.negative={tuple(config.negative)}: a negative wins over a positive, and every feedback of "

@@ -82,13 +82,10 @@ def artifacts(folder: Path, timelines: Timelines, flag: str) -> tuple[BaseEmbedd
 def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
     answers(timelines, config.answers)  # a log without answers is refused before anything is trained
     if config.base.recommender:
-        metrics: Mapping[str, float] = {}
-        vectors = base.exported_item_vectors(config.base.recommender, timelines)
-    else:
-        metrics = base.train(config, timelines, folder / "base")
-        vectors = base.item_vectors(config, timelines, folder / "base")
-    users = base.user_vectors(vectors, timelines, config.protocol)
-    BaseEmbeddings(users, vectors).save(folder / EMBEDDINGS, timelines)
+        base.exported(config, timelines).save(folder / EMBEDDINGS, timelines)
+        return {}
+    embeddings, metrics = base.train(config, timelines, folder / "base")
+    embeddings.save(folder / EMBEDDINGS, timelines)
     return metrics
 
 

@@ -13,7 +13,6 @@ from data.raw.tables import Tables
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from satisfaction.saqrec import base
-from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.features import PairFeatures, make_features
 
@@ -87,9 +86,7 @@ def task_of(log: Timelines, config: ConfigDict, folder: Path, *, split: str) -> 
     start, end = log.bounds(split)
     log = dataclasses.replace(log, valid_start=start, test_start=end)  # training ends where the split begins
     trained = log.in_split("train")
-    base.train(config, log, folder / "base")
-    vectors = base.item_vectors(config, log, folder / "base")
-    embeddings = BaseEmbeddings(base.user_vectors(vectors, log, "time"), vectors)
+    embeddings, _ = base.train(config, log, folder / "base")
     given = answers(log, config.answers)
     features = make_features(embeddings, log, answers=given, trained=trained, seed=config.seed, answer_rates=True)
     return Task(features, log, given, trained, np.flatnonzero(log.in_split("valid")))

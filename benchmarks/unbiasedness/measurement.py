@@ -53,7 +53,6 @@ def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, 
 
     from metrics import binary, intervals
     from satisfaction.saqrec import base
-    from satisfaction.saqrec.embeddings import BaseEmbeddings
     from satisfaction.unbiased import propensity, satisfaction_model
     from satisfaction.unbiased.answers import answers
     from satisfaction.unbiased.estimators import ESTIMATORS, terms
@@ -62,9 +61,7 @@ def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, 
     timelines, known = feed_of(world, folder / "timelines")
     given = answers(timelines, settings.answers)
     trained = np.ones(len(given), bool)  # all impressions: the truth is held out, not a day
-    base.train(settings, timelines, folder / "base")
-    vectors = base.item_vectors(settings, timelines, folder / "base")
-    embeddings = BaseEmbeddings(base.user_vectors(vectors, timelines, settings.protocol), vectors)
+    embeddings, _ = base.train(settings, timelines, folder / "base")
     features, asking = (
         make_features(
             embeddings,

@@ -23,6 +23,7 @@ from encoders.labels import asked
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.batch_loss import exact_click_loss
+from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.gru_recommender import GRURecommender
 from satisfaction.saqrec.validation import ranks_of
 from satisfaction.splits import is_click, training_end
@@ -55,8 +56,11 @@ def clicks_only(timelines: Timelines, protocol: str) -> Timelines:
     )
 
 
-def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, float]:
-    """Trains to the end, or from the last checkpoint. Errors: DataError where the log has no clicks."""
+def train(config: ConfigDict, timelines: Timelines, folder: Path) -> tuple[BaseEmbeddings, dict[str, float]]:
+    """Trains to the end, or from the last checkpoint: the best checkpoint's embeddings, and the metrics.
+
+    Errors: DataError where the log has no clicks.
+    """
     options, clicks, mesh = config.base, clicks_only(timelines, config.protocol), make_mesh()
     batches = PackedBatches(
         clicks,
@@ -88,14 +92,9 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> dict[str, f
         mesh=mesh,
         validation=_validation(config, clicks, model.merge, every=batches.batches_per_epoch),
     )
-    return result.metrics
-
-
-def item_vectors(config: ConfigDict, timelines: Timelines, folder: Path) -> NDArray[np.float32]:
-    """v_i [N + 1, D] of the best checkpoint of `train` in `folder`. Errors: those of restore_params."""
-    model = _build(config, clicks_only(timelines, config.protocol))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
-    return np.asarray(jax.jit(lambda params: model.merge(params).items())(params))
+    vectors = np.asarray(jax.jit(lambda params: model.merge(params).items())(params))
+    return BaseEmbeddings(_user_vectors(vectors, clicks), vectors), result.metrics
 
 
 def check_exported(path: str, protocol: str) -> None:
@@ -107,23 +106,23 @@ def check_exported(path: str, protocol: str) -> None:
         )
 
 
-def exported_item_vectors(path: str, timelines: Timelines) -> NDArray[np.float32]:
-    """`item_vectors.npy` [N + 1, D] of an exported recommender; errors name --config.base.recommender."""
-    flag = "--config.base.recommender"
+def exported(config: ConfigDict, timelines: Timelines) -> BaseEmbeddings:
+    """Those of an exported recommender's item vectors; errors name --config.base.recommender."""
+    flag, path = "--config.base.recommender", config.base.recommender
     manifest = artifact.open_manifest(path, kind="recommender", version=1, flag=flag)
     if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"{flag}={path}: exported for other items than --data={timelines.path} has; give its own")
-    return np.load(Path(path) / "item_vectors.npy")
+    vectors = np.load(Path(path) / "item_vectors.npy")
+    return BaseEmbeddings(_user_vectors(vectors, clicks_only(timelines, config.protocol)), vectors)
 
 
-def user_vectors(item_vectors: NDArray[np.float32], timelines: Timelines, protocol: str) -> NDArray[np.float32]:
-    """v_u [U, D]: the mean item vector of the user's training clicks; zero without any."""
-    clicks = clicks_only(timelines, protocol)
+def _user_vectors(item_vectors: NDArray[np.float32], clicks: Timelines) -> NDArray[np.float32]:
+    # v_u [U, D]: the mean item vector of the user's training clicks; zero without any.
     trained = clicks.in_split("train")
     user, item = clicks.user_of_event()[trained], clicks.item[trained]
     pairs = (np.ones(len(user), np.float32), (user, item))
-    counts = sp.csr_matrix(pairs, shape=(timelines.num_users, timelines.num_items + 1))
-    totals = np.maximum(np.bincount(user, minlength=timelines.num_users), 1)[:, None]
+    counts = sp.csr_matrix(pairs, shape=(clicks.num_users, clicks.num_items + 1))
+    totals = np.maximum(np.bincount(user, minlength=clicks.num_users), 1)[:, None]
     return (np.asarray(counts @ item_vectors) / totals).astype(np.float32)
 
 

@@ -11,7 +11,6 @@ import pytest
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from satisfaction.saqrec import alignment, base
-from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
 from tests.satisfaction.alignment_test import config_of
@@ -25,14 +24,12 @@ def run(data, folder, devices):
     assert jax.device_count() == devices
     config, timelines = config_of(models=("saqrec",), satisfied_length=2, levels=False), Timelines.open(data)
     config.base.update({"dim": 8, "hidden": 8, "length": 16, "batch_size": 4, "dropout": 0.0})
-    metrics = base.train(config, timelines, folder / "base")
-    vectors = base.item_vectors(config, timelines, folder / "base")
-    embeddings = BaseEmbeddings(base.user_vectors(vectors, timelines, config.protocol), vectors)
+    embeddings, metrics = base.train(config, timelines, folder / "base")
     imputed = Scores(*np.random.default_rng(1).random((2, len(timelines.item))).astype(np.float32), {})
     alignment.train_alignment(config, timelines, embeddings, imputed, folder / "align")
     aligned = read_json(folder / "align" / "metrics.json")
     write_json(folder / "compared.json", {name: [metrics[name], aligned[f"saqrec/{name}"]] for name in COMPARED})
-    np.save(folder / "vectors.npy", vectors)
+    np.save(folder / "vectors.npy", embeddings.item)
 
 
 @pytest.mark.long

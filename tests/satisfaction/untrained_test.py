@@ -8,7 +8,6 @@ import pytest
 
 from configs.satisfaction import get_config
 from satisfaction.saqrec import alignment, base
-from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
@@ -40,13 +39,11 @@ def trained(log, tmp_path_factory):
     config.align.update({"length": 8, "satisfied_length": 2, "dissatisfied_length": 2, "hidden": 8, "num_levels": 2})
     config.align.update({"gru_hidden": 8, "base_hidden": 8, "batch_size": 8, "warmup_steps": 1, "learning_rate": 0.02})
     config.align.update({"dropout": 0.0, "gru_dropout": 0.0, "base_dropout": 0.0})
-    base.train(config, log, folder / "base")
-    vectors = base.item_vectors(config, log, folder / "base")
-    embeddings = BaseEmbeddings(base.user_vectors(vectors, log, config.protocol), vectors)
+    embeddings, _ = base.train(config, log, folder / "base")
     imputed = np.random.default_rng(0).random(len(log.item)).astype(np.float32)
     scores = Scores(imputed, imputed, {})
     alignment.train_alignment(config, log, embeddings, scores, folder / "align")
-    return vectors, load_aligned(config, log, embeddings, scores, folder / "align", flag="--x")
+    return embeddings.item, load_aligned(config, log, embeddings, scores, folder / "align", flag="--x")
 
 
 def test_codes_and_ids_without_a_training_click_have_no_vector(trained):

@@ -113,8 +113,8 @@ class Checkpoints:
         self._manager.reload()
 
 
-def restore_params(path: str | os.PathLike[str], target: Any) -> tuple[Any, int]:
-    """(params, step) of the best score's step; `target` gives structure, shapes and layout.
+def restore_params(path: str | os.PathLike[str], target: Any, *, best: bool = True) -> tuple[Any, int]:
+    """(params, step) of the best score's step, or of the newest one; `target` gives structure, shapes and layout.
 
     For those who read a run, while it is written or later: takes no lock and changes nothing.
     Errors: UsageError where there is no checkpoint or it holds another model; DataError where none verifies.
@@ -125,7 +125,8 @@ def restore_params(path: str | os.PathLike[str], target: Any) -> tuple[Any, int]
         with _manager(folder, read_only=True) as manager:
             known = scores(manager)
             if known:
-                restored, _ = first_whole(manager, best_first(known), {"params": target})
+                steps = best_first(known) if best else sorted(known, reverse=True)
+                restored, _ = first_whole(manager, steps, {"params": target})
                 if restored is None:
                     raise DataError(f"{path}: no checkpoint verifies; train again")
     if restored is None:
