@@ -12,12 +12,12 @@ from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, is_complete, open_workdir
+from satisfaction.run_folder import artifacts
 from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
-from satisfaction.unbiased.imputed import Scores, open_scores
-from satisfaction.unbiased.steps import EMBEDDINGS, SCORES, Imputation
+from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
 from training.settings import COUNT, TRAINING, WHOLE, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
@@ -71,12 +71,6 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
         "timelines": timelines.manifest["vocabulary_hash"],
         "log": timelines.fingerprint,
     }
-
-
-def artifacts(folder: Path, timelines: Timelines, flag: str) -> tuple[BaseEmbeddings, Scores]:
-    """What a run's steps before align have left in its folder; errors name `flag`."""
-    base = BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag)
-    return base, open_scores(folder / SCORES, timelines, flag)
 
 
 def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:

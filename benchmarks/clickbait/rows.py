@@ -15,12 +15,12 @@ from runtime.workdir import CONFIG
 from satisfaction import simple_rules
 from satisfaction.click_ranks import ScoreFn
 from satisfaction.experiments.variants import GROUPS, NAIVE
-from satisfaction.run import EMBEDDINGS, SCORES
 from satisfaction.run_folder import TrainedRun
 from satisfaction.saqrec.alignment import SAQREC
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import open_scores
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 
 
 def simpler(run: TrainedRun, timelines: Timelines) -> dict[str, ScoreFn]:

@@ -14,6 +14,7 @@ from satisfaction import run as training
 from satisfaction.click_ranks import Ranks
 from satisfaction.experiments.held_out import HeldOut
 from satisfaction.experiments.summary import by_user, row_figures, table
+from satisfaction.run_folder import artifacts
 from satisfaction.saqrec.alignment import BASE, GRU, MODELS, SAQREC, train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.simple_rules import RULES, choose, scorers
@@ -116,7 +117,7 @@ class Comparison:
         return config
 
     def _artifacts(self, seed: int) -> tuple[BaseEmbeddings, Scores]:
-        return training.artifacts(self._run_folder(seed), self._timelines, "--workdir")
+        return artifacts(self._run_folder(seed), self._timelines, "--workdir")
 
     def _run_folder(self, seed: int) -> Path:
         return self.folder / f"seed{seed}" / "run"

@@ -9,12 +9,11 @@ from ml_collections import ConfigDict
 
 from data.timelines import Timelines
 from runtime.artifact import MANIFEST, checksum, read_json
-from runtime.errors import UsageError
-from runtime.workdir import CONFIG, METRICS, open_workdir
+from runtime.workdir import METRICS, open_workdir
 from satisfaction import simple_rules
 from satisfaction.click_ranks import Ranks
 from satisfaction.experiments.held_out import HeldOut
-from satisfaction.run import artifacts
+from satisfaction.run_folder import artifacts, config_of
 from satisfaction.saqrec.alignment import SAQREC, train_alignment
 from satisfaction.unbiased.imputed import Scores, open_scores
 from satisfaction.unbiased.steps import SCORES, Imputation
@@ -38,7 +37,7 @@ class Trials:
 
     def __init__(self, data: str, *, run: str, refit: bool, workdir: str):
         self._timelines = Timelines.open(data)
-        self.config = _config_of(run, self._timelines)
+        self.config = config_of(run, self._timelines, "--run")
         self.config.align.refit = refit
         self._base, self._scores = artifacts(Path(run), self._timelines, "--run")
         identity = {
@@ -101,13 +100,3 @@ class Trials:
                 }
             )
         return open_scores(folder / SCORES, self._timelines, "--workdir")
-
-
-def _config_of(run: str, timelines: Timelines) -> ConfigDict:
-    if not (Path(run) / CONFIG).exists():
-        raise UsageError(f"--run={run}: no run of satisfaction.train here; give its workdir")
-    saved = read_json(Path(run) / CONFIG)
-    # A run of before runs knew their log is taken at its word; its artifacts still know the vocabulary.
-    if saved.get("log", timelines.fingerprint) != timelines.fingerprint:
-        raise UsageError(f"--run={run}: trained on other timelines than --data={timelines.path}; give its own")
-    return ConfigDict(saved["config"])

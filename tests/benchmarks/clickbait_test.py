@@ -15,11 +15,12 @@ from data.timelines import Timelines
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from satisfaction.experiments.trials import Trials
-from satisfaction.run import EMBEDDINGS, SCORES, identity
+from satisfaction.run import identity
 from satisfaction.run_folder import open_run
 from satisfaction.saqrec.alignment import SAQREC, train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from simulation.world.state import open_world
 from tests import small_world
 

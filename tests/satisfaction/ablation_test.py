@@ -13,10 +13,11 @@ from satisfaction.click_ranks import Ranks
 from satisfaction.experiments import trials, variants_table
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import variants_of
-from satisfaction.run import EMBEDDINGS, SCORES, identity
+from satisfaction.run import identity
 from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from tests import random_timelines
 
 

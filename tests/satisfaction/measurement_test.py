@@ -9,10 +9,10 @@ from configs.satisfaction import get_config
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from satisfaction.experiments import measurement
-from satisfaction.run import EMBEDDINGS, SCORES
 from satisfaction.saqrec.alignment import train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from tests import random_timelines
 
 ROWS = ("popularity", "item_knn", "item_knn_popularity", "gru_softmax", "again")
