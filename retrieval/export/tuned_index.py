@@ -11,6 +11,7 @@ from data.timelines import Timelines
 from retrieval.checkpoint import Retriever
 from retrieval.export import index
 from runtime.errors import DataError
+from training.chunks import by_chunks
 
 K = 100
 _BATCH = 256  # users encoded at a time
@@ -21,12 +22,11 @@ def users_queries(retriever: Retriever, timelines: Timelines, count: int) -> NDA
     encode = jax.jit(retriever.encode)
     users = np.random.default_rng(0).permutation(timelines.num_users)[:count]
     reader = Reader(timelines.feedback, retriever.reading)
-    queries = []
-    for start in range(0, len(users), _BATCH):
-        block = np.resize(users[start : start + _BATCH], _BATCH)  # full batches: compiled once
-        histories = timelines.histories(block, timelines.offsets[block + 1], reader)
-        queries.append(np.asarray(encode(histories), np.float32))
-    return np.concatenate(queries)[: len(users)]
+
+    def queries(users: NDArray[np.int64]) -> jax.Array:
+        return encode(timelines.histories(users, timelines.offsets[users + 1], reader))
+
+    return by_chunks(queries, users, _BATCH)
 
 
 def tuned_index(

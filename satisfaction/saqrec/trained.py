@@ -17,6 +17,7 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.model import asked
 from satisfaction.saqrec.sequences import Histories
 from satisfaction.unbiased.imputed import Scores
+from training.chunks import by_chunks
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 
@@ -56,13 +57,7 @@ class Aligned:
         Returns `click` and, of SAQRec, `satisfaction`, the logits of equation 14 [B, n + 1], and `levels`, the weights
         of equation 12 [B, N_I].
         """
-        parts: list[dict[str, NDArray]] = []
-        for start in range(0, len(before), self._ROWS):
-            rows = before[start : start + self._ROWS]
-            filled = np.resize(rows, self._ROWS)  # one shape: one compilation
-            results = self._run(self._params, self.histories.before(filled))
-            parts.append({name: np.asarray(array)[: len(rows)] for name, array in results.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return by_chunks(lambda rows: self._run(self._params, self.histories.before(rows)), before, self._ROWS)
 
     def score(
         self, users: NDArray[np.int64], before: NDArray[np.int64], *, satisfaction_weight: float = 0.0

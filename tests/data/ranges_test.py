@@ -16,6 +16,15 @@ def test_stretches_one_after_the_other(lengths):
     np.testing.assert_array_equal(ranges.begins(lengths), [sum(lengths[:n]) for n in range(len(lengths))])
 
 
+@pytest.mark.parametrize(
+    ("count", "stretch", "position"),
+    [(3, [0, 0, 1, 1, 1], [0, 1, 6, 7, 8]), (1, [0, 1], [1, 8]), (0, [0, 0, 1, 1, 1, 1, 1], [0, 1, 4, 5, 6, 7, 8])],
+)
+def test_the_last_of_each_stretch_one_after_the_other(count, stretch, position):
+    found = ranges.last([0, 4, 9], [2, 9, 9], count)  # the third is empty; 0 asks for all
+    np.testing.assert_array_equal(found, [stretch, position])
+
+
 def test_the_newest_of_each_stretch_from_the_left():
     found = ranges.newest([0, 4, 7], [2, 9, 7], 3)
     np.testing.assert_array_equal(found, [[0, 1, -1], [6, 7, 8], [-1, -1, -1]])
