@@ -29,30 +29,30 @@ def examples(
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(enough))[:users]
     shown = []
     for q in drawn:
-        row = {name: array[0] for name, array in model.histories.before(before[q : q + 1]).items()}
-        real = row["item"] > 0
-        count = int(real.sum())
-        place = np.arange(before[q] - count, before[q])
-        event = known.event[place]
-        level = _levels(np.asarray(scores.satisfaction)[event], model.num_levels)
+        begin = max(known.offsets[asked[q]], before[q] - model.histories.length)
+        events = known.event[begin : before[q]]
+        levels = _levels(np.asarray(scores.satisfaction)[events], model.num_levels)
+        newest = list(zip(events, levels, strict=True))[: -clicks - 1 : -1]
         shown.append(
             {
                 "user": _plain(timelines.users["user_id"][int(asked[q])]),
                 "clicks": [
-                    {
-                        "item": _plain(timelines.items["item_id"][int(timelines.item[e])]),
-                        "cluster": _plain(timelines.items["cluster_id"][int(timelines.item[e])])
-                        if "cluster_id" in timelines.items.columns
-                        else None,
-                        "reactions": [name for name in _REACTIONS if has(timelines.feedback[e : e + 1], name)[0]],
-                        "satisfaction": float(scores.satisfaction[e]),
-                        "level": int(level[n]) + 1,
-                    }
-                    for n, e in reversed(list(enumerate(event)))
-                ][:clicks],
+                    _click(timelines, event)
+                    | {"satisfaction": float(scores.satisfaction[event]), "level": int(level) + 1}
+                    for event, level in newest
+                ],
             }
         )
     return shown
+
+
+def _click(timelines: Timelines, event: int) -> dict[str, Any]:
+    item, of_cluster = int(timelines.item[event]), "cluster_id" in timelines.items.columns
+    return {
+        "item": _plain(timelines.items["item_id"][item]),
+        "cluster": _plain(timelines.items["cluster_id"][item]) if of_cluster else None,
+        "reactions": [name for name in _REACTIONS if has(timelines.feedback[event], name)],
+    }
 
 
 def _levels(imputed: np.ndarray, num_levels: int) -> np.ndarray:
