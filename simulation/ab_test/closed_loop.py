@@ -16,7 +16,7 @@ from runtime.progress import progress
 from simulation.ab_test.tallies import Tallies
 from simulation.exported.arms import Arm, world_items
 from simulation.exported.serving import Server
-from simulation.world.behaviour import react, turn_sour
+from simulation.world.behaviour import begin_session, react, turn_sour
 from simulation.world.returning import Habits, come, leave, next_mood
 from simulation.world.state import World
 
@@ -48,6 +48,8 @@ def live_on(
         for day in range(config.days):
             here = np.flatnonzero(come(rng, habits, mood))
             bar.update(count - len(here))
+            # All of a day's items are one session, at its middle.
+            begin_session(rng, environment, here, np.full(len(here), world.config.days + day + 0.5))
             while len(here):
                 uniforms, index = rng.random(len(here)), np.zeros(len(here), np.int64)
                 rows_of = [np.flatnonzero(arm_of[here] == n) for n in range(len(arms))]

@@ -7,6 +7,7 @@ aversions.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,8 @@ from simulation.counterfactual.plans import Plan
 from simulation.counterfactual.trajectories import Slates, Walk, at_first, go_on
 from simulation.exported.arms import world_items
 from simulation.exported.recommender import Recommender
-from simulation.world.behaviour import Environment, react, turn_sour
+from simulation.world.behaviour import Environment, begin_session, react, turn_sour
 from simulation.world.newcomers import child, draw_people
-from simulation.world.population import Users
 from simulation.world.state import World, take
 
 
@@ -31,7 +31,7 @@ class LivingUsers:
 
     world: World
     plan: Plan
-    people: Users
+    people: Any
     seed: int
 
     @property
@@ -50,7 +50,10 @@ class LivingUsers:
         first_item = jnp.asarray(self.plan.first_item[users])
         walk = at_first(recommender.start, recommender.step, first_item, self.plan.place.shape[1])
         rows = np.arange(len(users))
-        for place in self.plan.place[users].T:
+        a_session = self.world.config.policy.session
+        for step, place in enumerate(self.plan.place[users].T):
+            if step % a_session == 0:  # a day, of the first days of the log
+                begin_session(rng, environment, rows, np.full(len(rows), float(step // a_session)))
             items = item_of[np.asarray(walk.last)]
             reactions = react(rng, environment, rows, items)
             turn_sour(rng, environment, rows, items, reactions.click)

@@ -1,18 +1,19 @@
 """What a user does with an item: watch, like, dislike, be satisfied, answer a questionnaire, have had enough.
 
-The one behaviour model of the synthetic feed, for the generator of the log and for whoever closes the loop with another
-recommender. Whoever has enjoyed a cluster or a creator may have had enough of it: it has turned sour, an aversion that
-stays, and what is shown of it is watched less and disliked more. Every function takes n exposures at once: `users` [n]
-and `items` [n] are rows of the people and of the catalogue of an `Environment`.
+The one behaviour model of the synthetic feeds, for the generator of a log and for whoever closes the loop with another
+recommender. What interests people, and what they have had enough of, is their own affair (`People`): clusters and
+creators in the first feed (simulation/world/population.py), points and caps of a latent sphere in the other
+(simulation/world/latent/people.py). What one is averse to is watched less and disliked more. Every function takes n
+exposures at once: `users` [n] and `items` [n] are rows of the people and of the catalogue of an `Environment`.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from data import feedback
-from simulation.world.population import Catalogue, Users
+from simulation.world.population import Catalogue
 
 # What a log has of reactions, besides play time and questionnaires; and what only whoever made the feed can know.
 LOGGED = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
@@ -26,11 +27,52 @@ HIDDEN = (
 )
 
 
+class People(Protocol):
+    """Users, U of them: what the behaviour model asks of them, of users [n] and items [n] beside each other."""
+
+    @property
+    def willingness(self) -> np.ndarray:
+        """To answer questionnaires, standard normal [U]."""
+
+    @property
+    def readiness(self) -> np.ndarray:
+        """To press dislike on what they are averse to, a probability [U]."""
+
+    def interest_in(self, catalogue: Any, config: Any, users: np.ndarray, items: np.ndarray, /) -> np.ndarray:
+        """In [0, 1]."""
+
+    def follows(self, catalogue: Any, users: np.ndarray, items: np.ndarray, /) -> np.ndarray | float:
+        """Whether the item's creator is a favourite."""
+
+    def averse_to(self, catalogue: Any, users: np.ndarray, items: np.ndarray, /) -> np.ndarray:
+        """Whether the user has had enough of what the item is."""
+
+    def temper(self, kind: str, users: np.ndarray, config: Any, /) -> np.ndarray | float:
+        """What is added to the log odds to `engage`, or to be `satisfied`."""
+
+    def take_in(
+        self,
+        rng: np.random.Generator,
+        catalogue: Any,
+        config: Any,
+        users: np.ndarray,
+        items: np.ndarray,
+        engaged: np.ndarray,
+        /,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What exposures change: see `turn_sour`."""
+
+    def begin_session(
+        self, rng: np.random.Generator, catalogue: Any, config: Any, users: np.ndarray, days: np.ndarray, /
+    ) -> None:
+        """Users come, at moments [n], days after the log's start."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """Whom a recommender meets: people, the items there are, and the parameters of behaviour (configs/world.py)."""
 
-    people: Users
+    people: Any  # People
     catalogue: Catalogue
     config: Any
 
@@ -69,21 +111,22 @@ class Reactions:
 
 
 class Inclinations(NamedTuple):
-    """What decides n exposures but for luck, [n] each: probabilities to engage, to be satisfied, to dislike; soured."""
+    """What decides n exposures but for luck, [n] each: to engage, be satisfied, dislike; aversion, interest."""
 
     engage: np.ndarray
     satisfied: np.ndarray
     dislike: np.ndarray
     sour: np.ndarray
+    interest: np.ndarray
 
 
 def inclinations(environment: Environment, users: np.ndarray, items: np.ndarray) -> Inclinations:
     """Those of users [n] for items [n]."""
-    people, catalogue, b = environment.people, environment.catalogue, environment.config.behaviour
-    cluster, creator = catalogue.cluster[items], catalogue.creator[items]
-    interest = people.interest[users, cluster]
-    favourite = people.is_favourite(users, creator)
-    sour = people.is_sour(users, cluster, creator)
+    people: People = environment.people
+    catalogue, config, b = environment.catalogue, environment.config, environment.config.behaviour
+    interest = people.interest_in(catalogue, config, users, items)
+    favourite = people.follows(catalogue, users, items)
+    sour = people.averse_to(catalogue, users, items)
     quality, clickbait = catalogue.quality[items], catalogue.clickbait[items]
 
     def appeal(kind: str) -> np.ndarray:
@@ -94,13 +137,14 @@ def inclinations(environment: Environment, users: np.ndarray, items: np.ndarray)
             + b[f"{kind}_quality"] * quality
             + b[f"{kind}_clickbait"] * clickbait
             + b[f"{kind}_sour"] * sour
+            + people.temper(kind, users, config)
         )
 
     satisfied = appeal("satisfied")
     # Sourness does not look at dwell: a long view is as likely to end in a dislike as a glance.
     readiness = people.readiness[users]
     disappointment = b.dislike * (1 - satisfied) * readiness / b.dislike_sour
-    return Inclinations(appeal("engage"), satisfied, np.where(sour, readiness, disappointment), sour)
+    return Inclinations(appeal("engage"), satisfied, np.where(sour, readiness, disappointment), sour, interest)
 
 
 def react(rng: np.random.Generator, environment: Environment, users: np.ndarray, items: np.ndarray) -> Reactions:
@@ -109,7 +153,7 @@ def react(rng: np.random.Generator, environment: Environment, users: np.ndarray,
     b, q = environment.config.behaviour, environment.config.questionnaire
     inclined = inclinations(environment, users, items)
     satisfaction, sour, dislike_probability = inclined.satisfied, inclined.sour, inclined.dislike
-    interest = people.interest[users, catalogue.cluster[items]]
+    interest = inclined.interest
     uniform = rng.random((9, len(items)))
     normal = rng.standard_normal(len(items))
     engaged = uniform[0] < inclined.engage
@@ -147,19 +191,17 @@ def react(rng: np.random.Generator, environment: Environment, users: np.ndarray,
 def turn_sour(
     rng: np.random.Generator, environment: Environment, users: np.ndarray, items: np.ndarray, engaged: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """After an enjoyed exposure its cluster, or its creator, may be one too many. Updates the people.
+    """After exposures: an enjoyed one may be one too many. Updates the people.
 
-    Returns two masks [n]: for whom the cluster turned sour just now, and for whom the creator did.
+    Returns two masks [n]: for whom an aversion, to the item's cluster or what lies near it, has set in just now, and
+    for whom one to its creator has.
     """
-    people, catalogue, b = environment.people, environment.catalogue, environment.config.behaviour
-    cluster, creator = catalogue.cluster[items], catalogue.creator[items]
-    enjoyed = engaged & ~people.is_sour(users, cluster, creator)
-    uniform = rng.random((2, len(items)))
-    cluster_now = enjoyed & (uniform[0] < b.cluster_turns_sour)
-    creator_now = enjoyed & (uniform[1] < b.creator_turns_sour) & ~cluster_now
-    people.sour_cluster[users[cluster_now], cluster[cluster_now]] = True
-    people.sour_creator[users[creator_now], creator[creator_now]] = True
-    return cluster_now, creator_now
+    return environment.people.take_in(rng, environment.catalogue, environment.config, users, items, engaged)
+
+
+def begin_session(rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray) -> None:
+    """Users [n] come, at moments [n], days after the log's start and never before their last. Updates the people."""
+    environment.people.begin_session(rng, environment.catalogue, environment.config, users, days)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

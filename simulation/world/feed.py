@@ -4,7 +4,6 @@ All users go in lock-step, one exposure each at a time; afterwards the log is pu
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -15,59 +14,47 @@ from runtime.errors import UsageError
 from runtime.progress import progress
 from simulation import limits
 from simulation.world.behaviour import Environment, Reactions, react, turn_sour
+from simulation.world.happened import Feed, store
+from simulation.world.kinds import draw_catalogue, draw_users, is_latent
+from simulation.world.latent import feed as latent_feed
+from simulation.world.latent.catalogue import LatentCatalogue
 from simulation.world.logging_policy import LoggingPolicy
 from simulation.world.population import (
     DAY_MS,
     LEAST_EVENTS,
     Catalogue,
-    Users,
-    draw_catalogue,
-    draw_users,
     lengths_of_total,
 )
 
 
-@dataclass(frozen=True)
-class Feed:
-    """What happened, and all that is known about it. Arrays of E exposures lie user by user, in order of time."""
-
-    catalogue: Catalogue
-    people: Users  # as they are at the end
-    user_id: np.ndarray  # [U] outside ids
-    user: np.ndarray  # [E]
-    item: np.ndarray  # [E]
-    timestamp_ms: np.ndarray  # [E]
-    randomly_exposed: np.ndarray  # [E]
-    reactions: Reactions  # of [E] each
-    onset: np.ndarray  # [A] the exposure after which an aversion set in
-    onset_of_creator: np.ndarray  # [A] whether against its creator, else against its cluster
-
-
 def check(config: Any) -> None:
     """Raises UsageError, naming the setting, where `config` (configs/world.py) describes no world."""
+    of_kind = {} if is_latent(config) else {"interests": 1, "favourite_creators": 1}
     least = {
         "num_users": 1,
-        "num_clusters": max(1, config.interests),
+        "num_clusters": 3 if is_latent(config) else max(1, config.interests),
         "num_creators": config.num_clusters,
         "num_items": config.num_creators,
         "num_events": LEAST_EVENTS * config.num_users,
-        "interests": 1,
-        "favourite_creators": 1,
+        **of_kind,
         "days": 1,
     }
     reasons = {
-        "num_clusters": "as many as a user's interests",
+        "num_clusters": "as many as a user's interests" if of_kind else "one that says nothing, and two genres",
         "num_creators": "one for each cluster",
         "num_items": "one for each creator",
         "num_events": f"{LEAST_EVENTS} for each user",
     }
     limits.at_least(config, least, reasons)
-    limits.probabilities(config, "second_cluster")
-    serving = ("random", "same_cluster", "same_creator", "favourite")
-    reacting = ("like", "comment", "follow", "share", "dislike", "cluster_turns_sour", "creator_turns_sour")
-    limits.probabilities(config, *(f"policy.{name}" for name in serving), *(f"behaviour.{name}" for name in reacting))
+    limits.probabilities(config, "second_cluster", "policy.random")
+    limits.probabilities(config, *(f"behaviour.{name}" for name in ("like", "comment", "follow", "share", "dislike")))
     if not 0 < config.behaviour.dislike_sour < 1:
         raise UsageError(f"--config.behaviour.dislike_sour={config.behaviour.dislike_sour}: between 0 and 1")
+    if is_latent(config):
+        latent_feed.check(config)
+        return
+    limits.probabilities(config, "policy.same_cluster", "policy.same_creator", "policy.favourite")
+    limits.probabilities(config, "behaviour.cluster_turns_sour", "behaviour.creator_turns_sour")
 
 
 def simulate(config: Any) -> Feed:
@@ -90,6 +77,8 @@ def live(
 
     draw_lengths: how many events each of them has, int [U], descending. advance: told how many events have just passed.
     """
+    if isinstance(catalogue, LatentCatalogue):
+        return latent_feed.live(rng, catalogue, config, draw_lengths=draw_lengths, advance=advance)
     people = draw_users(rng, catalogue, config)
     environment = Environment(people, catalogue, config)
     policy = LoggingPolicy(rng, environment)
@@ -112,7 +101,7 @@ def live(
         against_cluster, against_creator = turn_sour(rng, environment, active, items, reactions.click)
         policy.observe(active, items, reactions.click)
         item[rows] = items
-        _store(log, rows, reactions, len(user))
+        store(log, rows, reactions, len(user))
         now = against_cluster | against_creator
         onsets.append((rows[now], against_creator[now]))
         advance(len(active))
@@ -130,12 +119,6 @@ def live(
         # Not in order of activity: ids tell nothing.
         user_id=rng.permutation(config.num_users),
     )
-
-
-def _store(log: dict[str, np.ndarray], rows: np.ndarray, reactions: Reactions, total: int) -> None:
-    for field in fields(reactions):
-        value = getattr(reactions, field.name)
-        log.setdefault(field.name, np.zeros(total, value.dtype))[rows] = value
 
 
 def _clock(

@@ -16,12 +16,15 @@ from ml_collections import ConfigDict
 
 from data import ranges
 from runtime.progress import chunks, progress
-from simulation.world.feed import Feed, live
-from simulation.world.population import Users, draw_users, lengths_apart
+from simulation.world.feed import live
+from simulation.world.happened import Feed
+from simulation.world.kinds import draw_users
+from simulation.world.latent.people import LatentUsers
+from simulation.world.population import Users, lengths_apart
 from simulation.world.state import Log, World, of_tables
 from simulation.world.tables import tables, truth
 
-_Record = TypeVar("_Record", Log, Users)
+_Record = TypeVar("_Record", Log, Users, LatentUsers)
 _CHUNK = 4_000  # people who live in lock-step
 
 
@@ -30,7 +33,7 @@ def child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))
 
 
-def draw_people(world: World, count: int, seed: np.random.SeedSequence) -> Users:
+def draw_people(world: World, count: int, seed: np.random.SeedSequence) -> Users | LatentUsers:
     """`count` new people of the world before their first event, without aversions, in random order."""
     return draw_users(np.random.default_rng(seed), world.catalogue, _config(world, count))
 

@@ -44,6 +44,51 @@ class Users:
     sour_cluster: np.ndarray  # [U, clusters] bool
     sour_creator: np.ndarray  # [U, creators] bool
 
+    def interest_in(self, catalogue: Catalogue, config: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """In [0, 1], of users [n] for items [n]: that in the item's cluster."""
+        del config
+        return self.interest[users, catalogue.cluster[items]]
+
+    def follows(self, catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether the creator of each item [n] is a favourite of the user [n] beside it."""
+        return self.is_favourite(users, catalogue.creator[items])
+
+    def averse_to(self, catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether users [n] have turned against the cluster or the creator of items [n]."""
+        return self.is_sour(users, catalogue.cluster[items], catalogue.creator[items])
+
+    def temper(self, kind: str, users: np.ndarray, config: Any) -> float:
+        """Nobody engages more readily than others here: 0 is added to the log odds."""
+        del kind, users, config
+        return 0.0
+
+    def take_in(
+        self,
+        rng: np.random.Generator,
+        catalogue: Catalogue,
+        config: Any,
+        users: np.ndarray,
+        items: np.ndarray,
+        engaged: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """After an enjoyed exposure its cluster, or its creator, may be one too many. Updates the people.
+
+        Returns two masks [n]: for whom the cluster turned sour just now, and for whom the creator did.
+        """
+        b, cluster, creator = config.behaviour, catalogue.cluster[items], catalogue.creator[items]
+        enjoyed = engaged & ~self.is_sour(users, cluster, creator)
+        uniform = rng.random((2, len(items)))
+        cluster_now = enjoyed & (uniform[0] < b.cluster_turns_sour)
+        creator_now = enjoyed & (uniform[1] < b.creator_turns_sour) & ~cluster_now
+        self.sour_cluster[users[cluster_now], cluster[cluster_now]] = True
+        self.sour_creator[users[creator_now], creator[creator_now]] = True
+        return cluster_now, creator_now
+
+    def begin_session(
+        self, rng: np.random.Generator, catalogue: Catalogue, config: Any, users: np.ndarray, days: np.ndarray
+    ) -> None:
+        """Nothing changes between sessions here."""
+
     def is_favourite(self, users: np.ndarray, creators: np.ndarray) -> np.ndarray:
         """Whether each creator [n] is a favourite of the user [n] beside it."""
         return (self.favourites[users] == creators[:, None]).any(axis=1)

@@ -7,6 +7,7 @@ The log says what everybody did; the truth beside it what they like and what has
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,12 @@ from data import feedback, ranges
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
 from simulation.world.behaviour import LOGGED, Environment
+from simulation.world.latent import truth as latent
+from simulation.world.latent.catalogue import LatentCatalogue
+from simulation.world.latent.people import LatentUsers
 from simulation.world.population import Catalogue, Users
+
+_People = TypeVar("_People", Users, LatentUsers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Log:
     dwell: np.ndarray
     feedback: np.ndarray
     satisfaction: np.ndarray  # probability, from the truth
+    intent: np.ndarray  # of a latent feed: the taste that the session was about, from the truth; else 0
+    session: np.ndarray  # of a latent feed: the session's number, from the truth; else 0
 
     @property
     def offsets(self) -> np.ndarray:
@@ -47,9 +55,9 @@ class World:
 
     config: ConfigDict  # of configs/world.py
     catalogue: Catalogue
-    people: Users
+    people: Any  # simulation.world.behaviour.People
     log: Log
-    aversions: pl.DataFrame  # user_id, timestamp_ms, of_creator, target_id: what turned sour, and when
+    aversions: pl.DataFrame  # user_id, timestamp_ms, of_creator, target_id: what turned sour, and when; see `truth`
 
     @property
     def num_users(self) -> int:
@@ -67,13 +75,17 @@ class World:
         """Users [n] as they were just before a moment [n] each: one row a pair."""
         pairs = pl.DataFrame({"row": np.arange(len(users)), "user_id": users, "now": timestamp_ms})
         sour = pairs.join(self.aversions, on="user_id").filter(pl.col("timestamp_ms") < pl.col("now"))
-        people = _sour(take(self.people, users), sour.rename({"row": "place"}))
+        people, sour = take(self.people, users), sour.rename({"row": "place"})
+        if isinstance(people, LatentUsers):
+            people = latent.at_moments(people, np.asarray(users), np.asarray(timestamp_ms), sour, self)
+        else:
+            people = _sour(people, sour)
         return Environment(people, self.catalogue, self.config)
 
 
-def take(people: Users, users: np.ndarray) -> Users:
+def take(people: _People, users: np.ndarray) -> _People:
     """A copy of the users [n], each a row of its own; who is named twice is there twice."""
-    return Users(**{field.name: getattr(people, field.name)[users] for field in dataclasses.fields(people)})
+    return type(people)(**{field.name: getattr(people, field.name)[users] for field in dataclasses.fields(people)})
 
 
 def open_world(path: str, *, flag: str = "--world") -> World:
@@ -101,28 +113,24 @@ def open_world(path: str, *, flag: str = "--world") -> World:
 
 def of_tables(tables: Mapping[str, pl.DataFrame], truth: Mapping[str, pl.DataFrame], config: ConfigDict) -> World:
     """The world of the frames of simulation/world/tables.py. Errors: DataError where they are of two worlds."""
-    aversions = truth["aversions"].select(
-        "user_id", "timestamp_ms", "target_id", of_creator=pl.col("against") == "creator"
-    )
+    aversions = truth["aversions"].with_columns(of_creator=pl.col("against") == "creator").drop("against")
+    catalogue = _catalogue(tables["items"], truth["items"])
     return World(
         config=config,
-        catalogue=_catalogue(tables["items"], truth["items"]),
-        people=_people(truth["users"], aversions, config),
+        catalogue=catalogue,
+        people=latent.read_people(truth["users"], aversions, catalogue, config)
+        if isinstance(catalogue, LatentCatalogue)
+        else _people(truth["users"], aversions, config),
         log=_log(tables["events"], truth["impressions"], truth["users"].height),
         aversions=aversions,
     )
 
 
 def _catalogue(items: pl.DataFrame, known: pl.DataFrame) -> Catalogue:
-    return Catalogue(
-        creator=items["creator_id"].to_numpy(),
-        cluster=items["cluster_id"].to_numpy(),
-        duration_ms=items["duration_ms"].to_numpy(),
-        uploaded_ms=items["uploaded_ms"].to_numpy(),
-        quality=known["quality"].to_numpy(),
-        clickbait=known["clickbait"].to_numpy(),
-        popularity=known["popularity"].to_numpy(),
-    )
+    columns = {name: items[f"{name}_id"].to_numpy() for name in ("creator", "cluster")}
+    columns |= {name: items[name].to_numpy() for name in ("duration_ms", "uploaded_ms")}
+    columns |= {name: known[name].to_numpy() for name in ("quality", "clickbait", "popularity")}
+    return latent.read_catalogue(columns, known) if "vector" in known.columns else Catalogue(**columns)
 
 
 def _people(users: pl.DataFrame, aversions: pl.DataFrame, config: ConfigDict) -> Users:
@@ -165,4 +173,8 @@ def _log(events: pl.DataFrame, impressions: pl.DataFrame, num_users: int) -> Log
             np.int32
         ),
         satisfaction=impressions["satisfaction_probability"].to_numpy()[order],
+        **{
+            name: impressions[name].to_numpy()[order] if name in impressions.columns else np.zeros(len(order), np.int8)
+            for name in ("intent", "session")
+        },
     )

@@ -1,7 +1,7 @@
 """The synthetic feed as tables: the log in canonical form, and apart from it the truth that no log holds.
 
 `tables`: events, items, users. `truth`: impressions (row for row with events), items, users, and aversions, one row for
-each cluster or creator that turned sour.
+each cluster or creator that turned sour; of a latent feed (simulation/world/latent/truth.py) they have more columns.
 """
 
 from pathlib import Path
@@ -12,7 +12,9 @@ import polars as pl
 
 from runtime.artifact import writing
 from simulation.world.behaviour import HIDDEN, LOGGED
-from simulation.world.feed import Feed
+from simulation.world.happened import Feed
+from simulation.world.latent import truth as latent
+from simulation.world.latent.catalogue import LatentCatalogue
 
 
 def tables(feed: Feed) -> dict[str, pl.DataFrame]:
@@ -52,15 +54,21 @@ def truth(feed: Feed) -> dict[str, pl.DataFrame]:
     order = np.argsort(feed.timestamp_ms, kind="stable")
     reactions, catalogue, people = feed.reactions, feed.catalogue, feed.people
     impressions = pl.DataFrame({**_keys(feed, order), **{name: getattr(reactions, name)[order] for name in HIDDEN}})
-    items = pl.DataFrame(
-        {
-            "item_id": np.arange(len(catalogue.creator)),
-            "quality": catalogue.quality,
-            "clickbait": catalogue.clickbait,
-            "popularity": catalogue.popularity,
-        }
-    )
+    columns = {
+        "item_id": np.arange(len(catalogue.creator)),
+        "quality": catalogue.quality,
+        "clickbait": catalogue.clickbait,
+        "popularity": catalogue.popularity,
+    }
     by_id = np.argsort(feed.user_id)
+    if isinstance(catalogue, LatentCatalogue):
+        return {
+            "impressions": impressions.with_columns(latent.impressions(feed, order)),
+            "items": pl.DataFrame(columns | latent.items(catalogue)),
+            "users": latent.users(feed, by_id),
+            "aversions": latent.aversions(feed),
+        }
+    items = pl.DataFrame(columns)
     users = pl.DataFrame(
         {
             "user_id": feed.user_id[by_id],

@@ -1,0 +1,1 @@
+"""The latent feed: tastes, items and aversions on a sphere, of which clusters and creators are poor readings."""

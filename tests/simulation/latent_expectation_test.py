@@ -1,0 +1,98 @@
+"""The latent feed's own distribution: as often as the platform draws, and above every rule that only counts."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks import realism
+from configs.world import get_config
+from data import assembly, timelines
+from data.raw.tables import Tables
+from data.timelines import Timelines
+from runtime.errors import UsageError
+from simulation.world.feed import simulate
+from simulation.world.latent.catalogue import draw_items
+from simulation.world.latent.expectation import Expectation, shown
+from simulation.world.latent.people import draw_latent_users
+from simulation.world.latent.platform import Platform, as_known
+from simulation.world.latent.popularity import step_of
+from simulation.world.newcomers import as_world
+from simulation.world.state import take
+from simulation.world.tables import tables, truth, write
+
+
+def _config(size: str = "tiny,latent", **changes):
+    config = get_config(size)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def test_items_are_shown_as_often_as_their_distribution_says() -> None:
+    config = _config(num_items=200, **{"policy.random": 0.1})
+    rng = np.random.default_rng(0)
+    catalogue = draw_items(rng, config)
+    draws, days = 40_000, np.full(40_000, 2.3)
+    people = take(draw_latent_users(rng, catalogue, config), np.zeros(draws, np.int64))  # the first, again and again
+    platform = Platform(people, catalogue, config)
+    items, _ = platform.serve(rng, np.arange(draws), days, np.ones(draws, bool))
+    rate = np.bincount(items, minlength=200) / draws
+    expected = shown(
+        as_known(people, np.arange(1), days[:1]),
+        people.weight[:1],
+        catalogue.path[step_of(days[:1], config)],
+        np.zeros((1, 200), bool),
+        catalogue,
+        config,
+    )[0]
+    assert expected.sum() == pytest.approx(1)
+    # The rest of a pool is taken at its mean: a fifth is what that may be off by, beside luck.
+    error = 4.5 * np.sqrt(expected * (1 - expected) / draws) + 0.2 * expected
+    assert (np.abs(rate - expected) <= error + 1e-12).all()
+    assert np.corrcoef(rate, expected)[0, 1] > 0.99
+
+
+def _timelines(folder, feed, config) -> Timelines:
+    log = tables(feed)
+    made = assembly.assemble(Tables(log["events"], log["items"], log["users"], None, len(log["events"])))
+    timelines.write(folder / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields=made.fields)
+    for kind, frames in (("tables", log), ("truth", truth(feed))):
+        write(folder / "world" / kind, frames, kind=kind, config=config.to_dict())
+    return Timelines.open(folder / "timelines")
+
+
+def test_no_rule_that_counts_finds_more_than_the_truth(tmp_path) -> None:
+    config = _config(num_users=300, num_items=600, num_events=15_000)
+    log = _timelines(tmp_path, simulate(config), config)
+    found = realism.recalls(log, users=150, world=str(tmp_path / "world"))
+    for protocol in realism.PROTOCOLS:
+        assert realism.order(found, protocol)[0] == "ceiling"
+        assert found[f"{protocol}/ceiling"] > 1.2 * found[f"{protocol}/item_knn_popularity"]
+
+
+def test_what_is_met_is_never_expected_and_what_is_not_uploaded_hardly_ever(tmp_path) -> None:
+    config = _config(num_events=6_000)
+    feed = simulate(config)
+    log, world = _timelines(tmp_path, feed, config), as_world(feed, config)
+    start = log.manifest["test_start_ms"]
+    users = np.arange(20)
+    scores = Expectation(world, log).next_days(
+        users, log.test_start[users], np.full(20, start), ends_ms=log.manifest["end_ms"]
+    )
+    met = log.met(users, log.test_start[users])
+    met[:, 0] = False
+    number = log.items["item_id"].fill_null(-1).to_numpy()
+    later = (number >= 0) & (world.catalogue.uploaded_ms[number] > start + 6 * 3_600_000)
+    assert later.any()
+    assert (scores >= 0).all()
+    uniform = config.policy.random / config.num_items
+    assert scores[met].max() <= 2 * config.people.tastes * 2 * uniform * math.ceil(config.days)
+    assert not scores[:, later].any()
+
+
+def test_the_first_feed_has_no_such_distribution(tmp_path) -> None:
+    config = get_config("tiny")
+    config.num_users, config.num_events = 40, 2_000
+    feed = simulate(config)
+    with pytest.raises(UsageError, match="--world: not a latent feed"):
+        Expectation(as_world(feed, config), _timelines(tmp_path, feed, config))
