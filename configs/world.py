@@ -175,7 +175,7 @@ def _latent(config: ConfigDict, size: str) -> None:
             "fame_of_creator": 0.2,  # share of its variance that is the creator's
             "fame_quality": 0.6,
             "burst_rate": 0.15,  # bursts of an item a day
-            "burst_height": 0.7,  # mean, of log popularity
+            "burst_height": 0.5,  # mean, of log popularity
             "burst_days": 2.5,  # in which it falls to 1 / e
             "upload_height": 0.5,  # added to the first burst
             "new_a_day": 0.01,  # share of the catalogue that is uploaded on each day
@@ -202,11 +202,12 @@ def _latent(config: ConfigDict, size: str) -> None:
     )
     config.behaviour.update(
         {
-            "engage": -1.75,
+            "engage": -2.3,
+            "engage_interest": 2.8,
             "engage_quality": 0.8,  # deviation of videos' click rates there: .165
             "engage_favourite": 0.0,
             "satisfied_favourite": 0.0,
-            "turns_sour": 0.0033,  # probability that an enjoyed exposure is one too many
+            "turns_sour": 0.0055,  # probability that an enjoyed exposure is one too many
             "reach": (0.5, 0.75),  # range of the least cosine to it that is averse from then on
             "fading": 0.4,  # share of aversions that are over some time
             "fade_days": 3.0,  # mean
@@ -217,9 +218,9 @@ def _latent(config: ConfigDict, size: str) -> None:
             "random": 0.025,
             "session": 10,
             "pool": 100,  # items of which one is shown
-            "sharpness": 11.0,  # of the draw among them
+            "sharpness": 10.0,  # of the draw among them
             "belief_noise": 0.2,  # what the platform gets wrong about a taste
-            "follow": 0.4,  # within a session, the chance to serve what engaged there
+            "follow": 0.45,  # within a session, the chance to serve what engaged there
         }
     )
 
