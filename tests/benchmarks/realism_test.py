@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from benchmarks import realism
+from benchmarks.realism import comparison as realism
 from data.timelines import Timelines
 from simulation.world.facts import log_facts
 from tests.random_timelines import write as random_timelines

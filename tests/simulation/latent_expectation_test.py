@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks import realism
+from benchmarks.realism import comparison as realism
 from configs.world import get_config
 from data import assembly, timelines
 from data.raw.tables import Tables

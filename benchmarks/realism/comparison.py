@@ -1,40 +1,21 @@
-"""Whether a synthetic feed could be a real log: what simple rules find in it, how sticky it is, how people say no.
+"""The figures of a feed and of a log that `benchmarks.realism` sets side by side, and which of them are tested."""
 
-  python -m benchmarks.realism --data=TIMELINES --log=TIMELINES [--model=DIR --log_model=DIR] [--world=WORLD]
-
-`--data` are timelines of a feed (`simulation.world`, `data.prepare`), `--log` those of a real log that it is held
-against. The test, stated before any feed was tuned to it: Recall@100 of the simple rules relative to that of what was
-popular in the last 7 days, by both ways of asking (retrieval/queries.py), that of a plain GRU among them, how often the
-next item is of the same cluster, within a minute and hours later, and how often a dislike is followed by another, lie
-within 15% of the log's. What stands below that is shown, not tested. `--model` and `--log_model` are workdirs of
-`retrieval.evaluate`, of plain GRUs (`no_dislike_signal`) on either. With `--world`, the workdir of the latent feed's
-simulation.world, the row `ceiling` is what its own truth finds (simulation/world/latent/expectation.py).
-
-Nothing here knows how any model responds to a dislike: the feed is not to be tuned by that.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from absl import flags
+import numpy as np
+import polars as pl
 
-from runtime import app
+from data import feedback, readers
+from data.timelines import Timelines
+from retrieval import full_corpus, simple_rules
+from retrieval.queries import NEXT_ITEM, ScoreFn, asked
+from runtime.artifact import read_json
 from runtime.errors import UsageError
-from runtime.paths import define_path
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from data.timelines import Timelines
-    from retrieval.queries import ScoreFn
-
-_DATA = define_path("data", None, "Timelines of the feed.")
-_LOG = define_path("log", None, "Timelines of a real log.")
-_MODEL = define_path("model", None, "Workdir of a retrieval.evaluate on --data: a row `plain GRU`.")
-_LOG_MODEL = define_path("log_model", None, "The same on --log.")
-_WORLD = define_path("world", None, "Workdir of the simulation.world that --data was made of: a row `ceiling`.")
-_USERS = flags.DEFINE_integer("users", 20_000, "Users that are asked for at most, drawn.", lower_bound=1)
+from runtime.workdir import METRICS
+from simulation.world.facts import log_facts
+from simulation.world.latent.expectation import Expectation
+from simulation.world.state import open_world
 
 TOLERANCE = 0.15
 REFERENCE = "popularity_7d"  # what rules are measured by
@@ -48,14 +29,8 @@ TESTED_FACTS = (
 AGES = (1, 3, 7)  # days
 
 
-def facts(
-    timelines: "Timelines", *, users: int, model: str | None = None, world: str | None = None
-) -> dict[str, float]:
+def facts(timelines: Timelines, *, users: int, model: str | None = None, world: str | None = None) -> dict[str, float]:
     """All figures of one log by name: `<protocol>/<rule>`, Recall@100; those of simulation/world/facts.py; ages."""
-    from runtime.artifact import read_json
-    from runtime.workdir import METRICS
-    from simulation.world.facts import log_facts
-
     found = recalls(timelines, users=users, world=world)
     if model:
         path = Path(model) / METRICS
@@ -69,13 +44,9 @@ def facts(
     return found | log_facts(events, items) | by_chance(events, items) | ages(timelines)
 
 
-def recalls(timelines: "Timelines", *, users: int, world: str | None = None) -> dict[str, float]:
+def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> dict[str, float]:
     """`<protocol>/<rule>`: Recall@100 of every rule of retrieval/simple_rules.py at its best on the validation days,
     and of the truth of `world`; and `skips/<rule>`, skip@100 over Recall@100 of next_days."""
-    from data import readers
-    from retrieval import full_corpus, simple_rules
-    from retrieval.queries import NEXT_ITEM, asked
-
     dataset = timelines.manifest.get("dataset", "tables")
     settings = readers.named(dataset).of_stage("retrieval")
     positive = tuple(settings.get("positive", ())) or timelines.positive_feedback
@@ -94,12 +65,8 @@ def recalls(timelines: "Timelines", *, users: int, world: str | None = None) -> 
     return found
 
 
-def truth(timelines: "Timelines", world: str) -> "dict[str, ScoreFn]":
+def truth(timelines: Timelines, world: str) -> dict[str, ScoreFn]:
     """The scorers, for each way of asking, of what the latent feed in the folder `world` knows of itself."""
-    from retrieval.queries import NEXT_ITEM
-    from simulation.world.latent.expectation import Expectation
-    from simulation.world.state import open_world
-
     expected = Expectation(open_world(world), timelines)
     ends_ms = int(timelines.manifest["end_ms"])
     return {
@@ -108,12 +75,8 @@ def truth(timelines: "Timelines", world: str) -> "dict[str, ScoreFn]":
     }
 
 
-def frames(timelines: "Timelines") -> "tuple[pl.DataFrame, pl.DataFrame]":
+def frames(timelines: Timelines) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Events of known time and items of timelines, as simulation/world/facts.py reads them."""
-    import polars as pl
-
-    from data import feedback
-
     known = timelines.timestamp_ms > 0
     bits = timelines.feedback[known]
     events = pl.DataFrame(
@@ -133,16 +96,14 @@ def frames(timelines: "Timelines") -> "tuple[pl.DataFrame, pl.DataFrame]":
     return events, pl.DataFrame({"item_id": pl.Series(range(len(table)), dtype=pl.Int32), **codes})
 
 
-def by_chance(events: "pl.DataFrame", items: "pl.DataFrame") -> dict[str, float]:
+def by_chance(events: pl.DataFrame, items: pl.DataFrame) -> dict[str, float]:
     """P(two events of anybody's are of the same cluster), Σ p²: what stickiness is to be held against."""
     share = events.join(items, on="item_id")["cluster_id"].drop_nulls().value_counts(normalize=True)["proportion"]
     return {"same_cluster/by_chance": float((share**2).sum())}
 
 
-def ages(timelines: "Timelines") -> dict[str, float]:
+def ages(timelines: Timelines) -> dict[str, float]:
     """Shares of the test days' events on items that anybody met first at most so many days before; never before."""
-    import numpy as np
-
     known = np.flatnonzero(timelines.timestamp_ms > 0)
     time, item = timelines.timestamp_ms[known], timelines.item[known]
     first = np.full(timelines.num_items + 1, np.iinfo(np.int64).max)
@@ -189,20 +150,3 @@ def lines(feed: Mapping[str, float], log: Mapping[str, float] | None) -> list[st
         beside = "" if log is None else f"{log[name]:>10.4g}" if name in log else f"{'-':>10}"
         rows.append(f"{name:<48}{value:>10.4g}{beside}")
     return rows
-
-
-def main(argv: Sequence[str]) -> None:
-    """Measures both and prints."""
-    del argv
-    if not _DATA.value:
-        raise UsageError("--data is required: timelines of a synthetic feed")
-    from data.timelines import Timelines
-
-    feed = facts(Timelines.open(_DATA.value), users=_USERS.value, model=_MODEL.value, world=_WORLD.value)
-    log = facts(Timelines.open(_LOG.value), users=_USERS.value, model=_LOG_MODEL.value) if _LOG.value else None
-    for line in lines(feed, log):
-        print(line)
-
-
-if __name__ == "__main__":
-    app.run(main)

@@ -1,0 +1,1 @@
+"""Whether a synthetic feed could be a real log."""
