@@ -24,20 +24,25 @@ class Asked(NamedTuple):
 
 
 def at_places(place: jax.Array, rows: jax.Array) -> jax.Array:
-    """What stands at places [S, R] of the S shards of `rows` [B, T, ...]: [S * R, ...]."""
+    """What stands at places [S, R], row · T + column, of the S shards of `rows` [B, T, ...]: [S * R, ...]."""
     flat = rows.reshape(place.shape[0], -1, *rows.shape[2:])  # [S, B / S * T, ...]
     index = place.reshape(*place.shape, *[1] * (rows.ndim - 2))
     return jnp.take_along_axis(flat, index, axis=1).reshape(-1, *rows.shape[2:])
 
 
+def last_places(rows: jax.Array) -> jax.Array:
+    """The places of the last column of rows [B, T], of one shard: [1, B]."""
+    return jnp.arange(1, rows.shape[0] + 1)[None] * rows.shape[1] - 1
+
+
 def asked(model: Any, batch: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> Asked:
-    """The labels of `batch`, asked of a model with `items`, `states(batch, vectors)` and `queries(states)`."""
+    """The labels of `batch`, asked of a model with `items`, `states(batch, vectors, at=…)` and `queries(states)`."""
     vectors = model.items()  # [rows, D]
-    states = model.states(batch, vectors, dropout_rngs=dropout_rngs)  # [B, T, state]
     place, kind = batch["label_position"], batch["label_kind"].reshape(-1)
+    states = model.states(batch, vectors, at=place, dropout_rngs=dropout_rngs)  # [S * R, state]
     started = batch["reset"].reshape(place.shape[0], -1).cumsum(axis=1)  # windows so far
     return Asked(
-        queries=model.queries(at_places(place, states)),
+        queries=model.queries(states),
         vectors=vectors,
         item=jnp.where(kind > 0, batch["label"].reshape(-1), 1),
         kind=kind,

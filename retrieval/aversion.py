@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from encoders.labels import at_places
+
 _LEAST_RIDGE = 1e-3  # a "no" said again makes K Kᵀ singular
 
 
@@ -68,8 +70,9 @@ class AversionMemory(nnx.Module):
         strength = jnp.where(said_no[:, None], pushed, strength)
         return _flat(Slots(vectors, strength))
 
-    def scan(
+    def after(
         self,
+        at: jax.Array,
         item_vectors: jax.Array,
         said_no: jax.Array,
         said_yes: jax.Array,
@@ -77,25 +80,33 @@ class AversionMemory(nnx.Module):
         where: jax.Array,
         reset: jax.Array | None = None,
     ) -> jax.Array:
-        """The memory after each position, all positions at once.
+        """The memory after some positions of whole sequences, without a step for each.
 
-        Item vectors [B, T, D]; said_no, said_yes, where (an event stands here) and reset (a sequence begins here; None:
-        at the first place alone) [B, T] bool -> [B, T, S (D + 1)].
+        Places `at` [G, R] as in encoders.labels.at_places; item vectors [B, T, D]; said_no, said_yes, where (an event
+        stands here) and reset (a sequence begins here; None: at the first place alone) [B, T] bool
+        -> [G * R, S (D + 1)].
         """
         said_no, said_yes = said_no & where, said_yes & where
-        place = self._places(said_no, reset)  # [B, T, S], −1 for none
         keys = self._keys(item_vectors)
         kept = self._kept(jnp.einsum("bpd,bjd->bpj", keys, keys))  # of a "no" at p by a "yes" at j
         log_kept = jnp.where((said_yes & ~said_no)[:, None, :], jnp.log(kept), 0.0)
         total = jnp.cumsum(log_kept, axis=2)  # [B, p, t]: by all up to t
+
+        # p of the noes, −1 for none.
+        column = at_places(at, self._columns(said_no, reset)).reshape(*at.shape, self.size)
+        length = item_vectors.shape[1]
+        t = at[..., None] % length
+        no_at = at[..., None] - t + jnp.maximum(column, 0)  # [G, R, S], row · T + p
+        flat = (at.shape[0], -1)
         # What stands at t of the "no" at p is what the ones after p have left.
-        log_strength = total - jnp.diagonal(total, axis1=1, axis2=2)[:, :, None]
-        at = jnp.maximum(place, 0)
-        log_strength = jnp.take_along_axis(log_strength.swapaxes(1, 2), at, axis=2)  # [B, T, S]
-        strength = jnp.where(place >= 0, jnp.exp(log_strength), 0.0)
-        flat_at = at.reshape(*at.shape[:1], -1, 1)  # [B, T * S, 1]
-        vectors = jnp.take_along_axis(item_vectors, flat_at, axis=1).reshape(*at.shape, self.dim)  # [B, T, S, D]
-        return _flat(Slots(jnp.where((place >= 0)[..., None], vectors, 0.0), strength))
+        by_all, by_earlier = (
+            at_places((no_at * length + until).reshape(flat), total.reshape(total.shape[0], -1))
+            for until in (t, no_at % length)
+        )
+        held = column.reshape(-1) >= 0
+        strength = jnp.where(held, jnp.exp(by_all - by_earlier), 0.0).reshape(-1, self.size)
+        vectors = jnp.where(held[:, None], at_places(no_at.reshape(flat), item_vectors), 0.0)
+        return _flat(Slots(vectors.reshape(-1, self.size, self.dim), strength))
 
     def forget(self, queries: jax.Array, memory: jax.Array) -> jax.Array:
         """Queries [..., D] without what they hold of the directions in memory [..., S (D + 1)]."""
@@ -120,7 +131,7 @@ class AversionMemory(nnx.Module):
         vectors, strength = jnp.split(memory, [self.size * self.dim], axis=-1)
         return Slots(vectors.reshape(*memory.shape[:-1], self.size, self.dim), strength)
 
-    def _places(self, said_no: jax.Array, reset: jax.Array | None) -> jax.Array:
+    def _columns(self, said_no: jax.Array, reset: jax.Array | None) -> jax.Array:
         # Where the last S noes at or before each position stand, the newest first: [B, T] -> [B, T, S], −1 for none.
         position = jnp.broadcast_to(jnp.arange(said_no.shape[1]), said_no.shape)
         last = lax.cummax(jnp.where(said_no, position, -1), axis=1)
@@ -141,8 +152,19 @@ def _flat(slots: Slots) -> jax.Array:
 
 
 def _solved(matrix: jax.Array, right: jax.Array) -> jax.Array:
-    # x of A x = y: A [..., S, S] positive definite, y [..., S]. By Gauss and Jordan, as S is small: LAPACK's own would
-    # be a call for each system, and one that no exported program may hold.
+    # x of A x = y: A [..., S, S] symmetric and positive definite, y [..., S]. The gradient is one more solution, not
+    # that of each step of the elimination.
+    return lax.custom_linear_solve(
+        lambda x: jnp.einsum("...st,...t->...s", matrix, x),
+        right,
+        lambda _, y: _eliminated(matrix, y),
+        symmetric=True,
+    )
+
+
+def _eliminated(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    # By Gauss and Jordan, as S is small: LAPACK's own would be a call for each system, and one that no exported program
+    # may hold.
     system = jnp.concatenate([matrix, right[..., None]], axis=-1)  # [..., S, S + 1]
     for s in range(matrix.shape[-1]):
         pivot = system[..., s, :] / system[..., s, s, None]  # [..., S + 1]

@@ -17,6 +17,7 @@ from data import feedback
 from data.items.content import ItemContent
 from data.reading import Reading
 from data.timelines import Timelines
+from encoders.labels import last_places
 from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
 from retrieval.model import TwoTower
@@ -130,8 +131,8 @@ class Retriever:
         @partial(jax.jit, inline=True)
         def encode(params, vectors, inputs):
             model = merge(params)
-            states = model.states(inputs, vectors)
-            return model.queries(states[:, -1])  # padding leaves the state of the last event as it is
+            # Padding leaves the state of the last event as it is.
+            return model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
 
         @partial(jax.jit, inline=True)
         def step(params, vectors, state, item, dwell, feedback):

@@ -11,6 +11,7 @@ from data.feedback import NUM_DWELL_BUCKETS
 from encoders.gru import GRUEncoder
 from encoders.item_content import Content
 from encoders.item_tower import ItemTower
+from encoders.labels import at_places
 from encoders.registry import MakeEncoder
 from retrieval.aversion import AversionMemory
 
@@ -79,21 +80,29 @@ class TwoTower(nnx.Module):
         return jnp.concatenate([content, reaction], axis=-1)
 
     def states(
-        self, inputs: Mapping[str, jax.Array], item_vectors: jax.Array, *, dropout_rngs: nnx.Rngs | None = None
+        self,
+        inputs: Mapping[str, jax.Array],
+        item_vectors: jax.Array,
+        *,
+        at: jax.Array,
+        dropout_rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """States after each position of item, dwell, feedback (and, in packed rows, reset) [B, T]: [B, T, state]."""
+        """States after the positions `at` of item, dwell, feedback (and, in packed rows, reset) [B, T].
+
+        `at` [S, R]: places as in encoders.labels.at_places -> [S * R, state].
+        """
         feedback = inputs["feedback"]
         item = jnp.where(feedback & self.excluded_mask > 0, 0, inputs["item"])
         events = self.events(item_vectors, item, inputs["dwell"], feedback)  # [B, T, 2 D]
         if dropout_rngs is not None:
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
         reset = inputs.get("reset")
-        hidden = self.encoder.states(events, where=item > 0, reset=reset)  # [B, T, H]
+        hidden = at_places(at, self.encoder.states(events, where=item > 0, reset=reset))  # [S * R, H]
         if self.aversion is None:
             return hidden
         said_no = feedback & self.no_mask > 0
         said_yes = feedback & self.yes_mask > 0
-        memory = self.aversion.scan(item_vectors[item], said_no, said_yes, where=item > 0, reset=reset)
+        memory = self.aversion.after(at, item_vectors[item], said_no, said_yes, where=item > 0, reset=reset)
         return jnp.concatenate([hidden, memory], axis=-1)
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:

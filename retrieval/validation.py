@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from data import ranges
 from data.reading import Reader
 from data.timelines import Timelines
+from encoders.labels import last_places
 from metrics import ranking
 from retrieval.checkpoint import reading
 from retrieval.model import TwoTower
@@ -73,8 +74,8 @@ def make_validation(
         rows = jnp.arange(_CHUNK)[:, None]
 
         def chunk_recall(chunk):
-            states = model.states(chunk, vectors)
-            scores = model.queries(states[:, -1]) @ vectors[: timelines.num_items + 1].T  # [_CHUNK, N + 1]
+            states = model.states(chunk, vectors, at=last_places(chunk["item"]))
+            scores = model.queries(states) @ vectors[: timelines.num_items + 1].T  # [_CHUNK, N + 1]
             scores = scores.at[rows, chunk["met"]].set(-jnp.inf).at[:, 0].set(-jnp.inf)
             # What scores more than the k-th best is within k places; what ties with it shares the places that are left.
             edge = jax.lax.top_k(scores, k)[0][:, -1]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from encoders.gru import GRUEncoder
 from encoders.item_tower import ItemTable, ItemTower
+from encoders.labels import at_places
 from satisfaction.saqrec.model import Aggregated
 from satisfaction.saqrec.popularity import Popularity, click_logits
 
@@ -38,16 +39,23 @@ class GRURecommender(nnx.Module):
         self.dropout = nnx.Dropout(dropout)
 
     def states(
-        self, batch: Mapping[str, jax.Array], vectors: jax.Array, *, dropout_rngs: nnx.Rngs | None = None
+        self,
+        batch: Mapping[str, jax.Array],
+        vectors: jax.Array,
+        *,
+        at: jax.Array | None = None,
+        dropout_rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
         """States after each of the clicks `item` [B, T] (0 is none), given all item vectors: [B, T, H].
 
-        In packed rows a window begins where `reset` [B, T] is True.
+        Or those `at` some places [S, R], as in encoders.labels.at_places: [S * R, H]. In packed rows a window begins
+        where `reset` [B, T] is True.
         """
         inputs = vectors[batch["item"]]  # [B, T, D]
         if dropout_rngs is not None:
             inputs = self.dropout(inputs, rngs=dropout_rngs, deterministic=False)
-        return self.encoder.states(inputs, where=batch["item"] > 0, reset=batch.get("reset"))
+        states = self.encoder.states(inputs, where=batch["item"] > 0, reset=batch.get("reset"))
+        return states if at is None else at_places(at, states)
 
     def queries(self, states: jax.Array) -> jax.Array:
         """States [..., H] -> queries [..., D]."""

@@ -49,6 +49,11 @@ def remembering(size=3, dim=DIM, forgets=True) -> AversionMemory:
     return memory
 
 
+def everywhere(rows):
+    """All places of rows [B, T], of one shard: [1, B * T]."""
+    return jnp.arange(rows.size)[None]
+
+
 def after(memory, *events):
     """The memory [1, ...] after events (vector, said_no, said_yes), one after the other."""
     state = jnp.zeros((1, memory.state_size))
@@ -131,8 +136,8 @@ def test_gradients_are_finite_where_slots_are_empty():
     nothing, everything = jnp.zeros((2, 5), bool), jnp.ones((2, 5), bool)
 
     def total(m, said_no, said_yes):
-        state = m.scan(items, said_no, said_yes, where=everything, reset=nothing)
-        return (m.forget(items, state) ** 2).sum()
+        state = m.after(everywhere(everything), items, said_no, said_yes, where=everything, reset=nothing)
+        return (m.forget(items.reshape(-1, DIM), state) ** 2).sum()
 
     for said_no, said_yes in ((nothing, everything), (everything, nothing), (everything, everything)):
         gradient = nnx.grad(total)(memory, said_no, said_yes)
@@ -144,7 +149,8 @@ def test_one_event_at_a_time_is_the_whole_history(memory_bits):
     model, inputs = tower(memory_bits), histories(np.random.default_rng(0))
     inputs["item"][1, 4:] = inputs["item"][2, 2] = 0  # padding at the end, and in between
     vectors = model.items()
-    whole = model.queries(model.states({k: jnp.asarray(v) for k, v in inputs.items()}, vectors))
+    states = model.states({k: jnp.asarray(v) for k, v in inputs.items()}, vectors, at=everywhere(inputs["item"]))
+    whole = model.queries(states).reshape(*inputs["item"].shape, DIM)
     state = jnp.zeros((3, model.state_size))
     for t in range(inputs["item"].shape[1]):
         state = model.step(state, vectors, *(jnp.asarray(inputs[k][:, t]) for k in ("item", "dwell", "feedback")))
@@ -154,11 +160,48 @@ def test_one_event_at_a_time_is_the_whole_history(memory_bits):
 def test_a_packed_row_starts_each_window_without_a_memory():
     model, inputs = tower(), histories(np.random.default_rng(1), rows=2, length=4)
     inputs["feedback"][0, :] = 1 << NO
-    apart = model.states({k: jnp.asarray(v) for k, v in inputs.items()}, model.items())  # [2, 4, state]
+    at = everywhere(inputs["item"])
+    apart = model.states({k: jnp.asarray(v) for k, v in inputs.items()}, model.items(), at=at)  # [8, state]
     packed = {k: jnp.asarray(v.reshape(1, 8)) for k, v in inputs.items()}
     packed["reset"] = jnp.asarray([[True, False, False, False] * 2])
-    together = model.states(packed, model.items())
-    np.testing.assert_allclose(together.reshape(apart.shape), apart, atol=1e-6)
+    together = model.states(packed, model.items(), at=at)
+    np.testing.assert_allclose(together, apart, atol=1e-6)
+
+
+def test_states_at_places_of_shards_are_those_of_the_whole_rows():
+    model, inputs = tower(), histories(np.random.default_rng(2), rows=4, length=5)
+    given = {k: jnp.asarray(v) for k, v in inputs.items()}
+    whole = model.states(given, model.items(), at=everywhere(inputs["item"])).reshape(4, 5, -1)
+    at = jnp.asarray([[0, 3, 9], [4, 5, 5]])  # of two rows each
+    expected = [whole[0, 0], whole[0, 3], whole[1, 4], whole[2, 4], whole[3, 0], whole[3, 0]]
+    np.testing.assert_allclose(model.states(given, model.items(), at=at), expected, atol=1e-6)
+
+
+def test_the_gradient_of_what_is_forgotten_is_that_of_the_formula():
+    """Of q ← q − √D c Wᵀ Kᵀ (K Kᵀ + λ I)⁻¹ K W q, with every inverse NumPy's, by differences."""
+    memory = remembering(size=3)
+    memory.ridge[...] = jnp.full((), 0.5)
+    rng = np.random.default_rng(3)
+    state = after(memory, *(no(rng.normal(size=DIM)) for _ in range(3)))
+    query, weight = rng.normal(size=(1, DIM)), rng.normal(size=(1, DIM))
+
+    def by_formula(w):
+        vectors = np.asarray(memory.slots(state).vectors[0], float)
+        keys = vectors @ w / np.linalg.norm(vectors @ w, axis=1, keepdims=True)
+        gram = keys @ keys.T + (1e-3 + np.log1p(np.exp(0.5))) * np.eye(3)
+        erased = DIM**0.5 * float(memory.erased[...])
+        return (weight * (query - erased * (query @ w @ keys.T @ np.linalg.inv(gram) @ keys @ w.T))).sum()
+
+    gradient = nnx.grad(lambda m: (jnp.asarray(weight) * m.forget(jnp.asarray(query), state)).sum())(memory)
+    step, eye = 1e-5, np.eye(DIM)
+    differences = [
+        [
+            (by_formula(eye + step * np.outer(a, b)) - by_formula(eye - step * np.outer(a, b))) / (2 * step)
+            for b in np.eye(DIM)
+        ]
+        for a in np.eye(DIM)
+    ]
+    np.testing.assert_allclose(gradient["key_kernel"][...], differences, rtol=1e-3, atol=1e-3)
 
 
 def test_the_gru_alone_has_no_memory_in_its_state():

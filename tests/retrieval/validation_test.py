@@ -7,6 +7,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from data.reading import Reading
+from encoders.labels import at_places, last_places
 from retrieval import full_corpus
 from retrieval.queries import asked
 from retrieval.validation import make_validation, metric
@@ -27,9 +28,9 @@ class Table:
     def items(self):
         return self._vectors
 
-    def states(self, inputs, vectors):
+    def states(self, inputs, vectors, *, at):
         asked = self._asked[inputs["item"]] * (inputs["item"] > 0)[..., None]
-        return jnp.cumsum(asked, axis=1)
+        return at_places(at, jnp.cumsum(asked, axis=1))
 
     def queries(self, states):
         return states
@@ -74,7 +75,7 @@ def test_it_is_the_full_measurements_recall(log, levels):
     model = Table(params)
 
     def encode(inputs):
-        return model.queries(model.states(inputs, None)[:, -1])
+        return model.queries(model.states(inputs, None, at=last_places(inputs["item"])))
 
     scorer = full_corpus.model_scorer(encode, params["vectors"], log, reading=Reading(LENGTH))
     queries = asked(log, split="valid", positive=POSITIVE)
