@@ -1,6 +1,7 @@
 """Programs compile once for the whole suite, and quickly: tests and the processes that they start share one cache.
 
-Most of a test's time would go into compiling. What runs on a few users is as fast without most optimisations.
+Most of a test's time would go into compiling. What runs on a few users is as fast without most optimisations. Workers
+side by side have cores of their own.
 """
 
 import os
@@ -9,10 +10,15 @@ from typing import Any
 
 import pytest
 
+from runtime import cores
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Before JAX is imported; workers and other processes inherit it."""
+    if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+        number, workers = (os.environ[f"PYTEST_XDIST_WORKER{name}"] for name in ("", "_COUNT"))
+        os.sched_setaffinity(0, cores.shares(int(workers))[int(number.removeprefix("gw"))])
     for name, value in {
         "JAX_COMPILATION_CACHE_DIR": str(config.cache.mkdir("compiled").absolute()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.graph.sources import ROOT
-from runtime.cores import usable as usable_cores
+from runtime import cores as machine
 from runtime.errors import UsageError
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
@@ -106,7 +106,6 @@ class Share:
 def shares(jobs: int) -> list[Share]:
     """The machine for `jobs` stages side by side: a GPU of its own for each, where there are any, and as many cores.
 
-    A program that takes its threads to be alone on all cores is slower than one that knows of its own alone.
     Errors: UsageError where there are GPUs, but fewer.
     """
     if jobs == 1:
@@ -116,13 +115,8 @@ def shares(jobs: int) -> list[Share]:
         raise UsageError(
             f"--jobs={jobs}: a stage each for {len(gpus)} GPU(s); give at most that, or CUDA_VISIBLE_DEVICES= for none"
         )
-    usable = usable_cores()
     return [
-        Share(
-            {"CUDA_VISIBLE_DEVICES": gpus[n]} if gpus else {},
-            usable[n::jobs] or [usable[n % len(usable)]],
-        )
-        for n in range(jobs)
+        Share({"CUDA_VISIBLE_DEVICES": gpus[n]} if gpus else {}, cores) for n, cores in enumerate(machine.shares(jobs))
     ]
 
 

@@ -363,7 +363,7 @@ def test_each_job_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(process, "usable_cores", lambda: [0, 1, 2, 5, 7])
+    monkeypatch.setattr(cores, "usable", lambda: [0, 1, 2, 5, 7])
     assert [share.cores for share in shares(2)] == [[0, 2, 7], [1, 5]]
     # Of more jobs than cores some share one.
     assert [share.cores for share in shares(6)] == [[0], [1], [2], [5], [7], [0]]
