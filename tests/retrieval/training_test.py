@@ -336,6 +336,7 @@ def test_no_held_out_positive(log, tmp_path):
 
 def test_the_binary_reports_a_mistake_in_one_line(log, tmp_path):
     command = [sys.executable, "-m", "retrieval.train", "--config=configs/retrieval.py:tiny", f"--data={log.path}"]
+    command.append("--config.cpu_devices=2")
     command += [f"--workdir={tmp_path / 'workdir'}", "--config.mesh.data=3", "--config.mesh.model=1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
