@@ -1,18 +1,35 @@
-"""Ours and PyTorch's in turns in one run: machines are shared, so what is compared is measured side by side."""
+"""Ours and PyTorch's in turns in one run: machines are shared, so what is compared is measured side by side.
+
+Either is a training step that is run on batches for some steps at a time; what a benchmark counts (examples, labels) is
+a function of a batch.
+"""
 
 import statistics
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
+from ml_collections import ConfigDict
 
+from runtime import cores
 from runtime.errors import UsageError
 from runtime.memory import keep_freed_memory
 
+if TYPE_CHECKING:
+    import torch
+
+flags.disclaim_key_flags()  # --help shows these among the flags of the benchmark
 _KEEP_MEMORY = flags.DEFINE_boolean(
     "keep_memory", False, "Keep freed memory, as Heed's commands do (runtime/memory.py): PyTorch gains by it too."
 )
+_STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", lower_bound=1)
 
 Run = Callable[[], float]  # trains for some steps and returns how many examples a second
+Count = Callable[[Mapping[str, Any]], int]  # examples of a batch
 
 
 def prepare() -> None:
@@ -20,20 +37,74 @@ def prepare() -> None:
     if _KEEP_MEMORY.value:
         keep_freed_memory()
     try:
-        import torch  # noqa: F401
+        import torch
     except ImportError:
         raise UsageError("PyTorch is not installed: pip install -r requirements-benchmarks.txt") from None
+    torch.set_num_threads(_THREADS.value)
 
 
-def report(our_run: Run, torch_run: Run, *, repeats: int, unit: str, threads: int) -> None:
-    """Prints the medians of each over `repeats` turns after one that compiles, and the median ratio with its range."""
+def ours(
+    config: ConfigDict,
+    init: Any,
+    loss_fn: Any,
+    optimizer: Any,
+    batches: Iterator[Mapping[str, Any]],
+    mesh: Any,
+    *,
+    count: Count,
+) -> Run:
+    """The step that the stage trains by, on the batches of its own loader, the loader's time included."""
+    import jax
+
+    from training.mesh import shard_batch
+    from training.step import create_state, make_train_step
+
+    key = jax.random.key(config.seed)
+    state = create_state(init, optimizer, key=key, mesh=mesh)
+    step = make_train_step(loss_fn, optimizer, state)
+
+    def run() -> float:
+        nonlocal state
+        begin, examples = time.perf_counter(), 0
+        for batch in islice(batches, _STEPS.value):
+            examples += count(batch)
+            state, metrics = step(state, shard_batch(batch, mesh), key)
+        jax.block_until_ready((state, metrics))
+        return examples / (time.perf_counter() - begin)
+
+    return run
+
+
+def torchs(config: ConfigDict, model: "torch.nn.Module", batches: Iterator[Mapping[str, Any]], *, count: Count) -> Run:
+    """A step as one would write it in PyTorch: `model` gives the loss of a batch; the batches lie ready in memory."""
+    import torch
+
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+
+    def run() -> float:
+        ready = list(islice(batches, _STEPS.value))
+        begin = time.perf_counter()
+        for batch in ready:
+            optimizer.zero_grad()
+            model(batch).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
+        return sum(count(batch) for batch in ready) / (time.perf_counter() - begin)
+
+    return run
+
+
+def report(our_run: Run, torch_run: Run, *, unit: str) -> None:
+    """Prints the medians of each over --repeats turns after one that compiles, and the median ratio with its range."""
     import jax
     import torch
 
     our_run(), torch_run()
-    pairs = [(our_run(), torch_run()) for _ in range(repeats)]
+    pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
     our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
     ratios = sorted(a / b for a, b in pairs)
     print(f"Heed, jax {jax.__version__:<22} {our_rate:>9,.0f} {unit}")
-    print(f"PyTorch {torch.__version__}, {threads} threads {torch_rate:>12,.0f} {unit}")
+    print(f"PyTorch {torch.__version__}, {_THREADS.value} threads {torch_rate:>12,.0f} {unit}")
     print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")

@@ -56,7 +56,7 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.heads = 1  # has to divide dim + the number of history_feedback
     config.context = True
     config.slots = 0  # S of the slot-wise importance; 0: a slot for each feature
-    config.experts = 4  # 0: shared bottom
+    config.experts = 4  # 1: a shared bottom, without gates
     config.hidden = (64, 32)
     config.tower = (16,)
     config.dropout = 0.0
@@ -91,9 +91,9 @@ def get_config(name: str = "demo,full") -> ConfigDict:
         case "no_feedback_encoder":
             config.encoder = False
         case "shared_bottom":
-            config.experts = 0
+            config.experts = 1
         case "mlp":
-            config.encoder, config.context, config.experts = False, False, 0
+            config.encoder, config.context, config.experts = False, False, 1
         case "satisfaction":
             config.tasks = (*_WATCH_TASKS, "satisfaction", *config.tasks[len(_WATCH_TASKS) :])
         case _ if variant.startswith(_SINGLE):

@@ -17,7 +17,7 @@ interval over users and seeds: `over_users_and_seeds`, `paired_over_users_and_se
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,7 +74,7 @@ def ratios(
     """`ratio` of many (numerators, denominators) at the cost of one: all are seen on the same drawn users."""
     own, drawn = _sums([column for pair in pairs.values() for column in pair], samples=samples, seed=seed)
     return {
-        name: _interval(_divide(*own[2 * n : 2 * n + 2]), _divide(*drawn[2 * n : 2 * n + 2]), level=level)
+        name: _interval(divide(*own[2 * n : 2 * n + 2]), divide(*drawn[2 * n : 2 * n + 2]), level=level)
         for n, name in enumerate(pairs)
     }
 
@@ -83,12 +83,12 @@ def mean(values: ArrayLike, *, where: ArrayLike | None = None, **options) -> Int
     """Mean over the users in `where` [U] (all by default). `options` are those of `bootstrap`, here and below."""
     values = np.asarray(values, np.float64)
     where = np.ones(values.shape, bool) if where is None else np.asarray(where, bool)
-    return bootstrap(_divide, np.where(where, values, 0.0), where, **options)
+    return bootstrap(divide, np.where(where, values, 0.0), where, **options)
 
 
 def ratio(numerators: ArrayLike, denominators: ArrayLike, **options) -> Interval:
     """Σ_u numerators / Σ_u denominators: a pooled share, such as hits of all users over items of all users."""
-    return bootstrap(_divide, numerators, denominators, **options)
+    return bootstrap(divide, numerators, denominators, **options)
 
 
 def relative_change(before: ArrayLike, after: ArrayLike, **options) -> Interval:
@@ -96,7 +96,7 @@ def relative_change(before: ArrayLike, after: ArrayLike, **options) -> Interval:
 
     For a pooled share give the numerators: the denominators are the same on both sides and cancel.
     """
-    return bootstrap(lambda old, new: _divide(new, old) - 1, before, after, **options)
+    return bootstrap(lambda old, new: divide(new, old) - 1, before, after, **options)
 
 
 def difference(before: ArrayLike, after: ArrayLike, **options) -> Interval:
@@ -197,6 +197,11 @@ def flat(figures: Mapping[str, Interval], prefix: str = "") -> dict[str, float]:
     }
 
 
+def divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
+    """numerator / denominator, NaN where that is 0: what is undefined, as every function here has it."""
+    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)
+
+
 def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     # Of C columns [U]: their sums over the users [C, 1], and over each resample of the users [C, samples].
     data = np.stack([np.asarray(column, np.float64) for column in columns])  # [C, U]
@@ -215,7 +220,7 @@ def _means_of_seeds(values: ArrayLike, *, samples: int, seed: int) -> NDArray[np
     users = np.shape(values)[1]
     own, drawn = _sums([*np.asarray(values), np.ones(users)], samples=samples, seed=seed)
     sums = np.concatenate([own, drawn], axis=1)  # [S + 1, 1 + samples]
-    return _divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
+    return divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
 
 
 def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: float) -> Interval:
@@ -226,7 +231,3 @@ def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: fl
         return Interval(value, np.nan, np.nan)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
-
-
-def _divide(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)

@@ -25,6 +25,11 @@ def write(saved_model: Path, requests: Iterable[Mapping[str, Any]]) -> None:
             writer.write(prediction_log(request))
 
 
+def repeated(request: Mapping[str, Any], size: int) -> dict[str, tf.Tensor]:
+    """`size` users' requests, all of them that of one user."""
+    return {name: tf.repeat(column, size, axis=0) for name, column in request.items()}
+
+
 def prediction_log(request: Mapping[str, Any]) -> bytes:
     """A PredictionLog of one PredictRequest to the default signature, in protocol buffer wire format."""
     inputs = b""

@@ -1,4 +1,4 @@
-"""From a run's config and tables to a model, and from its folder back to a trained one."""
+"""The model of a training run: built from its config and its log's statistics, or read from its folder, trained."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from data.timelines import Timelines
 from ranking import tasks as ranking_tasks
 from ranking.inputs import Impressions
+from ranking.log_statistics import FOLDER, LogStatistics, schema
 from ranking.model.ranker import RankingModel
-from ranking.tables import FOLDER, Tables, schema
 from runtime.artifact import MANIFEST, digest, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
@@ -44,13 +44,13 @@ def identity(
 
 
 def build(
-    config: ConfigDict, timelines: Timelines, tables: Tables, *, model_shards: int = 1
+    config: ConfigDict, timelines: Timelines, statistics: LogStatistics, *, model_shards: int = 1
 ) -> Architecture[RankingModel]:
     """The model of `config` on the items and users of `timelines`; id tables are rounded up to `model_shards`.
 
     Errors: UsageError names the sizes that do not fit together.
     """
-    constants = schema(timelines, tables, model_shards=model_shards)
+    constants = schema(timelines, statistics, model_shards=model_shards)
     try:
         return architecture(lambda rngs: RankingModel(constants, config, rngs=rngs))
     except ValueError as error:
@@ -60,8 +60,8 @@ def build(
 class Ranker:
     """A trained model on its timelines: what evaluation and export need.
 
-    `tasks` names the columns of what `predict` and `labels` return. `model` is the trained RankingModel; `tables` what
-    it took from the training days. `run` is a digest of the training run, "" of none: no two take the same time.
+    `tasks` names the columns of what `predict` and `labels` return. `model` is the trained RankingModel; `statistics`
+    what it took from the training days. `run` is a digest of the training run, "" of none: no two take the same time.
     """
 
     run = ""
@@ -72,16 +72,16 @@ class Ranker:
         params: Any,
         config: ConfigDict,
         timelines: Timelines,
-        tables: Tables,
+        statistics: LogStatistics,
         satisfaction: NDArray[np.float32] | None,
     ):
-        self.config, self.tables = config, tables
+        self.config, self.statistics = config, statistics
         self.tasks: tuple[str, ...] = tuple(config.tasks)
         self._timelines, self._satisfaction = timelines, satisfaction
         self._labels: ranking_tasks.Labels | None = None
         self.impressions = Impressions(
             timelines,
-            tables,
+            statistics,
             length=config.length,
             satisfaction=satisfaction if config.satisfaction_feature else None,
         )
@@ -100,17 +100,21 @@ class Ranker:
     def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities [n, K] of the impressions at event positions [n]."""
         positions = np.asarray(positions, np.int64)
-        found = np.zeros((len(positions), len(self.tasks)), np.float32)
+        probabilities = np.zeros((len(positions), len(self.tasks)), np.float32)
         for start in range(0, len(positions), _CHUNK):
             part = positions[start : start + _CHUNK]
             filled = np.pad(part, (0, _CHUNK - len(part)), mode="edge")  # one shape, so one compilation
-            found[start : start + _CHUNK] = np.asarray(self.score(self.impressions.inputs(filled)))[: len(part), 0]
-        return found
+            probabilities[start : start + _CHUNK] = np.asarray(self.score(self.impressions.inputs(filled)))[
+                : len(part), 0
+            ]
+        return probabilities
 
     def labels(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Labels [n, K], and where there is one [n, K], of the impressions at event positions [n]."""
         if self._labels is None:
-            self._labels = ranking_tasks.labels(self.tasks, self._timelines, self.tables.thresholds, self._satisfaction)
+            self._labels = ranking_tasks.labels(
+                self.tasks, self._timelines, self.statistics.thresholds, self._satisfaction
+            )
         return self._labels.values[positions], self._labels.where[positions]
 
 
@@ -126,11 +130,11 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
     config = ConfigDict(saved["config"])
     if saved["timelines"] != timelines.fingerprint:
         raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
-    tables = Tables.open(folder / FOLDER)
-    model = build(config, timelines, tables, model_shards=saved.get("model_shards", 1))
+    statistics = LogStatistics.open(folder / FOLDER)
+    model = build(config, timelines, statistics, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     satisfaction = _satisfaction(saved["satisfaction"], timelines, path)
-    ranker = Ranker(model.merge, params, config, timelines, tables, satisfaction)
+    ranker = Ranker(model.merge, params, config, timelines, statistics, satisfaction)
     ranker.run = digest(folder / METRICS)
     return ranker
 

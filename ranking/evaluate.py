@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> None:
     if not _DATA.value or not _CHECKPOINT.value:
         raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for jax.
-    from ranking.measurement import run
+    from ranking.comparison import run
 
     run(
         data=_DATA.value,

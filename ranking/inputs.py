@@ -1,6 +1,6 @@
 """What the model is given for an impression, as arrays; all of it from strictly before the impression's time.
 
-item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback as history.pack makes it
+item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback, data/packed_feedback.py
 satisfaction            [B, T] float32: 0 where unknown; for models with that feature
 user, platform, hour    [B] int32: 1 + user index, surface, 1 + hour of the day (UTC); 0 unknown
 gap                     [B] float32: seconds since the last event of known time, -1 without one
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from data import ranges
 from data.impressions import Unobserved, history_ends
+from data.packed_feedback import pack
 from data.rates import NO_KEY, Rates
 from data.timelines import Timelines
-from ranking import history
+from ranking.log_statistics import LogStatistics, outcomes
 from ranking.model.features import rated
-from ranking.tables import Tables, outcomes
 from ranking.tasks import Labels
 
 ITEM_PRIOR_COUNT = 10.0  # plays that the prior of an item's, a creator's or a cluster's rates weighs
@@ -31,26 +31,31 @@ class Impressions:
     """Makes the model's inputs for impressions of a log."""
 
     def __init__(
-        self, timelines: Timelines, tables: Tables, *, length: int, satisfaction: NDArray[np.float32] | None = None
+        self,
+        timelines: Timelines,
+        statistics: LogStatistics,
+        *,
+        length: int,
+        satisfaction: NDArray[np.float32] | None = None,
     ):
         """`length` T; `satisfaction` [E], NaN where unknown, for models that read it."""
         self._timelines, self._length = timelines, length
-        values, known = outcomes(timelines, tables.manifest["history_feedback"], tables.thresholds)
+        values, known = outcomes(timelines, statistics.manifest["history_feedback"], statistics.thresholds)
         self._columns: dict[str, NDArray[Any]] = {
             "item": timelines.item,
-            "feedback": history.pack(values, known),
+            "feedback": pack(values, known),
             "surface": timelines.surface,
         }
         if satisfaction is not None:
             self._columns["satisfaction"] = np.nan_to_num(satisfaction).astype(np.float32)
         self._user, self._end = timelines.user_of_event(), history_ends(timelines)
         timed = timelines.timestamp_ms > 0
-        kept = list(rated(tables.manifest["history_feedback"]))
+        kept = list(rated(statistics.manifest["history_feedback"]))
         observed = np.where(known, values.astype(np.float32), np.nan)[timed][:, kept]
         self._keys = [_keys_of_items(timelines, name) for name in (None, "creator", "cluster")]
         item, time = timelines.item[timed], timelines.timestamp_ms[timed]
         self._rates = [
-            Rates(keys[item], observed, time, prior_rate=tables.prior[kept], prior_count=ITEM_PRIOR_COUNT)
+            Rates(keys[item], observed, time, prior_rate=statistics.prior[kept], prior_count=ITEM_PRIOR_COUNT)
             for keys in self._keys
         ]
 

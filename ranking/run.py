@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from data.impressions import ImpressionBatches, ranked_positions
 from data.loader import iterate
+from data.packed_feedback import MAX_FEEDBACK
 from data.timelines import Timelines
-from ranking import tables as ranking_tables
-from ranking import tasks
+from ranking import log_statistics, tasks
 from ranking.checkpoint import build, identity
-from ranking.history import MAX_FEEDBACK
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import LOSSES, make_loss
 from ranking.optimizer import optimizer_of
@@ -34,8 +33,8 @@ RULES = ((r"(user|item)_embedding", P("model", None)),)
 
 _NUMBERS = {
     **TRAINING,
-    **dict.fromkeys(("length", "encoder_length", "dim", "heads"), COUNT),
-    **dict.fromkeys(("blocks", "slots", "experts", "negatives", "later"), WHOLE),
+    **dict.fromkeys(("length", "encoder_length", "dim", "heads", "experts"), COUNT),
+    **dict.fromkeys(("blocks", "slots", "negatives", "later"), WHOLE),
     **dict.fromkeys(("embedding_decay", "user_decay"), NOT_NEGATIVE),
     "feature_dropout": DROPOUT,
 }
@@ -57,12 +56,12 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     folder, complete = open_shared_workdir(workdir, run_of)
     if complete:
         return f"already complete: {folder}"
-    tables = ranking_tables.build(timelines, config.history_feedback, train_on=config.train_on)
-    labels = tasks.labels(config.tasks, timelines, tables.thresholds, scores)
+    statistics = log_statistics.build(timelines, config.history_feedback, train_on=config.train_on)
+    labels = tasks.labels(config.tasks, timelines, statistics.thresholds, scores)
     positions = ranked_positions(timelines, *config.train_on)
     tasks.check_classes(config.tasks, labels, positions, " and ".join(config.train_on))
     impressions = Impressions(
-        timelines, tables, length=config.length, satisfaction=scores if config.satisfaction_feature else None
+        timelines, statistics, length=config.length, satisfaction=scores if config.satisfaction_feature else None
     )
     batches = training_batches(
         config,
@@ -73,7 +72,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         num_shards=mesh.shape["data"],
         shard=local_parts(mesh),
     )
-    model = build(config, timelines, tables, model_shards=mesh.shape["model"])
+    model = build(config, timelines, statistics, model_shards=mesh.shape["model"])
     loss_fn = make_loss(model.merge, config, config.tasks)
     validate = None
     if "valid" not in config.train_on:
@@ -89,7 +88,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         f"{len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
     )
     if is_first():
-        tables.write(folder / ranking_tables.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
+        statistics.write(folder / log_statistics.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
     result = fit(
         model.init,
         loss_fn,

@@ -3,15 +3,14 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data import feedback
+from data import event_scores, feedback
 from data.timelines import Timelines
 from data.watch_time import WATCH_FEEDBACK, watch_feedback
-from runtime import artifact
 from runtime.errors import DataError, UsageError
 
 SATISFACTION = "satisfaction"
@@ -113,14 +112,7 @@ def read_satisfaction(path: str | os.PathLike[str] | None, timelines: Timelines)
     """
     if not path:
         return None
-    manifest: dict[str, Any] = artifact.open_manifest(
-        path, kind=SCORES_KIND, version=SCORES_VERSION, flag="--satisfaction"
-    )
-    expected = timelines.manifest["vocabulary_hash"], len(timelines.item)
-    if (manifest.get("vocabulary_hash"), manifest.get("num_events")) != expected:
-        raise UsageError(
-            f"--satisfaction={path}: scores of other events than --data={timelines.path} has; give its own"
-        )
+    event_scores.open_manifest(path, timelines, kind=SCORES_KIND, version=SCORES_VERSION, flag="--satisfaction")
     scores = np.load(Path(path) / "satisfaction.npy")
     if scores.shape != timelines.item.shape or not np.all(np.isnan(scores) | ((scores >= 0) & (scores <= 1))):
         raise DataError(f"{path}/satisfaction.npy: not one number between 0 and 1 for each event; write it again")

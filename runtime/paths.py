@@ -6,10 +6,12 @@ A list of folders is split at its commas, one of NAME=DIR only at those that ano
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal, overload
 
 from absl import flags
+
+from runtime.errors import UsageError
 
 flags.disclaim_key_flags()  # --help shows a flag among those of the binary that defines it
 _NAME = re.compile(r"\s*[^=/]+=")
@@ -34,6 +36,20 @@ def define_paths(name: str, help_string: str) -> flags.FlagHolder[list[str]]:
 def define_named_paths(name: str, help_string: str) -> flags.FlagHolder[list[str]]:
     """A flag for NAME=DIR entries with commas between them, none by default. What is no NAME=DIR comes as it is."""
     return flags.DEFINE(_Paths(named=True), name, [], help_string, serializer=flags.ListSerializer(","))
+
+
+def named(entries: Sequence[str], *, flag: str, what: str, reserved: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """(NAME, DIR) of each entry of a flag of `define_named_paths`; `what` is in words what DIR has to be.
+
+    Errors: UsageError for an entry that is no NAME=DIR, or whose name is `reserved`, as metrics.json uses it.
+    """
+    for entry in entries:
+        name, _, folder = entry.partition("=")
+        if not (name and folder) or "/" in name:
+            raise UsageError(f"{flag}={entry}: written NAME=DIR, DIR being {what}")
+        if name in reserved:
+            raise UsageError(f"{flag}={entry}: the name {name} is taken, as metrics.json uses it; choose another")
+        yield name, folder
 
 
 def split(text: str, *, named: bool) -> list[str]:

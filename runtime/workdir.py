@@ -37,6 +37,15 @@ def open_workdir(path: str | os.PathLike[str] | None, identity: Mapping[str, Any
     return folder
 
 
+def begin(path: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> tuple[Path, bool]:
+    """The workdir, and whether the measurement that `identity` describes is complete there, which is then said."""
+    folder = open_workdir(path, identity)
+    complete = is_complete(folder)
+    if complete:
+        print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
+    return folder, complete
+
+
 def is_complete(folder: str | os.PathLike[str]) -> bool:
     """True where the run in this workdir has written its metrics, which it does last."""
     return (Path(folder) / METRICS).exists()

@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 from torch import nn
 
-from ranking.history import DECAY, MAX_FEEDBACK, PRIOR_COUNT
+from data.packed_feedback import MAX_FEEDBACK
 from ranking.model.features import GAP_BUCKETS, HOURS, ITEM_GROUPS, RATE_GROUPS, USER_GROUPS, Schema, rated
+from ranking.model.history_rates import DECAY, PRIOR_COUNT
 
 Batch = dict[str, torch.Tensor]
 
@@ -33,7 +34,7 @@ def _firsts(schema: Schema) -> NDArray[np.int32]:
 
 
 class Features(nn.Module):
-    """E_in [B, C, D] and the context [B, C, 3 d], as ranking.features.FeatureConstruction."""
+    """E_in [B, C, D] and the context [B, C, 3 d], as ranking/model/features.py makes them."""
 
     def __init__(self, schema: Schema, dim: int):
         super().__init__()
@@ -127,7 +128,7 @@ class Features(nn.Module):
 
 
 class Encoder(nn.Module):
-    """e_h [B, d + W], as ranking.encoder.FeedbackEncoder."""
+    """e_h [B, d + W], as ranking/model/encoder.py has it."""
 
     def __init__(self, size: int, config: ConfigDict):
         super().__init__()

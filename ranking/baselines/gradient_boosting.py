@@ -1,4 +1,4 @@
-"""What a practitioner would use instead: LightGBM on the table of tabular.py beside this, one model for each task.
+"""What a practitioner would use instead: LightGBM on the table of tree_features.py, one model for each task.
 
 Learns from the training days; the validation days say when to stop. The settings are of a plateau on the validation
 days of KuaiRand-Pure. Tried one by one, each on EVV or on GVV: 15 leaves at a rate of 0.08, a rate of 0.03 with 15% of
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from data.impressions import ranked_positions
 from data.timelines import Timelines
-from ranking.baselines import tabular
-from ranking.tables import Tables
+from ranking.baselines import tree_features
+from ranking.log_statistics import LogStatistics
 from ranking.tasks import Labels
 from runtime.errors import UsageError
 from runtime.progress import progress
@@ -42,20 +42,20 @@ PATIENCE = 40  # rounds without a better logloss on the validation days
 class GradientBoosting:
     """Trained trees for each of `tasks`, in their order; predicts as ranking.checkpoint.Ranker does."""
 
-    def __init__(self, tasks: Sequence[str], boosters: Sequence[Any], timelines: Timelines, tables: Tables):
+    def __init__(self, tasks: Sequence[str], boosters: Sequence[Any], timelines: Timelines, statistics: LogStatistics):
         self.tasks = tuple(tasks)
         self.boosters = tuple(boosters)
-        self._timelines, self._tables = timelines, tables
+        self._timelines, self._statistics = timelines, statistics
 
     def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities [n, K] of the impressions at event positions [n]."""
-        values = tabular.build(self._timelines, self._tables, np.asarray(positions, np.int64)).values
+        values = tree_features.build(self._timelines, self._statistics, np.asarray(positions, np.int64)).values
         return np.stack([booster.predict(values) for booster in self.boosters], axis=1).astype(np.float32)
 
 
 def fit(
     timelines: Timelines,
-    tables: Tables,
+    statistics: LogStatistics,
     tasks: Sequence[str],
     labels: Labels,
     *,
@@ -70,7 +70,7 @@ def fit(
     """
     lightgbm = _lightgbm()
     train, valid = ranked_positions(timelines, "train"), ranked_positions(timelines, "valid")
-    table = tabular.build(timelines, tables, np.concatenate([train, valid]))
+    table = tree_features.build(timelines, statistics, np.concatenate([train, valid]))
     categories = [table.names.index(name) for name in table.categories]
     parts = {"train": (table.values[: len(train)], train), "valid": (table.values[len(train) :], valid)}
     options = {**SETTINGS, "verbosity": -1, "seed": seed, "deterministic": True, **(settings or {})}
@@ -92,7 +92,7 @@ def fit(
             )
         stop = lightgbm.early_stopping(PATIENCE, verbose=False)
         boosters.append(lightgbm.train(options, trained, max_rounds, valid_sets=[data], callbacks=[stop]))
-    return GradientBoosting(tasks, boosters, timelines, tables)
+    return GradientBoosting(tasks, boosters, timelines, statistics)
 
 
 def _lightgbm() -> Any:

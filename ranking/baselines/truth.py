@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data import event_scores
 from data.timelines import Timelines
-from runtime import artifact
 from runtime.errors import DataError, UsageError
 
 KIND, VERSION = "true_probabilities", 1
@@ -38,10 +38,7 @@ def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequen
 
     Errors: UsageError where it is of other events, or knows none of the tasks; DataError where the array is none.
     """
-    manifest = artifact.open_manifest(path, kind=KIND, version=VERSION, flag=FLAG)
-    expected = timelines.manifest["vocabulary_hash"], len(timelines.item)
-    if (manifest.get("vocabulary_hash"), manifest.get("num_events")) != expected:
-        raise UsageError(f"{FLAG}={path}: the truth of other events than --data={timelines.path} has; give its own")
+    manifest = event_scores.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=FLAG)
     known = list(manifest["tasks"])
     shared = [task for task in tasks if task in known]
     if not shared:

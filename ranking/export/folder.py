@@ -12,7 +12,7 @@ saved_model/          what servers need: saved_model.py says what it takes and g
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,19 @@ from numpy.typing import NDArray
 from data import feedback
 from data.timelines import Timelines
 from nn import exported
-from ranking import checkpoint, tables
+from ranking import checkpoint, log_statistics
 from ranking.checkpoint import Ranker
-from ranking.export import scores as scoring
-from ranking.export.choice import Choice, choose
+from ranking.export import scorer as scoring
+from ranking.export.gamma_and_calibration import Choice, choose
 from runtime import artifact
-from runtime.errors import UsageError
+from runtime.errors import DataError, UsageError
 from runtime.exporting import export_once
 from runtime.progress import progress
 
 KIND = "exported_ranker"
 VERSION = 1
 FOLDER = "ranker"
+CANDIDATES, TIMED_REQUESTS = 500, 200  # of what the milliseconds are measured on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ def export(
             write,
             ranker=ranker,
             timelines=timelines,
-            rates=np.load(Path(trained) / tables.FOLDER / "rates.npy"),
+            rates=np.load(Path(trained) / log_statistics.FOLDER / "rates.npy"),
             choice=choice,
             options=options,
             lineage=lineage,
@@ -116,7 +117,7 @@ def write(
     """Writes the artifact at `path`, whole or not at all, and returns its metrics.
 
     Args:
-      rates: [N + 1, R], as ranking.tables saves them. choice: γ and calibrators.
+      rates: [N + 1, R], as ranking.statistics saves them. choice: γ and calibrators.
       with_serving: also write the SavedModel, which takes TensorFlow.
     Errors: DataError where the model's scores are not finite, or an id stands for padding in requests.
     """
@@ -124,7 +125,7 @@ def write(
         "tasks": ranker.tasks,
         "gamma": dict(zip(ranker.tasks, choice.weights.tolist(), strict=True)),
         "calibration": {t: c._asdict() for t, c in zip(ranker.tasks, choice.calibrators, strict=True)},
-        "history_feedback": ranker.tables.manifest["history_feedback"],
+        "history_feedback": ranker.statistics.manifest["history_feedback"],
         "length": ranker.config.length,
         "num_items": timelines.num_items,
         "vocabulary_hash": timelines.manifest["vocabulary_hash"],
@@ -139,7 +140,7 @@ def write(
     bar = progress(label="export", total=3 if with_serving else 2, unit="step")
     with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
         np.save(folder / "rates.npy", rates)
-        np.save(folder / "thresholds.npy", ranker.tables.thresholds)
+        np.save(folder / "thresholds.npy", ranker.statistics.thresholds)
         timelines.items.select("item_id").with_row_index("index").write_parquet(folder / "item_table.parquet")
         users = timelines.users.select("user_id").with_row_index("index", offset=1)
         users.write_parquet(folder / "user_table.parquet")
@@ -148,13 +149,52 @@ def write(
         (folder / "ranker.jax").write_bytes(exported.serialized(scorer, *shapes))
         bar.update()
         if with_serving:
-            from ranking.export import servable  # loads TensorFlow
-
-            metrics = servable.write(
-                folder, ranker, timelines, rates=rates, choice=choice, **dataclasses.asdict(options)
-            )
+            metrics = _write_saved_model(folder / "saved_model", ranker, timelines, rates, choice, options)
             bar.update()
     return metrics
+
+
+def _write_saved_model(
+    path: Path, ranker: Ranker, timelines: Timelines, rates: NDArray[np.float32], choice: Choice, options: Options
+) -> dict[str, float]:
+    # With its warm-up requests. Returns the milliseconds in which it ranks up to CANDIDATES items for one user.
+    from nn import latency, warmup  # loads TensorFlow
+    from nn.tensorflow_graph import XlaFunction
+    from ranking.export import saved_model
+    from ranking.export.requests import Requests
+
+    served = saved_model.ServedRanker(
+        XlaFunction(
+            scoring.scorer(ranker.model, choice.calibrators),
+            *scoring.shapes(length=ranker.config.length, num_rates=rates.shape[1]),
+        ),
+        length=ranker.config.length,
+        tasks=ranker.tasks,
+        weights=choice.weights,
+        history_feedback=ranker.statistics.manifest["history_feedback"],
+        thresholds=ranker.statistics.thresholds,
+        rates=rates,
+        item_ids=timelines.items["item_id"][1:].to_numpy(),
+        user_ids=timelines.users["user_id"].to_numpy(),
+        surfaces=timelines.manifest.get("surfaces", ()),
+        max_candidates=options.max_candidates,
+        reject_unknown_ids=options.reject_unknown_ids,
+    )
+    saved_model.save(served, path)
+    requests = Requests(timelines, ranker)
+    most = min(options.max_candidates, timelines.num_items)
+    of_each_size = [
+        requests.random(1, candidates=min(size, most))[0] for size in saved_model.sizes(options.max_candidates)
+    ]
+    warmup.write(path, [warmup.repeated(one, size) for size in options.warmup_batch_sizes for one in of_each_size])
+    number = min(CANDIDATES, most)
+    times = latency.milliseconds(path, requests.random(TIMED_REQUESTS, candidates=number), check=_check_finite)
+    return {**latency.percentiles(times), "candidates": float(number)}
+
+
+def _check_finite(answer: Mapping[str, Any]) -> None:
+    if not np.isfinite(answer["score"].numpy()).all():
+        raise DataError("the ranker's scores are not finite: the model has diverged; train it again")
 
 
 def _check(options: Options) -> None:

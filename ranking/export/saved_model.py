@@ -33,9 +33,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from data.feedback import SKIP_BELOW_MS
+from data.packed_feedback import MAX_FEEDBACK
 from data.watch_time import BOUNDED, WATCHED
 from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check
-from ranking.history import MAX_FEEDBACK
 from runtime.errors import DataError
 
 _SMALLEST = 32
@@ -179,7 +179,7 @@ class ServedRanker(tf.Module):
         return found[:, :number]
 
     def _packed(self, history, inputs):
-        # As ranking.history.pack: whether each feedback was so, and whether that is known, int32 [b, t].
+        # As data.packed_feedback.pack: whether each feedback was so, and whether that is known, int32 [b, t].
         play_ms = inputs["history_play_ms"]
         bounds = tf.cast(tf.gather(self.thresholds, history), tf.float64)  # [b, t, 6]; int32 is exact in float64
         longer, bounded = tf.cast(play_ms, tf.float64)[..., None] > bounds, bounds < np.inf

@@ -10,9 +10,10 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
+from data.packed_feedback import unpack
 from data.watch_time import RELATIVE
 from nn.constant import Constant
-from ranking import history
+from ranking.model import history_rates
 
 GAP_BUCKETS = 26  # 0: no earlier event of known time, else 1 + log2 of the seconds
 HOURS = 25  # 0: unknown, else 1 + the hour of the day
@@ -122,7 +123,7 @@ class FeatureConstruction(nnx.Module):
 
     def outcomes(self, packed: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Packed feedback [...] of events as values and known, each [..., W]; what was never learned of is unknown."""
-        values, known = history.unpack(packed, self.num_feedback)
+        values, known = unpack(packed, self.num_feedback)
         return values * self.feedback_seen[...], known * self.feedback_seen[...]
 
     def item_vectors(self) -> jax.Array:
@@ -189,14 +190,14 @@ class FeatureConstruction(nnx.Module):
         item, candidate, platform = inputs["item"], inputs["candidate"], inputs["platform"]
         where, prior = (item > 0).astype(jnp.float32), self.prior[...]
         values, known = self.outcomes(inputs["feedback"])  # [B, T, W]
-        place = history.places_from_end(item > 0)
-        own = history.smoothed(where[:, None], values, known, prior)  # [B, 1, W]
+        place = history_rates.places_from_end(item > 0)
+        own = history_rates.smoothed(where[:, None], values, known, prior)  # [B, 1, W]
 
-        recent = where * history.DECAY ** place.astype(jnp.float32)
+        recent = where * history_rates.DECAY ** place.astype(jnp.float32)
         here = where * (inputs["surface"] == platform[:, None]) * (platform > 0)[:, None]
         weights = jnp.stack([where, recent, here], axis=1)  # [B, 3, T]
         priors = jnp.concatenate([jnp.broadcast_to(prior, own.shape), own, own], axis=1)
-        of_history = history.evidence(weights, values, known, priors)
+        of_history = history_rates.evidence(weights, values, known, priors)
 
         last = [(where * (place == n))[..., None] for n in (0, 1)]
         last_two = jnp.concatenate([(of * w).sum(axis=1) for w in last for of in (values, known)], axis=-1)
@@ -208,11 +209,13 @@ class FeatureConstruction(nnx.Module):
         matches = (keys[candidate][..., None] == of_event[:, None]).astype(jnp.float32)  # [B, C, 3, T]
         users, candidates, groups, events = matches.shape
         matches = matches.reshape(users, candidates * groups, events)
-        of_matches = history.evidence(matches, values, known, own).reshape(users, candidates, groups, -1)
+        of_matches = history_rates.evidence(matches, values, known, own).reshape(users, candidates, groups, -1)
 
         rates = inputs["rates"].reshape(users, candidates, len(RATE_GROUPS), -1)  # [B, C, 3, rated + 1]
         rated = np.array(self.rated, int)
-        shift = (history.logit(rates[..., :-1]) - history.logit(prior[rated])) * self.feedback_seen[...][rated]
+        shift = (history_rates.logit(rates[..., :-1]) - history_rates.logit(prior[rated])) * self.feedback_seen[...][
+            rated
+        ]
         return of_history, last_two, of_matches, jnp.concatenate([shift, rates[..., -1:] / 4], axis=-1)
 
 

@@ -8,7 +8,6 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from ranking.checkpoint import Ranker
-from ranking.model.experts import MMoE
 
 _IMPRESSIONS = 4096
 
@@ -28,7 +27,7 @@ def inspect(ranker: Ranker, positions: NDArray[np.int64]) -> dict[str, Any]:
     def weights(state: Any, inputs: Any) -> dict[str, jax.Array]:
         model = nnx.merge(graph, state)
         found = {}
-        if isinstance(model.prediction, MMoE):
+        if model.prediction.gates:
             found["gates"] = model.prediction.gate_weights(model.representation(inputs))  # [B, 1, K, N]
         if model.context is not None:
             features, context = model.features(inputs)

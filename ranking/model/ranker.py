@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from ranking import history
 from ranking.model.context import ContextLayer
 from ranking.model.encoder import FeedbackEncoder
-from ranking.model.experts import MMoE, SharedBottom
+from ranking.model.experts import MMoE
 from ranking.model.features import FeatureConstruction, Schema
+from ranking.model.history_rates import newest
 from ranking.model.task_weights import TaskWeights
 
 
@@ -40,12 +40,15 @@ class RankingModel(nnx.Module):
             else None
         )
         size += self.encoder.size if self.encoder is not None else 0
-        layers = {"hidden": config.hidden, "tower": config.tower, "dropout": config.dropout, "rngs": rngs}
         tasks = len(config.tasks)
-        self.prediction = (
-            MMoE(size, experts=config.experts, tasks=tasks, **layers)
-            if config.experts
-            else SharedBottom(size, tasks=tasks, **layers)
+        self.prediction = MMoE(
+            size,
+            experts=config.experts,
+            tasks=tasks,
+            hidden=config.hidden,
+            tower=config.tower,
+            dropout=config.dropout,
+            rngs=rngs,
         )
         self.task_weights = TaskWeights(tasks, fixed=config.task_weights)
         self.dropout = nnx.Dropout(config.feature_dropout)
@@ -56,7 +59,7 @@ class RankingModel(nnx.Module):
             raise ValueError("this model has no encoder")
         read = {name: inputs[name] for name in ("item", "feedback", "satisfaction", "item_vector") if name in inputs}
         if self.encoder.length < inputs["item"].shape[1]:
-            at = history.newest(inputs["item"] > 0, self.encoder.length)
+            at = newest(inputs["item"] > 0, self.encoder.length)
             read = {
                 name: jnp.take_along_axis(x, at.reshape(*at.shape, *[1] * (x.ndim - 2)), 1) for name, x in read.items()
             }

@@ -1,7 +1,5 @@
 """Writes both SavedModels of the exported recommender with their warm-up requests, and times single requests."""
 
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,7 @@ from numpy.typing import NDArray
 from data import feedback
 from data.reading import events_read
 from data.timelines import Timelines
-from nn import warmup
-from nn.any_folder import load
+from nn import latency, warmup
 from nn.tensorflow_graph import XlaFunction
 from retrieval.checkpoint import Retriever
 from retrieval.export import saved_items, saved_model, user_tower
@@ -61,8 +58,9 @@ def write(
             reject_unknown_ids=options.reject_unknown_ids,
         )
         saved_model.save(recommender, folder / subfolder)
-        warmup.write(folder / subfolder, [_repeated(requests[0], size) for size in options.warmup_batch_sizes])
-        metrics |= {f"{name}/{key}": value for key, value in latencies(folder / subfolder, requests).items()}
+        warmup.write(folder / subfolder, [warmup.repeated(requests[0], size) for size in options.warmup_batch_sizes])
+        figures = latency.percentiles(latency.milliseconds(folder / subfolder, requests))
+        metrics |= {f"{name}/{key}": value for key, value in figures.items()}
     content = timelines.item_content()
     if content.owner or content.sizes:
         items = saved_items.ItemVectors(retriever, codes=len(content.owner), size=sum(content.sizes))
@@ -84,20 +82,3 @@ def request(timelines: Timelines, user: int, retriever: Retriever, *, k: int) ->
         "exclude_item_id": ids[:0],
     }
     return {**{name: tf.constant(column[None]) for name, column in columns.items()}, "k": tf.constant([k])}
-
-
-def latencies(folder: Path, requests: list[dict[str, tf.Tensor]]) -> dict[str, float]:
-    """Median and 99th percentile, in milliseconds, of `requests` answered one by one by the model as reloaded."""
-    loaded = load(folder)
-    answer = loaded.signatures["serving_default"]
-    answer(**requests[0])  # compiles
-    milliseconds = []
-    for one in requests:
-        start = time.perf_counter()
-        answer(**one)
-        milliseconds.append(1e3 * (time.perf_counter() - start))
-    return {"p50_ms": float(np.percentile(milliseconds, 50)), "p99_ms": float(np.percentile(milliseconds, 99))}
-
-
-def _repeated(one: Mapping[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
-    return {name: tf.repeat(tensor, size, axis=0) for name, tensor in one.items()}

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import event_scores
 from data.timelines import Timelines
 from runtime import artifact
-from runtime.errors import DataError, UsageError
+from runtime.errors import DataError
 
 KIND = "satisfaction_scores"
 VERSION = 1
@@ -51,12 +52,7 @@ def write(
         wrong = np.flatnonzero(~((column >= 0) & (column <= 1)))
         if len(wrong):
             raise DataError(f"{name} of event {wrong[0]} is {column[wrong[0]]}, no probability; train the model again")
-    fields = {
-        "vocabulary_hash": timelines.manifest["vocabulary_hash"],
-        "num_events": num_events,
-        "method": method,
-        "clip": clip,
-    }
+    fields = {**event_scores.fields(timelines), "method": method, "clip": clip}
     with artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
         for name, column in columns.items():
             np.save(folder / f"{name}.npy", column.astype(np.float32))
@@ -65,19 +61,9 @@ def write(
 def open_scores(path: str | os.PathLike[str], timelines: Timelines, flag: str) -> Scores:
     """Opens the artifact after checking its files; errors name `flag`.
 
-    Errors: UsageError where it was made of other timelines, besides those of `artifact.open_manifest`.
+    Errors: those of `event_scores.open_manifest`.
     """
-    manifest = artifact.open_manifest(path, kind=KIND, version=VERSION, flag=flag)
-    if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
-        raise UsageError(
-            f"{flag}={path}: scores of another vocabulary than --data={timelines.path} has; "
-            "run satisfaction.train on these timelines"
-        )
-    if manifest["num_events"] != len(timelines.item):
-        raise UsageError(
-            f"{flag}={path}: scores of {manifest['num_events']} events, --data={timelines.path} has "
-            f"{len(timelines.item)}; run satisfaction.train on these timelines"
-        )
+    manifest = event_scores.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=flag)
     folder = Path(path)
     satisfaction, propensity = (
         np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("satisfaction", "propensity")

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
+from data.packed_feedback import MAX_FEEDBACK
 from data.reading import Reading
 from data.watch_time import BOUNDED
 from runtime.artifact import MANIFEST
@@ -25,7 +26,6 @@ from simulation.exported.serving import Rank
 KIND, VERSION = "exported_ranker", 1
 _INPUTS = ["item", "feedback", "surface", "user", "platform", "hour", "gap", "candidate", "rates"]
 _FIELDS = ("vocabulary_hash", "num_items", "tasks", "gamma", "history_feedback", "length", "surfaces")
-_KNOWN = 15  # the bit from which packed feedback says what is known
 _BEHIND = -5e3  # logits below are of items that the user has met, which stay behind all that is new
 
 
@@ -71,7 +71,7 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
         packed = of_dwell[item, dwell]
         for place, name in enumerate(reads):
             if name in BITS:
-                packed |= ((feedback >> BITS[name]) & 1) << place | 1 << (place + _KNOWN)
+                packed |= ((feedback >> BITS[name]) & 1) << place | 1 << (place + MAX_FEEDBACK)
         packed = jnp.where(item > 0, packed, 0)
         unknown = jnp.zeros(len(item), jnp.int32)
         here = jnp.full(len(item), surface, jnp.int32)
@@ -101,5 +101,5 @@ def watched(thresholds_ms: np.ndarray, reads: tuple[str, ...]) -> np.ndarray:
             so, not_so = most < SKIP_BELOW_MS, least >= SKIP_BELOW_MS  # of any item
         else:
             continue
-        packed[:, DWELL_UNKNOWN + 1 :] |= (so << place | (so | not_so) << (place + _KNOWN)).astype(np.int32)
+        packed[:, DWELL_UNKNOWN + 1 :] |= (so << place | (so | not_so) << (place + MAX_FEEDBACK)).astype(np.int32)
     return packed

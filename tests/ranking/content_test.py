@@ -12,7 +12,7 @@ from flax import nnx
 
 from data.timelines import Timelines
 from metrics import binary
-from ranking import tables
+from ranking import log_statistics
 from ranking.model.features import FeatureConstruction
 from tests import impression_log
 
@@ -43,7 +43,7 @@ def log(tmp_path_factory) -> Timelines:
 
 @pytest.fixture(scope="module")
 def features(log) -> FeatureConstruction:
-    schema = tables.schema(log, tables.build(log, ("GVV", "click")))
+    schema = log_statistics.schema(log, log_statistics.build(log, ("GVV", "click")))
     return FeatureConstruction(schema, dim=DIM, rngs=nnx.Rngs(0))
 
 

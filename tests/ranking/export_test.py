@@ -15,12 +15,11 @@ from data import timelines as timelines_format
 from data.impressions import history_ends
 from data.timelines import Timelines
 from metrics.calibration import IDENTITY, Calibrator
-from ranking import checkpoint
-from ranking import tables as ranking_tables
+from ranking import checkpoint, log_statistics
 from ranking.export import folder as exporting
-from ranking.export import scores as scoring
-from ranking.export.choice import Choice, choose
+from ranking.export import scorer as scoring
 from ranking.export.folder import Options
+from ranking.export.gamma_and_calibration import Choice, choose
 from runtime import artifact
 from runtime.errors import UsageError
 from tests import impression_log
@@ -54,13 +53,13 @@ def ranker(log):
     config = get_config("tiny,full")
     config.history_feedback, config.length = ("EVV", "FVV", "GVV", "long_view", "click"), LENGTH
     config.hidden, config.experts = (8,), 2
-    tables = ranking_tables.build(log, config.history_feedback)
-    model = checkpoint.build(config, log, tables)
+    statistics = log_statistics.build(log, config.history_feedback)
+    model = checkpoint.build(config, log, statistics)
     params = jax.jit(model.init)(jax.random.key(0))
     params["features"]["content_projection"] = jax.tree.map(
         lambda start: 0.3 + start, params["features"]["content_projection"]
     )
-    return checkpoint.Ranker(model.merge, params, config, log, tables, None)
+    return checkpoint.Ranker(model.merge, params, config, log, statistics, None)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,7 @@ def exported(log, ranker, rates, tmp_path_factory):
             tasks=["like"],
             weights=np.array([2.0]),
             history_feedback=["EVV", "FVV", "GVV", "long_view", "click"],
-            thresholds=ranker.tables.thresholds,
+            thresholds=ranker.statistics.thresholds,
             rates=rates,
             item_ids=np.arange(100, 100 + NUM_ITEMS),
             user_ids=np.arange(12),
@@ -155,7 +154,7 @@ PADDED = "padding_everywhere"
 
 @pytest.fixture(scope="module")
 def requests(log, ranker):
-    from ranking.export.servable import Requests
+    from ranking.export.requests import Requests
 
     made = Requests(log, ranker)
     late = positions_of(log)["more_than_T"]
@@ -339,7 +338,7 @@ def test_the_folder_says_what_it_is(exported, log, ranker, rates):
     assert (manifest["length"], manifest["vocabulary_hash"], manifest["lineage"]) == (LENGTH, "x", {"checkpoint": 7})
     assert manifest["inputs"] == list(scoring.INPUTS)
     np.testing.assert_array_equal(np.load(folder / "strict" / "rates.npy"), rates)
-    np.testing.assert_array_equal(np.load(folder / "strict" / "thresholds.npy"), ranker.tables.thresholds)
+    np.testing.assert_array_equal(np.load(folder / "strict" / "thresholds.npy"), ranker.statistics.thresholds)
     assert pl.read_parquet(folder / "strict" / "item_table.parquet").row(1) == (1, 100)
     assert pl.read_parquet(folder / "strict" / "user_table.parquet").row(0) == (1, 0)
     assert metrics.keys() == {"p50_ms", "p99_ms", "candidates"}
@@ -360,8 +359,8 @@ def test_sizes_that_are_compiled():
 @pytest.fixture
 def run(log, ranker, rates, tmp_path, monkeypatch):
     """Exports to tmp_path/out, from a training run that stands in for one, and returns the last line."""
-    (tmp_path / "train" / "tables").mkdir(parents=True)
-    np.save(tmp_path / "train" / "tables" / "rates.npy", rates)
+    (tmp_path / "train" / "log_statistics").mkdir(parents=True)
+    np.save(tmp_path / "train" / "log_statistics" / "rates.npy", rates)
     monkeypatch.setattr(checkpoint, "load", lambda path, timelines: ranker)
 
     def export(gamma=("EVV=1", "GVV=-1"), evaluation=None, **options):

@@ -7,9 +7,8 @@ import pytest
 from data.impressions import ranked_positions
 from data.rates import Rates
 from metrics import binary
-from ranking import tables as ranking_tables
-from ranking import tasks
-from ranking.baselines import gradient_boosting, popularity, tabular
+from ranking import log_statistics, tasks
+from ranking.baselines import gradient_boosting, popularity, tree_features
 from runtime.errors import UsageError
 from tests import impression_log
 
@@ -23,18 +22,18 @@ def log(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tables(log):
-    return ranking_tables.build(log, ("EVV", "FVV", "GVV", "click", "like"))
+def statistics(log):
+    return log_statistics.build(log, ("EVV", "FVV", "GVV", "click", "like"))
 
 
 @pytest.fixture(scope="module")
-def labels(log, tables):
-    return tasks.labels(TASKS, log, tables.thresholds, None)
+def labels(log, statistics):
+    return tasks.labels(TASKS, log, statistics.thresholds, None)
 
 
 @pytest.fixture(scope="module")
-def everything(log, tables):
-    return tabular.build(log, tables, np.arange(len(log.item)))
+def everything(log, statistics):
+    return tree_features.build(log, statistics, np.arange(len(log.item)))
 
 
 def _column(table, name):
@@ -61,12 +60,12 @@ def test_pairs_have_rates_of_their_own(log, labels, everything):
     assert _column(everything, "user_cluster/click")[at] == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_is_measured_against_the_item_has_no_rate_by_item(tables, log, everything):
+def test_what_is_measured_against_the_item_has_no_rate_by_item(statistics, log, everything):
     for key in ("item", "creator", "item_surface"):
         assert f"{key}/GVV" in everything.names
         assert f"{key}/EVV" not in everything.names
     assert "user/EVV" in everything.names
-    limit = tables.thresholds[log.item, 0] / 1000
+    limit = statistics.thresholds[log.item, 0] / 1000
     np.testing.assert_allclose(_column(everything, "threshold/EVV"), np.log1p(limit), rtol=1e-5)
 
 
@@ -82,7 +81,7 @@ def test_last_outcomes_and_gap(log, labels, everything):
     assert _column(everything, "last1/gap")[start + 1] == pytest.approx(np.log1p(gap / 1000), rel=1e-5)
 
 
-def test_nothing_at_or_after_an_impression_reaches_its_row(log, tables, everything):
+def test_nothing_at_or_after_an_impression_reaches_its_row(log, statistics, everything):
     moment = log.manifest["test_start_ms"] + impression_log.DAY_MS // 2
     later = log.timestamp_ms >= moment
     changed = dataclasses.replace(
@@ -90,7 +89,7 @@ def test_nothing_at_or_after_an_impression_reaches_its_row(log, tables, everythi
         play_ms=np.where(later, 0, log.play_ms).astype(np.int32),
         feedback=np.where(later, 0, log.feedback).astype(np.uint16),
     )
-    again = tabular.build(changed, tables, np.arange(len(log.item)))
+    again = tree_features.build(changed, statistics, np.arange(len(log.item)))
     np.testing.assert_array_equal(
         again.values[log.timestamp_ms <= moment], everything.values[log.timestamp_ms <= moment]
     )
@@ -108,15 +107,15 @@ def test_categories_are_codes(log, everything):
 
 def test_a_log_without_watch_time_has_rates_of_what_it_has(tmp_path):
     log = impression_log.write(tmp_path / "log", watch_times=False)
-    table = tabular.build(log, ranking_tables.build(log, ("click",)), ranked_positions(log, "valid"))
+    table = tree_features.build(log, log_statistics.build(log, ("click",)), ranked_positions(log, "valid"))
     assert "user/click" in table.names
     assert "user/EVV" not in table.names
     assert len(set(table.names)) == len(table.names)
 
 
 @pytest.fixture(scope="module")
-def trees(log, tables, labels):
-    return gradient_boosting.fit(log, tables, TASKS, labels, settings=SMALL, max_rounds=60)
+def trees(log, statistics, labels):
+    return gradient_boosting.fit(log, statistics, TASKS, labels, settings=SMALL, max_rounds=60)
 
 
 def test_trees_find_the_taste(log, labels, trees):
@@ -131,11 +130,13 @@ def test_trees_find_the_taste(log, labels, trees):
         )
 
 
-def test_trees_learn_nothing_from_test_days(log, tables, labels, trees):
+def test_trees_learn_nothing_from_test_days(log, statistics, labels, trees):
     test = ranked_positions(log, "test")
     flipped = labels.values.copy()
     flipped[test] = 1 - flipped[test]
-    again = gradient_boosting.fit(log, tables, TASKS, labels._replace(values=flipped), settings=SMALL, max_rounds=60)
+    again = gradient_boosting.fit(
+        log, statistics, TASKS, labels._replace(values=flipped), settings=SMALL, max_rounds=60
+    )
     np.testing.assert_array_equal(again.predict(test), trees.predict(test))
 
 
@@ -149,7 +150,7 @@ def test_popularity_is_the_smoothed_rate_of_training_days(log, labels):
         np.testing.assert_allclose(row, (labels.values[own].sum(axis=0) + 20 * prior) / (len(own) + 20), rtol=1e-5)
 
 
-def test_a_missing_openmp_library_is_named_with_its_package(log, tables, labels, monkeypatch):
+def test_a_missing_openmp_library_is_named_with_its_package(log, statistics, labels, monkeypatch):
     original = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -159,4 +160,4 @@ def test_a_missing_openmp_library_is_named_with_its_package(log, tables, labels,
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UsageError, match=r"libgomp\.so\.1.*apt install libgomp1.*--nolightgbm"):
-        gradient_boosting.fit(log, tables, TASKS, labels)
+        gradient_boosting.fit(log, statistics, TASKS, labels)

@@ -10,11 +10,12 @@ import pytest
 from flax import nnx
 
 from configs.ranking import get_config
+from data import packed_feedback
 from data.watch_time import watch_feedback
-from ranking import history, tables, tasks
+from ranking import log_statistics, tasks
 from ranking.checkpoint import build
 from ranking.inputs import Impressions, TrainingInputs
-from ranking.model import features
+from ranking.model import features, history_rates
 from ranking.tasks import Labels
 from tests import random_timelines
 
@@ -35,7 +36,7 @@ def log(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(log):
-    return tables.build(log, FEEDBACK)
+    return log_statistics.build(log, FEEDBACK)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,12 @@ def earlier(log, position):
 
 def test_inputs_are_of_what_came_before(log, made, impressions, positions):
     found = impressions.inputs(positions)
-    values, known = tables.outcomes(log, FEEDBACK, made.thresholds)
+    values, known = log_statistics.outcomes(log, FEEDBACK, made.thresholds)
     for row, position in enumerate(positions):
         events = earlier(log, position)[-LENGTH:]
         np.testing.assert_array_equal(found["item"][row], np.pad(log.item[events], (0, LENGTH - len(events))))
         np.testing.assert_array_equal(found["surface"][row, : len(events)], log.surface[events])
-        bits, is_known = history.unpack(jnp.asarray(found["feedback"][row, : len(events)]), len(FEEDBACK))
+        bits, is_known = packed_feedback.unpack(jnp.asarray(found["feedback"][row, : len(events)]), len(FEEDBACK))
         np.testing.assert_array_equal(bits, values[events] & known[events])
         np.testing.assert_array_equal(is_known, known[events])
         timed = log.timestamp_ms[events[log.timestamp_ms[events] > 0]]
@@ -73,7 +74,7 @@ def test_inputs_are_of_what_came_before(log, made, impressions, positions):
 
 
 def test_rates_are_of_what_came_before_anywhere(log, made, impressions, positions):
-    values, known = tables.outcomes(log, FEEDBACK, made.thresholds)
+    values, known = log_statistics.outcomes(log, FEEDBACK, made.thresholds)
     creator = log.items["creator"].to_numpy()[log.item]
     found = impressions.inputs(positions)["rates"]
     m = 10  # plays that the prior weighs
@@ -140,8 +141,8 @@ def logit(p):
 def test_evidence_is_a_smoothed_rate_against_its_prior():
     values, known = np.array([[[1.0], [0.0], [1.0], [0.0]]]), np.array([[[1.0], [1.0], [1.0], [0.0]]])
     weights = np.array([[[1.0, 1, 1, 1], [1, 0, 0.5, 0], [0, 0, 0, 0]]])
-    prior, m = jnp.array([0.25]), history.PRIOR_COUNT
-    found = history.evidence(jnp.asarray(weights), jnp.asarray(values), jnp.asarray(known), prior)
+    prior, m = jnp.array([0.25]), history_rates.PRIOR_COUNT
+    found = history_rates.evidence(jnp.asarray(weights), jnp.asarray(values), jnp.asarray(known), prior)
     rates = [(2 + m / 4) / (3 + m), (1.5 + m / 4) / (1.5 + m), 1 / 4]
     np.testing.assert_allclose(found[0, :, 0], [logit(rate) - logit(0.25) for rate in rates], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(found[0, :, 1], np.log([1 + 4, 1 + 1.5, 1]), rtol=1e-6)
@@ -150,11 +151,11 @@ def test_evidence_is_a_smoothed_rate_against_its_prior():
 def test_packed_feedback_is_unpacked_and_what_is_unknown_is_no(made):
     rng = np.random.default_rng(0)
     values, known = rng.random((4, 5, 15)) < 0.5, rng.random((4, 5, 15)) < 0.5
-    bits, is_known = history.unpack(jnp.asarray(history.pack(values, known)), 15)
+    bits, is_known = packed_feedback.unpack(jnp.asarray(packed_feedback.pack(values, known)), 15)
     np.testing.assert_array_equal(bits, values & known)
     np.testing.assert_array_equal(is_known, known)
     with pytest.raises(ValueError, match="16 kinds of feedback; at most 15 fit"):
-        history.pack(np.ones((1, 16), bool), np.ones((1, 16), bool))
+        packed_feedback.pack(np.ones((1, 16), bool), np.ones((1, 16), bool))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def construction(log, made):
     codes = np.random.default_rng(0).integers(0, 4, (log.num_users + 1, 2)).astype(np.int32)
     named = [{"name": name, "values": ["x", "y", "z"]} for name in ("age", "home")]
     profiled = dataclasses.replace(made, user_features=codes, manifest={**made.manifest, "user_features": named})
-    schema = tables.schema(log, profiled)
+    schema = log_statistics.schema(log, profiled)
     built = nnx.jit(lambda: features.FeatureConstruction(schema, dim=5, rngs=nnx.Rngs(0)))()
     for name in ("user", "item", "platform", "hour", "gap", "profile", "content"):
         table = getattr(built, f"{name}_embedding")
@@ -194,14 +195,14 @@ def test_each_feature_is_a_field_of_the_input(log, construction, impressions, po
 def test_items_have_their_duration_and_thresholds(log, made):
     """As numbers: their rates of EVV say nothing, as half of an item's plays are EVV by definition."""
     items = log.items.with_columns(pl.Series("duration_ms", np.arange(7) * 10_000, pl.Int64))
-    found = tables.schema(dataclasses.replace(log, items=items), made).item_numbers
+    found = log_statistics.schema(dataclasses.replace(log, items=items), made).item_numbers
     for item in (0, 1, 6):
         seconds, bounds = 10 * item, made.thresholds[item, :2].astype(np.float64) / 1000
         part = np.log((1 + bounds) / (1 + seconds)) if item else np.zeros(2)
         expected = [np.log(1 + seconds) / 3, item > 0, *np.log(1 + bounds) / 3, *part]
         np.testing.assert_allclose(found[item], expected, rtol=1e-5, atol=1e-6)
     unwatched = dataclasses.replace(made, thresholds=np.full_like(made.thresholds, np.inf))
-    np.testing.assert_array_equal(tables.schema(log, unwatched).item_numbers, 0)
+    np.testing.assert_array_equal(log_statistics.schema(log, unwatched).item_numbers, 0)
 
 
 def test_an_item_without_training_events_is_its_content(log, construction):

@@ -10,7 +10,7 @@ from flax import nnx
 
 from ranking.model.context import ContextLayer
 from ranking.model.encoder import FeedbackEncoder
-from ranking.model.experts import MMoE, SharedBottom
+from ranking.model.experts import MMoE
 
 B, T, D, W = 3, 5, 4, 3
 WHERE = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
@@ -123,10 +123,10 @@ def test_gates_sum_to_one_over_the_experts():
     np.testing.assert_allclose(weights.sum(axis=-1), 1.0, rtol=1e-6)
 
 
-def test_a_mixture_of_one_expert_is_the_shared_bottom():
-    mixture = randomised(MMoE(7, experts=1, tasks=2, rngs=nnx.Rngs(0), **LAYERS))
-    shared = SharedBottom(7, tasks=2, rngs=nnx.Rngs(1), **LAYERS)
-    nnx.update(shared.bottom, nnx.state(mixture.experts[0]))
-    nnx.update(shared.towers, nnx.state(mixture.towers))
-    x = jnp.asarray(np.random.default_rng(1).normal(size=(B, 2, 7)), jnp.float32)
-    np.testing.assert_allclose(mixture(x), shared(x), rtol=1e-5, atol=1e-6)
+def test_one_expert_is_a_shared_bottom_without_gates():
+    shared = randomised(MMoE(7, experts=1, tasks=2, rngs=nnx.Rngs(0), **LAYERS))
+    x = np.random.default_rng(1).normal(size=(B, 2, 7)) / 7
+    bottom = np.maximum(perceptron(shared.experts[0], x), 0)
+    expected = np.concatenate([perceptron(tower, bottom) for tower in shared.towers], axis=-1)
+    np.testing.assert_allclose(shared(jnp.asarray(x, jnp.float32)), expected, rtol=1e-4, atol=1e-4)
+    assert not shared.gates

@@ -10,7 +10,7 @@ import pytest
 
 from configs.ranking import get_config
 from data import feedback
-from ranking import tables
+from ranking import log_statistics
 from ranking.checkpoint import build
 from ranking.inputs import Impressions
 from tests import random_timelines
@@ -47,7 +47,7 @@ def log(tmp_path_factory):
 def scorer(log, *, randomly, variant="full"):
     """`inputs -> logits` of a ranker as it is before training, or with random numbers in place of all parameters."""
     config = get_config(f"tiny,{variant}")
-    made = tables.build(log, config.history_feedback)
+    made = log_statistics.build(log, config.history_feedback)
     model = build(config, log, made)
     params = jax.jit(model.init)(jax.random.key(0))
     if randomly:
@@ -99,7 +99,7 @@ def test_a_platform_that_was_never_trained_is_the_unknown_one(log):
 def test_a_place_that_no_training_history_reaches_says_nothing(log):
     """Before training; a place without events gets no gradient and stays as it is."""
     config = get_config("tiny")
-    model = build(config, log, tables.build(log, config.history_feedback))
+    model = build(config, log, log_statistics.build(log, config.history_feedback))
     encoder = model.merge(jax.jit(model.init)(jax.random.key(0))).encoder
     assert encoder is not None
     assert not np.asarray(encoder.events.positions[...]).any()

@@ -257,7 +257,7 @@ def test_likes_and_dislikes_as_answers(log) -> None:
 
 def test_scores_of_other_timelines(trained, tmp_path) -> None:
     other = write(tmp_path / "timelines", vocabulary_hash="y")
-    with pytest.raises(UsageError, match=r"--scores=.*: scores of another vocabulary than --data=.* has"):
+    with pytest.raises(UsageError, match=r"--scores=.*: of other events than --data=.* has"):
         imputed.open_scores(trained / "scores", other, "--scores")
     with pytest.raises(UsageError, match=r"--run=.*: made of other timelines than --data"):
         predictions.open_run(trained, other)

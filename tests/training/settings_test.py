@@ -71,7 +71,7 @@ REFUSED += [
     ("ranking", {"hidden": (8, 0)}, "hidden", "each of at least 1 unit"),
     ("ranking", {"tower": (0,)}, "tower", "each of at least 1 unit"),
     ("ranking", {"blocks": -1}, "blocks", "a whole number, 0 or more"),
-    ("ranking", {"experts": -1}, "experts", "a whole number, 0 or more"),
+    ("ranking", {"experts": 0}, "experts", "must be at least 1"),
     ("ranking", {"slots": -1}, "slots", "a whole number, 0 or more"),
     ("ranking", {"heads": 0}, "heads", "at least 1"),
     ("ranking", {"user_decay": -1.0}, "user_decay", "finite and not negative"),

@@ -10,9 +10,9 @@ import numpy as np
 from data import clock, feedback
 from data.timelines import SPLITS, Timelines
 from data.traits import Traits
+from data.watch_time import thresholds
 from pipelines.graph.recipe import key
 from ranking import tasks
-from ranking.tables import thresholds
 from runtime import artifact
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError

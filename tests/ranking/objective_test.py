@@ -7,8 +7,8 @@ import optax
 import pytest
 from flax import nnx
 
-from ranking.losses import bpr, logloss
 from ranking.model.task_weights import TaskWeights
+from ranking.objective import bpr, logloss
 
 LOGITS = np.array([[2.0, -1.0, 0.7], [0.0, 3.0, -2.0]], np.float32)
 LABELS = np.array([[1.0, 0.0, 0.3], [0.0, 1.0, 1.0]], np.float32)

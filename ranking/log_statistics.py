@@ -18,13 +18,13 @@ from ranking.model.features import Schema
 from runtime import artifact
 from runtime.errors import UsageError
 
-KIND, VERSION = "ranking_tables", 2
-FOLDER = "tables"
+KIND, VERSION = "ranking_log_statistics", 1
+FOLDER = "log_statistics"
 _MAX_CATEGORIES = 10_000  # a user attribute of more values is an id, not a profile
 
 
 @dataclasses.dataclass(frozen=True)
-class Tables:
+class LogStatistics:
     """Row j describes item j, and row u + 1 user u; row 0 is padding, or a user that nobody knows.
 
     thresholds [N + 1, 6] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the days trained on.
@@ -44,7 +44,7 @@ class Tables:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], flag: str = "--checkpoint") -> "Tables":
+    def open(cls, path: str | os.PathLike[str], flag: str = "--checkpoint") -> "LogStatistics":
         """Reads the artifact; errors as artifact.open_manifest."""
         manifest = artifact.open_manifest(path, kind=KIND, version=VERSION, flag=flag)
         arrays = {field.name: np.load(Path(path) / f"{field.name}.npy") for field in _arrays()}
@@ -58,8 +58,10 @@ class Tables:
             np.save(folder / "rates.npy", rates)
 
 
-def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Sequence[str] = ("train",)) -> Tables:
-    """The tables of a log, from all splits that are trained on; but its thresholds, which say what EVV and FVV are,
+def build(
+    timelines: Timelines, history_feedback: Sequence[str], *, train_on: Sequence[str] = ("train",)
+) -> LogStatistics:
+    """The statistics of a log, from all splits that are trained on; but its thresholds, which say what EVV and FVV are,
     from the training days alone, so that a model trained on more days is measured by the same labels.
 
     Errors: UsageError names unknown history feedback.
@@ -76,7 +78,7 @@ def build(timelines: Timelines, history_feedback: Sequence[str], *, train_on: Se
     prior = (observed & is_known)[met].sum(axis=0) / np.maximum(count, 1)
     codes, features = _user_features(timelines.users)
     surfaces = len(timelines.manifest.get("surfaces", ())) + 1
-    return Tables(
+    return LogStatistics(
         thresholds=bounds,
         prior=np.clip(prior, 1e-3, 1 - 1e-3).astype(np.float32),
         user_features=codes,
@@ -112,13 +114,13 @@ def outcomes(
     return values, known
 
 
-def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Schema:
+def schema(timelines: Timelines, statistics: LogStatistics, *, model_shards: int = 1) -> Schema:
     """The model's constants; id tables are rounded up to a multiple of `model_shards` rows.
 
     A category that no training event has is an unknown one, 0: there is nothing else to say of it.
     """
     items, content = timelines.items, timelines.item_content()
-    codes = trained_codes(content.codes, tables.item_seen, content.owner)
+    codes = trained_codes(content.codes, statistics.item_seen, content.owner)
 
     def column(name: str, dtype: Any = np.int32) -> NDArray[Any]:
         if name not in items.columns:
@@ -128,26 +130,26 @@ def schema(timelines: Timelines, tables: Tables, *, model_shards: int = 1) -> Sc
     def rounded(array: NDArray[Any]) -> NDArray[Any]:
         return np.pad(array, [(0, -len(array) % model_shards)] + [(0, 0)] * (array.ndim - 1))
 
-    users = tables.manifest["user_features"]
+    users = statistics.manifest["user_features"]
     return Schema(
         item_codes=rounded(codes),
         item_shares=rounded(_shares_with_unknown(codes, content.owner)),
         item_owner=content.owner,
-        item_embedded=rounded(standard_of(content, tables.item_seen)(content.embeddings)),
+        item_embedded=rounded(standard_of(content, statistics.item_seen)(content.embeddings)),
         item_cardinalities=content.cardinalities,
         item_names=content.names,
-        user_features=rounded(trained_codes(tables.user_features, tables.user_seen)),
+        user_features=rounded(trained_codes(statistics.user_features, statistics.user_seen)),
         user_cardinalities=[len(feature["values"]) + 1 for feature in users],
         user_names=[feature["name"] for feature in users],
-        item_seen=rounded(tables.item_seen),
-        user_seen=rounded(tables.user_seen),
-        item_numbers=rounded(_item_numbers(column("duration_ms", np.float32), tables.thresholds)),
+        item_seen=rounded(statistics.item_seen),
+        user_seen=rounded(statistics.user_seen),
+        item_numbers=rounded(_item_numbers(column("duration_ms", np.float32), statistics.thresholds)),
         creator=rounded(column("creator")),
         cluster=rounded(column("cluster")),
-        platform_seen=tables.platform_seen,
-        feedback=tables.manifest["history_feedback"],
-        feedback_seen=tables.feedback_seen,
-        prior=tables.prior,
+        platform_seen=statistics.platform_seen,
+        feedback=statistics.manifest["history_feedback"],
+        feedback_seen=statistics.feedback_seen,
+        prior=statistics.prior,
     )
 
 
@@ -186,4 +188,4 @@ def _user_features(users: pl.DataFrame) -> tuple[NDArray[np.int32], list[dict[st
 
 
 def _arrays() -> list[dataclasses.Field[Any]]:
-    return [field for field in dataclasses.fields(Tables) if field.name != "manifest"]
+    return [field for field in dataclasses.fields(LogStatistics) if field.name != "manifest"]

@@ -8,8 +8,7 @@ import pytest
 
 from configs.ranking import get_config
 from data.impressions import ranked_positions
-from ranking import checkpoint, measurement
-from ranking import tables as ranking_tables
+from ranking import checkpoint, comparison, log_statistics
 from ranking.model import inspection
 from runtime.errors import UsageError
 from tests import command_line, impression_log
@@ -23,17 +22,17 @@ def log(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ranker(log):
     config = get_config("tiny,full")
-    tables = ranking_tables.build(log, config.history_feedback)
-    model = checkpoint.build(config, log, tables)
-    return checkpoint.Ranker(model.merge, jax.jit(model.init)(jax.random.key(0)), config, log, tables, None)
+    statistics = log_statistics.build(log, config.history_feedback)
+    model = checkpoint.build(config, log, statistics)
+    return checkpoint.Ranker(model.merge, jax.jit(model.init)(jax.random.key(0)), config, log, statistics, None)
 
 
 @pytest.fixture(scope="module")
 def measured(log, ranker, tmp_path_factory):
     folder = tmp_path_factory.mktemp("test")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measurement, "load", lambda path, timelines: ranker)
-        measurement.run(
+        patch.setattr(comparison, "load", lambda path, timelines: ranker)
+        comparison.run(
             data=str(log.path),
             checkpoint=["full"],
             compare=["no_feedback_encoder=other"],
@@ -92,7 +91,7 @@ def test_slots_that_cut_through_features_are_named_by_their_ends():
 
 def test_a_comparison_that_was_never_trained_is_named_by_its_flag(log, tmp_path):
     with pytest.raises(UsageError, match=r"^--compare=mlp=.*none: no complete training run here; run ranking.train"):
-        measurement._load([str(tmp_path / "none")], log, "--compare=mlp")
+        comparison._load([str(tmp_path / "none")], log, "--compare=mlp")
 
 
 EVALUATE = ["ranking.evaluate", "--data={folder}/timelines", "--workdir={folder}/new"]
@@ -107,7 +106,7 @@ MISTAKES = {
     "comparison without a name": (
         [*EVALUATE, "--checkpoint={folder}/full", "--compare={folder}/none"],
         "--compare={folder}/none: written NAME=DIR",
-        "like mlp=runs/mlp",
+        "DIR being what ranking.train wrote",
     ),
     "no timelines": (
         ["ranking.evaluate", "--data={folder}/none", "--checkpoint={folder}/full", "--workdir={folder}/new"],
@@ -127,7 +126,7 @@ def ended(folder):
     commands = {
         name: [word.replace("{folder}", str(folder)) for word in words] for name, (words, *_) in MISTAKES.items()
     }
-    return command_line.run(commands, preload=("ranking.measurement",))
+    return command_line.run(commands, preload=("ranking.comparison",))
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -1,37 +1,16 @@
-"""What a window of past events says in numbers: smoothed rates of each feedback, overall and where items match.
+"""Smoothed rates of each feedback in a window of past events: of all of them, of the recent, of those that match.
 
 Computed in the model from the history that it is given, so that training and serving cannot differ, and nothing at or
-after the impression can enter. Packed feedback has bit w for "was so" and bit 15 + w for "is known", W <= 15 of them.
+after the impression can enter.
 """
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from numpy.typing import NDArray
 
 from data import rates
 
-MAX_FEEDBACK = 15
 PRIOR_COUNT = 3.0  # observations that the prior weighs
 DECAY = 0.8  # weight of an event for each later one, in the recent rates
-
-
-def pack(values: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Feedback [..., W] and where it is known [..., W] as int32 [...]. Errors: ValueError for W above 15."""
-    names = values.shape[-1]
-    if names > MAX_FEEDBACK:
-        raise ValueError(f"{names} kinds of feedback; at most {MAX_FEEDBACK} fit")
-    shifts = np.arange(names, dtype=np.int32)
-    return ((values & known) << shifts).sum(-1, dtype=np.int32) | (known << (shifts + MAX_FEEDBACK)).sum(
-        -1, dtype=np.int32
-    )
-
-
-def unpack(packed: jax.Array, num_feedback: int) -> tuple[jax.Array, jax.Array]:
-    """The inverse: values and known, each float32 [..., W]."""
-    shifts = jnp.arange(num_feedback, dtype=packed.dtype)
-    values, known = ((packed[..., None] >> (shifts + offset)) & 1 for offset in (0, MAX_FEEDBACK))
-    return values.astype(jnp.float32), known.astype(jnp.float32)
 
 
 def evidence(weights: jax.Array, values: jax.Array, known: jax.Array, prior: jax.Array) -> jax.Array:

@@ -23,7 +23,7 @@ from data.impressions import history_ends
 from data.rates import NO_KEY, Rates, smoothed
 from data.timelines import Timelines
 from data.watch_time import RELATIVE
-from ranking.tables import Tables, outcomes
+from ranking.log_statistics import LogStatistics, outcomes
 
 BY_ITEM = ("item", "creator", "item_surface")
 PRIOR_COUNT = {"user": 10.0, "user_cluster": 10.0, "user_surface": 10.0}  # 20 for the others
@@ -42,9 +42,9 @@ class Table(NamedTuple):
     categories: tuple[str, ...]
 
 
-def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) -> Table:
+def build(timelines: Timelines, statistics: LogStatistics, positions: NDArray[np.int64]) -> Table:
     """The rows of the impressions at event positions [n]; every event of the log may count into a later one's rates."""
-    names, observed = _outcomes(timelines, tables)  # [E, W]
+    names, observed = _outcomes(timelines, statistics)  # [E, W]
     trained = observed[timelines.in_split("train")]
     prior = np.nansum(trained, axis=0) / np.maximum((~np.isnan(trained)).sum(axis=0), 1)
     codes = _codes(timelines)
@@ -60,21 +60,25 @@ def build(timelines: Timelines, tables: Tables, positions: NDArray[np.int64]) ->
         }
     numbers |= _recent(timelines, observed, names, codes, prior, positions)
     numbers["log_duration"] = np.log1p(np.maximum(timelines.duration_ms[positions], 0) / 1000)
-    limits = np.log1p(tables.thresholds[timelines.item[positions]] / 1000)
+    limits = np.log1p(statistics.thresholds[timelines.item[positions]] / 1000)
     finite = np.atleast_1d(np.isfinite(limits).all(axis=0))
     numbers |= {f"threshold/{name}": limits[:, k] for k, name in enumerate(RELATIVE) if finite[k]}
     user = timelines.user_of_event()[positions]
-    profile = [feature["name"] for feature in tables.manifest["user_features"]]
+    profile = [feature["name"] for feature in statistics.manifest["user_features"]]
     categories = {name: values[positions] for name, values in codes.items()}
-    categories |= {name: tables.user_features[user + 1, column] for column, name in enumerate(profile)}
+    categories |= {name: statistics.user_features[user + 1, column] for column, name in enumerate(profile)}
     columns = [np.asarray(column, np.float32) for column in (numbers | categories).values()]
     return Table(np.stack(columns, axis=1), (*numbers, *categories), tuple(categories))
 
 
-def _outcomes(timelines: Timelines, tables: Tables) -> tuple[list[str], NDArray[np.float64]]:
+def _outcomes(timelines: Timelines, statistics: LogStatistics) -> tuple[list[str], NDArray[np.float64]]:
     # Of the history's feedback, what training events tell apart: [E, W], NaN where unknown.
-    names = [name for name, seen in zip(tables.manifest["history_feedback"], tables.feedback_seen, strict=True) if seen]
-    values, known = outcomes(timelines, names, tables.thresholds)
+    names = [
+        name
+        for name, seen in zip(statistics.manifest["history_feedback"], statistics.feedback_seen, strict=True)
+        if seen
+    ]
+    values, known = outcomes(timelines, names, statistics.thresholds)
     return names, np.where(known, values, np.nan)
 
 

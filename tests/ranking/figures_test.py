@@ -7,8 +7,8 @@ from ml_collections import ConfigDict
 
 from data.impressions import ranked_positions
 from metrics import binary, intervals
-from ranking import fusion, measurement, task_metrics, tasks
-from ranking import tables as ranking_tables
+from ranking import comparison, figures, fusion, held_out, log_statistics, tasks
+from ranking.predictions import calibrated_and_fused
 from runtime.errors import DataError, UsageError
 from tests import impression_log
 
@@ -22,8 +22,8 @@ class Oracle:
 
     def __init__(self, log, names=TASKS, *, noise=0.8, seed=0, trained_on=("train",)):
         self.tasks = tuple(names)
-        self.tables = ranking_tables.build(log, ("EVV", "FVV", "GVV"))
-        self._labels = tasks.labels(names, log, self.tables.thresholds, None)
+        self.statistics = log_statistics.build(log, ("EVV", "FVV", "GVV"))
+        self._labels = tasks.labels(names, log, self.statistics.thresholds, None)
         chance = np.random.default_rng(seed).normal(size=self._labels.values.shape)
         self._p = (1 / (1 + np.exp(-(self._labels.values - 0.5 + noise * chance)))).astype(np.float32)
         self.config = ConfigDict({"train_on": trained_on, "seed": seed})
@@ -47,12 +47,12 @@ def model(log):
 
 @pytest.fixture(scope="module")
 def days(log, model):
-    return [task_metrics.held_out(log, split, model.tasks, model.labels) for split in ("valid", "test")]
+    return [held_out.held_out(log, split, model.tasks, model.labels) for split in ("valid", "test")]
 
 
 def _score(model, valid, held, weights=None, penalty=1.0):
     on_valid, on_held = (model.predict(part.positions) for part in (valid, held))
-    return task_metrics.score(model.tasks, on_valid, on_held, valid, held, weights, penalty)
+    return calibrated_and_fused(on_valid, on_held, valid, held, weights, penalty)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_impressions_are_the_splits_events_of_known_time(log, model, days):
 
 def test_figures_are_those_of_the_metrics(scored, days):
     held = days[1]
-    found = task_metrics.figures(scored, held, samples=3)
+    found = figures.figures(scored, samples=3)
     for k, task in enumerate(TASKS):
         p, label = scored.probabilities[:, k], held.positive[:, k]
         assert found[f"{task}/auc"][0] == pytest.approx(binary.auc(p, label))
@@ -86,7 +86,7 @@ def test_figures_are_those_of_the_metrics(scored, days):
 
 def test_resamples_are_figures_of_the_drawn_users(scored, days):
     held, k = days[1], 0
-    found = task_metrics.figures(scored, held, samples=4)
+    found = figures.figures(scored, samples=4)
     drawn = intervals.resampled(lambda times: times, len(held.users), samples=4).astype(int)
     ece = []
     for n, times in enumerate(drawn):
@@ -99,7 +99,7 @@ def test_resamples_are_figures_of_the_drawn_users(scored, days):
 
 
 def test_the_interval_of_the_ece_holds_it(scored, days):
-    found = task_metrics.figures(scored, days[1], samples=100)
+    found = figures.figures(scored, samples=100)
     for task in TASKS:
         value, low, high = intervals.of_resamples(found[f"{task}/ece"])
         assert 0 <= low <= value <= high
@@ -130,19 +130,19 @@ def test_validation_days_are_calibrated_on_other_users(model, days):
 
 def test_users_of_one_class_are_left_out_and_counted(scored, days):
     held = days[1]
-    found = task_metrics.counts(held, scored)
+    found = figures.counts(scored)
     by_user = [held.positive[held.user == u, 1] for u in range(len(held.users))]
     alike = sum(len(set(labels)) == 1 for labels in by_user)
     assert alike >= 3  # those who glanced past everything
     assert found["GVV/gauc/left_out"] == alike
     assert found["GVV/gauc/users"] == len(held.users) - alike
-    users = task_metrics.per_user(scored, held)
+    users = figures.per_user(scored)
     assert np.isnan(users["GVV/auc"]).sum() == alike
 
 
 def test_groups_cover_every_impression_twice(log, days):
     held = days[1]
-    groups = task_metrics.groups(log, held)
+    groups = held_out.groups(log, held)
     for kind in ("engagement", "platform"):
         together = np.sum([inside for name, inside in groups.items() if name.startswith(kind)], axis=0)
         np.testing.assert_array_equal(together, np.ones(len(held.user)))
@@ -154,9 +154,9 @@ def test_groups_of_one_class_are_left_out_and_counted(scored, days):
     held = days[1]
     alone = held.positive[:, 1]
     groups = {"platform/a": alone, "platform/b": np.ones(len(alone), bool)}
-    found = task_metrics.group_figures(scored, held, groups, samples=2)
+    found = figures.group_figures(scored, groups, samples=2)
     assert np.isnan(found["platform/a/GVV/auc"]).all()
-    metrics, _ = measurement.compare_rows({"": [scored]}, held, groups, samples=2)
+    metrics, _ = comparison.compare_rows({"": [scored]}, groups, samples=2)
     assert "platform/a/GVV/auc" not in metrics
     assert metrics["groups/left_out"] >= 1
     assert metrics["platform/b/GVV/auc"] == pytest.approx(metrics["GVV/auc"])
@@ -164,15 +164,15 @@ def test_groups_of_one_class_are_left_out_and_counted(scored, days):
 
 def test_differences_are_paired_and_named(log, model, days, scored):
     worse, _ = _score(Oracle(log, noise=3.0, seed=1), *days)
-    groups = task_metrics.groups(log, days[1])
-    rows = {"": [scored], measurement.BASELINE: [worse], "same": [scored]}
-    metrics, per_user = measurement.compare_rows(rows, days[1], groups, samples=50)
-    name = f"{measurement.BASELINE}/EVV/auc"
+    groups = held_out.groups(log, days[1])
+    rows = {"": [scored], comparison.BASELINE: [worse], "same": [scored]}
+    metrics, per_user = comparison.compare_rows(rows, groups, samples=50)
+    name = f"{comparison.BASELINE}/EVV/auc"
     assert metrics[f"{name}/difference"] == pytest.approx(metrics["EVV/auc"] - metrics[name])
     assert metrics[f"{name}/difference/low"] > 0
     for end in ("", "/low", "/high"):
         assert metrics[f"same/click/logloss/difference{end}"] == 0.0
-    assert f"{measurement.BASELINE}/platform/feed/EVV/auc/difference" in metrics
+    assert f"{comparison.BASELINE}/platform/feed/EVV/auc/difference" in metrics
     assert "same/platform/feed/EVV/auc" not in metrics
     assert per_user["EVV/auc"].shape == per_user["same/EVV/auc"].shape == (len(days[1].users),)
 
@@ -180,8 +180,8 @@ def test_differences_are_paired_and_named(log, model, days, scored):
 def test_rows_of_several_seeds_are_means_with_room_for_another_seed(log, days, scored):
     seeds = [_score(Oracle(log, noise=noise, seed=n), *days)[0] for n, noise in enumerate((0.8, 1.0, 1.2))]
     rows = {"": seeds, "one": [scored], "again": seeds}
-    metrics, per_user = measurement.compare_rows(rows, days[1], task_metrics.groups(log, days[1]), samples=400)
-    areas = [task_metrics.figures(one, days[1], samples=1)["EVV/auc"][0] for one in seeds]
+    metrics, per_user = comparison.compare_rows(rows, held_out.groups(log, days[1]), samples=400)
+    areas = [figures.figures(one, samples=1)["EVV/auc"][0] for one in seeds]
     assert metrics["EVV/auc"] == pytest.approx(np.mean(areas))
     assert metrics["EVV/auc/seeds_std"] == pytest.approx(np.std(areas, ddof=1))
     assert (metrics["seeds"], metrics["one/seeds"]) == (3, 1)
@@ -192,13 +192,13 @@ def test_rows_of_several_seeds_are_means_with_room_for_another_seed(log, days, s
     # The same three trainings on both sides differ by nothing, but three others of each would.
     assert metrics["again/EVV/auc/difference"] == 0
     assert metrics["again/EVV/auc/difference/low"] < -half < half < metrics["again/EVV/auc/difference/high"]
-    each = [task_metrics.per_user(one, days[1])["EVV/auc"] for one in seeds]
+    each = [figures.per_user(one)["EVV/auc"] for one in seeds]
     np.testing.assert_allclose(per_user["EVV/auc"], np.mean(each, axis=0))
 
 
 @pytest.fixture
 def runs(log, model, monkeypatch):
-    """Folders of trained rankers, as measurement.load finds them."""
+    """Folders of trained rankers, as comparison.load finds them."""
     found = {"full": model, "single": Oracle(log, ("GVV",), seed=2), "other": Oracle(log, ("long_view",))}
     found["final"] = Oracle(log, trained_on=("train", "valid"))
     found["full1"], found["other1"] = Oracle(log, seed=1), Oracle(log, ("EVV",), seed=1)
@@ -206,14 +206,14 @@ def runs(log, model, monkeypatch):
     nan = Oracle(log)
     nan._p = np.full_like(nan._p, np.nan)
     found["nan"] = nan
-    monkeypatch.setattr(measurement, "load", lambda folder, timelines: found[folder])
+    monkeypatch.setattr(comparison, "load", lambda folder, timelines: found[folder])
     return found
 
 
 def _run(log, folder, **changes):
     options: dict[str, Any] = {"checkpoint": ["full"], "compare": [], "split": "test", "gamma": [], "penalty": 1.0}
     options |= {"data": str(log.path), "workdir": str(folder), "with_lightgbm": False, "samples": 20} | changes
-    measurement.run(**options)
+    comparison.run(**options)
 
 
 def test_run_writes_what_the_report_reads(log, runs, tmp_path, capsys):
@@ -247,7 +247,7 @@ def test_weights_by_hand_are_used_for_the_models_tasks(log, runs, tmp_path):
     ("changes", "said"),
     [
         ({"gamma": ["like=1"]}, "--gamma=like: the model has no such task; it has EVV, GVV, click"),
-        ({"compare": ["single"]}, "--compare=single: written NAME=DIR"),
+        ({"compare": ["single"]}, "--compare=single: written NAME=DIR, DIR being what ranking.train wrote"),
         ({"compare": ["lightgbm=single"]}, "the name lightgbm is taken"),
         ({"compare": ["ceiling=single"]}, "the name ceiling is taken"),
         (
@@ -276,7 +276,7 @@ def test_predictions_that_diverged_are_refused(log, runs, tmp_path):
 def test_a_log_without_watch_time_measures_the_other_tasks(tmp_path, monkeypatch):
     log = impression_log.write(tmp_path / "log", watch_times=False)
     model = Oracle(log, ("click",))
-    monkeypatch.setattr(measurement, "load", lambda folder, timelines: model)
+    monkeypatch.setattr(comparison, "load", lambda folder, timelines: model)
     _run(log, tmp_path / "out")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "click/auc" in metrics
@@ -286,10 +286,10 @@ def test_a_log_without_watch_time_measures_the_other_tasks(tmp_path, monkeypatch
 def test_users_without_history_are_measured_too(tmp_path):
     log = impression_log.write(tmp_path / "log", silent=5)
     model = Oracle(log)
-    valid, held = (task_metrics.held_out(log, split, TASKS, model.labels) for split in ("valid", "test"))
+    valid, held = (held_out.held_out(log, split, TASKS, model.labels) for split in ("valid", "test"))
     assert set(range(5)) <= set(held.users)
     assert not set(range(5)) & set(valid.users)
-    found = task_metrics.figures(_score(model, valid, held)[0], held, samples=2)
+    found = figures.figures(_score(model, valid, held)[0], samples=2)
     assert all(np.isfinite(values[0]) for name, values in found.items() if name.endswith("auc"))
 
 
@@ -297,7 +297,8 @@ def test_a_task_of_one_class_has_no_auc(model, days):
     valid, held = days
     label = held.label.copy()
     label[:, 0] = 1.0
-    found = task_metrics.figures(_score(model, valid, held)[0], held._replace(label=label), samples=2)
+    scored, _ = _score(model, valid, held)
+    found = figures.figures(scored._replace(days=held._replace(label=label)), samples=2)
     assert np.isnan(found["EVV/auc"]).all()
     assert np.isnan(found["EVV/gauc"]).all()
     assert np.isfinite(found["EVV/logloss"]).all()
@@ -308,17 +309,17 @@ def test_soft_labels_are_calibrated_as_they_are(log):
     values = np.linspace(0.1, 0.6, len(log.item))[:, None].astype(np.float32)
     where = np.ones(values.shape, bool)
     valid, held = (
-        task_metrics.held_out(log, split, ("satisfaction",), lambda at: (values[at], where[at]))
+        held_out.held_out(log, split, ("satisfaction",), lambda at: (values[at], where[at]))
         for split in ("valid", "test")
     )
     exact = {split: values[days.positions] for split, days in (("valid", valid), ("test", held))}
-    scored, _ = task_metrics.score(("satisfaction",), exact["valid"], exact["test"], valid, held, np.ones(1), 1.0)
+    scored, _ = calibrated_and_fused(exact["valid"], exact["test"], valid, held, np.ones(1), 1.0)
     np.testing.assert_allclose(scored.probabilities, exact["test"], atol=0.01)
-    assert task_metrics.figures(scored, held, samples=2)["satisfaction/ece"][0] < 0.01
+    assert figures.figures(scored, samples=2)["satisfaction/ece"][0] < 0.01
 
 
 def test_soft_labels_above_a_half_are_positives(log):
     where = np.ones((len(log.item), 1), bool)
     values = np.linspace(0, 1, len(log.item))[:, None].astype(np.float32)
-    held = task_metrics.held_out(log, "test", ("satisfaction",), lambda at: (values[at], where[at]))
+    held = held_out.held_out(log, "test", ("satisfaction",), lambda at: (values[at], where[at]))
     np.testing.assert_array_equal(held.positive[:, 0], ranked_positions(log, "test") > (len(log.item) - 1) / 2)

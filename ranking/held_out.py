@@ -1,0 +1,70 @@
+"""The impressions of held-out days that rankers are measured on, and the groups that figures are given for.
+
+Impressions are the events of a split whose time is known, each predicted from what lies strictly before it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.engagement import LEVELS, engagement
+from data.feedback import has
+from data.impressions import ranked_positions
+from data.timelines import Timelines
+
+MIN_GROUP = 200  # impressions; smaller platforms are one group, `other`
+_SOFT = 0.5
+
+
+class HeldOut(NamedTuple):
+    """The impressions [n] of a split. `user` numbers those present from 0; `users` [U] are their indices in the log.
+
+    label in [0, 1] and where: [n, K], in the order of `tasks`. long_view, skip: [n].
+    """
+
+    split: str
+    tasks: tuple[str, ...]
+    positions: NDArray[np.int64]
+    users: NDArray[np.int64]
+    user: NDArray[np.int64]
+    label: NDArray[np.float32]
+    where: NDArray[np.bool_]
+    long_view: NDArray[np.bool_]
+    skip: NDArray[np.bool_]
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Labels as classes [n, K]: a soft label above 0.5 is a positive."""
+        return self.label > _SOFT
+
+    def of_tasks(self, tasks: Sequence[str]) -> "HeldOut":
+        """The same impressions with the labels of these tasks alone, in this order."""
+        columns = [self.tasks.index(task) for task in tasks]
+        return self._replace(tasks=tuple(tasks), label=self.label[:, columns], where=self.where[:, columns])
+
+
+def held_out(timelines: Timelines, split: str, tasks: Sequence[str], labels: Callable[..., Any]) -> HeldOut:
+    """The impressions of `split`; `labels(positions)` gives values [n, K] and where [n, K], as a Ranker does."""
+    positions = ranked_positions(timelines, split)
+    users, user = np.unique(timelines.user_of_event()[positions], return_inverse=True)
+    label, where = labels(positions)
+    long_view, skip = (has(timelines.feedback[positions], name) for name in ("long_view", "skip"))
+    return HeldOut(
+        split, tuple(tasks), positions, users.astype(np.int64), user.reshape(-1), label, where, long_view, skip
+    )
+
+
+def groups(timelines: Timelines, days: HeldOut) -> dict[str, NDArray[np.bool_]]:
+    """`engagement/<level>` (data/engagement.py) and `platform/<surface>` -> its impressions [n]."""
+    level = engagement(timelines, split=days.split)[days.users[days.user]]
+    members = {f"engagement/{name}": level == number for number, name in enumerate(LEVELS)}
+    surface = timelines.surface[days.positions]
+    names = timelines.manifest.get("surfaces", ())
+    small = np.bincount(surface, minlength=len(names) + 1)[surface] < MIN_GROUP
+    for number in np.unique(surface[~small]):
+        name = names[number - 1] if 0 < number <= len(names) else "unknown"
+        members[f"platform/{name}"] = surface == number
+    members["platform/other"] = small
+    return {name: inside for name, inside in members.items() if inside.any()}
