@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime import app
-from runtime.errors import UsageError
 from runtime.paths import define_path
 
-_WORKDIR = define_path("workdir", None, "Workdir of the pipeline, with the validation metrics of its models.")
+_WORKDIR = define_path("workdir", None, "The folder of a pipelines.run, with its validation metrics.", required=True)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -24,8 +23,6 @@ def main(argv: Sequence[str]) -> None:
     # Here, so that --help stays fast.
     from pipelines.systems.retrieval.selection import choose
 
-    if not _WORKDIR.value:
-        raise UsageError("--workdir is required: the folder of a pipelines.run")
     workdir = Path(_WORKDIR.value)
     for name, value in choose(workdir).items():
         print(f"{name:<48}{value:>12.6g}")

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime import app
-from runtime.errors import FellShortError, UsageError
+from runtime.errors import FellShortError
 from runtime.paths import define_path
 
-_WORKDIR = define_path("workdir", None, "Workdir of the pipeline, with the measurements of its models.")
+_WORKDIR = define_path(
+    "workdir", None, "The folder of a pipelines.run, with the measurements of its models.", required=True
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -25,8 +27,6 @@ def main(argv: Sequence[str]) -> None:
     from pipelines.systems.serving.stages import VERDICT
     from simulation.counterfactual.gate import shortfall
 
-    if not _WORKDIR.value:
-        raise UsageError("--workdir is required: the folder of a pipelines.run")
     verdict = judge(Path(_WORKDIR.value))
     for check in verdict["checks"]:
         print(f"{check['name']:<32}{check['value']:>+9.1%}   at most {check['limit']:+.1%}")

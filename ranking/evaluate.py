@@ -20,11 +20,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from runtime import app
-from runtime.errors import UsageError
 from runtime.paths import define_named_paths, define_path, define_paths
 
-_DATA = define_path("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = define_paths("checkpoint", "The workdir of ranking.train, or several, of one seed each.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_CHECKPOINT = define_paths("checkpoint", "The workdir of ranking.train, or several, of one seed each.", required=True)
 _COMPARE = define_named_paths(
     "compare", "NAME=DIR of other runs of ranking.train, to be rows beside the model; a NAME once for each seed."
 )
@@ -42,8 +41,6 @@ _LIGHTGBM = flags.DEFINE_boolean("lightgbm", True, "Train and measure LightGBM t
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _DATA.value or not _CHECKPOINT.value:
-        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for jax.
     from ranking.comparison import run
 

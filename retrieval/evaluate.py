@@ -19,12 +19,11 @@ from absl import flags
 
 from runtime import app
 from runtime.config import define_config
-from runtime.errors import UsageError
 from runtime.paths import define_path
 
 _CONFIG = define_config("configs/retrieval.py", "Settings: FILE or FILE:NAME.")
-_DATA = define_path("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.", required=True)
 _WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _BASELINES = flags.DEFINE_boolean("baselines", True, "Measure the simple rules too.")
@@ -37,8 +36,6 @@ _EVENTS = flags.DEFINE_integer(
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _DATA.value or not _CHECKPOINT.value:
-        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for jax.
     from retrieval.measurement import run
 

@@ -16,6 +16,7 @@ from absl import app, flags, logging
 
 from runtime.errors import DataError, FellShortError, HostError, UsageError
 from runtime.memory import keep_freed_memory
+from runtime.paths import refuse_missing
 
 OTHER_HOST = 5  # exit status
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
@@ -53,6 +54,7 @@ def run(main: Callable[[Sequence[str]], int | None], *, keep_memory: bool = True
         try:
             if len(argv) > 1:
                 raise UsageError(f"unexpected argument '{argv[1]}': flags are written --name=value, see --help")
+            refuse_missing()
             return main(argv) or 0
         except UsageError as error:
             return _fail(error, 2)

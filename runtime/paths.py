@@ -14,6 +14,7 @@ from absl import flags
 from runtime.errors import UsageError
 
 flags.disclaim_key_flags()  # --help shows a flag among those of the binary that defines it
+_required: list[tuple[str, str]] = []  # name and help
 _NAME = re.compile(r"\s*[^=/]+=")
 
 
@@ -24,12 +25,24 @@ def define_path(name: str, default: str, help_string: str) -> flags.FlagHolder[s
 @overload
 def define_path(name: str, default: None, help_string: str) -> flags.FlagHolder[str | None]: ...
 def define_path(name: str, default: str | None, help_string: str, *, required: bool = False) -> flags.FlagHolder[Any]:
-    """A flag for one path, as `flags.DEFINE_string` is for text."""
-    return flags.DEFINE(_Path(), name, default, help_string, serializer=flags.ArgumentSerializer(), required=required)
+    """A flag for one path, as `flags.DEFINE_string` is for text; `required`: `refuse_missing` refuses its absence."""
+    holder = flags.DEFINE(_Path(), name, default, help_string, serializer=flags.ArgumentSerializer())
+    if required:
+        _required.append((name, help_string))
+    return holder
 
 
-def define_paths(name: str, help_string: str) -> flags.FlagHolder[list[str]]:
+def refuse_missing() -> None:
+    """Errors: UsageError for the first required path that the command line lacks, with what it is."""
+    for name, help_string in _required:
+        if not flags.FLAGS[name].value:
+            raise UsageError(f"--{name} is required: {help_string[0].lower()}{help_string[1:].rstrip('.')}; see --help")
+
+
+def define_paths(name: str, help_string: str, *, required: bool = False) -> flags.FlagHolder[list[str]]:
     """A flag for paths with commas between them, none by default."""
+    if required:
+        _required.append((name, help_string))
     return flags.DEFINE(_Paths(named=False), name, [], help_string, serializer=flags.ListSerializer(","))
 
 
@@ -38,18 +51,30 @@ def define_named_paths(name: str, help_string: str) -> flags.FlagHolder[list[str
     return flags.DEFINE(_Paths(named=True), name, [], help_string, serializer=flags.ListSerializer(","))
 
 
-def named(entries: Sequence[str], *, flag: str, what: str, reserved: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """(NAME, DIR) of each entry of a flag of `define_named_paths`; `what` is in words what DIR has to be.
+def named(
+    entries: Sequence[str], *, flag: str, writer: str, reserved: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """(NAME, DIR) of each entry of a flag of `define_named_paths`; `writer` is the program that writes such a DIR.
 
     Errors: UsageError for an entry that is no NAME=DIR, or whose name is `reserved`, as metrics.json uses it.
     """
     for entry in entries:
         name, _, folder = entry.partition("=")
         if not (name and folder) or "/" in name:
-            raise UsageError(f"{flag}={entry}: written NAME=DIR, DIR being {what}")
+            raise UsageError(f"{flag}={entry}: write NAME=DIR, DIR being the folder that {writer} wrote")
         if name in reserved:
-            raise UsageError(f"{flag}={entry}: the name {name} is taken, as metrics.json uses it; choose another")
+            raise UsageError(f"{flag}={entry}: metrics.json uses the name '{name}'; choose another")
         yield name, folder
+
+
+def named_once(entries: Sequence[str], *, flag: str, writer: str, reserved: Collection[str] = ()) -> dict[str, str]:
+    """{NAME: DIR}, as `named`; UsageError also where a name is there twice."""
+    folders: dict[str, str] = {}
+    for name, folder in named(entries, flag=flag, writer=writer, reserved=reserved):
+        if name in folders:
+            raise UsageError(f"{flag}: '{name}' is there twice; give each a name of its own")
+        folders[name] = folder
+    return folders
 
 
 def split(text: str, *, named: bool) -> list[str]:

@@ -11,19 +11,16 @@ probabilities.npy, float32 [E, K], NaN on other days, for ranking.evaluate; and 
 from collections.abc import Sequence
 
 from runtime import app
-from runtime.errors import UsageError
 from runtime.paths import define_path
 
-_WORLD = define_path("world", "", "The workdir of the simulation.world that the timelines were made of.")
-_DATA = define_path("data", None, "The timelines.")
+_WORLD = define_path("world", None, "The workdir of the simulation.world behind the timelines.", required=True)
+_DATA = define_path("data", None, "The timelines.", required=True)
 _WORKDIR = define_path("workdir", None, "The folder where truth/ goes.")
 
 
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _DATA.value or not _WORLD.value:
-        raise UsageError(f"--{'world' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for them.
     from simulation.world.true_probabilities import run
 

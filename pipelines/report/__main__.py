@@ -9,7 +9,7 @@ from pathlib import Path
 from runtime import app
 from runtime.paths import define_path
 
-_WORKDIR = define_path("workdir", None, "Workdir of a pipelines.run; the report is written there.")
+_WORKDIR = define_path("workdir", None, "The folder of a pipelines.run; the report is written there.", required=True)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -20,14 +20,11 @@ def main(argv: Sequence[str]) -> None:
     from pipelines.report.page import numbers, render
     from pipelines.report.run_folder import Run
     from runtime.artifact import write_json
-    from runtime.errors import UsageError
 
-    if not _WORKDIR.value:
-        raise UsageError("--workdir is required: the folder of a pipelines.run")
     run = Run(Path(_WORKDIR.value))
-    found = sections(run)
-    (run.workdir / "report.html").write_text(render(run, found), encoding="utf-8")
-    write_json(run.workdir / "metrics.json", numbers(found))
+    page = sections(run)
+    (run.workdir / "report.html").write_text(render(run, page), encoding="utf-8")
+    write_json(run.workdir / "metrics.json", numbers(page))
     print(f"report: {run.workdir / 'report.html'}")
 
 

@@ -16,8 +16,8 @@ from runtime import app
 from runtime.errors import UsageError
 from runtime.paths import define_path
 
-_DATA = define_path("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = define_path("checkpoint", None, "The workdir of ranking.train.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of ranking.train.", required=True)
 _EVALUATION = define_path("evaluation", None, "The workdir of ranking.evaluate: γ and calibration.")
 _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1, instead of the chosen.")
 _WORKDIR = define_path("workdir", None, "The folder where the ranker goes.")
@@ -36,8 +36,6 @@ _REJECT = flags.DEFINE_boolean(
 def main(argv: Sequence[str]) -> None:
     """Wires flags to ranking/export/folder.py."""
     del argv
-    if not _DATA.value or not _CHECKPOINT.value:
-        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     try:
         warmup_batch_sizes = tuple(int(size) for size in _WARMUP.value)
     except ValueError:

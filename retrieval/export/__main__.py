@@ -16,12 +16,11 @@ from absl import flags
 
 from runtime import app
 from runtime.config import define_config
-from runtime.errors import UsageError
 from runtime.paths import define_path
 
 _CONFIG = define_config("configs/retrieval.py", "Settings, as in --config.export.recall_floor=0.9.")
-_DATA = define_path("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.", required=True)
 _WORKDIR = define_path("workdir", None, "The folder where the recommender goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedModels; simulation needs neither.")
 _VERDICT = define_path("verdict", None, "verdict.json of a gate, for the manifest.")
@@ -31,8 +30,6 @@ _LEFT_OUT = define_path("left_out", None, "JSON of what the log could not carry,
 def main(argv: Sequence[str]) -> None:
     """Wires flags to retrieval/export/folder.py."""
     del argv
-    if not _DATA.value or not _CHECKPOINT.value:
-        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow and ScaNN: warnings that call for no action
     # Imported here so that --help does not wait for jax.
     from retrieval.export.folder import export

@@ -30,7 +30,7 @@ from runtime.errors import UsageError
 from runtime.paths import define_named_paths, define_path
 
 _CONFIG = define_config("configs/ab_test.py", "Settings: FILE or FILE:SIZE.")
-_WORLD = define_path("world", None, "The workdir of the simulation.world.")
+_WORLD = define_path("world", None, "The workdir of the simulation.world that the arms were trained on.", required=True)
 _ARMS = define_named_paths("arms", "NAME=DIR for each arm: folders that retrieval.export wrote; control first.")
 _RANKERS = define_named_paths("rankers", "ARM=DIR for each arm with a ranker: folders that ranking.export wrote.")
 _AA_TESTS = flags.DEFINE_integer("aa_tests", 0, "A/A tests: whole tests of new people with the control in both arms.")
@@ -40,8 +40,6 @@ _WORKDIR = define_path("workdir", None, "The folder where results go.")
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _WORLD.value:
-        raise UsageError("--world is required: the workdir of the simulation.world that the arms were trained on")
     if _AA_TESTS.value < 0:
         raise UsageError(f"--aa_tests={_AA_TESTS.value}: 0 or more")
     # Imported here: --help must not wait for jax.

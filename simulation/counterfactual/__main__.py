@@ -30,7 +30,7 @@ from runtime.errors import UsageError
 from runtime.paths import define_path
 
 _CONFIG = define_config("configs/counterfactual.py", "Settings: FILE or FILE:SIZE or FILE:SIZE,EXPERIMENT.")
-_RECOMMENDER = define_path("recommender", None, "The folder that retrieval.export wrote.")
+_RECOMMENDER = define_path("recommender", None, "The folder that retrieval.export wrote.", required=True)
 _RANKER = define_path("ranker", None, "The folder that ranking.export wrote: puts candidates in order.")
 _CANDIDATES = flags.DEFINE_integer("candidates", 200, "Items that the recommender gives the ranker.", lower_bound=1)
 _WORKDIR = define_path("workdir", None, "The folder where results go.")
@@ -49,8 +49,6 @@ _REFERENCE = define_path("reference_evaluation", None, "metrics.json of the mode
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _RECOMMENDER.value:
-        raise UsageError("--recommender is required: the folder that retrieval.export wrote")
     given = [flag.name for flag in (_WORLD, _DATA, _HISTORIES) if flag.value]
     if len(given) > 1:
         raise UsageError(f"--{given[0]} and --{given[1]}: users have one past; give one of them")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.errors import UsageError
+from runtime.paths import named_once
 from simulation.exported import ranker
 from simulation.exported.recommender import Recommender, load
 from simulation.exported.serving import Rank
-from simulation.workdirs import fingerprint
+from simulation.fingerprints import fingerprint
 from simulation.world.matching import item_numbers
 from simulation.world.state import World
 
@@ -34,38 +35,23 @@ def parse(arms: Sequence[str], *, least: int) -> dict[str, str]:
 
     Errors: UsageError where there are fewer than `least`, or a name is there twice or is one that metrics.json uses.
     """
-    pairs = _pairs(arms, flag="--arms", stage="retrieval.export")
-    for name in pairs:
-        if name in _TAKEN:
-            raise UsageError(f"--arms: an arm cannot be called '{name}', which metrics.json uses; give it another name")
-    if len(pairs) < least:
+    folders = named_once(arms, flag="--arms", writer="retrieval.export", reserved=_TAKEN)
+    if len(folders) < least:
         raise UsageError(
-            f"--arms names {len(pairs)} arm(s), at least {least}: write --arms=control=DIR,treatment=DIR"
+            f"--arms names {len(folders)} arm(s), at least {least}: write --arms=control=DIR,treatment=DIR"
             if least > 1
             else "--arms is required: NAME=DIR for each recommender, the folders that retrieval.export wrote"
         )
-    return pairs
+    return folders
 
 
 def parse_rankers(rankers: Sequence[str], arms: Mapping[str, str]) -> dict[str, str]:
     """{arm: folder} of ARM=DIR entries; UsageError where one names no arm, or one twice."""
-    pairs = _pairs(rankers, flag="--rankers", stage="ranking.export")
-    for name in pairs:
+    folders = named_once(rankers, flag="--rankers", writer="ranking.export")
+    for name in folders:
         if name not in arms:
             raise UsageError(f"--rankers: no arm is called '{name}'; there are {', '.join(arms)}")
-    return pairs
-
-
-def _pairs(entries: Sequence[str], *, flag: str, stage: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for entry in entries:
-        name, equals, folder = entry.partition("=")
-        if not (name and equals and folder) or "/" in name:
-            raise UsageError(f"{flag}={entry}: write NAME=DIR, DIR being the folder that {stage} wrote")
-        if name in pairs:
-            raise UsageError(f"{flag}: '{name}' is there twice; give every arm a name of its own")
-        pairs[name] = folder
-    return pairs
+    return folders
 
 
 def load_arms(folders: Mapping[str, str], rankers: Mapping[str, str] | None = None) -> list[Arm]:

@@ -24,7 +24,7 @@ from runtime.errors import UsageError
 from runtime.paths import define_named_paths, define_path
 
 _CONFIG = define_config("configs/off_policy.py", "Settings: FILE or FILE:SIZE.")
-_DATA = define_path("data", None, "The timelines, with randomly exposed events.")
+_DATA = define_path("data", None, "The timelines, with randomly exposed events.", required=True)
 _ARMS = define_named_paths("arms", "NAME=DIR for each recommender: folders that retrieval.export wrote.")
 _WORLD = define_path("world", "", "The workdir of the simulation.world that the timelines were made of.")
 _COVERAGE_SEEDS = flags.DEFINE_integer("coverage_seeds", 0, "Draw new exposures this often; needs --world.")
@@ -34,8 +34,6 @@ _WORKDIR = define_path("workdir", None, "The folder where results go.")
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _DATA.value:
-        raise UsageError("--data is required: the timelines that data.prepare wrote")
     if _COVERAGE_SEEDS.value < 0 or (_COVERAGE_SEEDS.value and not _WORLD.value):
         raise UsageError(f"--coverage_seeds={_COVERAGE_SEEDS.value}: 0 or more, and above 0 only with --world")
     # Imported here: --help must not wait for jax.

@@ -298,7 +298,7 @@ def test_the_binary_names_bad_flags(log, tmp_path, monkeypatch):
     command = [sys.executable, "-m", "retrieval.evaluate", f"--data={log.path}"]
     failed = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert failed.returncode == 2
-    assert failed.stderr == "retrieval.evaluate: --checkpoint is required: see --help\n"
+    assert failed.stderr == "retrieval.evaluate: --checkpoint is required: the workdir of retrieval.train; see --help\n"
 
 
 def test_ranks_are_of_the_same_order_as_the_slate(log):

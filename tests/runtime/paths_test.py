@@ -4,7 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from absl import flags
 
+from runtime import paths
+from runtime.errors import UsageError
 from runtime.paths import split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,3 +67,25 @@ def test_every_flag_that_names_a_path_is_one() -> None:
         if isinstance(call.args[0], ast.Constant)
     }
     assert {text for text in texts if text[1] not in NO_PATHS} == set(), "define them by runtime.paths"
+
+
+def test_a_required_path_that_is_missing_is_named_with_what_it_is(monkeypatch):
+    values = flags.FlagValues()
+    monkeypatch.setattr(paths, "_required", [("folder", "The folder of a run.")])
+    monkeypatch.setattr(flags, "FLAGS", values)
+    flags.DEFINE_string("folder", None, "", flag_values=values)
+    values(["program"])
+    with pytest.raises(UsageError, match=r"--folder is required: the folder of a run; see --help"):
+        paths.refuse_missing()
+
+
+def test_named_folders_have_each_a_name_of_its_own():
+    options = {"flag": "--arms", "writer": "retrieval.export"}
+    assert paths.named_once(["a=x", "b=y=z"], **options) == {"a": "x", "b": "y=z"}
+    for entry in ("a", "=x", "a=", "a/b=x"):
+        with pytest.raises(UsageError, match=f"--arms={entry}: write NAME=DIR, DIR being the folder that retrieval"):
+            paths.named_once([entry], **options)
+    with pytest.raises(UsageError, match="--arms: 'a' is there twice"):
+        paths.named_once(["a=x", "a=y"], **options)
+    with pytest.raises(UsageError, match=r"--arms=a=x: metrics\.json uses the name 'a'"):
+        paths.named_once(["a=x"], reserved=("a",), **options)

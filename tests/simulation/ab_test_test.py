@@ -329,7 +329,7 @@ def test_arms_that_do_not_fit_are_named(world: Path, arms, tmp_path: Path) -> No
     for entries, message in (
         (["blind"], "write NAME=DIR"),
         (["a=x", "a=y"], "'a' is there twice"),
-        (["a=x", "relative=y"], "an arm cannot be called 'relative', which metrics.json uses; give it another name"),
+        (["a=x", "relative=y"], "metrics.json uses the name 'relative'; choose another"),
     ):
         with pytest.raises(UsageError, match=message):
             ab_test(world, tmp_path / "run", *entries)
@@ -350,7 +350,8 @@ def test_the_command_line(arms, tmp_path: Path) -> None:
     said = {name: (end.status, end.stderr.strip()) for name, end in ended.items()}
     assert said["no_world"] == (
         2,
-        "simulation.ab_test: --world is required: the workdir of the simulation.world that the arms were trained on",
+        "simulation.ab_test: --world is required: the workdir of the simulation.world that the arms were trained on; "
+        "see --help",
     )
     assert said["no_truth"][0] == 2
     assert said["no_truth"][1].endswith("no truth/ here; give the workdir of a simulation.world")

@@ -292,7 +292,7 @@ def test_the_command_line(exports, tmp_path):
     no_recommender = command(f"--workdir={tmp_path}")
     assert no_recommender.returncode == 2
     assert no_recommender.stderr.splitlines() == [
-        "simulation.counterfactual: --recommender is required: the folder that retrieval.export wrote"
+        "simulation.counterfactual: --recommender is required: the folder that retrieval.export wrote; see --help"
     ]
     blind = [f"--recommender={exports['blind']}", f"--workdir={tmp_path / 'blind'}", "--min_responsiveness=-0.5"]
     fell_short = command("--config=configs/counterfactual.py:tiny", *blind)

@@ -254,7 +254,7 @@ def test_the_command_line(folder: Path) -> None:
     )
     assert (ended["no_data"].status, ended["no_data"].stderr.strip()) == (
         2,
-        "simulation.off_policy: --data is required: the timelines that data.prepare wrote",
+        "simulation.off_policy: --data is required: the timelines, with randomly exposed events; see --help",
     )
     assert ended["no_world"].status == 2
     assert "above 0 only with --world" in ended["no_world"].stderr
