@@ -14,14 +14,14 @@ from ml_collections import ConfigDict
 from metrics.intervals import Interval, flat
 from runtime.artifact import write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS
+from runtime.workdir import METRICS, begin
 from simulation import limits
 from simulation.ab_test import long_run, trial
 from simulation.ab_test.aa_tests import ALPHA, false_positives
-from simulation.ab_test.metrics import Change, Metric, all_metrics, changes, known
+from simulation.ab_test.metrics import PAPERS_WORDS, Change, Metric, all_metrics, changes, known
 from simulation.ab_test.trial import Trial
 from simulation.exported.arms import Arm, load_arms, parse, parse_rankers, world_items
-from simulation.workdirs import begin, fingerprint
+from simulation.fingerprints import fingerprint
 from simulation.world.newcomers import child
 from simulation.world.state import open_world
 
@@ -136,9 +136,14 @@ def compare(
 
 def definitions(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Any]]:
     """name -> place in the table, title, formula, the papers' words, which way is better: for readers of the files."""
-    kept = ("title", "formula", "words", "better")
     return {
-        name: {"place": place, **{key: getattr(metric, key) for key in kept}}
+        name: {
+            "place": place,
+            "title": metric.title,
+            "formula": metric.formula,
+            "words": PAPERS_WORDS.get(name, ""),
+            "better": metric.better,
+        }
         for place, (name, metric) in enumerate(metrics.items())
     }
 

@@ -1,8 +1,7 @@
 """The metrics of an A/B test, each defined here and nowhere else, and their relative changes.
 
 Every metric is Σ_users numerator / Σ_users denominator of one arm, over a day, over all days, or over some users;
-its relative change is treatment / control − 1. `words` are the papers' own where they have any: [R] Wang et al., RecSys
-'23, section 3; [M] Pan et al., CIKM '23, tables 2 to 4; [S] Zhang et al., CIKM '24, table 4.
+its relative change is treatment / control − 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.intervals import Interval
+from metrics.intervals import Interval, divide
 from metrics.two_samples import relative_changes
 
 Sums = Mapping[str, np.ndarray]  # simulation/ab_test/tallies.py: name -> [n, days]
@@ -28,7 +27,6 @@ class Metric:
     denominator: Part
     better: int
     formula: str
-    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,102 +66,64 @@ def on_day(name: str, least: float = 1.0) -> Part:
 def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
     """name -> metric; a long day has that much watch time."""
 
-    def per_impression(title: str, part: Part, better: int, text: str, words: str = "", unit: str = "") -> Metric:
-        return Metric(title, part, impressions, better, f"{text} / impressions{unit}", words)
+    def per_impression(title: str, part: Part, better: int, text: str, unit: str = "") -> Metric:
+        return Metric(title, part, impressions, better, f"{text} / impressions{unit}")
 
-    def per_user_day(title: str, part: Part, better: int, text: str, words: str = "", unit: str = "") -> Metric:
-        return Metric(title, part, assigned, better, f"{text} / user-days assigned{unit}", words)
+    def per_user_day(title: str, part: Part, better: int, text: str, unit: str = "") -> Metric:
+        return Metric(title, part, assigned, better, f"{text} / user-days assigned{unit}")
 
+    again = "a creator whom the user had {} before, in the log or since"
+    watched = f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time"
+    windows = "mean entropy of content clusters over full windows of consecutive impressions, nats"
     return {
-        "dislike_rate": per_impression("Dislike rate", counted("dislikes"), -1, "dislikes", "[R] dislike rate"),
+        "dislike_rate": per_impression("Dislike rate", counted("dislikes"), -1, "dislikes"),
         "repeated_dislike_rate": per_impression(
             "Repeated dislikes, same creator",
             counted("repeated_dislikes"),
             -1,
-            "dislikes on a creator whom the user had disliked before, in the log or since",
-            "[R] repeated dislike rate on the same creator",
+            f"dislikes on {again.format('disliked')}",
         ),
         "skip_rate": per_impression("Skip rate", counted("skips"), -1, "plays under 3 s without a positive action"),
         "repeated_skip_rate": per_impression(
-            "Repeated skips, same creator",
-            counted("repeated_skips"),
-            -1,
-            "skips of a creator whom the user had skipped before, in the log or since",
-            "[R] repeated skips from the same creator",
+            "Repeated skips, same creator", counted("repeated_skips"), -1, f"skips of {again.format('skipped')}"
         ),
         "dismissing_users": per_user_day(
             "Dismissing users",
             on_day("dismissals"),
             -1,
             "user-days on which the user closed the feed on an item that disappointed",
-            "[R] dismissing users",
         ),
-        "viewers": per_user_day("Viewers", on_day("clicks"), 1, "user-days with a click", "[R] viewers"),
-        "active_users": per_user_day(
-            "Active users", on_day("impressions"), 1, "user-days with an impression", "[M] active users"
-        ),
-        "long_day_users": per_user_day(
-            "Users with a long day",
-            on_day("play_ms", long_day_ms),
-            1,
-            f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time",
-        ),
+        "viewers": per_user_day("Viewers", on_day("clicks"), 1, "user-days with a click"),
+        "active_users": per_user_day("Active users", on_day("impressions"), 1, "user-days with an impression"),
+        "long_day_users": per_user_day("Users with a long day", on_day("play_ms", long_day_ms), 1, watched),
         "hour_users": per_user_day(
             "Users with an hour or more",
             on_day("play_ms", _HOUR_MS),
             1,
             "user-days with at least 60 minutes of watch time",
-            "[R] daily active users with at least 1 hour of daily activities",
         ),
         "satisfied_consumption": per_user_day(
-            "Satisfied consumption",
-            counted("satisfied_plays"),
-            1,
-            "clicks that satisfied (the feed's truth)",
-            "[R] satisfied consumption, by a model",
+            "Satisfied consumption", counted("satisfied_plays"), 1, "clicks that satisfied (the feed's truth)"
         ),
         "unsatisfied_consumption": per_user_day(
             "Unsatisfied consumption",
             counted("unsatisfied_plays"),
             -1,
             "clicks that did not satisfy (the feed's truth)",
-            "[R] unsatisfied consumption, by a model",
         ),
         "enjoyment": per_user_day(
-            "Enjoyment",
-            counted("satisfied_ms"),
-            1,
-            "watch time of plays that satisfied",
-            "[R] overall user enjoyment, not defined there",
-            unit=", ms",
+            "Enjoyment", counted("satisfied_ms"), 1, "watch time of plays that satisfied", ", ms"
         ),
-        "watch_time": per_user_day(
-            "Watch time a user",
-            counted("play_ms"),
-            1,
-            "watch time",
-            "[S] average user watch time; [M] play duration",
-            unit=", ms",
-        ),
-        "watch_time_per_item": per_impression(
-            "Watch time an item", counted("play_ms"), 1, "watch time", "[S] average video watch time", unit=", ms"
-        ),
-        "likes": per_user_day("Likes", counted("likes"), 1, "likes", "[M] like times"),
-        "diversity": Metric(
-            "Diversity",
-            counted("window_entropy"),
-            counted("windows"),
-            1,
-            "mean entropy of content clusters over full windows of consecutive impressions, nats",
-            "[M] diversity entropy of each time window containing 100 videos; [R] diversity",
-        ),
+        "watch_time": per_user_day("Watch time a user", counted("play_ms"), 1, "watch time", ", ms"),
+        "watch_time_per_item": per_impression("Watch time an item", counted("play_ms"), 1, "watch time", ", ms"),
+        "likes": per_user_day("Likes", counted("likes"), 1, "likes"),
+        "diversity": Metric("Diversity", counted("window_entropy"), counted("windows"), 1, windows),
         "positive_to_negative": Metric(
             "Positive to negative",
             counted("positives"),
             counted("dislikes"),
             1,
             "(likes + comments + follows + shares) / dislikes",
-            "[S] positive-to-negative feedback ratio",
         ),
         "true_satisfaction": Metric(
             "True satisfaction",
@@ -175,13 +135,34 @@ def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
     }
 
 
+# What the papers call them, where they have any: [R] Wang et al., RecSys '23, section 3; [M] Pan et al., CIKM '23,
+# tables 2 to 4; [S] Zhang et al., CIKM '24, table 4.
+PAPERS_WORDS = {
+    "dislike_rate": "[R] dislike rate",
+    "repeated_dislike_rate": "[R] repeated dislike rate on the same creator",
+    "repeated_skip_rate": "[R] repeated skips from the same creator",
+    "dismissing_users": "[R] dismissing users",
+    "viewers": "[R] viewers",
+    "active_users": "[M] active users",
+    "hour_users": "[R] daily active users with at least 1 hour of daily activities",
+    "satisfied_consumption": "[R] satisfied consumption, by a model",
+    "unsatisfied_consumption": "[R] unsatisfied consumption, by a model",
+    "enjoyment": "[R] overall user enjoyment, not defined there",
+    "watch_time": "[S] average user watch time; [M] play duration",
+    "watch_time_per_item": "[S] average video watch time",
+    "likes": "[M] like times",
+    "diversity": "[M] diversity entropy of each time window containing 100 videos; [R] diversity",
+    "positive_to_negative": "[S] positive-to-negative feedback ratio",
+}
+
+
 def changes(
     metrics: Mapping[str, Metric], control: Sums, treatment: Sums, *, by_day: bool = False, samples: int, seed: int
 ) -> dict[str, list[Change]]:
     """Each metric's changes: over all days, then, `by_day`, on each of them. Users are resampled arm by arm."""
     before, after = (_columns(metrics, sums, by_day=by_day) for sums in (control, treatment))
     relative = relative_changes(before, after, samples=samples, seed=seed)
-    levels = [_levels(*group).tolist() for group in (before, after)]
+    levels = [divide(*(part.sum(axis=0) for part in group)).tolist() for group in (before, after)]
     spans = 1 + (control["impressions"].shape[1] if by_day else 0)
     intervals = [Interval(*column) for column in np.stack(relative, axis=1).tolist()]
     rows = [Change(*change) for change in zip(*levels, intervals, strict=True)]
@@ -199,8 +180,3 @@ def _columns(metrics: Mapping[str, Metric], sums: Sums, *, by_day: bool) -> tupl
         np.concatenate([spread(metric.numerator) for metric in metrics.values()], axis=1),
         np.concatenate([spread(metric.denominator) for metric in metrics.values()], axis=1),
     )
-
-
-def _levels(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    top, bottom = numerators.sum(axis=0), denominators.sum(axis=0)
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)

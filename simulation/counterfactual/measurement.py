@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from runtime.errors import FellShortError
-from runtime.workdir import METRICS
+from runtime.workdir import METRICS, begin
 from simulation.counterfactual import gate as gates
 from simulation.counterfactual import histories as pasts
 from simulation.counterfactual import responsiveness
@@ -30,7 +30,7 @@ from simulation.counterfactual.user_model import living_users
 from simulation.exported.arms import world_items
 from simulation.exported.ranker import load as load_ranker
 from simulation.exported.recommender import Recommender, load, reencoding
-from simulation.workdirs import begin, fingerprint
+from simulation.fingerprints import fingerprint
 from simulation.world.state import open_world
 
 

@@ -14,16 +14,16 @@ from data.timelines import SPLITS, Timelines
 from metrics.intervals import flat, ratio
 from runtime.artifact import write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS
+from runtime.workdir import METRICS, begin
 from simulation import limits
 from simulation.exported.arms import Arm, load_arms, parse
+from simulation.fingerprints import fingerprint
 from simulation.off_policy.contexts import Contexts, contexts, policy
 from simulation.off_policy.coverage import coverage
 from simulation.off_policy.estimators import ESTIMATORS, effective_size
 from simulation.off_policy.exposures import REWARDS, Exposures
 from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
-from simulation.workdirs import begin, fingerprint
 from simulation.world.state import open_world
 
 

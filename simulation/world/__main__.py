@@ -12,8 +12,7 @@ from runtime import app
 from runtime.artifact import write_json
 from runtime.config import define_config
 from runtime.paths import define_path
-from runtime.workdir import METRICS
-from simulation.workdirs import begin
+from runtime.workdir import METRICS, begin
 
 _CONFIG = define_config("configs/world.py:demo", "The feed to generate: configs/world.py:tiny|demo|standard.")
 _WORKDIR = define_path("workdir", None, "The folder where tables/ and truth/ go.")

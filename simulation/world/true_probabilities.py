@@ -9,8 +9,7 @@ from data.watch_time import RELATIVE, WATCH_FEEDBACK, thresholds, watch_feedback
 from metrics import binary
 from runtime import artifact
 from runtime.progress import progress
-from runtime.workdir import METRICS
-from simulation.workdirs import begin
+from runtime.workdir import METRICS, begin
 from simulation.world.chances import TASKS, chances
 from simulation.world.matching import numbers
 from simulation.world.state import World, open_world
