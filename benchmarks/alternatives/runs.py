@@ -12,6 +12,8 @@ from ml_collections import ConfigDict
 from pipelines.graph.engine import Engine
 from pipelines.graph.records import locked
 from pipelines.graph.stage import Stage
+from pipelines.systems.feed import stages as feed
+from pipelines.systems.retrieval import stages as models
 from retrieval.run import DIVERGED
 
 _DATA_AT_FAULT = 3  # exit status of a training whose loss is not finite
@@ -60,54 +62,18 @@ def rows(config: ConfigDict, workdir: Path) -> list[Row]:
 def graph(config: ConfigDict, row: Row) -> list[Stage]:
     """World, timelines, training, evaluation on the test days, export and counterfactual simulation of one row."""
     retrieval = f"configs/retrieval.py:{config.size},{row.signals}"
-    world = Stage(
-        name="world",
-        module="simulation.world",
-        config=f"configs/world.py:{config.size}",
-        flags={f"config.{name}": value for name, value in row.world},
-        writes=("tables/manifest.json", "metrics.json"),
-    )
-    timelines = Stage(
-        name="prepare",
-        module="data.prepare",
-        config="configs/data.py:tables",
-        flags={"data": world.folder / "tables"},
-        place="timelines",
-        inputs=world.outputs,
-        writes=("manifest.json",),
-    )
+    world = feed.world(config.size, {f"config.{name}": value for name, value in row.world})
+    timelines = feed.prepare("tables", feed.FEED.parent, inputs=world.outputs)
     settings = {"negative_weight": row.weight, "clip_norm": row.clip_norm, **dict(row.training), "seed": row.seed}
     train = Stage(
         name=f"train/{row.name}",
         module="retrieval.train",
         config=retrieval,
         flags={**{f"config.{name}": value for name, value in settings.items()}, "data": timelines.folder},
-        inputs=timelines.outputs,
+        inputs=(feed.LOG,),
     )
-    on_model = {"data": timelines.folder, "checkpoint": train.folder}
-    test = Stage(
-        name=f"test/{row.name}",
-        module="retrieval.evaluate",
-        config=retrieval,
-        flags={**on_model, "split": "test", "baselines": False},
-        inputs=(*timelines.outputs, *train.outputs),
-    )
-    export = Stage(
-        name=f"export/{row.name}",
-        module="retrieval.export",
-        config=retrieval,
-        flags={**on_model, "serving": False},
-        inputs=(*timelines.outputs, *train.outputs),
-        writes=("metrics.json", "recommender/manifest.json"),
-    )
-    counterfactual = Stage(
-        name=f"counterfactual/{row.name}",
-        module="simulation.counterfactual",
-        config=f"configs/counterfactual.py:{config.counterfactual}",
-        flags={"recommender": export.folder / "recommender"},
-        inputs=export.outputs,
-    )
-    return [world, timelines, train, test, export, counterfactual]
+    test, export = models.evaluation("test", "test", retrieval, train), models.export(train, retrieval)
+    return [world, timelines, train, test, export, models.counterfactual(export, config.counterfactual)]
 
 
 def run_all(config: ConfigDict, rows: Sequence[Row], workdir: Path) -> int:

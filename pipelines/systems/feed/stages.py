@@ -4,7 +4,9 @@
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -19,32 +21,43 @@ _AIM = "the log, as every model reads it"
 
 def stages(config: ConfigDict, data: Path | None) -> list[Stage]:
     """From nothing, or from the user's logs in `data`, to timelines."""
-    world = Stage(
-        name="world",
+    dataset, asked = readers.named(config.data), config.stages.prepare
+    flags = {
+        "schema": Path(asked.schema).absolute() if asked.get("schema") else None,
+        "quarantine": asked.quarantine,
+        "max_quarantine": asked.max_quarantine,
+    }
+    if not data:
+        feed = world(config.world)
+        return [feed, prepare(config.data, FEED.parent, flags=flags, inputs=feed.outputs)]
+    # The synthetic feed's manifest vouches for its files; a user's are inputs one by one: those that are read, as there
+    # may be others beside them, such as this pipeline's own.
+    options = {name: usual if asked[name] is None else asked[name] for name, usual in dataset.options.items()}
+    outside = {os.path.relpath(file, data): file for file in dataset.source_files(data, **options)}
+    return [prepare(config.data, data.absolute(), flags=flags, outside=outside)]
+
+
+def world(size: str, flags: Mapping[str, Any] | None = None) -> Stage:
+    """The synthetic feed of this size, with its truth."""
+    return Stage(
+        name=WORLD.name,
         module="simulation.world",
-        config=f"configs/world.py:{config.world}",
+        config=f"configs/world.py:{size}",
+        flags=flags or {},
         writes=("tables/manifest.json", "metrics.json"),
         aim=_AIM,
     )
-    # The synthetic feed's manifest vouches for its files; a user's are inputs one by one: those that are read, as there
-    # may be others beside them, such as this pipeline's own.
-    dataset, asked = readers.named(config.data), config.stages.prepare
-    options = {name: usual if asked[name] is None else asked[name] for name, usual in dataset.options.items()}
-    files = dataset.source_files(data, **options) if data else []
-    prepare = Stage(
+
+
+def prepare(dataset: str, data: Path, *, flags: Mapping[str, Any] | None = None, **files: Any) -> Stage:
+    """The timelines of the log in `data`; `files`: what the stage depends on."""
+    return Stage(
         name="prepare",
         module="data.prepare",
-        config=f"configs/data.py:{config.data}",
-        flags={
-            "data": data.absolute() if data else FEED.parent,
-            "schema": Path(asked.schema).absolute() if asked.get("schema") else None,
-            "quarantine": asked.quarantine,
-            "max_quarantine": asked.max_quarantine,
-        },
+        config=f"configs/data.py:{dataset}",
+        flags={"data": data, **(flags or {})},
         place=TIMELINES.name,
-        inputs=() if data else world.outputs,
-        outside={os.path.relpath(file, data): file for file in files} if data else {},
         writes=("manifest.json", "metrics.json"),
         aim=_AIM,
+        **files,
     )
-    return [*([] if data else [world]), prepare]

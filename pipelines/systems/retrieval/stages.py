@@ -62,9 +62,11 @@ def has_final(config: ConfigDict, signals: str) -> bool:
 
 def stages(config: ConfigDict) -> list[Stage]:
     """From timelines to exported recommenders that have been measured."""
-    found = [stage for variant in variants(config) for stage in _of(variant, config)]
+    of_variants = [stage for variant in variants(config) for stage in _of(variant, config)]
     # Responses come last: one may be judged by the export of a model after it.
-    models, responses = ([s for s in found if s.name.startswith("counterfactual/") == last] for last in (False, True))
+    models, responses = (
+        [s for s in of_variants if s.name.startswith("counterfactual/") == last] for last in (False, True)
+    )
     validated = [stage.outputs[0] for stage in models if stage.name.startswith("validate/")]
     select = Stage(
         name="select",
@@ -84,11 +86,11 @@ def without_settings(config: ConfigDict) -> dict[str, Any]:
 
 
 def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
-    name, retrieval = variant.name, f"configs/retrieval.py:{config.retrieval},{variant.signals}"
+    retrieval = f"configs/retrieval.py:{config.retrieval},{variant.signals}"
     chosen = SELECTED.parent if variant.signals in config.sweeps else Path("train")
     refit = chosen / variant.signals if variant.final else None
     train = Stage(
-        name=f"train/{name}",
+        name=f"train/{variant.name}",
         module="retrieval.train",
         config="" if refit else retrieval,
         flags={"config.negative_weight": variant.weight, "refit": refit, "data": TIMELINES},
@@ -97,41 +99,57 @@ def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
         effort=1.0,
     )
     yield train
-    on_model = {"data": TIMELINES, "checkpoint": train.folder}
-    after = (*train.inputs, *train.outputs)
-    # The baselines are the same beside every model: they are measured once, on the test days. The validation days say
-    # nothing about a model that has learned from them.
-    first = variant == variants(config)[0]
-    for stage, split, alone in (("validate", "valid", True), ("test", "test", not first)):
-        if not (refit and split == "valid"):
-            yield Stage(
-                name=f"{stage}/{name}",
-                module="retrieval.evaluate",
-                config=retrieval,
-                flags={**on_model, "split": split, "baselines": False if alone else None},
-                inputs=after,
-                writes=("metrics.json", "per_user.npz"),
-                aim=_TEST if split == "test" else _CHOICE,
-            )
-    export = Stage(
-        name=f"export/{name}",
+    # The validation days say nothing about a model that has learned from them. The baselines are the same beside every
+    # model: they are measured once, on the test days.
+    if not refit:
+        yield evaluation("validate", "valid", retrieval, train)
+    yield evaluation("test", "test", retrieval, train, baselines=variant == variants(config)[0])
+    # Whoever serves a model takes it from its checkpoint: this export is for those who simulate people.
+    exported = export(train, retrieval)
+    if config.counterfactual or config.ab_test or config.off_policy:
+        yield exported
+    if config.counterfactual:
+        judge = Path("export") / _another(variant, config).name / "recommender" if config.judged_by_vectors else None
+        yield counterfactual(exported, config.counterfactual, judge)
+
+
+def evaluation(stage: str, split: str, retrieval: str, train: Stage, *, baselines: bool = False) -> Stage:
+    """A trained model on the days of `split`, and beside it, where asked for, the simple rules."""
+    return Stage(
+        name=train.name.replace("train", stage, 1),
+        module="retrieval.evaluate",
+        config=retrieval,
+        flags={
+            "data": TIMELINES,
+            "checkpoint": train.folder,
+            "split": split,
+            "baselines": None if baselines else False,
+        },
+        inputs=(*train.inputs, *train.outputs),
+        writes=("metrics.json", "per_user.npz"),
+        aim=_TEST if split == "test" else _CHOICE,
+    )
+
+
+def export(train: Stage, retrieval: str) -> Stage:
+    """A trained model for those who simulate people, who need neither index nor SavedModel."""
+    return Stage(
+        name=train.name.replace("train", "export", 1),
         module="retrieval.export",
         config=retrieval,
-        flags={**on_model, "serving": False},
-        inputs=after,
+        flags={"data": TIMELINES, "checkpoint": train.folder, "serving": False},
+        inputs=(*train.inputs, *train.outputs),
         writes=RECOMMENDER,
         aim=_EXPORT,
     )
-    # Whoever serves a model takes it from its checkpoint: this export is for those who simulate people.
-    if config.counterfactual or config.ab_test or config.off_policy:
-        yield export
-    if not config.counterfactual:
-        return
-    judge = Path("export") / _another(variant, config).name / "recommender" if config.judged_by_vectors else None
-    yield Stage(
-        name=f"counterfactual/{name}",
+
+
+def counterfactual(export: Stage, size: str, judge: Path | None = None) -> Stage:
+    """How an exported model responds to a no; `judge` is another export, whose vectors say what is alike."""
+    return Stage(
+        name=export.name.replace("export", "counterfactual", 1),
         module="simulation.counterfactual",
-        config=f"configs/counterfactual.py:{config.counterfactual}",
+        config=f"configs/counterfactual.py:{size}",
         flags={"recommender": export.folder / "recommender", "similarity_vectors": judge},
         inputs=(*export.outputs, *([judge / "manifest.json"] if judge else [])),
         aim=_RESPONSE,
