@@ -35,7 +35,7 @@ def ranked_positions(timelines: Timelines, *splits: str) -> NDArray[np.int64]:
 def history_ends(timelines: Timelines) -> NDArray[np.int64]:
     """For each event the position at which its history ends: the user's first event of the same time, int64 [E]."""
     new = np.diff(timelines.timestamp_ms, prepend=-1) != 0
-    new[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
+    new[timelines.first_events()] = True
     return ranges.last_true(new)
 
 

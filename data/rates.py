@@ -23,6 +23,14 @@ def smoothed(total: Any, count: Any, *, prior_rate: Any, prior_count: float) -> 
     return (total + prior_count * prior_rate) / (count + prior_count)
 
 
+def smoothed_by_group(
+    groups: NDArray[np.integer], outcomes: ArrayLike, *, num_groups: int, prior_rate: Any, prior_count: float
+) -> NDArray[np.float64]:
+    """`smoothed` over the outcomes [E] of each group 0..num_groups − 1, such as an item: [num_groups]."""
+    total, count = (np.bincount(groups, weights, num_groups) for weights in (outcomes, None))
+    return smoothed(total, count, prior_rate=prior_rate, prior_count=prior_count)
+
+
 class Rates:
     """`smoothed` over the events of a key before a moment, and log(1 + their number).
 

@@ -221,6 +221,16 @@ class Timelines:
         learned = np.arange(len(self.item)) < self.learned_end(train_on)[self.user_of_event()]
         return np.bincount(self.item[learned], minlength=self.num_items + 1)
 
+    def item_column(self, name: str) -> NDArray[np.int64]:
+        """A column of the item table that holds whole numbers, [N + 1]: 0 where unknown, or where there is none."""
+        if name not in self.items.columns:
+            return np.zeros(len(self.items), np.int64)
+        return self.items[name].fill_null(0).to_numpy().astype(np.int64)
+
+    def first_events(self) -> NDArray[np.int64]:
+        """The position of the first event of every user who has any."""
+        return self.offsets[:-1][np.diff(self.offsets) > 0]
+
     def user_of_event(self) -> NDArray[np.int32]:
         """The user index of every event, int32 [E]."""
         return np.repeat(np.arange(self.num_users, dtype=np.int32), np.diff(self.offsets))

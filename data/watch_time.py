@@ -51,9 +51,7 @@ def _quantiles(timelines: Timelines, min_plays: int) -> NDArray[np.float64]:
 
 
 def _shares(timelines: Timelines) -> NDArray[np.float64]:
-    duration = np.zeros(timelines.num_items + 1)
-    if "duration_ms" in timelines.items.columns:
-        duration = timelines.items["duration_ms"].fill_null(0).to_numpy().astype(np.float64)
+    duration = timelines.item_column("duration_ms").astype(np.float64)
     bounds = np.ceil(duration[:, None] * list(SHARES.values())) - 1  # at least the share, in whole milliseconds
     return np.where(duration[:, None] > 0, bounds, np.inf)
 

@@ -1,4 +1,4 @@
-"""What the model is given for an impression, as arrays; all of it from strictly before the impression's time.
+"""The arrays that a ranker reads for an impression. All that they tell is from strictly before the impression.
 
 item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback, data/packed_feedback.py
 satisfaction            [B, T] float32: 0 where unknown; for models with that feature
@@ -139,10 +139,5 @@ class TrainingInputs:
 
 def _keys_of_items(timelines: Timelines, name: str | None) -> NDArray[np.int64]:
     """The key of every item's rates, [N + 1]: itself, or its creator or cluster; -1 where unknown."""
-    if name is None:
-        keys = np.arange(timelines.num_items + 1)
-    elif name in timelines.items.columns:
-        keys = timelines.items[name].fill_null(0).to_numpy().astype(np.int64)
-    else:
-        keys = np.zeros(timelines.num_items + 1, np.int64)
+    keys = np.arange(timelines.num_items + 1) if name is None else timelines.item_column(name)
     return np.where(keys > 0, keys, NO_KEY)

@@ -1,4 +1,7 @@
-"""What a run takes from its log once, and serving needs of it: thresholds, categories, rates; an artifact on disk."""
+"""The statistics of a log that a ranker is built on and served with: watch time thresholds, prior rates, user codes.
+
+Taken once, when training begins, and kept as an artifact in the run's folder.
+"""
 
 import dataclasses
 import os
@@ -27,11 +30,14 @@ _MAX_CATEGORIES = 10_000  # a user attribute of more values is an id, not a prof
 class LogStatistics:
     """Row j describes item j, and row u + 1 user u; row 0 is padding, or a user that nobody knows.
 
-    thresholds [N + 1, 6] ms: data/watch_time.py. prior [W]: rates of the history's feedback on the days trained on.
-    user_features [U + 1, P] int32, 0 unknown. What there is to learn from: item_seen [N + 1], user_seen [U + 1],
-    platform_seen [S + 1], with events of known time to train on, and feedback_seen [W], which some of the events to
-    train on have, and others are known not to have. manifest: `history_feedback`, and `user_features`, a {"name",
-    "values"} each, whose values are the codes from 1.
+    Attributes:
+      thresholds: [N + 1, 6] ms, the watch times above which a play is EVV and so on (data/watch_time.py).
+      prior: [W], the rate of each feedback of the history on the days that are trained on.
+      user_features: [U + 1, P], codes of the users' attributes, 0 unknown.
+      item_seen [N + 1], user_seen [U + 1], platform_seen [S + 1]: which have an event of known time on the days that
+        are trained on; of the others no id can be learned.
+      feedback_seen: [W], which feedback these events tell apart: some have it, and some are known not to.
+      manifest: `history_feedback`, the W names; `user_features`, the {"name", "values"} of each; code 1 is the first.
     """
 
     thresholds: NDArray[np.float32]
@@ -61,10 +67,10 @@ class LogStatistics:
 def build(
     timelines: Timelines, history_feedback: Sequence[str], *, train_on: Sequence[str] = ("train",)
 ) -> LogStatistics:
-    """The statistics of a log, from all splits that are trained on; but its thresholds, which say what EVV and FVV are,
-    from the training days alone, so that a model trained on more days is measured by the same labels.
+    """The statistics of a log, on the days of all splits that are trained on.
 
-    Errors: UsageError names unknown history feedback.
+    Only the thresholds, which say what EVV and FVV are, are of the training days alone: a model that learns from more
+    days is then measured by the same labels. Errors: UsageError names unknown history feedback.
     """
     for name in history_feedback:
         if name not in WATCHED and name not in feedback.BITS:
@@ -97,9 +103,9 @@ def build(
 def outcomes(
     timelines: Timelines, names: Sequence[str], thresholds_ms: NDArray[np.float32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the named feedback each event has, and of which that is known: bool [E, W] each.
+    """Whether each event has each of the named feedback, and whether that is known: bool [E, W] each.
 
-    Earlier history knows a feedback where any of its events has it: what such a log does not list was never asked.
+    In earlier history a feedback is known where any event there has it; one that none has was not logged at the time.
     """
     watched, of_watch = (of(timelines.play_ms, timelines.item, thresholds_ms) for of in (watch_feedback, watch_known))
     earlier = timelines.timestamp_ms <= 0
@@ -117,15 +123,10 @@ def outcomes(
 def schema(timelines: Timelines, statistics: LogStatistics, *, model_shards: int = 1) -> Schema:
     """The model's constants; id tables are rounded up to a multiple of `model_shards` rows.
 
-    A category that no training event has is an unknown one, 0: there is nothing else to say of it.
+    A category that no event to learn from has counts as unknown, 0.
     """
-    items, content = timelines.items, timelines.item_content()
+    content = timelines.item_content()
     codes = trained_codes(content.codes, statistics.item_seen, content.owner)
-
-    def column(name: str, dtype: Any = np.int32) -> NDArray[Any]:
-        if name not in items.columns:
-            return np.zeros(len(items), dtype)
-        return items[name].fill_null(0).to_numpy().astype(dtype)
 
     def rounded(array: NDArray[Any]) -> NDArray[Any]:
         return np.pad(array, [(0, -len(array) % model_shards)] + [(0, 0)] * (array.ndim - 1))
@@ -143,9 +144,9 @@ def schema(timelines: Timelines, statistics: LogStatistics, *, model_shards: int
         user_names=[feature["name"] for feature in users],
         item_seen=rounded(statistics.item_seen),
         user_seen=rounded(statistics.user_seen),
-        item_numbers=rounded(_item_numbers(column("duration_ms", np.float32), statistics.thresholds)),
-        creator=rounded(column("creator")),
-        cluster=rounded(column("cluster")),
+        item_numbers=rounded(_item_numbers(timelines.item_column("duration_ms"), statistics.thresholds)),
+        creator=rounded(timelines.item_column("creator").astype(np.int32)),
+        cluster=rounded(timelines.item_column("cluster").astype(np.int32)),
         platform_seen=statistics.platform_seen,
         feedback=statistics.manifest["history_feedback"],
         feedback_seen=statistics.feedback_seen,
@@ -166,7 +167,7 @@ def _any(of: NDArray[np.bool_], events: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(of[events].any(axis=0), bool)
 
 
-def _item_numbers(duration_ms: NDArray[np.float32], thresholds_ms: NDArray[np.float32]) -> NDArray[np.float32]:
+def _item_numbers(duration_ms: NDArray[np.int64], thresholds_ms: NDArray[np.float32]) -> NDArray[np.float32]:
     # Duration, whether it is known, the thresholds of EVV and FVV, and what part of the duration they are: [rows, 6].
     duration = np.maximum(duration_ms, 0)[:, None] / 1000
     relative = thresholds_ms[:, : len(RELATIVE)]

@@ -83,15 +83,11 @@ def gradient_boosting(task: "Task", settings: Mapping[str, float]) -> "np.ndarra
 
 def hate_popularity(task: "Task") -> "np.ndarray":
     """Minus the item's share of hates, drawn towards the mean with the weight of two rows."""
-    import numpy as np
+    from data.rates import smoothed_by_group
 
-    from data.rates import smoothed
-
-    items, trained = task.timelines.item, task.trained
-    total = np.bincount(items[trained], minlength=task.timelines.num_items + 1)
-    hated = np.bincount(items[trained], 1 - task.likes[trained], task.timelines.num_items + 1)
-    rate = hated.sum() / total.sum()
-    return -smoothed(hated, total, prior_rate=rate, prior_count=2)[items[task.held_out]]
+    item, hates = task.timelines.item, 1 - task.likes[task.trained]
+    options = {"num_groups": task.timelines.num_items + 1, "prior_rate": hates.mean(), "prior_count": 2}
+    return -smoothed_by_group(item[task.trained], hates, **options)[item[task.held_out]]
 
 
 def figures_of(task: "Task", scores: "np.ndarray") -> dict[str, float]:

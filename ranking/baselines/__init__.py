@@ -1,1 +1,1 @@
-"""What a ranker is held up against: LightGBM on the same facts, popularity, and the truth of a synthetic feed."""
+"""The rows that a ranker is compared with: LightGBM, popularity, and the true probabilities of a synthetic feed."""

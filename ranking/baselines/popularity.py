@@ -1,4 +1,4 @@
-"""The baseline that knows no user: how often each item drew each feedback on the training days."""
+"""The popularity baseline: how often an item drew each feedback on the training days, the same for every user."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.impressions import ranked_positions
-from data.rates import smoothed
+from data.rates import smoothed_by_group
 from data.timelines import Timelines
 from ranking.tasks import Labels
 
@@ -24,11 +24,11 @@ class Popularity:
         self._rates = np.empty((timelines.num_items + 1, len(self.tasks)), np.float32)
         for k in range(len(self.tasks)):
             known = train[labels.where[train, k]]
-            values, item = labels.values[known, k].astype(np.float64), timelines.item[known]
-            total = np.bincount(item, values, timelines.num_items + 1)
-            count = np.bincount(item, minlength=timelines.num_items + 1)
+            values = labels.values[known, k].astype(np.float64)
             rate = values.mean() if len(values) else 0.5
-            self._rates[:, k] = smoothed(total, count, prior_rate=rate, prior_count=PRIOR_COUNT)
+            self._rates[:, k] = smoothed_by_group(
+                timelines.item[known], values, num_groups=len(self._rates), prior_rate=rate, prior_count=PRIOR_COUNT
+            )
 
     def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities [n, K] of the impressions at event positions [n]."""

@@ -1,4 +1,4 @@
-"""What is known of an impression before it happens, as one row of numbers and categories: what trees read.
+"""The features that trees read of an impression: numbers and categories, all known before it happens.
 
 What the neural ranker reads, the same feedback of past events, and what trees cannot find themselves: smoothed rates of
 every feedback by user, item, creator, tag and pairs of them, each over the events strictly before
@@ -85,7 +85,7 @@ def _outcomes(timelines: Timelines, statistics: LogStatistics) -> tuple[list[str
 def _codes(timelines: Timelines) -> dict[str, NDArray[np.int64]]:
     # The categories of each event, [E].
     of_items = {
-        feature["name"]: timelines.items[feature["name"]].fill_null(0).to_numpy().astype(np.int64)[timelines.item]
+        feature["name"]: timelines.item_column(feature["name"])[timelines.item]
         for feature in timelines.manifest["item_features"]
     }
     return {
@@ -153,7 +153,7 @@ def _session(
     # Events and seconds since the last pause of half an hour.
     time = timelines.timestamp_ms
     pause = np.diff(time, prepend=0) > _SESSION_MS
-    pause[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
+    pause[timelines.first_events()] = True
     start = np.maximum(ranges.last_true(pause)[positions], first)
     return {
         "session/events": np.maximum(end - start, 0),

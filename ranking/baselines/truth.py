@@ -1,4 +1,4 @@
-"""The row that no ranker can beat: what a synthetic feed knows of each impression, as an artifact on disk.
+"""The ceiling, a row that no ranker can beat: the probabilities by which a synthetic feed drew its labels.
 
 Whoever made the log writes the folder (`python -m simulation.ceiling`): manifest.json with the tasks, the vocabulary's
 hash and the number of events, and probabilities.npy, float32 [E, K]: P(label) of each event given all that is true of

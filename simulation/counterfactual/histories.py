@@ -73,7 +73,7 @@ def replay(
     if unknown:
         raise UsageError(f"--config.cut_at: no feedback '{unknown[0]}'; any of {', '.join(feedback.BITS)}")
     wanted = feedback.has(timelines.feedback, *cut_at) if cut_at else np.ones(len(timelines.item), bool)
-    wanted[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = False  # nobody's first event: nothing is before it
+    wanted[timelines.first_events()] = False  # nothing is before them
     at = np.flatnonzero(wanted)
     last = np.full(timelines.num_users, -1)
     last[timelines.user_of_event()[at]] = at  # in order, so the last one stays

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data import feedback
-from data.rates import smoothed
+from data.rates import smoothed_by_group
 from data.timelines import Timelines
 
 _PRIOR = 20.0
@@ -37,14 +37,11 @@ def fit(timelines: Timelines, name: str) -> RewardModel:
     train = timelines.in_split("train")
     item, user = timelines.item[train], timelines.user_of_event()[train]
     reward = feedback.has(timelines.feedback[train], name).astype(np.float64)
-    columns = timelines.items.columns
-    cluster = timelines.items["cluster"].fill_null(0).to_numpy() if "cluster" in columns else np.zeros_like(item[:0])
-    cluster = cluster if len(cluster) else np.zeros(timelines.num_items + 1, np.int64)
+    cluster = timelines.item_column("cluster")
     overall = float(reward.mean()) if len(reward) else 0.0
 
     def shrunk(group: np.ndarray, groups: int, around: np.ndarray | float) -> np.ndarray:
-        hits, events = (np.bincount(group, weights=w, minlength=groups) for w in (reward, np.ones_like(reward)))
-        return smoothed(hits, events, prior_rate=around, prior_count=_PRIOR)
+        return smoothed_by_group(group, reward, num_groups=groups, prior_rate=around, prior_count=_PRIOR)
 
     clusters = int(cluster.max(initial=0)) + 1
     of_user = shrunk(user, timelines.num_users, overall)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.rates import Rates, smoothed
+from data.rates import Rates, smoothed, smoothed_by_group
 
 
 def _at_events(keys, outcomes, times, **prior):
@@ -111,3 +111,8 @@ def test_smoothing_is_towards_the_prior():
         smoothed(np.array([3.0, 0.0]), np.array([4.0, 0.0]), prior_rate=0.2, prior_count=5),
         [(3 + 5 * 0.2) / (4 + 5), 0.2],
     )
+
+
+def test_rates_by_group_are_smoothed_each():
+    found = smoothed_by_group(np.array([0, 2, 2]), [1.0, 0.0, 1.0], num_groups=3, prior_rate=0.2, prior_count=3.0)
+    np.testing.assert_allclose(found, [(1 + 0.6) / 4, 0.2, (1 + 0.6) / 5])

@@ -1,4 +1,4 @@
-"""What a prepared log has, in numbers, as far as it decides what a pipeline can make of it: measured first."""
+"""Measures a prepared log, as far as it decides which models, experiments and tests a pipeline can have."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class Log:
             for split, where in inside.items()
         }
         first = np.zeros(len(timelines.item), bool)
-        first[timelines.offsets[:-1][np.diff(timelines.offsets) > 0]] = True
+        first[timelines.first_events()] = True
         wanted = inside["train"] & feedback.has(timelines.feedback, *positive) & ~first
         clusters = timelines.items["cluster"].to_numpy()
         clicked = is_click(timelines)
@@ -96,9 +96,9 @@ class Log:
             fields = {field.name for field in dataclasses.fields(cls)}
             if set(kept["log"]) == fields:
                 return cls(**{**kept["log"], "traits": Traits(**kept["log"]["traits"])})
-        found = cls.measured(Timelines.open(folder), positive)
-        write_json(memory, {"fingerprint": fingerprint, "log": dataclasses.asdict(found)})
-        return found
+        log = cls.measured(Timelines.open(folder), positive)
+        write_json(memory, {"fingerprint": fingerprint, "log": dataclasses.asdict(log)})
+        return log
 
 
 def _days(timestamp_ms: Any) -> tuple[str, ...]:
@@ -125,10 +125,10 @@ def _both(task: str, order: Sequence[str], labels: tasks.Labels, positions: Any)
 
 def _answers(timelines: Timelines, source: str, where: Any) -> tuple[int, int, int]:
     try:
-        found = SOURCES[source](timelines)[where]
+        answers = SOURCES[source](timelines)[where]
     except DataError:
         return 0, 0, int(where.sum())
-    return int((found == 0).sum()), int((found == 1).sum()), int((found < 0).sum())
+    return int((answers == 0).sum()), int((answers == 1).sum()), int((answers < 0).sum())
 
 
 def _most(timelines: Timelines, clicked: Any) -> int:
