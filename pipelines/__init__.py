@@ -1,1 +1,1 @@
-"""The only folder that sees more than one stage: the graph of stages, the choice of the weight, the report."""
+"""Pipelines: from a log to models that are measured, served and reported. The only folder that sees two stages."""

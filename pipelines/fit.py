@@ -24,6 +24,6 @@ def fitted(config: ConfigDict, log: Log) -> tuple[ConfigDict, list[LeftOut]]:
 
     Errors: DataError where nothing can be learned; UsageError where what was asked for by hand cannot be.
     """
-    found = ConfigDict(config.to_dict())
-    left_out = [lost for system in NEEDS for lost in system.fit(found, log)]
-    return found, left_out
+    carried = ConfigDict(config.to_dict())
+    left_out = [lost for system in NEEDS for lost in system.fit(carried, log)]
+    return carried, left_out

@@ -1,4 +1,4 @@
-"""A pipeline for people: its stages by what they are for, how many models they train, what the log could not carry."""
+"""Prints a pipeline: its stages, grouped by what they are for, and what was left out as the log could not carry it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

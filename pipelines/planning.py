@@ -1,4 +1,4 @@
-"""What a run is to do: the pipeline as it was asked for, fitted to its log as soon as this is prepared."""
+"""Plans a run: the pipeline as it was asked for, then fitted to its log, as soon as that is prepared."""
 
 import contextlib
 from collections.abc import Sequence
@@ -64,8 +64,8 @@ def plan(config: ConfigDict, asked: Sequence[Stage], workdir: Path, *, only: Seq
     # Whoever asks for one stage by its name has it, though the whole would come to nothing.
     with contextlib.suppress(*([DataError] if only else [])):
         log = Log.of(workdir / TIMELINES, positive, workdir / STATE / _MEMORY)
-        found, left_out = fitted(config, log)
-        return Planned(found, left_out, fitted=True)
+        carried, left_out = fitted(config, log)
+        return Planned(carried, left_out, fitted=True)
     return Planned(config)
 
 

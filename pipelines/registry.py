@@ -76,4 +76,4 @@ def sections(run: Run) -> list[Section]:
         serving.card,
         made.section,
     )
-    return [found for section in in_order if (found := section(run))]
+    return [shown for section in in_order if (shown := section(run))]

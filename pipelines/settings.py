@@ -49,8 +49,8 @@ def typed(text: str, stage: Stage, config: ConfigDict) -> str:
     def as_typed(match: re.Match[str]) -> str:
         own = group(stage) or _of_program(stage)
         groups = [own, *(other for other in config.stages if other != own)]
-        found = next((name for name in groups if match[1] in config.stages.get(name, ())), None)
-        return f"--config.stages.{found}.{match[1]}{match[2]}" if found else match[0]
+        taker = next((name for name in groups if match[1] in config.stages.get(name, ())), None)
+        return f"--config.stages.{taker}.{match[1]}{match[2]}" if taker else match[0]
 
     for flag, instead in _FLAGS.items():
         text = text.replace(flag, instead)

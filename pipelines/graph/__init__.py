@@ -1,1 +1,1 @@
-"""What runs a pipeline: stages as plain data, what each is made of, and the engine that brings them up to date."""
+"""The graph of stages: stages as plain data, what each depends on, and the engine that brings them up to date."""

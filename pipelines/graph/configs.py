@@ -1,4 +1,4 @@
-"""The configs of stages, by the names that stages have for them: configs/<file>.py:<name>."""
+"""Loads the config of a stage, by the name that the stage has for it: configs/<file>.py:<name>."""
 
 import functools
 import runpy

@@ -1,4 +1,4 @@
-"""How long the stages that wait will take, by those that have run: mended as each of them ends."""
+"""Estimates how long the stages that wait will take, from the seconds of those that have run."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence

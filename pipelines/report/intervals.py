@@ -1,4 +1,4 @@
-"""Figures with their intervals, and what they come to in words."""
+"""Figures with their 95% intervals, as numbers and as sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

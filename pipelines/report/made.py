@@ -1,4 +1,4 @@
-"""The last section: how the run was made, stage by stage, as the engine has written it down."""
+"""The report's last section: when, how long and from which commit each stage ran, and the packages' versions."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The report's page: the sections, one after another, in one file that fetches nothing from anywhere."""
+"""Renders the report: one HTML file of all sections, which fetches nothing from anywhere."""
 
 from collections.abc import Sequence
 

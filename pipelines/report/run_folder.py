@@ -1,4 +1,4 @@
-"""A run folder, read: what a stage has not written is empty."""
+"""Reads the folder of a pipeline run. What a stage has not written reads as empty."""
 
 import json
 from collections.abc import Mapping, Sequence

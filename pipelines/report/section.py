@@ -12,7 +12,7 @@ class Section:
     """What a system has to say of a run.
 
     template: a file of pipelines/, by its path there, or `html` in its place. It is given `run`, the macros of
-    report/macros.html.j2, and `parts`: evidence, and modules of tables and figures, whose functions it calls with it.
+    report/macros.html.j2, and `parts`: results, and modules of tables and charts, whose functions it calls with it.
     numbers: what goes into metrics.json.
     """
 

@@ -28,11 +28,14 @@ def row(label: str, metrics: Metrics, names: Iterable[str], *, emphasis: bool = 
 def marked(rows: Sequence[Row], more_is_better: Sequence[bool] | None = None) -> list[Row]:
     """The same rows, each with the columns in which its value, as printed, is the best; more is better unless said."""
     better = more_is_better or [True] * max((len(row.cells) for row in rows), default=0)
-    found = [
+    best_of_columns = [
         best_of([cell.value if cell else None for cell in column], better=1 if more else -1, digits=_DIGITS)
         for column, more in zip(zip(*(row.cells for row in rows)), better)
     ]
-    return [replace(row, best=frozenset(n for n, best in enumerate(found) if best[k])) for k, row in enumerate(rows)]
+    return [
+        replace(row, best=frozenset(n for n, best in enumerate(best_of_columns) if best[k]))
+        for k, row in enumerate(rows)
+    ]
 
 
 def best_of(values: Sequence[float | None], *, better: int, digits: int) -> list[bool]:

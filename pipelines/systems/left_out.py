@@ -1,4 +1,4 @@
-"""What a pipeline leaves out since its log cannot carry it: said in the plan, the report and the exported model."""
+"""What a pipeline leaves out, as its log cannot carry it; shown in the plan, the report and the model's manifest."""
 
 import dataclasses
 from pathlib import Path

@@ -9,12 +9,12 @@ import pytest
 from configs import pipeline
 from pipelines.report.charts import COLOURS
 from pipelines.report.run_folder import Run
-from pipelines.systems.ab import figures as ab_figures
+from pipelines.systems.ab import charts as ab_charts
 from pipelines.systems.ab import stages as ab_stages
 from pipelines.systems.ab import tables as ab_tables
-from pipelines.systems.ab.evidence import Test
 from pipelines.systems.ab.published import PUBLISHED
 from pipelines.systems.ab.ranked import finding
+from pipelines.systems.ab.results import Test
 from runtime.errors import UsageError
 from simulation.ab_test.experiment import definitions
 from simulation.ab_test.metrics import all_metrics
@@ -136,11 +136,11 @@ def test_sentences_set_the_published_figure_beside_ours(workdir: Path) -> None:
 def test_charts_show_each_arm_where_the_paper_does(workdir: Path) -> None:
     # Figure 2a: dislikes, of all arms but that of skips; figure 2b: its enjoyment. Every arm in the long run.
     test = Test(Run(workdir), "ab_test")
-    days = ab_figures.SIGNAL_DAYS
-    drawn = {name: ab_figures._lines(test, name, of_skips=of) for name, of in days.items()}
+    days = ab_charts.SIGNAL_DAYS
+    drawn = {name: ab_charts._lines(test, name, of_skips=of) for name, of in days.items()}
     assert list(drawn["dislike_rate"]) == ["dislike_input_and_label", "dislike_input"]
     assert list(drawn["enjoyment"]) == ["skip_label"]
-    chart = ab_figures.long_run(test)
+    chart = ab_charts.long_run(test)
     for arm in ARMS:
         assert COLOURS[arm] in chart
     assert ab_tables.slopes(test) == ["Skips as label, with memory: high exposure +0.100 (+0.050 to +0.150)."]

@@ -8,7 +8,7 @@ import pytest
 
 from configs import pipeline
 from pipelines.report.run_folder import Run
-from pipelines.systems.ranking.evidence import Ranking
+from pipelines.systems.ranking.results import Ranking
 from pipelines.systems.ranking.stages import ranking_variants
 from pipelines.systems.ranking.stages import stages as ranking_stages
 from pipelines.systems.ranking.tables import differences, groups, row_title, rows, sentences

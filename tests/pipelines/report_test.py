@@ -15,7 +15,7 @@ from pipelines.report.intervals import Point, in_words
 from pipelines.report.run_folder import Run
 from pipelines.report.tables import best_of
 from pipelines.systems.retrieval import tables
-from pipelines.systems.retrieval.figures import training
+from pipelines.systems.retrieval.charts import training
 from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import Models
 from pipelines.systems.retrieval.stages import variants

@@ -6,9 +6,9 @@ import pytest
 
 from configs import counterfactual, pipeline
 from pipelines.report.run_folder import Run
-from pipelines.systems.response import figures as response_figures
+from pipelines.systems.response import charts as response_charts
 from pipelines.systems.response import tables as response_tables
-from pipelines.systems.response.evidence import responses
+from pipelines.systems.response.results import responses
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 NO = "long_watch+dislike"
@@ -103,20 +103,20 @@ def test_a_no_to_others_has_shares_and_the_change_beside_them(workdir: Path) -> 
 
 def test_lines_tell_how_others_were_said_no_to_and_which_server_was_asked(workdir: Path) -> None:
     found = {one.experiment: one for one in responses(Run(workdir))}
-    others = response_figures.by_others(found["elsewhere"])
+    others = response_charts.by_others(found["elsewhere"])
     assert others["-"] == {0: NO, 1: f"{NO};other:{NO}", 2: f"{NO};other:{NO}*2", 4: f"{NO};other:{NO}*4"}
     assert others["--"] == {
         0: NO,
         **{n: f"{NO};other:long_watch{times}" for n, times in ((1, ""), (2, "*2"), (4, "*4"))},
     }
-    window = response_figures.by_distance(found["forgetting"])
+    window = response_charts.by_distance(found["forgetting"])
     # tiny looks at 1 and, of the 64 events that are read, at 64, 65 and 84.
     assert window == {"-": {1: NO, **{at: f"after_{at}/{NO}" for at in (64, 65, 84)}}}
-    assert list(response_figures.by_likes(found["undo"])["-"]) == [0, 1, 2, 3, 5]
+    assert list(response_charts.by_likes(found["undo"])["-"]) == [0, 1, 2, 3, 5]
 
 
 def test_ticks_are_left_out_where_they_would_overlap() -> None:
-    assert response_figures.legible_ticks([1, 5, 20, 40, 64, 65, 84]) == [1, 5, 20, 40, 64, 84]
+    assert response_charts.legible_ticks([1, 5, 20, 40, 64, 65, 84]) == [1, 5, 20, 40, 64, 84]
 
 
 def test_the_page_draws_and_tells_them(workdir: Path) -> None:

@@ -11,7 +11,7 @@ from configs import pipeline
 from pipelines.report.run_folder import Run
 from pipelines.systems.satisfaction import ablations
 from pipelines.systems.satisfaction import stages as of_satisfaction
-from pipelines.systems.satisfaction.evidence import protocols
+from pipelines.systems.satisfaction.results import protocols
 from pipelines.systems.satisfaction.tables import gains, groups, rows, sentences
 from satisfaction.experiments.variants import variants_of
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES

@@ -1,1 +1,1 @@
-"""Days of A/B tests on the synthetic feed, what a log says of the same, and their section of the report."""
+"""A/B tests of models and rankers on the synthetic feed, off-policy estimates on a log, and their section."""

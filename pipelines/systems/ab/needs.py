@@ -1,4 +1,4 @@
-"""What the off-policy check asks of a log, and the arms that are left of the models."""
+"""What the A/B tests and the off-policy check need: two trained arms, and items that were shown at random."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Published figures that the report sets ours beside: data, each with its source."""
+"""Figures of live experiments that the papers have published, each with its source, to stand beside ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

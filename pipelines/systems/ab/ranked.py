@@ -1,7 +1,7 @@
-"""What the test of the rankers found, in words: does the aligned one satisfy more, at equal watch time?"""
+"""The A/B test of rankers in a sentence: whether the aligned one satisfies more, at an equal watch time."""
 
 from pipelines.report.intervals import Point, in_words
-from pipelines.systems.ab.evidence import Test
+from pipelines.systems.ab.results import Test
 from pipelines.systems.ab.tables import arm_title
 
 SATISFACTION, WATCH_TIME = FIRST = ("true_satisfaction", "watch_time")  # rows of the table that come first

@@ -1,9 +1,9 @@
-"""The section on what it does to people, over days: tests of models and of orders, and what a log says of it."""
+"""The report's section on A/B tests and off-policy estimates: what models do to people over days."""
 
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
-from pipelines.systems.ab import figures, ranked, tables
-from pipelines.systems.ab.evidence import Test
+from pipelines.systems.ab import charts, ranked, tables
+from pipelines.systems.ab.results import Test
 from pipelines.systems.ab.stages import AB_TEST, FOLDERS, OFF_POLICY
 from pipelines.systems.serving.sections import refused
 
@@ -29,7 +29,7 @@ def section(run: Run) -> Section | None:
             "of_orders": orders,
             "off_policy": off_policy,
             "tables": tables,
-            "figures": figures,
+            "charts": charts,
             "ranked": ranked,
         },
         numbers=numbers,

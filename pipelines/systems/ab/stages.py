@@ -35,16 +35,19 @@ def stages(config: ConfigDict) -> list[Stage]:
 
     Errors: UsageError where `ab_arms` are fewer than two or one of them is not trained.
     """
-    found = []
+    planned = []
     if config.world and config.get(AB_TEST, ""):
         _check(config)
         arms = {signals: _recommender(signals, config) for signals in config.ab_arms}
         # Which weight of a sweep that will be is known when the pipeline runs; of the served model `serve` exports it.
         swept = [arm for arm in arms if arm in config.sweeps and arm != config.serve and not has_final(config, arm)]
-        found += [*(_export(arm, config) for arm in swept), _test(AB_TEST, config, arms, {}, aa_tests=config.aa_tests)]
+        planned += [
+            *(_export(arm, config) for arm in swept),
+            _test(AB_TEST, config, arms, {}, aa_tests=config.aa_tests),
+        ]
     if config.world and config.get(AB_RANKED, "") and has_aligned(config):
         rankers = {arm: exported_ranker(variant) for arm, variant in RANKED_ARMS.items() if variant}
-        found.append(_test(AB_RANKED, config, dict.fromkeys(RANKED_ARMS, SERVED), rankers))
+        planned.append(_test(AB_RANKED, config, dict.fromkeys(RANKED_ARMS, SERVED), rankers))
     if config.get(OFF_POLICY, ""):
         _check(config)
         arms = {signals: _recommender(signals, config) for signals in (config.ab_arms[0], config.serve)}
@@ -57,8 +60,8 @@ def stages(config: ConfigDict) -> list[Stage]:
             inputs=(*([FEED] if config.world else []), LOG, *_manifests(arms)),
             aim=_AIM,
         )
-        found.append(check)
-    return found
+        planned.append(check)
+    return planned
 
 
 def _test(name: str, config: ConfigDict, arms: Mapping[str, Path], rankers: Mapping[str, Path], **more: Any) -> Stage:

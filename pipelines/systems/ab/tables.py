@@ -1,4 +1,4 @@
-"""Rows and sentences of the A/B section, of either test."""
+"""Rows of the A/B section's tables, for the test of models and that of rankers, and sentences about them."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from pipelines.report.intervals import Point, interval, minus, precise
 from pipelines.report.tables import best_of
-from pipelines.systems.ab.evidence import Test
-from pipelines.systems.ab.figures import EXPOSURE
+from pipelines.systems.ab.charts import EXPOSURE
 from pipelines.systems.ab.published import LIVE, PUBLISHED, Published
+from pipelines.systems.ab.results import Test
 from pipelines.systems.retrieval.models import TITLES
 
 GROUPS = {"low_activity": "Low activity", "medium_activity": "Medium", "high_activity": "High activity"}
@@ -44,8 +44,8 @@ class AbRow(NamedTuple):
     @property
     def misses(self) -> bool:
         """Whether the interval of that share leaves out the 5% that it should be."""
-        found = self.false_positives
-        return found is not None and not found.low <= ALPHA <= found.high
+        share = self.false_positives
+        return share is not None and not share.low <= ALPHA <= share.high
 
 
 class OffPolicyRow(NamedTuple):
@@ -116,9 +116,9 @@ def printed(published: Sequence[Published]) -> str:
 def not_tested(test: Test) -> dict[str, str]:
     """What was published of arms that this test does not have: signals -> figures."""
     return {
-        signals: "; ".join(f"{test.definitions[name]['title'].lower()} {printed(p)}" for name, p in found.items())
-        for signals, found in LIVE.items()
-        if signals not in test.arms and found.keys() <= test.definitions.keys()
+        signals: "; ".join(f"{test.definitions[name]['title'].lower()} {printed(p)}" for name, p in of_arm.items())
+        for signals, of_arm in LIVE.items()
+        if signals not in test.arms and of_arm.keys() <= test.definitions.keys()
     }
 
 
@@ -126,10 +126,10 @@ def slopes(test: Test) -> list[str]:
     """Of each arm, how the entropy changes with the dislikes, by exposure group, with its interval."""
     said = []
     for arm in test.arms:
-        found = {group: interval(test.metrics, f"long_run/{arm}/{group}/slope") for group in EXPOSURE}
+        points = {group: interval(test.metrics, f"long_run/{arm}/{group}/slope") for group in EXPOSURE}
         parts = [
             f"{EXPOSURE[group].lower()} {_nats(point.value)} ({_nats(point.low)} to {_nats(point.high)})"
-            for group, point in found.items()
+            for group, point in points.items()
             if point
         ]
         said += [f"{arm_title(arm)}: {', '.join(parts)}."] if parts else []
@@ -138,14 +138,14 @@ def slopes(test: Test) -> list[str]:
 
 def off_policy(check: Test) -> list[OffPolicyRow]:
     """A row for each arm, reward and estimator that was estimated."""
-    found = []
+    rows = []
     for arm, reward, estimator in itertools.product(check.arms, REWARDS, ESTIMATORS):
         key = f"{arm}/{reward}/{estimator}"
         if estimate := interval(check.metrics, key):
             truth, coverage = check.metrics.get(f"{arm}/{reward}/truth"), interval(check.metrics, f"{key}/coverage")
             titles = (arm_title(arm), REWARDS[reward], ESTIMATORS[estimator])
-            found.append(OffPolicyRow(*titles, estimate, truth, coverage))
-    return found
+            rows.append(OffPolicyRow(*titles, estimate, truth, coverage))
+    return rows
 
 
 def _nats(value: float) -> str:

@@ -1,1 +1,1 @@
-"""The log that everything is made from: a synthetic feed or the user's own, as timelines, and its section."""
+"""The log that all models are made from, a synthetic feed or the user's own: its stages and its section."""

@@ -1,4 +1,4 @@
-"""The section on the log: what became of every row, and what people did."""
+"""The report's section on the log: how many of its rows were kept, and what people did."""
 
 import math
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The rankers: trained, held up against others, exported, and their section of the report."""
+"""Rankers: the stages that train, measure and export them, and their section of the report."""

@@ -1,4 +1,4 @@
-"""What ranking asks of a log: events that people took and events that they did not, or plays of different lengths."""
+"""What ranking needs of a log: for at least one task, impressions with either answer."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,9 @@
-"""The section on what is ranked, and how well."""
+"""The report's section on ranking."""
 
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
-from pipelines.systems.ranking import figures, tables
-from pipelines.systems.ranking.evidence import Ranking
+from pipelines.systems.ranking import charts, tables
+from pipelines.systems.ranking.results import Ranking
 
 
 def section(run: Run) -> Section | None:
@@ -15,6 +15,6 @@ def section(run: Run) -> Section | None:
         anchor="ranking",
         title="Ranking",
         template="systems/ranking/ranking.html.j2",
-        parts={"ranking": ranking, "tables": tables, "figures": figures},
+        parts={"ranking": ranking, "tables": tables, "charts": charts},
         numbers=ranking.numbers(),
     )

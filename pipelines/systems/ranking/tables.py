@@ -1,10 +1,10 @@
-"""Rows of the ranking section's tables, and the sentences that its figures bear out."""
+"""Rows of the ranking section's tables, and sentences that its figures bear out."""
 
 from collections.abc import Mapping
 
 from pipelines.report.intervals import Point, apart, interval, minus
 from pipelines.report.tables import Row, marked, row
-from pipelines.systems.ranking.evidence import Ranking
+from pipelines.systems.ranking.results import Ranking
 
 FUSED = (("fused/ndcg@10", "NDCG@10", True), ("fused/skip@10", "Skip@10", False))
 BASELINE, LIGHTGBM, CEILING = "no_feedback_encoder", "lightgbm", "ceiling"
@@ -66,12 +66,12 @@ def groups(ranking: Ranking) -> list[Row]:
         for name, number in ranking.test.items()
         if name.startswith(("engagement/", "platform/")) and name.endswith("/impressions")
     }
-    found = []
+    lines = []
     for group in sorted(size, key=lambda name: (name.partition("/")[0], -size[name])):
         label = f"{group.replace('/', ': ').replace('_', ' ')} ({size[group]:,.0f})"
         pairs = [(f"{group}/{task}/auc", f"{BASELINE}/{group}/{task}/auc/difference") for task in ranking.tasks]
-        found.append(row(label, ranking.test, [name for pair in pairs for name in pair]))
-    return found
+        lines.append(row(label, ranking.test, [name for pair in pairs for name in pair]))
+    return lines
 
 
 def sentences(ranking: Ranking) -> list[str]:
@@ -108,8 +108,8 @@ def _against(words: str, metric: str, points: Mapping[str, Point]) -> str:
     higher, level, lower = apart(points)
     relations = {"higher on": higher, "lower on": lower, "not to be told apart on": level}
     parts = [
-        minus(f"{relation} {', '.join(f'{task} ({point.value:+.4f})' for task, point in found.items())}")
-        for relation, found in relations.items()
-        if found
+        minus(f"{relation} {', '.join(f'{task} ({point.value:+.4f})' for task, point in of_relation.items())}")
+        for relation, of_relation in relations.items()
+        if of_relation
     ]
     return f"Against {words}, {metric} is {'; '.join(parts)}."

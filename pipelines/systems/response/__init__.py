@@ -1,1 +1,1 @@
-"""A closer look at how the served model responds to more than one no, and how long it remembers."""
+"""Experiments on how the served model responds to several noes, and how long it remembers them."""

@@ -1,4 +1,4 @@
-"""What the closer look at a response asks of a log: dislikes, clusters where others are said no to, room for slates."""
+"""What the experiments on a response need of a log: dislikes, enough clusters, and enough items for their slates."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,9 @@
-"""The section on more than one no, and on how long it lasts."""
+"""The report's section on how the served model responds to more than one no, and for how long."""
 
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
-from pipelines.systems.response import figures, tables
-from pipelines.systems.response.evidence import responses
+from pipelines.systems.response import charts, tables
+from pipelines.systems.response.results import responses
 from pipelines.systems.response.stages import FOLDER, REFERENCE, signals
 from pipelines.systems.retrieval.models import TITLES, models
 
@@ -12,21 +12,21 @@ def section(run: Run) -> Section | None:
     """Numbers: `responsiveness/memory/served/after_5/long_watch+dislike/content`. Nothing without experiments."""
     if not run.pipeline.get("experiments"):
         return None
-    found = responses(run)
+    measured = responses(run)
     numbers: dict[str, float] = {}
-    for response in found:
+    for response in measured:
         numbers |= prefixed(f"{FOLDER}/{response.experiment}/{response.model}", response.metrics)
     return Section(
         anchor="response",
         template="systems/response/response.html.j2",
         parts={
-            "responses": found,
-            "events_read": next((int(r.metrics["events_read"]) for r in found if "events_read" in r.metrics), 0),
-            "with_state": any(response.experiment == "forgetting_state" for response in found),
+            "responses": measured,
+            "events_read": next((int(r.metrics["events_read"]) for r in measured if "events_read" in r.metrics), 0),
+            "with_state": any(response.experiment == "forgetting_state" for response in measured),
             "by_vectors": any("/vectors" in name for name in numbers),
-            "tables": tables.tables(found, models(run)),
-            "figures": figures,
-            "models": [signals(run.pipeline, model) for model in figures.models(found)],
+            "tables": tables.tables(measured, models(run)),
+            "charts": charts,
+            "models": [signals(run.pipeline, model) for model in charts.models(measured)],
             "signals": TITLES,
             "reference": signals(run.pipeline, REFERENCE),
         },

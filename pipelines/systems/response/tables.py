@@ -1,4 +1,4 @@
-"""The closer look at the served model's response, as tables."""
+"""Tables of the response section."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.report.intervals import interval
 from pipelines.report.tables import Row, row
-from pipelines.systems.response.evidence import Response, one
+from pipelines.systems.response.results import Response, one
 from pipelines.systems.response.stages import RANKED, SERVED
 from pipelines.systems.retrieval.models import DISLIKE, KINDS, Models
 from simulation.counterfactual.actions import Action
@@ -27,12 +27,12 @@ class Table:
 
 def tables(responses: Sequence[Response], models: Models) -> dict[str, Table]:
     """Heading -> table, of those whose experiments were made."""
-    found = {
+    of_experiments = {
         "A no to one cluster, and then to others": elsewhere(responses),
         "After retrieval, and after ranking": ranked(responses, models),
         "At other lengths of history and slate": sweep(responses),
     }
-    return {heading: table for heading, table in found.items() if table}
+    return {heading: table for heading, table in of_experiments.items() if table}
 
 
 def elsewhere(responses: Sequence[Response]) -> Table | None:

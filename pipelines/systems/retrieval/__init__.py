@@ -1,1 +1,1 @@
-"""Retrieval: every model of the pipeline, the choice of the weights, and the report's sections on its models."""
+"""Retrieval models: their stages, the choice of the weight, and their sections of the report."""

@@ -1,4 +1,4 @@
-"""What the models' numbers say, in the sentences and the cards that a reader takes home.
+"""What the retrieval models' figures say: the sentences and the cards at the top of the report.
 
 Every sentence follows from a figure and its interval; where the interval holds zero, the sentence says so.
 """
@@ -48,7 +48,7 @@ def cards(models: Models) -> list[Card]:
     kind = next(iter(models.kinds), "")
     words = {"creator": "items of its creator", "embedding": "similarity", "vectors": "similarity"}
     similar = words.get(kind, "similar items")
-    found = []
+    shown = []
     first = f"{similar} in the next slate after "
     of = {_LABEL: f"{first}one “not interested”, with the memory of dislikes"}
     if models.chosen(_LABEL):
@@ -57,18 +57,18 @@ def cards(models: Models) -> list[Card]:
         of = {models.served.variant.signals: f"{first}{models.no_in_words}"}
     for signals, what in of.items():
         if point := models.response(models.chosen(signals)):
-            found.append(Card(signed(point.value), what, _bounds(point)))
+            shown.append(Card(signed(point.value), what, _bounds(point)))
     served, rule = models.served, best_rule(models)
     if served and rule and "recall@100" in served.test:
         figures = f"{served.test['recall@100']:.3f} vs {rule[1]:.3f}"
-        found.append(Card(figures, f"Recall@100: the served model against the best simple rule, {rule[0]}", ""))
+        shown.append(Card(figures, f"Recall@100: the served model against the best simple rule, {rule[0]}", ""))
     if recall := models.change(served, "recall@100"):
         what = "of Recall@100 kept, against the same model without negatives"
-        found.append(Card(f"{1 + recall.value:.1%}", what, _bounds(recall, plus=1.0)))
+        shown.append(Card(f"{1 + recall.value:.1%}", what, _bounds(recall, plus=1.0)))
     for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
         if fewer := models.change(served, metric):
-            found.append(Card(signed(fewer.value), f"{what} items in the top 100", _bounds(fewer)))
-    return found
+            shown.append(Card(signed(fewer.value), f"{what} items in the top 100", _bounds(fewer)))
+    return shown
 
 
 def _bounds(point: Point, *, plus: float = 0.0) -> str:

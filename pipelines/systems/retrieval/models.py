@@ -91,7 +91,7 @@ class Models:
         self.run, self.selected = run, run.metrics("selected")
         self.all = [Model(run, variant, self.selected) for variant in variants(run.config)]
         configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
-        self.simulation: Mapping[str, Any] = next((found["config"] for found in configs if found), {})
+        self.simulation: Mapping[str, Any] = next((config["config"] for config in configs if config), {})
         # The branch that stands for a no: a dislike, or in a log without any a skip.
         self.no: str = next(iter(self.simulation.get("branches", ())), DISLIKE)
         self.no_in_words, self.a_no = NOES.get(self.no, (self.no, self.no))
@@ -137,8 +137,8 @@ class Models:
         for model in self.all:
             reference = self.named(model.reference)
             if reference and reference.test_users and model.test_users:
-                found = flat(compare(reference.test_users, model.test_users))
-                numbers |= prefixed(f"change/{model.name}", found)
+                change = flat(compare(reference.test_users, model.test_users))
+                numbers |= prefixed(f"change/{model.name}", change)
         return numbers
 
     def change(self, model: Model | None, metric: str) -> Point | None:

@@ -1,5 +1,5 @@
-"""What retrieval asks of a log: without positives, or in a small catalogue, there is nothing to train; without a no
-there is nothing to say no with, and each model that would learn or read it is left out.
+"""What retrieval needs of a log: positives, and more items than a slate has; models that read or learn from dislikes or
+skips need enough of these, and are left out where there are too few.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
         for kind in set(settings.negative) & {*lacking}:
             if not enough[kind]:
                 lacking[kind].append(signals)
-    gone = {signals for found in lacking.values() for signals in found}
+    gone = {signals for learners in lacking.values() for signals in learners}
     if not has_dislikes:
         gone |= {signals for signals in signals_of if reads[signals]}
         if _SKIPS in config.sweeps and enough["skip"]:

@@ -1,18 +1,18 @@
-"""Retrieval's sections of the report, all of them of the same models."""
+"""The report's sections on the retrieval models."""
 
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
 from pipelines.systems.feed.stages import LOG
-from pipelines.systems.retrieval import figures, tables
+from pipelines.systems.retrieval import charts, tables
 from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import models, titles
 
 
 def the_answer(run: Run) -> Section:
     """What stands above all sections, and the numbers of the models."""
-    found = models(run)
-    parts = {"said": headline(found), "cards": cards(found), "log": run.json(str(LOG))}
-    return Section(anchor="", template="systems/retrieval/headline.html.j2", parts=parts, numbers=found.numbers())
+    of_run = models(run)
+    parts = {"said": headline(of_run), "cards": cards(of_run), "log": run.json(str(LOG))}
+    return Section(anchor="", template="systems/retrieval/headline.html.j2", parts=parts, numbers=of_run.numbers())
 
 
 def responsiveness(run: Run) -> Section | None:
@@ -47,5 +47,5 @@ def training(run: Run) -> Section:
 
 
 def _section(run: Run, anchor: str, title: str) -> Section:
-    parts = {"models": models(run), "tables": tables, "figures": figures, "signals": titles(run.config)}
+    parts = {"models": models(run), "tables": tables, "charts": charts, "signals": titles(run.config)}
     return Section(anchor=anchor, title=title, template=f"systems/retrieval/{anchor}.html.j2", parts=parts)

@@ -1,4 +1,4 @@
-"""The choice of the weight of the negative labels, on the validation days, by one stated rule."""
+"""Chooses the weight of the negative labels, on the validation days, by one stated rule."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Rows of the tables of retrieval's sections."""
+"""Rows of the retrieval sections' tables."""
 
 from typing import Any
 
@@ -50,13 +50,13 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
 
 def best_rule(models: Models, metric: str = "recall@100") -> tuple[str, float] | None:
     """The simple rule that has most of a metric on the test days, and how much; None where none was measured."""
-    found = {
+    figures = {
         label: model.test[f"{name}/{metric}"]
         for model in models.all
         for name, label in RULES.items()
         if f"{name}/{metric}" in model.test
     }
-    return max(found.items(), key=lambda entry: entry[1]) if found else None
+    return max(figures.items(), key=lambda entry: entry[1]) if figures else None
 
 
 def branches(models: Models) -> tuple[list[str], list[Row]]:

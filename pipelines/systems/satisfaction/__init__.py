@@ -1,1 +1,1 @@
-"""The satisfaction model: trained, measured, taken apart, and its section of the report."""
+"""Satisfaction models: the stages that train, measure and ablate them, and their section of the report."""

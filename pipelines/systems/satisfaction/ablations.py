@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from pipelines.report.charts import MUTED, draw, side_by_side
 from pipelines.report.intervals import apart, interval
 from pipelines.report.tables import Row, marked, row
-from pipelines.systems.satisfaction.evidence import Protocol
+from pipelines.systems.satisfaction.results import Protocol
 from pipelines.systems.satisfaction.tables import COLUMNS, ROWS, gains_in_mrr, listed
 from satisfaction.experiments.variants import FULL, GROUPS
 
@@ -78,8 +78,8 @@ def _verdict(protocol: Protocol, loss: str) -> str:
         "cannot be told from the one",
         "is worse, beyond the interval, than the one",
     )
-    found = apart(gains_in_mrr(protocol.ablations, names, f"{loss}/", ROWS_OF))
-    parts = [f"{relation} {listed(points)}" for relation, points in zip(relations, found) if points]
+    compared = apart(gains_in_mrr(protocol.ablations, names, f"{loss}/", ROWS_OF))
+    parts = [f"{relation} {listed(points)}" for relation, points in zip(relations, compared) if points]
     return f"In MRR the full model {'; it '.join(parts)}." if parts else ""
 
 
@@ -120,10 +120,10 @@ def sweeps(protocol: Protocol) -> str:
 
 def _line(protocol: Protocol, loss: str, group: str) -> list[tuple[float, float, float, float]]:
     # (setting, low, value, high) of what the setting has more than the full model: the gain over it, turned round.
-    found = []
+    points = []
     for name, settings in GROUPS[group].items():
         gain = interval(protocol.ablations, f"{loss}/gain_over/{name}/mrr")
         if gain is not None:
             (setting,) = settings.values()
-            found.append((float(setting), -gain.high, -gain.value, -gain.low))
-    return found
+            points.append((float(setting), -gain.high, -gain.value, -gain.low))
+    return points

@@ -1,4 +1,4 @@
-"""What satisfaction asks of a log: answers of both kinds, clicks, and items enough to draw negatives from."""
+"""What satisfaction needs of a log: answers of both kinds, clicks, and items enough to draw negatives from."""
 
 from collections.abc import Iterator
 

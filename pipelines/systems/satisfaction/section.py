@@ -1,26 +1,26 @@
-"""The section on whether it recommends what satisfies."""
+"""The report's section on satisfaction."""
 
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
-from pipelines.systems.satisfaction import ablations, figures, tables
-from pipelines.systems.satisfaction.evidence import protocols
+from pipelines.systems.satisfaction import ablations, charts, tables
+from pipelines.systems.satisfaction.results import protocols
 
 
 def section(run: Run) -> Section | None:
     """Nothing where the pipeline has no satisfaction model."""
     if not run.pipeline.get("satisfaction"):
         return None
-    found = protocols(run)
+    shown = protocols(run)
     return Section(
         anchor="satisfaction",
         title="Satisfaction",
         template="systems/satisfaction/satisfaction.html.j2",
         parts={
-            "protocols": found,
-            "examples": next((protocol.examples for protocol in found if protocol.examples), []),
+            "protocols": shown,
+            "examples": next((protocol.examples for protocol in shown if protocol.examples), []),
             "tables": tables,
-            "figures": figures,
+            "charts": charts,
             "ablations": ablations,
         },
-        numbers={name: value for protocol in found for name, value in protocol.numbers().items()},
+        numbers={name: value for protocol in shown for name, value in protocol.numbers().items()},
     )

@@ -31,7 +31,7 @@ def satisfaction_protocols(config: ConfigDict) -> tuple[str, ...]:
 
 def stages(config: ConfigDict) -> list[Stage]:
     """Training and measurement under each protocol; the ablations under the first."""
-    found = []
+    planned = []
     for protocol in satisfaction_protocols(config):
         name = f"{FOLDER}/{protocol}"
         train = Stage(
@@ -52,7 +52,7 @@ def stages(config: ConfigDict) -> list[Stage]:
             writes=("metrics.json", "per_user.npz", "examples.json"),
             aim=_AIM,
         )
-        found += [train, test]
+        planned += [train, test]
         if config.satisfaction_ablations and protocol == satisfaction_protocols(config)[0]:
             ablate = Stage(
                 name=f"{name}/{ABLATIONS}",
@@ -62,5 +62,5 @@ def stages(config: ConfigDict) -> list[Stage]:
                 aim=_AIM,
                 effort=8.0,
             )
-            found.append(ablate)
-    return found
+            planned.append(ablate)
+    return planned

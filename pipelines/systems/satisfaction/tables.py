@@ -1,10 +1,10 @@
-"""Rows of the satisfaction section's tables, and the sentences that its figures bear out."""
+"""Rows of the satisfaction section's tables, and sentences that its figures bear out."""
 
 from collections.abc import Iterable, Mapping
 
 from pipelines.report.intervals import Metrics, Point, apart, interval, minus
 from pipelines.report.tables import Row, marked, row
-from pipelines.systems.satisfaction.evidence import Protocol
+from pipelines.systems.satisfaction.results import Protocol
 
 Points = Mapping[str, Point]
 
@@ -50,15 +50,15 @@ def _rows(protocol: Protocol, names: Iterable[str], metrics: Iterable[str]) -> l
 def sentences(protocol: Protocol) -> list[str]:
     """What can be said of the main model, a sentence for each baseline that it was measured beside."""
     relations = ("is ahead of", "cannot be told from", "is behind")
-    found = apart(gains_in_mrr(protocol.test, protocol.rows))
-    parts = [f"{relation} {listed(points)}." for relation, points in zip(relations, found) if points]
+    compared = apart(gains_in_mrr(protocol.test, protocol.rows))
+    parts = [f"{relation} {listed(points)}." for relation, points in zip(relations, compared) if points]
     return [f"{'It' if n else 'In MRR SAQRec'} {part}" for n, part in enumerate(parts)]
 
 
 def gains_in_mrr(metrics: Metrics, rows: Iterable[str], prefix: str = "", labels: Mapping[str, str] = ROWS) -> Points:
     """What is gained over each of these rows."""
-    found = {labels.get(name, name): interval(metrics, f"{prefix}gain_over/{name}/mrr") for name in rows}
-    return {label: point for label, point in found.items() if point}
+    gains = {labels.get(name, name): interval(metrics, f"{prefix}gain_over/{name}/mrr") for name in rows}
+    return {label: point for label, point in gains.items() if point}
 
 
 def listed(points: Points) -> str:

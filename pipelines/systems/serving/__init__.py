@@ -1,1 +1,1 @@
-"""What is served: the gate before it, the export, and the report's sections on the index and the model."""
+"""Serving: the gate that a model has to pass, its export, and the sections on the gate, the index and the model."""

@@ -1,4 +1,4 @@
-"""The verdict on the model that a pipeline is to serve, by the limits of its config."""
+"""Judges the model that a pipeline is to serve, by the limits in its config."""
 
 from pathlib import Path
 from typing import Any

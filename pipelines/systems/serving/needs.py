@@ -1,4 +1,4 @@
-"""What the gate asks of a log: a model that learns from a no, and one without to hold it up against."""
+"""What the gate needs: a served model that learns from a no, and one without to compare it with."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The sections on what is served: the gate before it, the index behind it, and the card of the model."""
+"""The report's sections on what is served: the gate, the index, and the model's card."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""Charts of the satisfaction section; one without its numbers is an empty string."""
+"""Charts of the satisfaction section; each is an empty string where its numbers are missing."""
 
 from matplotlib.figure import Figure
 
 from pipelines.report.charts import MUTED, draw
-from pipelines.systems.satisfaction.evidence import Protocol
+from pipelines.systems.satisfaction.results import Protocol
 
 _ACCENT = "#0b6e63"
 

@@ -1,4 +1,4 @@
-"""The closer look at the served model's response, as charts: what further events leave of one no."""
+"""Charts of the response section: what further events leave of one no."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, PercentFormatter
 
 from pipelines.report.charts import COLOURS, MUTED, draw, side_by_side
 from pipelines.report.intervals import Point, interval
-from pipelines.systems.response.evidence import Response
+from pipelines.systems.response.results import Response
 from pipelines.systems.response.stages import MODELS, signals
 from pipelines.systems.retrieval.models import DISLIKE, KINDS
 from simulation.counterfactual.courses import Branch, distances
@@ -93,7 +93,7 @@ def chart(name: str, responses: Sequence[Response], pipeline: Mapping[str, Any])
             axes.axhline(0, color=MUTED, linewidth=0.8)
             if panel in ends:
                 axes.axvline(ends[panel] + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-            axes.xaxis.set_major_locator(FixedLocator(legible_ticks([x for _, _, found in lines for x, _ in found])))
+            axes.xaxis.set_major_locator(FixedLocator(legible_ticks([x for _, _, points in lines for x, _ in points])))
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.set_title(f"{panel} ({kind})")
 

@@ -1,4 +1,4 @@
-"""What the closer look at the served model's response has left behind."""
+"""Reads the results of the experiments on the served model's response from a run folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +34,6 @@ def responses(run: Run) -> list[Response]:
     ]
 
 
-def one(found: Sequence[Response], experiment: str, model: str) -> Response | None:
+def one(measured: Sequence[Response], experiment: str, model: str) -> Response | None:
     """The response of a model in an experiment."""
-    return next((r for r in found if (r.experiment, r.model) == (experiment, model)), None)
+    return next((r for r in measured if (r.experiment, r.model) == (experiment, model)), None)

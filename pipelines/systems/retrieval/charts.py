@@ -1,4 +1,4 @@
-"""The charts of retrieval's sections. One without its numbers is an empty string, and the report says why."""
+"""Charts of the retrieval sections; each is an empty string where its numbers are missing."""
 
 from typing import Any
 
@@ -52,11 +52,13 @@ def responsiveness(models: Models) -> str:
     """
     chosen = {signals: models.chosen(signals) for signals in models.compared}
     measured = {signals: model.counterfactual for signals, model in chosen.items() if model and model.counterfactual}
-    kinds = [kind for kind in models.kinds if all(f"{models.no}/{kind}" in found for found in measured.values())]
+    kinds = [kind for kind in models.kinds if all(f"{models.no}/{kind}" in metrics for metrics in measured.values())]
     if not measured or not kinds:
         return ""
     points = {
-        (signals, kind): interval(found, f"{models.no}/{kind}") for signals, found in measured.items() for kind in kinds
+        (signals, kind): interval(metrics, f"{models.no}/{kind}")
+        for signals, metrics in measured.items()
+        for kind in kinds
     }
     # Beside a bar: what is learned from above which tower it is.
     words = titles(models.run.config)

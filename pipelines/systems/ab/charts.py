@@ -1,4 +1,4 @@
-"""Charts of the A/B section. A chart without its numbers is an empty string."""
+"""Charts of the A/B section; each is an empty string where its numbers are missing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipelines.report.charts import COLOURS, INK, MUTED, draw
-from pipelines.systems.ab.evidence import Test
 from pipelines.systems.ab.published import PUBLISHED
+from pipelines.systems.ab.results import Test
 
 _OF_SKIPS = ("skip_label", "skip_and_dislike_label")  # these arms have their own figure in the paper, 2b
 # metric -> whether it is a figure of those arms, or else of the others
@@ -24,7 +24,7 @@ def by_day(test: Test, days: Mapping[str, bool]) -> str:
 
     Figure 2 of Wang: dislikes for the arms that know of dislikes (a), enjoyment for those that learn from skips (b).
     """
-    panels = {name: found for name, of_skips in days.items() if (found := _lines(test, name, of_skips=of_skips))}
+    panels = {name: lines for name, of_skips in days.items() if (lines := _lines(test, name, of_skips=of_skips))}
     if not panels:
         return ""
 
@@ -51,7 +51,7 @@ def by_day(test: Test, days: Mapping[str, bool]) -> str:
 def long_run(test: Test) -> str:
     """Diversity entropy by how often users dislike, for each arm and exposure group (figure 4 of Pan)."""
     arms = {arm: test.long_run[arm] for arm in test.arms if arm in test.long_run}
-    groups = [group for group in EXPOSURE if any(found[group]["bins"] for found in arms.values())]
+    groups = [group for group in EXPOSURE if any(groups_of_arm[group]["bins"] for groups_of_arm in arms.values())]
     if not groups:
         return ""
 
@@ -64,8 +64,8 @@ def long_run(test: Test) -> str:
     def paint(figure: Figure, narrow: bool) -> None:
         shape = (len(groups), 1) if narrow else (1, len(groups))
         for axes, group in zip(figure.subplots(*shape, squeeze=False).flat, groups, strict=True):
-            for arm, found in arms.items():
-                one(axes, found[group]["bins"], COLOURS.get(arm, INK))
+            for arm, groups_of_arm in arms.items():
+                one(axes, groups_of_arm[group]["bins"], COLOURS.get(arm, INK))
             axes.set_title(EXPOSURE[group])
             axes.set_xlabel("dislikes per 100 impressions")
             axes.set_ylabel("entropy, nats")
@@ -78,8 +78,8 @@ def _lines(test: Test, metric: str, *, of_skips: bool) -> dict[str, Any]:
     if metric not in test.definitions:
         return {}
     arms = [arm for arm in test.treated if (arm in _OF_SKIPS) == of_skips] or test.treated
-    found = {arm: test.by_day[arm][metric] for arm in arms if metric in test.by_day.get(arm, {})}
-    return {arm: days for arm, days in found.items() if any(value is not None for value in days["value"])}
+    by_arm = {arm: test.by_day[arm][metric] for arm in arms if metric in test.by_day.get(arm, {})}
+    return {arm: days for arm, days in by_arm.items() if any(value is not None for value in days["value"])}
 
 
 def _line(axes: Axes, days: dict[str, list[Any]], colour: str) -> None:

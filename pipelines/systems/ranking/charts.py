@@ -1,11 +1,11 @@
-"""Charts of the ranking section; one without its numbers is an empty string."""
+"""Charts of the ranking section; each is an empty string where its numbers are missing."""
 
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from pipelines.report.charts import INK, MUTED, draw, side_by_side
-from pipelines.systems.ranking.evidence import Ranking
+from pipelines.systems.ranking.results import Ranking
 
 _COLOURS = ("#0b6e63", "#4a7fb0", "#b4642d", "#7a5a99", "#8a949c", "#a33b4a", "#5d7a2b", "#1d2327")
 _FUSED = ("fused/skip@10", "fused/ndcg@10")  # across, up
@@ -36,10 +36,10 @@ def task_weights(ranking: Ranking) -> str:
 
 def gates(ranking: Ranking) -> str:
     """Which experts each task uses: mean gate weights, a row per task, a column per expert."""
-    found = ranking.fusion.get("gates", {})
-    if not found:
+    of_tasks = ranking.fusion.get("gates", {})
+    if not of_tasks:
         return ""
-    weights = list(found.values())
+    weights = list(of_tasks.values())
 
     def paint(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
@@ -49,7 +49,7 @@ def gates(ranking: Ranking) -> str:
         for y, row in enumerate(weights):
             for x, weight in enumerate(row):
                 axes.annotate(f"{weight:.2f}", (x + 0.5, y + 0.5), ha="center", va="center", fontsize=8.5)
-        axes.set_yticks([y + 0.5 for y in range(len(found))], list(found))
+        axes.set_yticks([y + 0.5 for y in range(len(of_tasks))], list(of_tasks))
         axes.set_xticks([x + 0.5 for x in range(len(weights[0]))], [f"{x + 1}" for x in range(len(weights[0]))])
         axes.set_xlabel("expert")
         axes.set_title("Mean gate weight")
@@ -60,10 +60,10 @@ def gates(ranking: Ranking) -> str:
 
 def slots(ranking: Ranking) -> str:
     """Mean importance α of each feature's slot, the highest first."""
-    found = sorted(ranking.fusion.get("slots", ()), key=lambda slot: -slot[1])
-    if not found:
+    ordered = sorted(ranking.fusion.get("slots", ()), key=lambda slot: -slot[1])
+    if not ordered:
         return ""
-    shown = found[:_SLOTS]
+    shown = ordered[:_SLOTS]
 
     def paint(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
@@ -71,15 +71,15 @@ def slots(ranking: Ranking) -> str:
         axes.invert_yaxis()
         axes.tick_params(axis="y", labelcolor=INK)
         axes.grid(axis="y", visible=False)
-        axes.set_title(f"Mean α, {len(shown)} of {len(found)} slots")
+        axes.set_title(f"Mean α, {len(shown)} of {len(ordered)} slots")
 
     return draw(paint, title="Importance of the features", height=3.8, phone_height=4.2, width=5.2)
 
 
 def calibration(ranking: Ranking) -> str:
     """Share that came true against what was predicted, before and after calibration; a panel for each."""
-    found = ranking.reliability.get("model", {})
-    if not found:
+    diagrams = ranking.reliability.get("model", {})
+    if not diagrams:
         return ""
 
     def paint(figure: Figure, narrow: bool) -> None:
@@ -88,8 +88,8 @@ def calibration(ranking: Ranking) -> str:
             (("uncalibrated", "Before calibration"), ("calibrated", "After calibration")),
         ):
             axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-            for task in [t for t in ranking.tasks if t in found]:
-                bins = found[task][key]
+            for task in [t for t in ranking.tasks if t in diagrams]:
+                bins = diagrams[task][key]
                 total = sum(bins["examples"])
                 kept = [n for n, size in enumerate(bins["examples"]) if size >= 0.002 * total]
                 predicted, observed = ([bins[name][n] for n in kept] for name in ("predicted", "observed"))

@@ -1,4 +1,4 @@
-"""What the A/B tests and the off-policy check have left behind."""
+"""Reads the results of an A/B test or of the off-policy check from a run folder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

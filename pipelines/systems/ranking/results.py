@@ -1,4 +1,4 @@
-"""What the stages of ranking have left behind."""
+"""Reads the results of the ranking stages from a run folder."""
 
 from typing import Any
 
@@ -33,4 +33,4 @@ class Ranking:
         """Every number under one flat name: `ranking/test/lightgbm/EVV/auc`."""
         parts = {f"train/{name}": train for name, train in self.train.items()}
         parts |= {"validate": self.validate, f"{ALIGNED_FOLDER}/validate": self.aligned, "test": self.test}
-        return {name: n for part, found in parts.items() for name, n in prefixed(f"{FOLDER}/{part}", found).items()}
+        return {name: n for part, metrics in parts.items() for name, n in prefixed(f"{FOLDER}/{part}", metrics).items()}

@@ -1,4 +1,4 @@
-"""What the stages of satisfaction have left behind."""
+"""Reads the results of the satisfaction stages from a run folder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ class Protocol:
     def numbers(self) -> Metrics:
         """Every number under one flat name: `satisfaction/leave_one_out/test/item_knn/hr@10`."""
         parts = {"train": self.train, "test": self.test, ABLATIONS: self.ablations}
-        return {f"{FOLDER}/{self.name}/{s}/{k}": value for s, found in parts.items() for k, value in found.items()}
+        return {f"{FOLDER}/{self.name}/{s}/{k}": value for s, metrics in parts.items() for k, value in metrics.items()}
 
 
 def protocols(run: Run) -> list[Protocol]:
