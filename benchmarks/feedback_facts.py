@@ -10,7 +10,7 @@ is not in it. Its stickiness is what is left after that thinning. The feed is st
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime import app
+from runtime import app, table
 from runtime.config import define_config
 from runtime.errors import UsageError
 from runtime.paths import define_path
@@ -65,10 +65,11 @@ def main(argv: Sequence[str]) -> None:
     if _EXPLICIT.value:
         columns["likes and hates"] = explicit_facts(_EXPLICIT.value)
     columns["synthetic"] = synthetic_facts()
-    print(f"{'':<44}" + "".join(f"{title:>18}" for title in columns))
-    for name in columns["synthetic"]:
-        cells = [f"{column[name]:,.4g}" if name in column else "-" for column in columns.values()]
-        print(f"{name:<44}" + "".join(f"{cell:>18}" for cell in cells))
+    rows = {
+        name: [f"{column[name]:,.4g}" if name in column else "-" for column in columns.values()]
+        for name in columns["synthetic"]
+    }
+    print(table.text("", list(columns), rows))
 
 
 if __name__ == "__main__":

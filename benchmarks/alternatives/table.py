@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.alternatives.results import by_label, how, order, over_seeds
+from runtime import table as text_table
 
 if TYPE_CHECKING:
     from benchmarks.alternatives.runs import Row
@@ -28,13 +29,18 @@ _PANELS = {
 
 def cells(found: Sequence[Mapping[str, float]]) -> list[str]:
     """One row of the table as text, from the numbers of each seed: of several the mean and, after ±, their spread."""
-    pooled, shown = over_seeds(found), []
-    for _, name, form in _COLUMNS:
-        spread = pooled.get(f"{name}/spread")
-        text = form.format(pooled[name]) if name in pooled else "–"
-        shown.append(text if spread is None else f"{text} ±{form.replace('+', '').format(spread)}")
+    pooled = over_seeds(found)
+    shown = [with_spread(pooled, name, form) for _, name, form in _COLUMNS]
     diverged = sum(metrics.get("diverged", 0.0) > 0 for metrics in found)
     return [*shown, how(found[0]) if len(found) == 1 else f"{diverged} of {len(found)}"]
+
+
+def with_spread(pooled: Mapping[str, float], name: str, form: str) -> str:
+    """A number of `over_seeds` and, of several seeds, ± its spread; a dash where there is none."""
+    if name not in pooled:
+        return "–"
+    spread = pooled.get(f"{name}/spread")
+    return form.format(pooled[name]) + ("" if spread is None else f" ± {form.replace('+', '').format(spread)}")
 
 
 def ordered(measured: "Mapping[Row, Mapping[str, float]]") -> str:
@@ -52,12 +58,7 @@ def _in_words(name: str) -> str:
 def table(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     """For the terminal."""
     rows = {label: cells(found) for label, found in by_label(measured).items()}
-    widths = [max(len(text) for text in column) + 2 for column in zip(HEADINGS, *rows.values(), strict=True)]
-    first = max(len(label) for label in rows)
-    lines = [" " * first + "".join(f"{text:>{width}}" for text, width in zip(HEADINGS, widths, strict=True))]
-    for label, texts in rows.items():
-        lines.append(f"{label:<{first}}" + "".join(f"{t:>{width}}" for t, width in zip(texts, widths, strict=True)))
-    return "\n".join([*lines, ordered(measured)])
+    return f"{text_table.text('', HEADINGS, rows)}\n{ordered(measured)}"
 
 
 def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:

@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     """Chooses the weight on the validation clicks, measures on the test clicks, prints."""
     del argv
     # Imported here so that --help does not wait for them.
-    from benchmarks.clickbait.lists import compare, table
+    from benchmarks.clickbait.comparison import compare, table
     from runtime.artifact import write_json
     from training.compilation import enable_compilation_cache
 

@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from benchmarks.alternatives.runs import Row
+from benchmarks.alternatives.table import with_spread
 from configs.reach import TOWERS
 from runtime.errors import UsageError
 
@@ -64,18 +65,15 @@ def markdown(measured: Mapping[str, Mapping[str, Mapping[str, float]]], metrics:
     for feed, found in measured.items():
         share, events = metrics[f"{feed}/rate/dislike"], metrics[f"{feed}/events"]
         for weight in dict.fromkeys(label.rpartition("-w")[2] for label in found):
-            cells = [text for tower in TOWERS for text in _cells(found[f"{tower}-w{weight}"])]
+            cells = [
+                text
+                for numbers in (found[f"{tower}-w{weight}"] for tower in TOWERS)
+                for text in (
+                    " / ".join(
+                        with_spread(numbers, f"{_DISLIKE}/{kind}", "{:+.1%}") for kind in ("content", "creator")
+                    ),
+                    with_spread(numbers, "recall@100", "{:.3f}"),
+                )
+            ]
             lines.append(f"| {feed} | {share:.2%} | {events:,.0f} | {weight} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _cells(numbers: Mapping[str, float]) -> list[str]:
-    def change(kind: str) -> str:
-        name = f"{_DISLIKE}/{kind}"
-        if name not in numbers:
-            return "–"
-        spread = numbers.get(f"{name}/spread")
-        return f"{numbers[name]:+.1%}" + ("" if spread is None else f" ± {spread:.1%}")
-
-    recall = numbers.get("recall@100")
-    return [f"{change('content')} / {change('creator')}", "–" if recall is None else f"{recall:.3f}"]

@@ -136,7 +136,7 @@ def test_of_several_seeds_there_is_a_mean_and_a_spread(tmp_path):
         }
     )
     shown = alternatives_table.cells(seeds)
-    assert (shown[0], shown[2], shown[-1]) == ("-60.0% ±14.1%", "0.300", "1 of 2")
+    assert (shown[0], shown[2], shown[-1]) == ("-60.0% ± 14.1%", "0.300", "1 of 2")
     numbers = flat({row_in(tmp_path, seed=n): metrics for n, metrics in enumerate(seeds)})
     assert numbers["negative_weight-w1/long_watch+dislike/content"] == pytest.approx(-0.6)
     assert numbers["negative_weight-w1/seed1/long_watch+dislike/content"] == -0.7

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.clickbait import lists as clickbait_lists
-from benchmarks.clickbait.lists import CHOSEN, PAPER, WEIGHTS, compare, figures, table
-from benchmarks.clickbait.rows import ablated, weight_that_keeps
+from benchmarks.clickbait import comparison
+from benchmarks.clickbait.comparison import CHOSEN, PAPER, WEIGHTS, ablated, compare, figures, table, weight_that_keeps
 from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from configs.satisfaction import get_config
 from data import assembly, timelines
@@ -101,13 +100,13 @@ def test_a_list_by_the_truth_satisfies_most_and_its_figure_is_that_of_the_best_i
         found = known[[row_of[int(user)] for user in asked]]
         return np.concatenate([np.zeros((len(asked), 1)), found], axis=1)
 
-    best = clickbait_lists.satisfaction(by_truth, clicks, log, world)
-    worst = clickbait_lists.satisfaction(lambda u, b: -by_truth(u, b), clicks, log, world)
+    best = comparison.satisfaction(by_truth, clicks, log, world)
+    worst = comparison.satisfaction(lambda u, b: -by_truth(u, b), clicks, log, world)
     for row in range(0, len(users), 7):
         new = np.setdiff1d(np.arange(1, clicks.num_items + 1), clicks.item[clicks.offsets[users[row]] : before[row]])
         expected = np.sort(known[row, new - 1])
         np.testing.assert_allclose([worst[row], best[row]], [expected[:10].mean(), expected[-10:].mean()])
-    assert (best >= clickbait_lists.satisfaction(run.models[SAQREC].score, clicks, log, world) - 1e-12).all()
+    assert (best >= comparison.satisfaction(run.models[SAQREC].score, clicks, log, world) - 1e-12).all()
 
 
 def test_figures_are_means_and_paired_gains():

@@ -1,20 +1,34 @@
-"""Lists of every recommender of a run, weighed by the feed's truth. Work of benchmarks.clickbait."""
+"""Compares what SAQRec recommends with what everything simpler does, by the feed's truth. Work of benchmarks.clickbait.
+
+The rows: SAQRec, ranked by clicks and by clicks and satisfaction, and on the same clicks the simple rules, the base
+recommender, the plain GRU and SAQRec without its parts.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from benchmarks.clickbait.rows import ablated, simpler, weight_that_keeps
 from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from data.timelines import Timelines
 from metrics import intervals, ranking
+from runtime import table as text_table
+from runtime.artifact import checksum, read_json
+from runtime.errors import UsageError
+from runtime.workdir import CONFIG
+from satisfaction import simple_rules
 from satisfaction.click_ranks import ScoreFn, rank, unclicked
+from satisfaction.experiments.variants import GROUPS, NAIVE
 from satisfaction.protocol import draw_negatives
-from satisfaction.run_folder import open_run
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
+from satisfaction.run_folder import TrainedRun, open_run
 from satisfaction.saqrec.alignment import BASE, SAQREC
 from satisfaction.saqrec.clicks import Clicks
+from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.trained import load_aligned
+from satisfaction.unbiased.imputed import open_scores
 from simulation.world.state import World, open_world
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -99,15 +113,59 @@ def table(metrics: Mapping[str, float]) -> str:
     ending = "/satisfaction@10"
     names = [key.removesuffix(ending) for key in metrics if key.endswith(ending) and "/gain_over/" not in key]
     ours = [name for name in (PAPER, CHOSEN) if name in names]
-    lines = [f"{'':<18}{'HR@10':>9}{'true satisfaction@10':>22}" + "".join(f"{f'gain of {o}':>32}" for o in ours)]
-    for name in names:
-        line = f"{name:<18}{metrics[f'{name}/hr@10']:>9.4f}{metrics[f'{name}/satisfaction@10']:>22.4f}"
-        for key in (f"{o}/gain_over/{name}/satisfaction@10" for o in ours):
-            gain = (
-                f"{metrics[key]:+.4f} ({metrics[f'{key}/low']:+.4f} to {metrics[f'{key}/high']:+.4f})"
-                if key in metrics
-                else "–"
-            )
-            line += f"{gain:>32}"
-        lines.append(line)
-    return "\n".join(lines)
+
+    def gain(key: str) -> str:
+        bounds = "{:+.4f} ({:+.4f} to {:+.4f})"
+        return bounds.format(*(metrics[key + end] for end in ("", "/low", "/high"))) if key in metrics else "–"
+
+    rows = {
+        name: [
+            f"{metrics[f'{name}/hr@10']:.4f}",
+            f"{metrics[f'{name}{ending}']:.4f}",
+            *(gain(f"{one}/gain_over/{name}{ending}") for one in ours),
+        ]
+        for name in names
+    }
+    return text_table.text("", ["HR@10", "true satisfaction@10", *(f"gain of {one}" for one in ours)], rows)
+
+
+def simpler(run: TrainedRun, timelines: Timelines) -> dict[str, ScoreFn]:
+    """The simple rules and, of the models that stand beside SAQRec, those that were trained, before the test clicks."""
+    clicks = run.models[SAQREC].histories.clicks
+    models = {name: model.score for name, model in run.models.items() if name != SAQREC}
+    return {**simple_rules.tuned(clicks, timelines, split="test"), **models}
+
+
+def ablated(folder: Path, trained_run: str, run: TrainedRun, timelines: Timelines) -> Mapping[str, ScoreFn]:
+    """SAQRec without its parts, as satisfaction.ablate left them in `folder`: of the run's click loss and seed 0.
+
+    `trained_run` is the folder of `run`.
+
+    Errors: UsageError where there are none, or they are of another run, or only one of the two was refitted.
+    """
+    trained = folder / run.config.align.click_loss
+    there = [name for name in GROUPS["ablations"] if (trained / name / "seed0" / "align" / CONFIG).exists()]
+    if not there:
+        raise UsageError(
+            f"--ablations={folder}: no variants of click loss {trained.name} here; run satisfaction.ablate"
+        )
+    found: dict[str, ScoreFn] = {}
+    embeddings = BaseEmbeddings.open(Path(trained_run) / EMBEDDINGS, timelines, "--run")
+    for name in there:
+        align = trained / name / "seed0" / "align"
+        saved = read_json(align / CONFIG)
+        if saved["base"] != checksum(embeddings.item.tobytes()) or saved["log"] != timelines.fingerprint:
+            raise UsageError(f"--ablations={folder}: of another run than --run; give satisfaction.ablate this one")
+        if saved["config"]["refit"] != run.config.align.refit:
+            raise UsageError(f"--ablations={folder}: trained with --refit={saved['config']['refit']}, not as --run was")
+        scores = open_scores(folder / "naive" / SCORES, timelines, "--ablations") if name == NAIVE else run.scores
+        config = ConfigDict({**run.config.to_dict(), "align": saved["config"]})
+        models = load_aligned(config, timelines, embeddings, scores, align, flag="--ablations")
+        found[name] = models[SAQREC].score
+    return found
+
+
+def weight_that_keeps(kept: Mapping[float, float], floor: float) -> tuple[float, bool]:
+    """The largest weight whose HR@10 `kept[weight]` is at least `floor`, and True; 0 and False where none is."""
+    keeping = [weight for weight, value in kept.items() if value >= floor]
+    return max(keeping, default=0.0), bool(keeping)
