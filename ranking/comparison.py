@@ -55,7 +55,7 @@ def run(
     if not satisfaction_weight >= 0:
         raise UsageError(f"--satisfaction_weight={satisfaction_weight}: at least 0, or satisfaction would be shunned")
     folders: dict[str, list[str]] = {}
-    for name, folder in paths.named(compare, flag="--compare", what="what ranking.train wrote", reserved=_RESERVED):
+    for name, folder in paths.named(compare, flag="--compare", writer="ranking.train", reserved=_RESERVED):
         folders.setdefault(name, []).append(folder)
     timelines = Timelines.open(data)
     models = _load(checkpoint, timelines, "--checkpoint")

@@ -1,4 +1,4 @@
-"""One score of many predictions: score = Σ_k γ_k y_k, γ < 0 for what should not happen (Pan et al., CIKM '23, 2.4.2).
+"""The fused score of a ranker: Σ_k γ_k y_k, with γ < 0 for what should not happen (Pan et al., CIKM '23, 2.4.2).
 
 γ by hand, or chosen on the validation days. Order does not change when all γ are scaled alike, so Σ|γ_k| = 1 here.
 The objective is stated, and the choice is made in one pool of candidates:
@@ -79,10 +79,10 @@ def weights(given: Mapping[str, float], tasks: Sequence[str], *, flag: str = "--
     for task, value in given.items():
         if task in NEGATIVE_TASKS and value > 0:
             raise UsageError(f"{flag}={task}={value:g}: would rank first what should not happen; give it a negative γ")
-    found = np.array([given.get(task, 0.0) for task in tasks])
-    if not found.any():
+    gamma = np.array([given.get(task, 0.0) for task in tasks])
+    if not gamma.any():
         raise UsageError(f"{flag}: every weight is 0, which orders nothing; give one, like {tasks[0]}=1")
-    return found / np.abs(found).sum()
+    return gamma / np.abs(gamma).sum()
 
 
 def quality_of_lists(

@@ -1,4 +1,4 @@
-"""The optimiser of a ranking run: AdamW that holds ids down, those of users most."""
+"""The optimiser of the ranker: AdamW, with a stronger weight decay on ids and the strongest on those of users."""
 
 import optax
 from ml_collections import ConfigDict

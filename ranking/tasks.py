@@ -50,13 +50,13 @@ def check(tasks: Sequence[str], timelines: Timelines, *, has_satisfaction: bool)
 
 def default(timelines: Timelines) -> tuple[str, ...]:
     """The paper's EVV, FVV and GVV; in a log without watch time, what it has. Errors: DataError where that is none."""
-    found = available(timelines, has_satisfaction=False)
-    if not found:
+    possible = available(timelines, has_satisfaction=False)
+    if not possible:
         raise DataError(
             f"{timelines.path}: no watch time (column play_ms), and none of {', '.join(LOGGED)}: there is nothing to "
             "predict; give a log with one of them, or leave ranking out"
         )
-    return tuple(task for task in found if task in WATCH_FEEDBACK) or found
+    return tuple(task for task in possible if task in WATCH_FEEDBACK) or possible
 
 
 def available(timelines: Timelines, *, has_satisfaction: bool) -> tuple[str, ...]:
@@ -93,10 +93,10 @@ def labels(
     return Labels(values, where)
 
 
-def check_classes(tasks: Sequence[str], found: Labels, positions: NDArray[np.int64], where: str) -> None:
+def check_classes(tasks: Sequence[str], observed: Labels, positions: NDArray[np.int64], where: str) -> None:
     """Errors: DataError names a task that has one class only, or no label, at `positions`, the events of `where`."""
     for column, task in enumerate(tasks):
-        values = found.values[positions, column][found.where[positions, column]]
+        values = observed.values[positions, column][observed.where[positions, column]]
         if not len(values) or values.min() == values.max():
             only = f"only the label {values[0]:g}" if len(values) else "no label"
             raise DataError(

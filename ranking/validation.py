@@ -1,4 +1,4 @@
-"""AUC of each task on the validation days, quick enough for every epoch."""
+"""The AUC of each task on the validation days, measured after every epoch of training."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a served ranker takes from a measurement: how its probabilities are calibrated, and the γ of its fused score."""
+"""What a served ranker takes from its evaluation: the γ of the fused score, and how probabilities are calibrated."""
 
 from collections.abc import Sequence
 from pathlib import Path

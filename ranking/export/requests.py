@@ -1,4 +1,4 @@
-"""Requests as a server of the ranker gets them, made from a log: to warm it up with, to time, to test."""
+"""Requests to a served ranker, made from a log: for warming a server up, for timing it, for tests."""
 
 from typing import Any
 

@@ -165,7 +165,7 @@ class ServedRanker(tf.Module):
         number = tf.shape(candidate)[1]
         size = tf.gather(self.sizes, tf.searchsorted(self.sizes, number[None]))[0]
         filled = tf.pad(candidate, [[0, 0], [0, size - number]])  # [b, size]
-        found = self.scorer.in_buckets(
+        probabilities = self.scorer.in_buckets(
             item,
             last.take(self._packed(history, inputs)),
             last.take(self.surfaces.lookup(inputs["history_surface"])),
@@ -176,7 +176,7 @@ class ServedRanker(tf.Module):
             filled,
             tf.gather(self.rates, filled),
         )
-        return found[:, :number]
+        return probabilities[:, :number]
 
     def _packed(self, history, inputs):
         # As data.packed_feedback.pack: whether each feedback was so, and whether that is known, int32 [b, t].

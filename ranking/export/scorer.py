@@ -1,4 +1,4 @@
-"""The trained ranker as one function of arrays: what is exported, whoever runs it."""
+"""The trained ranker as one function of arrays, the form in which it is exported to JAX and to TensorFlow."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

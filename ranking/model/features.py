@@ -25,14 +25,17 @@ RATE_GROUPS = ("item_rates", "creator_rates", "cluster_rates")
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-    """What the features are made of: constants of a run.
+    """What the features are made of: constants of a run, a row for each item or user, row 0 for the unknown one.
 
-    item_codes [rows, C] int32, item_shares [rows, C] float32, the weight of each code in the mean of its feature, and
-    item_owner [C], which feature that is; item_cardinalities, item_names [F]; item_embedded [rows, E] float32, zeros
-    where unknown; user_features [rows, P] and user_cardinalities, user_names [P]; item_seen, user_seen [rows] and
-    platform_seen [S + 1] bool: with training events, others have no id of their own; item_numbers [rows, M] float32;
-    creator, cluster [rows] int32, 0 unknown; feedback, W names; feedback_seen [W] bool: which training events tell
-    apart, others are unknown wherever they stand; prior [W], their rates on the training days.
+    Attributes:
+      item_codes: [rows, C], the items' categories. item_owner: [C], the feature that each of these columns is of.
+        item_shares: [rows, C], the weight of each in the mean over its feature. item_cardinalities, item_names: [F].
+      item_embedded: [rows, E], the embeddings that the log has of its items, zeros where unknown.
+      user_features: [rows, P], the users' categories, and user_cardinalities, user_names: [P].
+      item_seen, user_seen: [rows], platform_seen: [S + 1], which have events to learn from; others get no id vector.
+      item_numbers: [rows, M]. creator, cluster: [rows], 0 unknown.
+      feedback: the W names of what a past event shows. feedback_seen: [W], those that events to learn from tell apart;
+        others count as unknown. prior: [W], their rates on the days that are trained on.
     """
 
     item_codes: NDArray[np.int32]
@@ -56,12 +59,12 @@ class Schema:
 
 
 class FeatureConstruction(nnx.Module):
-    """E_in: F fields of d dimensions each, and e_u, e_i, e_p, which are three of them.
+    """E_in: F fields of d dimensions each; three of them are e_u, e_i and e_p, the vectors of user, item and platform.
 
-    A category is looked up in its table, and several of one feature are their mean; one without training events is zero
-    there, and so are ids: such an item or user is its content, its profile and its history. An item's embedding is one
-    more field, mapped by a matrix that begins at zero: directions that training never met say nothing. A group of
-    numbers (rates as logits minus their prior's, log counts) is mapped to d dimensions by a matrix of its own.
+    A category has a vector in a table; a feature of several categories is their mean. Vectors of categories and ids
+    begin at zero and stay there without training events: such an item or user is described by its content, profile and
+    history. An item's embedding is one more field, mapped by a matrix that begins at zero. A group of numbers (rates
+    as logits minus their prior's, log counts) is mapped to d dimensions by a matrix of its own.
     """
 
     def __init__(self, schema: Schema, *, dim: int, rngs: nnx.Rngs):

@@ -26,28 +26,28 @@ def inspect(ranker: Ranker, positions: NDArray[np.int64]) -> dict[str, Any]:
     @jax.jit
     def weights(state: Any, inputs: Any) -> dict[str, jax.Array]:
         model = nnx.merge(graph, state)
-        found = {}
+        attention = {}
         if model.prediction.gates:
-            found["gates"] = model.prediction.gate_weights(model.representation(inputs))  # [B, 1, K, N]
+            attention["gates"] = model.prediction.gate_weights(model.representation(inputs))  # [B, 1, K, N]
         if model.context is not None:
             features, context = model.features(inputs)
-            found["slots"] = model.context.slot_weights(model.context.transformed(features, context), context)
-        return found
+            attention["slots"] = model.context.slot_weights(model.context.transformed(features, context), context)
+        return attention
 
     means = {
         name: np.asarray(values, np.float64).mean(axis=(0, 1)).round(6).tolist()
         for name, values in weights(state, inputs).items()
     }
-    found: dict[str, Any] = {}
+    attention: dict[str, Any] = {}
     if "gates" in means:
-        found["gates"] = dict(zip(ranker.tasks, means["gates"], strict=True))
+        attention["gates"] = dict(zip(ranker.tasks, means["gates"], strict=True))
     if "slots" in means:
         names = _slot_names(model.features.names, len(means["slots"]))
         of_name: dict[str, list[float]] = {}
         for name, weight in zip(names, means["slots"], strict=True):
             of_name.setdefault(name, []).append(weight)  # with more slots than features, several are one feature's
-        found["slots"] = [(name, float(np.mean(weights))) for name, weights in of_name.items()]
-    return found
+        attention["slots"] = [(name, float(np.mean(weights))) for name, weights in of_name.items()]
+    return attention
 
 
 def _slot_names(features: tuple[str, ...], slots: int) -> list[str]:

@@ -105,8 +105,8 @@ MISTAKES = {
     ),
     "comparison without a name": (
         [*EVALUATE, "--checkpoint={folder}/full", "--compare={folder}/none"],
-        "--compare={folder}/none: written NAME=DIR",
-        "DIR being what ranking.train wrote",
+        "--compare={folder}/none: write NAME=DIR",
+        "DIR being the folder that ranking.train wrote",
     ),
     "no timelines": (
         ["ranking.evaluate", "--data={folder}/none", "--checkpoint={folder}/full", "--workdir={folder}/new"],

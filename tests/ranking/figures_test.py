@@ -247,9 +247,9 @@ def test_weights_by_hand_are_used_for_the_models_tasks(log, runs, tmp_path):
     ("changes", "said"),
     [
         ({"gamma": ["like=1"]}, "--gamma=like: the model has no such task; it has EVV, GVV, click"),
-        ({"compare": ["single"]}, "--compare=single: written NAME=DIR, DIR being what ranking.train wrote"),
-        ({"compare": ["lightgbm=single"]}, "the name lightgbm is taken"),
-        ({"compare": ["ceiling=single"]}, "the name ceiling is taken"),
+        ({"compare": ["single"]}, "--compare=single: write NAME=DIR, DIR being the folder that ranking.train wrote"),
+        ({"compare": ["lightgbm=single"]}, "metrics.json uses the name 'lightgbm'"),
+        ({"compare": ["ceiling=single"]}, "metrics.json uses the name 'ceiling'"),
         (
             {"compare": ["a=full", "a=other1"]},
             r"--compare=a=other1: differs from full in config\.dim; the runs of a row",
