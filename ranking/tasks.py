@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from data import event_scores, feedback
+from data import event_artifacts, feedback
 from data.timelines import Timelines
 from data.watch_time import WATCH_FEEDBACK, watch_feedback
 from runtime.errors import DataError, UsageError
@@ -112,7 +112,7 @@ def read_satisfaction(path: str | os.PathLike[str] | None, timelines: Timelines)
     """
     if not path:
         return None
-    event_scores.open_manifest(path, timelines, kind=SCORES_KIND, version=SCORES_VERSION, flag="--satisfaction")
+    event_artifacts.open_manifest(path, timelines, kind=SCORES_KIND, version=SCORES_VERSION, flag="--satisfaction")
     scores = np.load(Path(path) / "satisfaction.npy")
     if scores.shape != timelines.item.shape or not np.all(np.isnan(scores) | ((scores >= 0) & (scores <= 1))):
         raise DataError(f"{path}/satisfaction.npy: not one number between 0 and 1 for each event; write it again")

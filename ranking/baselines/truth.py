@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data import event_scores
+from data import event_artifacts
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
@@ -38,7 +38,7 @@ def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequen
 
     Errors: UsageError where it is of other events, or knows none of the tasks; DataError where the array is none.
     """
-    manifest = event_scores.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=FLAG)
+    manifest = event_artifacts.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=FLAG)
     known = list(manifest["tasks"])
     shared = [task for task in tasks if task in known]
     if not shared:

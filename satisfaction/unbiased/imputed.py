@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data import event_scores
+from data import event_artifacts
 from data.timelines import Timelines
 from runtime import artifact
 from runtime.errors import DataError
@@ -52,7 +52,7 @@ def write(
         wrong = np.flatnonzero(~((column >= 0) & (column <= 1)))
         if len(wrong):
             raise DataError(f"{name} of event {wrong[0]} is {column[wrong[0]]}, no probability; train the model again")
-    fields = {**event_scores.fields(timelines), "method": method, "clip": clip}
+    fields = {**event_artifacts.fields(timelines), "method": method, "clip": clip}
     with artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
         for name, column in columns.items():
             np.save(folder / f"{name}.npy", column.astype(np.float32))
@@ -61,9 +61,9 @@ def write(
 def open_scores(path: str | os.PathLike[str], timelines: Timelines, flag: str) -> Scores:
     """Opens the artifact after checking its files; errors name `flag`.
 
-    Errors: those of `event_scores.open_manifest`.
+    Errors: those of `event_artifacts.open_manifest`.
     """
-    manifest = event_scores.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=flag)
+    manifest = event_artifacts.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=flag)
     folder = Path(path)
     satisfaction, propensity = (
         np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("satisfaction", "propensity")
