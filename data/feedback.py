@@ -2,9 +2,13 @@
 
 Each event carries a uint16 bitmask. `skip` is the only bit that is always derived: a play of known length under three
 seconds with no positive action. A click does not cancel it: opening a video and leaving at once is a skip.
+
+What a ranker reads of a past event is packed otherwise, by `pack`: of any W <= 15 kinds of feedback, those of
+data/watch_time.py among them, bit w is for "was so" and bit 15 + w for "is known".
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +29,7 @@ SKIP_BELOW_MS = 3_000
 LONG_VIEW_MS = 18_000
 
 NO_LABEL, POSITIVE, NEGATIVE = 0, 1, 2
+MAX_PACKED = 15  # kinds of feedback in one packed integer
 
 DWELL_PADDING, DWELL_UNKNOWN = 0, 1
 DWELL_EDGES_MS = (1_000, 3_000, 6_000, 10_000, 18_000, 30_000, 60_000, 120_000)
@@ -101,3 +106,21 @@ def dwell_bucket(play_ms: ArrayLike) -> NDArray[np.uint8]:
     play_ms = np.asarray(play_ms)
     bucket = DWELL_UNKNOWN + 1 + np.searchsorted(np.asarray(DWELL_EDGES_MS), play_ms, side="right")
     return np.where(play_ms < 0, DWELL_UNKNOWN, bucket).astype(np.uint8)
+
+
+def pack(values: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Feedback [..., W] and where it is known [..., W] as int32 [...]. Errors: ValueError for W above 15."""
+    names = values.shape[-1]
+    if names > MAX_PACKED:
+        raise ValueError(f"{names} kinds of feedback; at most {MAX_PACKED} fit")
+    shifts = np.arange(names, dtype=np.int32)
+    return ((values & known) << shifts).sum(-1, dtype=np.int32) | (known << (shifts + MAX_PACKED)).sum(
+        -1, dtype=np.int32
+    )
+
+
+def unpack(packed: Any, num_feedback: int) -> tuple[Any, Any]:
+    """The inverse: values and known, each float32 [..., W]; arrays of NumPy or JAX, as is the result."""
+    shifts = np.arange(num_feedback, dtype=np.int32)
+    values, known = ((packed[..., None] >> (shifts + offset)) & 1 for offset in (0, MAX_PACKED))
+    return values.astype(np.float32), known.astype(np.float32)

@@ -1,6 +1,6 @@
 """The arrays that a ranker reads for an impression. All that they tell is from strictly before the impression.
 
-item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback, data/packed_feedback.py
+item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback, data/feedback.py
 satisfaction            [B, T] float32: 0 where unknown; for models with that feature
 user, platform, hour    [B] int32: 1 + user index, surface, 1 + hour of the day (UTC); 0 unknown
 gap                     [B] float32: seconds since the last event of known time, -1 without one
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import ranges
+from data.feedback import pack
 from data.impressions import Unobserved, history_ends
-from data.packed_feedback import pack
 from data.rates import NO_KEY, Rates
 from data.timelines import Timelines
 from ranking.log_statistics import LogStatistics, outcomes

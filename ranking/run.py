@@ -8,9 +8,9 @@ from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
+from data.feedback import MAX_PACKED
 from data.impressions import ImpressionBatches, ranked_positions
 from data.loader import iterate
-from data.packed_feedback import MAX_FEEDBACK
 from data.timelines import Timelines
 from ranking import log_statistics, tasks
 from ranking.checkpoint import build, identity
@@ -169,9 +169,9 @@ def _check(config: ConfigDict) -> None:
         if len(config[name]) < least or any(size < 1 for size in config[name]):
             raise UsageError(f"--config.{name}={tuple(config[name])}: {least} layers or more, each of at least 1 unit")
     shown = tuple(config.history_feedback)
-    if not 1 <= len(shown) <= MAX_FEEDBACK or len(set(shown)) < len(shown):
+    if not 1 <= len(shown) <= MAX_PACKED or len(set(shown)) < len(shown):
         raise UsageError(
-            f"--config.history_feedback={shown}: what a past event shows, from 1 to {MAX_FEEDBACK} kinds, each once"
+            f"--config.history_feedback={shown}: what a past event shows, from 1 to {MAX_PACKED} kinds, each once"
         )
     if config.loss not in LOSSES:
         raise UsageError(f"--config.loss={config.loss}: one of {', '.join(LOSSES)}")

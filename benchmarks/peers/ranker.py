@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 from torch import nn
 
-from data.packed_feedback import MAX_FEEDBACK
+from data.feedback import MAX_PACKED
 from ranking.model.features import GAP_BUCKETS, HOURS, ITEM_GROUPS, RATE_GROUPS, USER_GROUPS, Schema, rated
 from ranking.model.history_rates import DECAY, PRIOR_COUNT
 
@@ -72,7 +72,7 @@ class Features(nn.Module):
     def unpack(self, packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Values and known [..., W]."""
         shifts = torch.arange(self.w)
-        values, known = ((packed[..., None] >> (shifts + offset) & 1).float() for offset in (0, MAX_FEEDBACK))
+        values, known = ((packed[..., None] >> (shifts + offset) & 1).float() for offset in (0, MAX_PACKED))
         return values, known
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

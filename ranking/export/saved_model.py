@@ -32,8 +32,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from data.feedback import SKIP_BELOW_MS
-from data.packed_feedback import MAX_FEEDBACK
+from data.feedback import MAX_PACKED, SKIP_BELOW_MS
 from data.watch_time import BOUNDED, WATCHED
 from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check
 from runtime.errors import DataError
@@ -179,7 +178,7 @@ class ServedRanker(tf.Module):
         return probabilities[:, :number]
 
     def _packed(self, history, inputs):
-        # As data.packed_feedback.pack: whether each feedback was so, and whether that is known, int32 [b, t].
+        # As data.feedback.pack: whether each feedback was so, and whether that is known, int32 [b, t].
         play_ms = inputs["history_play_ms"]
         bounds = tf.cast(tf.gather(self.thresholds, history), tf.float64)  # [b, t, 6]; int32 is exact in float64
         longer, bounded = tf.cast(play_ms, tf.float64)[..., None] > bounds, bounds < np.inf
@@ -192,7 +191,7 @@ class ServedRanker(tf.Module):
                 known = bound & (play_ms >= 0)
             else:
                 known, value = inputs[f"history_{name}"] >= 0, inputs[f"history_{name}"] == 1
-            packed += tf.where(known & value, 1 << place, 0) + tf.where(known, 1 << (place + MAX_FEEDBACK), 0)
+            packed += tf.where(known & value, 1 << place, 0) + tf.where(known, 1 << (place + MAX_PACKED), 0)
         return packed
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from data.packed_feedback import unpack
+from data.feedback import unpack
 from data.watch_time import RELATIVE
 from nn.constant import Constant
 from ranking.model import history_rates

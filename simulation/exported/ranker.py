@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
-from data.packed_feedback import MAX_FEEDBACK
+from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, MAX_PACKED, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
 from data.reading import Reading
 from data.watch_time import BOUNDED
 from runtime.artifact import MANIFEST
@@ -71,7 +70,7 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
         packed = of_dwell[item, dwell]
         for place, name in enumerate(reads):
             if name in BITS:
-                packed |= ((feedback >> BITS[name]) & 1) << place | 1 << (place + MAX_FEEDBACK)
+                packed |= ((feedback >> BITS[name]) & 1) << place | 1 << (place + MAX_PACKED)
         packed = jnp.where(item > 0, packed, 0)
         unknown = jnp.zeros(len(item), jnp.int32)
         here = jnp.full(len(item), surface, jnp.int32)
@@ -101,5 +100,5 @@ def watched(thresholds_ms: np.ndarray, reads: tuple[str, ...]) -> np.ndarray:
             so, not_so = most < SKIP_BELOW_MS, least >= SKIP_BELOW_MS  # of any item
         else:
             continue
-        packed[:, DWELL_UNKNOWN + 1 :] |= (so << place | (so | not_so) << (place + MAX_FEEDBACK)).astype(np.int32)
+        packed[:, DWELL_UNKNOWN + 1 :] |= (so << place | (so | not_so) << (place + MAX_PACKED)).astype(np.int32)
     return packed

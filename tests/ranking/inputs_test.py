@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from configs.ranking import get_config
-from data import packed_feedback
+from data import feedback
 from data.watch_time import watch_feedback
 from ranking import log_statistics, tasks
 from ranking.checkpoint import build
@@ -63,7 +63,7 @@ def test_inputs_are_of_what_came_before(log, made, impressions, positions):
         events = earlier(log, position)[-LENGTH:]
         np.testing.assert_array_equal(found["item"][row], np.pad(log.item[events], (0, LENGTH - len(events))))
         np.testing.assert_array_equal(found["surface"][row, : len(events)], log.surface[events])
-        bits, is_known = packed_feedback.unpack(jnp.asarray(found["feedback"][row, : len(events)]), len(FEEDBACK))
+        bits, is_known = feedback.unpack(jnp.asarray(found["feedback"][row, : len(events)]), len(FEEDBACK))
         np.testing.assert_array_equal(bits, values[events] & known[events])
         np.testing.assert_array_equal(is_known, known[events])
         timed = log.timestamp_ms[events[log.timestamp_ms[events] > 0]]
@@ -151,11 +151,11 @@ def test_evidence_is_a_smoothed_rate_against_its_prior():
 def test_packed_feedback_is_unpacked_and_what_is_unknown_is_no(made):
     rng = np.random.default_rng(0)
     values, known = rng.random((4, 5, 15)) < 0.5, rng.random((4, 5, 15)) < 0.5
-    bits, is_known = packed_feedback.unpack(jnp.asarray(packed_feedback.pack(values, known)), 15)
+    bits, is_known = feedback.unpack(jnp.asarray(feedback.pack(values, known)), 15)
     np.testing.assert_array_equal(bits, values & known)
     np.testing.assert_array_equal(is_known, known)
     with pytest.raises(ValueError, match="16 kinds of feedback; at most 15 fit"):
-        packed_feedback.pack(np.ones((1, 16), bool), np.ones((1, 16), bool))
+        feedback.pack(np.ones((1, 16), bool), np.ones((1, 16), bool))
 
 
 @pytest.fixture(scope="module")
