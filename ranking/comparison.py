@@ -126,8 +126,8 @@ def run(
     write_json(workspace / "curves.json", curves)
     write_json(workspace / METRICS, metrics)
     print(summary(metrics, list(rows), days.tasks))
-    of = f"{len(days.user):,} impressions of {len(days.users):,} users, split {split}, {len(models)} seed(s)"
-    print(f"{of}: {workspace / METRICS}")
+    measured = f"{len(days.user):,} impressions of {len(days.users):,} users, split {split}, {len(models)} seed(s)"
+    print(f"{measured}: {workspace / METRICS}")
 
 
 def compare_rows(

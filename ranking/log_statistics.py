@@ -107,13 +107,14 @@ def outcomes(
 
     In earlier history a feedback is known where any event there has it; one that none has was not logged at the time.
     """
-    watched, of_watch = (of(timelines.play_ms, timelines.item, thresholds_ms) for of in (watch_feedback, watch_known))
+    plays = timelines.play_ms, timelines.item, thresholds_ms
+    watched, is_known = watch_feedback(*plays), watch_known(*plays)
     earlier = timelines.timestamp_ms <= 0
     values = np.zeros((len(timelines.item), len(names)), bool)
     known = np.zeros_like(values)
     for column, name in enumerate(names):
         if name in watched:
-            values[:, column], known[:, column] = watched[name], of_watch[name]
+            values[:, column], known[:, column] = watched[name], is_known[name]
         else:
             values[:, column] = feedback.has(timelines.feedback, name)
             known[:, column] = ~earlier | values[earlier, column].any()

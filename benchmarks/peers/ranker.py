@@ -87,7 +87,7 @@ class Features(nn.Module):
             weights, values, known, torch.cat([self.prior.expand_as(own), own, own], dim=1)
         )  # [B, 3, W + 1]
         last = [(where * (after == n))[..., None] for n in (0, 1)]
-        last_two = torch.cat([(of * w).sum(dim=1) for w in last for of in (values, known)], dim=-1)
+        last_two = torch.cat([(outcome * w).sum(dim=1) for w in last for outcome in (values, known)], dim=-1)
         of_event, of_candidate = self.keys[item], self.keys[candidate]
         matches = (of_candidate[:, :, None] == of_event[:, None]) & (of_event > 0)[:, None]  # [B, C, T, 3]
         matches = matches.float().transpose(2, 3).flatten(1, 2)  # [B, C * 3, T]

@@ -203,7 +203,7 @@ class FeatureConstruction(nnx.Module):
         of_history = history_rates.evidence(weights, values, known, priors)
 
         last = [(where * (place == n))[..., None] for n in (0, 1)]
-        last_two = jnp.concatenate([(of * w).sum(axis=1) for w in last for of in (values, known)], axis=-1)
+        last_two = jnp.concatenate([(outcome * w).sum(axis=1) for w in last for outcome in (values, known)], axis=-1)
 
         keys = jnp.stack(
             [self.creator[...], self.cluster[...], jnp.arange(len(self.creator[...]))], axis=1

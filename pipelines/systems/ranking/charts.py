@@ -120,7 +120,7 @@ def trade_off(ranking: Ranking) -> str:
             labelled.add(at)
         for name, colour in ((None, INK), ("lightgbm", _COLOURS[1])):
             prefix = f"{name}/" if name else ""
-            here = [ranking.test[f"{prefix}{of}"] for of in _FUSED if f"{prefix}{of}" in ranking.test]
+            here = [ranking.test[f"{prefix}{metric}"] for metric in _FUSED if f"{prefix}{metric}" in ranking.test]
             if len(here) == len(_FUSED):
                 axes.plot(*here, "s" if name else "o", color=colour, markersize=10, fillstyle="none")
         axes.set_xlabel("Skip@10")

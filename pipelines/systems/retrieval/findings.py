@@ -50,12 +50,12 @@ def cards(models: Models) -> list[Card]:
     similar = words.get(kind, "similar items")
     shown = []
     first = f"{similar} in the next slate after "
-    of = {_LABEL: f"{first}one “not interested”, with the memory of dislikes"}
+    responding = {_LABEL: f"{first}one “not interested”, with the memory of dislikes"}
     if models.chosen(_LABEL):
-        of[_PAPER_TOWER] = "the same loss on the paper’s own tower, without that memory"
+        responding[_PAPER_TOWER] = "the same loss on the paper’s own tower, without that memory"
     elif models.served:
-        of = {models.served.variant.signals: f"{first}{models.no_in_words}"}
-    for signals, what in of.items():
+        responding = {models.served.variant.signals: f"{first}{models.no_in_words}"}
+    for signals, what in responding.items():
         if point := models.response(models.chosen(signals)):
             shown.append(Card(signed(point.value), what, _bounds(point)))
     served, rule = models.served, best_rule(models)
