@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
     from ranking.objective import make_loss
     from ranking.optimizer import optimizer_of
     from training.compilation import set_cpu_devices
-    from training.mesh import make_mesh
+    from training.mesh import mesh_of
 
     config = _CONFIG.value
     if (
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
     def count(batch: Any) -> int:
         return len(batch["user"])
 
-    mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
+    mesh = mesh_of(config)
     batches = batches_of(config, timelines, statistics, mesh.shape["data"])
     model, optimizer = build(config, timelines, statistics), optimizer_of(config, total_steps=len(batches))
     loss_fn = make_loss(model.merge, config, config.tasks)

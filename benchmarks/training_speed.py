@@ -32,10 +32,10 @@ def ours(config: ConfigDict, timelines: "Timelines") -> tuple[turns.Run, float]:
     from data.loader import PackedBatches, iterate
     from retrieval.checkpoint import build
     from retrieval.objective import make_loss
-    from training.mesh import make_mesh
+    from training.mesh import mesh_of
     from training.optimizer import from_config
 
-    mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
+    mesh = mesh_of(config)
     batches = PackedBatches(
         timelines,
         length=config.length,

@@ -24,7 +24,7 @@ from runtime.errors import UsageError
 from runtime.workdir import METRICS
 from training.hosts import is_first, open_shared_workdir, together
 from training.loop import Validation
-from training.mesh import local_parts, make_mesh
+from training.mesh import local_parts, mesh_of
 from training.run import fit
 from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, TRAINING, WHOLE, check
 
@@ -48,10 +48,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     Errors: UsageError and DataError of the parts, each one line.
     """
     timelines, config, scores = together(lambda: _opened(config, data, satisfaction))
-    try:
-        mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
-    except ValueError as error:
-        raise UsageError(f"--config.mesh: {error}") from None
+    mesh = mesh_of(config)
     run_of = identity(config, timelines, satisfaction, model_shards=mesh.shape["model"])
     folder, complete = open_shared_workdir(workdir, run_of)
     if complete:
@@ -180,5 +177,3 @@ def _check(config: ConfigDict) -> None:
             "--config.loss=bpr orders pairs of items: it needs --config.later (observed) or --config.negatives "
             "(unobserved) of at least 1"
         )
-    if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:
-        raise UsageError(f"--config.train_on={config.train_on}: ('train',) or ('train', 'valid')")

@@ -19,7 +19,7 @@ from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.hosts import is_first, open_shared_workdir, together
 from training.loop import DivergedError, Validation
-from training.mesh import local_parts, make_mesh, shard_batch
+from training.mesh import local_parts, mesh_of, shard_batch
 from training.optimizer import from_config
 from training.run import fit
 from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, TRAINING, check
@@ -44,10 +44,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     Errors: UsageError and DataError of the parts, each one line; a run that diverges leaves diverged.json too.
     """
     timelines, config = together(lambda: _opened(config, data))
-    try:
-        mesh = make_mesh(data=config.mesh.data, model=config.mesh.model)
-    except ValueError as error:
-        raise UsageError(f"--config.mesh: {error}") from None
+    mesh = mesh_of(config)
     run_of = identity(config, timelines, model_shards=mesh.shape["model"])
     folder, complete = open_shared_workdir(workdir, run_of)
     if complete:
@@ -170,5 +167,3 @@ def _check(config: ConfigDict, timelines: Timelines) -> None:
     objective.check(config)
     if timelines.num_items < 2:
         raise DataError(f"{timelines.path}: {timelines.num_items} item(s); a recommender needs at least 2")
-    if not set(config.train_on) <= {"train", "valid"} or "train" not in config.train_on:
-        raise UsageError(f"--config.train_on={config.train_on}: ('train',) or ('train', 'valid')")

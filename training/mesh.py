@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from runtime.errors import UsageError
 from training.names import leaf_name
 
 Rules = Sequence[tuple[str, PartitionSpec]]
@@ -35,6 +36,14 @@ def make_mesh(*, data: int = -1, model: int = 1, devices: Sequence[jax.Device] |
     if data * model != len(devices):
         raise ValueError(f"a mesh of {data} x {model} (data x model) does not fit {len(devices)} devices")
     return Mesh(np.asarray(devices).reshape(data, model), ("data", "model"))
+
+
+def mesh_of(config: Any) -> Mesh:
+    """The mesh that `config.mesh` asks for. Errors: UsageError where the devices do not fit it."""
+    try:
+        return make_mesh(data=config.mesh.data, model=config.mesh.model)
+    except ValueError as error:
+        raise UsageError(f"--config.mesh: {error}") from None
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -38,6 +38,7 @@ TRAINING: Mapping[str, Kind] = {
     "clip_norm": POSITIVE,
     "dropout": DROPOUT,
     "seed": WHOLE,
+    "train_on": Kind(lambda x: "train" in x and set(x) <= {"train", "valid"}, "('train',) or ('train', 'valid')"),
 }
 
 

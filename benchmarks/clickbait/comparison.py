@@ -22,13 +22,13 @@ from satisfaction import simple_rules
 from satisfaction.click_ranks import ScoreFn, rank, unclicked
 from satisfaction.experiments.variants import GROUPS, NAIVE
 from satisfaction.protocol import draw_negatives
-from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from satisfaction.run_folder import TrainedRun, open_run
 from satisfaction.saqrec.alignment import BASE, SAQREC
 from satisfaction.saqrec.clicks import Clicks
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import open_scores
+from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from simulation.world.state import World, open_world
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
