@@ -22,7 +22,7 @@ from training.loop import DivergedError, Validation
 from training.mesh import local_parts, mesh_of, shard_batch
 from training.optimizer import from_config
 from training.run import fit
-from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, TRAINING, check
+from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, TRAINING, WINDOW, check
 
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
@@ -34,6 +34,7 @@ _NUMBERS = {
     **dict.fromkeys(("dim", "hidden", "block_size", "num_candidates", "eval_users", "reinforce_top_k"), COUNT),
     **dict.fromkeys(("positive_weight", "reinforce_weight_cap"), POSITIVE),
     "negative_weight": NOT_NEGATIVE,
+    "length": WINDOW,
 }
 
 

@@ -18,10 +18,10 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
-from training.settings import COUNT, TRAINING, WHOLE, check
+from training.settings import COUNT, PART, TRAINING, WHOLE, WINDOW, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
-_BASE = {**TRAINING, **dict.fromkeys(("length", "dim", "hidden", "block_size", "eval_users"), COUNT)}
+_BASE = {**TRAINING, **dict.fromkeys(("dim", "hidden", "block_size", "eval_users"), COUNT), "length": WINDOW}
 
 
 def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str:
@@ -105,12 +105,8 @@ def _check(config: ConfigDict) -> None:
     check(config, TRAINING)
     check(config.satisfaction, {"members": COUNT}, flag="--config.satisfaction")
     for step in ("propensity", "satisfaction", "doubly_robust"):
-        check(config[step], {**TRAINING, "hidden": WHOLE}, flag=f"--config.{step}")
-        if not 0 < config[step].valid_share < 1:
-            raise UsageError(f"--config.{step}.valid_share={config[step].valid_share}: between 0 and 1")
+        check(config[step], {**TRAINING, "hidden": WHOLE, "valid_share": PART}, flag=f"--config.{step}")
     check(config.base, _BASE, flag="--config.base")
-    if config.base.length < 2:
-        raise UsageError(f"--config.base.length={config.base.length}: a window needs at least 2 positions")
     base.check_exported(config.base.recommender, config.protocol)
     # Before hours of other steps, not after; an exported recommender's dimensions are known only then.
     alignment.check(config.align, dim=None if config.base.recommender else config.base.dim)

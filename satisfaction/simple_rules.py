@@ -25,7 +25,7 @@ from runtime.progress import chunks
 from satisfaction.click_ranks import ScoreFn
 from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec.clicks import Clicks
-from satisfaction.saqrec.popularity import HALF_LIVES, periods, recent_counts
+from satisfaction.saqrec.popularity import HALF_LIVES, before_periods
 
 NEIGHBOURS = 2_000
 DAYS = (*HALF_LIVES, 0)  # after which a click counts half, 0 for never
@@ -74,18 +74,10 @@ def known(clicks: Clicks, timelines: Timelines, *, split: str) -> Known:
     """
     user = clicks.user()
     before = np.arange(len(clicks.item)) < clicks.starts(split)[user]
-    period, period_ms = periods(np.asarray(timelines.timestamp_ms)[clicks.event])
-    counted, num_periods = before & (clicks.target > 0), int(period.max(initial=0)) + 1
-    dated = counted & (period > 0)
-    counts = np.empty((num_periods, clicks.num_items + 1, len(DAYS)), np.float32)
+    counts, period = before_periods(clicks, timelines, before)
+    counts = np.roll(counts, -1, axis=-1)  # of all time last, in the place of what earlier history counts
+    dated = before & (clicks.target > 0) & (period > 0)
     counts[..., -1] = simple_rules.counts(clicks.item[dated], num_items=clicks.num_items)
-    counts[..., :-1] = recent_counts(
-        clicks.item[counted],
-        period[counted],
-        num_items=clicks.num_items,
-        num_periods=num_periods,
-        period_ms=period_ms,
-    )[..., 1:]
     columns = len(clicks.corpus)
     histories = simple_rules.interactions(
         user[before], clicks.item[before], num_users=clicks.num_users, num_items=columns - 1

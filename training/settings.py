@@ -1,7 +1,7 @@
-"""Numbers of a config that make sense, checked before anything is trained: a wrong one is one line that names it."""
+"""What settings of a config may be, checked before anything is trained: a wrong one is one line that names it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -22,6 +22,14 @@ POSITIVE = Kind(lambda x: 0 < x < math.inf, "must be finite and above 0")
 NOT_NEGATIVE = Kind(lambda x: 0 <= x < math.inf, "must be finite and not negative")
 DROPOUT = Kind(lambda x: 0 <= x < 1, "must be at least 0 and below 1")
 SHARE = Kind(lambda x: 0 <= x <= 1, "must be from 0 to 1")
+PART = Kind(lambda x: 0 < x < 1, "between 0 and 1")
+WINDOW = Kind(lambda x: x >= 2 and x == int(x), "a window needs at least 2 positions")
+
+
+def one_of(names: Collection[str]) -> Kind:
+    """Any of these."""
+    return Kind(lambda x: x in names, f"one of {', '.join(names)}")
+
 
 # Of whatever training/optimizer.py and training/loop.py are given.
 TRAINING: Mapping[str, Kind] = {

@@ -37,14 +37,13 @@ from training.loop import Result, Validation
 from training.mesh import make_mesh
 from training.optimizer import from_config
 from training.run import fit
-from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, WHOLE
-from training.settings import check as check_numbers
+from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, WHOLE, WINDOW, Kind, one_of
+from training.settings import check as check_settings
 
 SAQREC, BASE, GRU = MODELS = "saqrec", "base", "gru_softmax"  # and their folders
 TRAIN, ALL = ("train",), ("train", "valid")  # splits that may be learned from
 
 _COUNTS = (
-    "length",
     "satisfied_length",
     "dissatisfied_length",
     "blocks",
@@ -59,13 +58,18 @@ _COUNTS = (
     "base_hidden",
     "gru_hidden",
 )
-_NUMBERS = {
+_KINDS = {
     **TRAINING,
     **dict.fromkeys(_COUNTS, COUNT),
     **dict.fromkeys(("satisfaction_weight", "l2_weight", "dated_weight"), NOT_NEGATIVE),
     **dict.fromkeys(("base_dropout", "gru_dropout"), DROPOUT),
     **dict.fromkeys(("base_learning_rate", "gru_learning_rate"), POSITIVE),
     "correct_from": WHOLE,
+    "length": WINDOW,
+    "click_loss": one_of(CLICK_LOSSES),
+    "label_correction": Kind(
+        lambda x: len(x) == 2 and min(x) > 0, "the two parameters of a beta distribution, both above 0"
+    ),
 }
 
 
@@ -178,20 +182,11 @@ def num_levels(align: ConfigDict, histories: Histories) -> int:
 
 def check(align: ConfigDict, *, dim: int | None = None) -> None:
     """Raises UsageError, naming the setting, where it makes no sense; `dim` D is that of the item vectors, if known."""
-    check_numbers(align, _NUMBERS, flag="--config.align")
-    if align.length < 2:
-        raise UsageError(f"--config.align.length={align.length}: a window needs at least 2 positions")
+    check_settings(align, _KINDS, flag="--config.align")
     if dim is not None and dim % align.heads:
         raise UsageError(f"--config.align.heads={align.heads}: does not divide the item vectors' {dim} dimensions")
     if not set(align.models) <= set(MODELS) or not align.models:
         raise UsageError(f"--config.align.models={tuple(align.models)}: of {', '.join(MODELS)}")
-    if align.click_loss not in CLICK_LOSSES:
-        raise UsageError(f"--config.align.click_loss={align.click_loss}: one of {', '.join(CLICK_LOSSES)}")
-    if len(align.label_correction) != 2 or min(align.label_correction) <= 0:
-        raise UsageError(
-            f"--config.align.label_correction={align.label_correction}: the two parameters of a beta distribution, "
-            "both above 0"
-        )
 
 
 def _fit(

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from data import ranges
 from data.timelines import Timelines
-from runtime.errors import DataError, UsageError
-from satisfaction.splits import PROTOCOLS, core, held_out_clicks, is_click, is_earlier, training_end
+from runtime.errors import DataError
+from satisfaction.splits import core, held_out_clicks, is_click, is_earlier, training_end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +80,6 @@ def clicks_of(timelines: Timelines, protocol: str) -> Clicks:
     theirs may be learned from, by every model and baseline alike. What follows a test click is left out.
     Errors: DataError where nothing is left.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"--config.protocol={protocol}: one of {', '.join(PROTOCOLS)}")
     user, item = timelines.user_of_event(), np.asarray(timelines.item)
     kept = is_click(timelines)
     asked = np.ones(timelines.num_items + 1, bool)

@@ -11,8 +11,10 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from data.assembly import EARLIER_MS
+from data.timelines import Timelines
 from nn.constant import Constant
 from nn.mlp import MLP
+from satisfaction.saqrec.clicks import Clicks
 
 PERIOD_MS = 43_200_000  # moments are told apart by half days ...
 MAX_PERIODS = 64  # ... or, in a log of more than a month, by so many equal parts: memory is that many times the items
@@ -51,6 +53,16 @@ def recent_counts(
     for p in range(2, num_periods):
         counts[p, :, 1:] = kept * (counts[p - 1, :, 1:] + clicked[p - 1][:, None])
     return counts
+
+
+def before_periods(
+    clicks: Clicks, timelines: Timelines, known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """`recent_counts` of the clicks that are `known` [C], those on items of the corpus; and each click's period [C]."""
+    period, period_ms = periods(np.asarray(timelines.timestamp_ms)[clicks.event])
+    counted, num_periods = known & (clicks.target > 0), int(period.max(initial=0)) + 1
+    sizes = {"num_items": clicks.num_items, "num_periods": num_periods, "period_ms": period_ms}
+    return recent_counts(clicks.item[counted], period[counted], **sizes), period
 
 
 class Popularity(nnx.Module):

@@ -10,7 +10,7 @@ from data.loader import by_shard, cut_windows, filled_up, label_capacity
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.clicks import Clicks
-from satisfaction.saqrec.popularity import periods, recent_counts
+from satisfaction.saqrec.popularity import before_periods
 from satisfaction.unbiased.answers import DISSATISFIED, SATISFIED
 
 
@@ -42,19 +42,9 @@ class Histories:
 
         `train_on`: the splits that may be learned from, train alone or train and valid; no other click is counted.
         """
-        times = np.asarray(timelines.timestamp_ms)[clicks.event]
-        period, period_ms = periods(times)
         learned = clicks.learned(train_on)
-        num_periods = int(period.max(initial=0)) + 1
-        counted = learned & (clicks.target > 0)
         self.seen = np.bincount(clicks.item[learned], minlength=len(clicks.corpus)) > 0
-        self.counts = recent_counts(
-            clicks.item[counted],
-            period[counted],
-            num_items=clicks.num_items,
-            num_periods=num_periods,
-            period_ms=period_ms,
-        )
+        self.counts, period = before_periods(clicks, timelines, learned)
         self.clicks, self.length, self.train_on = clicks, length, tuple(train_on)
         # The most clicks that are read before a click to learn from.
         self.most_read = int(np.minimum(clicks.learned_end(train_on) - clicks.offsets[:-1] - 1, length).max(initial=0))

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from configs.satisfaction import get_config
-from runtime.errors import UsageError
 from satisfaction.saqrec import losses
-from satisfaction.saqrec.alignment import check
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES
 
 
@@ -190,10 +188,3 @@ def test_the_sampled_click_loss_comes_close_to_the_exact_one():
     sampled = CLICK_LOSSES["sampled"](config, ITEMS)(queries, items, labels, weights, jax.random.key(0))
     exact = CLICK_LOSSES["exact"](config, ITEMS)(queries, items, labels, weights, jax.random.key(0))
     np.testing.assert_allclose(sampled, exact, rtol=0.03)
-
-
-def test_an_unknown_click_loss():
-    config = get_config("tiny").align
-    config.click_loss = "hinge"
-    with pytest.raises(UsageError, match=r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"):
-        check(config)

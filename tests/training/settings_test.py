@@ -37,14 +37,21 @@ EPOCHS = {"num_epochs": [(0, "at least 1")], "warmup_steps": [(-1, "a whole numb
 STEPS = {"num_steps": [(0, "at least 1")], "eval_every": [(0, "at least 1")]}
 RUN = {"seed": [(-1, "a whole number, 0 or more")], "save_every": [(0, "at least 1")]}
 SETTINGS: dict[tuple[str, str], dict] = {
-    ("retrieval", ""): OPTIMISATION | EPOCHS | RUN,
+    ("retrieval", ""): OPTIMISATION | EPOCHS | RUN | {"length": [(1, "at least 2 positions")]},
     ("ranking", ""): OPTIMISATION | EPOCHS | RUN | {"feature_dropout": [(1.0, "at least 0 and below 1")]},
     ("satisfaction", ""): RUN,
     ("satisfaction", "base"): OPTIMISATION | EPOCHS | {"length": [(1, "at least 2 positions")]},
     ("satisfaction", "propensity"): OPTIMISATION | STEPS,
     ("satisfaction", "satisfaction"): OPTIMISATION | STEPS | {"members": [(0, "at least 1")]},
     ("satisfaction", "doubly_robust"): OPTIMISATION | STEPS,
-    ("satisfaction", "align"): OPTIMISATION | EPOCHS | {"gru_learning_rate": [(0.0, "finite and above 0")]},
+    ("satisfaction", "align"): OPTIMISATION
+    | EPOCHS
+    | {
+        "gru_learning_rate": [(0.0, "finite and above 0")],
+        "length": [(1, "at least 2 positions")],
+        "click_loss": [("hinge", "one of bce, exact, sampled")],
+        "label_correction": [((0.5, 0.0), "both above 0"), ((0.5,), "the two parameters of a beta distribution")],
+    },
 }
 REFUSED = [
     (stage, {part: {name: value}} if part else {name: value}, ".".join([part] * bool(part) + [name]), words)
