@@ -32,6 +32,7 @@ from runtime.errors import DataError
 RECALL_AT = (10, 50, 100)
 NDCG_AT = (10, 100)
 SLATE = 100  # the top k of skip@k, dislike@k, coverage and diversity
+_MISTAKES = {f"skip@{SLATE}": "skips", f"dislike@{SLATE}": "dislikes"}
 
 
 class Evaluation(NamedTuple):
@@ -131,17 +132,21 @@ def model_scorer(
 
 def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     # Figures of each user, and what is summed up for those of all: means over users, pooled shares of mistakes.
-    wanted = of.of("targets")
-    figures: dict[str, NDArray[Any]] = {f"recall@{k}": ranking.recall(places, k, where=wanted) for k in RECALL_AT}
-    figures |= {f"ndcg@{k}": ranking.ndcg(places, k, where=wanted) for k in NDCG_AT}
-    figures["mrr"] = ranking.reciprocal_rank(places, where=wanted)
+    figures: dict[str, NDArray[Any]] = _quality(places, of.of("targets"))
     pairs: dict[str, Any] = {name: _mean_of(values) for name, values in figures.items()}
-    for name, kind in ((f"skip@{SLATE}", "skips"), (f"dislike@{SLATE}", "dislikes")):
+    for name, kind in _MISTAKES.items():
         where = of.of(kind)
         hits = ranking.hits(places, SLATE, where=where)
         figures[name] = np.where(where.any(axis=1), hits, np.nan)
         pairs[name] = (hits, where.sum(axis=1))
     return figures, pairs
+
+
+def _quality(places: NDArray[np.float64], where: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    # Of each query, [Q]; NaN where it has no target.
+    recall = {f"recall@{k}": ranking.recall(places, k, where=where) for k in RECALL_AT}
+    ndcg = {f"ndcg@{k}": ranking.ndcg(places, k, where=where) for k in NDCG_AT}
+    return {**recall, **ndcg, "mrr": ranking.reciprocal_rank(places, where=where)}
 
 
 def _mean_of(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -163,12 +168,9 @@ def _pooled(
         figures[name], pairs[name] = np.where(count > 0, total, np.nan), (total, count)
 
     everything = np.ones(of.items.shape, bool)
-    for k in RECALL_AT:
-        add(f"recall@{k}", ranking.recall(places, k, where=everything), "targets")
-    for k in NDCG_AT:
-        add(f"ndcg@{k}", ranking.ndcg(places, k, where=everything), "targets")
-    add("mrr", ranking.reciprocal_rank(places, where=everything), "targets")
-    for name, kind in ((f"skip@{SLATE}", "skips"), (f"dislike@{SLATE}", "dislikes")):
+    for name, values in _quality(places, everything).items():
+        add(name, values, "targets")
+    for name, kind in _MISTAKES.items():
         add(name, ranking.hits(places, SLATE, where=everything), kind)
     return figures, pairs
 
