@@ -89,7 +89,6 @@ class ImpressionBatches:
         self._positions, self._gather, self._batch_size, self._seed = positions, gather, batch_size, seed
         self._num_shards = num_shards
         self._shards = range(num_shards)[shard if shard is not None else slice(None)]
-        self.num_impressions = len(positions)
         self.batches_per_epoch = math.ceil(len(positions) / batch_size)
         self._num_batches = self.batches_per_epoch * num_epochs
         self._shuffled = functools.lru_cache(maxsize=1)(self._shuffle)

@@ -2,9 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +27,8 @@ class BaseEmbeddings:
         """D."""
         return self.item.shape[1]
 
-    def save(self, path: str | os.PathLike[str], timelines: Timelines, fields: Mapping[str, Any] | None = None) -> None:
-        """Writes the artifact; `fields` go into its manifest. Errors: ValueError for shapes that are not `timelines`'.
+    def save(self, path: str | os.PathLike[str], timelines: Timelines) -> None:
+        """Writes the artifact. Errors: ValueError for shapes that are not `timelines`'.
 
         DataError where a vector is not finite: the base recommender diverged.
         """
@@ -41,7 +39,7 @@ class BaseEmbeddings:
             if not np.isfinite(getattr(self, name)).all():
                 raise DataError(f"{name} vectors are not finite: train the base recommender at a lower learning rate")
         lineage = {"vocabulary_hash": timelines.manifest["vocabulary_hash"], "dim": self.dim}
-        with artifact.writing(path, kind=KIND, version=VERSION, fields={**(fields or {}), **lineage}) as folder:
+        with artifact.writing(path, kind=KIND, version=VERSION, fields=lineage) as folder:
             np.save(folder / "user.npy", self.user.astype(np.float32))
             np.save(folder / "item.npy", self.item.astype(np.float32))
 
