@@ -43,8 +43,6 @@ def make_optimizer(
     weight_decay: float = 0.0,
     decays: Sequence[tuple[str, float]] = (),
     clip_norm: float = 1.0,
-    b1: float = 0.9,
-    b2: float = 0.999,
 ) -> optax.GradientTransformation:
     """AdamW (Loshchilov & Hutter, 2019) on gradients clipped to a global norm of `clip_norm`.
 
@@ -60,7 +58,7 @@ def make_optimizer(
     )
     return optax.chain(
         optax.clip_by_global_norm(clip_norm),
-        optax.scale_by_adam(b1=b1, b2=b2),
+        optax.scale_by_adam(),
         _decay(weight_decay, decays),
         optax.scale_by_learning_rate(schedule),
     )
