@@ -94,9 +94,9 @@ def choose(clicks: Clicks, timelines: Timelines) -> dict[str, Settings]:
     users, before = clicks.targets("valid")
     if not len(users):
         return simple_rules.choose(RULES, ())
-    of, negatives = known(clicks, timelines, split="valid"), draw_negatives(clicks, users, seed=1)
+    past, negatives = known(clicks, timelines, split="valid"), draw_negatives(clicks, users, seed=1)
     candidates = np.concatenate([clicks.item[before][:, None], negatives], axis=1)  # [Q, 100]
-    parts = (of.parts(users[rows], before[rows], candidates[rows]) for rows in chunks(len(users), 512))
+    parts = (past.parts(users[rows], before[rows], candidates[rows]) for rows in chunks(len(users), 512))
     return simple_rules.choose(RULES, ((at, _reciprocal_rank) for at in parts))
 
 
@@ -107,10 +107,10 @@ def _reciprocal_rank(scores: Scores) -> NDArray[np.float64]:
 
 def scorers(clicks: Clicks, timelines: Timelines, chosen: Mapping[str, Settings], *, split: str) -> dict[str, ScoreFn]:
     """Row -> score of each rule at its `chosen` settings, with all that is known before `split`."""
-    of = known(clicks, timelines, split=split)
+    past = known(clicks, timelines, split=split)
 
     def score(rule: str, users: NDArray[np.int64], before: NDArray[np.int64]) -> Scores:
-        return RULES[rule].scores(of.parts(users, before), **chosen[rule])
+        return RULES[rule].scores(past.parts(users, before), **chosen[rule])
 
     return {rule: functools.partial(score, rule) for rule in chosen}
 
