@@ -15,7 +15,7 @@ from data.timelines import Timelines
 from metrics import binary, intervals
 from ranking import figures, fusion
 from ranking.baselines.gradient_boosting import fit as fit_gradient_boosting
-from ranking.baselines.popularity import Popularity
+from ranking.baselines.popularity import popularity
 from ranking.baselines.truth import read_truth
 from ranking.checkpoint import Ranker, load
 from ranking.held_out import HeldOut, groups, held_out
@@ -97,7 +97,7 @@ def run(
             fit_gradient_boosting(timelines, model.statistics, model.tasks, everything, seed=seed)
             for seed in range(len(models))
         ]
-    rows["popularity"] = [Popularity(timelines, model.tasks, everything)]
+    rows["popularity"] = [popularity(timelines, model.tasks, everything)]
     if ceiling:
         rows[CEILING] = [ceiling]
 
@@ -204,7 +204,7 @@ def _predict(
 
 def _trade(trade: fusion.Trade, model: Predictions) -> dict[str, Any]:
     days, fused = model.days, fusion.fuse(model.probabilities, trade.weights)
-    here = fusion.quality_of_lists(fused, days.long_view, days.skip, days.user, num_lists=len(days.users))
+    here = fusion.quality_of_lists(fused, days.lists)
     qualities = {"valid": trade.quality, days.split: here}
     return {
         "penalty": trade.penalty,

@@ -24,6 +24,19 @@ PENALTIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the trade-off curve
 POOL = 400  # candidates for γ
 
 
+class Lists(NamedTuple):
+    """What E impressions were, and in which of `num_lists` lists, such as a user's, each stands: [E] each.
+
+    satisfaction in [0, 1]: None where it is not asked for.
+    """
+
+    long_view: ArrayLike
+    skip: ArrayLike
+    list_of: ArrayLike
+    num_lists: int
+    satisfaction: ArrayLike | None = None
+
+
 class ListQuality(NamedTuple):
     """NDCG@10 of long views, the share of the first 10 that was skipped, and their mean satisfaction; NaN where no list
     tells."""
@@ -85,57 +98,37 @@ def weights(given: Mapping[str, float], tasks: Sequence[str], *, flag: str = "--
     return gamma / np.abs(gamma).sum()
 
 
-def quality_of_lists(
-    scores: ArrayLike,
-    long_view: ArrayLike,
-    skip: ArrayLike,
-    lists_of: ArrayLike,
-    *,
-    num_lists: int,
-    satisfaction: ArrayLike | None = None,
-) -> ListQuality:
-    """Means over the lists that order can change: scores, long_view, skip, satisfaction in [0, 1] and the number of its
-    list, each [E]."""
-    ranks = lists.ranks_within(scores, lists_of)
-    ndcg = lists.ndcg(ranks, long_view, lists_of, num_groups=num_lists, k=TOP)
-    share = lists.share_of_top(ranks, skip, lists_of, num_groups=num_lists, k=TOP)
-    if satisfaction is None:
-        return ListQuality(_mean(ndcg), _mean(share))
-    satisfied = lists.share_of_top(ranks, satisfaction, lists_of, num_groups=num_lists, k=TOP)
-    return ListQuality(_mean(ndcg), _mean(share), _mean(satisfied))
+def quality_of_lists(scores: ArrayLike, shown: Lists) -> ListQuality:
+    """Means over the lists that order can change, each in the order of the scores [E]."""
+    ranks = lists.ranks_within(scores, shown.list_of)
+    size = {"num_groups": shown.num_lists, "k": TOP}
+    ndcg = lists.ndcg(ranks, shown.long_view, shown.list_of, **size)
+    skipped = lists.share_of_top(ranks, shown.skip, shown.list_of, **size)
+    if shown.satisfaction is None:
+        return ListQuality(_mean(ndcg), _mean(skipped))
+    satisfied = lists.share_of_top(ranks, shown.satisfaction, shown.list_of, **size)
+    return ListQuality(_mean(ndcg), _mean(skipped), _mean(satisfied))
 
 
 def trade_off(
     probabilities: ArrayLike,
-    long_view: ArrayLike,
-    skip: ArrayLike,
-    lists_of: ArrayLike,
+    shown: Lists,
     *,
     tasks: Sequence[str],
-    num_lists: int,
     penalties: Sequence[float] = PENALTIES,
-    satisfaction: ArrayLike | None = None,
     satisfaction_weight: float = 0.0,
     pool: int = POOL,
-    seed: int = 0,
 ) -> list[Trade]:
     """The best γ for each penalty, from one pool: each task alone, all alike, and random shares with the right signs.
 
-    Args: probabilities [E, K] of validation impressions; the rest [E]. skip@10 and satisfaction@10 count 0 where no
-    list has over 10 impressions. Deterministic in (inputs, seed).
+    Args: probabilities [E, K] of the impressions of validation days. skip@10 and satisfaction@10 count 0 where no
+    list has over 10 impressions. Deterministic.
     Where no list has a long view beside something else no order is better than another: then γ is alike for all tasks.
     """
     probabilities = np.asarray(probabilities, np.float64)
-    shares = (
-        np.random.default_rng(seed).dirichlet(np.full(len(tasks), 0.7), pool) if len(tasks) > 1 else np.ones((1, 1))
-    )
+    shares = np.random.default_rng(0).dirichlet(np.full(len(tasks), 0.7), pool) if len(tasks) > 1 else np.ones((1, 1))
     candidates = np.concatenate([np.eye(len(tasks)), np.full((1, len(tasks)), 1 / len(tasks)), shares]) * signs(tasks)
-    measured = [
-        quality_of_lists(
-            fuse(probabilities, gamma), long_view, skip, lists_of, num_lists=num_lists, satisfaction=satisfaction
-        )
-        for gamma in candidates
-    ]
+    measured = [quality_of_lists(fuse(probabilities, gamma), shown) for gamma in candidates]
     ndcg, skipped, satisfied = np.nan_to_num(np.array(measured)).T
     gained = ndcg + satisfaction_weight * satisfied
     alike = len(tasks)

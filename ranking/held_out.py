@@ -13,6 +13,7 @@ from data.engagement import LEVELS, engagement
 from data.feedback import has
 from data.impressions import ranked_positions
 from data.timelines import Timelines
+from ranking.fusion import Lists
 
 MIN_GROUP = 200  # impressions; smaller platforms are one group, `other`
 _SOFT = 0.5
@@ -38,6 +39,11 @@ class HeldOut(NamedTuple):
     def positive(self) -> NDArray[np.bool_]:
         """Labels as classes [n, K]: a soft label above 0.5 is a positive."""
         return self.label > _SOFT
+
+    @property
+    def lists(self) -> Lists:
+        """Each user's impressions as one list."""
+        return Lists(self.long_view, self.skip, self.user, len(self.users))
 
     def of_tasks(self, tasks: Sequence[str]) -> "HeldOut":
         """The same impressions with the labels of these tasks alone, in this order."""

@@ -22,10 +22,23 @@ Floats = NDArray[np.float64]
 class Predictor(Protocol):
     """A row: its tasks by name, and their probabilities [n, K] at event positions [n]."""
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the K columns."""
+
+    def predict(self, positions: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """Probabilities [n, K]."""
+
+
+class KnownProbabilities(NamedTuple):
+    """A row whose probabilities [E, K] are known for every event of the log."""
+
     tasks: tuple[str, ...]
+    probabilities: NDArray[np.float32]
 
     def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Probabilities [n, K]."""
+        """Probabilities [n, K] of the impressions at event positions [n]."""
+        return self.probabilities[positions]
 
 
 class Predictions(NamedTuple):
@@ -63,20 +76,14 @@ def calibrated_and_fused(
     for half in (0, 1) if days.split == valid.split else ():
         others = valid.user % 2 != half
         probabilities[~others] = _apply(_fit(of_valid, valid, others), of_days[~others])
-    satisfaction = None
+    shown = valid.lists
     if satisfaction_weight:
         k = valid.tasks.index(SATISFACTION)
-        satisfaction = np.where(valid.where[:, k], valid.label[:, k], valid.label[valid.where[:, k], k].mean())
+        known, label = valid.where[:, k], valid.label[:, k]
+        shown = shown._replace(satisfaction=np.where(known, label, label[known].mean()))
+    penalties = (penalty, *fusion.PENALTIES)
     chosen, *trades = fusion.trade_off(
-        on_valid,
-        valid.long_view,
-        valid.skip,
-        valid.user,
-        tasks=valid.tasks,
-        num_lists=len(valid.users),
-        penalties=(penalty, *fusion.PENALTIES),
-        satisfaction=satisfaction,
-        satisfaction_weight=satisfaction_weight,
+        on_valid, shown, tasks=valid.tasks, penalties=penalties, satisfaction_weight=satisfaction_weight
     )
     return Predictions(
         days, of_days, probabilities, calibrators, chosen.weights if weights is None else weights

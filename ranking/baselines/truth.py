@@ -10,30 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data import event_artifacts
 from data.timelines import Timelines
+from ranking.predictions import KnownProbabilities
 from runtime.errors import DataError, UsageError
 
 KIND, VERSION = "true_probabilities", 1
 FLAG = "--truth"
 
 
-class Truth:
-    """The true probabilities of `tasks`; predicts as ranking.checkpoint.Ranker does."""
-
-    def __init__(self, tasks: Sequence[str], probabilities: NDArray[np.float32]):
-        """Args: probabilities [E, K] of every event of the log, in the order of the tasks."""
-        self.tasks = tuple(tasks)
-        self._probabilities = probabilities
-
-    def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Probabilities [n, K] of the impressions at event positions [n]."""
-        return self._probabilities[positions]
-
-
-def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequence[str]) -> Truth:
+def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequence[str]) -> KnownProbabilities:
     """The truth of those of `tasks` that the feed knows.
 
     Errors: UsageError where it is of other events, or knows none of the tasks; DataError where the array is none.
@@ -46,4 +33,4 @@ def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequen
     values = np.load(Path(path) / "probabilities.npy")
     if values.shape != (len(timelines.item), len(known)):
         raise DataError(f"{path}/probabilities.npy: {values.shape}, not one row for each event; write it again")
-    return Truth(shared, values[:, [known.index(task) for task in shared]])
+    return KnownProbabilities(tuple(shared), values[:, [known.index(task) for task in shared]])

@@ -77,9 +77,7 @@ def test_figures_are_those_of_the_metrics(scored, days):
         assert found[f"{task}/gauc"][0] == pytest.approx(binary.gauc(p, label, held.user).value)
         assert found[f"{task}/logloss"][0] == pytest.approx(binary.logloss(p, label))
         assert found[f"{task}/ece"][0] == pytest.approx(binary.ece(p, label))
-    quality = fusion.quality_of_lists(
-        scored.probabilities @ scored.weights, held.long_view, held.skip, held.user, num_lists=len(held.users)
-    )
+    quality = fusion.quality_of_lists(scored.probabilities @ scored.weights, held.lists)
     assert found["fused/ndcg@10"][0] == pytest.approx(quality.ndcg)
     assert found["fused/skip@10"][0] == pytest.approx(quality.skip)
 

@@ -141,7 +141,7 @@ def test_trees_learn_nothing_from_test_days(log, statistics, labels, trees):
 
 
 def test_popularity_is_the_smoothed_rate_of_training_days(log, labels):
-    model = popularity.Popularity(log, TASKS, labels)
+    model = popularity.popularity(log, TASKS, labels)
     train = ranked_positions(log, "train")
     position = ranked_positions(log, "test")[:3]
     for row, at in zip(model.predict(position), position, strict=True):

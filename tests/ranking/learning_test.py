@@ -37,7 +37,7 @@ def test_a_trained_ranker_finds_the_taste(log, trained):
     test = ranked_positions(log, "test")
     found, (labels, _) = trained.predict(test), trained.labels(test)
     everything = Labels(*trained.labels(np.arange(len(log.item))))
-    by_item = popularity.Popularity(log, trained.tasks, everything).predict(test)
+    by_item = popularity.popularity(log, trained.tasks, everything).predict(test)
     for k, task in enumerate(trained.tasks):
         area = binary.auc(found[:, k], labels[:, k])
         assert area > 0.5 + MARGIN, task
