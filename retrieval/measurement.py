@@ -10,9 +10,10 @@ from data.timelines import Timelines
 from retrieval import full_corpus, simple_rules
 from retrieval.checkpoint import load
 from retrieval.queries import ScoreFn, asked
+from runtime import table as text_table
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS, begin
 
 _SHOWN = ("recall@10", "recall@50", "recall@100", "ndcg@10", "mrr", "skip@100", "dislike@100", "coverage@100")
 
@@ -44,9 +45,8 @@ def run(
         "users": users,
         "events": events,
     }
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
+    folder, complete = begin(workdir, identity)
+    if complete:
         return
 
     queries = asked(timelines, split=split, positive=positive, users=users, events=events)
@@ -74,13 +74,13 @@ def run(
 def table(rows: Mapping[str, Mapping[str, float]], prefix: str = "") -> str:
     """Scorers down, metrics across, half the interval's width after ±; a dash where nothing was measured."""
     shown = [prefix + name for name in _SHOWN if any(prefix + name in metrics for metrics in rows.values())]
-    lines = [f"{prefix.strip('/') or 'next_days':<20}" + "".join(f"{n.removeprefix(prefix):>14}" for n in shown)]
-    for label, metrics in rows.items():
-        cells = (
+    cells = {
+        label: [
             f"{metrics[name]:.3f} ±{(metrics[f'{name}/high'] - metrics[f'{name}/low']) / 2:.3f}"
             if name in metrics
             else "-"
             for name in shown
-        )
-        lines.append(f"{label:<20}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join(lines)
+        ]
+        for label, metrics in rows.items()
+    }
+    return text_table.text(prefix.strip("/") or "next_days", [name.removeprefix(prefix) for name in shown], cells)

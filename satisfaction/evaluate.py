@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from runtime import app
-from runtime.errors import UsageError
-from runtime.paths import define_named_paths, define_path
+from runtime.paths import define_named_paths, define_path, named_once
 
-_DATA = define_path("data", None, "The timelines that the model was trained on.")
-_CHECKPOINT = define_path("checkpoint", None, "The workdir of satisfaction.train.")
+_DATA = define_path("data", None, "The timelines that the model was trained on.", required=True)
+_CHECKPOINT = define_path("checkpoint", None, "The workdir of satisfaction.train.", required=True)
 _COMPARE = define_named_paths("compare", "More rows: NAME=DIR, other workdirs of satisfaction.train (ablations).")
 _WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "Which held-out clicks to measure on.")
@@ -35,17 +34,15 @@ _SATISFACTION_WEIGHT = flags.DEFINE_float(
 def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
-    if not _DATA.value or not _CHECKPOINT.value:
-        raise UsageError(f"--{'checkpoint' if _DATA.value else 'data'} is required: see --help")
     # Imported here: --help must not wait for jax.
-    from satisfaction.experiments.measurement import named_folders, run
+    from satisfaction.experiments.measurement import run
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()
     run(
         data=_DATA.value,
         checkpoint=_CHECKPOINT.value,
-        compare=named_folders(_COMPARE.value, "--compare"),
+        compare=named_once(_COMPARE.value, flag="--compare", writer="satisfaction.train"),
         workdir=_WORKDIR.value,
         split=_SPLIT.value,
         seed=_SEED.value,

@@ -1,7 +1,6 @@
 """Measures trained models on held-out clicks, beside the baselines: the work of `python -m satisfaction.evaluate`."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from data.timelines import Timelines
 from metrics.binary import auc
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS, begin
 from satisfaction import simple_rules
 from satisfaction.click_ranks import Ranks, activity_groups, flat_rows, rank
 from satisfaction.experiments.examples import examples
@@ -54,9 +53,8 @@ def run(
         "seed": seed,
         "satisfaction_weight": satisfaction_weight,
     }
-    folder = open_workdir(workdir, identity)
-    if is_complete(folder):
-        print(f"{folder / METRICS}: complete already; delete the workdir to measure again")
+    folder, complete = begin(workdir, identity)
+    if complete:
         return
     models = main.models
     if not all(SAQREC in one.models for one in (main, *others.values())):
@@ -118,11 +116,3 @@ def satisfaction_figures(model: Aligned, trained: TrainedRun, timelines: Timelin
         "satisfaction/auc": auc(logits, label),
         "satisfaction/auc/imputed": auc(np.asarray(trained.scores.satisfaction)[event], label),
     }
-
-
-def named_folders(pairs: list[str], flag: str) -> dict[str, str]:
-    """`NAME=DIR` pairs as a dict. Errors: UsageError for anything else."""
-    for pair in pairs:
-        if not all(pair.partition("=")[::2]):
-            raise UsageError(f"{flag}={pair}: write NAME=DIR, a row's name and a workdir of satisfaction.train")
-    return {name: str(Path(folder)) for name, _, folder in (pair.partition("=") for pair in pairs)}

@@ -107,9 +107,3 @@ def test_satisfaction_in_the_ranking_changes_it(measured, log, run, tmp_path):
 def test_a_checkpoint_that_is_none(log, tmp_path):
     with pytest.raises(UsageError, match=r"--checkpoint=.*: no run of satisfaction\.train here"):
         evaluate(log, tmp_path, tmp_path / "workdir")
-
-
-@pytest.mark.parametrize("pair", ["no_sid", "=DIR", "no_sid="])
-def test_a_comparison_without_name_or_folder(pair):
-    with pytest.raises(UsageError, match=rf"--compare={pair}: write NAME=DIR"):
-        measurement.named_folders([pair], "--compare")
