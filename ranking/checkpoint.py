@@ -1,7 +1,7 @@
 """The model of a training run: built from its config and its log's statistics, or read from its folder, trained."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,41 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
     satisfaction = _satisfaction(saved["satisfaction"], timelines, path)
     ranker = Ranker(model.merge, params, config, timelines, statistics, satisfaction)
     ranker.run = digest(folder / METRICS)
+    return ranker
+
+
+def load_row(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Ranker]:
+    """The trained rankers of one row of a comparison, from their runs' folders; they differ in their seed alone.
+
+    Errors: UsageError names `flag`: where they differ otherwise, as `load`, and where one has learned from the
+    validation days.
+    """
+    rankers = [_load_one(path, timelines, flag) for path in paths]
+    configs = [one.config.to_dict() for one in rankers]
+    for path, config in zip(paths[1:], configs[1:], strict=True):
+        names = dict.fromkeys((*configs[0], *config))
+        other = [name for name in names if name != "seed" and config.get(name) != configs[0].get(name)]
+        if other:
+            raise UsageError(
+                f"{flag}={path}: differs from {paths[0]} in config.{other[0]}; the runs of a row differ in seed alone, "
+                "another config is a row of its own: --compare=NAME=DIR"
+            )
+    seeds = [config.get("seed") for config in configs]
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"{flag}={','.join(paths)}: two runs of one seed; train each with another --config.seed")
+    return rankers
+
+
+def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
+    try:
+        ranker = load(path, timelines)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--checkpoint", flag, 1)) from None
+    if "valid" in ranker.config.train_on:
+        raise UsageError(
+            f"{flag}={path}: has learned from the validation days, on which its probabilities are calibrated; "
+            "give a model of --config.train_on=('train',)"
+        )
     return ranker
 
 

@@ -17,7 +17,7 @@ from ranking import figures, fusion
 from ranking.baselines.gradient_boosting import fit as fit_gradient_boosting
 from ranking.baselines.popularity import popularity
 from ranking.baselines.truth import read_truth
-from ranking.checkpoint import Ranker, load
+from ranking.checkpoint import Ranker, load_row
 from ranking.held_out import HeldOut, groups, held_out
 from ranking.model.inspection import inspect
 from ranking.predictions import Floats, Predictions, Predictor, calibrated_and_fused
@@ -55,10 +55,10 @@ def run(
     if not satisfaction_weight >= 0:
         raise UsageError(f"--satisfaction_weight={satisfaction_weight}: at least 0, or satisfaction would be shunned")
     folders: dict[str, list[str]] = {}
-    for name, folder in paths.named(compare, flag="--compare", writer="ranking.train", reserved=_RESERVED):
-        folders.setdefault(name, []).append(folder)
+    for name, trained in paths.named(compare, flag="--compare", writer="ranking.train", reserved=_RESERVED):
+        folders.setdefault(name, []).append(trained)
     timelines = Timelines.open(data)
-    models = _load(checkpoint, timelines, "--checkpoint")
+    models = load_row(checkpoint, timelines, "--checkpoint")
     model = models[0]
     if satisfaction_weight and SATISFACTION not in model.tasks:
         raise UsageError(
@@ -66,7 +66,7 @@ def run(
             "train it with that task and --satisfaction"
         )
     weights = fusion.parse(gamma, model.tasks) if gamma else None
-    others = {name: _load(runs, timelines, f"--compare={name}") for name, runs in folders.items()}
+    others = {name: load_row(runs, timelines, f"--compare={name}") for name, runs in folders.items()}
     for name, (other, *_) in others.items():
         if not set(other.tasks) & set(model.tasks):
             raise UsageError(
@@ -87,7 +87,7 @@ def run(
         "lightgbm": with_lightgbm,
         "truth": digest(Path(truth) / MANIFEST) if truth else None,
     }
-    workspace, complete = begin(workdir, identity)
+    folder, complete = begin(workdir, identity)
     if complete:
         return
 
@@ -112,9 +112,9 @@ def run(
         predictions[name] = [of_seed for of_seed, _ in each]
         trades = trades or each[0][1]
     metrics, per_user = compare_rows(predictions, groups(timelines, days), samples=samples)
-    np.savez_compressed(workspace / "per_user.npz", **per_user)
+    np.savez_compressed(folder / "per_user.npz", **per_user)
     firsts = {name or "model": of_seeds[0] for name, of_seeds in predictions.items()}
-    write_json(workspace / "reliability.json", {name: _reliability(first) for name, first in firsts.items()})
+    write_json(folder / "reliability.json", {name: _reliability(first) for name, first in firsts.items()})
     curves = {
         "run": model.run,
         "penalty": penalty,
@@ -123,11 +123,11 @@ def run(
         "trade_off": [_trade(trade, firsts["model"]) for trade in trades],
         **(inspect(model, days.positions) if isinstance(model, Ranker) else {}),
     }
-    write_json(workspace / "curves.json", curves)
-    write_json(workspace / METRICS, metrics)
+    write_json(folder / "curves.json", curves)
+    write_json(folder / METRICS, metrics)
     print(summary(metrics, list(rows), days.tasks))
     measured = f"{len(days.user):,} impressions of {len(days.users):,} users, split {split}, {len(models)} seed(s)"
-    print(f"{measured}: {workspace / METRICS}")
+    print(f"{measured}: {folder / METRICS}")
 
 
 def compare_rows(
@@ -227,37 +227,6 @@ def _reliability(row: Predictions) -> dict[str, Any]:
             filled = bins.examples > 0
             diagrams[task][name] = {column: heights[filled].tolist() for column, heights in bins._asdict().items()}
     return diagrams
-
-
-def _load(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Ranker]:
-    """The trained rankers of one row; they differ in their seed alone."""
-    rankers = [_load_one(path, timelines, flag) for path in paths]
-    configs = [one.config.to_dict() for one in rankers]
-    for path, config in zip(paths[1:], configs[1:], strict=True):
-        names = dict.fromkeys((*configs[0], *config))
-        other = [name for name in names if name != "seed" and config.get(name) != configs[0].get(name)]
-        if other:
-            raise UsageError(
-                f"{flag}={path}: differs from {paths[0]} in config.{other[0]}; the runs of a row differ in seed alone, "
-                "another config is a row of its own: --compare=NAME=DIR"
-            )
-    seeds = [config.get("seed") for config in configs]
-    if len(set(seeds)) < len(seeds):
-        raise UsageError(f"{flag}={','.join(paths)}: two runs of one seed; train each with another --config.seed")
-    return rankers
-
-
-def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
-    try:
-        ranker = load(path, timelines)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--checkpoint", flag, 1)) from None
-    if "valid" in ranker.config.train_on:
-        raise UsageError(
-            f"{flag}={path}: has learned from the validation days, on which its probabilities are calibrated; "
-            "give a model of --config.train_on=('train',)"
-        )
-    return ranker
 
 
 def _fingerprint(predictor: Predictor, days: HeldOut) -> str:

@@ -31,7 +31,7 @@ def ranker(log):
 def measured(log, ranker, tmp_path_factory):
     folder = tmp_path_factory.mktemp("test")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "load", lambda path, timelines: ranker)
+        patch.setattr(checkpoint, "load", lambda path, timelines: ranker)
         comparison.run(
             data=str(log.path),
             checkpoint=["full"],
@@ -91,7 +91,7 @@ def test_slots_that_cut_through_features_are_named_by_their_ends():
 
 def test_a_comparison_that_was_never_trained_is_named_by_its_flag(log, tmp_path):
     with pytest.raises(UsageError, match=r"^--compare=mlp=.*none: no complete training run here; run ranking.train"):
-        comparison._load([str(tmp_path / "none")], log, "--compare=mlp")
+        checkpoint.load_row([str(tmp_path / "none")], log, "--compare=mlp")
 
 
 EVALUATE = ["ranking.evaluate", "--data={folder}/timelines", "--workdir={folder}/new"]

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from data.impressions import ranked_positions
 from metrics import binary, intervals
-from ranking import comparison, figures, fusion, held_out, log_statistics, tasks
+from ranking import checkpoint, comparison, figures, fusion, held_out, log_statistics, tasks
 from ranking.predictions import calibrated_and_fused
 from runtime.errors import DataError, UsageError
 from tests import impression_log
@@ -196,7 +196,7 @@ def test_rows_of_several_seeds_are_means_with_room_for_another_seed(log, days, s
 
 @pytest.fixture
 def runs(log, model, monkeypatch):
-    """Folders of trained rankers, as comparison.load finds them."""
+    """Folders of trained rankers, as checkpoint.load finds them."""
     found = {"full": model, "single": Oracle(log, ("GVV",), seed=2), "other": Oracle(log, ("long_view",))}
     found["final"] = Oracle(log, trained_on=("train", "valid"))
     found["full1"], found["other1"] = Oracle(log, seed=1), Oracle(log, ("EVV",), seed=1)
@@ -204,7 +204,7 @@ def runs(log, model, monkeypatch):
     nan = Oracle(log)
     nan._p = np.full_like(nan._p, np.nan)
     found["nan"] = nan
-    monkeypatch.setattr(comparison, "load", lambda folder, timelines: found[folder])
+    monkeypatch.setattr(checkpoint, "load", lambda folder, timelines: found[folder])
     return found
 
 
@@ -274,7 +274,7 @@ def test_predictions_that_diverged_are_refused(log, runs, tmp_path):
 def test_a_log_without_watch_time_measures_the_other_tasks(tmp_path, monkeypatch):
     log = impression_log.write(tmp_path / "log", watch_times=False)
     model = Oracle(log, ("click",))
-    monkeypatch.setattr(comparison, "load", lambda folder, timelines: model)
+    monkeypatch.setattr(checkpoint, "load", lambda folder, timelines: model)
     _run(log, tmp_path / "out")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "click/auc" in metrics
