@@ -8,13 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests import small_world
+from tests import own_log, small_world
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _SCHEMA = """
 events:
+  path: clicks
   user_id: viewer
   item_id: video
   timestamp_ms: {column: at, unit: s}
@@ -22,22 +23,11 @@ events:
 
 
 def _write(folder: Path) -> Path:
-    """The clicks of a small feed, and nothing else, a folder a day."""
+    """The clicks of a small feed, and nothing else."""
     small_world.write(folder / "world", num_users=100, num_events=4_000)
     events = pl.read_parquet(folder / "world" / "tables" / "events.parquet").filter(pl.col("click") == 1)
-    clicks = events.select(
-        viewer="user_id",
-        video="item_id",
-        at=pl.col("timestamp_ms") // 1000,
-        click=1,
-        day=pl.col("timestamp_ms") // 86_400_000,
-    )
-    for (day,), part in clicks.partition_by("day", as_dict=True, include_key=False).items():
-        path = folder / "logs" / "events" / f"day={day}" / "part-0.csv"
-        path.parent.mkdir(parents=True)
-        part.write_csv(path)
-    (folder / "logs" / "schema.yaml").write_text(_SCHEMA)
-    return folder / "logs"
+    clicks = events.select(viewer="user_id", video="item_id", at=pl.col("timestamp_ms") // 1000, click=1)
+    return own_log.write(folder, clicks, _SCHEMA)
 
 
 @pytest.fixture(scope="module")
