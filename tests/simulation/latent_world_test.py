@@ -11,6 +11,7 @@ from configs.world import get_config
 from runtime.errors import UsageError
 from simulation.world.behaviour import Environment, begin_session, inclinations, react, turn_sour
 from simulation.world.chances import chances
+from simulation.world.facts import log_facts
 from simulation.world.feed import check, simulate
 from simulation.world.happened import Feed
 from simulation.world.latent.catalogue import LatentCatalogue, draw_items, genre_shares, on_sphere
@@ -53,6 +54,24 @@ def test_the_same_config_gives_the_same_feed_and_another_seed_another() -> None:
         for name, frame in made(first).items():
             assert frame.equals(made(again)[name]), name
     assert not np.array_equal(first.item[:500], other.item[:500])
+
+
+@pytest.mark.parametrize(("variant", "least", "most"), [("latent", 0.007, 0.013), ("latent_rare", 0.0004, 0.0016)])
+def test_rates_lie_where_the_real_log_puts_them_and_dislikes_where_the_config_does(variant, least, most) -> None:
+    config = get_config(f"demo,{variant}")
+    config.num_users, config.num_events = 1_500, 90_000
+    log = tables(simulate(config))
+    facts = log_facts(log["events"], log["items"])
+    bands = {
+        "rate/click": (0.40, 0.52),
+        "rate/long_view": (0.27, 0.37),
+        "rate/like": (0.012, 0.025),
+        "rate/under_3_s": (0.35, 0.47),
+        "rate/dislike": (least, most),
+        "next_same_cluster/within_a_minute": (0.11, 0.2),
+    }
+    assert not {name: facts[name] for name, (low, high) in bands.items() if not low <= facts[name] <= high}
+    assert facts["next_same_cluster/within_a_minute"] > facts["next_same_cluster/hours_later"]
 
 
 def test_labels_are_wrong_and_coarse_in_the_shares_that_are_stated() -> None:

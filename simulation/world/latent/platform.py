@@ -41,11 +41,10 @@ class Platform:
             np.float32(p.sharpness)
             * np.einsum("nmd,nd->nm", self._catalogue.vector[pool], self._query(users, days, new_session, uniform))
         )
-        weight[self._met[users[:, None], pool]] = 0
         # The first of exponential clocks with these rates: a draw in proportion to them.
-        with np.errstate(divide="ignore"):
-            first = (rng.standard_exponential(size=weight.shape, dtype=np.float32) / weight).argmin(axis=1)
-        items = pool[np.arange(len(users)), first]
+        clock = rng.standard_exponential(size=weight.shape, dtype=np.float32) / weight
+        clock[self._met[users[:, None], pool]] = np.inf
+        items = pool[np.arange(len(users)), clock.argmin(axis=1)]
         random = uniform[2] < p.random
         anything = self._by_upload[(uniform[3] * self._uploaded[step]).astype(np.int64)]
         items = np.where(random, anything, items)
