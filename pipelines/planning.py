@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from data import feedback
 from pipelines.fit import fitted
 from pipelines.graph.configs import config_of
 from pipelines.graph.records import STATE
@@ -51,6 +52,18 @@ def preparing(stages: Sequence[Stage]) -> list[str]:
     return names[: 1 + next(n for n, stage in enumerate(stages) if LOG in stage.outputs)]
 
 
+def positive_of(config: ConfigDict) -> tuple[str, ...]:
+    """The feedback that counts as positive, () where the log is to tell. Errors: UsageError for one that is none."""
+    positive = config.stages.retrieval.positive
+    if positive is None:
+        positive = config_of(f"configs/retrieval.py:{config.retrieval}").positive
+    for name in positive:
+        if name not in feedback.BITS:
+            what = f"--config.stages.retrieval.positive={tuple(positive)}"
+            raise UsageError(f"{what}: no feedback '{name}'; one of {', '.join(feedback.BITS)}")
+    return tuple(positive)
+
+
 def plan(config: ConfigDict, asked: Sequence[Stage], workdir: Path, *, only: Sequence[str]) -> Planned:
     """`config` fitted to the log in `workdir`; as it is where there is none yet.
 
@@ -58,9 +71,7 @@ def plan(config: ConfigDict, asked: Sequence[Stage], workdir: Path, *, only: Seq
     """
     if not (workdir / LOG).exists():
         return Planned(config)
-    positive = config.stages.retrieval.positive
-    if positive is None:
-        positive = config_of(f"configs/retrieval.py:{config.retrieval}").positive
+    positive = positive_of(config)
     # Whoever asks for one stage by its name has it, though the whole would come to nothing.
     with contextlib.suppress(*([DataError] if only else [])):
         log = Log.of(workdir / TIMELINES, positive, workdir / STATE / _MEMORY)

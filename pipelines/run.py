@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     from pipelines import listing, settings
     from pipelines.graph.engine import FELL_SHORT, Engine
     from pipelines.graph.records import COMMAND, locked
-    from pipelines.planning import Planned, plan, preparing
+    from pipelines.planning import Planned, plan, positive_of, preparing
     from pipelines.registry import stages
     from runtime.artifact import write_json
     from runtime.errors import UsageError
@@ -68,9 +68,11 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError(f"--data={_DATA.value}: no such folder; '{config.name}' needs --data=DIR, its logs")
     data = Path(_DATA.value) if _DATA.value else None
 
+    # What is wrong with these is told before anything is written.
+    asked = stages(config, data=data)
+    positive_of(config)
     # One folder for NAME and NAME_full: the one goes on from what the other has trained.
     workdir = open_workdir(_WORKDIR.value, {"pipeline": config.name.removesuffix("_full")})
-    asked = stages(config, data=data)
 
     def engine(planned: Planned, lock: int | None = None) -> Engine:
         as_typed = partial(settings.typed, config=config)

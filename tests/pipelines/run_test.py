@@ -28,15 +28,27 @@ def _run(*flags: str) -> subprocess.CompletedProcess:
             "--only=trian: no such stage; there are world, prepare",
         ),
         (["--onyl=train"], "onyl"),
+        (
+            ["--config=configs/pipeline.py:tiny", "--config.serve=nope"],
+            "no signals 'nope'; there are no_dislike_signal",
+        ),
+        (
+            ["--config=configs/pipeline.py:tiny", "--config.stages.retrieval.positive=('lkie',)"],
+            "--config.stages.retrieval.positive=('lkie',): no feedback 'lkie'; one of click",
+        ),
+        (
+            ["--config=configs/pipeline.py:tables", f"--data={ROOT / 'docs'}", "--schema=/no/such.yaml"],
+            "--schema=/no/such.yaml: no such file",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(flags: list[str], message: str, tmp_path: Path) -> None:
-    if any(flag.startswith("--only") for flag in flags):
-        flags = [*flags, f"--workdir={tmp_path}"]
-    done = _run(*flags)
+    run = tmp_path / "run"
+    done = _run(*flags, *([] if "--workdir" in message else [f"--workdir={run}"]))
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not run.exists() or "--only" in message  # which stages there are the prepared log decides
 
 
 def test_list_runs_nothing(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ class Log:
             if set(kept["log"]) == fields:
                 return cls(**{**kept["log"], "traits": Traits(**kept["log"]["traits"])})
         log = cls.measured(Timelines.open(folder), positive)
+        memory.parent.mkdir(exist_ok=True)
         write_json(memory, {"fingerprint": fingerprint, "log": dataclasses.asdict(log)})
         return log
 
