@@ -27,8 +27,8 @@ _at_once = False
 _REMEDIES = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
-    errno.EACCES: "no permission: choose another --workdir, or change the folder's owner or mode",
-    errno.EPERM: "no permission: choose another --workdir, or change the folder's owner or mode",
+    errno.EACCES: "no permission: change its owner or mode, or choose another path",
+    errno.EPERM: "no permission: change its owner or mode, or choose another path",
     errno.EROFS: "the file system is read-only: choose another --workdir",
     errno.ENOENT: "no such file or folder: check the path",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",

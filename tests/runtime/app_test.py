@@ -51,7 +51,7 @@ ENDS = {
     "interrupt": (130, "the same command begins again, after the last checkpoint where it keeps any"),
     "disk full": (2, "results/metrics.json: the disk is full: free some space and run the same command again"),
     "disk full, file unknown": (2, "write: the disk is full"),
-    "permission": (2, "results/metrics.json: no permission: choose another --workdir"),
+    "permission": (2, "results/metrics.json: no permission: change its owner or mode, or choose another path"),
     "read-only": (2, "results/metrics.json: the file system is read-only: choose another --workdir"),
     "missing": (2, "results/metrics.json: no such file or folder: check the path"),
     "below a file": (2, "results/metrics.json: a part of the path is a file"),

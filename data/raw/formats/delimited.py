@@ -20,7 +20,7 @@ import pyarrow.csv
 
 from data.raw.batches import Rows, broken
 from data.raw.formats import mistaken
-from data.raw.formats.streams import opened, opened_text
+from data.raw.formats.streams import opened, opened_text, pass_on
 from runtime.errors import DataError
 
 _SEPARATORS = ",;\t|"
@@ -64,6 +64,7 @@ def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
             held = numbers[length:]
             yield Rows(frame.head(length), numbers.head(length), broken(wrong))
     except (pa.ArrowException, _OpenQuoteError, OSError) as error:
+        pass_on(error, path)
         _tell_open_quote(path)
         if isinstance(error, OSError):
             raise DataError(f"{path}: damaged ({error}); {_COPY}") from None
@@ -120,6 +121,7 @@ def _header(path: Path) -> tuple[list[str], str]:
     except UnicodeDecodeError:
         raise DataError(mistaken.told(path, _NO_UTF8)) from None
     except (OSError, pa.ArrowException) as error:
+        pass_on(error, path)
         raise DataError(f"{path}: damaged ({error}); {_COPY}") from None
     if "\0" in beginning.partition("\n")[0]:
         raise DataError(mistaken.told(path, _NO_UTF8))

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from data.raw.batches import Rows, broken
 from data.raw.formats import mistaken
-from data.raw.formats.streams import opened
+from data.raw.formats.streams import opened, pass_on
 from runtime.errors import DataError
 
 _LINES = 1 << 16  # at a time
@@ -67,6 +67,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if line := line.strip():
                     yield number, line
     except (OSError, pa.ArrowException) as error:
+        pass_on(error, path)
         raise DataError(f"{path}: damaged ({error}); copy or download the file again") from None
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from data.raw.batches import Rows
 from data.raw.formats import mistaken
+from data.raw.formats.streams import pass_on
 from runtime.errors import DataError
 
 _ROWS = 1 << 19  # at a time
@@ -33,6 +34,7 @@ def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
             yield Rows(frame, pl.int_range(row, row + len(frame), eager=True))
             row += len(frame)
     except (pa.ArrowException, OSError) as error:
+        pass_on(error, path)
         raise DataError(f"{path}: damaged ({error}); write or copy it again") from None
 
 
@@ -57,6 +59,7 @@ def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
+        pass_on(error, path)
         is_file = path.is_file() and path.stat().st_size > 0
         reason = f"cut short, or no Parquet file ({error}); write or copy it again"
         raise DataError(mistaken.told(path, reason) if is_file else f"{path}: {reason}") from None

@@ -292,3 +292,13 @@ def test_half_a_character_is_no_text_and_a_whole_one_is(tmp_path):
     path.write_text('{"user_id": "\\ud83d\\ude00"}\n{"user_id": "\\ud83d"}\n')
     (batch,) = json_lines.rows(path, ["user_id"])
     assert (batch.frame["user_id"].to_list(), batch.broken["row"].to_list()) == (["😀"], [2])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_what_is_gone_is_not_called_damaged(tmp_path, name):
+    # As what may not be read, which root may all the same.
+    path = tmp_path / name
+    path.symlink_to(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError) as caught:
+        {"a.csv": delimited, "a.jsonl": json_lines, "a.parquet": parquet}[name].header(path)
+    assert caught.value.filename == str(path)
