@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
     # What is wrong with these is told before anything is written.
     asked = stages(config, data=data)
     positive_of(config)
+    settings.check(config)
     # One folder for NAME and NAME_full: the one goes on from what the other has trained.
     workdir = open_workdir(_WORKDIR.value, {"pipeline": config.name.removesuffix("_full")})
 

@@ -14,10 +14,34 @@ from ml_collections import ConfigDict
 from pipelines.graph.configs import config_of
 from pipelines.graph.stage import Stage
 from runtime.config import flat
+from training.settings import COUNT, NOT_NEGATIVE, SHARE, TRAINING
+from training.settings import check as check_kinds
 
 _GROUPS = {"data": "prepare"}  # configs/data.py; the others are called like their file
 _ADVICE = re.compile(r"--config\.((?!stages\.)[A-Za-z_]\w*)((?:\.\w+)*)")
 _FLAGS = {"--nolightgbm": "--config.lightgbm=False"}  # what else stages advise
+
+
+# Of the pipeline itself, and of its stages: what stages would refuse after hours is refused before anything runs.
+_OF_PIPELINE = {
+    "keep_recall": SHARE,
+    "ranking_seeds": COUNT,
+    "satisfaction_weight": NOT_NEGATIVE,
+    "aa_tests": COUNT,
+}
+_OF_STAGES = {
+    **TRAINING,
+    **dict.fromkeys(("slate_size", "users", "dim", "hidden", "eval_users", "block_size", "num_candidates"), COUNT),
+    **dict.fromkeys(("positive_weight", "negative_weight"), NOT_NEGATIVE),
+}
+
+
+def check(config: ConfigDict) -> None:
+    """Errors: UsageError names the first number of the pipeline, or of `config.stages`, that it cannot be."""
+    check_kinds(config, _OF_PIPELINE)
+    for name, settings in config.stages.items():
+        given = ConfigDict({setting: value for setting, value in settings.items() if value is not None})
+        check_kinds(given, _OF_STAGES, flag=f"--config.stages.{name}")
 
 
 def group(stage: Stage) -> str:

@@ -37,6 +37,18 @@ def _run(*flags: str) -> subprocess.CompletedProcess:
             "--config.stages.retrieval.positive=('lkie',): no feedback 'lkie'; one of click",
         ),
         (
+            ["--config=configs/pipeline.py:tiny", "--config.keep_recall=2"],
+            "--config.keep_recall=2.0: must be from 0 to 1",
+        ),
+        (
+            ["--config=configs/pipeline.py:tiny", "--config.stages.counterfactual.slate_size=0"],
+            "--config.stages.counterfactual.slate_size=0: must be at least 1",
+        ),
+        (
+            ["--config=configs/pipeline.py:tiny", "--config.stages.ranking.learning_rate=nan"],
+            "--config.stages.ranking.learning_rate=nan: must be finite and above 0",
+        ),
+        (
             ["--config=configs/pipeline.py:tables", f"--data={ROOT / 'docs'}", "--schema=/no/such.yaml"],
             "--schema=/no/such.yaml: no such file",
         ),
