@@ -6,7 +6,8 @@
 The names are those of data/readers/: `tables` for your own logs, the synthetic feeds `demo`, `standard` and `tiny`,
 which are made and need no --data, and the public logs. A dataset has what stands here for any log, and beside it what
 its reader says under "pipeline". NAME_full has every weight and every comparison, NAME_short tiny models that see every
-stage run, `demo_sticky` and `standard_sticky` are stickier feeds (configs/world.py).
+stage run. The synthetic feeds have variants (configs/world.py), which a reader says under "pipeline_VARIANT":
+`demo_sticky`, `demo_latent`, `demo_latent_rare`, and so of `standard`.
 
 What the prepared log cannot carry is left out after `prepare`, and said: nothing here asks what a log has.
 
@@ -27,7 +28,7 @@ from ml_collections.config_dict import placeholder
 from configs import ab_test, counterfactual, data, off_policy, ranking, retrieval, satisfaction, world
 from data import readers
 
-_FULL, _STICKY = "_full", "_sticky"
+_FULL = "_full"
 _BLIND, _READS, _LEARNS, _SKIPS = "no_dislike_signal", "dislike_input", "dislike_input_and_label", "skip_label"
 _PAPER = "_paper_tower"
 
@@ -98,11 +99,15 @@ _SHORT: dict[str, Any] = {
 
 def get_config(name: str = "demo") -> ConfigDict:
     """The pipeline called `name`."""
-    dataset = name.removesuffix(_FULL).removesuffix(_STICKY)
-    short = dataset.endswith(readers.SHORT)
-    kind = "pipeline_sticky" if name.endswith(_STICKY) else "pipeline"
-    if not _exists(dataset, kind):
-        raise ValueError(f"no pipeline '{name}'; there are {', '.join(_names())}, each also with {_FULL} or _short")
+    named = name.removesuffix(_FULL)
+    short = named.endswith(readers.SHORT)
+    known = _pipelines()
+    if named.removesuffix(readers.SHORT) not in known:
+        raise ValueError(
+            f"no pipeline '{name}'; there are {', '.join(sorted(known))}, each also with {_FULL} or {readers.SHORT}"
+        )
+    dataset, kind = known[named.removesuffix(readers.SHORT)]
+    dataset += readers.SHORT if short else ""
     log = readers.named(dataset)
     of_log = log.of_stage(kind)
     if unknown := sorted({*of_log} - {*_ANY}):
@@ -127,9 +132,11 @@ def get_config(name: str = "demo") -> ConfigDict:
     }
     # The other systems, by the name of their config, "" for none (BUILD.md says what each takes). A/B tests need a
     # synthetic feed, off-policy estimates a log with random exposures.
-    config.ranking, config.satisfaction, config.ab_test = (
-        dataset if system in systems else "" for system in ("ranking", "satisfaction", "ab_test")
+    config.ranking, config.satisfaction = (
+        dataset if system in systems else "" for system in ("ranking", "satisfaction")
     )
+    size = dataset.removesuffix(readers.SHORT)  # of the feed
+    config.ab_test = size if "ab_test" in systems else ""
     # A second A/B test, of what stands behind the served retrieval: the ranker, the control, the aligned one, none.
     config.ab_ranked = config.ab_test
     config.off_policy = wanted["off_policy"] if "off_policy" in systems else ""
@@ -147,15 +154,13 @@ def get_config(name: str = "demo") -> ConfigDict:
     return config
 
 
-def _exists(dataset: str, kind: str) -> bool:
-    known = readers.datasets()
-    found = known.get(dataset) or known.get(dataset.removesuffix(readers.SHORT))
-    return found is not None and (kind == "pipeline" or kind in found.settings)
-
-
-def _names() -> list[str]:
-    known = readers.datasets()
-    return sorted([*known, *(name + _STICKY for name in known if _exists(name, "pipeline_sticky"))])
+def _pipelines() -> dict[str, tuple[str, str]]:
+    """Name of a pipeline -> its dataset, and under which of its settings the pipeline stands."""
+    return {
+        dataset + kind.removeprefix("pipeline"): (dataset, kind)
+        for dataset, log in readers.datasets().items()
+        for kind in ("pipeline", *(kind for kind in log.settings if kind.startswith("pipeline_")))
+    }
 
 
 def _stages(config: ConfigDict, dataset: str) -> ConfigDict:
@@ -169,7 +174,10 @@ def _stages(config: ConfigDict, dataset: str) -> ConfigDict:
         "off_policy": off_policy.get_config(),
     }
     if config.world:
-        of |= {"world": world.get_config(config.world), "ab_test": ab_test.get_config(dataset)}
+        of |= {
+            "world": world.get_config(config.world),
+            "ab_test": ab_test.get_config(dataset.removesuffix(readers.SHORT)),
+        }
     found = ConfigDict({stage: _unset(settings) for stage, settings in of.items()})
     # Flags of data.prepare that say how it reads, and that no config has.
     found.prepare.update({"quarantine": placeholder(bool), "max_quarantine": placeholder(str)})

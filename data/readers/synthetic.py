@@ -50,6 +50,8 @@ _DEMO = _pipeline(
     experiments={"elsewhere": ("served", "paper_tower")},
     gate={"min_responsiveness": -0.4, "max_recall_loss": 0.1},
 )
+# On feeds that could be real nothing is asked for yet: they have no gate.
+_DEMO_LATENT = {**_DEMO, "gate": {}}
 _STANDARD = _pipeline(
     "standard",
     {_LEARNS: _HEAVY, _LEARNS + _PAPER: _HEAVY, _SKIPS: (30.0, 100.0, 300.0)},
@@ -110,6 +112,8 @@ DATASETS = (
             "satisfaction": _FEW_ANSWERS,
             "pipeline": _DEMO,
             "pipeline_sticky": _pipeline("demo,sticky", {_LEARNS: _HEAVY, _LEARNS + _PAPER: (1000.0,)}),
+            "pipeline_latent": {**_DEMO_LATENT, "world": "demo,latent"},
+            "pipeline_latent_rare": {**_DEMO_LATENT, "world": "demo,latent_rare"},
         },
     ),
     _feed(
@@ -120,6 +124,8 @@ DATASETS = (
             "satisfaction": _FEW_ANSWERS,
             "pipeline": _STANDARD,
             "pipeline_sticky": _pipeline("standard,sticky", {_LEARNS: _HEAVY, _LEARNS + _PAPER: _HEAVY}),
+            "pipeline_latent": {**_STANDARD, "world": "standard,latent", "gate": {}},
+            "pipeline_latent_rare": {**_STANDARD, "world": "standard,latent_rare", "gate": {}},
         },
     ),
     _feed("tiny", 24_000, {"pipeline": _TINY}, short=True),

@@ -15,7 +15,7 @@ from pipelines.systems.retrieval.stages import variants
 
 NAMES = (
     *("demo", "demo_sticky", "standard", "kuairand_pure", "kuairand_pure_short"),
-    *("tables", "tables_full", "tables_short", "tiny"),
+    *("tables", "tables_full", "tables_short", "tiny", "tiny_short", "demo_latent", "standard_latent_rare"),
 )
 
 
