@@ -174,10 +174,8 @@ def _stages(config: ConfigDict, dataset: str) -> ConfigDict:
         "off_policy": off_policy.get_config(),
     }
     if config.world:
-        of |= {
-            "world": world.get_config(config.world),
-            "ab_test": ab_test.get_config(dataset.removesuffix(readers.SHORT)),
-        }
+        size = dataset.removesuffix(readers.SHORT)
+        of |= {"world": world.get_config(config.world), "ab_test": ab_test.get_config(size)}
     found = ConfigDict({stage: _unset(settings) for stage, settings in of.items()})
     # Flags of data.prepare that say how it reads, and that no config has.
     found.prepare.update({"quarantine": placeholder(bool), "max_quarantine": placeholder(str)})
