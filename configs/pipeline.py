@@ -99,15 +99,14 @@ _SHORT: dict[str, Any] = {
 
 def get_config(name: str = "demo") -> ConfigDict:
     """The pipeline called `name`."""
-    named = name.removesuffix(_FULL)
-    short = named.endswith(readers.SHORT)
-    known = _pipelines()
-    if named.removesuffix(readers.SHORT) not in known:
+    known, short = _pipelines(), name.removesuffix(_FULL).endswith(readers.SHORT)
+    asked = name.removesuffix(_FULL).removesuffix(readers.SHORT)
+    if asked not in known:
         raise ValueError(
             f"no pipeline '{name}'; there are {', '.join(sorted(known))}, each also with {_FULL} or {readers.SHORT}"
         )
-    dataset, kind = known[named.removesuffix(readers.SHORT)]
-    dataset += readers.SHORT if short else ""
+    feed, kind = known[asked]
+    dataset = feed + readers.SHORT if short else feed
     log = readers.named(dataset)
     of_log = log.of_stage(kind)
     if unknown := sorted({*of_log} - {*_ANY}):
@@ -135,8 +134,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.ranking, config.satisfaction = (
         dataset if system in systems else "" for system in ("ranking", "satisfaction")
     )
-    size = dataset.removesuffix(readers.SHORT)  # of the feed
-    config.ab_test = size if "ab_test" in systems else ""
+    config.ab_test = feed if "ab_test" in systems else ""
     # A second A/B test, of what stands behind the served retrieval: the ranker, the control, the aligned one, none.
     config.ab_ranked = config.ab_test
     config.off_policy = wanted["off_policy"] if "off_policy" in systems else ""
@@ -150,7 +148,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     # the first two.
     others = [signals for signals in (*config.plain[1:], *config.sweeps) if signals != config.serve]
     config.ab_arms = (config.plain[0], config.serve, *others)
-    config.stages = _stages(config, dataset)
+    config.stages = _stages(config, dataset, feed)
     return config
 
 
@@ -163,7 +161,7 @@ def _pipelines() -> dict[str, tuple[str, str]]:
     }
 
 
-def _stages(config: ConfigDict, dataset: str) -> ConfigDict:
+def _stages(config: ConfigDict, dataset: str, feed: str) -> ConfigDict:
     """Every setting of the stages, none of them set, each of the type that it has in their own config."""
     of = {
         "prepare": data.get_config(config.data),
@@ -174,8 +172,7 @@ def _stages(config: ConfigDict, dataset: str) -> ConfigDict:
         "off_policy": off_policy.get_config(),
     }
     if config.world:
-        size = dataset.removesuffix(readers.SHORT)
-        of |= {"world": world.get_config(config.world), "ab_test": ab_test.get_config(size)}
+        of |= {"world": world.get_config(config.world), "ab_test": ab_test.get_config(feed)}
     found = ConfigDict({stage: _unset(settings) for stage, settings in of.items()})
     # Flags of data.prepare that say how it reads, and that no config has.
     found.prepare.update({"quarantine": placeholder(bool), "max_quarantine": placeholder(str)})

@@ -53,9 +53,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
-    # What the model reads, and what it learns from. No `positive`: long views, likes, shares and follows, or clicks
-    # where the log has none of these.
-    # And in a log without likes what else it has of positives, such as clicks (retrieval/run.py).
+    # What the model reads (in a log without likes also its other positives, such as clicks: retrieval/run.py), and what
+    # it learns from. No `positive`: long views, likes, shares and follows, or clicks where the log has none of these.
     config.input_feedback = (*_SIGNALS[signals]["input"], "like")
     # What the query forgets, retrieval/aversion.py; () is the paper's tower. What takes a "no" back. And S, how many of
     # them are remembered, and read however long ago they were (data/reading.py).

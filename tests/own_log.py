@@ -4,6 +4,15 @@ from pathlib import Path
 
 import polars as pl
 
+# The head of its schema.yaml: where `write` puts the events, and the columns that every log of this kind has.
+SCHEMA = """
+events:
+  path: clicks
+  user_id: viewer
+  item_id: video
+  timestamp_ms: {column: at, unit: s}
+"""
+
 
 def write(folder: Path, events: pl.DataFrame, schema: str, *, items: pl.DataFrame | None = None) -> Path:
     """Writes events, whose `at` are seconds, to folder/logs/clicks/day=…/part-0.csv, and returns folder/logs."""

@@ -167,8 +167,8 @@ class ScannSearch(tf.Module):
         wanted = tf.minimum(k + tf.maximum(most_banned, 0), self.num_items)
         reorder, leaves = self.effort.at(wanted, minimum=tf.minimum, maximum=tf.maximum)
         searcher = scann_ops.ScannSearcher(self.state.recreate_handle())
-        place, score = searcher.search_batched(queries, wanted, reorder, leaves)  # [b, wanted], NaN where too few
-        row = tf.ensure_shape(place, [None, None]) + 1
+        index, score = searcher.search_batched(queries, wanted, reorder, leaves)  # [b, wanted], NaN where too few
+        row = tf.ensure_shape(index, [None, None]) + 1
         # By bisection: the comparison of all with all would take gigabytes for some thousands of banned items.
         banned = tf.sort(banned, axis=1)  # [b, x]
         place = tf.minimum(tf.searchsorted(banned, row), tf.shape(banned)[1] - 1)  # [b, wanted]

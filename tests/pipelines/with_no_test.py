@@ -15,13 +15,7 @@ pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NUM_USERS, NUM_ITEMS, NUM_EVENTS, NUM_TOPICS = 60, 160, 3_000, 5
-_SCHEMA = """
-events:
-  path: clicks
-  user_id: viewer
-  item_id: video
-  timestamp_ms: {column: at, unit: s}
-  like: stars >= 4
+_SCHEMA = f"""{own_log.SCHEMA}  like: stars >= 4
   dislike: [stars <= 2, verdict == hide]
 items:
   item_id: id

@@ -13,13 +13,6 @@ from tests import own_log, small_world
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_SCHEMA = """
-events:
-  path: clicks
-  user_id: viewer
-  item_id: video
-  timestamp_ms: {column: at, unit: s}
-"""
 
 
 def _write(folder: Path) -> Path:
@@ -27,7 +20,7 @@ def _write(folder: Path) -> Path:
     small_world.write(folder / "world", num_users=100, num_events=4_000)
     events = pl.read_parquet(folder / "world" / "tables" / "events.parquet").filter(pl.col("click") == 1)
     clicks = events.select(viewer="user_id", video="item_id", at=pl.col("timestamp_ms") // 1000, click=1)
-    return own_log.write(folder, clicks, _SCHEMA)
+    return own_log.write(folder, clicks, own_log.SCHEMA)
 
 
 @pytest.fixture(scope="module")
