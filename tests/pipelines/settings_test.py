@@ -9,7 +9,7 @@ import pytest
 from configs import pipeline
 from pipelines.graph.stage import Stage
 from pipelines.registry import stages
-from pipelines.settings import typed
+from pipelines.settings import check, typed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -107,3 +107,10 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(flag: str, ne
     assert nearest in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_setting_that_each_stage_takes_its_own_way_is_left_to_the_stage() -> None:
+    config = pipeline.get_config("tiny")
+    config.stages.ranking.hidden = (16, 8)  # of layers there, a number in retrieval
+    config.stages.retrieval.hidden = 32
+    check(config)
