@@ -10,10 +10,13 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
   skip_label               reads dislikes, learns from positives and, as "not to recommend", from skips
   skip_label_alone         reads no dislikes, learns from positives and, as "not to recommend", from skips
   skip_and_dislike_label   reads dislikes, learns from positives and, as "not to recommend", from skips and dislikes
-All that read dislikes also remember them, and the query forgets what was said no to (retrieval/aversion.py): that is
-beyond the paper. Without it:
-  dislike_input_paper_tower            dislike_input on the paper's own tower, the GRU alone
-  dislike_input_and_label_paper_tower  dislike_input_and_label on the paper's own tower
+All that read dislikes also remember them, and the query forgets what was said no to (retrieval/aversion.py); all have
+co-visitation beside the towers (retrieval/covisitation.py). Both are beyond the paper. Without either:
+  no_dislike_signal_paper_tower        no_dislike_signal on the paper's own tower, the GRU alone
+  dislike_input_paper_tower            dislike_input on it
+  dislike_input_and_label_paper_tower  dislike_input_and_label on it
+With the memory alone:
+  dislike_input_and_label_without_covisitation
 and the alternatives of its section 2, to be compared with these (python -m benchmarks.alternatives):
   dislike_excluded         does not read what was disliked, learns from positives
   negative_weight          reads dislikes, which have a negative weight in the cross entropy
@@ -27,12 +30,19 @@ from ml_collections import ConfigDict
 
 from data import readers
 
+_PAPER_TOWER: dict[str, Any] = {"memory": (), "covisitation": 0}
 _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
     "dislike_input_and_label": {"input": ("dislike",), "negative": ("dislike",)},
-    "dislike_input_paper_tower": {"input": ("dislike",), "negative": (), "memory": ()},
-    "dislike_input_and_label_paper_tower": {"input": ("dislike",), "negative": ("dislike",), "memory": ()},
+    "no_dislike_signal_paper_tower": {"input": (), "negative": (), **_PAPER_TOWER},
+    "dislike_input_paper_tower": {"input": ("dislike",), "negative": (), **_PAPER_TOWER},
+    "dislike_input_and_label_paper_tower": {"input": ("dislike",), "negative": ("dislike",), **_PAPER_TOWER},
+    "dislike_input_and_label_without_covisitation": {
+        "input": ("dislike",),
+        "negative": ("dislike",),
+        "covisitation": 0,
+    },
     "skip_label": {"input": ("dislike",), "negative": ("skip",)},
     "skip_label_alone": {"input": (), "negative": ("skip",)},
     "skip_and_dislike_label": {"input": ("dislike",), "negative": ("skip", "dislike")},
@@ -82,9 +92,17 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.hidden = 128
     config.dropout = 0.5
 
+    # What is met together, counted: retrieval/covisitation.py. R, numbers of a vector, 0 for the towers alone; and a,
+    # γ, λ and c, chosen on the validation days of three logs (benchmarks/README.md).
+    config.covisitation_dim = _SIGNALS[signals].get("covisitation", 64)
+    config.covisitation_weight = 40.0
+    config.covisitation_decay = 0.98
+    config.covisitation_prior = 5.0
+    config.covisitation_erased = 2.0
+
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
     config.softmax = "exact"
-    config.block_size = 1024
+    config.block_size = 0  # items a block; 0: as suits the device (nn/softmax.py)
     config.num_candidates = 4096
 
     # Optimisation. batch_size counts packed rows of `length` positions.
@@ -123,4 +141,5 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     if log.short:
         config.num_epochs = 1
         config.dim, config.hidden, config.eval_users = 16, 16, 500
+        config.covisitation_dim = min(config.covisitation_dim, 16)
     return config

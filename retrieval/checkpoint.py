@@ -20,6 +20,7 @@ from data.timelines import Timelines
 from encoders.labels import last_places
 from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
+from retrieval.covisitation import CoVisitation, read_vectors
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
 from runtime.errors import UsageError
@@ -109,7 +110,11 @@ def _known(config: ConfigDict, timelines: Timelines, *, added: int = 0) -> tuple
 
 
 class Retriever:
-    """A trained model on the items of its timelines: what evaluation and export need."""
+    """A trained model on the items of its timelines: what evaluation and export need.
+
+    Queries and item vectors are those of the towers, and go on with those of retrieval/covisitation.py where the run
+    has it; so does a user's state. D counts the numbers of both.
+    """
 
     def __init__(
         self,
@@ -118,6 +123,7 @@ class Retriever:
         config: ConfigDict,
         num_items: int,
         new_items: NewItems | None = None,
+        covisitation: CoVisitation | None = None,
     ):
         self.config = config
         self.reading = reading(config)
@@ -125,25 +131,38 @@ class Retriever:
         self.input_feedback = tuple(dict.fromkeys((*config.input_feedback, *config.get("excluded_feedback", ()))))
         self._num_items = num_items
         self._vectors = jax.jit(lambda params: merge(params).items())(params)
-        self._state_size = merge(params).state_size
+        of_towers = merge(params).state_size
+        self._state_size = of_towers + (covisitation.state_size if covisitation else 0)
+        self._covisitation = covisitation
 
         # Inlined, so that what traces them (export) keeps only the weights that they read.
         @partial(jax.jit, inline=True)
         def encode(params, vectors, inputs):
             model = merge(params)
             # Padding leaves the state of the last event as it is.
-            return model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
+            queries = model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
+            if covisitation is None:
+                return queries
+            return jnp.concatenate([queries, covisitation.queries(covisitation.after(inputs))], axis=-1)
 
         @partial(jax.jit, inline=True)
         def step(params, vectors, state, item, dwell, feedback):
             model = merge(params)
-            state = model.step(state, vectors, item, dwell, feedback)
-            return state, model.queries(state)
+            towers, rest = jnp.split(state, [of_towers], axis=-1)
+            towers = model.step(towers, vectors, item, dwell, feedback)
+            if covisitation is None:
+                return towers, model.queries(towers)
+            rest = covisitation.step(rest, item, dwell, feedback)
+            queries = [model.queries(towers), covisitation.queries(rest)]
+            return jnp.concatenate([towers, rest], axis=-1), jnp.concatenate(queries, axis=-1)
 
         @partial(jax.jit, inline=True)
         def of_content(params, codes, embeddings):
             assert new_items is not None
-            return new_items(merge(params).items, codes, embeddings)
+            vectors = new_items(merge(params).items, codes, embeddings)
+            # Nobody has met them yet.
+            more = covisitation.vectors.shape[1] if covisitation else 0
+            return jnp.pad(vectors, ((0, 0), (0, more)))
 
         self._params, self._encode, self._step, self._of_content = params, encode, step, of_content
 
@@ -164,8 +183,10 @@ class Retriever:
         return self._of_content(self._params, codes, embeddings)
 
     def item_vectors(self) -> NDArray[np.float32]:
-        """[N + 1, D]; row 0, the padding, is zero."""
+        """[N + 1, D], the towers' and those of co-visitation; row 0, the padding, is zero."""
         vectors = np.array(self._vectors[: self._num_items + 1], np.float32)
+        if self._covisitation is not None:
+            vectors = np.concatenate([vectors, self._covisitation.vectors], axis=1)
         vectors[0] = 0.0
         return vectors
 
@@ -184,4 +205,6 @@ def load(path: str | os.PathLike[str], timelines: Timelines) -> Retriever:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
     model = build(config, timelines, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
-    return Retriever(model.merge, params, config, timelines.num_items, NewItems(*_known(config, timelines)))
+    new_items = NewItems(*_known(config, timelines))
+    covisitation = CoVisitation(read_vectors(folder), config) if config.covisitation_dim else None
+    return Retriever(model.merge, params, config, timelines.num_items, new_items, covisitation)

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
-from retrieval import checkpoint, objective
+from retrieval import checkpoint, covisitation, objective
 from retrieval.checkpoint import build, identity, reading
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.validation import make_validation, metric
@@ -22,7 +22,7 @@ from training.loop import DivergedError, Validation
 from training.mesh import local_parts, mesh_of, shard_batch
 from training.optimizer import from_config
 from training.run import fit
-from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, TRAINING, WINDOW, check
+from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, check
 
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
@@ -31,9 +31,12 @@ DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient
 
 _NUMBERS = {
     **TRAINING,
-    **dict.fromkeys(("dim", "hidden", "block_size", "num_candidates", "eval_users", "reinforce_top_k"), COUNT),
+    **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k"), COUNT),
     **dict.fromkeys(("positive_weight", "reinforce_weight_cap"), POSITIVE),
-    "negative_weight": NOT_NEGATIVE,
+    **dict.fromkeys(("negative_weight", "covisitation_weight", "covisitation_erased"), NOT_NEGATIVE),
+    **dict.fromkeys(("covisitation_dim", "block_size"), WHOLE),
+    "covisitation_decay": RATE,
+    "covisitation_prior": POSITIVE,
     "length": WINDOW,
 }
 
@@ -113,6 +116,8 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     metrics = {**result.metrics, "best_step": result.best_step, "steps_per_epoch": batches.batches_per_epoch}
     metrics["labels_per_epoch"] = batches.labels_per_epoch
     if is_first():
+        if config.covisitation_dim:
+            covisitation.write(folder, timelines, config)
         write_json(folder / METRICS, metrics)
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
 

@@ -39,6 +39,17 @@ CUT = 100  # settings are chosen by Recall at this
 _QUERIES, _SCORES = 2_000, 1 << 29  # of the validation days that settings are chosen by, at most
 
 
+def similarities(timelines: Timelines, end: NDArray[np.integer]) -> sp.csr_matrix:
+    """cos(i, j) of who met which items and did not turn them down, before `end` [U] of each: [N + 1, N + 1]."""
+    user, position = timelines.user_of_event(), np.arange(len(timelines.item))
+    taken = ~has(timelines.feedback, *TURNED_DOWN)
+    near = taken & (position < end[user]) & (position >= end[user] - MOST_READ)
+    met = simple_rules.interactions(
+        user[near], timelines.item[near], num_users=timelines.num_users, num_items=timelines.num_items
+    )
+    return simple_rules.item_neighbours(met, neighbours=NEIGHBOURS)
+
+
 class Log:
     """What the rules know of a log when `split` begins.
 
@@ -50,19 +61,12 @@ class Log:
         self._timelines = timelines
         self.num_items = timelines.num_items
         self._begin = timelines.manifest[f"{split}_start_ms"]
-        user, start = timelines.user_of_event(), timelines.bounds(split)[0]
-        taken = ~has(timelines.feedback, *TURNED_DOWN)
-        self._taken = np.flatnonzero(taken)  # rising positions
+        self._taken = np.flatnonzero(~has(timelines.feedback, *TURNED_DOWN))  # rising positions
         liked = np.flatnonzero(has(timelines.feedback, *positive))
         liked = liked[np.argsort(timelines.timestamp_ms[liked], kind="stable")]
         self._liked, self._liked_ms = timelines.item[liked], timelines.timestamp_ms[liked]
 
-        position = np.arange(len(user))
-        near = taken & (position < start[user]) & (position >= start[user] - MOST_READ)
-        met = simple_rules.interactions(
-            user[near], timelines.item[near], num_users=timelines.num_users, num_items=self.num_items
-        )
-        self._similarities = simple_rules.item_neighbours(met, neighbours=NEIGHBOURS)
+        self._similarities = similarities(timelines, timelines.bounds(split)[0])
         cluster, creator = (self._codes(name) for name in ("cluster", "creator"))
         # Items of one cluster and creator are a group: codes of both [N + 1], and the cluster of each group.
         both = cluster.astype(np.int64) * (creator.max() + 1) + creator

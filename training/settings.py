@@ -22,6 +22,7 @@ POSITIVE = Kind(lambda x: 0 < x < math.inf, "must be finite and above 0")
 NOT_NEGATIVE = Kind(lambda x: 0 <= x < math.inf, "must be finite and not negative")
 DROPOUT = Kind(lambda x: 0 <= x < 1, "must be at least 0 and below 1")
 SHARE = Kind(lambda x: 0 <= x <= 1, "must be from 0 to 1")
+RATE = Kind(lambda x: 0 < x <= 1, "must be above 0 and at most 1")
 PART = Kind(lambda x: 0 < x < 1, "between 0 and 1")
 WINDOW = Kind(lambda x: x >= 2 and x == int(x), "a window needs at least 2 positions")
 

@@ -64,7 +64,14 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
     retrieval = f"configs/retrieval.py:{config.size},{row.signals}"
     world = feed.world(config.size, {f"config.{name}": value for name, value in row.world})
     timelines = feed.prepare("tables", feed.FEED.parent, inputs=world.outputs)
-    settings = {"negative_weight": row.weight, "clip_norm": row.clip_norm, **dict(row.training), "seed": row.seed}
+    # Trainings are compared: co-visitation, which is counted, would be the same beside each.
+    settings = {
+        "covisitation_dim": 0,
+        "negative_weight": row.weight,
+        "clip_norm": row.clip_norm,
+        **dict(row.training),
+        "seed": row.seed,
+    }
     train = Stage(
         name=f"train/{row.name}",
         module="retrieval.train",

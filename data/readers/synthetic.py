@@ -30,7 +30,7 @@ _FEW_ANSWERS = {
 # with room beside `keep_recall`, as other days differ; `demo` has a third of its log, and room for what another seed
 # may bring; `tiny` learns too little to be asked for the former.
 _BLIND, _READS, _LEARNS, _SKIPS = "no_dislike_signal", "dislike_input", "dislike_input_and_label", "skip_label"
-_PAPER = "_paper_tower"
+_PAPER, _ALONE = "_paper_tower", "_without_covisitation"
 _HEAVY = (300.0, 1000.0, 3000.0)
 _EVERY_SYSTEM = ("ranking", "satisfaction", "ab_test", "off_policy")
 _CLOSER = ("in_a_row", "memory", "elsewhere", "undo", "forgetting")
@@ -43,10 +43,11 @@ def _pipeline(world: str, weights: Mapping[str, tuple[float, ...]], **more: Any)
     return {**settings, "systems": (), **more}
 
 
-# One weight is enough to see what the paper's own tower does with dislikes; `standard` has every one.
+# One weight is enough to see what the towers do with dislikes without co-visitation, and the paper's own without memory
+# either; `standard` has every one of the latter.
 _DEMO = _pipeline(
     "demo",
-    {_LEARNS: (300.0, 1000.0), _LEARNS + _PAPER: (1000.0,), _SKIPS: (100.0,)},
+    {_LEARNS: (300.0, 1000.0), _LEARNS + _ALONE: (1000.0,), _LEARNS + _PAPER: (1000.0,), _SKIPS: (100.0,)},
     experiments={"elsewhere": ("served", "paper_tower")},
     gate={"min_responsiveness": -0.4, "max_recall_loss": 0.1},
 )
@@ -54,7 +55,7 @@ _DEMO = _pipeline(
 _DEMO_LATENT = {**_DEMO, "gate": {}}
 _STANDARD = _pipeline(
     "standard",
-    {_LEARNS: _HEAVY, _LEARNS + _PAPER: _HEAVY, _SKIPS: (30.0, 100.0, 300.0)},
+    {_LEARNS: _HEAVY, _LEARNS + _ALONE: (1000.0,), _LEARNS + _PAPER: _HEAVY, _SKIPS: (30.0, 100.0, 300.0)},
     systems=_EVERY_SYSTEM,
     ranking_variants=("no_feedback_encoder",),
     satisfaction_weight=2.0,

@@ -298,7 +298,7 @@ def test_two_cpu_devices_have_threads_enough_for_their_collectives(log):
         ({"mesh": {"data": -1, "model": 0}}, r"--config\.mesh: a mesh of 1 x 0 "),
         ({"softmax": "full"}, r"--config\.softmax=full: one of exact, "),
         ({"train_on": ("test",)}, r"--config\.train_on=\('test',\): \('train',\) or \('train', 'valid'\)"),
-        ({"block_size": 0}, r"--config\.block_size=0: must be at least 1"),
+        ({"block_size": -1}, r"--config\.block_size=-1: must be a whole number, 0 or more"),
         ({"length": 1, "memory_size": 1}, r"--config\.length=1: a window needs at least 2"),
         ({"length": 4}, r"--config\.memory_size=8: from 1 to --config\.length=4"),
     ],

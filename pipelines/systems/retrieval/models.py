@@ -30,6 +30,7 @@ TITLES = {
     "no_dislike_signal": "Blind to dislikes",
     "dislike_input_paper_tower": "Dislikes as input, the paper’s tower",
     "dislike_input_and_label_paper_tower": "Dislikes as input and label, the paper’s tower",
+    "dislike_input_and_label_without_covisitation": "Dislikes as input and label, with memory, no co-visitation",
     "dislike_input": "Dislikes as input, with memory",
     "dislike_input_and_label": "Dislikes as input and label, with memory",
     "skip_label": "Skips as label, with memory",

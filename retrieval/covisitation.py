@@ -1,0 +1,140 @@
+"""Co-visitation: what is met by the same people, counted, as a second half of queries and item vectors.
+
+A user tower that predicts the next event forgets what a user liked an hour ago, and id vectors that are learned by
+gradients overfit before they know every pair of items. Rules that count, item-kNN above all, do neither, so a model and
+a rule together find more than either (Koren, KDD '08, joins factors and neighbourhoods likewise). To stay an inner
+product, which an index can search, the rule's similarities are cut down to R numbers an item:
+
+    S_ij = cos(i, j), of who met which items (metrics/simple_rules.py: item_neighbours), made symmetric
+    S ≈ B Bᵀ,  B = U_R Λ_R^½ of the R largest eigenvalues of S                                         [N + 1, R]
+    h ← γ h + r B_i,  n ← γ n + r  after an event with item i; r = 0 for what was turned down, else 1
+    the score of item j is q · v_j + a h · B_j / (n + λ)
+
+With γ = 1, λ = 0 and all R = N that is a times item-kNN's mean cosine. What was said no to is forgotten here too, by
+the memory that the towers have (retrieval/aversion.py), but nothing of it is learned: h loses c times its part in the
+span of the noes' B_i. With c = 1 it says nothing of them any more, with c = 2 it points away as it had pointed there.
+
+B is counted when the towers are trained, of the same events. It is not trained with them: a label's own user is in the
+counts, and towers that are trained on top of them trust them too much.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from ml_collections import ConfigDict
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from data.feedback import DWELL_EDGES_MS, DWELL_UNKNOWN, POSITIVE_ACTIONS, SKIP_BELOW_MS, mask_of
+from data.timelines import Timelines
+from encoders.labels import last_places
+from retrieval.aversion import AversionMemory
+from retrieval.simple_rules import TURNED_DOWN, similarities
+from runtime import artifact
+
+FOLDER = "covisitation"  # in the folder of a training run
+_KIND, _VERSION = "covisitation", 1
+_VECTORS = "vectors.npy"
+_RIDGE = -5.0  # before the softplus: what is said no to twice is as little a trouble to invert as it may be
+_SHORT = DWELL_UNKNOWN + 1 + DWELL_EDGES_MS.index(SKIP_BELOW_MS)  # the last dwell bucket of a skip
+
+
+def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
+    """B [N + 1, R] of cosines [N + 1, N + 1], R = `size`; zeros for what has no neighbour and where R is too many."""
+    rows = cosines.shape[0]
+    found = min(size, rows - 2)  # Lanczos finds all but one
+    vectors = np.zeros((rows, size), np.float32)
+    if found < 1 or not cosines.nnz:
+        return vectors
+    both = LinearOperator(cosines.shape, dtype=np.float64, matvec=lambda x: (cosines @ x + cosines.T @ x) / 2)
+    values, directions = eigsh(both, k=found, which="LA", v0=np.ones(rows), tol=1e-4)
+    vectors[:, :found] = directions * np.sqrt(np.maximum(values, 0.0))
+    return vectors
+
+
+def write(folder: Path, timelines: Timelines, config: ConfigDict) -> None:
+    """Counts B of the events that `config` trains on, and writes it into the folder of the run."""
+    end = timelines.learned_end(config.train_on)
+    vectors = counted_vectors(similarities(timelines, end), config.covisitation_dim)
+    with artifact.writing(folder / FOLDER, kind=_KIND, version=_VERSION, fields={}) as inside:
+        np.save(inside / _VECTORS, vectors)
+
+
+def read_vectors(folder: Path) -> NDArray[np.float32]:
+    """B of the run in `folder`. Errors: those of `artifact.open_manifest`."""
+    artifact.open_manifest(folder / FOLDER, kind=_KIND, version=_VERSION, flag="--checkpoint")
+    return np.load(folder / FOLDER / _VECTORS)
+
+
+class CoVisitation:
+    """What a user has met in the space of B: from a history, or event by event."""
+
+    def __init__(self, vectors: NDArray[np.float32], config: ConfigDict):
+        """Args: B [N + 1, R]; the run's config, configs/retrieval.py."""
+        # Half of the weight on either side, so that an index sees both halves of an item's vector at like lengths.
+        self._vectors = jnp.asarray(vectors * config.covisitation_weight**0.5)
+        self._decay, self._prior = config.covisitation_decay, config.covisitation_prior
+        self._no, self._yes = mask_of(config.memory_feedback), mask_of(config.forgiving_feedback)
+        self._turned_down, self._acted = (
+            mask_of(set(names) & set(config.input_feedback)) for names in (TURNED_DOWN, POSITIVE_ACTIONS)
+        )
+        self._excluded = mask_of(config.get("excluded_feedback", ()))
+        size = vectors.shape[1]
+        self._forgotten = AversionMemory(size, config.memory_size) if config.memory_feedback else None
+        if self._forgotten is not None:
+            self._forgotten.erased = nnx.Param(jnp.full((), config.covisitation_erased * size**-0.5))
+            self._forgotten.ridge = nnx.Param(jnp.full((), _RIDGE))
+        self._sizes = (size, 1)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that a user's state has: h, n and, where noes are remembered, those of the memory."""
+        return sum(self._sizes) + (self._forgotten.state_size if self._forgotten is not None else 0)
+
+    @property
+    def vectors(self) -> jax.Array:
+        """√a B, [N + 1, R]: what item vectors go on with."""
+        return self._vectors
+
+    def after(self, inputs: Mapping[str, jax.Array]) -> jax.Array:
+        """States after histories item, dwell, feedback [B, T], zeros anywhere: [B, state]."""
+        item = self._read(inputs["item"], inputs["feedback"])
+        where, vectors = item > 0, self._vectors[item]  # [B, T, R]
+        later = jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - where  # events after each
+        counted = self._taken(item, inputs["dwell"], inputs["feedback"]) * self._decay**later
+        states = [jnp.einsum("bt,btr->br", counted, vectors), counted.sum(axis=1, keepdims=True)]
+        if self._forgotten is not None:
+            no, yes = (inputs["feedback"] & mask > 0 for mask in (self._no, self._yes))
+            states.append(self._forgotten.after(last_places(item), vectors, no, yes, where=where))
+        return jnp.concatenate(states, axis=-1)
+
+    def step(self, state: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+        """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
+        item = self._read(item, feedback)
+        total, count, memory = jnp.split(state, np.cumsum(self._sizes), axis=-1)
+        taken, vectors = self._taken(item, dwell, feedback)[:, None], self._vectors[item]
+        updated = [self._decay * total + taken * vectors, self._decay * count + taken]
+        if self._forgotten is not None:
+            no, yes = (feedback & mask > 0 for mask in (self._no, self._yes))
+            updated.append(self._forgotten.step(memory, vectors, no, yes))
+        return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
+
+    def queries(self, states: jax.Array) -> jax.Array:
+        """√a h / (n + λ) of states [..., state], without what was said no to: [..., R]."""
+        total, count, memory = jnp.split(states, np.cumsum(self._sizes), axis=-1)
+        queries = total / (count + self._prior)
+        return queries if self._forgotten is None else self._forgotten.forget(queries, memory)
+
+    def _read(self, item: jax.Array, feedback: jax.Array) -> jax.Array:
+        return jnp.where(feedback & self._excluded > 0, 0, item)
+
+    def _taken(self, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+        # r: what is known to be turned down counts nothing. A play too short is a skip unless somebody acted on it.
+        skipped = (dwell > DWELL_UNKNOWN) & (dwell <= _SHORT) & (feedback & self._acted == 0)
+        turned_down = skipped | (feedback & self._turned_down > 0)
+        return ((item > 0) & ~turned_down).astype(jnp.float32)
