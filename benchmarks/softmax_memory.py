@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ITEMS = flags.DEFINE_multi_integer("items", [10_000, 100_000, 1_000_000], "Items; once for each row of the table.")
 _ROWS = flags.DEFINE_integer("rows", 512, "Labels.", lower_bound=1)
-_BLOCK_SIZE = flags.DEFINE_integer("block_size", 1024, "Items a block.", lower_bound=1)
+_BLOCK_SIZE = flags.DEFINE_integer("block_size", 0, "Items a block; 0 for what suits the device.", lower_bound=0)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Timed runs; the median counts.", lower_bound=1)
 _MOST_GIB = flags.DEFINE_float("most_gib", 1.0, "Programs that need more are compiled, not run.")
 
@@ -43,11 +43,25 @@ def full_loss(queries: "jax.Array", table: "jax.Array", labels: "jax.Array") -> 
     return optax.softmax_cross_entropy_with_integer_labels(queries @ table.T, labels).mean()
 
 
-def measure(loss: Callable[..., "jax.Array"], arguments: Sequence[Any]) -> tuple[float, float | None]:
-    """MiB of temporary memory, and the median milliseconds of value and gradient; None where it is too big to run."""
+def products(queries: "jax.Array", table: "jax.Array", labels: "jax.Array") -> tuple["jax.Array", "jax.Array"]:
+    """The three products without which no such loss has a gradient: logits, and logits with either side."""
+    del labels
+    logits = queries @ table.T
+    return logits @ table, logits.T @ queries
+
+
+def gradient(loss: Callable[..., "jax.Array"]) -> Callable[..., Any]:
+    """Value and gradient of a loss."""
     import jax
 
-    program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(*arguments).compile()
+    return jax.value_and_grad(loss, argnums=(0, 1))
+
+
+def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[float, float | None]:
+    """MiB of temporary memory, and the median milliseconds; None where it is too big to run."""
+    import jax
+
+    program = jax.jit(function).lower(*arguments).compile()
     memory = program.memory_analysis()
     assert memory is not None, "this backend does not say how much memory a program takes"
     mib = memory.temp_size_in_bytes / 2**20
@@ -67,8 +81,11 @@ def main(argv: Sequence[str]) -> None:
     del argv
     import jax  # here so that --help does not wait for it
 
-    print(f"{_ROWS.value} rows of {DIM}, blocks of {_BLOCK_SIZE.value}, {cores.count()} cores; forward and backward")
-    print(f"{'items':>9} {'full logits':>24} {'blocks':>24} {'memory':>9} {'time':>7}")
+    device, size = jax.devices()[0], _BLOCK_SIZE.value
+    where = f"{cores.count()} cores" if device.platform == "cpu" else device.device_kind
+    blocks_of = f"blocks of {size}" if size else "blocks as suit the device"
+    print(f"{_ROWS.value} rows of {DIM}, {blocks_of}, {where}; forward and backward")
+    print(f"{'items':>9} {'bare products':>14} {'full logits':>24} {'blocks':>24} {'memory':>9} {'time':>7}")
     keys = jax.random.split(jax.random.key(0), 3)
     for items in _ITEMS.value:
         arguments = (
@@ -76,10 +93,17 @@ def main(argv: Sequence[str]) -> None:
             jax.random.normal(keys[1], (items, DIM)) * DIM**-0.5,
             jax.random.randint(keys[2], (_ROWS.value,), 0, items),
         )
-        full, blocks = measure(full_loss, arguments), measure(blocks_loss, arguments)
-        cells = [f"{mib:>9,.1f} MiB {'not run' if ms is None else f'{ms:,.1f} ms':>10}" for mib, ms in (full, blocks)]
+        bare, full, blocks = (
+            measure(function, arguments) for function in (products, gradient(full_loss), gradient(blocks_loss))
+        )
+        cells = [f"{mib:>9,.1f} MiB {_in_words(ms):>10}" for mib, ms in (full, blocks)]
         faster = "" if full[1] is None or blocks[1] is None else f"{full[1] / blocks[1]:.1f}x"
-        print(f"{items:>9,} {cells[0]:>24} {cells[1]:>24} {f'1/{full[0] / blocks[0]:.0f}':>9} {faster:>7}", flush=True)
+        less = f"1/{full[0] / blocks[0]:.0f}"
+        print(f"{items:>9,} {_in_words(bare[1]):>14} {cells[0]:>24} {cells[1]:>24} {less:>9} {faster:>7}", flush=True)
+
+
+def _in_words(milliseconds: float | None) -> str:
+    return "not run" if milliseconds is None else f"{milliseconds:,.2f} ms"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def get_config(name: str = "demo") -> ConfigDict:
         "dim": 64,
         "hidden": 128,
         "dropout": 0.3,
-        "block_size": 1024,
+        "block_size": 0,  # of the softmax; 0: as suits the device
         "batch_size": 64,
         "num_epochs": 10,
         "patience": 2,
@@ -105,7 +105,7 @@ def align(log: Dataset) -> ConfigDict:
 
     # exact or sampled softmax over the corpus, or bce, the paper's, against num_negatives uniform items.
     config.click_loss = "exact"
-    config.block_size, config.num_candidates, config.num_negatives = 2048, 1024, 2
+    config.block_size, config.num_candidates, config.num_negatives = 0, 1024, 2
 
     # Train once more, on the validation clicks too, for the epochs that were best on them: what the test is read with.
     config.refit = False

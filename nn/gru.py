@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+_UNROLLED = 8  # steps of the scan that are compiled as one, on accelerators
+
 
 class GRU(nnx.Module):
     """Gated recurrent unit (Cho et al. 2014, in the form of cuDNN and torch.nn.GRU).
@@ -32,32 +34,55 @@ class GRU(nnx.Module):
 
     def step(self, state: jax.Array, inputs: jax.Array) -> jax.Array:
         """One event: state [B, H], inputs [B, I] -> state [B, H]."""
-        weights = (self.input_kernel[...], self.input_bias[...], self.recurrent_kernel[...], self.recurrent_bias[...])
-        return _cell(weights, state, inputs)
+        return _cell(_projected(self._input, inputs), self._recurrent, state)
 
     def __call__(self, inputs: jax.Array, *, where: jax.Array, reset: jax.Array | None = None) -> jax.Array:
         """The state after each position: inputs [B, T, I], where [B, T] bool, reset [B, T] bool -> [B, T, H]."""
-        weights = (self.input_kernel[...], self.input_bias[...], self.recurrent_kernel[...], self.recurrent_bias[...])
         reset = jnp.zeros_like(where) if reset is None else reset
+        on_cpu = jax.default_backend() == "cpu"
+        projection, recurrent = self._input, self._recurrent
 
-        # The backward pass recomputes the gates: on a CPU that is twice as fast as storing them, and the memory is
-        # one state per position.
-        @jax.checkpoint
         def body(state, position):
             x, is_event, is_start = position
+            x = _projected(projection, x) if on_cpu else x
             state = jnp.where(is_start[:, None], 0.0, state)
-            state = jnp.where(is_event[:, None], _cell(weights, state, x), state)
+            state = jnp.where(is_event[:, None], _cell(x, recurrent, state), state)
             return state, state
 
-        time_major = (inputs.swapaxes(0, 1), where.swapaxes(0, 1), reset.swapaxes(0, 1))  # [T, B, ...]
-        _, states = lax.scan(body, self.initial_state(inputs.shape[0]), time_major)
+        xs = inputs.swapaxes(0, 1)  # [T, B, I]
+        if on_cpu:
+            # The backward pass recomputes the gates, the product with the inputs among them: on a CPU that is twice as
+            # fast as storing them, and the memory is one state per position.
+            body = jax.checkpoint(body)
+        else:
+            # One product for all positions, and no kernel of its own for each step: on a GPU 2.5 times as fast.
+            xs = _projected(projection, xs)
+        time_major = (xs, where.swapaxes(0, 1), reset.swapaxes(0, 1))
+        initial = self.initial_state(inputs.shape[0])
+        _, states = lax.scan(body, initial, time_major, unroll=1 if on_cpu else _UNROLLED)
         return states.swapaxes(0, 1)  # [B, T, H]
 
+    @property
+    def _input(self) -> "_Affine":
+        return self.input_kernel[...], self.input_bias[...]
 
-def _cell(weights, state, inputs):
-    input_kernel, input_bias, recurrent_kernel, recurrent_bias = weights
-    xr, xu, xc = jnp.split(inputs @ input_kernel + input_bias, 3, axis=-1)  # [B, H] each
-    hr, hu, hc = jnp.split(state @ recurrent_kernel + recurrent_bias, 3, axis=-1)
+    @property
+    def _recurrent(self) -> "_Affine":
+        return self.recurrent_kernel[...], self.recurrent_bias[...]
+
+
+_Affine = tuple[jax.Array, jax.Array]  # W and b
+
+
+def _projected(affine: _Affine, x: jax.Array) -> jax.Array:
+    kernel, bias = affine
+    return x @ kernel + bias
+
+
+def _cell(projected: jax.Array, recurrent: _Affine, state: jax.Array) -> jax.Array:
+    # The next state [B, H] of one event, x W + b [B, 3 H].
+    xr, xu, xc = jnp.split(projected, 3, axis=-1)  # [B, H] each
+    hr, hu, hc = jnp.split(_projected(recurrent, state), 3, axis=-1)
     keep = jax.nn.sigmoid(xu + hu)
     candidate = jnp.tanh(xc + jax.nn.sigmoid(xr + hr) * hc)
     return (1.0 - keep) * candidate + keep * state

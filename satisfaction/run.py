@@ -21,7 +21,7 @@ from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
 from training.settings import COUNT, PART, TRAINING, WHOLE, WINDOW, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
-_BASE = {**TRAINING, **dict.fromkeys(("dim", "hidden", "block_size", "eval_users"), COUNT), "length": WINDOW}
+_BASE = {**TRAINING, **dict.fromkeys(("dim", "hidden", "eval_users"), COUNT), "block_size": WHOLE, "length": WINDOW}
 
 
 def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str:

@@ -19,11 +19,15 @@ def gru():
     return gru
 
 
-@pytest.fixture(scope="module")
-def call(gru):
+@pytest.fixture(scope="module", params=["cpu", "gpu"])
+def call(gru, request):
+    """In the form that each kind of device has."""
     graph, params = nnx.split(gru)
     compiled = jax.jit(lambda inputs, where, reset: nnx.merge(graph, params)(inputs, where=where, reset=reset))
     none = np.zeros((B, T), bool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "default_backend", lambda: request.param)
+        compiled(random_inputs(), none, none)  # traced here, and not again
     return lambda inputs, where=~none, reset=none: compiled(inputs, where, reset)
 
 

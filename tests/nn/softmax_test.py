@@ -60,7 +60,7 @@ def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_siz
 
 
 @pytest.mark.parametrize("case", [random_case(), random_case(1, scale=30.0), extreme_case()])
-@pytest.mark.parametrize("block_size", [1, 7, N, N + 5])
+@pytest.mark.parametrize("block_size", [0, 1, 7, N, N + 5])
 def test_margins_and_gradients(case, block_size):
     margins, gradients = margins_and_gradients(*case, block_size=block_size)
     expected, expected_gradients = brute_force(*case)
@@ -146,7 +146,7 @@ def test_memory_does_not_grow_with_rows_times_items():
         ((3, 4), (5, 4, 1), (3,), 2, "do not fit"),
         ((3,), (5, 4), (3,), 2, "do not fit"),
         ((3, 4), (1, 4), (3,), 2, "at least two items"),
-        ((3, 4), (5, 4), (3,), 0, "block_size must be at least 1, got 0"),
+        ((3, 4), (5, 4), (3,), -1, "block_size must not be negative, got -1"),
     ],
 )
 def test_arguments_that_do_not_fit(queries, table, labels, block_size, message):
