@@ -27,6 +27,7 @@ _KEEP_MEMORY = flags.DEFINE_boolean(
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", lower_bound=1)
+_COMPILE = flags.DEFINE_boolean("torch_compile", False, "Compile PyTorch's model with torch.compile.")
 
 Run = Callable[[], float]  # trains for some steps and returns how many examples a second
 Count = Callable[[Mapping[str, Any]], int]  # examples of a batch
@@ -41,6 +42,8 @@ def prepare() -> None:
     except ImportError:
         raise UsageError("PyTorch is not installed: pip install -r requirements-benchmarks.txt") from None
     torch.set_num_threads(_THREADS.value)
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # TF32, which is what JAX does on a GPU by default
 
 
 def ours(
@@ -76,22 +79,31 @@ def ours(
 
 
 def torchs(config: ConfigDict, model: "torch.nn.Module", batches: Iterator[Mapping[str, Any]], *, count: Count) -> Run:
-    """A step as one would write it in PyTorch: `model` gives the loss of a batch; the batches lie ready in memory."""
+    """A step as one would write it in PyTorch: `model` gives the loss of a batch; the batches lie ready in memory.
+
+    On the GPU where PyTorch sees one, its own memory then.
+    """
     import torch
 
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device)
+    loss_of = torch.compile(model) if _COMPILE.value else model
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
 
     def run() -> float:
-        ready = list(islice(batches, _STEPS.value))
+        taken = list(islice(batches, _STEPS.value))
+        ready = [{name: array.to(device) for name, array in batch.items()} for batch in taken]
         begin = time.perf_counter()
         for batch in ready:
             optimizer.zero_grad()
-            model(batch).backward()
+            loss_of(batch).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
-        return sum(count(batch) for batch in ready) / (time.perf_counter() - begin)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return sum(count(batch) for batch in taken) / (time.perf_counter() - begin)
 
     return run
 
@@ -105,6 +117,9 @@ def report(our_run: Run, torch_run: Run, *, unit: str) -> None:
     pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
     our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
     ratios = sorted(a / b for a, b in pairs)
-    print(f"Heed, jax {jax.__version__:<22} {our_rate:>9,.0f} {unit}")
-    print(f"PyTorch {torch.__version__}, {_THREADS.value} threads {torch_rate:>12,.0f} {unit}")
+    gpu = torch.cuda.is_available()
+    how = torch.cuda.get_device_name() if gpu else f"{_THREADS.value} threads"
+    how += ", compiled" if _COMPILE.value else ""
+    print(f"{f'Heed, jax {jax.__version__}, {jax.devices()[0].device_kind}':<50} {our_rate:>12,.0f} {unit}")
+    print(f"{f'PyTorch {torch.__version__}, {how}':<50} {torch_rate:>12,.0f} {unit}")
     print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")

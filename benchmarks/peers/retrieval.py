@@ -65,8 +65,12 @@ class TwoTower(nn.Module):
 def padded_batches(
     timelines: Timelines, *, length: int, batch_size: int, positive: Sequence[str], negative: Sequence[str]
 ) -> Iterator[Batch]:
-    """Endless batches of windows in random order, [batch_size, length] each, zeros after a window's end."""
+    """Endless batches of windows in random order, [batch_size, length] each, zeros after a window's end.
+
+    All windows at once where there are no more than `batch_size`.
+    """
     windows = cut_windows(timelines.offsets[:-1], np.asarray(timelines.valid_start), length=length)
+    batch_size = min(batch_size, len(windows.start))
     kind = label_kinds(np.asarray(timelines.feedback), positive=positive, negative=negative)
     rng = np.random.default_rng(0)
     column = np.arange(length)
