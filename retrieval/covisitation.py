@@ -54,6 +54,8 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     both = LinearOperator(cosines.shape, dtype=np.float64, matvec=lambda x: (cosines @ x + cosines.T @ x) / 2)
     values, directions = eigsh(both, k=found, which="LA", v0=np.ones(rows), tol=1e-4)
     vectors[:, :found] = directions * np.sqrt(np.maximum(values, 0.0))
+    alone = (np.asarray(cosines.sum(axis=0)).ravel() == 0) & (np.asarray(cosines.sum(axis=1)).ravel() == 0)
+    vectors[alone] = 0.0  # and not what rounding has left of them
     return vectors
 
 

@@ -51,7 +51,6 @@ _COUNTS = (
     "hidden",
     "num_levels",
     "popularity_hidden",
-    "block_size",
     "num_negatives",
     "num_candidates",
     "eval_users",
@@ -64,7 +63,7 @@ _KINDS = {
     **dict.fromkeys(("satisfaction_weight", "l2_weight", "dated_weight"), NOT_NEGATIVE),
     **dict.fromkeys(("base_dropout", "gru_dropout"), DROPOUT),
     **dict.fromkeys(("base_learning_rate", "gru_learning_rate"), POSITIVE),
-    "correct_from": WHOLE,
+    **dict.fromkeys(("correct_from", "block_size"), WHOLE),
     "length": WINDOW,
     "click_loss": one_of(CLICK_LOSSES),
     "label_correction": Kind(

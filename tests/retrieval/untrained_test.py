@@ -15,13 +15,16 @@ LONG = int(feedback.dwell_bucket(90_000))
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Trained, with the memory of dislikes, on a log without dislikes and without long plays."""
+    """Towers with the memory of dislikes, on a log without dislikes and without long plays.
+
+    Alone: what co-visitation does after a dislike is a rule, that no log has to teach it.
+    """
     folder = tmp_path_factory.mktemp("untrained")
     options = {"without": ("dislike",), "longest_play_ms": 25_000, "unseen": 8}  # items 13 to 20
     log = random_timelines.write(folder / "log", lengths=np.full(24, 20), **options)
     config = get_config("tiny,dislike_input_and_label")
     config.update({"dim": 6, "hidden": 7, "length": 16, "batch_size": 2, "num_epochs": 4, "warmup_steps": 2})
-    config.update({"learning_rate": 0.03, "positive": ("long_view", "like"), "patience": 10})
+    config.update({"learning_rate": 0.03, "positive": ("long_view", "like"), "patience": 10, "covisitation_dim": 0})
     training.train(config, data=str(log.path), workdir=str(folder / "run"))
     return checkpoint.load(folder / "run", log)
 
