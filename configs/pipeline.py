@@ -143,6 +143,8 @@ def get_config(name: str = "demo") -> ConfigDict:
     # Whether similarity is also judged by the item vectors of another model, one without negative labels where there is
     # one: logs may know neither cluster nor creator of their items, and then nothing else says what is alike.
     config.judged_by_vectors = not (log.traits and log.traits.creators and log.traits.clusters)
+    # And by the truth of a feed whose labels say only in part what people are averse to.
+    config.judged_by_truth = ",latent" in config.world
     # The arms of the A/B test by their signals: the control, blind to dislikes where there is such a model, the served
     # model, whose changes `ab_test/<metric>/relative` are, and whatever else is trained. Off-policy estimates are of
     # the first two.

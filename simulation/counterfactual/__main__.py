@@ -6,13 +6,14 @@ Users behave at random, as in the paper; with --world=DIR (of simulation.world) 
 --data=TIMELINES they are real users with their logged pasts; --histories=FILE (Parquet: user_id, item_id, action) gives
 pasts one by one. Slates are those of retrieval, or with --ranker=EXPORT the first of its candidates in the ranker's
 order. Similar is what has the same content cluster or creator, what is close in the embeddings that the log has of its
-items and, with --similarity_vectors=EXPORT, whose vectors in another model are close.
+items and, with --similarity_vectors=EXPORT, whose vectors in another model are close; and with --truth=DIR, of the
+simulation.world that the recommender was trained on, what its aversions would be about.
 
-Writes into --workdir: metrics.json (`<branch>/content`, `/creator`, `/embedding`, `/vectors`: relative change against
-the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `users/content`: users that count; the same
-behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`; means behind `other/`, of what is similar to the first item
-of another cluster; `events_read`: T, those that the model reads), per_user.npz (`<branch>/<kind>` [users], `items`
-[users, k], `slates/<branch>` [users, slate]) and examples.json.
+Writes into --workdir: metrics.json (`<branch>/content`, `/creator`, `/truth`, `/embedding`, `/vectors`: relative change
+against the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `users/content`: users that count;
+the same behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`; means behind `other/`, of what is similar to the
+first item of another cluster; `events_read`: T, those that the model reads), per_user.npz (`<branch>/<kind>` [users],
+`items` [users, k], `slates/<branch>` [users, slate]) and examples.json.
 
 With --min_responsiveness=-0.5 the first of --config.branches has to leave no more than half of the similar items, by
 content and by creator, each as far as the item table knows it; with --max_recall_loss=0.02 --evaluation=METRICS
@@ -38,6 +39,9 @@ _WORLD = define_path("world", None, "New people of this feed: the workdir of a s
 _DATA = define_path("data", None, "Users of these timelines, with their logged histories.")
 _HISTORIES = define_path("histories", None, "Users of this Parquet file: user_id, item_id, action.")
 _VECTORS = define_path("similarity_vectors", None, "Another exported recommender, whose vectors say what is alike.")
+_TRUTH = define_path(
+    "truth", None, "The feed behind --recommender, a simulation.world, whose truth says what is alike."
+)
 _MIN_RESPONSIVENESS = flags.DEFINE_float(
     "min_responsiveness", None, "The first branch has to change similarity by this or further down: -0.5 for half."
 )
@@ -64,6 +68,7 @@ def main(argv: Sequence[str]) -> None:
         data=_DATA.value,
         histories=_HISTORIES.value,
         similarity_vectors=_VECTORS.value,
+        truth=_TRUTH.value,
         ranker=_RANKER.value,
         candidates=_CANDIDATES.value,
         gate=Gate(

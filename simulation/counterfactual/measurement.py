@@ -24,7 +24,15 @@ from simulation.counterfactual.gate import Gate
 from simulation.counterfactual.plans import Plan, draw_plan
 from simulation.counterfactual.responsiveness import Outcome
 from simulation.counterfactual.settings import check, most_events
-from simulation.counterfactual.similarity import KINDS, Similarity, centred, independent_vectors, measured, measures
+from simulation.counterfactual.similarity import (
+    KINDS,
+    Similarity,
+    centred,
+    independent_vectors,
+    measured,
+    measures,
+    true_similarity,
+)
 from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.counterfactual.user_model import living_users
 from simulation.exported.arms import world_items
@@ -43,13 +51,15 @@ def run(
     data: str | None = None,
     histories: str | None = None,
     similarity_vectors: str | None = None,
+    truth: str | None = None,
     ranker: str | None = None,
     candidates: int = 0,
     gate: Gate | None = None,
 ) -> None:
     """The whole measurement, from an exported recommender to the files in `workdir`.
 
-    Args: ranker, a folder that ranking.export wrote, which puts the recommender's best `candidates` in order.
+    Args: truth, a feed whose aversions say what is alike; ranker, a folder that ranking.export wrote, which puts the
+    recommender's best `candidates` in order.
     Errors: UsageError and DataError of the parts; FellShortError where the model does not pass `gate`.
     """
     gate = gate or Gate()
@@ -65,14 +75,17 @@ def run(
     vectors = independent_vectors(recommender, other) if other else None
     embeddings = recommender.embeddings
     measure = measures(
-        recommender.items, vectors, None if embeddings is None else centred(embeddings, recommender.embedding_sizes)
+        recommender.items,
+        vectors,
+        None if embeddings is None else centred(embeddings, recommender.embedding_sizes),
+        true_similarity(recommender, open_world(truth, flag="--truth")) if truth else None,
     )
     gate.check_kinds(measure)
     # All pasts are there before the workdir is: what is wrong with them leaves none behind.
     source = _source(config, recommender, world=world, data=data, histories=histories)
     trajectories = {k: source(k) for k in (config.k, *config.sweep_k)}
     identity: dict[str, Any] = {"config": config.to_dict(), "recommender": recommender.fingerprint}
-    folders = {"world": world, "data": data, "histories": histories, "ranker": ranker}
+    folders = {"world": world, "data": data, "histories": histories, "truth": truth, "ranker": ranker}
     identity |= {name: fingerprint(path) for name, path in folders.items() if path}
     identity |= {"similarity_vectors": other.fingerprint} if other else {}
     identity |= {"candidates": candidates} if ranker else {}

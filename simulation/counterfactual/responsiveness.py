@@ -20,7 +20,7 @@ from simulation.counterfactual.branching import items_to_act_on, slates_after
 from simulation.counterfactual.courses import Branch, branch_columns, room
 from simulation.counterfactual.histories import Histories
 from simulation.counterfactual.plans import Plan
-from simulation.counterfactual.similarity import EMBEDDING, KINDS, VECTORS
+from simulation.counterfactual.similarity import EMBEDDING, KINDS, TRUTH, VECTORS
 from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.exported.recommender import Recommender
 
@@ -163,7 +163,7 @@ def lines(metrics: Mapping[str, float], branches: Sequence[str], *, prefix: str 
     """One line for each branch and kind, for the terminal."""
     rows = []
     for name in branches:
-        for kind in (*KINDS, EMBEDDING, VECTORS):
+        for kind in (*KINDS, TRUTH, EMBEDDING, VECTORS):
             if (key := f"{prefix}{name}/{kind}") in metrics:
                 low, high = metrics[f"{key}/low"], metrics[f"{key}/high"]
                 rows.append(f"{prefix + name:<32} {kind:<9} {metrics[key]:+8.1%}  [{low:+.1%}, {high:+.1%}]")

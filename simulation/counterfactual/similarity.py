@@ -1,9 +1,10 @@
-"""How alike the items of a slate are to one item: by content cluster, by creator, by embeddings, by another model.
+"""How alike the items of a slate are to one item: by cluster, creator, embeddings, another model, a feed's own truth.
 
 Content and creator are the paper's measures (Wang et al., RecSys '23, section 4), which know nothing of any model: the
 share of the slate of the item's cluster, of its creator. Beyond the paper, the mean cosine of the embeddings that the
 log itself has of its items, and of item vectors: of another model than the one measured, or the measure would follow
-the model that it is to judge.
+the model that it is to judge. On a synthetic feed whose labels say only in part what an aversion is about
+(simulation/world/latent), the share of the slate that an aversion to the item would be about.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +13,14 @@ import numpy as np
 import polars as pl
 
 from runtime.errors import UsageError
+from simulation.exported.arms import world_items
 from simulation.exported.recommender import Recommender
+from simulation.world.latent.catalogue import LatentCatalogue
+from simulation.world.state import World
 
 # similarity -> the column of the item table it compares; 0 there is unknown
 KINDS = {"content": "cluster", "creator": "creator"}
-EMBEDDING, VECTORS = "embedding", "vectors"
+EMBEDDING, VECTORS, TRUTH = "embedding", "vectors", "truth"
 
 Similarity = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(slates [U, size], last [U]) -> [U], NaN where nothing is known of the last item."""
@@ -48,6 +52,24 @@ def cosine_of(vectors: np.ndarray) -> Similarity:
     return similarity
 
 
+def covered_of(vectors: np.ndarray, reach: np.ndarray) -> Similarity:
+    """S = mean over the slate of P(reach <= cosine to the last item): of the caps around it, how much they hold.
+
+    Args: vectors [N+1, D] of norm 1, zeros where unknown; reach [A], the least cosines that aversions cover.
+    """
+    reach = np.sort(reach)
+
+    def similarity(slates: np.ndarray, last: np.ndarray) -> np.ndarray:
+        wanted = vectors[last]  # [U, D]
+        covered = np.zeros(len(last))
+        for place in range(slates.shape[1]):
+            cosine = (vectors[slates[:, place]] * wanted).sum(axis=1)
+            covered += np.searchsorted(reach, cosine, side="right") / len(reach)
+        return np.where(wanted.any(axis=1), covered / slates.shape[1], np.nan)
+
+    return similarity
+
+
 def centred(embeddings: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """Embeddings [N+1, E] less what all items have in common, zeros where unknown: what `cosine_of` is to compare.
 
@@ -73,11 +95,14 @@ def known_kinds(items: pl.DataFrame) -> dict[str, str]:
 
 
 def measures(
-    items: pl.DataFrame, vectors: np.ndarray | None = None, embeddings: np.ndarray | None = None
+    items: pl.DataFrame,
+    vectors: np.ndarray | None = None,
+    embeddings: np.ndarray | None = None,
+    truth: Similarity | None = None,
 ) -> dict[str, Similarity]:
     """{kind: similarity} for each of KINDS that the item table knows anything about, and for what is given.
 
-    Args: vectors [N+1, D] of another model, `vectors`; embeddings [N+1, E], `centred`, `embedding`.
+    Args: vectors [N+1, D] of another model, `vectors`; embeddings [N+1, E], `centred`, `embedding`; the feed's `truth`.
 
     Errors: UsageError where there is none.
     """
@@ -86,6 +111,8 @@ def measures(
         known[EMBEDDING] = cosine_of(embeddings)
     if vectors is not None:
         known[VECTORS] = cosine_of(vectors)
+    if truth is not None:
+        known[TRUTH] = truth
     if not known:
         raise UsageError(
             "--recommender: its item table knows neither cluster nor creator of any item: nothing to compare; give "
@@ -108,6 +135,23 @@ def independent_vectors(recommender: Recommender, other: Recommender) -> np.ndar
             "timelines"
         )
     return other.item_vectors
+
+
+def true_similarity(recommender: Recommender, world: World) -> Similarity:
+    """S as `covered_of`: what an aversion to the last item would be about, by the truth of a latent feed.
+
+    Errors: UsageError where the feed has no positions of items, no aversion, or is not of these items.
+    """
+    if not isinstance(world.catalogue, LatentCatalogue):
+        raise UsageError(
+            "--truth: in this feed clusters and creators say all of what people are averse to; leave the flag "
+            "out, or give a feed of configs/world.py:SIZE,latent"
+        )
+    if world.aversions.is_empty():
+        raise UsageError("--truth: nobody in this feed is averse to anything; make a longer one")
+    place = world_items(recommender, world, flag="--recommender")
+    vectors = np.where(place[:, None] >= 0, world.catalogue.vector[place], 0.0)  # row 0 is padding
+    return covered_of(vectors, world.aversions["reach"].to_numpy())
 
 
 def measured(

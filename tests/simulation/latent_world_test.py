@@ -8,7 +8,10 @@ import polars as pl
 import pytest
 
 from configs.world import get_config
+from data.reading import Reading
 from runtime.errors import UsageError
+from simulation.counterfactual.similarity import true_similarity
+from simulation.exported.recommender import Recommender
 from simulation.world.behaviour import Environment, begin_session, inclinations, react, turn_sour
 from simulation.world.chances import chances
 from simulation.world.facts import log_facts
@@ -18,6 +21,7 @@ from simulation.world.latent.catalogue import LatentCatalogue, draw_items, genre
 from simulation.world.latent.people import NO_INTENT, LatentUsers, draw_latent_users, drifted
 from simulation.world.latent.popularity import STEPS_A_DAY, popularity_path
 from simulation.world.newcomers import as_world, child, draw_people, newcomers
+from simulation.world.population import Catalogue
 from simulation.world.returning import habits
 from simulation.world.state import World
 from simulation.world.tables import tables, truth
@@ -300,3 +304,30 @@ def test_people_go_on_after_the_log_and_their_tastes_drift(world) -> None:
 def test_latent_worlds_that_cannot_be_are_refused(setting: str, value: float, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         check(_config(**{setting: value}))
+
+
+def _recommender(world) -> Recommender:
+    items = pl.DataFrame({"item_id": ["", *(str(item) for item in range(world.num_items))]})
+    table = np.zeros((world.num_items + 1, 2), np.float32)
+    return Recommender(lambda b: b, lambda *state: state, table, items, reading=Reading(8), fingerprint="one")
+
+
+def test_what_a_feeds_own_aversions_would_be_about_is_similar(world) -> None:
+    similarity = true_similarity(_recommender(world), world)
+    of_first = world.catalogue.vector @ world.catalogue.vector[0]
+    nearest = np.argsort(-of_first)
+    wide = len(nearest) // 4
+    slates = 1 + np.stack(
+        [np.zeros(wide, int), nearest[:wide], nearest[-wide:]]
+    )  # rows of the table, after the padding
+    itself, near, far = similarity(slates, np.ones(3, int))
+    assert itself == 1 > near > 0 == far
+    reach = world.aversions["reach"].to_numpy()
+    np.testing.assert_allclose(near, np.mean([(reach <= of_first[item]).mean() for item in nearest[:wide]]))
+
+
+def test_a_feed_whose_labels_say_all_has_no_other_truth(world) -> None:
+    of_every_feed = {field.name: getattr(world.catalogue, field.name) for field in dataclasses.fields(Catalogue)}
+    plain = dataclasses.replace(world, catalogue=Catalogue(**of_every_feed))
+    with pytest.raises(UsageError, match=r"--truth: in this feed clusters and creators say all"):
+        true_similarity(_recommender(world), plain)

@@ -8,7 +8,15 @@ import pytest
 
 from data.reading import Reading
 from runtime.errors import UsageError
-from simulation.counterfactual.similarity import centred, cosine_of, independent_vectors, measured, measures, share_of
+from simulation.counterfactual.similarity import (
+    centred,
+    cosine_of,
+    covered_of,
+    independent_vectors,
+    measured,
+    measures,
+    share_of,
+)
 from simulation.exported.recommender import Recommender
 
 LABELS = np.array([0, 1, 1, 2, 0])
@@ -29,12 +37,21 @@ def test_what_is_not_valid_has_no_similarity():
     np.testing.assert_array_equal(found["content"], [[1.0, 0.0], [1.0, np.nan]])
 
 
+def test_what_an_aversion_covers_is_the_share_of_reaches_below_the_cosine():
+    vectors = np.array([[0, 0], [1, 0], [0.6, 0.8], [0, 1], [0, 0]])
+    covered = covered_of(vectors, np.array([0.9, 0.5, 0.6]))
+    # Cosines with item 1: 1 holds all three reaches, .6 two of them, 0 none; what is unknown is in no cap.
+    slates = np.array([[1, 2, 3, 4], [2, 2, 2, 2], [1, 2, 3, 3]])
+    np.testing.assert_allclose(covered(slates, np.array([1, 1, 4])), [(1 + 2 / 3 + 0 + 0) / 4, 2 / 3, np.nan])
+
+
 def test_measures_are_those_that_the_table_knows():
     items = pl.DataFrame({"cluster": LABELS, "creator": 0 * LABELS})
     assert measures(items).keys() == {"content"}
     assert measures(items, VECTORS).keys() == {"content", "vectors"}
     assert measures(items.drop("cluster"), VECTORS).keys() == {"vectors"}
     assert measures(items.drop("cluster"), embeddings=VECTORS).keys() == {"embedding"}
+    assert measures(items, truth=share_of(LABELS)).keys() == {"content", "truth"}
     assert measures(items, embeddings=0 * VECTORS).keys() == {"content"}  # of no item
     with pytest.raises(UsageError, match=r"neither cluster nor creator .* give --similarity_vectors"):
         measures(items.drop("cluster"))

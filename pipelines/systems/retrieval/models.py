@@ -23,6 +23,7 @@ NOES = {
 KINDS = {
     "content": "the share of items of the same kind among the next {} recommendations",
     "creator": "the share of items by the same creator among the next {} recommendations",
+    "truth": "the share of what an aversion to that item would be about among the next {} recommendations",
     "embedding": "the mean cosine of the next {} recommendations with that item, in the log’s own embeddings,",
     "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
 }

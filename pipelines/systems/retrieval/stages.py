@@ -17,7 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from pipelines.graph.stage import Stage
-from pipelines.systems.feed.stages import LOG, TIMELINES
+from pipelines.systems.feed.stages import FEED, LOG, TIMELINES, WORLD
 
 SELECTED = Path("selected/metrics.json")
 RECOMMENDER = ("metrics.json", "recommender/manifest.json")  # what retrieval.export writes
@@ -110,7 +110,8 @@ def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:
         yield exported
     if config.counterfactual:
         judge = Path("export") / _another(variant, config).name / "recommender" if config.judged_by_vectors else None
-        yield counterfactual(exported, config.counterfactual, judge)
+        truth = WORLD if config.judged_by_truth else None
+        yield counterfactual(exported, config.counterfactual, judge, truth)
 
 
 def evaluation(stage: str, split: str, retrieval: str, train: Stage, *, baselines: bool = False) -> Stage:
@@ -144,14 +145,17 @@ def export(train: Stage, retrieval: str) -> Stage:
     )
 
 
-def counterfactual(export: Stage, size: str, judge: Path | None = None) -> Stage:
-    """How an exported model responds to a no; `judge` is another export, whose vectors say what is alike."""
+def counterfactual(export: Stage, size: str, judge: Path | None = None, truth: Path | None = None) -> Stage:
+    """How an exported model responds to a no; `judge` is another export, whose vectors say what is alike.
+
+    And `truth` the feed, where labels say only in part what people are averse to.
+    """
     return Stage(
         name=export.name.replace("export", "counterfactual", 1),
         module="simulation.counterfactual",
         config=f"configs/counterfactual.py:{size}",
-        flags={"recommender": export.folder / "recommender", "similarity_vectors": judge},
-        inputs=(*export.outputs, *([judge / "manifest.json"] if judge else [])),
+        flags={"recommender": export.folder / "recommender", "similarity_vectors": judge, "truth": truth},
+        inputs=(*export.outputs, *([judge / "manifest.json"] if judge else []), *([FEED] if truth else [])),
         aim=_RESPONSE,
     )
 
