@@ -191,16 +191,19 @@ class Retriever:
         return vectors
 
 
-def load(path: str | os.PathLike[str], timelines: Timelines) -> Retriever:
+def load(
+    path: str | os.PathLike[str], timelines: Timelines, covisitation_settings: Mapping[str, Any] | None = None
+) -> Retriever:
     """The best checkpoint of the training run in `path`.
 
+    Args: covisitation_settings, of the run's config, what to have otherwise: they are no matter of training.
     Errors: UsageError where the run is not complete or was trained on other timelines.
     """
     folder = Path(path)
     if not is_complete(folder):
         raise UsageError(f"--checkpoint={path}: no complete training run here; run retrieval.train on it first")
     saved = read_json(folder / CONFIG)
-    config = ConfigDict(saved["config"])
+    config = ConfigDict({**saved["config"], **(covisitation_settings or {})})
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
     model = build(config, timelines, model_shards=saved.get("model_shards", 1))
