@@ -3,9 +3,9 @@
     export/<served>, export/<reference>, [ranking/export] -> responsiveness/<experiment>/<model>
 
 A pipeline's config says which: `experiments`, {experiment: models}, models being `served`, `reference`, the same model
-without negative labels, and `paper_tower`, the same without the memory of dislikes. `ranked` is the paper's experiment
-on slates that the ranker has put in order. Of the served model similarity is also judged by the item vectors of the
-reference, which are another model's.
+without negative labels, and `paper_tower`, the same without memory and co-visitation. `ranked` is the paper's
+experiment on slates that the ranker has put in order. Of the served model similarity is also judged by the item vectors
+of the reference, which are another model's.
 """
 
 from collections.abc import Mapping

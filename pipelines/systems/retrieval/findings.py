@@ -15,7 +15,8 @@ _NO_NO = (
     "This report cannot say whether the recommender takes a no, as {}: it says what is recommended, and what would "
     "have to be logged."
 )
-_LABEL, _PAPER_TOWER = "dislike_input_and_label", "dislike_input_and_label_paper_tower"
+_LABEL = "dislike_input_and_label"
+_PAPER_TOWER, _TOWERS = f"{_LABEL}_paper_tower", f"{_LABEL}_without_covisitation"
 # The model whose response comes first: of these the first that there is.
 _WHO = {
     _LABEL: "the model that learns from dislikes and remembers them",
@@ -50,9 +51,10 @@ def cards(models: Models) -> list[Card]:
     similar = words.get(kind, "similar items")
     shown = []
     first = f"{similar} in the next slate after "
-    responding = {_LABEL: f"{first}one “not interested”, with the memory of dislikes"}
+    responding = {_LABEL: f"{first}one “not interested”, with co-visitation and the memory of dislikes"}
     if models.chosen(_LABEL):
-        responding[_PAPER_TOWER] = "the same loss on the paper’s own tower, without that memory"
+        responding[_TOWERS] = "the same loss with that memory, without co-visitation"
+        responding[_PAPER_TOWER] = "the same loss on the paper’s own tower, without either"
     elif models.served:
         responding = {models.served.variant.signals: f"{first}{models.no_in_words}"}
     for signals, what in responding.items():
@@ -103,8 +105,12 @@ def _on_dislikes(models: Models) -> str:
 def _on_weaker_models(models: Models) -> str:
     said: list[str] = []
     for signals, words in (
-        (_PAPER_TOWER, "on the paper’s own tower, which learns by the same loss and lacks that memory"),
-        ("dislike_input", "where dislikes are only an input, with the memory"),
+        (_TOWERS, "without co-visitation beside the towers"),
+        (
+            _PAPER_TOWER,
+            "on the paper’s own tower, which learns by the same loss and has neither co-visitation nor a memory",
+        ),
+        ("dislike_input", "where dislikes are only an input, with both"),
         ("no_dislike_signal", _BLIND[models.no == DISLIKE]),
     ):
         if signals == _first(models):

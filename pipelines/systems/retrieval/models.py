@@ -38,15 +38,18 @@ TITLES = {
     "skip_label_alone": "Skips as label",
 }
 _PLAIN = "no_dislike_signal"
+_TOWERS = "dislike_input_and_label_without_covisitation"
 _OF_NO_DISLIKES = {_PLAIN, "skip_label_alone"}
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
-# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py are held up against them.
+# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py, and with co-visitation
+# (retrieval/covisitation.py), are held up against them.
 _AS_INPUT, _AS_LABEL = {"content": -0.227, "creator": -0.228}, {"content": -0.608, "creator": -0.641}
 PAPER = {
     "no_dislike_signal": {"content": 0.0, "creator": 0.0},
     "dislike_input_paper_tower": _AS_INPUT,
     "dislike_input_and_label_paper_tower": _AS_LABEL,
+    _TOWERS: _AS_LABEL,
     "dislike_input": _AS_INPUT,
     "dislike_input_and_label": _AS_LABEL,
 }
@@ -113,7 +116,10 @@ class Models:
         """
         if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
             of_kind = {s: {k: figure for k, figure in of.items() if k in self.kinds} for s, of in PAPER.items()}
-            return {signals: of for signals, of in of_kind.items() if of or self.chosen(signals)}
+            shown = {signals: of for signals, of in of_kind.items() if of or self.chosen(signals)}
+            if not self.chosen(_TOWERS):
+                shown.pop(_TOWERS, None)  # a step between the paper's model and ours, which few pipelines have
+            return shown
         return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}
 
     @property
