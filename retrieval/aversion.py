@@ -62,7 +62,7 @@ class AversionMemory(nnx.Module):
         What is both is a "no".
         """
         slots = self.slots(memory)
-        cosine = jnp.einsum("bd,bsd->bs", self._keys(item_vectors), self._keys(slots.vectors))
+        cosine = jnp.einsum("bd,bsd->bs", self.keys(item_vectors), self.keys(slots.vectors))
         strength = jnp.where((said_yes & ~said_no)[:, None], slots.strength * self._kept(cosine), slots.strength)
         pushed = jnp.concatenate([item_vectors[:, None], slots.vectors[:, :-1]], axis=1)
         vectors = jnp.where(said_no[:, None, None], pushed, slots.vectors)
@@ -87,7 +87,7 @@ class AversionMemory(nnx.Module):
         -> [G * R, S (D + 1)].
         """
         said_no, said_yes = said_no & where, said_yes & where
-        keys = self._keys(item_vectors)
+        keys = self.keys(item_vectors)
         kept = self._kept(jnp.einsum("bpd,bjd->bpj", keys, keys))  # of a "no" at p by a "yes" at j
         log_kept = jnp.where((said_yes & ~said_no)[:, None, :], jnp.log(kept), 0.0)
         total = jnp.cumsum(log_kept, axis=2)  # [B, p, t]: by all up to t
@@ -111,15 +111,15 @@ class AversionMemory(nnx.Module):
     def forget(self, queries: jax.Array, memory: jax.Array) -> jax.Array:
         """Queries [..., D] without what they hold of the directions in memory [..., S (D + 1)]."""
         slots = self.slots(memory)
-        keys = slots.strength[..., None] * self._keys(slots.vectors)  # [..., S, D]
+        keys = slots.strength[..., None] * self.keys(slots.vectors)  # [..., S, D]
         gram = jnp.einsum("...sd,...td->...st", keys, keys)
         gram += (_LEAST_RIDGE + jax.nn.softplus(self.ridge[...])) * jnp.eye(self.size)
-        share = _solved(gram, jnp.einsum("...sd,...d->...s", keys, queries @ self.key_kernel[...]))
+        share = solved(gram, jnp.einsum("...sd,...d->...s", keys, queries @ self.key_kernel[...]))
         held = jnp.einsum("...s,...sd->...d", share, keys)
         return queries - self.dim**0.5 * self.erased[...] * held @ self.key_kernel[...].T
 
-    def _keys(self, vectors: jax.Array) -> jax.Array:
-        # W v / |W v|; zero for the vector of an empty slot.
+    def keys(self, vectors: jax.Array) -> jax.Array:
+        """W v / |W v| of vectors [..., D]; zero for the vector of an empty slot."""
         keys = vectors @ self.key_kernel[...]
         return keys * lax.rsqrt(jnp.sum(keys**2, axis=-1, keepdims=True) + 1e-6)
 
@@ -151,9 +151,11 @@ def _flat(slots: Slots) -> jax.Array:
     return jnp.concatenate([vectors, slots.strength], axis=-1)
 
 
-def _solved(matrix: jax.Array, right: jax.Array) -> jax.Array:
-    # x of A x = y: A [..., S, S] symmetric and positive definite, y [..., S]. The gradient is one more solution, not
-    # that of each step of the elimination.
+def solved(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    """x of A x = y: A [..., S, S] symmetric and positive definite, y [..., S].
+
+    The gradient is one more solution, not that of each step of the elimination.
+    """
     return lax.custom_linear_solve(
         lambda x: jnp.einsum("...st,...t->...s", matrix, x),
         right,

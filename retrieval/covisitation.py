@@ -11,8 +11,12 @@ product, which an index can search, the rule's similarities are cut down to R nu
     the score of item j is q · v_j + a h · B_j / (n + λ)
 
 With γ = 1, λ = 0 and all R = N that is a times item-kNN's mean cosine. What was said no to is forgotten here too, by
-the memory that the towers have (retrieval/aversion.py), but nothing of it is learned: h loses c times its part in the
-span of the noes' B_i. With c = 1 it says nothing of them any more, with c = 2 it points away as it had pointed there.
+slots that the towers have too (retrieval/aversion.py), but nothing is learned:
+
+    h ← h − c K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what likes have left of each
+
+loses c times its part in their span. With c = 1 it says nothing of them any more, with c = 2 it points away from them
+as it had pointed there; after a like of the same item, w = ½, it says nothing again, and then comes back.
 
 B is counted when the towers are trained, of the same events. It is not trained with them: a label's own user is in the
 counts, and towers that are trained on top of them trust them too much.
@@ -25,7 +29,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -33,14 +36,14 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from data.feedback import DWELL_EDGES_MS, DWELL_UNKNOWN, POSITIVE_ACTIONS, SKIP_BELOW_MS, mask_of
 from data.timelines import Timelines
 from encoders.labels import last_places
-from retrieval.aversion import AversionMemory
+from retrieval.aversion import AversionMemory, solved
 from retrieval.simple_rules import TURNED_DOWN, similarities
 from runtime import artifact
 
 FOLDER = "covisitation"  # in the folder of a training run
 _KIND, _VERSION = "covisitation", 1
 _VECTORS = "vectors.npy"
-_RIDGE = -5.0  # before the softplus: what is said no to twice is as little a trouble to invert as it may be
+_RIDGE = 0.01  # what is said no to twice makes K̂ K̂ᵀ singular
 _SHORT = DWELL_UNKNOWN + 1 + DWELL_EDGES_MS.index(SKIP_BELOW_MS)  # the last dwell bucket of a skip
 
 
@@ -86,17 +89,16 @@ class CoVisitation:
             mask_of(set(names) & set(config.input_feedback)) for names in (TURNED_DOWN, POSITIVE_ACTIONS)
         )
         self._excluded = mask_of(config.get("excluded_feedback", ()))
+        self._erased = config.covisitation_erased
         size = vectors.shape[1]
-        self._forgotten = AversionMemory(size, config.memory_size) if config.memory_feedback else None
-        if self._forgotten is not None:
-            self._forgotten.erased = nnx.Param(jnp.full((), config.covisitation_erased * size**-0.5))
-            self._forgotten.ridge = nnx.Param(jnp.full((), _RIDGE))
+        # As it begins: two items are as alike as their vectors are, and a like of the same leaves half of a no.
+        self._noes = AversionMemory(size, config.memory_size) if config.memory_feedback else None
         self._sizes = (size, 1)
 
     @property
     def state_size(self) -> int:
         """Numbers that a user's state has: h, n and, where noes are remembered, those of the memory."""
-        return sum(self._sizes) + (self._forgotten.state_size if self._forgotten is not None else 0)
+        return sum(self._sizes) + (self._noes.state_size if self._noes is not None else 0)
 
     @property
     def vectors(self) -> jax.Array:
@@ -110,9 +112,9 @@ class CoVisitation:
         later = jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - where  # events after each
         counted = self._taken(item, inputs["dwell"], inputs["feedback"]) * self._decay**later
         states = [jnp.einsum("bt,btr->br", counted, vectors), counted.sum(axis=1, keepdims=True)]
-        if self._forgotten is not None:
+        if self._noes is not None:
             no, yes = (inputs["feedback"] & mask > 0 for mask in (self._no, self._yes))
-            states.append(self._forgotten.after(last_places(item), vectors, no, yes, where=where))
+            states.append(self._noes.after(last_places(item), vectors, no, yes, where=where))
         return jnp.concatenate(states, axis=-1)
 
     def step(self, state: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
@@ -121,16 +123,22 @@ class CoVisitation:
         total, count, memory = jnp.split(state, np.cumsum(self._sizes), axis=-1)
         taken, vectors = self._taken(item, dwell, feedback)[:, None], self._vectors[item]
         updated = [self._decay * total + taken * vectors, self._decay * count + taken]
-        if self._forgotten is not None:
+        if self._noes is not None:
             no, yes = (feedback & mask > 0 for mask in (self._no, self._yes))
-            updated.append(self._forgotten.step(memory, vectors, no, yes))
+            updated.append(self._noes.step(memory, vectors, no, yes))
         return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
 
     def queries(self, states: jax.Array) -> jax.Array:
         """√a h / (n + λ) of states [..., state], without what was said no to: [..., R]."""
         total, count, memory = jnp.split(states, np.cumsum(self._sizes), axis=-1)
         queries = total / (count + self._prior)
-        return queries if self._forgotten is None else self._forgotten.forget(queries, memory)
+        if self._noes is None:
+            return queries
+        slots = self._noes.slots(memory)
+        keys = self._noes.keys(slots.vectors)  # [..., S, R]
+        gram = jnp.einsum("...sd,...td->...st", keys, keys) + _RIDGE * jnp.eye(keys.shape[-2])
+        share = slots.strength * solved(gram, jnp.einsum("...sd,...d->...s", keys, queries))
+        return queries - self._erased * jnp.einsum("...s,...sd->...d", share, keys)
 
     def _read(self, item: jax.Array, feedback: jax.Array) -> jax.Array:
         return jnp.where(feedback & self._excluded > 0, 0, item)

@@ -107,6 +107,24 @@ def test_after_a_no_an_item_scores_what_is_not_erased(vectors, erased, left):
     np.testing.assert_allclose(after / before, left, atol=0.02)
 
 
+@pytest.mark.parametrize(("likes", "left"), [(0, -1.0), (1, 0.0), (2, 0.5), (3, 0.75)])
+def test_likes_of_the_same_take_a_no_back(vectors, likes, left):
+    of = CoVisitation(vectors, settings(memory_size=8))
+    # Plays too short to count, so that the likes of 5 themselves add nothing but their word.
+    past, dwell = [1, 2, 5, 3, *[5] * (1 + likes)], [LONG] * 4 + [SHORT] * (1 + likes)
+    said = of.after(
+        {
+            "item": np.array([past], np.int32),
+            "dwell": np.array([dwell], np.int32),
+            "feedback": np.array([[0, 0, 0, 0, NO, *[LIKE] * likes]], np.int32),
+        }
+    )
+    total, count, noes = said[:, :R], said[:, R : R + 1], said[:, R + 1 :]
+    forgotten = np.asarray(of.queries(said))[0] @ vectors[5]
+    held = np.asarray(of.queries(np.concatenate([total, count, 0 * noes], axis=1)))[0] @ vectors[5]
+    np.testing.assert_allclose(forgotten / held, left, atol=0.03)
+
+
 def test_a_model_that_does_not_read_dislikes_asks_the_same_after_one(vectors):
     of = CoVisitation(vectors, settings(input_feedback=("like",), memory_feedback=()))
     np.testing.assert_array_equal(asked(of, [1, 2]), asked(of, [1, 2], feedback=[0, NO]))
