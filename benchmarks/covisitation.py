@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
 
     timelines = Timelines.open(_DATA.value)
     run = checkpoint.load(_CHECKPOINT.value, timelines)
-    if not run.config.covisitation_dim:
+    if not run.config.get("covisitation_dim", 0):
         raise UsageError(f"--checkpoint={_CHECKPOINT.value}: trained without co-visitation; give a run that has it")
     positive = tuple(run.config.positive)
     queries = asked(timelines, split="valid", positive=positive, users=_USERS.value, events=_EVENTS.value)

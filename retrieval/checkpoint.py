@@ -209,5 +209,6 @@ def load(
     model = build(config, timelines, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     new_items = NewItems(*_known(config, timelines))
-    covisitation = CoVisitation(read_vectors(folder), config) if config.covisitation_dim else None
+    # Runs of before there was any have towers alone.
+    covisitation = CoVisitation(read_vectors(folder), config) if config.get("covisitation_dim", 0) else None
     return Retriever(model.merge, params, config, timelines.num_items, new_items, covisitation)
