@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
 
     found = {}
     for label, settings in rows():
-        model = checkpoint.load(_CHECKPOINT.value, timelines, settings)
+        model = checkpoint.load(_CHECKPOINT.value, timelines, split="valid", covisitation_settings=settings)
         score = full_corpus.model_scorer(model.encode, model.item_vectors(), timelines, reading=model.reading)
         found[label] = cells(dict.fromkeys(queries, score), label)
     rules = simple_rules.tuned(timelines, tuple(queries), split="valid", positive=positive)

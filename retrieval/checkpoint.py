@@ -192,11 +192,17 @@ class Retriever:
 
 
 def load(
-    path: str | os.PathLike[str], timelines: Timelines, covisitation_settings: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    timelines: Timelines,
+    *,
+    split: str = "test",
+    covisitation_settings: Mapping[str, Any] | None = None,
 ) -> Retriever:
     """The best checkpoint of the training run in `path`.
 
-    Args: covisitation_settings, of the run's config, what to have otherwise: they are no matter of training.
+    Args:
+      split: what it is asked about: co-visitation is counted of what lies before.
+      covisitation_settings: of the run's config, what to have otherwise: they are no matter of training.
     Errors: UsageError where the run is not complete or was trained on other timelines.
     """
     folder = Path(path)
@@ -210,5 +216,5 @@ def load(
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     new_items = NewItems(*_known(config, timelines))
     # Runs of before there was any have towers alone.
-    covisitation = CoVisitation(read_vectors(folder), config) if config.get("covisitation_dim", 0) else None
+    covisitation = CoVisitation(read_vectors(folder, split), config) if config.get("covisitation_dim", 0) else None
     return Retriever(model.merge, params, config, timelines.num_items, new_items, covisitation)

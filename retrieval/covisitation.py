@@ -18,8 +18,10 @@ slots that the towers have too (retrieval/aversion.py), but nothing is learned:
 loses c times its part in their span. With c = 1 it says nothing of them any more, with c = 2 it points away from them
 as it had pointed there; after a like of the same item, w = ½, it says nothing again, and then comes back.
 
-B is counted when the towers are trained, of the same events. It is not trained with them: a label's own user is in the
-counts, and towers that are trained on top of them trust them too much.
+B is not trained with the towers: a label's own user is in the counts, and towers that are trained on top of them trust
+them too much. It is counted, in a second where training takes minutes, of all that lies before the days that are asked
+about, as the rules are that it is compared with (retrieval/simple_rules.py): of the training days where the validation
+days choose, and of both for the test days, for simulated people and for servers.
 """
 
 from collections.abc import Mapping
@@ -42,7 +44,7 @@ from runtime import artifact
 
 FOLDER = "covisitation"  # in the folder of a training run
 _KIND, _VERSION = "covisitation", 1
-_VECTORS = "vectors.npy"
+_ASKED = ("valid", "test")  # splits, each with the vectors that are counted of what lies before it
 _RIDGE = 0.01  # what is said no to twice makes K̂ K̂ᵀ singular
 _SHORT = DWELL_UNKNOWN + 1 + DWELL_EDGES_MS.index(SKIP_BELOW_MS)  # the last dwell bucket of a skip
 
@@ -63,17 +65,17 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
 
 
 def write(folder: Path, timelines: Timelines, config: ConfigDict) -> None:
-    """Counts B of the events that `config` trains on, and writes it into the folder of the run."""
-    end = timelines.learned_end(config.train_on)
-    vectors = counted_vectors(similarities(timelines, end), config.covisitation_dim)
+    """Counts B of what lies before the validation days and before the test days, into the folder of the run."""
     with artifact.writing(folder / FOLDER, kind=_KIND, version=_VERSION, fields={}) as inside:
-        np.save(inside / _VECTORS, vectors)
+        for split in _ASKED:
+            cosines = similarities(timelines, timelines.bounds(split)[0])
+            np.save(inside / f"{split}.npy", counted_vectors(cosines, config.covisitation_dim))
 
 
-def read_vectors(folder: Path) -> NDArray[np.float32]:
-    """B of the run in `folder`. Errors: those of `artifact.open_manifest`."""
+def read_vectors(folder: Path, split: str) -> NDArray[np.float32]:
+    """B of the run in `folder`, of what lies before `split`. Errors: those of `artifact.open_manifest`."""
     artifact.open_manifest(folder / FOLDER, kind=_KIND, version=_VERSION, flag="--checkpoint")
-    return np.load(folder / FOLDER / _VECTORS)
+    return np.load(folder / FOLDER / f"{split}.npy")
 
 
 class CoVisitation:

@@ -34,7 +34,7 @@ def run(
         raise UsageError(f"--config.positive={tuple(positive)}: only {', '.join(BITS)}")
     timelines = Timelines.open(data)
     positive = tuple(positive) or timelines.positive_feedback
-    retriever = load(checkpoint, timelines)
+    retriever = load(checkpoint, timelines, split=split)
     vectors = retriever.item_vectors()
     identity = {
         "checkpoint": checksum(vectors.tobytes()),

@@ -139,10 +139,14 @@ def trained(tmp_path_factory):
     return log, root / "train"
 
 
-def test_a_run_counts_its_training_days(trained):
+def test_a_run_counts_what_lies_before_the_days_that_are_asked_about(trained):
     log, folder = trained
-    expected = counted_vectors(similarities(log, log.valid_start), R)
-    np.testing.assert_allclose(read_vectors(folder), expected, atol=1e-5)
+    for split, end in (("valid", log.valid_start), ("test", log.test_start)):
+        expected = counted_vectors(similarities(log, end), R)
+        np.testing.assert_allclose(read_vectors(folder, split), expected, atol=1e-5)
+        retriever = checkpoint.load(folder, log, split=split)
+        np.testing.assert_allclose(retriever.item_vectors()[:, -R:], expected, atol=1e-5)  # at a weight of 1
+    assert np.abs(read_vectors(folder, "valid") - read_vectors(folder, "test")).max() > 1e-3
 
 
 def test_a_retriever_adds_the_score_of_what_is_met_together(trained):
@@ -151,7 +155,7 @@ def test_a_retriever_adds_the_score_of_what_is_met_together(trained):
     alone = checkpoint.Retriever(
         checkpoint.build(retriever.config, log).merge, retriever._params, retriever.config, log.num_items
     )
-    of = CoVisitation(read_vectors(folder), retriever.config)
+    of = CoVisitation(read_vectors(folder, "test"), retriever.config)
     rng = np.random.default_rng(0)
     inputs = {
         "item": rng.integers(0, 28, (6, 16)).astype(np.int32),
@@ -181,9 +185,9 @@ def test_new_items_have_been_met_by_nobody(trained):
 def test_vectors_that_are_damaged_or_gone_are_refused(trained, tmp_path):
     log, folder = trained
     shutil.copytree(folder, tmp_path / "damaged")
-    file = tmp_path / "damaged" / FOLDER / "vectors.npy"
+    file = tmp_path / "damaged" / FOLDER / "test.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"\0\1")
-    with pytest.raises(DataError, match=r"vectors\.npy"):
+    with pytest.raises(DataError, match=r"test\.npy"):
         checkpoint.load(tmp_path / "damaged", log)
     shutil.rmtree(tmp_path / "damaged" / FOLDER)
     with pytest.raises(UsageError, match="no covisitation here"):
