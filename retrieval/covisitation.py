@@ -52,7 +52,7 @@ _SHORT = DWELL_UNKNOWN + 1 + DWELL_EDGES_MS.index(SKIP_BELOW_MS)  # the last dwe
 def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     """B [N + 1, R] of cosines [N + 1, N + 1], R = `size`; zeros for what has no neighbour and where R is too many."""
     rows = cosines.shape[0]
-    found = min(size, rows - 2)  # Lanczos finds all but one
+    found = min(size, rows - 1)  # ARPACK finds all but one
     vectors = np.zeros((rows, size), np.float32)
     if found < 1 or not cosines.nnz:
         return vectors

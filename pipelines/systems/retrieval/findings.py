@@ -67,9 +67,14 @@ def cards(models: Models) -> list[Card]:
     if recall := models.change(served, "recall@100"):
         what = "of Recall@100 kept, against the same model without negatives"
         shown.append(Card(f"{1 + recall.value:.1%}", what, _bounds(recall, plus=1.0)))
-    for metric, what in (("dislike@100", "disliked"), ("skip@100", "skipped")):
+    # Of the noes that the model learned from; of the others where the log holds none of these out.
+    noes = {"dislike@100": "disliked", "skip@100": "skipped"}
+    if served and served.variant.signals.startswith("skip"):
+        noes = dict(reversed(noes.items()))
+    for metric, what in noes.items():
         if fewer := models.change(served, metric):
             shown.append(Card(signed(fewer.value), f"{what} items in the top 100", _bounds(fewer)))
+            break
     return shown
 
 
