@@ -258,11 +258,15 @@ def test_quotes_are_watched_wherever_a_block_ends(tmp_path, monkeypatch, block):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("a.csv", gzip.compress(b"user_id\n1\n"), "is compressed by gzip: let its name end in .csv.gz"),
+        ("a.csv", gzip.compress(b"user_id\n1\n", mtime=0), "is compressed by gzip: let its name end in .csv.gz"),
         ("a.csv", "user_id,like\nu,1\n".encode("utf-16"), "is text in UTF-16"),
         ("a.csv", "user_id,like\nu,1\n".encode("utf-16-le"), "is text in UTF-16 or UTF-32"),  # without a mark
         ("a.csv", b"PK\x03\x04\x14\0", "is a spreadsheet or a zip archive: save the sheet as CSV"),
-        ("a.csv.gz", gzip.compress("user_id\né\n".encode("latin-1")), "not UTF-8 text; write it again as UTF-8"),
+        (
+            "a.csv.gz",
+            gzip.compress("user_id\né\n".encode("latin-1"), mtime=0),
+            "not UTF-8 text; write it again as UTF-8",
+        ),
         ("a.csv", b"sep=;\r\nuser_id;like\r\nu;1\r\n", "row 1 is `sep=;`, as Excel writes it, and no header"),
         ("a.csv", b"PAR1\x15\x04\xff", "is Parquet: let its name end in .parquet"),
         ("a.parquet", b"PAR1\x15\x04", "cut short, or no Parquet file"),
