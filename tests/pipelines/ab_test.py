@@ -228,14 +228,20 @@ def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
     config.ab_test, config.off_policy = "", ""
     assert ab_stages.stages(config) == []
     config.ab_test, config.off_policy = "demo", "standard"
-    paper, export, ab, off_policy = ab_stages.stages(config)
+    *others, export, ab, off_policy = ab_stages.stages(config)
     # Weights that the validation days choose.
-    assert (paper.name, export.name) == ("export/dislike_input_and_label_paper_tower", "export/skip_label")
+    learning = "dislike_input_and_label"
+    assert [stage.name for stage in (*others, export)] == [
+        f"export/{learning}_paper_tower",
+        f"export/{learning}_without_covisitation",
+        "export/skip_label",
+    ]
     assert export.flags["checkpoint"] == Path("selected/skip_label")
     assert list(ab.flags["arms"]) == [
         *ARMS[:3],
         "dislike_input_paper_tower",
-        "dislike_input_and_label_paper_tower",
+        f"{learning}_paper_tower",
+        f"{learning}_without_covisitation",
         "skip_label",
     ]
     assert ab.flags["arms"]["skip_label"] == export.outputs[1].parent
