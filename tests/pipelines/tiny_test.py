@@ -158,10 +158,10 @@ def test_what_is_served_carries_the_verdict(runs: tuple[Path, list[str]]) -> Non
 def test_a_model_that_falls_short_ends_the_run_with_its_report(runs: tuple[Path, list[str]]) -> None:
     # The last test: it leaves the workdir with the verdict of other limits.
     workdir = runs[0]
-    command = _command(workdir, "--config.gate.min_responsiveness=-0.99")
+    command = _command(workdir, "--config.gate.min_responsiveness=-1.0")  # nothing alike left
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stdout + done.stderr
-    assert "at most -99.0% is asked for; dislike_input_and_label-final is not to be served" in done.stderr
+    assert "at most -100.0% is asked for; dislike_input_and_label-final is not to be served" in done.stderr
     assert "goes on from here" not in done.stderr
     assert done.stdout.splitlines()[-1] == f"not served; how it was measured: {workdir / 'report.html'}"
     assert "falls short of what the pipeline asks" in (workdir / "report.html").read_text()
