@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.report.intervals import Point, in_words, signed
 from pipelines.systems.left_out import RESPONSIVENESS
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, Models
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, WITHOUT_COVISITATION, Models
 from pipelines.systems.retrieval.tables import best_rule
 
 _NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
@@ -15,8 +15,7 @@ _NO_NO = (
     "This report cannot say whether the recommender takes a no, as {}: it says what is recommended, and what would "
     "have to be logged."
 )
-_LABEL = "dislike_input_and_label"
-_PAPER_TOWER, _TOWERS = f"{_LABEL}_paper_tower", f"{_LABEL}_without_covisitation"
+_LABEL, _PAPER_TOWER = "dislike_input_and_label", "dislike_input_and_label_paper_tower"
 # The model whose response comes first: of these the first that there is.
 _WHO = {
     _LABEL: "the model that learns from dislikes and remembers them",
@@ -53,7 +52,7 @@ def cards(models: Models) -> list[Card]:
     first = f"{similar} in the next slate after "
     responding = {_LABEL: f"{first}one “not interested”, with co-visitation and the memory of dislikes"}
     if models.chosen(_LABEL):
-        responding[_TOWERS] = "the same loss with that memory, without co-visitation"
+        responding[WITHOUT_COVISITATION] = "the same loss with that memory, without co-visitation"
         responding[_PAPER_TOWER] = "the same loss on the paper’s own tower, without either"
     elif models.served:
         responding = {models.served.variant.signals: f"{first}{models.no_in_words}"}
@@ -110,7 +109,7 @@ def _on_dislikes(models: Models) -> str:
 def _on_weaker_models(models: Models) -> str:
     said: list[str] = []
     for signals, words in (
-        (_TOWERS, "without co-visitation beside the towers"),
+        (WITHOUT_COVISITATION, "without co-visitation beside the towers"),
         (
             _PAPER_TOWER,
             "on the paper’s own tower, which learns by the same loss and has neither co-visitation nor a memory",

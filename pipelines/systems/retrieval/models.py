@@ -27,18 +27,19 @@ KINDS = {
     "embedding": "the mean cosine of the next {} recommendations with that item, in the log’s own embeddings,",
     "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
 }
+# The towers and their memory alone: a step between the paper's model and ours, which few pipelines have.
+WITHOUT_COVISITATION = "dislike_input_and_label_without_covisitation"
 TITLES = {
     "no_dislike_signal": "Blind to dislikes",
     "dislike_input_paper_tower": "Dislikes as input, the paper’s tower",
     "dislike_input_and_label_paper_tower": "Dislikes as input and label, the paper’s tower",
-    "dislike_input_and_label_without_covisitation": "Dislikes as input and label, with memory, no co-visitation",
+    WITHOUT_COVISITATION: "Dislikes as input and label, with memory, no co-visitation",
     "dislike_input": "Dislikes as input, with memory",
     "dislike_input_and_label": "Dislikes as input and label, with memory",
     "skip_label": "Skips as label, with memory",
     "skip_label_alone": "Skips as label",
 }
 _PLAIN = "no_dislike_signal"
-_TOWERS = "dislike_input_and_label_without_covisitation"
 _OF_NO_DISLIKES = {_PLAIN, "skip_label_alone"}
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
@@ -49,7 +50,7 @@ PAPER = {
     "no_dislike_signal": {"content": 0.0, "creator": 0.0},
     "dislike_input_paper_tower": _AS_INPUT,
     "dislike_input_and_label_paper_tower": _AS_LABEL,
-    _TOWERS: _AS_LABEL,
+    WITHOUT_COVISITATION: _AS_LABEL,
     "dislike_input": _AS_INPUT,
     "dislike_input_and_label": _AS_LABEL,
 }
@@ -116,10 +117,7 @@ class Models:
         """
         if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
             of_kind = {s: {k: figure for k, figure in of.items() if k in self.kinds} for s, of in PAPER.items()}
-            shown = {signals: of for signals, of in of_kind.items() if of or self.chosen(signals)}
-            if not self.chosen(_TOWERS):
-                shown.pop(_TOWERS, None)  # a step between the paper's model and ours, which few pipelines have
-            return shown
+            return {s: of for s, of in of_kind.items() if self.chosen(s) or (of and s != WITHOUT_COVISITATION)}
         return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}
 
     @property
