@@ -5,7 +5,7 @@ mount point, the folder one is in, a link's target, or the only one that may be 
 it, and its files take their places when all are whole, `manifest.json` last: without it, it is no artifact.
 
 `manifest.json` is its table of contents: kind, format version, the writer's own fields, and the size and crc32 of each
-file, checked when the folder is opened.
+file, checked when the folder is opened: of a large file once, until it changes (runtime/remembered.py).
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runtime import remembered
 from runtime.errors import DataError, UsageError
 
 MANIFEST = "manifest.json"
@@ -50,9 +51,8 @@ def checksum(values: bytes) -> str:
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """sha256, in hex, of a file: a manifest's stands for all that its artifact holds."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """sha256, in hex, of a file: a manifest's stands for all that its artifact holds. Of a large one remembered."""
+    return remembered.checksum(Path(path), "sha256", _sha256)
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def writing(path: str | os.PathLike[str], *, kind: str, version: int, fields: Ma
     try:
         yield partial
         files = {
-            str(file.relative_to(partial)): {"bytes": file.stat().st_size, "crc32": _crc32(file)}
+            str(file.relative_to(partial)): {"bytes": file.stat().st_size, "crc32": _known_crc32(file)}
             for file in sorted(partial.rglob("*"))
             if file.is_file()
         }
@@ -126,14 +126,23 @@ def open_manifest(path: str | os.PathLike[str], *, kind: str, version: int, flag
                 f"{file}: {file.stat().st_size} bytes, {expected['bytes']} were written: truncated or altered; "
                 f"write the {kind} again"
             )
-        if _crc32(file) != expected["crc32"]:
+        if _known_crc32(file) != expected["crc32"]:
             raise DataError(f"{file}: checksum does not match its manifest: altered; write the {kind} again")
     return manifest
 
 
-def _crc32(path: Path, chunk: int = 1 << 22) -> int:
+def _known_crc32(path: Path) -> int:
+    return int(remembered.checksum(path, "crc32", _crc32))
+
+
+def _crc32(path: Path, chunk: int = 1 << 22) -> str:
     value = 0
     with open(path, "rb") as file:
         while block := file.read(chunk):
             value = zlib.crc32(block, value)
-    return value
+    return str(value)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
