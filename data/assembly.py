@@ -97,7 +97,7 @@ def assemble(
     arrays |= {"offsets": offsets, "valid_start": valid_start, "test_start": test_start}
 
     durations = pl.DataFrame({"item_id": log["item_id"], "duration_ms": arrays["duration_ms"]})
-    trained = splits.inside(offsets[:-1], valid_start, len(time))
+    trained = ranges.inside(offsets, offsets[:-1], valid_start)
     train_count = np.bincount(arrays["item"][trained], minlength=len(item_ids) + 1).astype(np.int32)
     known = catalogue.build(
         item_ids,

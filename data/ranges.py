@@ -4,7 +4,7 @@ A log's events lie user by user in one array, so a user's history, a training wi
 a stretch [start, end) of positions. These functions turn many such stretches into flat arrays of positions and back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,24 @@ def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1)
     table = np.full((num_rows, count.max(initial=0)), fill, np.int64)
     table[rows[order], places(count)] = values[order]
     return table
+
+
+def inside(offsets: ArrayLike, starts: ArrayLike, ends: ArrayLike) -> NDArray[np.bool_]:
+    """True at the positions of stretches [start_u, end_u), one in each range [offset_u, offset_u + 1): [offset_U]."""
+    offsets, starts, ends = (np.asarray(edges, np.int64) for edges in (offsets, starts, ends))
+    lengths = np.stack([starts - offsets[:-1], ends - starts, offsets[1:] - ends], axis=1)  # [U, 3]
+    return np.repeat(np.tile([False, True, False], len(starts)), lengths.reshape(-1))
+
+
+def batches(lengths: ArrayLike, most: int) -> Iterator[slice]:
+    """Slices that cover all stretches in order, each of about `most` positions or of one stretch that is longer."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(ends):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield slice(start, stop)
+        start = stop
 
 
 def sums_before(values: ArrayLike, dtype: type[np.generic] | None = None) -> NDArray[Any]:

@@ -99,7 +99,7 @@ def check_no_leak(
     dated = timestamp_ms[timestamp_ms > 0]  # earlier history has no times
     span = f"the log runs from {clock.show(dated.min())} to {clock.show(dated.max())}"
     for index, name in enumerate(("train", "valid", "test")):
-        where = inside(edges[index], edges[index + 1], len(timestamp_ms))
+        where = ranges.inside(offsets, edges[index], edges[index + 1])
         times = timestamp_ms[where]
         if not len(times):
             raise DataError(f"no event is left for {name} ({span}); move --config.valid_start or --config.test_start")
@@ -116,10 +116,3 @@ def leave_one_out(offsets: Positions) -> tuple[Positions, Positions]:
     end = offsets[1:]
     enough = np.diff(offsets) >= 3
     return end - 2 * enough, end - enough
-
-
-def inside(start: Positions, end: Positions, length: int) -> NDArray[np.bool_]:
-    """True at the positions of [0, length) that lie in any of the stretches [start, end)."""
-    # +1 where a stretch starts, -1 where it ends; the running sum is 1 inside. Empty stretches cancel out.
-    steps = np.bincount(start, minlength=length + 1) - np.bincount(end, minlength=length + 1)
-    return np.cumsum(steps[:length]) > 0

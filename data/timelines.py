@@ -48,6 +48,7 @@ EVENT_DTYPES = {
     "questionnaire_shown": np.uint8,
     "questionnaire_answer": np.int8,  # -1 no answer
 }
+_EVENTS_AT_ONCE = 1 << 22  # of histories that are looked through
 USER_DTYPES = {"offsets": np.int64, "valid_start": np.int64, "test_start": np.int64}
 
 
@@ -218,7 +219,7 @@ class Timelines:
 
         The table's `train_count` is that of ("train",).
         """
-        learned = np.arange(len(self.item)) < self.learned_end(train_on)[self.user_of_event()]
+        learned = ranges.inside(self.offsets, self.offsets[:-1], self.learned_end(train_on))
         return np.bincount(self.item[learned], minlength=self.num_items + 1)
 
     def item_column(self, name: str) -> NDArray[np.int64]:
@@ -237,9 +238,7 @@ class Timelines:
 
     def in_split(self, split: str) -> NDArray[np.bool_]:
         """True for the events of `split`, [E]."""
-        start, end = self.bounds(split)
-        user, position = self.user_of_event(), np.arange(len(self.item))
-        return (position >= start[user]) & (position < end[user])
+        return ranges.inside(self.offsets, *self.bounds(split))
 
     def histories(self, users: ArrayLike, before: ArrayLike, reader: Reader) -> dict[str, NDArray[np.int32]]:
         """What `reader` reads of each user's events strictly before a position: the user tower's input.
@@ -271,10 +270,27 @@ class Timelines:
 
         Returns: user index [M], item index [M].
         """
-        user = self.user_of_event()
-        key = user.astype(np.int64) * (self.num_items + 1) + self.item
-        wanted = np.unique(key[self.in_split(split) & feedback.has(self.feedback, *names)])
+        start, end = self.bounds(split)
+        width = self.num_items + 1
+        position = ranges.positions(start, end - start)
+        wanted = feedback.has(self.feedback[position], *names)
+        user = ranges.owners(end - start)[wanted]
+        pairs = np.unique(user * width + self.item[position[wanted]])
         if unseen:
-            met = np.arange(len(key)) < self.bounds(split)[0][user]
-            wanted = np.setdiff1d(wanted, key[met], assume_unique=False)
-        return wanted // (self.num_items + 1), wanted % (self.num_items + 1)
+            pairs = pairs[~self._are_met(pairs, start)]
+        return pairs // width, pairs % width
+
+    def _are_met(self, pairs: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the user of each pair, user · (N + 1) + item, rising, has met its item before the user's position."""
+        width = self.num_items + 1
+        users, first = np.unique(pairs // width, return_index=True)
+        begin, end = self.offsets[users], before[users]
+        met = np.zeros(len(pairs), bool)
+        for some in ranges.batches(end - begin, _EVENTS_AT_ONCE):
+            own = slice(first[some.start], first[some.stop] if some.stop < len(users) else len(pairs))
+            lengths = end[some] - begin[some]
+            key = np.repeat(users[some], lengths) * width + self.item[ranges.positions(begin[some], lengths)]
+            found = np.searchsorted(pairs[own], key)
+            found = found[pairs[own][np.minimum(found, own.stop - own.start - 1)] == key]
+            met[own.start + found] = True
+        return met

@@ -51,3 +51,18 @@ def test_padded_sets_values_side_by_side():
     table = ranges.padded([2, 0, 2, 2], [7, 8, 9, 5], num_rows=4)
     np.testing.assert_array_equal(table, [[8, -1, -1], [-1, -1, -1], [7, 9, 5], [-1, -1, -1]])
     assert ranges.padded([], [], num_rows=0).shape == (0, 0)
+
+
+def test_inside_a_stretch_of_each_range():
+    # Ranges [0, 4), [4, 4), [4, 7); of the first the middle, of the last its end.
+    found = ranges.inside([0, 4, 4, 7], [1, 4, 5], [3, 4, 7])
+    np.testing.assert_array_equal(found, [False, True, True, False, False, True, True])
+    assert ranges.inside([0], [], []).tolist() == []
+
+
+@pytest.mark.parametrize("lengths", [[3, 1, 0, 2, 9, 1, 1], [0, 0], [], [50]])
+def test_batches_cover_all_stretches_and_hold_no_more_than_asked(lengths):
+    batches = list(ranges.batches(lengths, 4))
+    assert [n for batch in batches for n in range(batch.start, batch.stop)] == [*range(len(lengths))]
+    for batch in batches:
+        assert sum(lengths[batch]) <= 4 or batch.stop - batch.start == 1

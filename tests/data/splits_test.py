@@ -65,11 +65,6 @@ def test_leave_one_out_keeps_short_timelines_for_training():
     np.testing.assert_array_equal(test, [4, 7, 9])
 
 
-def test_inside_joins_neighbouring_stretches():
-    found = splits.inside(np.array([0, 2, 4]), np.array([2, 2, 5]), 6)
-    np.testing.assert_array_equal(found, [True, True, False, False, True, False])
-
-
 DAY = 86_400_000
 
 

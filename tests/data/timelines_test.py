@@ -95,6 +95,22 @@ def test_what_was_met_before_a_position(opened):
     np.testing.assert_array_equal(np.flatnonzero(met[2]), [0, 1, 2, 5])
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 22])
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_held_out_pairs_are_those_of_a_loop(tmp_path, monkeypatch, split, at_once):
+    """However many events of histories are looked through at a time, users without any among them."""
+    monkeypatch.setattr(timelines, "_EVENTS_AT_ONCE", at_once)
+    log = random_timelines.write(tmp_path / "log", lengths=[0, 9, 1, 40, 0, 13, 2, 30, 0], num_items=12)
+    for unseen in (True, False):
+        expected = set()
+        for user, (start, end) in enumerate(zip(*log.bounds(split))):
+            met = set(log.item[log.offsets[user] : start]) if unseen else set()
+            liked = [log.item[at] for at in range(start, end) if log.feedback[at] & LIKE]
+            expected |= {(user, item) for item in liked if item not in met}
+        found = log.held_out(split, ["like"], unseen=unseen)
+        assert list(zip(*(side.tolist() for side in found))) == sorted(expected)
+
+
 def test_held_out_pairs_are_unique_and_unseen(opened):
     def pairs(*arguments, **options):
         return list(zip(*(side.tolist() for side in opened.held_out(*arguments, **options))))
