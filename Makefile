@@ -1,6 +1,7 @@
 # make demo   everything on a synthetic feed, ending with the path of report.html
 # make test   lint, types, tests; make test-long, those that take half a minute or more each
-# Both make .venv first, from the pinned requirements, every file of them checked against its hash.
+# make bench  speed and memory beside peers, into benchmarks/RESULTS.md
+# All make .venv first, from the pinned requirements, every file of them checked against its hash.
 # PYTHON=/path/to/python3.11 chooses the interpreter.
 
 SHELL := /bin/bash
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # The checkout's own folders only: a PYTHONPATH of the caller's shell must not reach the runs.
 unexport PYTHONPATH
 
-.PHONY: help demo test test-long lint format lock clean
+.PHONY: help demo test test-long bench lint format lock clean
 .DELETE_ON_ERROR:
 
 help:  ## what there is to make
@@ -25,6 +26,9 @@ test: lint  ## lint, types and tests
 
 test-long: .venv/installed-dev  ## the tests that take half a minute or more each
 	$(BIN)/python -m pytest -n 2 --dist=loadfile -m long
+
+bench: .venv/installed  ## speed and memory beside peers into benchmarks/RESULTS.md, on a machine that does nothing else
+	$(BIN)/python -m benchmarks
 
 lint: .venv/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from benchmarks import record
 from runtime import app, cores
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def main(argv: Sequence[str]) -> None:
         _, bare = seconds(products, _REPEATS.value)
         rate = users * (k - 1 + len(BRANCHES)) / best
         print(f"{num_items:>9,} {first:>8.1f} s {best:>6.1f} s {rate:>18,.0f} {bare:>12.1f} s {best / bare:>5.1f}x")
+        what = f"{users:,} users, {k} items each, of {num_items:,}"
+        record.hand_over(record.Row(what, "s", best, bare, against="its bare matrix products", less_is_better=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
     print(f"peak memory: {peak:.1f} GiB")
 

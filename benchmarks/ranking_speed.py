@@ -51,12 +51,9 @@ def batches_of(
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
-    turns.prepare()
+    has_torch = turns.prepare()
 
     # Imported here so that --help does not wait for them.
-    import torch
-
-    from benchmarks.peers import ranker as torch_peer
     from data.loader import iterate
     from data.timelines import Timelines
     from ranking import log_statistics
@@ -87,11 +84,17 @@ def main(argv: Sequence[str]) -> None:
     model, optimizer = build(config, timelines, statistics), optimizer_of(config, total_steps=len(batches))
     loss_fn = make_loss(model.merge, config, config.tasks)
     our_run = turns.ours(config, model.init, loss_fn, optimizer, iterate(batches), mesh, count=count)
-    torch.manual_seed(config.seed)
-    peer = torch_peer.Ranker(log_statistics.schema(timelines, statistics), config)
-    theirs = batches_of(config, timelines, statistics, 1)
-    same = (torch_peer.tensors(theirs[index]) for index in range(len(theirs)))
-    torch_run = turns.torchs(config, peer, same, count=count)
+    torch_run = None
+    if has_torch:
+        import torch
+
+        from benchmarks.peers import ranker as torch_peer
+
+        torch.manual_seed(config.seed)
+        peer = torch_peer.Ranker(log_statistics.schema(timelines, statistics), config)
+        theirs = batches_of(config, timelines, statistics, 1)
+        same = (torch_peer.tensors(theirs[index]) for index in range(len(theirs)))
+        torch_run = turns.torchs(config, peer, same, count=count)
     print(f"{timelines.num_items:,} items, T = {config.length}, {len(config.tasks)} tasks, {config.batch_size} a step")
     turns.report(our_run, torch_run, unit="examples/s")
 

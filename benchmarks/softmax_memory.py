@@ -3,7 +3,8 @@
   python -m benchmarks.softmax_memory [--items=10000 --items=100000 --items=1000000] [--rows=512]
 
 Forward and backward of -log p of --rows labels, vectors of 64. Memory is what the compiled program needs besides its
-inputs and outputs, as XLA reports it. Full logits are not run where they need more than --most_gib.
+inputs and outputs, as XLA reports it. Where PyTorch is installed, F.cross_entropy on full logits too; its memory is
+what the process grows by. Full logits are not run where they need more than --most_gib.
 """
 
 import statistics
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from benchmarks import record
 from runtime import app, cores
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
     import jax  # here so that --help does not wait for it
 
     device, size = jax.devices()[0], _BLOCK_SIZE.value
-    where = f"{cores.count()} cores" if device.platform == "cpu" else device.device_kind
+    where = f"{cores.count()} core(s)" if device.platform == "cpu" else device.device_kind
     blocks_of = f"blocks of {size}" if size else "blocks as suit the device"
     print(f"{_ROWS.value} rows of {DIM}, {blocks_of}, {where}; forward and backward")
     print(f"{'items':>9} {'bare products':>14} {'full logits':>24} {'blocks':>24} {'memory':>9} {'time':>7}")
@@ -93,6 +95,7 @@ def main(argv: Sequence[str]) -> None:
             jax.random.normal(keys[1], (items, DIM)) * DIM**-0.5,
             jax.random.randint(keys[2], (_ROWS.value,), 0, items),
         )
+        mib, ms, note = _torchs(arguments)  # first: later the process has memory to spare
         bare, full, blocks = (
             measure(function, arguments) for function in (products, gradient(full_loss), gradient(blocks_loss))
         )
@@ -100,6 +103,35 @@ def main(argv: Sequence[str]) -> None:
         faster = "" if full[1] is None or blocks[1] is None else f"{full[1] / blocks[1]:.1f}x"
         less = f"1/{full[0] / blocks[0]:.0f}"
         print(f"{items:>9,} {_in_words(bare[1]):>14} {cells[0]:>24} {cells[1]:>24} {less:>9} {faster:>7}", flush=True)
+        what = f"{items:,} items, {_ROWS.value} rows"
+        _hand_over(f"{what}: memory", "MiB", blocks[0], full[0], against="full logits in JAX")
+        _hand_over(f"{what}: time", "ms", blocks[1], full[1], against="full logits in JAX")
+        _hand_over(f"{what}: time", "ms", blocks[1], bare[1], against="the three bare products in JAX")
+        print(f"{'':>9} PyTorch: {note or f'{mib:,.1f} MiB {_in_words(ms)}'}", flush=True)
+        _hand_over(f"{what}: memory", "MiB", blocks[0], mib, against="PyTorch", note=note)
+        _hand_over(f"{what}: time", "ms", blocks[1], ms, against="PyTorch", note=note)
+
+
+def _torchs(arguments: Sequence[Any]) -> tuple[float | None, float | None, str]:
+    # MiB, ms, and why there are none.
+    import numpy as np
+
+    try:
+        import torch
+
+        from benchmarks.peers import cross_entropy
+    except ImportError:
+        return None, None, "PyTorch is not installed: pip install -r requirements-benchmarks.txt"
+    torch.set_num_threads(cores.count())
+    queries, table, labels = (np.asarray(argument) for argument in arguments)
+    if cross_entropy.needed(len(queries), len(table)) > _MOST_GIB.value * 1024:
+        return None, None, "not run"
+    return *cross_entropy.measure(queries, table, labels.astype(np.int64), repeats=_REPEATS.value), ""
+
+
+def _hand_over(what: str, unit: str, ours: float | None, peer: float | None, *, against: str, note: str = "") -> None:
+    note = note or ("" if ours and peer else "not run")
+    record.hand_over(record.Row(what, unit, ours, peer, against=against, less_is_better=True, note=note))
 
 
 def _in_words(milliseconds: float | None) -> str:

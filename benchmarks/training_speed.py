@@ -85,7 +85,7 @@ def _labels(batch: Any) -> int:
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
-    turns.prepare()
+    has_torch = turns.prepare()
 
     # Imported here so that --help does not wait for them.
     from data.timelines import Timelines
@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> None:
     set_cpu_devices(config.cpu_devices)
     timelines = Timelines.open(_DATA.value)
     our_run, labels_per_batch = ours(config, timelines)
-    torch_run = torchs(config, timelines, labels_per_batch=labels_per_batch)
+    torch_run = torchs(config, timelines, labels_per_batch=labels_per_batch) if has_torch else None
     print(f"{timelines.num_items:,} items, T = {config.length}, {labels_per_batch:,.0f} labels a step")
     turns.report(our_run, torch_run, unit="labels/s")
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import ConfigDict
 
+from benchmarks import record
 from runtime import cores
-from runtime.errors import UsageError
 from runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -33,17 +33,18 @@ Run = Callable[[], float]  # trains for some steps and returns how many examples
 Count = Callable[[Mapping[str, Any]], int]  # examples of a batch
 
 
-def prepare() -> None:
-    """What comes before anything that takes a minute: --keep_memory, and UsageError where PyTorch is not installed."""
+def prepare() -> bool:
+    """What comes before anything else: --keep_memory, and PyTorch's threads; whether PyTorch is installed."""
     if _KEEP_MEMORY.value:
         keep_freed_memory()
     try:
         import torch
     except ImportError:
-        raise UsageError("PyTorch is not installed: pip install -r requirements-benchmarks.txt") from None
+        return False
     torch.set_num_threads(_THREADS.value)
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32, which is what JAX does on a GPU by default
+    return True
 
 
 def ours(
@@ -108,18 +109,37 @@ def torchs(config: ConfigDict, model: "torch.nn.Module", batches: Iterator[Mappi
     return run
 
 
-def report(our_run: Run, torch_run: Run, *, unit: str) -> None:
-    """Prints the medians of each over --repeats turns after one that compiles, and the median ratio with its range."""
-    import jax
-    import torch
+def report(our_run: Run, torch_run: Run | None, *, unit: str) -> None:
+    """Prints the medians of each over --repeats turns after one that compiles, and the median ratio with its range.
 
-    our_run(), torch_run()
+    torch_run: None where PyTorch is not installed, which is then said.
+    """
+    import jax
+
+    our_name = f"Heed, jax {jax.__version__}, {jax.devices()[0].device_kind}"
+    our_run()
+    if torch_run is None:
+        rate = statistics.median(our_run() for _ in range(_REPEATS.value))
+        missing = "PyTorch is not installed: pip install -r requirements-benchmarks.txt"
+        print(f"{our_name:<50} {rate:>12,.0f} {unit}\n{missing}")
+        record.hand_over(record.Row("training step", unit, rate, against="PyTorch", note=missing))
+        return
+    torch_run()
     pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
     our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
     ratios = sorted(a / b for a, b in pairs)
-    gpu = torch.cuda.is_available()
-    how = torch.cuda.get_device_name() if gpu else f"{_THREADS.value} threads"
-    how += ", compiled" if _COMPILE.value else ""
-    print(f"{f'Heed, jax {jax.__version__}, {jax.devices()[0].device_kind}':<50} {our_rate:>12,.0f} {unit}")
-    print(f"{f'PyTorch {torch.__version__}, {how}':<50} {torch_rate:>12,.0f} {unit}")
+    print(f"{our_name:<50} {our_rate:>12,.0f} {unit}")
+    print(f"{_torch_name():<50} {torch_rate:>12,.0f} {unit}")
     print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    record.hand_over(
+        record.Row(
+            "training step", unit, our_rate, torch_rate, against=_torch_name(), turns=tuple(a / b for a, b in pairs)
+        )
+    )
+
+
+def _torch_name() -> str:
+    import torch
+
+    how = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{_THREADS.value} threads"
+    return f"PyTorch {torch.__version__}, {how}" + (", compiled" if _COMPILE.value else "")

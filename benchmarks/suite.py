@@ -1,0 +1,66 @@
+"""The benchmarks that `make bench` runs, in order: another one is another line.
+
+In flags `{data}` stands for a folder of timelines, `{config}` for the name of its log in configs/.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """One command of the page.
+
+    Attributes:
+      name: of its section.
+      module: run as `python -m MODULE`, with `flags`, or `quick` ones where it has to be over in seconds.
+      minutes: after which it is ended; quick ones have as much, which they do not need.
+      cores: how many it may use; 0 for all that there are.
+    """
+
+    name: str
+    module: str
+    flags: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ()
+    minutes: float = 3.0
+    cores: int = 0
+
+
+_TRAINING = ("--data={data}", "--config=configs/retrieval.py:{config},dislike_input_and_label")
+_PAPER = ("--data={data}", "--config=configs/retrieval.py:{config},dislike_input_and_label_paper_tower")
+# The PyTorch ranker attends to all events that it reads.
+_RANKING = (
+    "--data={data}",
+    "--config=configs/ranking.py:{config}",
+    "--config.length=32",
+    "--config.encoder_length=32",
+)
+_TURNS, _FEW_TURNS = ("--steps=10", "--repeats=7"), ("--steps=2", "--repeats=2")
+
+SUITE = (
+    *(
+        Benchmark(
+            f"training_speed: {tower}, {where}",
+            "benchmarks.training_speed",
+            (*model, *_TURNS, "--keep_memory"),
+            (*model, *_FEW_TURNS, "--keep_memory"),
+            cores=cores,
+        )
+        for tower, model in (("the paper's tower", _PAPER), ("with memory", _TRAINING))
+        for where, cores in (("one core", 1), ("all cores", 0))
+    ),
+    Benchmark(
+        "exact_softmax",
+        "benchmarks.softmax_memory",
+        ("--repeats=3", "--most_gib=8"),
+        ("--items=10000", "--rows=64", "--repeats=1"),
+        minutes=6,
+    ),
+    Benchmark(
+        "simulation_speed",
+        "benchmarks.counterfactual_speed",
+        ("--items=10000", "--items=100000", "--repeats=2"),
+        ("--items=1000", "--users=100", "--k=5", "--repeats=1"),
+        minutes=4,
+    ),
+    Benchmark("ranking_speed", "benchmarks.ranking_speed", (*_RANKING, *_TURNS), (*_RANKING, *_FEW_TURNS)),
+)
