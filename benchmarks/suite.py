@@ -62,5 +62,12 @@ SUITE = (
         ("--items=1000", "--users=100", "--k=5", "--repeats=1"),
         minutes=4,
     ),
+    Benchmark(
+        "startup",
+        "benchmarks.startup",
+        ("--data={data}", "--log={config}"),
+        ("--data={data}", "--log={config}", "--trainings=retrieval", "--noevery_help"),
+        minutes=4,
+    ),
     Benchmark("ranking_speed", "benchmarks.ranking_speed", (*_RANKING, *_TURNS), (*_RANKING, *_FEW_TURNS)),
 )
