@@ -1,7 +1,7 @@
 """Runs the benchmarks of benchmarks/suite.py and makes the page of them: RESULTS.md, and results.json beside it.
 
   make bench
-  python -m benchmarks [--only=NAME,NAME] [--data=TIMELINES --log=kuairand_pure] [--quick --results=DIR]
+  python -m benchmarks [--only=NAME,NAME] [--data=TIMELINES --dataset=kuairand_pure] [--quick --results=DIR]
 
 Without --data on the synthetic feed `demo`, which is made first. Nothing else should run on the machine meanwhile. What
 compares with PyTorch, faiss or hnswlib needs requirements-benchmarks.txt; without one of them its row says so.
@@ -20,8 +20,8 @@ from runtime.paths import define_path
 
 _ONLY = flags.DEFINE_list("only", [], "Run those alone whose name begins so; all by default.")
 _QUICK = flags.DEFINE_boolean("quick", False, "In sizes that test the commands, and measure nothing.")
-_DATA = define_path("data", "", "Timelines to train on, of the log --log, instead of the synthetic feed's.")
-_LOG = flags.DEFINE_string("log", "", "Name of that log in configs/; `demo` by default, `tiny` with --quick.")
+_DATA = define_path("data", "", "Timelines to train on, of the log --dataset, instead of the synthetic feed's.")
+_DATASET = flags.DEFINE_string("dataset", "", "Name of that log in configs/; `demo` by default, `tiny` with --quick.")
 _WORKDIR = define_path("workdir", "runs/bench", "Where the synthetic feed is made.")
 _RESULTS = define_path("results", str(app.ROOT / "benchmarks"), "Where RESULTS.md and results.json go.")
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     if not chosen:
         names = ", ".join(one.name for one in SUITE)
         raise UsageError(f"--only={','.join(_ONLY.value)}: no benchmark's name begins so; there are {names}")
-    name = _LOG.value or ("tiny" if _QUICK.value else "demo")
+    name = _DATASET.value or ("tiny" if _QUICK.value else "demo")
     data = _DATA.value or feed.timelines(name, Path(_WORKDIR.value))
     folder = Path(_RESULTS.value)
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,5 +22,5 @@ def timelines(name: str, workdir: Path) -> Path:
     ):
         ended = finished([sys.executable, "-m", module, *flags], seconds=60 * _MINUTES, quiet=True)
         if ended["failure"]:
-            raise UsageError(f"--log={name}: its feed cannot be made: {ended['failure']}")
+            raise UsageError(f"--dataset={name}: its feed cannot be made: {ended['failure']}")
     return prepared

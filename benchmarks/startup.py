@@ -1,6 +1,6 @@
 """Seconds until something happens: --help of every command, an index without TensorFlow, a training's first step.
 
-  python -m benchmarks.startup --data=TIMELINES --log=demo
+  python -m benchmarks.startup --data=TIMELINES --dataset=demo
 
 A training is started twice in an empty folder, the first time with an empty cache of compiled programs, and ended once
 its first step is in metrics.jsonl. CPU seconds are those of all threads until then: another load on the
@@ -24,7 +24,7 @@ from runtime.errors import UsageError
 from runtime.paths import define_path
 
 _DATA = define_path("data", "", "Timelines to train on; without them no training is started.")
-_LOG = flags.DEFINE_string("log", "demo", "Name of their log in configs/.")
+_DATASET = flags.DEFINE_string("dataset", "demo", "Name of their log in configs/.")
 _TRAININGS = flags.DEFINE_list("trainings", ["retrieval", "ranking", "satisfaction"], "Stages that are started.")
 _HELP = flags.DEFINE_boolean("every_help", True, "Whether --help of all commands is timed; else of one.")
 
@@ -114,7 +114,7 @@ def _index() -> None:
 
 
 def _training(stage: str, cache: Path) -> None:
-    words = [f"--config=configs/{stage}.py:{_LOG.value}", f"--data={Path(_DATA.value).absolute()}"]
+    words = [f"--config=configs/{stage}.py:{_DATASET.value}", f"--data={Path(_DATA.value).absolute()}"]
     (first, _), (second, cpu) = (first_step(f"{stage}.train", words, cache=cache) for _ in range(2))
     what = f"{stage}.train, second start to its first step"
     _report(what, second, first, against="first start, nothing compiled", note=f"{cpu:.1f} s of CPU")

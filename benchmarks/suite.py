@@ -65,8 +65,8 @@ SUITE = (
     Benchmark(
         "startup",
         "benchmarks.startup",
-        ("--data={data}", "--log={config}"),
-        ("--data={data}", "--log={config}", "--trainings=retrieval", "--noevery_help"),
+        ("--data={data}", "--dataset={config}"),
+        ("--data={data}", "--dataset={config}", "--trainings=retrieval", "--noevery_help"),
         minutes=4,
     ),
     Benchmark("ranking_speed", "benchmarks.ranking_speed", (*_RANKING, *_TURNS), (*_RANKING, *_FEW_TURNS)),

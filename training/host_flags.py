@@ -15,7 +15,9 @@ def define_hosts() -> Callable[[int], contextlib.AbstractContextManager[None]]:
     """Defines --coordinator, --num_processes and --process_id; what it returns is entered to train, with the number of
     devices that a CPU is to have: the hosts have joined, programs are cached, and a host that stands still is noticed.
     """
-    coordinator = flags.DEFINE_string("coordinator", "", "host:port of process 0, for training on several hosts.")
+    coordinator = flags.DEFINE_string(
+        "coordinator", "", "host:port of process 0, to train on several hosts; auto: as the cluster says."
+    )
     num_processes = flags.DEFINE_integer("num_processes", 1, "Hosts that train together.")
     process_id = flags.DEFINE_integer("process_id", 0, "Number of this host.")
 

@@ -4,6 +4,7 @@ With one host every function here is what it is without hosts, at no cost.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +15,11 @@ from jax.experimental import multihost_utils
 
 from runtime.errors import HostError, UsageError
 from runtime.workdir import CONFIG, is_complete, open_workdir
+from training.cluster import local_devices
 
 T = TypeVar("T")
+
+AUTO = "auto"  # for a coordinator: whom the cluster names
 
 HEARTBEAT_SECONDS = 10  # without a sign of life for this long a process counts as dead, and the others end
 
@@ -23,9 +27,13 @@ HEARTBEAT_SECONDS = 10  # without a sign of life for this long a process counts 
 def join(coordinator: str, num_processes: int, process_id: int) -> None:
     """Makes `num_processes` hosts one run; call it before anything else touches JAX. One process has nothing to join.
 
-    `coordinator` is host:port of process 0, whose number is 0. CPU hosts talk over gloo.
-    Errors: UsageError names the flag of a number that does not fit.
+    `coordinator` is host:port of process 0, whose number is 0; or AUTO, where a cluster tells all three numbers itself
+    (training/cluster.py). CPU hosts talk over gloo.
+    Errors: UsageError names the flag of a number that does not fit, and AUTO where no cluster is found.
     """
+    if coordinator == AUTO:
+        _join_cluster(num_processes, process_id)
+        return
     if num_processes < 1:
         raise UsageError(f"--num_processes={num_processes}: must be at least 1")
     if not 0 <= process_id < num_processes:
@@ -48,6 +56,23 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
         cluster_detection_method="deactivate",  # a scheduler's variables would leave a host one of its devices
         heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
     )
+
+
+def _join_cluster(num_processes: int, process_id: int) -> None:
+    if (num_processes, process_id) != (1, 0):
+        raise UsageError(f"--coordinator={AUTO}: the cluster tells --num_processes and --process_id; leave them out")
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of JAX, that it would know Kubernetes by another package
+            jax.distributed.initialize(
+                local_device_ids=local_devices(os.environ), heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+            )
+    except ValueError as error:
+        raise UsageError(
+            f"--coordinator={AUTO}: no TPU slice, Slurm, Open MPI or Kubernetes Job that JAX knows ({error}); "
+            "give host:port of process 0, --num_processes and --process_id"
+        ) from None
 
 
 def is_first() -> bool:

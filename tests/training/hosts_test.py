@@ -1,0 +1,60 @@
+"""How hosts find one another."""
+
+import pytest
+
+from runtime.errors import UsageError
+from tests import several_hosts
+from training import hosts
+from training.cluster import local_devices
+
+
+def test_processes_that_slurm_started_find_each_other():
+    code = "import jax; print(jax.process_index(), jax.process_count(), jax.device_count(), jax.local_device_count())"
+    ended = several_hosts.run(code, slurm=True)
+    assert [(one.status, one.stdout) for one in ended] == [(0, "0 2 4 2\n"), (0, "1 2 4 2\n")], ended
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (("auto", 2, 0), "--coordinator=auto: the cluster tells --num_processes"),
+        (("auto", 1, 1), "--coordinator=auto: the cluster tells --num_processes"),
+        (("nowhere", 2, 0), "--coordinator=nowhere: --num_processes=2 needs host:port"),
+        (("host:1", 0, 0), "--num_processes=0: must be at least 1"),
+        (("host:1", 2, 2), "--process_id=2: from 0 to 1"),
+    ],
+)
+def test_numbers_that_do_not_fit(given, what):
+    with pytest.raises(UsageError, match=what):
+        hosts.join(*given)
+
+
+def test_without_a_cluster_it_says_what_to_give():
+    ended = several_hosts.alone(
+        "from runtime.errors import UsageError; from training import hosts\n"
+        "try: hosts.join('auto', 1, 0)\n"
+        "except UsageError as error: print(error)\n"
+    )
+    assert ended.status == 0, ended
+    assert "--coordinator=auto: no TPU slice, Slurm, Open MPI or Kubernetes Job that JAX knows" in ended.stdout
+    assert len(ended.stdout.splitlines()) == 1
+    assert ended.stderr == ""
+
+
+SLURM = {"SLURM_LOCALID": "2"}
+
+
+@pytest.mark.parametrize(
+    ("env", "devices"),
+    [
+        ({}, None),
+        ({"CUDA_VISIBLE_DEVICES": "0,1"}, None),  # no Slurm: JAX takes all
+        ({**SLURM, "SLURM_GPUS_ON_NODE": "4", "SLURM_STEP_TASKS_PER_NODE": "4(x2)"}, None),  # JAX takes number 2
+        ({**SLURM, "SLURM_GPUS_ON_NODE": "4", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}, [0, 1, 2, 3]),
+        ({**SLURM, "SLURM_GPUS_ON_NODE": "4", "SLURM_STEP_TASKS_PER_NODE": "1"}, [0, 1, 2, 3]),
+        ({**SLURM, "SLURM_GPUS_ON_NODE": "4", "CUDA_VISIBLE_DEVICES": "2"}, [0]),  # its own alone is shown to it
+        ({**SLURM, "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}, None),  # no GPUs
+    ],
+)
+def test_a_process_takes_the_gpus_that_are_its_own(env, devices):
+    assert local_devices(env) == devices
