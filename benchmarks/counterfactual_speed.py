@@ -41,6 +41,7 @@ def gru_recommender(num_items: int) -> "Recommender":
     import jax.numpy as jnp
     import numpy as np
     import polars as pl
+    from jax.tree_util import Partial
 
     from data.feedback import BITS, NUM_DWELL_BUCKETS
     from data.reading import Reading
@@ -55,9 +56,9 @@ def gru_recommender(num_items: int) -> "Recommender":
     dwells, dislikes = normal(NUM_DWELL_BUCKETS, DIM), normal(2, DIM)
     inputs, recurrent, project = normal(DIM, 3 * HIDDEN), normal(HIDDEN, 3 * HIDDEN), normal(HIDDEN, DIM)
 
-    def step(state: "jax.Array", item: "jax.Array", dwell: "jax.Array", feedback: "jax.Array") -> tuple:
+    def step(weights: dict, state: "jax.Array", item: "jax.Array", dwell: "jax.Array", feedback: "jax.Array") -> tuple:
         dislike = (feedback >> BITS["dislike"]) & 1
-        x = jnp.asarray(item_vectors)[item] + jnp.asarray(dwells)[dwell] + jnp.asarray(dislikes)[dislike]
+        x = weights["item_vectors"][item] + jnp.asarray(dwells)[dwell] + jnp.asarray(dislikes)[dislike]
         from_input = jnp.split(x @ inputs, 3, axis=1)
         from_state = jnp.split(state @ recurrent, 3, axis=1)
         update, reset = (jax.nn.sigmoid(a + b) for a, b in zip(from_input[:2], from_state[:2], strict=True))
@@ -66,8 +67,10 @@ def gru_recommender(num_items: int) -> "Recommender":
 
     (b,) = jax.export.symbolic_shape("b")
     event = [jax.ShapeDtypeStruct((b,), jnp.int32)] * 3
-    exported = jax.export.export(jax.jit(step))(jax.ShapeDtypeStruct((b, HIDDEN), jnp.float32), *event)
-    start, run = incremental(jax.export.deserialize(exported.serialize()).call, state_size=HIDDEN)
+    weights = {"item_vectors": jax.device_put(item_vectors)}
+    exported = jax.export.export(jax.jit(step))(weights, jax.ShapeDtypeStruct((b, HIDDEN), jnp.float32), *event)
+    user_step = Partial(jax.export.deserialize(exported.serialize()).call, weights)
+    start, run = incremental(user_step, state_size=HIDDEN)
     return Recommender(start, run, item_vectors, pl.DataFrame(), reading=Reading(_K.value), fingerprint="")
 
 

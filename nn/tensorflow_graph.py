@@ -3,7 +3,7 @@
 Stock operations only. What is wrong with a request is an InvalidArgumentError that names the input.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import tensorflow as tf
 from jax.experimental import jax2tf
 from numpy.typing import NDArray
 
-from nn.exported import PLATFORMS
+from nn.exported import PLATFORMS, Apart, apart
 
 _BUCKETS = [2**n for n in range(31)]
 PADDING_ID: dict[tf.DType, Any] = {tf.int64: -1, tf.string: b""}
@@ -83,16 +83,29 @@ class XlaFunction(tf.Module):
     Weights left in the program as constants are copied on each call: 32 ms a request instead of 0.6 with 200,000 items.
     """
 
-    def __init__(self, function: Callable[..., jax.Array], *inputs: jax.ShapeDtypeStruct):
-        """`function` of one output, closing over its weights; `inputs`, of sizes that may be symbolic."""
+    def __init__(
+        self,
+        function: Apart | Callable[..., jax.Array],
+        *inputs: jax.ShapeDtypeStruct,
+        variables: Mapping[str, tf.Variable] | None = None,
+    ):
+        """Args:
+        function: of one output, apart from its weights, or closing over them and taking `inputs`, of sizes that may be
+          symbolic.
+        variables: of weights that another part of the graph has already, by their names.
+        """
         super().__init__()
-        program = jax.make_jaxpr(function)(*inputs)  # its consts are the arrays that the function closes over
-
-        def with_weights(weights, *inputs):
-            return jax.core.eval_jaxpr(program.jaxpr, weights, *inputs)[0]
-
-        exported = jax.export.export(jax.jit(with_weights), platforms=PLATFORMS)(program.consts, *inputs)
-        self.weights = [tf.Variable(np.asarray(weight), trainable=False) for weight in program.consts]
+        if not isinstance(function, Apart):
+            closed = function
+            function = apart(lambda _, *given: closed(*given), {}, *inputs, name="constant")
+        inputs = function.inputs
+        exported = jax.export.export(jax.jit(function.call), platforms=PLATFORMS)(function.shapes, *inputs)
+        there = variables or {}
+        self.names = tuple(function.weights)
+        self.weights = [
+            there[name] if name in there else tf.Variable(np.asarray(one), trainable=False)
+            for name, one in function.weights.items()
+        ]
         sizes = [[size if isinstance(size, int) else None for size in one.shape] for one in inputs]
         self.call = jax2tf.convert(
             exported.call,
@@ -105,7 +118,7 @@ class XlaFunction(tf.Module):
     def __call__(self, *inputs):
         """As the function."""
         shaped = (tf.ensure_shape(one, sizes) for one, sizes in zip(inputs, self.sizes, strict=True))
-        return self.call(self.weights, *shaped)
+        return self.call(dict(zip(self.names, self.weights, strict=True)), *shaped)
 
     def in_buckets(self, *inputs):
         """As the function, of inputs [b, ...] padded to a power of two rows: few sizes, and each compiles but once."""

@@ -1,8 +1,8 @@
 """From timelines and config to a model, and from a training run's folder back to a trained one."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from data.timelines import Timelines
 from encoders.labels import last_places
 from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
+from nn.exported import apart
 from retrieval.covisitation import CoVisitation, read_vectors
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
@@ -27,6 +28,8 @@ from runtime.errors import UsageError
 from runtime.workdir import CONFIG, is_complete
 from training.architecture import Architecture, architecture
 from training.saving.checkpoints import CHECKPOINTS, restore_params
+
+ITEM_VECTORS = "item_vectors"  # of a retriever's weights, and of the files of its export
 
 
 def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> dict[str, Any]:
@@ -114,6 +117,9 @@ class Retriever:
 
     Queries and item vectors are those of the towers, and go on with those of retrieval/covisitation.py where the run
     has it; so does a user's state. D counts the numbers of both.
+
+    `weights` has every array by its name, ITEM_VECTORS [N + 1, D] among them. What is asked often is asked of them, as
+    an argument: tables of millions of items are too large to be constants of a compiled program.
     """
 
     def __init__(
@@ -129,66 +135,94 @@ class Retriever:
         self.reading = reading(config)
         self.train_on = tuple(config.train_on)
         self.input_feedback = tuple(dict.fromkeys((*config.input_feedback, *config.get("excluded_feedback", ()))))
-        self._num_items = num_items
-        self._vectors = jax.jit(lambda params: merge(params).items())(params)
-        of_towers = merge(params).state_size
-        self._state_size = of_towers + (covisitation.state_size if covisitation else 0)
-        self._covisitation = covisitation
+        self._merge, self._covisitation, self._new_items = merge, covisitation, new_items
+        self._of_towers = merge(params).state_size
+        self._state_size = self._of_towers + (covisitation.state_size if covisitation else 0)
 
-        # Inlined, so that what traces them (export) keeps only the weights that they read.
-        @partial(jax.jit, inline=True)
-        def encode(params, vectors, inputs):
-            model = merge(params)
-            # Padding leaves the state of the last event as it is.
-            queries = model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
-            if covisitation is None:
-                return queries
-            return jnp.concatenate([queries, covisitation.queries(covisitation.after(inputs))], axis=-1)
+        leaves, self._structure = jax.tree.flatten_with_path(params)
+        named = {
+            f"weights/{jax.tree_util.keystr(path[:-1], simple=True, separator='.')}": leaf for path, leaf in leaves
+        }
+        self._names = tuple(named)
+        towers = apart(lambda weights: self._model(weights).items(), named, name="weights/items")
+        self._dim = jax.eval_shape(towers.call, towers.weights).shape[1]
+        counted = covisitation.vectors if covisitation else jnp.zeros((num_items + 1, 0))
 
-        @partial(jax.jit, inline=True)
-        def step(params, vectors, state, item, dwell, feedback):
-            model = merge(params)
-            towers, rest = jnp.split(state, [of_towers], axis=-1)
-            towers = model.step(towers, vectors, item, dwell, feedback)
-            if covisitation is None:
-                return towers, model.queries(towers)
-            rest = covisitation.step(rest, item, dwell, feedback)
-            queries = [model.queries(towers), covisitation.queries(rest)]
-            return jnp.concatenate([towers, rest], axis=-1), jnp.concatenate(queries, axis=-1)
+        @jax.jit
+        def table(weights, counted):
+            vectors = towers.call(weights)[: num_items + 1]  # without what fills up its shards
+            return jnp.concatenate([vectors, counted], axis=1).at[0].set(0.0)
 
-        @partial(jax.jit, inline=True)
-        def of_content(params, codes, embeddings):
-            assert new_items is not None
-            vectors = new_items(merge(params).items, codes, embeddings)
-            # Nobody has met them yet.
-            more = covisitation.vectors.shape[1] if covisitation else 0
-            return jnp.pad(vectors, ((0, 0), (0, more)))
+        self.weights: dict[str, jax.Array] = {**named, ITEM_VECTORS: table(towers.weights, counted)}
+        self._encode, self._step = jax.jit(self.encode_with), jax.jit(self.step_with)
+        self._of_content = jax.jit(self.of_content_with)
 
-        self._params, self._encode, self._step, self._of_content = params, encode, step, of_content
+    def encode_with(self, weights: Mapping[str, jax.Array], inputs: Mapping[str, Any]) -> jax.Array:
+        """`encode` with other `weights` of the same names; can be traced."""
+        model, (vectors, counted) = self._model(weights), self._tables(weights)
+        # Padding leaves the state of the last event as it is.
+        queries = model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
+        if self._covisitation is None:
+            return queries
+        more = self._covisitation.queries(self._covisitation.after(counted, inputs))
+        return jnp.concatenate([queries, more], axis=-1)
+
+    def step_with(self, weights: Mapping[str, jax.Array], state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
+        """`step` with other `weights` of the same names; can be traced."""
+        model, (vectors, counted) = self._model(weights), self._tables(weights)
+        towers, rest = jnp.split(state, [self._of_towers], axis=-1)
+        towers = model.step(towers, vectors, item, dwell, feedback)
+        if self._covisitation is None:
+            return towers, model.queries(towers)
+        rest = self._covisitation.step(rest, counted, item, dwell, feedback)
+        queries = [model.queries(towers), self._covisitation.queries(rest)]
+        return jnp.concatenate([towers, rest], axis=-1), jnp.concatenate(queries, axis=-1)
+
+    def of_content_with(self, weights: Mapping[str, jax.Array], codes, embeddings) -> jax.Array:
+        """`of_content` with other `weights` of the same names; can be traced."""
+        assert self._new_items is not None
+        vectors = self._new_items(self._model(weights).items, codes, embeddings)
+        # Nobody has met them yet.
+        return jnp.pad(vectors, ((0, 0), (0, weights[ITEM_VECTORS].shape[1] - self._dim)))
 
     def encode(self, inputs: Mapping[str, Any]) -> jax.Array:
-        """Item, dwell, feedback [B, T] int32, in order, zeros anywhere -> queries [B, D]; can be traced."""
-        return self._encode(self._params, self._vectors, dict(inputs))
+        """Item, dwell, feedback [B, T] int32, in order, zeros anywhere -> queries [B, D]."""
+        return self._encode(self.weights, dict(inputs))
 
     def initial_state(self, batch_size: int) -> jax.Array:
         """The state of an empty history, zeros [B, state]."""
         return jnp.zeros((batch_size, self._state_size), jnp.float32)
 
     def step(self, state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
-        """State [B, state] and one event each [B] -> the next state and queries [B, D]; can be traced."""
-        return self._step(self._params, self._vectors, state, item, dwell, feedback)
+        """State [B, state] and one event each [B] -> the next state and queries [B, D]."""
+        return self._step(self.weights, state, item, dwell, feedback)
 
     def of_content(self, codes, embeddings) -> jax.Array:
-        """Codes [b, C] and embeddings [b, E] of items of no catalogue -> their vectors [b, D]; can be traced."""
-        return self._of_content(self._params, codes, embeddings)
+        """Codes [b, C] and embeddings [b, E] of items of no catalogue -> their vectors [b, D]."""
+        return self._of_content(self.weights, codes, embeddings)
 
     def item_vectors(self) -> NDArray[np.float32]:
-        """[N + 1, D], the towers' and those of co-visitation; row 0, the padding, is zero."""
-        vectors = np.array(self._vectors[: self._num_items + 1], np.float32)
-        if self._covisitation is not None:
-            vectors = np.concatenate([vectors, self._covisitation.vectors], axis=1)
-        vectors[0] = 0.0
-        return vectors
+        """[N + 1, D], the towers' and those of co-visitation; row 0, the padding, is zero. Not to be written to."""
+        return np.asarray(self.weights[ITEM_VECTORS])
+
+    def _model(self, weights: Mapping[str, jax.Array]) -> TwoTower:
+        return self._merge(jax.tree.unflatten(self._structure, [weights[name] for name in self._names]))
+
+    def _tables(self, weights: Mapping[str, jax.Array]) -> tuple[Any, Any]:
+        # What the towers read of item vectors, and what co-visitation does.
+        table = weights[ITEM_VECTORS]
+        return _Columns(table, slice(0, self._dim)), _Columns(table, slice(self._dim, None))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """Some columns of a table, whose rows are taken first: nothing of the size of the table is ever made."""
+
+    table: jax.Array
+    columns: slice
+
+    def __getitem__(self, rows: Any) -> jax.Array:
+        return self.table[rows][..., self.columns]
 
 
 def load(

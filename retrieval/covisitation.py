@@ -107,27 +107,27 @@ class CoVisitation:
         """√a B, [N + 1, R]: what item vectors go on with."""
         return self._vectors
 
-    def after(self, inputs: Mapping[str, jax.Array]) -> jax.Array:
-        """States after histories item, dwell, feedback [B, T], zeros anywhere: [B, state]."""
+    def after(self, vectors: Any, inputs: Mapping[str, jax.Array]) -> jax.Array:
+        """States after histories item, dwell, feedback [B, T], zeros anywhere: [B, state]. `vectors` are √a B."""
         item = self._read(inputs["item"], inputs["feedback"])
-        where, vectors = item > 0, self._vectors[item]  # [B, T, R]
+        where, met = item > 0, vectors[item]  # [B, T, R]
         later = jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - where  # events after each
         counted = self._taken(item, inputs["dwell"], inputs["feedback"]) * self._decay**later
-        states = [jnp.einsum("bt,btr->br", counted, vectors), counted.sum(axis=1, keepdims=True)]
+        states = [jnp.einsum("bt,btr->br", counted, met), counted.sum(axis=1, keepdims=True)]
         if self._noes is not None:
             no, yes = (inputs["feedback"] & mask > 0 for mask in (self._no, self._yes))
-            states.append(self._noes.after(last_places(item), vectors, no, yes, where=where))
+            states.append(self._noes.after(last_places(item), met, no, yes, where=where))
         return jnp.concatenate(states, axis=-1)
 
-    def step(self, state: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+    def step(self, state: jax.Array, vectors: Any, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
         """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
         item = self._read(item, feedback)
         total, count, memory = jnp.split(state, np.cumsum(self._sizes), axis=-1)
-        taken, vectors = self._taken(item, dwell, feedback)[:, None], self._vectors[item]
-        updated = [self._decay * total + taken * vectors, self._decay * count + taken]
+        taken, met = self._taken(item, dwell, feedback)[:, None], vectors[item]
+        updated = [self._decay * total + taken * met, self._decay * count + taken]
         if self._noes is not None:
             no, yes = (feedback & mask > 0 for mask in (self._no, self._yes))
-            updated.append(self._noes.step(memory, vectors, no, yes))
+            updated.append(self._noes.step(memory, met, no, yes))
         return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
 
     def queries(self, states: jax.Array) -> jax.Array:

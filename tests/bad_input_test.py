@@ -108,9 +108,9 @@ MISTAKES = {
         "give the right folder",
     ),
     "a recommender of another version": (
-        [*COUNTERFACTUAL, "--recommender={folder}/newer"],
+        [*COUNTERFACTUAL, "--recommender={folder}/older"],
         2,
-        "--recommender={folder}/newer: recommender format 2, this code reads 1",
+        "--recommender={folder}/older: recommender format 1, this code reads 2",
         "write it again",
     ),
     "an unknown action": (
@@ -200,7 +200,7 @@ def folder(tmp_path_factory):
     random_timelines.write(folder / "others", num_items=NUM_ITEMS, vocabulary_hash="y")
     vectors = np.eye(NUM_ITEMS + 1, 4, dtype=np.float32)
     group = np.arange(NUM_ITEMS + 1) % 4
-    for name, version in (("recommender", 1), ("newer", 2)):
+    for name, version in (("recommender", 2), ("older", 1)):
         fake.write(
             folder / name,
             vectors=vectors,

@@ -97,7 +97,7 @@ def write(
     step: Callable[..., Any] | None = None,
     history: int = 16,
     kind: str = "recommender",
-    version: int = 1,
+    version: int = 2,
     **fields: Any,
 ) -> Path:
     """Writes the folder that `simulation/exported/recommender.py` reads, its tower for that many events of `history`.
@@ -117,7 +117,8 @@ def write(
 
     def save(function: Callable[..., Any], name: str, *shapes: tuple[tuple[Any, ...], Any]) -> None:
         arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
-        (folder / name).write_bytes(jax.export.export(jax.jit(function))(*arguments).serialize())
+        without_weights = jax.jit(lambda _, *inputs: function(*inputs))
+        (folder / name).write_bytes(jax.export.export(without_weights)({}, *arguments).serialize())
 
     with writing(path, kind=kind, version=version, fields={**manifest, **fields}) as folder:
         save(tower, "user_tower.jax", *[((b, history), jnp.int32)] * 3)

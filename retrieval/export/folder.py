@@ -3,16 +3,18 @@
 manifest.json        length T and what is read of a longer history (data/reading.py), dim D, num_items N, vocabulary
                      hash, features read, lineage, the index's recall,
                      the verdict of a gate where there was one, what the log of a pipeline could not carry
-user_tower.jax       item, dwell, feedback [b, T] int32 -> queries [b, D]
-user_step.jax        the same one event at a time: state [b, H], item, dwell, feedback [b] -> state, queries
+user_tower.jax       weights; item, dwell, feedback [b, T] int32 -> queries [b, D]
+user_step.jax        the same one event at a time: weights; state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
+weights/*.npy        what the programs, all `.jax`, read beside it: each takes a dictionary of its weights first, whose
+                     keys are the files of this folder that hold them, without `.npy`; it may be empty
 item_table.parquet   index, item_id, creator_id, cluster_id, creator, cluster, train_count, and where the log has one
                      title; row 0 is padding. An item's train_count is the events of it that the model could learn from
 item_embeddings.npy  float32 [N + 1, E], where the log has any: as it has them, zeros where unknown; E is made of the
                      manifest's `item_embeddings`. What is alike can be judged by them: simulation/counterfactual
-item_tower.jax       of items that came later: codes [b, C] int32 and embeddings [b, E], zeros where unknown -> their
-                     vectors [b, D]. C is the manifest's `item_features`, of each its `width` columns; a number's code
-                     is its `first` and how many of its `edges` are at it or below it
+item_tower.jax       of items that came later: weights; codes [b, C] int32 and embeddings [b, E], zeros where unknown
+                     -> their vectors [b, D]. C is the manifest's `item_features`, of each its `width` columns; a
+                     number's code is its `first` and how many of its `edges` are at it or below it
 item_codes.parquet   feature, value, code: those of categories
 scann/, saved_model/, saved_model_scann/, saved_model_items/    what servers need: tuned_index.py, saved_model.py,
                      saved_items.py
@@ -29,7 +31,7 @@ import numpy as np
 from data import feedback
 from data.timelines import Timelines
 from retrieval import checkpoint
-from retrieval.checkpoint import Retriever
+from retrieval.checkpoint import ITEM_VECTORS, Retriever
 from retrieval.export import index, user_tower
 from retrieval.export.tuned_index import tuned_index, users_queries
 from runtime import artifact
@@ -39,7 +41,7 @@ from runtime.progress import progress
 from runtime.workdir import METRICS
 
 KIND = "recommender"
-VERSION = 1
+VERSION = 2  # 1 had the tables in its programs
 FOLDER = "recommender"
 TABLE_COLUMNS = ("item_id", "creator_id", "cluster_id", "creator", "cluster", "train_count")
 
@@ -143,7 +145,7 @@ def write(
     metrics: dict[str, float] = {}
     bar = progress(label="export", total=4 if with_serving else 2, unit="step")
     with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
-        np.save(folder / "item_vectors.npy", vectors)
+        np.save(folder / f"{ITEM_VECTORS}.npy", vectors)
         if timelines.embeddings is not None:
             np.save(folder / "item_embeddings.npy", timelines.embeddings)
         learned = timelines.item_counts(retriever.train_on).astype(np.int32)
@@ -151,12 +153,11 @@ def write(
         table = timelines.items.with_columns(train_count=learned).select(columns).with_row_index("index")
         table.write_parquet(folder / "item_table.parquet")
         bar.update()
-        (folder / "user_tower.jax").write_bytes(user_tower.exported_tower(retriever))
-        (folder / "user_step.jax").write_bytes(user_tower.exported_step(retriever))
+        user_tower.write_tower(folder, retriever)
+        user_tower.write_step(folder, retriever)
         content = timelines.item_content()
         if content.owner or content.sizes:
-            of_items = user_tower.exported_item_tower(retriever, codes=len(content.owner), size=sum(content.sizes))
-            (folder / "item_tower.jax").write_bytes(of_items)
+            user_tower.write_item_tower(folder, retriever, codes=len(content.owner), size=sum(content.sizes))
             timelines.item_codes().write_parquet(folder / "item_codes.parquet")
         bar.update()
         if with_serving:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from nn.tensorflow_graph import XlaFunction
 from retrieval.checkpoint import Retriever
-from retrieval.export.user_tower import content
+from retrieval.export.user_tower import item_tower
 
 
 class ItemVectors(tf.Module):
@@ -24,7 +24,7 @@ class ItemVectors(tf.Module):
     def __init__(self, retriever: Retriever, *, codes: int, size: int):
         """Args: C and E of its log."""
         super().__init__()
-        self.tower = XlaFunction(retriever.of_content, *content(codes, size))
+        self.tower = XlaFunction(item_tower(retriever, codes=codes, size=size))
         self.inputs = [tf.TensorSpec([None, codes], tf.int32, "codes")]
         self.inputs.append(tf.TensorSpec([None, size], tf.float32, "embedding"))
 

@@ -12,7 +12,7 @@ from data.reading import events_read
 from data.timelines import Timelines
 from nn import latency, warmup
 from nn.tensorflow_graph import XlaFunction
-from retrieval.checkpoint import Retriever
+from retrieval.checkpoint import ITEM_VECTORS, Retriever
 from retrieval.export import saved_items, saved_model, user_tower
 from retrieval.export.index import Effort
 
@@ -35,14 +35,16 @@ def write(
     Returns: `exact/p50_ms`, `exact/p99_ms`, `ann/p50_ms`, `ann/p99_ms`: milliseconds of one request of one user.
     Errors: DataError where an item has the id that stands for padding in requests.
     """
+    exact = saved_model.ExactSearch(item_vectors)
     searches: dict[str, tuple[str, saved_model.Search]] = {
-        "exact": ("saved_model", saved_model.ExactSearch(item_vectors)),
+        "exact": ("saved_model", exact),
         "ann": (
             "saved_model_scann",
             saved_model.ScannSearch(folder / "scann", num_items=timelines.num_items, effort=effort),
         ),
     }
-    tower = XlaFunction(user_tower.tower(retriever), *user_tower.history(retriever.reading.length))
+    # The table that is searched is the one that the tower reads.
+    tower = XlaFunction(user_tower.tower(retriever), variables={ITEM_VECTORS: exact.vectors})
     users = np.random.default_rng(1).integers(timelines.num_users, size=_TIMED_REQUESTS)
     k = min(K, options.max_k)
     requests = [request(timelines, user, retriever, k=k) for user in users]

@@ -19,12 +19,11 @@ _BATCH = 256  # users encoded at a time
 
 def users_queries(retriever: Retriever, timelines: Timelines, count: int) -> NDArray[np.float32]:
     """Queries of up to `count` users at the end of the log, the moment at which serving begins, [Q, D]."""
-    encode = jax.jit(retriever.encode)
     users = np.random.default_rng(0).permutation(timelines.num_users)[:count]
     reader = Reader(timelines.feedback, retriever.reading)
 
     def queries(users: NDArray[np.int64]) -> jax.Array:
-        return encode(timelines.histories(users, timelines.offsets[users + 1], reader))
+        return retriever.encode(timelines.histories(users, timelines.offsets[users + 1], reader))
 
     return by_chunks(queries, users, _BATCH)
 

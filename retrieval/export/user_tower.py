@@ -1,17 +1,31 @@
-"""The towers as files that run without its code: `jax.export`, for any batch size and every platform at once."""
+"""The towers as files that run without its code: `jax.export`, for any batch size and every platform at once.
 
-from collections.abc import Callable
+Each program takes its weights first: a dictionary of arrays whose keys are the files that hold them, without `.npy`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
 
 import jax
 import numpy as np
 
-from nn.exported import serialized
+from nn import exported
+from nn.exported import Apart, apart
 from retrieval.checkpoint import Retriever
 
 
-def tower(retriever: Retriever) -> Callable[..., jax.Array]:
-    """The user tower as a function of three arrays: item, dwell, feedback [b, T] int32 -> queries [b, D]."""
-    return lambda item, dwell, feedback: retriever.encode({"item": item, "dwell": dwell, "feedback": feedback})
+def tower(retriever: Retriever) -> Apart:
+    """The user tower as a function of weights and item, dwell, feedback [b, T] int32 -> queries [b, D]."""
+
+    def queries(weights: Mapping[str, jax.Array], item, dwell, feedback) -> jax.Array:
+        return retriever.encode_with(weights, {"item": item, "dwell": dwell, "feedback": feedback})
+
+    return apart(queries, retriever.weights, *history(retriever.reading.length), name="weights/user_tower")
+
+
+def item_tower(retriever: Retriever, *, codes: int, size: int) -> Apart:
+    """The item tower as a function of weights, codes [b, C] int32 and embeddings [b, E] float32 -> vectors [b, D]."""
+    return apart(retriever.of_content_with, retriever.weights, *content(codes, size), name="weights/item_tower")
 
 
 def history(length: int) -> list[jax.ShapeDtypeStruct]:
@@ -25,25 +39,28 @@ def content(codes: int, size: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtype
     return jax.ShapeDtypeStruct((batch, codes), np.int32), jax.ShapeDtypeStruct((batch, size), np.float32)
 
 
-def exported_tower(retriever: Retriever) -> bytes:
-    """`jax.export.deserialize(...).call(item, dwell, feedback)` gives the queries of any batch of histories."""
-    return serialized(tower(retriever), *history(retriever.reading.length))
+def write_tower(folder: Path, retriever: Retriever) -> None:
+    """`user_tower.jax`: `call(weights, item, dwell, feedback)` gives the queries of any batch of histories."""
+    exported.save(folder, "user_tower.jax", tower(retriever))
 
 
-def exported_step(retriever: Retriever) -> bytes:
-    """One event at a time: `call(state [b, H], item, dwell, feedback [b])` gives the next state and queries [b, D].
+def write_step(folder: Path, retriever: Retriever) -> None:
+    """`user_step.jax`, one event at a time: `call(weights, state [b, H], item, dwell, feedback [b])` gives the next
+    state and queries [b, D].
 
     The zero state is the empty history, and item 0 leaves the state as it is.
     """
     (batch,) = jax.export.symbolic_shape("b")
     state = jax.ShapeDtypeStruct((batch, retriever.initial_state(1).shape[1]), np.float32)
-    event = jax.ShapeDtypeStruct((batch,), np.int32)
-    return serialized(retriever.step, state, *[event] * 3)
+    inputs = (state, *[jax.ShapeDtypeStruct((batch,), np.int32)] * 3)
+    step = apart(retriever.step_with, retriever.weights, *inputs, name="weights/user_step")
+    exported.save(folder, "user_step.jax", step)
 
 
-def exported_item_tower(retriever: Retriever, *, codes: int, size: int) -> bytes:
-    """Vectors of items that came later: `call(codes [b, C] int32, embeddings [b, E] float32)` gives them, [b, D].
+def write_item_tower(folder: Path, retriever: Retriever, *, codes: int, size: int) -> None:
+    """`item_tower.jax`, vectors of items that came later: `call(weights, codes [b, C] int32, embeddings [b, E])` gives
+    them, [b, D].
 
     Args: C and E. What is not known is 0. An item without anything that training knows has the vector 0.
     """
-    return serialized(retriever.of_content, *content(codes, size))
+    exported.save(folder, "item_tower.jax", item_tower(retriever, codes=codes, size=size))

@@ -50,7 +50,7 @@ def items_to_act_on(
     return jnp.concatenate(items, axis=1)
 
 
-@partial(jax.jit, static_argnames=("step", "slates", "distances", "path_of"))
+@partial(jax.jit, static_argnames=("slates", "distances", "path_of"))
 def slates_after(
     walk: Walk,
     item_vectors: jax.Array,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -79,7 +80,7 @@ def simulate(
     if distances[-1] - 1 > (0 if later is None else later.place.shape[1]):
         raise ValueError(f"distances {distances}: `later` has to say what users do until then")
     size = chunk_users(total, len(recommender.item_vectors))
-    item_vectors = jnp.asarray(recommender.item_vectors)
+    item_vectors = jax.device_put(recommender.item_vectors)
     cluster = np.zeros(len(item_vectors), np.int32)
     if "cluster" in recommender.items.columns:
         cluster = recommender.items["cluster"].to_numpy().astype(np.int32)

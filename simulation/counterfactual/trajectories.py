@@ -82,7 +82,7 @@ def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Wal
     return Walk(state, query, columns, walk.last)
 
 
-@partial(jax.jit, static_argnames=("step", "slates"))
+@partial(jax.jit, static_argnames=("slates",))
 def go_on(walk: Walk, planned: Planned, item_vectors: jax.Array, *, step: Step, slates: Slates) -> Walk:
     """The planned action on the last item, and then the item at the planned place of the next slate."""
     place, dwell, feedback = planned
@@ -97,7 +97,7 @@ def at_first(start: Start, step: Step, first_item: jax.Array, room: int) -> Walk
     return Walk(*begin(start, step, len(first_item)), (empty, empty, empty), first_item)
 
 
-@partial(jax.jit, static_argnames=("step", "slates"))
+@partial(jax.jit, static_argnames=("slates",))
 def follow(walk: Walk, planned: Planned, item_vectors: jax.Array, *, step: Step, slates: Slates) -> Walk:
     """`go_on` for each step of a plan, [b, steps] of everything planned."""
 

@@ -59,12 +59,31 @@ def load_function(path: Path, *, model: str) -> jax.export.Exported:
     return exported
 
 
-def load_array(path: Path, shape: tuple[int, ...], *, model: str) -> np.ndarray:
-    """The float32 array at `path`. Errors: DataError where it is damaged or of another shape or type."""
+def load_weights(folder: Path, exported: jax.export.Exported, path: Path, *, model: str) -> dict[str, jax.Array]:
+    """The arrays that the program saved at `path` takes first, {name: array}, each of `folder`/name.npy.
+
+    Memory-mapped, where the device is the machine itself: read when they are needed, and shared by whoever reads them.
+    Errors: DataError where the program takes none, or a file is damaged or of another shape or type.
+    """
+    (first, *_), _ = jax.tree.unflatten(exported.in_tree, exported.in_avals)
+    if not isinstance(first, dict) or not all(isinstance(name, str) for name in first):
+        raise DataError(f"{path}: takes no dictionary of weights first, which may be empty; export the {model} again")
+    for name in first:
+        if not (folder / f"{name}.npy").resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{path}: takes a weight '{name}' that lies elsewhere; export the {model} again")
+    return {
+        name: jax.device_put(load_array(folder / f"{name}.npy", aval.shape, model=model, dtype=aval.dtype))
+        for name, aval in first.items()
+    }
+
+
+def load_array(path: Path, shape: tuple[int, ...], *, model: str, dtype: Any = np.float32) -> np.ndarray:
+    """The array at `path`, memory-mapped. Errors: DataError where it is damaged or of another shape or type."""
     try:
-        array = np.load(path)
+        array = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({error}); export the {model} again") from None
-    if array.shape != shape or array.dtype != np.float32:
-        raise DataError(f"{path}: {array.dtype} {array.shape}, not float32 {shape}; export the {model} again")
+    if array.shape != shape or array.dtype != dtype:
+        wanted = f"{np.dtype(dtype)} {shape}"
+        raise DataError(f"{path}: {array.dtype} {array.shape}, not {wanted}; export the {model} again")
     return array

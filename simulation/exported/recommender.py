@@ -2,7 +2,9 @@
 
 The folder that `retrieval.export` writes holds `user_tower.jax` (a history of events -> a query vector), optionally
 `user_step.jax` (the state after a history, one more event -> the next state and query), the item vectors, whose inner
-product with the query is the logit of an item, and the item table.
+product with the query is the logit of an item, and the item table. Both programs take weights first, which lie beside
+them (files.py: load_weights). They stay arguments: a `Step` is a `jax.tree_util.Partial`, which compiled functions take
+as one more argument, and so no table is a constant of what is compiled.
 """
 
 import hashlib
@@ -16,18 +18,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
+from jax.tree_util import Partial
 
 from data.feedback import mask_of
 from data.reading import Reading
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError
-from simulation.exported.files import load_array, load_function, read_manifest
+from runtime.progress import chunks
+from simulation.exported.files import load_array, load_function, load_weights, read_manifest
 from simulation.exported.recent_events import events_of
+
+_ROWS = 1 << 16  # of a table, looked at together
 
 State = Any  # a pytree of arrays [b, ...]: what the recommender remembers of a batch of users
 Event = tuple[jax.Array, jax.Array, jax.Array]  # item, dwell, feedback [b]
 Start = Callable[[int], State]
-Step = Callable[[State, jax.Array, jax.Array, jax.Array], tuple[State, jax.Array]]
+Step = Partial  # of (state, item, dwell, feedback [b]) -> (state, queries [b, D])
 
 
 @dataclass(frozen=True)
@@ -83,16 +89,24 @@ def advance(step: Step, state: State, query: jax.Array, event: Event) -> tuple[S
 
 
 def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Start, Step]:
-    """(start, step) of a tower that carries a state [b, H]; zeros are the empty history."""
+    """(start, step) of a tower that carries a state [b, H]; zeros are the empty history.
+
+    The weights of a `Partial` are an argument of what is compiled; those that another function closes over, constants.
+    """
 
     def start(batch: int) -> State:
         return jnp.zeros((batch, state_size), jnp.float32)
 
-    def step(state: State, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> tuple[State, jax.Array]:
-        state, query = user_step(state, item, dwell, feedback)
-        return state, query
+    return start, Partial(_carried, _as_argument(user_step))
 
-    return start, step
+
+def _as_argument(function: Callable[..., Any]) -> Partial:
+    return function if isinstance(function, Partial) else Partial(function)
+
+
+def _carried(user_step: Callable[..., Any], state: State, *event: jax.Array) -> tuple[State, jax.Array]:
+    state, query = user_step(state, *event)
+    return state, query
 
 
 def windowed(user_tower: Callable[..., jax.Array], reading: Reading, *, room: int = 0) -> tuple[Start, Step]:
@@ -107,13 +121,13 @@ def windowed(user_tower: Callable[..., jax.Array], reading: Reading, *, room: in
         empty = jnp.zeros((batch, room), jnp.int32)
         return (empty, empty, empty), jnp.zeros(batch, jnp.int32)
 
-    def step(state: State, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> tuple[State, jax.Array]:
+    def step(user_tower: Callable[..., jax.Array], state: State, *event: jax.Array) -> tuple[State, jax.Array]:
         columns, count = state
-        rows, event = jnp.arange(len(item)), (item, dwell, feedback)
+        rows = jnp.arange(len(count))
         columns = tuple(column.at[rows, count].set(value) for column, value in zip(columns, event, strict=True))
         return (columns, count + 1), user_tower(*events_of(columns, reading))
 
-    return start, step
+    return start, Partial(step, _as_argument(user_tower))
 
 
 def reencoding(recommender: Recommender, path: str | Path, *, room: int) -> Recommender:
@@ -134,7 +148,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
     """
     folder = Path(path)
     fields = ("length", "dim", "num_items")
-    manifest = read_manifest(folder, kind="recommender", version=1, model="recommender", fields=fields, flag=flag)
+    manifest = read_manifest(folder, kind="recommender", version=2, model="recommender", fields=fields, flag=flag)
     length, dim, num_items = (int(manifest[name]) for name in fields)
 
     reading = _reading(folder, manifest)
@@ -180,26 +194,30 @@ def _reading(folder: Path, manifest: dict[str, Any]) -> Reading:
         ) from None
 
 
-def _tower(folder: Path, length: int, dim: int) -> Callable[..., Any]:
+def _tower(folder: Path, length: int, dim: int) -> Partial:
     return _function(folder / "user_tower.jax", [("int32", (length,))] * 3, [("float32", (dim,))])
 
 
-def _function(path: Path, inputs: _Signature, outputs: _Signature) -> Callable[..., Any]:
+def _function(path: Path, inputs: _Signature, outputs: _Signature) -> Partial:
     exported = load_function(path, model="recommender")
-    for what, avals, expected in (("takes", exported.in_avals, inputs), ("gives", exported.out_avals, outputs)):
+    weights = load_weights(path.parent, exported, path, model="recommender")
+    takes = exported.in_avals[len(weights) :]  # after the weights, as they are flattened
+    for what, avals, expected in (("takes", takes, inputs), ("gives", exported.out_avals, outputs)):
         arrays = [(str(aval.dtype), tuple(aval.shape[1:])) for aval in avals]
         if arrays != expected:
             raise DataError(f"{path}: {what} {arrays} for each user, expected {expected}; export the recommender again")
-    if isinstance(exported.in_avals[0].shape[0], int):
+    if isinstance(takes[0].shape[0], int):
         raise DataError(f"{path}: exported for a fixed batch size; export it with a symbolic batch")
-    return exported.call
+    return Partial(exported.call, weights)
 
 
 def _finite(path: Path, shape: tuple[int, int]) -> np.ndarray:
     vectors = load_array(path, shape, model="recommender")
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise DataError(f"{path}: row {row} is not finite; train the model again, this one has diverged")
+    for rows in chunks(len(vectors), _ROWS):
+        finite = np.isfinite(vectors[rows]).all(axis=1)
+        if not finite.all():
+            row = rows.start + int(finite.argmin())
+            raise DataError(f"{path}: row {row} is not finite; train the model again, this one has diverged")
     return vectors
 
 

@@ -50,7 +50,7 @@ _ROOM = 64  # events that are added to a ranker's before its oldest make room
 _MET = 1e4  # taken from the logits of items that the user has met
 
 
-@partial(jax.jit, static_argnames=("start", "step"))
+@partial(jax.jit, static_argnames=("start",))
 def replay(
     item: jax.Array, dwell: jax.Array, feedback: jax.Array, *, start: Start, step: Step
 ) -> tuple[State, jax.Array]:
@@ -60,6 +60,11 @@ def replay(
         return advance(step, *carry, event), None
 
     return jax.lax.scan(advanced, begin(start, step, len(item)), (item.T, dwell.T, feedback.T))[0]
+
+
+@jax.jit
+def _stepped(step: Step, state: State, *event: jax.Array) -> tuple[State, jax.Array]:
+    return step(state, *event)
 
 
 @partial(jax.jit, static_argnames=("slate_size",))
@@ -106,7 +111,7 @@ class Server:
         """
         self._recommender, self._slate_size, self._temperature = recommender, slate_size, temperature
         self._rank = jax.jit(rank.order) if rank else None
-        self._vectors = jnp.asarray(recommender.item_vectors)
+        self._vectors = jax.device_put(recommender.item_vectors)  # memory-mapped, and shared with the weights
         half = recommender.reading.of(max(1, recommender.max_history // 2))
         self._read = RecentEvents(histories, width=recommender.max_history, kept=half)
         newest = Reading(rank.length) if rank else None
@@ -114,7 +119,7 @@ class Server:
         self._met = met
         self._pool = ThreadPoolExecutor(cores.count())
         self._replay = partial(replay, start=recommender.start, step=recommender.step)
-        self._step = jax.jit(recommender.step)
+        self._step = partial(_stepped, recommender.step)
         users = np.arange(len(met))
         state, query = self._call(self._replay, users, *self._read.columns)
         self._state: Any = state
@@ -142,7 +147,7 @@ class Server:
         if len(full := self._read.make_room(users)):
             self._remember(full, *self._call(self._replay, full, *self._read.columns))
         self._read.add(users, event)
-        state, query = self._call(lambda *args: self._step(*args), users, self._state, of_call=event)
+        state, query = self._call(self._step, users, self._state, of_call=event)
         self._remember(users, state, query)
 
     def _remember(self, users: np.ndarray, state: Any, query: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from data.reading import Reader
@@ -57,7 +57,7 @@ def policy(
     recommender: Recommender, timelines: Timelines, at: Contexts, *, slate_size: int, temperature: float, label: str
 ) -> Policy:
     """The policy of simulation/exported/serving.py, reading before each context what the model reads."""
-    vectors, reader = jnp.asarray(recommender.item_vectors), Reader(timelines.feedback, recommender.reading)
+    vectors, reader = jax.device_put(recommender.item_vectors), Reader(timelines.feedback, recommender.reading)
     items = np.zeros((len(at), slate_size), np.int32)
     probability = np.zeros((len(at), slate_size), np.float32)
     with progress(label=label, total=len(at), unit="context") as bar:

@@ -1,6 +1,5 @@
 """A model of a log whose items' embeddings alone tell who likes what: what it says of items that nobody has met."""
 
-import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -13,6 +12,7 @@ from retrieval.export import folder as folder_format
 from simulation.counterfactual import similarity
 from simulation.exported import recommender
 from tests import planted_content
+from tests.exported_program import program
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +56,14 @@ def test_the_exported_recommender_brings_the_logs_embeddings_as_a_judge(trained,
 
 def test_items_that_came_after_the_export_have_vectors_of_their_embeddings(trained, exported):
     log, model = trained
-    tower = jax.export.deserialize(bytearray((exported / "item_tower.jax").read_bytes()))
-    assert tower.platforms == ("cpu", "cuda", "tpu")
+    tower = program(exported, "item_tower.jax")
     new = slice(log.num_items - 19, None)  # of the catalogue, but of no training event
-    found = tower.call(np.zeros((20, 0), np.int32), log.embeddings[new])
+    found = tower(np.zeros((20, 0), np.int32), log.embeddings[new])
     towers = slice(model.config.dim)  # and after them co-visitation: these have been met since, what is new has not
     np.testing.assert_allclose(found[:, towers], model.item_vectors()[new, towers], rtol=1e-4, atol=1e-5)
     assert not np.asarray(found)[:, model.config.dim :].any()
     # Items of which nobody has heard, one of each group, before the users who like it.
-    later = tower.call(np.zeros((4, 0), np.int32), np.float32(5 + np.eye(planted_content.SIZE)[:4]))
+    later = tower(np.zeros((4, 0), np.int32), np.float32(5 + np.eye(planted_content.SIZE)[:4]))
     histories = log.histories(np.arange(log.num_users), log.valid_start, Reader(log.feedback, model.reading))
     best = (np.asarray(model.encode(histories)) @ np.asarray(later).T).argmax(axis=1)
     assert (best == np.arange(log.num_users) % planted_content.GROUPS).mean() > 0.9  # .25 by chance

@@ -15,6 +15,7 @@ from retrieval.run import train
 from retrieval.simple_rules import similarities
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
+from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 N, R, T = 9, 4, 7
 LIKE, NO = 1 << BITS["like"], 1 << BITS["dislike"]
@@ -41,7 +42,7 @@ def asked(of, item, dwell=None, feedback=None):
     feedback = [0] * len(item) if feedback is None else feedback
     columns = {"item": item, "dwell": dwell, "feedback": feedback}
     inputs = {name: np.asarray(values, np.int32)[None] for name, values in columns.items()}
-    return np.asarray(of.queries(of.after(inputs)))[0]
+    return np.asarray(of.queries(of.after(of.vectors, inputs)))[0]
 
 
 def test_its_vectors_give_the_similarities_back():
@@ -93,8 +94,8 @@ def test_event_by_event_states_are_those_of_whole_histories(vectors, memory):
     columns = {name: values.astype(np.int32) for name, values in columns.items()}
     state = np.zeros((5, of.state_size), np.float32)
     for t in range(T):
-        state = of.step(state, *(columns[name][:, t] for name in ("item", "dwell", "feedback")))
-    whole = of.after(columns)
+        state = of.step(state, of.vectors, *(columns[name][:, t] for name in ("item", "dwell", "feedback")))
+    whole = of.after(of.vectors, columns)
     np.testing.assert_allclose(of.queries(state), of.queries(whole), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(state, whole, rtol=1e-4, atol=1e-5)
 
@@ -113,11 +114,12 @@ def test_likes_of_the_same_take_a_no_back(vectors, likes, left):
     # Plays too short to count, so that the likes of 5 themselves add nothing but their word.
     past, dwell = [1, 2, 5, 3, *[5] * (1 + likes)], [LONG] * 4 + [SHORT] * (1 + likes)
     said = of.after(
+        of.vectors,
         {
             "item": np.array([past], np.int32),
             "dwell": np.array([dwell], np.int32),
             "feedback": np.array([[0, 0, 0, 0, NO, *[LIKE] * likes]], np.int32),
-        }
+        },
     )
     total, count, noes = said[:, :R], said[:, R : R + 1], said[:, R + 1 :]
     forgotten = np.asarray(of.queries(said))[0] @ vectors[5]
@@ -152,9 +154,9 @@ def test_a_run_counts_what_lies_before_the_days_that_are_asked_about(trained):
 def test_a_retriever_adds_the_score_of_what_is_met_together(trained):
     log, folder = trained
     retriever = checkpoint.load(folder, log)
-    alone = checkpoint.Retriever(
-        checkpoint.build(retriever.config, log).merge, retriever._params, retriever.config, log.num_items
-    )
+    model = checkpoint.build(retriever.config, log)
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
+    alone = checkpoint.Retriever(model.merge, params, retriever.config, log.num_items)
     of = CoVisitation(read_vectors(folder, "test"), retriever.config)
     rng = np.random.default_rng(0)
     inputs = {
@@ -164,7 +166,7 @@ def test_a_retriever_adds_the_score_of_what_is_met_together(trained):
     }
     scores = np.asarray(retriever.encode(inputs)) @ retriever.item_vectors().T
     towers = np.asarray(alone.encode(inputs)) @ alone.item_vectors().T
-    more = np.asarray(of.queries(of.after(inputs))) @ np.asarray(of.vectors).T
+    more = np.asarray(of.queries(of.after(of.vectors, inputs))) @ np.asarray(of.vectors).T
     np.testing.assert_allclose(scores, towers + more, rtol=1e-4, atol=1e-4)
     state = retriever.initial_state(6)
     for t in range(16):

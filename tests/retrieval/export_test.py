@@ -20,6 +20,7 @@ from retrieval.export import folder as exporting
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from simulation.exported import recommender
+from tests.exported_program import program
 
 USERS, N, D, H, T = 40, 3_000, 6, 8, 5
 OPTIONS = {**get_config().export, "num_queries": 64, "warmup_batch_sizes": (1,)}
@@ -36,7 +37,7 @@ class StandIn:
     def __init__(self):
         rng = np.random.default_rng(0)
         self.vectors = np.concatenate([np.zeros((1, D)), rng.normal(size=(N, D))]).astype(np.float32)
-        self.weights = {
+        tables = {
             "event": rng.normal(size=(N + 1, H)),
             "dwell": rng.normal(size=(feedback.NUM_DWELL_BUCKETS, H)),
             "bits": rng.normal(size=(2, H)),
@@ -45,28 +46,37 @@ class StandIn:
             "cluster": rng.normal(size=(4, D)),
             "look": rng.normal(size=(2, D)),
         }
+        self.weights = {"item_vectors": self.vectors}
+        self.weights |= {f"weights/{name}": table.astype(np.float32) for name, table in tables.items()}
+        self.closed_over = rng.normal(size=(N + 1, H)).astype(np.float32)  # as by a model of constants
 
     def item_vectors(self):
         return self.vectors
 
-    def of_content(self, codes, embeddings):
-        w = {name: jnp.asarray(value, jnp.float32) for name, value in self.weights.items()}
-        return w["cluster"][codes[:, 0]] + embeddings @ w["look"]
+    def of_content_with(self, weights, codes, embeddings):
+        return jnp.asarray(weights["weights/cluster"])[codes[:, 0]] + embeddings @ weights["weights/look"]
 
     def initial_state(self, batch_size):
         return jnp.zeros((batch_size, H), jnp.float32)
 
-    def step(self, state, item, dwell, bits):
-        w = {name: jnp.asarray(value, jnp.float32) for name, value in self.weights.items()}
+    def step_with(self, weights, state, item, dwell, bits):
+        w = {name.removeprefix("weights/"): jnp.asarray(value) for name, value in weights.items() if value is not None}
         flags = jnp.stack([(bits >> feedback.BITS[name]) & 1 for name in self.input_feedback], axis=-1)  # [b, 2]
-        moved = jnp.tanh(w["event"][item] + w["dwell"][dwell] + flags @ w["bits"] + state @ w["recurrent"])
+        event = w["event"][item] + jnp.asarray(self.closed_over)[item] + w["item_vectors"][item].sum(-1, keepdims=True)
+        moved = jnp.tanh(event + w["dwell"][dwell] + flags @ w["bits"] + state @ w["recurrent"])
         state = jnp.where((item > 0)[:, None], moved, state)
         return state, state @ w["query"]
 
-    def encode(self, inputs):
+    def encode_with(self, weights, inputs):
         events = tuple(jnp.transpose(inputs[name]) for name in ("item", "dwell", "feedback"))  # [T, b]
         state = self.initial_state(events[0].shape[1])
-        return jax.lax.scan(lambda state, event: self.step(state, *event), state, events)[1][-1]
+        return jax.lax.scan(lambda state, event: self.step_with(weights, state, *event), state, events)[1][-1]
+
+    def of_content(self, *inputs):
+        return self.of_content_with(self.weights, *inputs)
+
+    def encode(self, inputs):
+        return self.encode_with(self.weights, inputs)
 
 
 def random_timelines(path):
@@ -140,7 +150,7 @@ def histories(log):
 
 def test_manifest_describes_the_folder(exported, log):
     folder, metrics = exported
-    manifest = artifact.open_manifest(folder, kind="recommender", version=1, flag="--recommender")
+    manifest = artifact.open_manifest(folder, kind="recommender", version=2, flag="--recommender")
     assert (manifest["length"], manifest["dim"], manifest["num_items"], manifest["state_size"]) == (T, D, N, H)
     assert manifest["vocabulary_hash"] == "hash"
     assert manifest["lineage"] == {"checkpoint": 7}
@@ -194,15 +204,13 @@ def test_items_count_by_what_the_model_learned_from(log, tmp_path):
 def test_user_tower_gives_the_models_queries(exported, log, batch):
     folder, _ = exported
     inputs = {name: column[:batch] for name, column in histories(log).items()}
-    tower = jax.export.deserialize((folder / "user_tower.jax").read_bytes())
-    assert tower.platforms == ("cpu", "cuda", "tpu")
-    queries = tower.call(inputs["item"], inputs["dwell"], inputs["feedback"])
+    queries = program(folder, "user_tower.jax")(inputs["item"], inputs["dwell"], inputs["feedback"])
     np.testing.assert_allclose(queries, StandIn().encode(inputs), rtol=1e-5, atol=1e-6)
 
 
 def test_user_step_folded_over_a_history_gives_the_towers_queries(exported, log):
     folder, _ = exported
-    step = jax.jit(jax.export.deserialize((folder / "user_step.jax").read_bytes()).call)
+    step = program(folder, "user_step.jax")
     inputs = histories(log)
     state = jnp.zeros((USERS, H))
     for t in range(T):
@@ -211,6 +219,25 @@ def test_user_step_folded_over_a_history_gives_the_towers_queries(exported, log)
         padding = inputs["item"][:, t] == 0
         np.testing.assert_array_equal(state[padding], before[padding])
     np.testing.assert_allclose(queries, StandIn().encode(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_tables_lie_beside_the_programs_each_once(exported):
+    """A program holds at most 2 GB: whatever grows with the items is a file, and what both programs read is one."""
+    folder, _ = exported
+    table = 4 * (N + 1) * H
+    assert all(path.stat().st_size < table for path in folder.glob("*.jax"))
+    read = {path.stem for path in (folder / "weights").iterdir()}
+    closed_over = {name for name in read if name.startswith(("user_tower_", "user_step_"))}
+    assert len(closed_over) == 2
+    assert read - closed_over == {"event", "dwell", "bits", "recurrent", "query", "cluster", "look"}
+
+
+def test_an_export_of_before_is_refused_in_one_line(exported, tmp_path):
+    shutil.copytree(exported[0], tmp_path / "old")
+    manifest = artifact.read_json(tmp_path / "old" / "manifest.json")
+    artifact.write_json(tmp_path / "old" / "manifest.json", {**manifest, "version": 1})
+    with pytest.raises(UsageError, match="recommender format 1, this code reads 2; write it again"):
+        recommender.load(tmp_path / "old")
 
 
 def test_servers_have_vectors_of_items_that_came_after_the_export(exported):
@@ -316,7 +343,7 @@ def test_vectors_that_are_not_finite_are_refused(tmp_path, log):
 
 def test_queries_that_are_not_finite_are_refused(tmp_path, log):
     model = StandIn()
-    model.weights["query"][0, 0] = np.inf
+    model.weights["weights/query"][0, 0] = np.inf
     refuses(tmp_path, log, "queries: row 0 is not finite", model=model)
 
 
@@ -330,6 +357,7 @@ def test_without_serving_there_is_what_simulation_reads(tmp_path, log):
     )
     names = {"manifest.json", "item_vectors.npy", "item_table.parquet", "user_tower.jax", "user_step.jax"}
     names |= {"item_embeddings.npy", "item_tower.jax", "item_codes.parquet"}  # where items have content
+    names.add("weights")
     assert {file.name for file in (tmp_path / "r").iterdir()} == names
     assert metrics == {}
 

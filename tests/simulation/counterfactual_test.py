@@ -232,7 +232,7 @@ def test_popularity_needs_counts(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"version": 2}, UsageError, "recommender format 2, this code reads 1"),
+        ({"version": 1}, UsageError, "recommender format 1, this code reads 2; write it again"),
         ({"kind": "timelines"}, UsageError, "holds 'timelines', not 'recommender'"),
         ({"feedback_bits": {"dislike": 0}}, UsageError, "feedback_bits is"),
         ({"dwell_edges_ms": [1]}, UsageError, "dwell_edges_ms is"),
@@ -266,12 +266,12 @@ def test_a_verdict_in_the_manifest_makes_it_no_other_recommender(tmp_path):
 def test_a_foreign_folder_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"--recommender=.*no recommender here"):
         load(tmp_path)
-    with writing(tmp_path / "bare", kind="recommender", version=1, fields={}):
+    with writing(tmp_path / "bare", kind="recommender", version=2, fields={}):
         pass
     with pytest.raises(DataError, match="no field 'length'"):
         load(tmp_path / "bare")
     fields = {"length": 16, "dim": DIM, "num_items": NUM_ITEMS, "feedback_bits": BITS, "dwell_edges_ms": DWELL_EDGES_MS}
-    with writing(tmp_path / "garbage", kind="recommender", version=1, fields=fields) as folder:
+    with writing(tmp_path / "garbage", kind="recommender", version=2, fields=fields) as folder:
         (folder / "user_tower.jax").write_bytes(b"no function")
     with pytest.raises(DataError, match=r"user_tower\.jax: not a function saved by jax.export"):
         load(tmp_path / "garbage")
