@@ -24,7 +24,8 @@ def scored(
             scores, expected = np.asarray(score(rows)), (rows.stop - rows.start, columns)
             if scores.shape != expected:
                 raise ValueError(f"scores {scores.shape} where [queries, items + 1] is {expected}")
-            if not np.isfinite(scores[:, 1:]).all():
+            lowest, highest = scores[:, 1:].min(initial=0), scores[:, 1:].max(initial=0)  # NaN where there is one
+            if not np.isfinite([lowest, highest]).all():
                 raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")
             yield rows, scores
             bar.update(rows.stop - rows.start)

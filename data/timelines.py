@@ -261,6 +261,15 @@ class Timelines:
         met[:, 0] = True
         return met
 
+    def items_met(
+        self, users: NDArray[np.integer], before: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        """`met` as pairs, (row of [B], item), flat, rows rising: as many as events, however many items there are."""
+        lengths = np.asarray(before - self.offsets[users]) + 1
+        items = self.item[ranges.positions(self.offsets[users] - 1, lengths)]
+        items[ranges.begins(lengths)] = 0
+        return ranges.owners(lengths), items
+
     def held_out(
         self, split: str, names: Iterable[str], unseen: bool = True
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

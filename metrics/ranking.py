@@ -16,68 +16,81 @@ real ones. `places` [U, M, 2] holds h + 1 and t. Figures are per query, [U]; a q
 NaN, which no mean can overlook.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 
+from metrics import counting
+
 Floats = NDArray[np.float64]
 
-_FEW = 8  # targets that are counted for one by one; more are looked up in the sorted scores of their query
+Pairs = tuple[NDArray[Any], NDArray[Any]]
+
+_FEW_OUT = 1 << 12  # columns that are left out of the highest; of more, the others are copied first
 
 
 def target_places(
-    scores: ArrayLike, targets: ArrayLike, *, eligible: ArrayLike | None = None, where: ArrayLike | None = None
+    scores: ArrayLike,
+    targets: ArrayLike,
+    *,
+    eligible: ArrayLike | None = None,
+    excluded: Pairs | None = None,
+    where: ArrayLike | None = None,
 ) -> Floats:
     """[1 + #(eligible items that score higher), #(eligible items that score the same, itself included)] of each target.
 
-    Targets count among the items: three targets ahead of everything else have places 1, 2, 3. Takes one row at a time:
-    memory O(N) beyond the inputs.
+    Targets count among the items: three targets ahead of everything else have places 1, 2, 3. Counted, not sorted, one
+    row at a time: memory O(N) beyond the inputs.
 
     Args:
       scores: [U, N], NaN only where not eligible. targets: [U, M] column indices into `scores`.
-      eligible: [U, N], items that may be shown to this user. where: [U, M], real targets. All by default.
+      eligible: [U, N], items that may be shown to this user. excluded: (rows, columns), flat, rows rising: the others,
+        where they are few. where: [U, M], real targets. All by default.
     Returns:
       [U, M, 2]; (inf, 1) where masked, and where the target itself is not eligible: it is never shown.
     Errors: ValueError where an eligible score is NaN, a target is no column, or shapes differ.
     """
     scores, targets = np.asarray(scores), np.asarray(targets)
-    eligible = np.ones(scores.shape, bool) if eligible is None else np.asarray(eligible, bool)
     where = np.ones(targets.shape, bool) if where is None else np.asarray(where, bool)
-    if (
-        scores.ndim != 2
-        or eligible.shape != scores.shape
-        or len(targets) != len(scores)
-        or where.shape != targets.shape
-    ):
+    if scores.ndim != 2 or len(targets) != len(scores) or where.shape != targets.shape:
         raise ValueError(
-            f"scores {scores.shape} and eligible {eligible.shape} are [U, N], "
-            f"targets {targets.shape} and where {where.shape} are [U, M]"
+            f"scores {scores.shape} are [U, N], targets {targets.shape} and where {where.shape} are [U, M]"
         )
     if where.any() and not 0 <= targets[where].min() <= targets[where].max() < scores.shape[1]:
         raise ValueError(f"targets {targets[where].min()}..{targets[where].max()} outside 0..{scores.shape[1] - 1}")
+    left_out, gone = _left_out(scores.shape, eligible, excluded), np.zeros(scores.shape[1], bool)
     places = np.empty((*targets.shape, 2))
     places[:] = np.inf, 1
-    for row in np.flatnonzero(where.any(axis=1)):
-        shown = scores[row, eligible[row]]
-        if np.isnan(shown.min(initial=np.inf)):
+    for row in np.flatnonzero(where.any(axis=1)).tolist():
+        of_row, out = scores[row], left_out(row)
+        if np.isnan(of_row.min(initial=np.inf)) and np.isnan(of_row).sum() > np.isnan(of_row[out]).sum():
             raise ValueError(f"scores of row {row} hold NaN: no ranking")
-        real = where[row] & eligible[row, np.where(where[row], targets[row], 0)]
-        higher, same = _counts(shown, scores[row, targets[row, real]])
-        places[row, real] = np.stack([1 + higher, same], axis=-1)
+        gone[out] = True
+        real = where[row] & ~gone[np.where(where[row], targets[row], 0)]
+        gone[out] = False
+        own = of_row[targets[row, real]]
+        everywhere, elsewhere = counting.above(of_row, own), counting.above(of_row[out], own)
+        places[row, real, 0] = 1 + everywhere[0] - elsewhere[0]
+        places[row, real, 1] = everywhere[1] - elsewhere[1]
     return places
 
 
-def _counts(scores: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # How many of the scores are above each of the values, and how many equal it.
-    if len(values) <= _FEW:
-        counted = [(np.count_nonzero(scores > value), np.count_nonzero(scores == value)) for value in values]
-        counts = np.array(counted, np.int64).reshape(-1, 2)
-        return counts[:, 0], counts[:, 1]
-    ascending = np.sort(scores)
-    up_to = np.searchsorted(ascending, values, side="right")
-    return len(ascending) - up_to, up_to - np.searchsorted(ascending, values, side="left")
+def _left_out(
+    shape: tuple[int, ...], eligible: ArrayLike | None, excluded: Pairs | None
+) -> Callable[[int], NDArray[np.int64]]:
+    # row -> the columns that may not be shown, each once.
+    if eligible is not None:
+        shown = np.asarray(eligible, bool)
+        if shown.shape != shape:
+            raise ValueError(f"scores {shape} and eligible {shown.shape} are [U, N]")
+        return lambda row: np.flatnonzero(~shown[row])
+    rows, columns = (np.zeros(0, np.int64),) * 2 if excluded is None else excluded
+    pairs = np.unique(rows.astype(np.int64) * shape[1] + columns)
+    begin = np.searchsorted(pairs, np.arange(shape[0] + 1) * shape[1])
+    return lambda row: pairs[begin[row] : begin[row + 1]] - row * shape[1]
 
 
 def place_of(own: Any, scores: Any) -> tuple[Any, Any]:
@@ -112,26 +125,30 @@ def mean_discount(first: ArrayLike, tied: ArrayLike, k: int) -> Floats:
     return np.where(tied == 1, (first <= k) / np.log2(1 + first), (total[up_to] - total[before]) / tied)
 
 
-def top_k(scores: ArrayLike, k: int, *, eligible: ArrayLike | None = None) -> NDArray[np.int64]:
+def top_k(
+    scores: ArrayLike, k: int, *, eligible: ArrayLike | None = None, excluded: Pairs | None = None
+) -> NDArray[np.int64]:
     """The k eligible columns of highest score, best first, the lower column first among equals: [U, k].
 
-    -1 fills the places of a row that has fewer than k eligible items.
+    -1 fills the places of a row that has fewer than k eligible items. `eligible`, `excluded` as in `target_places`.
     """
     scores = np.asarray(scores)
     if k < 1 or scores.ndim != 2:
         raise ValueError(f"k = {k} items of scores {scores.shape}: k is at least 1, scores are [U, N]")
+    left_out, gone = _left_out(scores.shape, eligible, excluded), np.zeros(scores.shape[1], bool)
     best = np.full((len(scores), k), -1, np.int64)
-    for row, values in enumerate(scores):
-        columns = np.arange(len(values)) if eligible is None else np.flatnonzero(np.asarray(eligible)[row])
-        loss = -values[columns]
-        size = min(k, len(columns))
-        if size < len(columns):
-            # Partition finds the k-th value; ties at it go to the lowest columns, which argpartition would not promise.
-            edge = np.partition(loss, size - 1)[size - 1]
-            inside, tied = np.flatnonzero(loss < edge), np.flatnonzero(loss == edge)
-            kept = np.sort(np.concatenate([inside, tied[: size - len(inside)]]))
-            columns, loss = columns[kept], loss[kept]
-        best[row, :size] = columns[np.argsort(loss, kind="stable")]
+    for row, of_row in enumerate(scores):
+        out = left_out(row)
+        size = min(k, len(of_row) - len(out))
+        if len(out) <= _FEW_OUT:
+            # Whatever is left out is among the highest size + len(out), at worst.
+            places = counting.highest(of_row, size + len(out))
+            gone[out] = True
+            best[row, :size] = places[~gone[places]][:size]
+            gone[out] = False
+        else:
+            shown = np.delete(np.arange(len(of_row)), out)
+            best[row, :size] = shown[counting.highest(of_row[shown], size)]
     return best
 
 

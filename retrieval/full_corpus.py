@@ -15,9 +15,11 @@ Users with skips but no positives count there, and only there. Nothing after a q
 that the log cannot give (dislike@100 without a held-out dislike) are left out.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,6 +28,7 @@ from data.scored import scored
 from data.timelines import Timelines
 from metrics import diversity, intervals, ranking
 from metrics.intervals import Interval
+from retrieval import compiled_ranks
 from retrieval.queries import Moments, Queries, ScoreFn
 from runtime.errors import DataError
 
@@ -110,24 +113,44 @@ def compare(
     return changes
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelScorer:
+    """q · v_j, q = encode(what `reading` reads of the events before the moment) [B, D], item_vectors [N + 1, D].
+
+    `compiled`: scored, counted and ranked in one program (retrieval/compiled_ranks.py), as accelerators want it.
+    """
+
+    encode: Callable[[dict[str, NDArray[np.int32]]], ArrayLike]
+    item_vectors: NDArray[Any]
+    timelines: Timelines
+    reader: Reader
+    compiled: bool
+
+    def __call__(self, moments: Moments) -> NDArray[np.float32]:
+        """Scores of every item, [B, N + 1]."""
+        return self.queries(moments) @ self.item_vectors.T
+
+    def queries(self, moments: Moments) -> NDArray[np.float32]:
+        """[B, D]."""
+        # Filled up to a power of two by its last row: each other size would be compiled anew.
+        size = len(moments.user)
+        filled = moments.rows(np.minimum(np.arange(1 << (size - 1).bit_length()), size - 1))
+        queries = np.asarray(self.encode(self.timelines.histories(filled.user, filled.before, self.reader)))
+        return queries[:size]
+
+
 def model_scorer(
     encode: Callable[[dict[str, NDArray[np.int32]]], ArrayLike],
     item_vectors: ArrayLike,
     timelines: Timelines,
     *,
     reading: Reading,
-) -> ScoreFn:
-    """q · v_j, q = encode(what `reading` reads of the events before the moment) [B, D], item_vectors [N + 1, D]."""
-    vectors, reader = np.asarray(item_vectors), Reader(timelines.feedback, reading)
-
-    def score(moments: Moments) -> NDArray[np.float32]:
-        # Filled up to a power of two by its last row: each other size would be compiled anew.
-        size = len(moments.user)
-        filled = moments.rows(np.minimum(np.arange(1 << (size - 1).bit_length()), size - 1))
-        queries = np.asarray(encode(timelines.histories(filled.user, filled.before, reader)))
-        return queries[:size] @ vectors.T
-
-    return score
+    compiled: bool | None = None,
+) -> ModelScorer:
+    """The scores of a model; compiled where there is an accelerator."""
+    if compiled is None:
+        compiled = jax.default_backend() != "cpu"
+    return ModelScorer(encode, np.asarray(item_vectors), timelines, Reader(timelines.feedback, reading), compiled)
 
 
 def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -179,6 +202,9 @@ def _rank(
     score: ScoreFn, timelines: Timelines, of: Queries, *, label: str, slate: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     # Places of the targets [Q, M, 2] and the top `slate` among what each user has not met, some at a time.
+    if isinstance(score, ModelScorer) and score.compiled:
+        vectors = jax.device_put(score.item_vectors)
+        return compiled_ranks.rank(score.queries, vectors, timelines, of, label=label, slate=slate)
     size = len(of.moments.user)
     places, slates = np.empty((*of.items.shape, 2)), np.empty((size, slate), np.int64)
 
@@ -187,10 +213,10 @@ def _rank(
 
     for rows, scores in scored(of_rows, size, columns=timelines.num_items + 1, label=label, unit="query"):
         batch = of.rows(rows)
-        eligible = ~timelines.met(batch.moments.user, batch.moments.before)
-        places[rows] = ranking.target_places(scores, batch.items, eligible=eligible, where=batch.kind >= 0)
+        met = timelines.items_met(batch.moments.user, batch.moments.before)
+        places[rows] = ranking.target_places(scores, batch.items, excluded=met, where=batch.kind >= 0)
         if slate:
-            slates[rows] = ranking.top_k(scores, slate, eligible=eligible)
+            slates[rows] = ranking.top_k(scores, slate, excluded=met)
     return places, slates
 
 

@@ -193,10 +193,10 @@ def choose(log: Log, queries: Queries | None, timelines: Timelines) -> dict[str,
 
 def _recall(queries: Queries, timelines: Timelines) -> Callable[[Scores], NDArray[np.float64]]:
     # Scores [B, N + 1] -> Recall@CUT of each query, among the items that its user had not met.
-    eligible, where = ~timelines.met(queries.moments.user, queries.moments.before), queries.of("targets")
+    met, where = timelines.items_met(queries.moments.user, queries.moments.before), queries.of("targets")
 
     def recall(scores: Scores) -> NDArray[np.float64]:
-        places = ranking.target_places(scores, queries.items, eligible=eligible, where=where)
+        places = ranking.target_places(scores, queries.items, excluded=met, where=where)
         return ranking.recall(places, CUT, where=where)
 
     return recall

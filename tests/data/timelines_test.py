@@ -93,6 +93,9 @@ def test_what_was_met_before_a_position(opened):
     np.testing.assert_array_equal(np.flatnonzero(met[0]), [0, 1, 2])
     np.testing.assert_array_equal(np.flatnonzero(met[1]), [0])
     np.testing.assert_array_equal(np.flatnonzero(met[2]), [0, 1, 2, 5])
+    rows, items = opened.items_met(np.array([0, 0, 1]), np.array([3, 0, 9]))
+    assert set(zip(rows, items, strict=True)) == set(zip(*np.nonzero(met), strict=True))
+    assert (np.diff(rows) >= 0).all()
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 22])

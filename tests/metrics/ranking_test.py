@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metrics import ranking
+from metrics import counting, ranking
 
 NAN, INF = np.nan, np.inf
 
@@ -99,6 +99,35 @@ def test_places_are_those_of_counting(dtype, targets_a_row):
     )
 
 
+@pytest.mark.parametrize("targets_a_row", [3, 30])
+@pytest.mark.parametrize("num_items", [1, 63, 1000])
+def test_what_is_left_out_may_be_named_by_pairs(monkeypatch, num_items, targets_a_row):
+    monkeypatch.setattr(counting, "_BLOCK", 64)  # which divides none of them
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 50, size=(6, num_items)).astype(np.float32)  # many ties
+    targets = rng.integers(0, num_items, size=(6, targets_a_row))
+    rows = np.sort(rng.integers(0, 6, size=2 * num_items))  # some pairs twice
+    columns = rng.integers(0, num_items, size=2 * num_items)
+    met_by_nobody, all_met = rows != 1, np.full(num_items, 2)
+    rows, columns = np.append(rows[met_by_nobody], all_met), np.append(columns[met_by_nobody], np.arange(num_items))
+    order = np.argsort(rows, kind="stable")
+    rows, columns = rows[order], columns[order]
+    eligible = np.ones(scores.shape, bool)
+    eligible[rows, columns] = False
+    scores[~eligible & (rng.random(scores.shape) < 0.1)] = NAN  # what may not be shown may be anything
+    where = rng.random(targets.shape) < 0.7
+    np.testing.assert_array_equal(
+        ranking.target_places(scores, targets, excluded=(rows, columns), where=where),
+        brute_force_places(scores, targets, eligible, where),
+    )
+    for k in (1, 7, num_items + 5):
+        best = ranking.top_k(scores, k, excluded=(rows, columns))
+        np.testing.assert_array_equal(best, ranking.top_k(scores, k, eligible=eligible))
+        for row in range(6):
+            allowed = sorted(np.flatnonzero(eligible[row]), key=lambda j: -scores[row, j])[:k]
+            np.testing.assert_array_equal(best[row], [*allowed, *[-1] * (k - len(allowed))])
+
+
 def test_extreme_scores_are_told_apart():
     scores = np.array([[1e38, -1e38, 1e-38, 0.0]], np.float32)
     np.testing.assert_array_equal(ranking.target_places(scores, [[0, 1, 2, 3]]), untied([[1, 4, 2, 3]]))
@@ -175,6 +204,15 @@ def test_top_k_is_a_stable_sort():
         allowed = [j for j in range(25) if eligible[row, j]]
         expected = sorted(allowed, key=lambda j: -scores[row, j])[:10]  # Python's sort keeps the order of ties
         np.testing.assert_array_equal(best[row], expected + [-1] * (10 - len(expected)))
+
+
+@pytest.mark.parametrize("values", [2, 50, 1 << 20])
+def test_the_highest_are_those_of_a_stable_sort_where_only_groups_are_looked_at(values):
+    scores = np.random.default_rng(0).integers(0, values, size=64 * 30 + 5).astype(np.float32)
+    for k in (1, 3, 14):
+        np.testing.assert_array_equal(counting.highest(scores, k), np.argsort(-scores, kind="stable")[:k])
+    rising = np.arange(64 * 30 + 5.0)  # the highest are where the groups leave off
+    np.testing.assert_array_equal(counting.highest(rising, 7), np.argsort(-rising)[:7])
 
 
 def test_top_k_of_fewer_items():

@@ -13,7 +13,7 @@ from data.feedback import mask_of
 from data.reading import Reading
 from data.timelines import Timelines
 from metrics import ranking
-from retrieval import full_corpus, measurement
+from retrieval import compiled_ranks, full_corpus, measurement
 from retrieval.queries import asked
 from runtime.errors import DataError, UsageError
 
@@ -230,6 +230,35 @@ def test_the_model_scores_by_its_last_events(log):
     np.testing.assert_allclose(
         score(moments.rows(np.array([0, 3]))), [(vectors[2] + vectors[3]) @ vectors.T, np.zeros(N + 1)], rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("held", [1 << 26, 2 * (N + 1)])  # all queries at once, or two and then what is left
+def test_a_compiled_model_has_the_same_figures(log, monkeypatch, held):
+    """As on an accelerator. Vectors of few whole numbers: products are exact, and many items tie."""
+    monkeypatch.setattr(compiled_ranks, "_HELD", held)
+    vectors = np.random.default_rng(1).integers(-1, 2, size=(N + 1, 3)).astype(np.float32)
+    vectors[0] = 9  # padding is never shown
+
+    def encode(inputs):
+        return (vectors[inputs["item"]] * (inputs["item"] > 0)[..., None]).sum(axis=1)
+
+    def figures(compiled):
+        score = full_corpus.model_scorer(encode, vectors, log, reading=Reading(2), compiled=compiled)
+        return measured(score, log, split="test")
+
+    expected, found = figures(False), figures(True)
+    assert found.metrics == expected.metrics
+    for name, values in expected.per_user.items():
+        np.testing.assert_array_equal(found.per_user[name], values)
+
+
+def test_a_compiled_model_that_has_diverged_is_named(log):
+    vectors = np.full((N + 1, 3), np.nan, np.float32)
+    score = full_corpus.model_scorer(
+        lambda inputs: np.ones((len(inputs["item"]), 3)), vectors, log, reading=Reading(2), compiled=True
+    )
+    with pytest.raises(DataError, match="gru: a score is not finite"):
+        measured(score, log, split="test", label="gru")
 
 
 def test_bad_logs_and_models_are_named(log, tmp_path):
