@@ -4,8 +4,10 @@
     python -m data.prepare --config=configs/data.py:tables --data=DIR --workdir=DIR
 
 The names are those of data/readers/. Of kuairand_pure, on the days 2022-04-25 to 2022-05-05, it keeps 180,022 events of
-185,061 rows, 5,039 merged, and 898,257 events of earlier history, in about two seconds. Memory is about 300 bytes a
-row: 1 GB for 3.7 million rows measured, so some 100 GB for all of kuairand_27k, which has not been run.
+185,061 rows, 5,039 merged, and 898,257 events of earlier history, in about two seconds.
+
+Logs of tables are read some rows at a time: memory is that of --shard_rows, and of what there is of each user and item
+(benchmarks/README.md). Readers without a `Dataset.log` keep all rows of a log in memory.
 """
 
 from ml_collections import ConfigDict

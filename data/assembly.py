@@ -1,48 +1,71 @@
-"""Makes timelines of canonical tables, in memory.
+"""Makes timelines of a log, shard by shard, so that it need not fit into memory (data/shards).
 
 Events that were logged twice are merged, ids become dense indices, each user's events are put in order of time, and it
 is marked where the validation and the test days begin. What became of every row is counted.
+
+Users lie by shard, and within a shard by id: of a log of one shard, as a small one is, by id.
 """
 
+import contextlib
 import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import clock, feedback, ranges, splits, undo, vocabulary
+from data import clock, feedback, splits, traits, vocabulary
 from data.items import buckets, catalogue
-from data.raw.tables import FEEDBACK_COLUMNS, Tables, merge_relogged
-from data.timelines import EVENT_DTYPES, SPLITS
+from data.raw.tables import Log, Tables, attributes
+from data.shards import flat
+from data.shards.gathered import Each, Gathered, gather, one_by_one
+from data.shards.ordered import Kept
+from data.shards.part import Decided, Part, item_counts, part, surfaces_of
+from data.shards.spill import SHARD_ROWS
+from data.shards.times import Times
+from data.timelines import SPLITS
 from runtime.errors import DataError
+from runtime.progress import progress
 
 USER_ATTRIBUTE = "user."  # before the name of each attribute of users, as catalogue.ATTRIBUTE before those of items
-EARLIER_MS = 0  # the time of earlier history: unknown, and before everything else
-_UNKNOWN = {"play_ms": -1, "duration_ms": -1, "questionnaire_answer": -1}  # where a log says nothing else: 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Assembled:
-    """What `timelines.write` takes, and what a user should be told; fields["counts"] is what became of each row."""
+    """What `timelines.write` takes, and what a user should be told; fields["counts"] is what became of each row.
 
-    arrays: dict[str, NDArray[Any]]
+    arrays may be mapped from files. counts: of the events. sample: some of the events where they are many, else all.
+    first_ms: when the log begins.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
     items: pl.DataFrame
     users: pl.DataFrame
     embeddings: NDArray[np.float32] | None
     codes: pl.DataFrame
     fields: dict[str, Any]
     notes: tuple[str, ...]
+    counts: traits.Counts
+    sample: Mapping[str, NDArray[Any]]
+    first_ms: int
 
 
 def assemble(
-    tables: Tables,
+    log: Log | Tables,
     *,
     valid_start_ms: int | None = None,
     test_start_ms: int | None = None,
     valid_share: float = splits.SHARE,
     test_share: float = splits.SHARE,
     min_item_count: int = 0,
+    folder: Path | None = None,
+    shard_rows: int = SHARD_ROWS,
+    each: Each = one_by_one,
+    quiet: bool = True,
 ) -> Assembled:
     """Makes timelines of a log.
 
@@ -50,99 +73,143 @@ def assemble(
       valid_start_ms, test_start_ms: where validation and test begin; None is as `splits.default_moments` says, of the
         shares `valid_share` and `test_share`.
       min_item_count: items with fewer events before validation leave the catalogue, and their events are dropped.
-    Errors: DataError for a log of one user, for boundaries in the wrong order and for a split without events.
+      folder: for files of shards, and of the arrays where there are several shards; a temporary one by default, whose
+        files are gone once the arrays are. It is made when it is needed.
+      shard_rows: a log of more rows has several shards. each: runs a function of shards. quiet: shows no progress.
+    Errors: DataError for a log of one user, for boundaries in the wrong order and for a split without events; those of
+      going through the log.
     """
-    tables = tables.with_ids_alike()
-    merged = merge_relogged(tables.events)
-    if merged["user_id"].n_unique() < 2:
-        raise DataError(f"all events are of one user, '{merged['user_id'][0]}': give a log of two users or more")
-    times = merged["timestamp_ms"].to_numpy()
-    end = int(times.max()) + 1
-    by_events = False
-    if valid_start_ms is None or test_start_ms is None:
-        default_valid, default_test, by_events = splits.default_moments(
-            times, valid_share=valid_share, test_share=test_share
-        )
-        by_events = by_events and valid_start_ms is None and test_start_ms is None
-        valid_start_ms = default_valid if valid_start_ms is None else valid_start_ms
-        test_start_ms = default_test if test_start_ms is None else test_start_ms
-    moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
+    log = log.log() if isinstance(log, Tables) else log
+    with tempfile.TemporaryDirectory() if folder is None else contextlib.nullcontext(folder) as name:
+        place = Path(name)
+        gathered = gather(log, folder=place, shard_rows=shard_rows, each=each, quiet=quiet)
+        times, notes = gathered.times, gathered.notes
+        by_events = False
+        if valid_start_ms is None or test_start_ms is None:
+            default_valid, default_test, by_events = splits.default_moments(
+                times, valid_share=valid_share, test_share=test_share
+            )
+            by_events = by_events and valid_start_ms is None and test_start_ms is None
+            valid_start_ms = default_valid if valid_start_ms is None else valid_start_ms
+            test_start_ms = default_test if test_start_ms is None else test_start_ms
+        moments = {"valid_start_ms": valid_start_ms, "test_start_ms": test_start_ms}
+        splits.check_order(**moments)
+        why = [_split_by_events(gathered, valid_share, test_share)] if by_events else []
 
-    notes = list(tables.notes)
-    merged, undone = undo.taken_back(merged, **moments)
-    for name, (lost, kept) in undone.items():
-        notes.append(
-            f"{name}: {lost:,} events are stored without it, as it was taken back; {kept:,} more were taken back in "
-            "a later part of the split, and have it"
-        )
-    log, items = merged, tables.items
-    if tables.earlier is not None:
-        earlier = tables.earlier.with_columns(timestamp_ms=pl.lit(EARLIER_MS, pl.Int64))
-        log = pl.concat([earlier, merged], how="diagonal")  # earlier first: the sort below keeps the order of ties
-    if min_item_count > 0:
-        log, items = _without_rare(log, items, before_ms=valid_start_ms, min_count=min_item_count)
+        known, surfaces, items = gathered.known, gathered.surfaces, gathered.items
+        if min_item_count > 0:
+            known, surfaces = _common(gathered, each, before_ms=valid_start_ms, min_count=min_item_count)
+            items = None if items is None else items.filter(pl.col("item_id").is_in(known.implode()))
+        item_ids = vocabulary.build(known, *([] if items is None else [items["item_id"]]))
+        decided = Decided(item_ids, surfaces, gathered.columns, **moments)
+        whole = _joined(gathered, decided, place, each=each, quiet=quiet)
+        arrays = dict(flat.joined(whole.parts, place / "arrays"))
+        if folder is None:
+            arrays = {
+                name: np.array(array) if isinstance(array, np.memmap) else array for name, array in arrays.items()
+            }
+    splits.check_none_empty(whole.sizes, first_ms=times.first, last_ms=times.last)
+    notes += whole.notes
+    user_ids = pl.concat([of_shard.users for of_shard in whole.parts])
 
-    item_ids = vocabulary.build(log["item_id"], *([] if items is None else [items["item_id"]]))
-    user_ids = vocabulary.build(log["user_id"])
-    user = pl.Series("user", vocabulary.encode(log["user_id"], user_ids) - 1)
-    log = log.with_columns(user).sort("user", "timestamp_ms", maintain_order=True)
-
-    offsets = ranges.sums_before(np.bincount(log["user"].to_numpy(), minlength=len(user_ids)))
-    time = log["timestamp_ms"].to_numpy()
-    valid_start, test_start = splits.by_time(time, offsets, **moments)
-    splits.check_no_leak(time, offsets, valid_start, test_start, **moments)
-
-    surfaces = vocabulary.build(log["surface"]) if "surface" in log.columns else pl.Series([], dtype=pl.String)
-    arrays, present = _event_arrays(log, item_ids, surfaces)
-    arrays |= {"offsets": offsets, "valid_start": valid_start, "test_start": test_start}
-
-    durations = pl.DataFrame({"item_id": log["item_id"], "duration_ms": arrays["duration_ms"]})
-    trained = ranges.inside(offsets, offsets[:-1], valid_start)
-    train_count = np.bincount(arrays["item"][trained], minlength=len(item_ids) + 1).astype(np.int32)
-    known = catalogue.build(
+    durations = pl.DataFrame({"item_id": item_ids, "duration_ms": whole.duration_ms[1:]})
+    table = catalogue.build(
         item_ids,
         items,
-        attributes=tables.attributes,
-        durations=durations.group_by("item_id").agg(pl.col("duration_ms").max()),
-        seen=train_count > 0,
+        attributes=attributes(items),
+        durations=durations,
+        seen=whole.train_count > 0,
     )
+    notes += [*table.notes, *why]
     users = pl.DataFrame({"user_id": user_ids})
-    notes += known.notes
-    if by_events:
-        notes.append(_split_by_events(merged, valid_share, test_share))
-    if tables.users is not None:
-        idle = len(tables.users) - int(tables.users["user_id"].is_in(user_ids.implode()).sum())
+    if gathered.users is not None:
+        idle = len(gathered.users) - int(gathered.users["user_id"].is_in(user_ids.implode()).sum())
         notes += [f"{idle:,} users without an event: left out"] if idle else []
-        attributes = {name: USER_ATTRIBUTE + name for name in tables.users.columns if name != "user_id"}
-        users = users.join(tables.users.rename(attributes), on="user_id", how="left", maintain_order="left")
-        users = _bucketed(users, np.diff(ranges.sums_before(trained)[offsets]) > 0)
+        of_user = {name: USER_ATTRIBUTE + name for name in gathered.users.columns if name != "user_id"}
+        users = users.join(gathered.users.rename(of_user), on="user_id", how="left", maintain_order="left")
+        users = _bucketed(users, np.concatenate([of_shard.trained for of_shard in whole.parts]))
 
     fields = {
         "vocabulary_hash": vocabulary.fingerprint(item_ids),
         "id_dtype": {"item": vocabulary.id_dtype(item_ids), "user": vocabulary.id_dtype(user_ids)},
         **moments,
-        "end_ms": end,
-        "item_features": known.features,
-        "item_embeddings": known.embedded,
+        "end_ms": times.last + 1,
+        "item_features": table.features,
+        "item_embeddings": table.embedded,
         "surfaces": surfaces.to_list(),
-        "feedback": present,
-        "counts": _counts(tables, merged, log),
+        "feedback": decided.feedback,
+        "counts": _counts(gathered, whole),
     }
-    items = known.table.with_columns(train_count=train_count)
-    return Assembled(arrays, items, users, known.embeddings, known.codes, fields, tuple(notes))
+    if len(whole.parts) > 1:
+        # Where the users of each shard begin, and the last of them end.
+        fields["shards"] = [0, *np.cumsum([len(of_shard.users) for of_shard in whole.parts]).tolist()]
+    return Assembled(
+        arrays,
+        table.table.with_columns(train_count=whole.train_count),
+        users,
+        table.embeddings,
+        table.codes,
+        fields,
+        tuple(notes),
+        whole.counts,
+        flat.sampled(arrays),
+        times.first,
+    )
 
 
-def _split_by_events(events: pl.DataFrame, valid_share: float, test_share: float) -> str:
+@dataclasses.dataclass
+class _Whole:
+    """The parts of all shards, and what they say together: as of `Part`, of [N + 1] items."""
+
+    parts: list[Part]
+    counts: traits.Counts
+    earlier: int
+    sizes: dict[str, int]
+    train_count: NDArray[np.int32]
+    duration_ms: NDArray[np.int32]
+    notes: list[str]
+
+
+def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, quiet: bool) -> _Whole:
+    several = len(gathered.kept) > 1
+    folders = [place / f"part-{number}" if several else None for number in range(len(gathered.kept))]
+    rows = len(decided.items) + 1
+    train_count, duration_ms = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
+    whole = _Whole([], traits.Counts(), 0, dict.fromkeys(SPLITS, 0), train_count, duration_ms, [])
+    undone: dict[str, tuple[int, int]] = {}
+    with progress(label="write", total=len(gathered.times), unit="row", quiet=quiet or not several) as bar:
+        arguments = list(zip(gathered.kept, folders, strict=True))
+        for found in each(partial(part, decided=decided), arguments):
+            whole.counts += found.counts
+            whole.earlier += found.earlier
+            whole.sizes = {name: size + found.sizes[name] for name, size in whole.sizes.items()}
+            train_count[found.items] += found.train_count
+            duration_ms[found.items] = np.maximum(duration_ms[found.items], found.duration_ms)
+            for name, (lost, kept_it) in found.undone.items():
+                before = undone.get(name, (0, 0))
+                undone[name] = before[0] + lost, before[1] + kept_it
+            whole.parts.append(found.without_items())
+            gathered.kept[len(whole.parts) - 1].remove()
+            bar.update(found.counts.events)
+    for name, (lost, kept_it) in sorted(undone.items()):
+        whole.notes.append(
+            f"{name}: {lost:,} events are stored without it, as it was taken back; {kept_it:,} more were taken back in "
+            "a later part of the split, and have it"
+        )
+    return whole
+
+
+def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) -> str:
     """Why the log was split by its events, with the widest gap, and an event before it and after it."""
-    time = events["timestamp_ms"]
-    gap = splits.widest_gap(time.to_numpy())
-    before, after = (events.row(int((time == moment).arg_true()[0]), named=True) for moment in gap)
+    times = gathered.times
+    gap = times.widest_gap()
     days = (gap[1] - gap[0]) / 86_400_000
+    before = times.before(gap[1])
     sides = [
-        f"{count:,} {where} it ('{row['user_id']}' on '{row['item_id']}' at {clock.show(row['timestamp_ms'])})"
-        for count, where, row in (
-            (int((time <= gap[0]).sum()), "before", before),
-            (int((time >= gap[1]).sum()), "after", after),
+        f"{count:,} {where} it ('{user}' on '{item}' at {clock.show(moment)})"
+        for count, where, moment, (user, item) in (
+            (before, "before", gap[0], _an_event(gathered.kept, gap[0])),
+            (len(times) - before, "after", gap[1], _an_event(gathered.kept, gap[1])),
         )
     ]
     return (
@@ -150,6 +217,15 @@ def _split_by_events(events: pl.DataFrame, valid_share: float, test_share: float
         f"log's time hold too few or too many of them; its widest gap is {days:,.4g} days, with {' and '.join(sides)}; "
         "--config.valid_start and --config.test_start set other moments"
     )
+
+
+def _an_event(kept: Sequence[Kept], moment: int) -> tuple[Any, Any]:
+    """The user and the item of an event of this moment, of which there is one."""
+    there = next(of for of in kept if Times.has(of.sorted_times(), moment))
+    shard = there.load()
+    at = int(np.flatnonzero(shard.events["timestamp_ms"].to_numpy() == moment)[0])
+    user = int(np.searchsorted(np.cumsum(shard.lengths), at, side="right"))
+    return shard.users[user], shard.items[int(shard.item[at]) - 1]
 
 
 def split_sizes(made: Assembled) -> dict[str, int]:
@@ -184,43 +260,11 @@ def summary(made: Assembled) -> str:
     lines += [("valid", sizes["valid"], f"events, up to {clock.show(fields['test_start_ms'])}")]
     lines += [("test", sizes["test"], f"events, up to {clock.show(fields['end_ms'])}")]
     lines += [("users", len(made.users), ""), ("items", len(made.items) - 1, "")]
-    bits = made.arrays["feedback"][made.arrays["timestamp_ms"] > EARLIER_MS]
     for name in feedback.BITS:
-        count = int(feedback.has(bits, name).sum())
-        rate = f"{count / max(len(bits), 1):.2%} of events of known time"
+        count = made.counts.feedback[name]
+        rate = f"{count / max(made.counts.dated, 1):.2%} of events of known time"
         lines += [(name, count, rate if name in fields["feedback"] else "not in this log")]
     return "\n".join(f"{name:<16}{count:>13,}  {note}".rstrip() for name, count, note in lines)
-
-
-def _event_arrays(
-    log: pl.DataFrame, item_ids: pl.Series, surfaces: pl.Series
-) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The event arrays, and the names of the feedback that this log has."""
-
-    def column(name: str) -> NDArray[Any]:
-        if name not in log.columns:
-            return np.full(len(log), _UNKNOWN.get(name, 0), EVENT_DTYPES[name])
-        return log[name].fill_null(_UNKNOWN.get(name, 0)).to_numpy()
-
-    play_ms, duration_ms = column("play_ms"), column("duration_ms")
-    has_play = "play_ms" in log.columns
-    flags = {name: log[name].fill_null(0).to_numpy() for name in FEEDBACK_COLUMNS if name in log.columns}
-    if has_play and "long_view" not in flags:
-        flags["long_view"] = feedback.is_long_view(play_ms, duration_ms)
-    zeros = np.zeros(len(log), EVENT_DTYPES["surface"])
-    arrays = {
-        "item": vocabulary.encode(log["item_id"], item_ids),
-        "timestamp_ms": log["timestamp_ms"].to_numpy(),
-        "play_ms": play_ms,
-        "duration_ms": duration_ms,
-        "dwell": feedback.dwell_bucket(play_ms),
-        "feedback": feedback.to_bits(flags, play_ms=play_ms if has_play else None),
-        # A column that is empty in every row has no values either.
-        "surface": vocabulary.encode(log["surface"], surfaces) if len(surfaces) else zeros,
-    }
-    asked = ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")
-    arrays |= {name: column(name) for name in asked}
-    return arrays, [name for name in feedback.BITS if name in flags or (name == "skip" and has_play)]
 
 
 def _bucketed(users: pl.DataFrame, seen: NDArray[np.bool_]) -> pl.DataFrame:
@@ -234,23 +278,24 @@ def _bucketed(users: pl.DataFrame, seen: NDArray[np.bool_]) -> pl.DataFrame:
     return users.with_columns(codes)
 
 
-def _without_rare(
-    log: pl.DataFrame, items: pl.DataFrame | None, *, before_ms: int, min_count: int
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    counts = log.filter(pl.col("timestamp_ms") < before_ms).group_by("item_id").len()
-    common = counts.filter(pl.col("len") >= min_count).select("item_id")
+def _common(gathered: Gathered, each: Each, *, before_ms: int, min_count: int) -> tuple[pl.Series, pl.Series]:
+    """The items with at least so many events before a moment, and the surfaces of their events."""
+    counts = np.zeros(len(gathered.known), np.int64)
+    for items, of_shard in each(partial(item_counts, before_ms=before_ms), [(kept,) for kept in gathered.kept]):
+        counts[vocabulary.encode(items, gathered.known) - 1] += of_shard
+    common = gathered.known.filter(pl.Series(counts >= min_count))
     if common.is_empty():
         raise DataError(f"no item has {min_count} events before validation; lower --config.min_item_count")
-    log = log.join(common, on="item_id", how="semi", maintain_order="left")
-    return log, None if items is None else items.join(common, on="item_id", how="semi", maintain_order="left")
+    if not len(gathered.surfaces):
+        return common, gathered.surfaces
+    return common, vocabulary.build(*each(partial(surfaces_of, items=common), [(kept,) for kept in gathered.kept]))
 
 
-def _counts(tables: Tables, merged: pl.DataFrame, log: pl.DataFrame) -> dict[str, Any]:
-    earlier = int(log["timestamp_ms"].eq(EARLIER_MS).sum())
-    kept = len(log) - earlier
-    rows = len(tables.events) + tables.rows_joined
-    dropped = {"quarantined": tables.rows_read - rows, "rare item": len(merged) - kept}
-    relogged = rows - len(merged)
-    if tables.rows_read != kept + relogged + sum(dropped.values()):
-        raise AssertionError(f"{tables.rows_read} rows read: {kept} kept, {relogged} merged, dropped {dropped}")
-    return {"read": tables.rows_read, "kept": kept, "merged": relogged, "dropped": dropped, "earlier_history": earlier}
+def _counts(gathered: Gathered, whole: _Whole) -> dict[str, Any]:
+    read, rows, merged = gathered.rows_read, gathered.rows, len(gathered.times)
+    kept = whole.counts.events - whole.earlier
+    dropped = {"quarantined": read - rows, "rare item": merged - kept}
+    relogged = rows - merged
+    if read != kept + relogged + sum(dropped.values()):
+        raise AssertionError(f"{read} rows read: {kept} kept, {relogged} merged, dropped {dropped}")
+    return {"read": read, "kept": kept, "merged": relogged, "dropped": dropped, "earlier_history": whole.earlier}

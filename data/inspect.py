@@ -76,22 +76,21 @@ def _read(folder: Path, schema: Path, last: str) -> None:
 
     rejected = Quarantine(enabled=True)
     try:
-        made = assembly.assemble(canonical.read_tables(folder, quarantine=rejected, schema=str(schema)))
+        made = assembly.assemble(canonical.read_log(folder, quarantine=rejected, schema=str(schema)))
     except DataError as error:
         raise DataError(f"{error}; mend {schema}") from None
     warnings = plausibility.warnings(
-        made.arrays,
+        made.sample,
         item_duration_ms=made.items["duration_ms"].to_numpy(),
         user_ids=made.users["user_id"],
         item_ids=made.items["item_id"],
     )
     print("\n".join([*rejected.column_lines(), "", assembly.summary(made)]))
-    dated = made.arrays["timestamp_ms"][made.arrays["timestamp_ms"] > assembly.EARLIER_MS]
-    print(f"{'first and last':<16}  {clock.show(dated.min())}, {clock.show(dated.max())}", end="\n\n")
+    print(f"{'first and last':<16}  {clock.show(made.first_ms)}, {clock.show(made.fields['end_ms'] - 1)}", end="\n\n")
     of_bad_rows = [note.replace("quarantined", "bad rows") for note in rejected.notes()]
     for note in (*made.notes, *of_bad_rows, *(f"warning: {warning}" for warning in warnings)):
         print(note)
-    for line in needs.lines(traits.measured(made.arrays, made.items, made.embeddings)):
+    for line in needs.lines(traits.of_counts(made.counts, made.items, made.embeddings)):
         print(line)
     print(last)
 

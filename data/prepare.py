@@ -51,6 +51,20 @@ _QUARANTINE = flags.DEFINE_bool("quarantine", False, "Set bad rows aside in quar
 _MAX_QUARANTINE = flags.DEFINE_string(
     "max_quarantine", "1%", "With --quarantine: the largest share of a file's rows that may be bad, like 1% or 0.01."
 )
+_SHARD_ROWS = flags.DEFINE_integer(
+    "shard_rows",
+    1 << 22,
+    "A log of more rows is prepared in shards of at most so many, one of which at a time is in memory: some 300 bytes "
+    "a row; its users lie by shard.",
+    lower_bound=1,
+)
+_RUNNER = flags.DEFINE_string(
+    "runner",
+    "",
+    "Apache Beam's runner that orders and writes the shards, such as DirectRunner, FlinkRunner; empty: one after the "
+    "other, here. Needs requirements-beam.txt, and a --workdir that all workers see.",
+)
+_BEAM_OPTIONS = flags.DEFINE_multi_string("beam_option", [], "An option of Beam, such as --direct_num_workers=2.")
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Fetch the dataset into --data first, where it is not there.")
 
 
@@ -123,7 +137,7 @@ def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
     Errors: UsageError where it holds those of another config or log, or files that are no timelines.
     """
     from data import timelines
-    from runtime.artifact import LOST_AND_FOUND, PARTIAL, open_manifest
+    from runtime.artifact import LOST_AND_FOUND, PARTIAL, SCRATCH, open_manifest
     from runtime.workdir import CONFIG, is_complete, open_workdir
 
     if os.path.lexists(workdir) and not workdir.is_dir():
@@ -131,7 +145,7 @@ def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
     if not (workdir / CONFIG).is_file():
         there = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
         # What was being written when a run was killed, and a file system's own, stand in nobody's way.
-        if there - {LOST_AND_FOUND} and PARTIAL not in there:
+        if there - {LOST_AND_FOUND, SCRATCH} and PARTIAL not in there:
             raise UsageError(f"--workdir={workdir}: holds other files; give a new or empty folder")
         return False
     open_workdir(workdir, identity)
@@ -151,7 +165,9 @@ def main(argv: Sequence[str]) -> int | None:
     # Imported here so that --help does not wait for them.
     from data import assembly, timelines
     from data.raw import plausibility, quarantine
-    from runtime.progress import progress
+    from data.shards import beam
+    from data.shards.gathered import one_by_one
+    from runtime.artifact import scratch
     from runtime.workdir import CONFIG, METRICS
 
     config = _CONFIG.value.to_dict()
@@ -165,6 +181,8 @@ def main(argv: Sequence[str]) -> int | None:
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
     boundaries = {**moments(config, dataset), **shares(config)}
     max_share = share(_MAX_QUARANTINE.value)
+    if _RUNNER.value:
+        beam.check(_RUNNER.value)
     if config["min_item_count"] < 0:
         raise UsageError(f"--config.min_item_count={config['min_item_count']}: no number of events; 0 keeps all items")
     options = {name: config.get(name, default) for name, default in dataset.options.items()}
@@ -182,17 +200,23 @@ def main(argv: Sequence[str]) -> int | None:
         return None
 
     rejected = quarantine.Quarantine(enabled=_QUARANTINE.value, max_share=max_share)
-    with progress(label="prepare", total=3, unit="step") as bar:
-        tables = dataset.read(folder, quarantine=rejected, **options)
-        bar.update()
-        made = assembly.assemble(tables, **boundaries, min_item_count=config["min_item_count"])
-        bar.update()
+    with scratch(workdir) as place:
+        log = (dataset.log or dataset.read)(folder, quarantine=rejected, **options)
+        made = assembly.assemble(
+            log,
+            **boundaries,
+            min_item_count=config["min_item_count"],
+            folder=place,
+            shard_rows=_SHARD_ROWS.value,
+            each=beam.OnRunner(_RUNNER.value, place, _BEAM_OPTIONS.value) if _RUNNER.value else one_by_one,
+            quiet=False,
+        )
         extra = {CONFIG: json.dumps(identity, indent=1), METRICS: json.dumps(assembly.metrics(made), indent=1)}
         if len(rejected.frame()):
             extra[quarantine.FILE] = rejected.frame().write_csv()
         columns = rejected.column_lines()
         warnings = plausibility.warnings(
-            made.arrays,
+            made.sample,
             item_duration_ms=made.items["duration_ms"].to_numpy(),
             user_ids=made.users["user_id"],
             item_ids=made.items["item_id"],
@@ -206,8 +230,8 @@ def main(argv: Sequence[str]) -> int | None:
             codes=made.codes,
             fields={"dataset": dataset.name, "columns": columns, "warnings": warnings, **made.fields},
             extra=extra,
+            counts=made.counts,
         )
-        bar.update()
     print(assembly.summary(made))
     for note in (*columns, *made.notes, *rejected.notes()):
         print(note)

@@ -15,15 +15,17 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from data import feedback, ranges, traits
+from data import feedback, ranges, splits, traits
 from data.items import content
 from data.items.content import CODES_SCHEMA, ItemContent
 from data.reading import Reader
@@ -34,7 +36,8 @@ from runtime.errors import DataError
 KIND = "timelines"
 VERSION = 4
 EMBEDDINGS, CODES = "item_embeddings.npy", "item_codes.parquet"
-SPLITS = ("train", "valid", "test")
+SPLITS = splits.PARTS
+EARLIER_MS = 0  # the time of earlier history: unknown, and before everything else
 
 EVENT_DTYPES = {
     "item": np.int32,  # 1..N
@@ -62,6 +65,7 @@ def write(
     embeddings: NDArray[np.float32] | None = None,
     codes: pl.DataFrame | None = None,
     extra: Mapping[str, str] | None = None,
+    counts: traits.Counts | None = None,
 ) -> None:
     """Writes the artifact at `path`, whole or not at all.
 
@@ -74,6 +78,7 @@ def write(
         of which columns.
       codes: feature, value, code: what the codes of `items` stand for.
       extra: file name -> text, written beside the arrays.
+      counts: of the events, as `data.traits.counted`, where they have been counted already.
     """
     num_events, num_users = len(arrays["item"]), len(arrays["offsets"]) - 1
     if arrays["offsets"][-1] != num_events or len(users) != num_users:
@@ -82,10 +87,13 @@ def write(
         )
     sizes = {"num_users": num_users, "num_items": len(items) - 1, "num_events": num_events}
     dtypes = {**EVENT_DTYPES, **USER_DTYPES}
-    saved = {name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in dtypes.items()}
+    saved = {
+        name: arrays[name] if _is_file(arrays[name], dtype) else np.ascontiguousarray(arrays[name], dtype=dtype)
+        for name, dtype in dtypes.items()
+    }
     if embeddings is not None and len(embeddings) != len(items):
         raise ValueError(f"embeddings of {len(embeddings)} items, not {len(items)}")
-    has = dataclasses.asdict(traits.measured(saved, items, embeddings))
+    has = dataclasses.asdict(traits.of_counts(counts or traits.counted(saved), items, embeddings))
     with artifact.writing(path, kind=KIND, version=VERSION, fields={**fields, **sizes, "traits": has}) as folder:
         for name, array in saved.items():
             _save(folder / f"{name}.npy", array)
@@ -98,7 +106,27 @@ def write(
             (folder / name).write_text(text, encoding="utf-8")
 
 
+def header(length: int, dtype: npt.DTypeLike) -> bytes:
+    """What an .npy file of an array [length] begins with."""
+    begin = io.BytesIO()
+    described = {"shape": (length,), "fortran_order": False, "descr": np.dtype(dtype).str}
+    np.lib.format.write_array_header_1_0(begin, described)
+    return begin.getvalue()
+
+
+def _is_file(array: NDArray[Any], dtype: npt.DTypeLike) -> bool:
+    """Whether an array is the whole of an .npy file that it is mapped from."""
+    return isinstance(array, np.memmap) and array.dtype == dtype and array.offset == len(header(len(array), dtype))
+
+
 def _save(path: Path, array: NDArray[Any]) -> None:
+    if isinstance(array, np.memmap) and _is_file(array, array.dtype):
+        # Under another name the same file, where both are on one file system.
+        try:
+            os.link(str(array.filename), path)
+        except OSError:
+            shutil.copyfile(str(array.filename), path)
+        return
     # Neither numpy.save nor polars says why a write failed; a file's own write does (disk full).
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))

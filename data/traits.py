@@ -40,21 +40,65 @@ class Traits:
         return round(self.feedback.get("like", 0.0) + self.feedback.get("dislike", 0.0), 6) >= 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What `measured` counts of events, which of all is the sum of that of any parts of them.
+
+    events; dated, those of known time. feedback: kind -> how many of the dated have it. play_times, questionnaires,
+    random_exposures: how many events have any.
+    """
+
+    events: int = 0
+    dated: int = 0
+    feedback: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    play_times: int = 0
+    questionnaires: int = 0
+    random_exposures: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.events + other.events,
+            self.dated + other.dated,
+            {name: self.feedback.get(name, 0) + count for name, count in other.feedback.items()},
+            self.play_times + other.play_times,
+            self.questionnaires + other.questionnaires,
+            self.random_exposures + other.random_exposures,
+        )
+
+
+def counted(arrays: Mapping[str, Any]) -> Counts:
+    """Of event arrays [E] of timelines."""
+    from data import feedback
+
+    bits = arrays["feedback"][arrays["timestamp_ms"] > 0]
+    return Counts(
+        len(arrays["item"]),
+        len(bits),
+        {name: int(feedback.has(bits, name).sum()) for name in feedback.BITS},
+        int((arrays["play_ms"] >= 0).sum()),
+        int((arrays["questionnaire_answer"] >= 0).sum()),
+        int((arrays["randomly_exposed"] > 0).sum()),
+    )
+
+
 def measured(arrays: Mapping[str, Any], items: "pl.DataFrame", embeddings: Any = None) -> Traits:
     """The traits of the event arrays [E], the item table and the items' embeddings of timelines."""
-    from data import feedback
+    return of_counts(counted(arrays), items, embeddings)
+
+
+def of_counts(counts: Counts, items: "pl.DataFrame", embeddings: Any = None) -> Traits:
+    """The traits of events that have been `counted`."""
 
     def distinct(name: str) -> bool:
         return name in items.columns and items[name][1:].n_unique() > 1
 
-    bits = arrays["feedback"][arrays["timestamp_ms"] > 0]
-    shares = {name: float(feedback.has(bits, name).mean()) if len(bits) else 0.0 for name in feedback.BITS}
+    shares = {name: count / counts.dated if counts.dated else 0.0 for name, count in counts.feedback.items()}
     return Traits(
-        events=len(arrays["item"]),
+        events=counts.events,
         feedback={name: share for name, share in shares.items() if share > 0},
-        play_times=bool((arrays["play_ms"] >= 0).any()),
-        questionnaires=bool((arrays["questionnaire_answer"] >= 0).any()),
-        random_exposures=bool((arrays["randomly_exposed"] > 0).any()),
+        play_times=counts.play_times > 0,
+        questionnaires=counts.questionnaires > 0,
+        random_exposures=counts.random_exposures > 0,
         creators=distinct("creator"),
         clusters=distinct("cluster"),
         embeddings=embeddings is not None and bool(embeddings.any()),

@@ -24,6 +24,7 @@ from runtime.errors import DataError, UsageError
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"  # in a folder that was there before: what is being written, or was when the writer was killed
+SCRATCH = ".scratch"  # likewise: what is needed only until the artifact is written
 LOST_AND_FOUND = "lost+found"  # of a file system, where it is mounted
 
 
@@ -87,10 +88,25 @@ def writing(path: str | os.PathLike[str], *, kind: str, version: int, fields: Ma
         raise
 
 
+@contextlib.contextmanager
+def scratch(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a folder, not made yet, for files that are needed until the artifact at `path` is written; then removed.
+
+    It is on the file system of the artifact, beside it or, where there is a folder already, in it.
+    """
+    final = Path(path).absolute()
+    folder = final / SCRATCH if final.is_dir() else final.with_name(final.name + SCRATCH)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _take_place(partial: Path, final: Path) -> None:
     (final / MANIFEST).unlink(missing_ok=True)
     for old in final.iterdir():
-        if old.name in (PARTIAL, LOST_AND_FOUND):
+        if old.name in (PARTIAL, SCRATCH, LOST_AND_FOUND):
             continue
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import feedback
-from data.assembly import EARLIER_MS
-from data.timelines import Timelines
+from data.timelines import EARLIER_MS, Timelines
 from runtime.errors import UsageError
 
 PROTOCOLS = ("time", "leave_one_out")

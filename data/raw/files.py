@@ -24,17 +24,19 @@ class Format:
 
     Attributes:
       header, rows: as of `data.raw.formats.delimited`. is_whole: whether the header names all columns, as it
-        does not where each row has names of its own. is_text: whether all cells are text.
+        does not where each row has names of its own. is_text: whether all cells are text. num_rows: of a file, None
+        where only reading it tells.
     """
 
     header: Callable[[Path], list[str]]
     rows: Callable[[Path, Sequence[str]], Iterator[Rows]]
     is_whole: bool = True
     is_text: bool = False
+    num_rows: Callable[[Path], int] | None = None
 
 
 _FORMATS = {
-    sources.PARQUET: Format(parquet.header, parquet.rows),
+    sources.PARQUET: Format(parquet.header, parquet.rows, num_rows=parquet.num_rows),
     sources.CSV: Format(delimited.header, delimited.rows, is_text=True),
     sources.JSON_LINES: Format(json_lines.header, json_lines.rows, is_whole=False),
 }
@@ -63,6 +65,11 @@ class Opened:
             list(dict.fromkeys([*names, *part.partition]))
             for names, part in zip(self.headers, self.source.parts, strict=True)
         ]
+
+    def num_rows(self) -> int | None:
+        """How many rows its files hold, None where they do not say so at their beginning."""
+        count = self.format.num_rows
+        return sum(count(part.path) for part in self.source.parts) if count else None
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
         """The columns `names`, file by file and some rows at a time.

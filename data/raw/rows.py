@@ -92,6 +92,23 @@ def read(
       number: the name of a further column of the result, each row's number in its file.
     Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
     """
+    options = {"known": known, "further": further, "skip": skip, "empty": empty, "decimal": decimal, "number": number}
+    return pieces(table, columns, quarantine=quarantine, **options).whole()  # type: ignore[arg-type]
+
+
+def pieces(
+    table: Source | str | os.PathLike[str],
+    columns: Sequence[Column],
+    *,
+    quarantine: Quarantine,
+    known: Known | None = None,
+    further: Further | None = None,
+    skip: Callable[[pl.DataFrame], pl.Series] | None = None,
+    empty: Sequence[str] = (),
+    decimal: str = ".",
+    number: str = "",
+) -> "Pieces":
+    """As `read`, some rows at a time, so that a table need not fit into memory."""
     opened = files.opened(table)
     source, names = opened.source, opened.names
     _check_required(opened, columns)
@@ -116,7 +133,7 @@ def read(
         kinds |= {c.in_file: False for c in columns if (c.dtype is None and not c.category) or c.dtype == pl.String}
         numeric = [name for name, is_numeric in kinds.items() if is_numeric]
         batches = (_with_points(batch, numeric) for batch in batches)
-    return _checked(source, names, batches, columns, quarantine, known or {}, skip, number)
+    return Pieces(source, names, batches, columns, quarantine, known or {}, skip, number)
 
 
 def checked(
@@ -131,7 +148,8 @@ def checked(
     """As `read`, of one file that has been opened otherwise: its rows as they stand there, and its columns' `names`."""
     check_columns(path, names, columns)
     batch = files.of_part(table, 0, [Part(path, path.name, {})], is_text=False)
-    return _checked(Source(path, path.name, tuple(batch.parts)), names, [batch], columns, quarantine, known or {}, None)
+    source = Source(path, path.name, tuple(batch.parts))
+    return Pieces(source, names, [batch], columns, quarantine, known or {}).whole()
 
 
 def check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:
@@ -142,32 +160,54 @@ def check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -
             raise DataError(f"{path}: no column '{column.in_file}', only {only}; add it or rename one")
 
 
-def _checked(
-    source: Source,
-    names: Sequence[str],
-    batches: Iterable[Batch],
-    columns: Sequence[Column],
-    quarantine: Quarantine,
-    known: Known,
-    skip: Callable[[pl.DataFrame], pl.Series] | None,
-    number: str = "",
-) -> tuple[pl.DataFrame, int]:
-    count, kept, seen = 0, [], dict.fromkeys(names)
-    for batch in _without_bytes(batches):
-        seen |= dict.fromkeys(batch.frame.columns)
-        if skip:
-            batch = _without(batch, skip(batch.frame))
-        count += len(batch)
-        kept.append(_good(source.path, batch, columns, quarantine, known, number))
-    if not count:
-        raise DataError(f"{source.path}: no rows{' that are to be read' if skip else ''}; give a file that holds some")
-    if not any(len(frame) for frame in kept):
-        most = quarantine.most_often(source.name)
-        raise DataError(f"{source.path}: none of {count:,} rows is good; most often {most}; mend the log")
-    numbers = [Column(number)] if number else []
-    table = _stacked(kept, [*(column for column in columns if column.in_file in seen), *numbers])
-    quarantine.finish(source.path, source.name, count, _columns_of(columns, list(seen), table))
-    return table, count
+class Pieces:
+    """The good rows of a table, some at a time and in the order of its files; to be gone through once.
+
+    count: how many rows the files hold, good and bad, as far as they have been gone through.
+    Errors: those of `read`, while one goes through them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        names: Sequence[str],
+        batches: Iterable[Batch],
+        columns: Sequence[Column],
+        quarantine: Quarantine,
+        known: Known,
+        skip: Callable[[pl.DataFrame], pl.Series] | None = None,
+        number: str = "",
+    ):
+        self.count = 0
+        self._source, self._batches, self._columns = source, batches, columns
+        self._quarantine, self._known, self._skip, self._number = quarantine, known, skip, number
+        self._seen = dict.fromkeys(names)
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        source, quarantine, schema = self._source, self._quarantine, pl.Schema()
+        is_any = False
+        for batch in _without_bytes(self._batches):
+            self._seen |= dict.fromkeys(batch.frame.columns)
+            if self._skip:
+                batch = _without(batch, self._skip(batch.frame))
+            self.count += len(batch)
+            good = _good(source.path, batch, self._columns, quarantine, self._known, self._number)
+            is_any, schema = is_any or len(good) > 0, good.schema
+            yield good
+        if not self.count:
+            only = " that are to be read" if self._skip else ""
+            raise DataError(f"{source.path}: no rows{only}; give a file that holds some")
+        if not is_any:
+            most = quarantine.most_often(source.name)
+            raise DataError(f"{source.path}: none of {self.count:,} rows is good; most often {most}; mend the log")
+        # What a category is after all its cells tell: a table with one has been read as a whole, in one piece.
+        quarantine.finish(source.path, source.name, self.count, _columns_of(self._columns, list(self._seen), schema))
+
+    def whole(self) -> tuple[pl.DataFrame, int]:
+        """All of them as one table, and `count`."""
+        kept = list(self)
+        names = [column.name for column in self._columns if column.in_file in self._seen]
+        return stacked(kept, [*names, *([self._number] if self._number else [])]), self.count
 
 
 def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
@@ -177,7 +217,7 @@ def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
     return [files.whole(batches)]
 
 
-def _columns_of(columns: Sequence[Column], names: Sequence[str], table: pl.DataFrame) -> ColumnsOf:
+def _columns_of(columns: Sequence[Column], names: Sequence[str], schema: pl.Schema) -> ColumnsOf:
     used: dict[str, list[str]] = {}
     for column in columns:
         if column.in_file in names and not column.category:
@@ -186,7 +226,7 @@ def _columns_of(columns: Sequence[Column], names: Sequence[str], table: pl.DataF
     ignored = [name for name in names if name not in {*used, *categories}]
     kinds = {}
     for column in columns:
-        dtype = table.schema[column.name] if column.category and column.name in table.columns else None
+        dtype = schema.get(column.name) if column.category else None
         if dtype is not None and (attributes.is_number(dtype) or attributes.is_embedding(dtype)):
             kinds[column.in_file] = "numbers" if attributes.is_number(dtype) else "embeddings"
     return ColumnsOf(used, categories, ignored, frozenset(c.in_file for c in columns if not c.category), kinds)
@@ -334,10 +374,13 @@ def _without(batch: Batch, skipped: pl.Series) -> Batch:
     )
 
 
-def _stacked(frames: list[pl.DataFrame], columns: Sequence[Column]) -> pl.DataFrame:
-    # Ids may be numbers in some of the frames and text in others; a column that one lacks is empty there.
+def stacked(frames: Sequence[pl.DataFrame], names: Iterable[str] | None = None) -> pl.DataFrame:
+    """Good rows of a table one after the other: the columns `names`, all by default, empty in pieces that lack them.
+
+    Ids that are numbers in some of the frames and text in others are text.
+    """
     table: dict[str, pl.Series] = {}
-    for name in dict.fromkeys(column.name for column in columns):
+    for name in dict.fromkeys((name for frame in frames for name in frame.columns) if names is None else names):
         pieces = [
             frame[name] if name in frame.columns else pl.Series([None] * len(frame), dtype=pl.Null) for frame in frames
         ]

@@ -5,13 +5,18 @@ in CSV they are text. An empty 0/1 field means 0, an empty play time or question
 """
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from data import clock
 from data.feedback import BITS
-from data.raw.rows import Column
+from data.raw.rows import Column, stacked
+from runtime.errors import DataError
 
 YEAR_2000_MS = 946_684_800_000
 # When this was started, and a day more for clocks that are ahead and for local times that are taken for UTC.
@@ -83,24 +88,80 @@ class Tables:
 
     @property
     def attributes(self) -> list[str]:
-        """The columns of `items` that models read besides creator, cluster and duration, whatever their names."""
-        return [] if self.items is None else [c for c in self.items.columns if c not in _NOT_ATTRIBUTES]
+        """Those of `items`, as the function of this name has it."""
+        return attributes(self.items)
 
-    def with_ids_alike(self) -> "Tables":
-        """The same log, users' ids of one type in all tables, and items' ids too: text where any of them are text."""
-        events, items, users, earlier, notes = self.events, self.items, self.users, self.earlier, list(self.notes)
-        for name, other in (("item_id", items), ("user_id", users)):
-            there = [table for table in (events, other, earlier) if table is not None]
-            if len({table.schema[name] for table in there}) > 1:
-                notes.append(f"{name}: text in one table, numbers in another: taken as text everywhere")
-                as_text = pl.col(name).cast(pl.String)
-                events = events.with_columns(as_text)
-                earlier = None if earlier is None else earlier.with_columns(as_text)
-                if name == "item_id":
-                    items = None if items is None else items.with_columns(as_text)
-                else:
-                    users = None if users is None else users.with_columns(as_text)
-        return replace(self, events=events, items=items, users=users, earlier=earlier, notes=tuple(notes))
+    def log(self) -> "Log":
+        """The same as a log to go through, all of it at once."""
+        return Log(
+            [self.events],
+            partial(events_as_they_are, joined=self.rows_joined),
+            self.items,
+            self.users,
+            self.earlier,
+            lambda: (self.rows_read, self.notes),
+            is_read=True,
+        )
+
+
+class Events(NamedTuple):
+    """Events of some users, in the order of their first rows, and what became of the rows they are made of.
+
+    undoing: rows that are no events, as they take something back. joined: rows of an event that another row began.
+    """
+
+    frame: pl.DataFrame
+    undoing: int = 0
+    joined: int = 0
+
+
+def events_as_they_are(rows: pl.DataFrame, joined: int = 0) -> Events:
+    """Each row as an event; `joined` rows of others are part of them."""
+    return Events(rows, joined=joined)
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log to go through once, some rows at a time, so that it need not fit into memory.
+
+    Attributes:
+      rows: good rows in the order they were logged, with those columns of events that their file has.
+      of_users: all rows of any users, in order, with the columns of any of them -> their events. Another process may
+        be asked, so it can be pickled.
+      items, users, earlier: as of `Tables`.
+      told: once all rows are through, how many the files hold, good and bad, and what a user should be told.
+      expected: how many rows there are to go through, where the files say. path: of the events, for messages.
+      is_read: whether all rows are in memory already.
+    """
+
+    rows: Iterable[pl.DataFrame]
+    of_users: Callable[[pl.DataFrame], Events]
+    items: pl.DataFrame | None
+    users: pl.DataFrame | None
+    earlier: pl.DataFrame | None
+    told: Callable[[], tuple[int, tuple[str, ...]]]
+    expected: int | None = None
+    path: Path | None = None
+    is_read: bool = False
+
+    def whole(self) -> Tables:
+        """All of it in memory."""
+        events = self.of_users(stacked(list(self.rows)))
+        if events.frame.is_empty():
+            raise self.without_events()
+        rows_read, notes = self.told()
+        return Tables(
+            events.frame, self.items, self.users, self.earlier, rows_read - events.undoing, notes, events.joined
+        )
+
+    def without_events(self) -> DataError:
+        """What is wrong where no row is an event."""
+        return DataError(f"{self.path}: every row takes something back; give a log of what was said too")
+
+
+def attributes(items: pl.DataFrame | None) -> list[str]:
+    """The columns of an items' table that models read besides creator, cluster and duration, whatever their names."""
+    return [] if items is None else [name for name in items.columns if name not in _NOT_ATTRIBUTES]
 
 
 def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:

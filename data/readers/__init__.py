@@ -16,7 +16,7 @@ from data.traits import Traits
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from data.raw.tables import Tables
+    from data.raw.tables import Log, Tables
 
 SHORT = "_short"  # NAME_short: the same dataset, learned by tiny models in one epoch, to see every stage run
 
@@ -29,6 +29,7 @@ class Dataset:
       name: what configs and flags call it. description: what it is, for --help.
       source_files: folder -> the files that it is read from; DataError where one is missing.
       read: (folder, quarantine=…) -> the canonical tables, every row checked, as `data.raw.rows.read` does.
+      log: as `read`, but the events to go through, so that they need not fit into memory; None: `read` alone.
       traits: what it has; None where only the prepared timelines can tell.
       valid_start, test_start: when its validation and test days begin, like 2022-05-03T00:00+08:00; empty: by
         shares of its time, or of its events (`data.splits.default_moments`).
@@ -52,6 +53,7 @@ class Dataset:
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     download: Callable[..., Path] | None = None
     short: bool = False
+    log: Callable[..., "Log"] | None = None
 
     def of_stage(self, stage: str) -> dict[str, Any]:
         """Its settings for configs/STAGE.py, for `ConfigDict.update_from_flattened_dict`."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from data.raw.quarantine import Quarantine
-    from data.raw.rows import Column, Known
+    from data.raw.rows import Column, Known, Pieces
     from data.raw.schema.said import Schema, TableSchema
-    from data.raw.tables import Tables
+    from data.raw.tables import Log, Tables
 
 
 def source_files(folder: str | os.PathLike[str], *, schema: str = "") -> list[Path]:
@@ -47,29 +47,30 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine", sch
 
     Errors: as `data.raw.rows.read`; UsageError for a schema that is no YAML or not true of the tables.
     """
-    from data.raw.schema import event_types, yaml_file
-    from data.raw.tables import Tables
+    return read_log(folder, quarantine=quarantine, schema=schema).whole()
+
+
+def read_log(folder: str | os.PathLike[str], *, quarantine: "Quarantine", schema: str = "") -> "Log":
+    """As `read_tables`, but the events some rows at a time: their errors come while one goes through them."""
+    from data.raw.schema import yaml_file
+    from data.raw.tables import Log, events_as_they_are
 
     said = yaml_file.read(yaml_file.find(Path(folder), schema))
     of_name = _sources(Path(folder), said)
     log = _Log(of_name, said, quarantine, [])
-    items, _ = log.read("items") if "items" in of_name else (None, 0)
-    users, _ = log.read("users") if "users" in of_name else (None, 0)
+    items = log.read("items") if "items" in of_name else None
+    users = log.read("users") if "users" in of_name else None
     known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
-    events, rows_read = log.read("events", known=known)
-    types, rows_joined = said.of("events").event_types, 0
-    if types:
-        saying = types.without_undos(events)
-        rows_read, events = rows_read - (len(events) - len(saying)), saying
-        if events.is_empty():
-            raise DataError(
-                f"{of_name['events'].path}: every row takes something back; give a log of what was said too"
-            )
-        kept = event_types.joined(events, within_ms=types.within_ms)
-        rows_joined = len(events) - len(kept)
-        log.notes += types.notes(of_name["events"].name)
-        events = kept
-    return Tables(events, items, users, None, rows_read, tuple(log.notes), rows_joined)
+    events, expected = log.events(known)
+    types, source = said.of("events").event_types, of_name["events"]
+
+    def told() -> tuple[int, tuple[str, ...]]:
+        log.finish("events")
+        return events.count, (*log.notes, *(types.notes(source.name) if types else ()))
+
+    return Log(
+        events, types.events if types else events_as_they_are, items, users, None, told, expected, path=source.path
+    )
 
 
 @dataclasses.dataclass
@@ -80,18 +81,27 @@ class _Log:
     schema: "Schema"
     quarantine: "Quarantine"
     notes: list[str]
+    columns: dict[str, Sequence["Column"]] = dataclasses.field(default_factory=dict)
 
-    def read(self, name: str, *, known: "Known | None" = None) -> tuple["pl.DataFrame", int]:
-        """The table of this name, and how many rows it has in its files, good and bad."""
+    def read(self, name: str) -> "pl.DataFrame":
+        """The table of this name, which is not that of the events."""
+        table, _ = self._opened(name, {})[0].whole()
+        self.finish(name)
+        return self._without_names(name, table)
+
+    def events(self, known: "Known") -> tuple["Pieces", int | None]:
+        """The events' table, to go through, and how many rows it has, where its files say."""
+        return self._opened("events", known)
+
+    def _opened(self, name: str, known: "Known") -> tuple["Pieces", int | None]:
         from data.raw import files, rows
-        from data.raw.schema.said import check, columns_of
-        from data.raw.times import Moments
+        from data.raw.schema.said import check
 
         source, said = self.sources[name], self.schema.of(name)
         if source.others:
             such = f"{len(source.others):,} files such as {source.others[0].name}"
             self.notes.append(f"{source.name}: {such} are left out: no table by their names")
-        columns = columns_of(name, said)
+        columns = self._columns(name)
         opened = files.opened(source)
         if opened.format.is_whole:
             check(self.schema, name, source.name, opened.names)
@@ -102,7 +112,7 @@ class _Log:
             raise DataError(f"{error}, or say in schema.yaml which it is{begins}") from None
         if name == "events":
             _check_feedback(opened.source.path, opened.names, columns)
-        table, count = rows.read(
+        pieces = rows.pieces(
             source,
             columns,
             quarantine=self.quarantine,
@@ -112,12 +122,26 @@ class _Log:
             empty=self.schema.empty,
             decimal=self.schema.decimal,
         )
+        return pieces, opened.num_rows()
+
+    def _columns(self, name: str) -> Sequence["Column"]:
+        from data.raw.schema.said import columns_of
+
+        if name not in self.columns:
+            self.columns[name] = columns_of(name, self.schema.of(name))
+        return self.columns[name]
+
+    def finish(self, name: str) -> None:
+        """Checks what is said of a table that has been gone through, and notes what there is to tell of it."""
+        from data.raw.schema.said import check
+        from data.raw.times import Moments
+
+        source = self.sources[name]
         check(self.schema, name, source.name, self.quarantine.columns[source.name].all)
-        for column in columns:
+        for column in self._columns(name):
             if isinstance(column.convert, Moments) and column.convert.without_zone:
                 of_rows = f"{column.convert.without_zone:,} times of {column.in_file} name no zone"
                 self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")
-        return (table if name == "events" else self._without_names(name, table)), count
 
     def _attribute(self, table: str, said: "TableSchema", cells: "pl.Series") -> "Column | None":
         # Any further column of which something can be made. Others are left out, and it is said.
@@ -212,5 +236,6 @@ DATASETS = (
         source_files,
         read_tables,
         options={"schema": ""},  # --schema
+        log=read_log,
     ),
 )

@@ -92,6 +92,7 @@ def _feed(name: str, events: int, settings: Mapping[str, Mapping[str, Any]], *, 
         description=f"the synthetic feed of configs/world.py:{name}, {events:,} events",
         source_files=canonical.source_files,
         read=canonical.read_tables,
+        log=canonical.read_log,
         traits=Traits(
             events,
             _FEEDBACK,

@@ -10,8 +10,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from data.assembly import EARLIER_MS
-from data.timelines import Timelines
+from data.timelines import EARLIER_MS, Timelines
 from nn.constant import Constant
 from nn.mlp import MLP
 from satisfaction.saqrec.clicks import Clicks

@@ -201,7 +201,7 @@ def test_prepare_ends_in_order(several: list[dict[str, Any]]) -> None:
             commands[str(place)] = ["data.prepare", "--config=configs/data.py:tables", *flags, quarantine]
         ended = command_line.run(commands, preload=("data.assembly", "data.raw.plausibility", "data.readers.canonical"))
         for done in ended.values():
-            lines = [line for line in done.stderr.splitlines() if line and "step" not in line]  # the progress bar
+            lines = [line for line in done.stderr.splitlines() if line and "row/s" not in line]  # progress bars
             assert (done.status in (2, 3), done.status == 0) == (len(lines) == 1, not lines), done.stderr
             event(f"status {done.status}")
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from data import splits
+from data.shards.times import Times
 from runtime.errors import DataError
 
 # Three users: five events, none, three.
@@ -49,8 +50,10 @@ def test_unsorted_times_are_found():
 def test_an_empty_split_is_an_error_that_names_the_flag(valid_start, test_start, empty):
     moments = {"valid_start_ms": valid_start, "test_start_ms": test_start}
     valid, test = splits.by_time(TIMES, OFFSETS, **moments)
+    edges = (OFFSETS[:-1], valid, test, OFFSETS[1:])
+    sizes = {name: int((edges[at + 1] - edges[at]).sum()) for at, name in enumerate(splits.PARTS)}
     with pytest.raises(DataError, match=rf"no event is left for {empty}.*--config\.valid_start"):
-        splits.check_no_leak(TIMES, OFFSETS, valid, test, **moments)
+        splits.check_none_empty(sizes, first_ms=0, last_ms=40)
 
 
 def test_moments_in_the_wrong_order():
@@ -85,27 +88,27 @@ DAY = 86_400_000
     ],
 )
 def test_where_nobody_says_the_last_tenths_of_time_or_else_of_events(times, moments):
-    assert splits.default_moments(np.asarray(times)) == moments
+    assert splits.default_moments(Times.of(np.asarray(times))) == moments
 
 
 def test_a_gap_of_200_days_empties_no_split():
     # 100 days of ten events each, 200 days of none, 30 of ten: 1,300 events, of which 130 are the last 13 days.
     days = [*range(100), *range(300, 330)]
     times = np.concatenate([day * DAY + 1000 * np.arange(10) for day in days])
-    assert splits.default_moments(times) == (304 * DAY, 317 * DAY, True)
-    assert splits.widest_gap(times) == (99 * DAY + 9000, 300 * DAY)
+    assert splits.default_moments(Times.of(times)) == (304 * DAY, 317 * DAY, True)
+    assert Times.of(times).widest_gap() == (99 * DAY + 9000, 300 * DAY)
 
 
 def test_other_shares():
-    assert splits.default_moments(np.arange(100), valid_share=0.05, test_share=0.2) == (75, 80, False)
+    assert splits.default_moments(Times.of(np.arange(100)), valid_share=0.05, test_share=0.2) == (75, 80, False)
     stray = np.append(np.arange(99), 10**9)
-    assert splits.default_moments(stray, valid_share=0.05, test_share=0.2) == (75, 80, True)
+    assert splits.default_moments(Times.of(stray), valid_share=0.05, test_share=0.2) == (75, 80, True)
 
 
 @pytest.mark.parametrize("times", [[5, 5], [5, 6, 6]])
 def test_a_log_of_two_times_cannot_be_split(times):
     with pytest.raises(DataError, match=r"all events are of 1970-01-01T00:00:00Z.*needs three times or more"):
-        splits.default_moments(np.asarray(times))
+        splits.default_moments(Times.of(np.asarray(times)))
 
 
 def test_every_log_of_three_times_or_more_is_split_in_three():
@@ -114,6 +117,6 @@ def test_every_log_of_three_times_or_more_is_split_in_three():
         times = np.sort(rng.choice([0, *rng.integers(0, 10 ** rng.integers(1, 12), 5)], rng.integers(3, 60)))
         if len(np.unique(times)) < 3:
             continue
-        valid_start, test_start, _ = splits.default_moments(times)
+        valid_start, test_start, _ = splits.default_moments(Times.of(times))
         assert times[0] < valid_start < test_start <= times[-1]
         assert ((times >= valid_start) & (times < test_start)).any()

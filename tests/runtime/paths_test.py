@@ -11,7 +11,7 @@ from runtime.errors import UsageError
 from runtime.paths import split
 
 ROOT = Path(__file__).resolve().parents[2]
-NO_PATHS = {"coordinator", "dataset", "max_quarantine"}
+NO_PATHS = {"coordinator", "dataset", "max_quarantine", "runner"}
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from data.assembly import EARLIER_MS
+from data.timelines import EARLIER_MS
 from satisfaction.saqrec import popularity
 from satisfaction.saqrec.popularity import HALF_LIVES, MAX_PERIODS, PERIOD_MS, Popularity, periods, recent_counts
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data.assembly import EARLIER_MS
 from data.feedback import has
+from data.timelines import EARLIER_MS
 from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.sequences import Histories, SequenceBatches

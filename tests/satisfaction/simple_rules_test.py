@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import pytest
 
-from data.assembly import EARLIER_MS
+from data.timelines import EARLIER_MS
 from satisfaction.click_ranks import per_user, rank
 from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec.clicks import clicks_of

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from data import undo
+from data.raw.tables import Events
 
 TYPE = "event_type"  # the column of the types, where a log does not call it otherwise
 HOUR_MS = 3_600_000
@@ -41,6 +42,12 @@ class EventTypes:
         types = rows[self.column].cast(pl.String)
         self.counts.update(dict(types.drop_nulls().value_counts().rows()))
         return types.is_in(list(self.left_out)).fill_null(False)
+
+    def events(self, rows: pl.DataFrame) -> Events:
+        """The events that all rows of any users are made of."""
+        saying = self.without_undos(rows)
+        kept = joined(saying, within_ms=self.within_ms)
+        return Events(kept, undoing=len(rows) - len(saying), joined=len(saying) - len(kept))
 
     def without_undos(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows that say something, and of these when it was taken back (`data.undo`), as the others tell."""

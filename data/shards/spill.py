@@ -1,0 +1,152 @@
+"""Puts rows, as they are read, into shards by hash of the user: in memory while they are few, else in files.
+
+What is too much for memory is written a few million rows at a time, each file sorted by BUCKETS ranges of the hash.
+Only once all rows are there is it known how many shards there are to be: a shard is a run of buckets. So a log is read
+once, nothing is sorted that is larger than memory, and a user's rows stay in the order in which they were logged.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data.raw.rows import stacked
+
+BUCKETS = 256  # and the most shards
+SHARD_ROWS = 1 << 22  # at most, on average over shards
+_HELD = 1 << 21  # rows that are written at a time
+_LONGEST = 32  # bytes at either end of an id that its hash is of
+
+
+class Rows(NamedTuple):
+    """The rows of one shard, to be loaded once: `frames` in memory, or the `buckets` of each of `files`."""
+
+    frames: list[pl.DataFrame] | None = None
+    files: Sequence[Path] = ()
+    buckets: range = range(0)
+
+    def load(self) -> pl.DataFrame:
+        """All of them, in the order they were logged as far as rows of one user go."""
+        if self.frames is None:
+            return stacked([_read(file, self.buckets) for file in self.files])
+        rows = stacked(self.frames)
+        self.frames.clear()
+        return rows
+
+
+class Spill:
+    """Takes the rows of a log, a frame at a time; `folder`, for files, is made when it is needed.
+
+    dtypes: name of a column -> the types that it has had in any of the frames.
+    """
+
+    def __init__(self, folder: Path, *, shard_rows: int = SHARD_ROWS):
+        self._folder, self._shard_rows = folder, shard_rows
+        self._held: list[pl.DataFrame] = []
+        self._files: list[Path] = []
+        self.count = self._num_held = 0
+        self.dtypes: dict[str, set[pl.DataType]] = {}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Takes the next rows; user_id among their columns."""
+        for name, dtype in frame.schema.items():
+            self.dtypes.setdefault(name, set()).add(dtype)
+        self._held.append(frame)
+        self._num_held += len(frame)
+        self.count += len(frame)
+        if self.count > self._shard_rows and self._num_held >= min(_HELD, self._shard_rows):
+            self._write()
+
+    def shards(self) -> list[Rows]:
+        """All rows, by shard."""
+        if not self._files:
+            return [Rows(self._held)]
+        self._write()
+        number = 2
+        while number < BUCKETS and self.count > number * self._shard_rows:
+            number *= 2
+        width = BUCKETS // number
+        return [Rows(files=self._files, buckets=range(at, at + width)) for at in range(0, BUCKETS, width)]
+
+    def remove(self) -> None:
+        """Removes the files."""
+        for file in self._files:
+            file.unlink()
+
+    def _write(self) -> None:
+        if not self._num_held:
+            return
+        rows = stacked(self._held)
+        self._held, self._num_held = [], 0
+        bucket = buckets(rows["user_id"])
+        rows = rows[np.argsort(bucket, kind="stable")]
+        edges = np.searchsorted(np.sort(bucket), np.arange(BUCKETS + 1))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"rows-{len(self._files)}.arrow"
+        table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            for begin, end in itertools.pairwise(edges):
+                whole = table.slice(begin, end - begin).to_batches()
+                writer.write_batch(whole[0] if whole else pa.RecordBatch.from_pylist([], table.schema))
+        self._files.append(path)
+
+
+def _read(path: Path, wanted: range) -> pl.DataFrame:
+    with pa.OSFile(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        table = pa.Table.from_batches([reader.get_batch(bucket) for bucket in wanted], reader.schema)
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def buckets(ids: pl.Series) -> NDArray[np.uint8]:
+    """The bucket of each id [n], the top byte of its hash."""
+    return (hashes(ids) >> np.uint64(56)).astype(np.uint8)
+
+
+def hashes(ids: pl.Series) -> NDArray[np.uint64]:
+    """uint64 [n], evenly spread; the same on every machine, and for `7` whether it is a number or text.
+
+    SplitMix64's finalizer (Steele et al., OOPSLA '14) of a whole number; of other text folded over its bytes, eight at
+    a time, the first and last 32 of them.
+    """
+    if ids.dtype != pl.String:
+        return _mixed(ids.cast(pl.Int64).to_numpy().view(np.uint64))
+    number = ids.cast(pl.Int64, strict=False)
+    is_number = (number.cast(pl.String) == ids).fill_null(False).to_numpy()
+    found = np.empty(len(ids), np.uint64)
+    found[is_number] = _mixed(number.filter(pl.Series(is_number)).to_numpy().view(np.uint64))
+    found[~is_number] = _of_text(ids.filter(pl.Series(~is_number)))
+    return found
+
+
+def _of_text(ids: pl.Series) -> NDArray[np.uint64]:
+    array = ids.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
+    if not len(array):
+        return np.zeros(0, np.uint64)
+    begin = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    text = np.frombuffer(array.buffers()[2], np.uint8)
+    length = np.diff(begin)
+    found = _mixed(length.astype(np.uint64))
+    longest = int(length.max())
+    for at in range(0, min(longest, 2 * _LONGEST), 8):
+        # Of a long id its last 32 bytes follow its first.
+        left_out = np.maximum(length - 2 * _LONGEST, 0) if at >= _LONGEST else 0 * length
+        place = at + np.arange(8) + left_out[:, None]
+        inside = place < length[:, None]
+        cells = np.where(inside, text[np.where(inside, begin[:-1, None] + place, 0)], 0).astype(np.uint8)  # [n, 8]
+        found = _mixed(found ^ cells.view("<u8")[:, 0])
+    return found
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
