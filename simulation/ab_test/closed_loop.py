@@ -15,6 +15,7 @@ from data.reading import Reader
 from runtime.progress import progress
 from simulation.ab_test.tallies import Tallies
 from simulation.exported.arms import Arm, world_items
+from simulation.exported.met import Met
 from simulation.exported.serving import Server
 from simulation.world.behaviour import begin_session, react, turn_sour
 from simulation.world.returning import Habits, come, leave, next_mood
@@ -87,8 +88,8 @@ def _server(world: World, users: np.ndarray, arm: Arm, *, config: Any) -> Server
     items = world_items(recommender, world)
     index_of[items[1:]] = np.arange(1, len(items))
     index, user = index_of[log.item], log.user
-    met = ranges.marked(index, log.offsets[users], log.offsets[users + 1], len(items))
-    met[:, 0] = False
+    events = log.offsets[users + 1] - log.offsets[users]
+    met = Met(ranges.owners(events), index[ranges.positions(log.offsets[users], events)], len(users))
 
     known = np.flatnonzero(index > 0)
     offsets = np.searchsorted(user[known], np.arange(world.num_users + 1))

@@ -25,6 +25,7 @@ from data.reading import Reading
 from runtime import cores
 from runtime.errors import DataError
 from runtime.progress import chunks
+from simulation.exported.met import Met, padded_width
 from simulation.exported.recent_events import RecentEvents
 from simulation.exported.recommender import Event, Recommender, Start, State, Step, advance, begin
 from simulation.world.draws import choose
@@ -44,7 +45,7 @@ class Rank:
     length: int
 
 
-_CHUNK = 512  # users in one call
+_CHUNK, _SCORES = 512, 1 << 26  # users in one call, at most, and scores of theirs
 _RANKED_CHUNK = 32  # of a ranker, which scores a slate for each: its layers stay in the cache, and few are padding
 _ROOM = 64  # events that are added to a ranker's before its oldest make room
 _MET = 1e4  # taken from the logits of items that the user has met
@@ -71,11 +72,21 @@ def _stepped(step: Step, state: State, *event: jax.Array) -> tuple[State, jax.Ar
 def slates(
     queries: jax.Array, item_vectors: jax.Array, met: jax.Array, *, slate_size: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The top slate_size items and their logits, best first: queries [b, D], met [b, N+1] mask -> [b, k] each."""
+    """The top slate_size items and their logits, best first: queries [b, D], items met [b, any], 0 for none -> [b, k]
+    each."""
     logits = jnp.matmul(queries, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
-    logits = jnp.where(met, logits - _MET, logits).at[:, 0].set(-jnp.inf)
+    behind = jnp.take_along_axis(logits, met, axis=1) - _MET
+    logits = logits.at[jnp.arange(len(met))[:, None], met].set(behind).at[:, 0].set(-jnp.inf)
     best, items = jax.lax.top_k(logits, slate_size)
     return items, best
+
+
+def users_at_once(num_items: int) -> int:
+    """How many users' scores of all items are held at a time: 512, or fewer where items are very many."""
+    size = _CHUNK
+    while size > 8 and size * num_items > _SCORES:
+        size //= 4
+    return size
 
 
 def probabilities(logits: np.ndarray, *, temperature: float) -> np.ndarray:
@@ -98,7 +109,7 @@ class Server:
         self,
         recommender: Recommender,
         histories: Sequence[np.ndarray],
-        met: np.ndarray,
+        met: Met,
         *,
         slate_size: int,
         temperature: float,
@@ -107,7 +118,7 @@ class Server:
         """Args:
         histories: item, dwell, feedback [n, any], each user's events, filled from the left, at least one: the newest,
           or those that the recommender's rule and the ranker read.
-        met: [n, N + 1], the items that each user has met, a mask that is kept up to date here.
+        met: the items that each of the n users has met, which are kept up to date here.
         """
         self._recommender, self._slate_size, self._temperature = recommender, slate_size, temperature
         self._rank = jax.jit(rank.order) if rank else None
@@ -128,7 +139,13 @@ class Server:
     def serve(self, users: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """An item [m] for each of `users` [m], drawn from the policy at `uniforms` [m]."""
         top = partial(slates, item_vectors=self._vectors, slate_size=self._slate_size)
-        items, logits = self._call(lambda query, met: top(query, met=met), users, self._query, self._met)
+        items, logits = self._call(
+            lambda query, who: top(query, met=self._met.of(who)),
+            users,
+            self._query,
+            of_call=(users,),
+            chunk=users_at_once(self._recommender.num_items),
+        )
         if self._rank and self._ranked:
             events = self._ranked.columns
             logits = self._call(self._rank, users, *events, of_call=(items, logits), chunk=_RANKED_CHUNK)
@@ -139,7 +156,7 @@ class Server:
 
     def observe(self, users: np.ndarray, items: np.ndarray, dwell: np.ndarray, feedback: np.ndarray) -> None:
         """What the users [m], none of them twice, did with the items [m] they were served."""
-        self._met[users, items] = True
+        self._met.add(users, items)
         event = (items.astype(np.int32), dwell.astype(np.int32), feedback.astype(np.int32))
         if self._ranked:
             self._ranked.make_room(users)
@@ -173,8 +190,5 @@ class Server:
 
 
 def _padded(rows: np.ndarray) -> np.ndarray:
-    # The last row again until the length is a power of four times eight: 8, 32, 128, 512.
-    size = 8
-    while size < len(rows):
-        size *= 4
-    return np.concatenate([rows, np.full(size - len(rows), rows[-1])])
+    # The last row again until the length is one of few.
+    return np.concatenate([rows, np.full(padded_width(len(rows)) - len(rows), rows[-1])])

@@ -9,10 +9,9 @@ from data.reading import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
+from simulation.exported.met import Met
 from simulation.exported.recommender import Recommender
-from simulation.exported.serving import probabilities, replay, slates
-
-_CHUNK = 512
+from simulation.exported.serving import probabilities, replay, slates, users_at_once
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,13 @@ def policy(
 ) -> Policy:
     """The policy of simulation/exported/serving.py, reading before each context what the model reads."""
     vectors, reader = jax.device_put(recommender.item_vectors), Reader(timelines.feedback, recommender.reading)
+    chunk = users_at_once(recommender.num_items)
     items = np.zeros((len(at), slate_size), np.int32)
     probability = np.zeros((len(at), slate_size), np.float32)
     with progress(label=label, total=len(at), unit="context") as bar:
-        for part in chunks(len(at), _CHUNK):
+        for part in chunks(len(at), chunk):
             # One shape: the last chunk repeats its last context.
-            rows = np.minimum(np.arange(part.start, part.start + _CHUNK), len(at) - 1)
+            rows = np.minimum(np.arange(part.start, part.start + chunk), len(at) - 1)
             moments = at.at(rows)
             history = timelines.histories(moments.user, moments.position, reader)
             _, queries = replay(
@@ -71,7 +71,7 @@ def policy(
                 start=recommender.start,
                 step=recommender.step,
             )
-            met = timelines.met(moments.user, moments.position)
+            met = Met(*timelines.items_met(moments.user, moments.position), chunk).of(np.arange(chunk))
             slate, logits = (np.asarray(x) for x in slates(queries, vectors, met, slate_size=slate_size))
             if not np.isfinite(logits).all():
                 raise DataError(f"{label}: logits are not finite: the model has diverged; train it again")

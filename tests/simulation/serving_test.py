@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from runtime.errors import DataError
+from simulation.exported.met import Met
 from simulation.exported.recommender import Recommender, load
-from simulation.exported.serving import Rank, Server, probabilities, replay, slates
+from simulation.exported.serving import Rank, Server, probabilities, replay, slates, users_at_once
 from simulation.world.draws import choose
 from tests import small_world
 from tests.small_world import HISTORY
@@ -41,8 +42,7 @@ def test_replay_reads_each_history_to_its_own_end(recommender: Recommender) -> N
 
 def test_slates_are_the_best_that_are_new_best_first() -> None:
     vectors = np.array([[9.0], [1.0], [2.0], [3.0], [4.0]], np.float32)  # row 0 is padding
-    met = np.zeros((2, 5), bool)
-    met[1, 4] = True
+    met = np.array([[0, 0], [4, 0]])
     items, logits = slates(jnp.ones((2, 1)), vectors, met, slate_size=3)
     assert items.tolist() == [[4, 3, 2], [3, 2, 1]]
     assert logits.tolist() == [[4.0, 3.0, 2.0], [3.0, 2.0, 1.0]]
@@ -50,10 +50,31 @@ def test_slates_are_the_best_that_are_new_best_first() -> None:
 
 def test_what_was_met_comes_back_only_behind_all_that_is_new() -> None:
     vectors = np.array([[9.0], [1.0], [2.0], [3.0]], np.float32)
-    items, logits = slates(jnp.ones((1, 1)), vectors, np.array([[False, False, True, True]]), slate_size=3)
+    items, logits = slates(jnp.ones((1, 1)), vectors, np.array([[2, 3, 3, 0]]), slate_size=3)
     assert items.tolist() == [[1, 3, 2]]
     policy = probabilities(np.asarray(logits), temperature=1.0)
     np.testing.assert_allclose(policy, [[1.0, 0.0, 0.0]])
+
+
+def test_what_was_met_is_kept_by_user_however_much_it_is() -> None:
+    rng = np.random.default_rng(0)
+    rows, items = np.sort(rng.integers(0, 5, 60)), rng.integers(1, 1000, 60)
+    rows[rows == 3] = 2  # user 3 has met nothing
+    expected = [set(items[rows == user].tolist()) for user in range(5)]
+    met = Met(rows, items, 5)
+    for _ in range(40):
+        users = rng.permutation(5)[:3]
+        found = met.of(users)
+        assert [set(row.tolist()) - {0} for row in found] == [expected[user] for user in users]
+        new = rng.integers(1, 1000, 3)
+        met.add(users, new)
+        for user, item in zip(users, new.tolist(), strict=True):
+            expected[user].add(item)
+    assert met.of(np.zeros(0, int)).shape == (0, 8)
+
+
+def test_fewer_users_at_a_time_where_items_are_many() -> None:
+    assert [users_at_once(items) for items in (100, 1 << 17, 1 << 18, 1 << 20, 10**9)] == [512, 512, 128, 32, 8]
 
 
 def test_the_policy_is_a_softmax_with_a_temperature() -> None:
@@ -72,7 +93,7 @@ def test_draws_invert_the_cumulative_policy() -> None:
 
 def _server(recommender: Recommender, lengths, **options) -> tuple[Server, list[np.ndarray]]:
     columns = _histories(lengths)
-    met = np.zeros((len(lengths), NUM_ITEMS + 1), bool)
+    met = Met(np.zeros(0, int), np.zeros(0, int), len(lengths))
     return Server(recommender, columns, met, slate_size=5, temperature=1.0, **options), columns
 
 
