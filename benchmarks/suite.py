@@ -56,10 +56,30 @@ SUITE = (
         minutes=6,
     ),
     Benchmark(
+        "input_pipeline",
+        "benchmarks.input_pipeline",
+        _TRAINING,
+        (*_TRAINING, "--batches=5", "--steps=1", "--repeats=1"),
+    ),
+    Benchmark(
+        "ann",
+        "benchmarks.ann",
+        ("--items=100000", "--items=1000000", "--repeats=3"),
+        ("--items=20000", "--queries=50", "--repeats=1"),
+        minutes=7,
+    ),
+    Benchmark(
         "simulation_speed",
         "benchmarks.counterfactual_speed",
         ("--items=10000", "--items=100000", "--repeats=2"),
         ("--items=1000", "--users=100", "--k=5", "--repeats=1"),
+        minutes=4,
+    ),
+    Benchmark(
+        "scaling",
+        "benchmarks.scaling",
+        (*_TRAINING, "--steps=5", "--repeats=3"),
+        (*_TRAINING, "--devices=1", "--devices=2", "--axes=data", "--steps=1", "--repeats=1"),
         minutes=4,
     ),
     Benchmark(

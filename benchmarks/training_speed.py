@@ -29,34 +29,12 @@ for _name in ("keep_memory", "steps", "repeats", "threads"):
 
 def ours(config: ConfigDict, timelines: "Timelines") -> tuple[turns.Run, float]:
     """A run of retrieval.train's step on its loader's batches, and the mean number of labels in a batch."""
-    from data.loader import PackedBatches, iterate
-    from retrieval.checkpoint import build
-    from retrieval.objective import make_loss
-    from training.mesh import mesh_of
-    from training.optimizer import from_config
+    from benchmarks.our_training import training
+    from data.loader import iterate
 
-    mesh = mesh_of(config)
-    batches = PackedBatches(
-        timelines,
-        length=config.length,
-        batch_size=config.batch_size,
-        num_epochs=config.num_epochs,
-        positive=tuple(config.positive) or timelines.positive_feedback,
-        negative=config.negative,
-        seed=config.seed,
-        num_shards=mesh.shape["data"],
-    )
-    model = build(config, timelines)
-    loss_fn = make_loss(
-        model.merge,
-        config,
-        num_items=timelines.num_items,
-        label_counts=batches.label_counts(),
-        mesh=mesh if mesh.size > 1 else None,
-    )
-    optimizer = from_config(config, total_steps=len(batches))
-    run = turns.ours(config, model.init, loss_fn, optimizer, iterate(batches), mesh, count=_labels)
-    return run, batches.labels_per_epoch / batches.batches_per_epoch
+    ours = training(config, timelines)
+    run = turns.ours(config, ours.init, ours.loss_fn, ours.optimizer, iterate(ours.batches), ours.mesh, count=_labels)
+    return run, ours.batches.labels_per_epoch / ours.batches.batches_per_epoch
 
 
 def torchs(config: ConfigDict, timelines: "Timelines", *, labels_per_batch: float) -> turns.Run:

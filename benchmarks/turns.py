@@ -47,6 +47,11 @@ def prepare() -> bool:
     return True
 
 
+def repeats() -> int:
+    """--repeats."""
+    return _REPEATS.value
+
+
 def ours(
     config: ConfigDict,
     init: Any,
@@ -56,6 +61,7 @@ def ours(
     mesh: Any,
     *,
     count: Count,
+    rules: Any = (),
 ) -> Run:
     """The step that the stage trains by, on the batches of its own loader, the loader's time included."""
     import jax
@@ -64,7 +70,7 @@ def ours(
     from training.step import create_state, make_train_step
 
     key = jax.random.key(config.seed)
-    state = create_state(init, optimizer, key=key, mesh=mesh)
+    state = create_state(init, optimizer, key=key, mesh=mesh, rules=rules)
     step = make_train_step(loss_fn, optimizer, state)
 
     def run() -> float:
