@@ -8,13 +8,13 @@ import polars as pl
 
 from data import feedback, readers
 from data.timelines import Timelines
+from pipelines.systems.retrieval.ceiling import truth
 from retrieval import full_corpus, simple_rules
-from retrieval.queries import NEXT_ITEM, ScoreFn, asked
+from retrieval.queries import NEXT_ITEM, asked
 from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
 from simulation.world.facts import log_facts
-from simulation.world.latent.expectation import Expectation
 from simulation.world.state import open_world
 
 TOLERANCE = 0.15
@@ -54,7 +54,7 @@ def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> di
     found = {}
     rules = dict(simple_rules.tuned(timelines, tuple(queries), split="test", positive=positive))
     if world:
-        rules[CEILING] = truth(timelines, world)
+        rules[CEILING] = truth(timelines, open_world(world))
     for rule, scorers in rules.items():
         metrics = full_corpus.evaluate(scorers, queries, timelines, label=rule, samples=1).metrics
         found[f"next_days/{rule}"] = metrics["recall@100"]
@@ -63,16 +63,6 @@ def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> di
         if "skip@100" in metrics:
             found[f"skips/{rule}"] = metrics["skip@100"] / metrics["recall@100"]
     return found
-
-
-def truth(timelines: Timelines, world: str) -> dict[str, ScoreFn]:
-    """The scorers, for each way of asking, of what the latent feed in the folder `world` knows of itself."""
-    expected = Expectation(open_world(world), timelines)
-    ends_ms = int(timelines.manifest["end_ms"])
-    return {
-        "": lambda moments: expected.next_days(*moments, ends_ms=ends_ms),
-        NEXT_ITEM: lambda moments: expected.next_item(*moments),
-    }
 
 
 def frames(timelines: Timelines) -> tuple[pl.DataFrame, pl.DataFrame]:

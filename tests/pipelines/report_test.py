@@ -126,6 +126,18 @@ def test_the_best_of_each_column_is_marked_by_its_direction(workdir: Path) -> No
     assert "<b>Underlined</b></span>: the best value of its column" in page_of(workdir)
 
 
+def test_the_ceiling_is_the_last_row_and_no_contestant(workdir: Path) -> None:
+    write(workdir / "ceiling" / "metrics.json", with_interval("recall@100", 0.5, 0.01))
+    models = Models(Run(workdir))
+    last = tables.retrieval(models)[-1]
+    assert last.label == tables.THE_CEILING
+    assert last.cells[[name for name, _, _ in tables.COLUMNS].index("recall@100")] == Point(0.5, 0.49, 0.51)
+    assert not last.best
+    said = " ".join(headline(models))
+    assert "the served model has 0.380, which is 76% of the 0.500 that the feed’s own truth would find." in said
+    assert tables.THE_CEILING in page_of(workdir)
+
+
 @pytest.mark.parametrize(
     ("values", "better", "best"),
     [

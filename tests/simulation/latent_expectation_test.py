@@ -10,7 +10,11 @@ from configs.world import get_config
 from data import assembly, timelines
 from data.raw.tables import Tables
 from data.timelines import Timelines
+from pipelines.systems.retrieval.ceiling import run
+from retrieval.queries import NEXT_ITEM
+from runtime.artifact import read_json
 from runtime.errors import UsageError
+from runtime.workdir import METRICS
 from simulation.world.feed import simulate
 from simulation.world.latent.catalogue import draw_items
 from simulation.world.latent.expectation import Expectation, shown
@@ -68,6 +72,11 @@ def test_no_rule_that_counts_finds_more_than_the_truth(tmp_path) -> None:
     for protocol in realism.PROTOCOLS:
         assert realism.order(found, protocol)[0] == "ceiling"
         assert found[f"{protocol}/ceiling"] > 1.2 * found[f"{protocol}/item_knn_popularity"]
+    run(positive=(), data=str(log.path), world=str(tmp_path / "world"), workdir=str(tmp_path), users=150, events=2_000)
+    metrics = read_json(tmp_path / METRICS)
+    for protocol, prefix in (("next_days", ""), ("next_item", NEXT_ITEM)):
+        assert metrics[f"{prefix}recall@100"] == pytest.approx(found[f"{protocol}/ceiling"], abs=1e-12)
+        assert metrics[f"{prefix}recall@100/low"] < metrics[f"{prefix}recall@100"]
 
 
 def test_what_is_met_is_never_expected_and_what_is_not_uploaded_hardly_ever(tmp_path) -> None:

@@ -137,11 +137,14 @@ def _on_simple_rules(models: Models) -> str:
     served, rule = models.served, best_rule(models)
     if not (served and rule and "recall@100" in served.test):
         return ""
-    label, recall = rule
-    return (
+    (label, recall), found = rule, served.test["recall@100"]
+    said = (
         f"The best simple rule on these days, {label}, which learns no parameters, has a Recall@100 of {recall:.3f}; "
-        f"the served model has {served.test['recall@100']:.3f}."
+        f"the served model has {found:.3f}"
     )
+    if not (ceiling := models.ceiling.get("recall@100")):
+        return f"{said}."
+    return f"{said}, which is {found / ceiling:.0%} of the {ceiling:.3f} that the feed’s own truth would find."
 
 
 def _on_skips(models: Models) -> str:

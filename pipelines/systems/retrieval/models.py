@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
 from pipelines.report.run_folder import Run, prefixed
-from pipelines.systems.retrieval.stages import Variant, variants
+from pipelines.systems.retrieval.stages import CEILING, Variant, variants
 from retrieval.full_corpus import compare
 
 STAGES = ("train", "validate", "test", "counterfactual")
@@ -96,6 +96,8 @@ class Models:
     def __init__(self, run: Run) -> None:
         self.run, self.selected = run, run.metrics("selected")
         self.all = [Model(run, variant, self.selected) for variant in variants(run.config)]
+        # Of the feed's own truth; empty where the feed, or the log, does not know it.
+        self.ceiling = run.metrics(CEILING)
         configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
         self.simulation: Mapping[str, Any] = next((config["config"] for config in configs if config), {})
         # The branch that stands for a no: a dislike, or in a log without any a skip.
@@ -157,7 +159,7 @@ class Models:
         for model in self.all:
             for stage in STAGES:
                 numbers |= prefixed(f"{stage}/{model.name}", getattr(model, stage))
-        return {**numbers, **self.changes}
+        return {**numbers, **prefixed(CEILING, self.ceiling), **self.changes}
 
 
 @functools.cache

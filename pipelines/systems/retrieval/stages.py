@@ -3,6 +3,7 @@
     prepare -> train/<variant> -> validate/<variant> -> select -> [train/<signals>-final]
                                -> test/<variant>
                                -> export/<variant> -> counterfactual/<variant>
+    prepare -> ceiling, on a feed that knows it
 
 A variant is a config of the paper and, where it has negative labels, one of the weights of the sweep:
 `dislike_input`, `dislike_input_and_label-w300`. The validation days choose epochs and weights; the final variants are
@@ -20,6 +21,7 @@ from pipelines.graph.stage import Stage
 from pipelines.systems.feed.stages import FEED, LOG, TIMELINES, WORLD
 
 SELECTED = Path("selected/metrics.json")
+CEILING = "ceiling"
 RECOMMENDER = ("metrics.json", "recommender/manifest.json")  # what retrieval.export writes
 _CHOICE = "models of what people like and turn down, and the choice among them on the validation days"
 _FINAL = "the chosen models, trained once more on the validation days too"
@@ -77,7 +79,8 @@ def stages(config: ConfigDict) -> list[Stage]:
         aim=_CHOICE,
     )
     first, final = ([s for s in models if s.name.endswith("-final") == is_final] for is_final in (False, True))
-    return [*first, *([select] if config.sweeps else []), *final, *responses]
+    ceiling = [_ceiling(config)] if config.judged_by_truth else []
+    return [*first, *([select] if config.sweeps else []), *final, *ceiling, *responses]
 
 
 def without_settings(config: ConfigDict) -> dict[str, Any]:
@@ -129,6 +132,19 @@ def evaluation(stage: str, split: str, retrieval: str, train: Stage, *, baseline
         inputs=(*train.inputs, *train.outputs),
         writes=("metrics.json", "per_user.npz"),
         aim=_TEST if split == "test" else _CHOICE,
+    )
+
+
+def _ceiling(config: ConfigDict) -> Stage:
+    # What a feed that says what it will show, and people will like, would find itself on the test days.
+    return Stage(
+        name=CEILING,
+        module="pipelines.retrieval_ceiling",
+        config=f"configs/retrieval.py:{config.retrieval}",
+        flags={"data": TIMELINES, "world": WORLD},
+        inputs=(FEED, LOG),
+        aim=_TEST,
+        effort=0.2,
     )
 
 
