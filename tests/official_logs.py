@@ -30,6 +30,25 @@ def says_no(user: int, item: int) -> bool:
     return not likes(user, item) and (user + item) % 3 == 0
 
 
+def movielens_100k(folder: Path) -> int:
+    """ml-100k/, and how many ratings it has."""
+    place = folder / "ml-100k"
+    place.mkdir(parents=True)
+    ratings = [
+        f"{1 + user}\t{1 + item}\t{_stars(user, item):.0f}\t{874_724_710 + int(1e6 * when)}"
+        for user, item, when in meetings()
+    ]
+    genre_columns = 19
+    films = []
+    for item in range(ITEMS):
+        flags = "|".join(str(int(at in (5, 6 + item % 4))) for at in range(genre_columns))
+        films.append(f"{1 + item}|Café {item} ({1960 + item})|01-Jan-{1960 + item}||http://example.com/{item}|{flags}")
+    people = [f"{1 + user}|{18 + user}|{'MF'[user % 2]}|student|0206{user}" for user in range(USERS)]
+    for name, lines in (("data", ratings), ("item", films), ("user", people)):
+        (place / f"u.{name}").write_text("\n".join(lines) + "\n", encoding="iso-8859-1")
+    return len(ratings)
+
+
 def movielens_1m(folder: Path) -> int:
     """ml-1m/, and how many ratings it has."""
     place = folder / "ml-1m"

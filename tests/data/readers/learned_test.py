@@ -12,6 +12,7 @@ pytestmark = pytest.mark.long
 
 # Dataset -> writes its layout into a folder; returns how many events there are to read.
 WRITE: dict[str, Callable[[Path], int]] = {
+    "movielens_100k": official_logs.movielens_100k,
     "movielens_1m": official_logs.movielens_1m,
     "movielens_20m": lambda folder: official_logs.movielens_csv(folder, "ml-20m"),
     "movielens_25m": lambda folder: official_logs.movielens_csv(folder, "ml-25m"),

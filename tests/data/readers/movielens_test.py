@@ -39,6 +39,44 @@ def test_1m_separates_fields_by_two_colons(tmp_path, end):
     assert tables.rows_read == 4
 
 
+def test_100k_has_a_column_of_each_genre(tmp_path):
+    official_logs.movielens_100k(tmp_path)
+    tables = read(tmp_path, "ml-100k")
+    assert tables.events.columns == ["user_id", "item_id", "like", "dislike", "timestamp_ms"]
+    assert tables.events.row(0) == (1, 1, 1, 0, 874_724_710_000)
+    # Columns 5 and 6 + item % 4 of u.genre.
+    assert tables.items.rows()[:2] == [
+        (1, "Café 0 (1960)", ["Comedy", "Crime"], 1960.0),
+        (2, "Café 1 (1961)", ["Comedy", "Documentary"], 1961.0),
+    ]
+    assert tables.users.row(1) == (2, "F", "19", "student")
+    (tmp_path / "ml-100k/u.data").write_text("1\t1\t5\t874724710\n1\t2\t9\t874724711\n")
+    with pytest.raises(
+        DataError, match=r"u\.data: row 2, column rating: '9' is not a number of stars from 0\.5 to 5; mend"
+    ):
+        read(tmp_path, "ml-100k")
+
+
+def test_100k_is_read_as_recbole_has_it(tmp_path):
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    ratings = ["196\t242\t3\t881250949", "186\t2\t1\t891717742"]
+    films = ["2\tGoldenEye\t1995\tAction Sci-Fi", "242\tKolya\t1996\tComedy", "267\tunknown\t\tunknown"]
+    people = ["186\t39\tF\texecutive\t00000", "196\t49\tM\twriter\t55105"]
+    for name, lines in (("inter", [header, *ratings]), ("item", ["", *films]), ("user", ["", *people])):
+        (tmp_path / f"ml-100k.{name}").write_text("\n".join(lines) + "\n")
+    tables = read(tmp_path, "ml-100k")
+    assert tables.events.rows() == [(196, 242, 0, 0, 881_250_949_000), (186, 2, 0, 1, 891_717_742_000)]
+    assert tables.items.rows() == [
+        (2, "GoldenEye", ["Action", "Sci-Fi"], 1995.0),
+        (242, "Kolya", ["Comedy"], 1996.0),
+        (267, "unknown", None, None),
+    ]
+    assert tables.users.rows() == [(186, "F", "39", "executive"), (196, "M", "49", "writer")]
+    (tmp_path / "ml-100k.inter").write_text("\n".join([header, ratings[0], "186\t2"]) + "\n")
+    with pytest.raises(DataError, match=r"ml-100k\.inter: row 3: 2 fields where there are 4: cut short or broken"):
+        read(tmp_path, "ml-100k")
+
+
 def test_half_stars_and_films_without_a_genre_in_csv(tmp_path):
     folder = tmp_path / "ml-25m"
     folder.mkdir()
@@ -58,7 +96,7 @@ def test_half_stars_and_films_without_a_genre_in_csv(tmp_path):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("2::661::6::978300019", "row 4, column rating: '6' is not a number of stars from 0.5 to 5"),
+        ("2::661::6::978300019", "row 4, column rating: '6' is not a number of stars from 0.5 to 5; mend the row"),
         ("2::661::1", "row 4: 3 fields where there are 4: cut short or broken"),
         ("2::99::1::978300019", "row 4, column movieId: '99' is not in movies.dat"),
         ("2::661::1::4000000000", "row 4, column timestamp: '4000000000' is above 20"),

@@ -1,33 +1,41 @@
-"""MovieLens (Harper and Konstan, TiiS 2015), ratings of films: 1M in files separated by ::, 20M and 25M in CSV.
+"""MovieLens (Harper and Konstan, TiiS 2015), ratings of films: 100K and 1M in lines of text, 20M and 25M in CSV.
 
 The layouts are those of GroupLens' READMEs. A folder holds, itself or in the folder that the archive unpacks to,
 
+    ml-100k/u.data        user, film, rating, timestamp, separated by tabs
+    ml-100k/u.item        film|title|release date|video release date|address|19 times 0 or 1, of each genre
+    ml-100k/u.user        user|age|gender|occupation|zip code
     ml-1m/ratings.dat     UserID::MovieID::Rating::Timestamp
-    ml-1m/movies.dat      MovieID::Title::Genres, in ISO-8859-1, genres separated by |
+    ml-1m/movies.dat      MovieID::Title::Genres, genres separated by |
     ml-1m/users.dat       UserID::Gender::Age::Occupation::Zip-code
     ml-20m/, ml-25m/      ratings.csv (userId,movieId,rating,timestamp), movies.csv (movieId,title,genres)
 
-Tags, links and the genome are not read.
+those of lines in ISO-8859-1. 100K is also read as it lies in RecBole's packages, in dataset_example/: ml-100k.inter, .item
+and .user, tabs between fields, genres separated by spaces. Tags, links and the genome are not read.
 
 What becomes of it. A rating of 2 stars or fewer is a `dislike`, one of 4 or more a `like`; what lies between is an
 event without either. Times are seconds since 1970. A film's clusters are its genres, the first of which stands for it
-where one is asked for; the year in its title is a number; of users, in 1M alone, gender, age and occupation are read.
+where one is asked for; the year in its title, or beside it, is a number; of users, up to 1M, gender, age and occupation
+are read.
 There are no play times, so nothing is a skip, and no creators. Ratings of a user in the same second keep the order of
 the file.
 
-Licence: for research, not to be sold, and 1M not to be handed on, so `--download` fetches the archive from GroupLens.
-Its sha256 is the one that TensorFlow Datasets has of it (url_checksums/movielens.txt).
+Licence: for research, not to be sold, and up to 1M not to be handed on, so `--download` fetches archives from GroupLens.
+Their sha256 are those that TensorFlow Datasets has (url_checksums/movielens.txt).
 
 Memory: `data.prepare` took 1.0 GB for 3 million made-up ratings in CSV, so some 8 GB for the 25 million.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data import clock
 from data.readers import Dataset
+from data.readers.movielens import layouts
+from data.readers.movielens.layouts import source_files
 from data.traits import Traits
 from runtime.errors import DataError
 
@@ -41,27 +49,14 @@ if TYPE_CHECKING:
 
 URL = "https://files.grouplens.org/datasets/movielens"
 SHA256 = {
+    "ml-100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     "ml-1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     "ml-20m": "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
     "ml-25m": "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
 }
 DISLIKE_UP_TO, LIKE_FROM = 2.0, 4.0  # stars
 _FIRST = "1995-01-01T00:00:00Z"  # the first rating is of January 9
-_FIELDS = {
-    "ratings.dat": ("userId", "movieId", "rating", "timestamp"),
-    "movies.dat": ("movieId", "title", "genres"),
-    "users.dat": ("userId", "gender", "age", "occupation", "zip"),
-}
-NO_GENRE = "(no genres listed)"
-
-
-def source_files(folder: str | os.PathLike[str], archive: str) -> list[Path]:
-    """Ratings, films and, in 1M, users."""
-    names = tuple(_FIELDS) if archive == "ml-1m" else ("ratings.csv", "movies.csv")
-    for place in (Path(folder) / archive, Path(folder)):
-        if (place / names[0]).is_file():
-            return [place / name for name in names]
-    raise DataError(f"{Path(folder) / archive / names[0]}: no such file; check --data, or give --download")
+NO_GENRE = ("(no genres listed)", "unknown", "")
 
 
 def read_movielens(folder: str | os.PathLike[str], archive: str, *, quarantine: "Quarantine") -> "Tables":
@@ -69,7 +64,7 @@ def read_movielens(folder: str | os.PathLike[str], archive: str, *, quarantine: 
     from data.raw.tables import Tables
 
     ratings, films, *people = source_files(folder, archive)
-    items, _ = _read(films, _film_columns(), quarantine)
+    items, _ = _read(films, _film_columns(), quarantine, opened=layouts.films)
     items = _films(items)
     known = {"item_id": (items["item_id"], films.name)}
     events, count = _read(ratings, _rating_columns(), quarantine, known)
@@ -87,7 +82,8 @@ def _rating_columns() -> tuple["Column", ...]:
         number = cells.cast(pl.Float64, strict=False)
         return number.set(~number.is_between(0.5, 5.0).fill_null(False), None)
 
-    flag = replace(FLAG, source="rating", what="a number of stars from 0.5 to 5").always()
+    what = "a number of stars from 0.5 to 5"
+    flag = replace(FLAG, source="rating", what=what, remedy="mend the row").always()
     return (
         replace(USER_ID, dtype=pl.Int64, source="userId"),
         replace(ITEM_ID, dtype=pl.Int64, source="movieId"),
@@ -115,6 +111,7 @@ def _film_columns() -> tuple["Column", ...]:
         replace(ITEM_ID, dtype=pl.Int64, source="movieId", unique=True),
         Column("title", pl.String, required=True),
         Column("genres", pl.String, required=True, category=True),
+        Column("year", pl.String),
     )
 
 
@@ -131,45 +128,25 @@ def _user_columns() -> tuple["Column", ...]:
 def _films(films: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
-    genres = pl.when(pl.col("genres") != NO_GENRE).then(pl.col("genres")).str.split("|")
-    year = pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Float64)
+    genres = pl.when(~pl.col("genres").is_in(NO_GENRE)).then(pl.col("genres")).str.split("|")
+    beside = pl.col("year").cast(pl.Float64, strict=False) if "year" in films.columns else pl.lit(None)
+    year = pl.coalesce(beside, pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Float64))
     return films.select("item_id", "title", cluster_id=genres, year=year)
 
 
 def _read(
-    path: Path, columns: tuple["Column", ...], quarantine: "Quarantine", known: "Known | None" = None
+    path: Path,
+    columns: tuple["Column", ...],
+    quarantine: "Quarantine",
+    known: "Known | None" = None,
+    opened: Callable[[Path], "Rows"] = layouts.opened,
 ) -> tuple["pl.DataFrame", int]:
     from data.raw import rows
 
     if path.suffix == ".csv":
         return rows.read(path, columns, quarantine=quarantine, known=known)
-    return rows.checked(path, _opened(path), _FIELDS[path.name], columns, quarantine=quarantine, known=known)
-
-
-def _opened(path: Path) -> "Rows":
-    # Without a header; the first row is row 1.
-    import polars as pl
-
-    from data.raw.batches import Rows
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; check --data, or put the file there")
-    names = _FIELDS[path.name]
-    lines = pl.Series("line", path.read_bytes().decode("iso-8859-1").removesuffix("\n").split("\n"))
-    numbered = pl.DataFrame({"line": lines.str.strip_chars_end("\r")}).with_row_index("row", offset=1)
-    numbered = numbered.with_columns(
-        pl.col("row").cast(pl.Int64), fields=1 + pl.col("line").str.count_matches("::", literal=True).cast(pl.Int64)
-    )
-    whole = numbered.filter(pl.col("fields") == len(names))
-    fields = whole.select(pl.col("line").str.split_exact("::", len(names) - 1).struct.rename_fields(names)).unnest(
-        "line"
-    )
-    broken = numbered.filter(pl.col("fields") != len(names)).select(
-        "row",
-        value=pl.col("fields").cast(pl.String),
-        reason=pl.lit(f"fields where there are {len(names)}: cut short or broken"),
-    )
-    return Rows(fields, whole["row"], broken)
+    lines = opened(path)
+    return rows.checked(path, lines, tuple(lines.frame.columns), columns, quarantine=quarantine, known=known)
 
 
 def download(folder: Path, archive: str) -> Path:
@@ -203,6 +180,7 @@ def _archive(size: str, events: int, likes: float, dislikes: float, users: str) 
 
 
 DATASETS = (
+    _archive("100k", 100_000, 0.554, 0.175, "943"),
     _archive("1m", 1_000_209, 0.575, 0.164, "6,040"),
     _archive("20m", 20_000_263, 0.5, 0.132, "138,493"),
     _archive("25m", 25_000_095, 0.5, 0.13, "162,541"),
