@@ -68,8 +68,8 @@ _ANY: dict[str, Any] = {
     "counterfactual": "standard",  # its size in configs/counterfactual.py
     "off_policy": "standard",  # and that in configs/off_policy.py
     # A closer look at how the served model responds, its reference, and the paper's tower: experiments of
-    # configs/counterfactual.py, and `ranked`, on slates that the ranker has put in order: of fewer users, as that takes
-    # its time for each of them.
+    # configs/counterfactual.py; `replayed`, on users of the log, each at the last event; and `ranked`, on slates that
+    # the ranker has put in order: of fewer users, as that takes its time for each of them.
     "experiments": {},
     "ranked": {"users": 250, "candidates": 200},
     # The gate before what is served, {} for none: exit status 4 where one dislike changes similarity by less than

@@ -91,6 +91,13 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, **options) -> Interval
     return bootstrap(divide, numerators, denominators, **options)
 
 
+def difference_of_ratios(
+    before: tuple[ArrayLike, ArrayLike], after: tuple[ArrayLike, ArrayLike], **options
+) -> Interval:
+    """`ratio` of after − `ratio` of before, each (numerators, denominators): two pooled shares of the same users."""
+    return bootstrap(lambda a, b, c, d: divide(c, d) - divide(a, b), *before, *after, **options)
+
+
 def relative_change(before: ArrayLike, after: ArrayLike, **options) -> Interval:
     """Σ_u after / Σ_u before − 1 with the same users drawn in both: −0.1 is 10% less.
 

@@ -7,6 +7,10 @@ dislikes are targets too, and there a top place is a mistake:
     skip@100    = skipped items that stand in their user's top 100 / skipped items, all users pooled
     dislike@100 = the same of disliked items
 
+and of next_item dislike@10 too, and
+
+    delta_hr@10 = recall@10 − dislike@10, which are the hit ratios of positives and of dislikes
+
 Of `next_item` all figures are means over queries; either way intervals are over users. Items that tie are in random
 order, and every figure is its mean over those orders (metrics/ranking.py); the slates of coverage and diversity, of
 `next_days`, take the lower index first.
@@ -36,6 +40,7 @@ RECALL_AT = (10, 50, 100)
 NDCG_AT = (10, 100)
 SLATE = 100  # the top k of skip@k, dislike@k, coverage and diversity
 _MISTAKES = {f"skip@{SLATE}": "skips", f"dislike@{SLATE}": "dislikes"}
+_HR = 10  # of delta_hr@10
 
 
 class Evaluation(NamedTuple):
@@ -85,7 +90,10 @@ def evaluate(
             figures_of_users |= counts | variety
             pairs |= {name: _mean_of(values) for name, values in variety.items()}
         figures = intervals.ratios(pairs, samples=samples)
-        if not prefix:
+        if prefix:
+            found, mistaken = pairs[f"recall@{_HR}"], pairs[f"dislike@{_HR}"]
+            figures[f"delta_hr@{_HR}"] = intervals.difference_of_ratios(mistaken, found, samples=samples)
+        else:
             figures[f"coverage@{SLATE}"] = diversity.coverage(slates, num_items=timelines.num_items)
         totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
         totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
@@ -195,6 +203,7 @@ def _pooled(
         add(name, values, "targets")
     for name, kind in _MISTAKES.items():
         add(name, ranking.hits(places, SLATE, where=everything), kind)
+    add(f"dislike@{_HR}", ranking.hits(places, _HR, where=everything), "dislikes")
     return figures, pairs
 
 

@@ -15,7 +15,17 @@ from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS, begin
 
-_SHOWN = ("recall@10", "recall@50", "recall@100", "ndcg@10", "mrr", "skip@100", "dislike@100", "coverage@100")
+_SHOWN = (
+    "recall@10",
+    "recall@50",
+    "recall@100",
+    "ndcg@10",
+    "mrr",
+    "skip@100",
+    "dislike@100",
+    "delta_hr@10",
+    "coverage@100",
+)
 
 
 def run(

@@ -11,6 +11,7 @@ def test_values_by_hand():
     assert intervals.ratio(one, two).value == 12 / 15
     assert intervals.relative_change(one, two).value == pytest.approx(15 / 12 - 1)
     assert intervals.difference(one, two).value == (1 + 0 + 0 + 2) / 4
+    assert intervals.difference_of_ratios((one, two), (two, [5.0] * 4)).value == pytest.approx(15 / 20 - 12 / 15)
 
 
 def test_one_user_has_no_spread():

@@ -9,6 +9,7 @@ from pipelines.report.run_folder import Run
 from pipelines.systems.response import charts as response_charts
 from pipelines.systems.response import tables as response_tables
 from pipelines.systems.response.results import responses
+from pipelines.systems.response.stages import config_name
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 NO = "long_watch+dislike"
@@ -21,7 +22,7 @@ def workdir(tmp_path: Path) -> Path:
     config = pipeline.get_config("tiny").to_dict()
     both = ("served", "reference")
     three = (*both, "paper_tower")
-    experiments = {**config["experiments"], "in_a_row": both, "elsewhere": three}
+    experiments = {**config["experiments"], "in_a_row": both, "elsewhere": three, "replayed": three}
     write(run / "pipeline.json", {**config, "experiments": experiments})
     found = {
         "in_a_row": {f"{NO}/creator": -0.2, f"{NO}*2/creator": -0.3, f"{NO}*3/creator": -0.35, f"{NO}*5/creator": -0.4},
@@ -33,6 +34,7 @@ def workdir(tmp_path: Path) -> Path:
             )
         },
         "ranked": {f"{NO}/creator": -0.15},
+        "replayed": {f"{NO}/creator": -0.35, "users/creator": 943},
         "elsewhere": {
             f"{NO}/creator": -0.5,
             f"{NO};other:{NO}/creator": -0.25,
@@ -52,7 +54,7 @@ def workdir(tmp_path: Path) -> Path:
             figures |= {f"similarity/long_watch;{others}": 0.4, f"similarity/{NO};{others}": 0.3}
         if experiment == "forgetting":
             figures["events_read"] = 64
-        settings = counterfactual.get_config(f"tiny,{'paper' if experiment == 'ranked' else experiment}").to_dict()
+        settings = counterfactual.get_config(f"tiny,{config_name(experiment)}").to_dict()
         for model in three:
             write(run / "responsiveness" / experiment / model / "metrics.json", figures)
             write(run / "responsiveness" / experiment / model / "config.json", {"config": settings})
@@ -70,6 +72,9 @@ def test_experiments_are_read_as_far_as_the_config_names_them(workdir: Path) -> 
         ("in_a_row", "reference"),
         ("memory", "served"),
         ("ranked", "served"),
+        ("replayed", "served"),
+        ("replayed", "reference"),
+        ("replayed", "paper_tower"),
         ("sweeps", "served"),
         ("undo", "served"),
     ]
@@ -130,6 +135,8 @@ def test_the_page_draws_and_tells_them(workdir: Path) -> None:
     assert "<td>Retrieval alone</td><td><b>0%</b>" in page  # the figure of the sweep without a prefix
     assert "<td>Then ranked</td><td><b>−15.0%</b>" in page
     assert "Ranked: 50 users, the first 10 in its order." in page
+    assert page.count("<td><b>−35.0%</b>") == 3  # all models after people’s own histories
+    assert "943 users of the log, at their last event" in page
     assert "in the item vectors of dislikes as input, with memory, which is another model" in page
     assert "<code>responsiveness</code> has left no numbers" not in page
 

@@ -16,6 +16,7 @@ from pipelines.systems.retrieval.stages import variants
 NAMES = (
     *("demo", "demo_sticky", "standard", "kuairand_pure", "kuairand_pure_short"),
     *("tables", "tables_full", "tables_short", "tiny", "tiny_short", "demo_latent", "standard_latent_rare"),
+    "movielens_100k",
 )
 
 
@@ -24,7 +25,7 @@ def _graph(name: str, tmp_path: Path):
     data = tmp_path / "logs"
     data.mkdir(parents=True)
     kuairand = ("video_features_basic_pure.csv", "user_features_pure.csv", "log_standard_1_pure.csv")
-    for file in ("events.parquet", *kuairand):
+    for file in ("events.parquet", *kuairand, "u.data", "u.item", "u.user"):
         (data / file).touch()
     return config, stages(config, data=None if config.world else data)
 
@@ -147,8 +148,12 @@ def test_the_closer_look_is_at_the_served_model_with_the_reference_as_the_judge(
     assert dict(memory.flags) == {"recommender": Path("export/dislike_input/recommender")}
     assert memory.config == "configs/counterfactual.py:standard,memory"
     config.ranking = ""
-    names = [stage.name for stage in stages(config, data=None)]
+    config.experiments.replayed = ("served", "paper_tower")
+    stages_of = {stage.name: stage for stage in stages(config, data=None)}
+    names = [*stages_of]
     assert "responsiveness/ranked/served" not in names
+    assert "responsiveness/replayed/paper_tower" in names
+    assert "--data=timelines" in _words(stages_of["responsiveness/replayed/served"])
     assert "responsiveness/sweeps/served" in names
 
 

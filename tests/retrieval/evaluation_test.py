@@ -134,6 +134,21 @@ def test_an_adversary_finds_nothing_and_shows_what_is_unwanted(log):
     assert metrics["skip@100"] == 3 / 4
 
 
+def test_the_next_liked_item_is_found_and_the_next_disliked_is_not(log):
+    noes = {0: {7}, 1: {4}, 2: {8, 9}}
+    best, _ = measured(scorer(POSITIVES, noes), log)
+    assert (best["next_item/recall@10"], best["next_item/dislike@10"], best["next_item/delta_hr@10"]) == (1, 0, 1)
+    worst, _ = measured(scorer(noes, POSITIVES), log)
+    assert (worst["next_item/recall@10"], worst["next_item/dislike@10"], worst["next_item/delta_hr@10"]) == (0, 1, -1)
+    # Half of the users who like something, and nobody who dislikes: 3 of the 5 liked items are of users 0 and 1.
+    half, _ = measured(scorer({0: {5, 6}, 1: {3}}, noes | {4: {8, 10}}), log)
+    assert half["next_item/delta_hr@10"] == half["next_item/recall@10"] == pytest.approx(3 / 5)
+    assert half["next_item/delta_hr@10/low"] < 3 / 5 < half["next_item/delta_hr@10/high"]
+    without, _ = measured(scorer(POSITIVES), log, split="valid")
+    assert "next_item/recall@10" in without
+    assert "next_item/delta_hr@10" not in without  # nobody dislikes anything on the validation day
+
+
 def test_constant_scores_have_the_figures_of_chance(log):
     metrics, _ = measured(lambda moments: np.zeros((len(moments.user), N + 1)), log, split="test")
     # Users 0, 1 and 4 have met 3, 2 and 0 of 120 items; skips are of users 0, 2 (twice) and 4.

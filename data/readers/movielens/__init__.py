@@ -10,7 +10,7 @@ The layouts are those of GroupLens' READMEs. A folder holds, itself or in the fo
     ml-1m/users.dat       UserID::Gender::Age::Occupation::Zip-code
     ml-20m/, ml-25m/      ratings.csv (userId,movieId,rating,timestamp), movies.csv (movieId,title,genres)
 
-those of lines in ISO-8859-1. 100K is also read as it lies in RecBole's packages, in dataset_example/: ml-100k.inter, .item
+those of lines in ISO-8859-1. 100K is also read as packages of RecBole have it, dataset_example/: ml-100k.inter, .item
 and .user, tabs between fields, genres separated by spaces. Tags, links and the genome are not read.
 
 What becomes of it. A rating of 2 stars or fewer is a `dislike`, one of 4 or more a `like`; what lies between is an
@@ -20,17 +20,17 @@ are read.
 There are no play times, so nothing is a skip, and no creators. Ratings of a user in the same second keep the order of
 the file.
 
-Licence: for research, not to be sold, and up to 1M not to be handed on, so `--download` fetches archives from GroupLens.
+Licence: for research, not to be sold, and up to 1M not to be handed on, so `--download` fetches them from GroupLens.
 Their sha256 are those that TensorFlow Datasets has (url_checksums/movielens.txt).
 
 Memory: `data.prepare` took 1.0 GB for 3 million made-up ratings in CSV, so some 8 GB for the 25 million.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data import clock
 from data.readers import Dataset
@@ -167,7 +167,23 @@ def download(folder: Path, archive: str) -> Path:
     return folder
 
 
-def _archive(size: str, events: int, likes: float, dislikes: float, users: str) -> Dataset:
+# A sixth of its ratings are noes, so that light weights of them move as much as heavy ones elsewhere. It is small: all
+# that it shows is measured in minutes.
+_100K = {
+    "plain": ("no_dislike_signal", "dislike_input", "dislike_input_paper_tower"),
+    "weights": {
+        "dislike_input_and_label": (30.0, 100.0, 300.0),
+        "dislike_input_and_label_paper_tower": (100.0,),
+    },
+    "final": False,
+    "systems": (),
+    "experiments": {"replayed": ("served", "reference", "paper_tower")},
+}
+
+
+def _archive(
+    size: str, events: int, likes: float, dislikes: float, users: str, pipeline: Mapping[str, Any] | None = None
+) -> Dataset:
     archive = f"ml-{size}"
     return Dataset(
         name=f"movielens_{size}",
@@ -176,11 +192,12 @@ def _archive(size: str, events: int, likes: float, dislikes: float, users: str) 
         read=lambda folder, **options: read_movielens(folder, archive, **options),
         download=lambda folder: download(folder, archive),
         traits=Traits(events, {"like": likes, "dislike": dislikes}, clusters=True),
+        settings={"pipeline": pipeline} if pipeline else {},
     )
 
 
 DATASETS = (
-    _archive("100k", 100_000, 0.554, 0.175, "943"),
+    _archive("100k", 100_000, 0.554, 0.175, "943", _100K),
     _archive("1m", 1_000_209, 0.575, 0.164, "6,040"),
     _archive("20m", 20_000_263, 0.5, 0.132, "138,493"),
     _archive("25m", 25_000_095, 0.5, 0.13, "162,541"),

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from pipelines.graph.configs import config_of
 from pipelines.systems.feed.log import Log
 from pipelines.systems.left_out import LeftOut
-from pipelines.systems.response.stages import RANKED
+from pipelines.systems.response.stages import RANKED, config_name
 from simulation.counterfactual.courses import room, with_baselines
 from simulation.counterfactual.settings import most_events
 
@@ -29,8 +29,7 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
 
 
 def _lacking(experiment: str, config: ConfigDict, log: Log) -> str:
-    kind = "paper" if experiment == RANKED else experiment
-    asked = config_of(f"configs/counterfactual.py:{config.counterfactual},{kind}")
+    asked = config_of(f"configs/counterfactual.py:{config.counterfactual},{config_name(experiment)}")
     own, others = room(with_baselines(asked.baseline, asked.branches)[0])
     if own + others > 1 and not log.traits.clusters:
         return "the log knows no clusters of items"

@@ -4,8 +4,9 @@
 
 A pipeline's config says which: `experiments`, {experiment: models}, models being `served`, `reference`, the same model
 without negative labels, and `paper_tower`, the same without memory and co-visitation. `ranked` is the paper's
-experiment on slates that the ranker has put in order. Of the served model similarity is also judged by the item vectors
-of the reference, which are another model's.
+experiment on slates that the ranker has put in order, `replayed` on users of the log, each of whom comes to the last
+event by all that was before it. Of the served model similarity is also judged by the item vectors of the reference,
+which are another model's.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from pipelines.graph.stage import Stage
+from pipelines.systems.feed.stages import LOG, TIMELINES
 from pipelines.systems.ranking.stages import FULL, exported_ranker
 from pipelines.systems.retrieval.served import Exported, chosen, exported, reference, served
 
 FOLDER = "responsiveness"
-RANKED = "ranked"
+RANKED, REPLAYED = "ranked", "replayed"
 SERVED, REFERENCE, PAPER_TOWER = MODELS = "served", "reference", "paper_tower"
 
 
@@ -28,6 +30,11 @@ def signals(config: Mapping[str, Any], model: str) -> str:
     return {SERVED: serve, REFERENCE: config["sweeps"][serve]["reference"], PAPER_TOWER: f"{serve}_{PAPER_TOWER}"}[
         model
     ]
+
+
+def config_name(experiment: str) -> str:
+    """The experiment of configs/counterfactual.py that this one is."""
+    return "paper" if experiment in (RANKED, REPLAYED) else experiment
 
 
 def stages(config: ConfigDict) -> list[Stage]:
@@ -57,10 +64,13 @@ def _stage(experiment: str, name: str, models: Mapping[str, Exported], config: C
         ranker, asked = exported_ranker(FULL), config.ranked
         flags |= {"ranker": ranker, "candidates": asked.candidates, "config.users": asked.users}
         inputs.append(ranker / "manifest.json")
+    if experiment == REPLAYED:
+        flags["data"] = TIMELINES
+        inputs.append(LOG)
     return Stage(
         name=f"{FOLDER}/{experiment}/{name}",
         module="simulation.counterfactual",
-        config=f"configs/counterfactual.py:{config.counterfactual},{'paper' if experiment == RANKED else experiment}",
+        config=f"configs/counterfactual.py:{config.counterfactual},{config_name(experiment)}",
         flags=flags,
         inputs=tuple(dict.fromkeys(inputs)),
         aim="how the served model responds to more than one no",

@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.report.intervals import interval
 from pipelines.report.tables import Row, row
 from pipelines.systems.response.results import Response, one
-from pipelines.systems.response.stages import RANKED, SERVED
+from pipelines.systems.response.stages import PAPER_TOWER, RANKED, REFERENCE, REPLAYED, SERVED, signals
 from pipelines.systems.retrieval.models import DISLIKE, KINDS, Models
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch
@@ -30,6 +30,7 @@ def tables(responses: Sequence[Response], models: Models) -> dict[str, Table]:
     of_experiments = {
         "A no to one cluster, and then to others": elsewhere(responses),
         "After retrieval, and after ranking": ranked(responses, models),
+        "After people’s own histories": replayed(responses, models),
         "At other lengths of history and slate": sweep(responses),
     }
     return {heading: table for heading, table in of_experiments.items() if table}
@@ -96,6 +97,23 @@ def ranked(responses: Sequence[Response], models: Models) -> Table | None:
     ]
     users, size = response.config["users"], response.config["slate_size"]
     return Table([f"by {kind}" for kind in known], rows, f"Ranked: {users:,} users, the first {size} in its order.")
+
+
+def replayed(responses: Sequence[Response], models: Models) -> Table | None:
+    """A no at the last event of users of the log: a row for each model."""
+    measured = {name: one(responses, REPLAYED, name) for name in (PAPER_TOWER, REFERENCE, SERVED)}
+    found = {name: response for name, response in measured.items() if response}
+    if not found:
+        return None
+    known = [kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in of.metrics for of in found.values())]
+    rows = []
+    for name, response in found.items():
+        model = models.chosen(signals(models.run.pipeline, name))
+        names = [f"{DISLIKE}/{kind}" for kind in known]
+        rows.append(row(model.title if model else name, response.metrics, names, emphasis=name == SERVED))
+    users = max(int(of.metrics.get(f"users/{kind}", 0)) for of in found.values() for kind in known)
+    note = f"{users:,} users of the log, at their last event: watched, once with and once without a dislike."
+    return Table([f"by {kind}" for kind in known], rows, note)
 
 
 def _key(config: Any, *, k: int, size: int, kind: str) -> str:

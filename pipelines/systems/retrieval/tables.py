@@ -16,6 +16,7 @@ COLUMNS = (
     ("mrr", "MRR", True),
     ("skip@100", "Skip@100", False),
     ("dislike@100", "Dislike@100", False),
+    ("delta_hr@10", "ΔHR@10", True),
     ("coverage@100", "Coverage@100", True),
 )
 # The two ways of asking (retrieval/queries.py), by what stands before the names of their figures.
@@ -31,9 +32,9 @@ RULES = {
 THE_CEILING = "Ceiling: what the feed itself expects"
 
 
-def columns(prefix: str) -> list[tuple[str, str, bool]]:
-    """Those of COLUMNS that this way of asking has."""
-    return [column for column in COLUMNS if not prefix or not column[0].startswith("coverage")]
+def columns(models: Models, prefix: str = "") -> list[tuple[str, str, bool]]:
+    """Those of COLUMNS that were measured by this way of asking."""
+    return [column for column in COLUMNS if any(prefix + column[0] in model.test for model in models.all)]
 
 
 def retrieval(models: Models, prefix: str = "") -> list[Row]:
@@ -42,14 +43,14 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
     Last, on a feed that knows it, the ceiling, which is no contestant: the best of a column are so among the others.
     """
     measured = [model for model in models.all if f"{prefix}recall@100" in model.test]
-    names = [prefix + metric for metric, _, _ in columns(prefix)]
+    names = [prefix + metric for metric, _, _ in columns(models, prefix)]
     rows = [
         row(label, measured[0].test, [f"{rule}/{name}" for name in names])
         for rule, label in RULES.items()
         if measured and f"{rule}/{prefix}recall@100" in measured[0].test
     ]
     rows += [row(m.title, m.test, names, emphasis=m.emphasis) for m in measured]
-    rows = marked(rows, [more for _, _, more in columns(prefix)])
+    rows = marked(rows, [more for _, _, more in columns(models, prefix)])
     return rows + ([row(THE_CEILING, models.ceiling, names)] if rows and models.ceiling else [])
 
 
