@@ -22,7 +22,7 @@ _ONLY = flags.DEFINE_list("only", [], "Run those alone whose name begins so; all
 _QUICK = flags.DEFINE_boolean("quick", False, "In sizes that test the commands, and measure nothing.")
 _DATA = define_path("data", "", "Timelines to train on, of the log --dataset, instead of the synthetic feed's.")
 _DATASET = flags.DEFINE_string("dataset", "", "Name of that log in configs/; `demo` by default, `tiny` with --quick.")
-_WORKDIR = define_path("workdir", "runs/bench", "Where the synthetic feed is made.")
+_WORKDIR = define_path("workdir", "runs/bench", "For the synthetic feed, and for what benchmarks write meanwhile.")
 _RESULTS = define_path("results", str(app.ROOT / "benchmarks"), "Where RESULTS.md and results.json go.")
 
 
@@ -42,12 +42,13 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError(f"--only={','.join(_ONLY.value)}: no benchmark's name begins so; there are {names}")
     name = _DATASET.value or ("tiny" if _QUICK.value else "demo")
     data = _DATA.value or feed.timelines(name, Path(_WORKDIR.value))
+    log = {"data": str(data), "config": name, "workdir": str(Path(_WORKDIR.value).absolute() / "written")}
     folder = Path(_RESULTS.value)
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"circumstances": circumstances(quick=_QUICK.value, log=name), "benchmarks": []}
     for number, one in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {one.name}", flush=True)
-        results["benchmarks"].append(harness.run(one, quick=_QUICK.value, log={"data": str(data), "config": name}))
+        results["benchmarks"].append(harness.run(one, quick=_QUICK.value, log=log))
         write_json(folder / "results.json", results)
         (folder / "RESULTS.md").write_text(page(results), encoding="utf-8")
     failed = [one["name"] for one in results["benchmarks"] if one["failure"]]

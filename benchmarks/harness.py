@@ -25,11 +25,11 @@ from runtime.app import ROOT
 def run(benchmark: Benchmark, *, quick: bool, log: Mapping[str, str]) -> dict[str, Any]:
     """What came of it: `name`, `command`, `cores`, `rows`, `seconds`, `peak_mib`, `failure` ("" where there is none).
 
-    log: what `{data}` and `{config}` stand for; `command` names no folder of this machine.
+    log: what `{data}`, `{config}` and `{workdir}` stand for; `command` names no folder of this machine.
     """
     flags = benchmark.quick if quick else benchmark.flags
     command = [sys.executable, "-m", benchmark.module, *(flag.format(**log) for flag in flags)]
-    shown = (flag.format(**{**log, "data": "TIMELINES"}) for flag in flags)
+    shown = (flag.format(**{**log, "data": "TIMELINES", "workdir": "DIR"}) for flag in flags)
     number = min(benchmark.cores or cores.count(), cores.count())
     with tempfile.TemporaryDirectory() as folder, _on_cores(number):
         rows = Path(folder) / "rows"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from benchmarks import record
 from runtime import app, cores, table
 from runtime.paths import define_path
 
@@ -96,12 +97,19 @@ def measured(log: Path, timelines: Path, code: Path) -> tuple[float, float, floa
     return seconds, processor, peak
 
 
+def _hand_over(total: int, rate: float, mib: float, first: tuple[int, float] | None, *, note: str) -> None:
+    what, against = f"data.prepare of {total:,} events", f"{first[0]:,} events" if first else ""
+    record.hand_over(record.Row(what, "events/s", rate, first[1] if first else None, against=against, note=note))
+    record.hand_over(record.Row(f"{what}: peak memory", "MiB", mib, less_is_better=True))
+
+
 def main(argv: Sequence[str]) -> None:
     """Writes, measures, removes, and prints a row a log."""
     del argv
     workdir = Path(_WORKDIR.value).absolute()
     codes = {"": app.ROOT} | ({f", {_CODE.value}": Path(_CODE.value).absolute()} if _CODE.value else {})
     rows: dict[str, list[str]] = {}
+    first: tuple[int, float] | None = None  # events, and events a second, of the smallest log
     for total in _EVENTS.value:
         log, timelines = workdir / f"log-{total}", workdir / f"timelines-{total}"
         shutil.rmtree(log, ignore_errors=True)
@@ -119,6 +127,9 @@ def main(argv: Sequence[str]) -> None:
                 f"{peak / total:,.0f}",
             ]
             print(f"{total:,}{name}: {', '.join(rows[f'{total:,}{name}'])}", flush=True)
+            if not name:
+                _hand_over(total, total / seconds, peak / 2**20, first, note=f"{total / processor:,.0f} a CPU second")
+                first = first or (total, total / seconds)
             shutil.rmtree(timelines)
         shutil.rmtree(log)
     kind = ("CSV" if _CSV.value else "Parquet") + (", ids of text" if _TEXT_IDS.value else "")

@@ -1,6 +1,7 @@
 """The benchmarks that `make bench` runs, in order: another one is another line.
 
-In flags `{data}` stands for a folder of timelines, `{config}` for the name of its log in configs/.
+In flags `{data}` stands for a folder of timelines, `{config}` for the name of its log in configs/, `{workdir}` for a
+folder to write in.
 """
 
 import dataclasses
@@ -54,6 +55,13 @@ SUITE = (
         ("--repeats=3", "--most_gib=8"),
         ("--items=10000", "--rows=64", "--repeats=1"),
         minutes=6,
+    ),
+    Benchmark(
+        "preparation",
+        "benchmarks.preparation_speed",
+        ("--workdir={workdir}", "--events=1000000", "--events=3000000", "--events=10000000"),
+        ("--workdir={workdir}", "--events=10000", "--events=20000"),
+        minutes=4,
     ),
     Benchmark(
         "input_pipeline",

@@ -11,7 +11,7 @@ from benchmarks.record import Row, read
 from benchmarks.suite import SUITE, Benchmark
 from tests import only_flags
 
-LOG = {"data": "/somewhere/timelines", "config": "tiny"}
+LOG = {"data": "/somewhere/timelines", "config": "tiny", "workdir": "/elsewhere"}
 
 
 def made_up(name, *flags, **more):
@@ -73,9 +73,9 @@ def test_cores_come_back():
 
 
 def test_the_command_names_no_folder_of_this_machine():
-    one = Benchmark("", "no.such_module", ("--data={data}", "--config=a.py:{config}"))
+    one = Benchmark("", "no.such_module", ("--data={data}", "--config=a.py:{config}", "--workdir={workdir}"))
     assert harness.run(one, quick=False, log=LOG)["command"] == (
-        "python -m no.such_module --data=TIMELINES --config=a.py:tiny"
+        "python -m no.such_module --data=TIMELINES --config=a.py:tiny --workdir=DIR"
     )
 
 
