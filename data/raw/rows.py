@@ -14,6 +14,7 @@ import polars as pl
 
 from data.raw import attributes, files, spellings, values
 from data.raw.batches import Batch, Rows
+from data.raw.hashes import hashes
 from data.raw.names import asked
 from data.raw.quarantine import ColumnsOf, Quarantine
 from data.raw.sources import Part, Source
@@ -65,6 +66,26 @@ class Column:
 
 
 Known = Mapping[str, tuple[pl.Series, str]]
+MANY = 1 << 17  # ids of text that are known: comparing each batch with them takes longer than all else
+
+
+class _Listed:
+    """The ids that a column may take, made ready for many batches, and the file that lists them."""
+
+    def __init__(self, ids: pl.Series, file: str):
+        self._ids, self.file = ids, file
+        is_many = ids.dtype == pl.String and len(ids) > MANY
+        self._hashes = pl.Series(hashes(ids)) if is_many else None
+
+    def lacks(self, value: pl.Series) -> pl.Series:
+        """True for the values [n] that are not among them: of many, 64 bits of each are compared."""
+        if self._hashes is not None:
+            found = pl.Series(hashes(value.fill_null(strategy="zero")))
+            return ~found.is_in(self._hashes.implode()) & value.is_not_null()
+        value, allowed = values.alike(value, self._ids)
+        return ~value.is_in(allowed.implode())
+
+
 Further = Callable[[pl.Series], Column | None]
 
 
@@ -180,7 +201,8 @@ class Pieces:
     ):
         self.count = 0
         self._source, self._batches, self._columns = source, batches, columns
-        self._quarantine, self._known, self._skip, self._number = quarantine, known, skip, number
+        self._quarantine, self._skip, self._number = quarantine, skip, number
+        self._known = {name: _Listed(*listed) for name, listed in known.items()}
         self._seen = dict.fromkeys(names)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
@@ -242,7 +264,12 @@ def _check_required(table: files.Opened, columns: Sequence[Column]) -> None:
 
 
 def _good(
-    path: Path, batch: Batch, columns: Sequence[Column], quarantine: Quarantine, known: Known, number: str
+    path: Path,
+    batch: Batch,
+    columns: Sequence[Column],
+    quarantine: Quarantine,
+    known: Mapping[str, _Listed],
+    number: str,
 ) -> pl.DataFrame:
     """The good rows of a batch, under canonical names, as numbers or text; the others go to the quarantine."""
     for of_reason in batch.broken.partition_by("reason", maintain_order=True):
@@ -276,7 +303,7 @@ def _faults(
     path: Path,
     raw: pl.DataFrame,
     columns: Sequence[Column],
-    known: Known,
+    known: Mapping[str, _Listed],
     of_column: dict[str, pl.Series],
     *,
     is_text: bool,
@@ -317,9 +344,8 @@ def _faults(
         if column.unique:
             yield fault(~value.is_first_distinct(), "stands in more than one row", "keep one of them")
         if column.name in known:
-            allowed, file = known[column.name]
-            value, allowed = values.alike(value, allowed)
-            yield fault(~value.is_in(allowed.implode()), f"is not in {file}", f"add it to {file}")
+            listed = known[column.name]
+            yield fault(listed.lacks(value), f"is not in {listed.file}", f"add it to {listed.file}")
 
 
 def _largest(one: pl.Series, other: pl.Series) -> pl.Series:

@@ -98,7 +98,7 @@ class Tables:
             partial(events_as_they_are, joined=self.rows_joined),
             self.items,
             self.users,
-            self.earlier,
+            lambda: self.earlier,
             lambda: (self.rows_read, self.notes),
             is_read=True,
         )
@@ -128,8 +128,8 @@ class Log:
       rows: good rows in the order they were logged, with those columns of events that their file has.
       of_users: all rows of any users, in order, with the columns of any of them -> their events. Another process may
         be asked, so it can be pickled.
-      items, users, earlier: as of `Tables`.
-      told: once all rows are through, how many the files hold, good and bad, and what a user should be told.
+      items, users: as of `Tables`. earlier: once all rows are through, the earlier events.
+      told: after that, how many rows the files hold, good and bad, and what a user should be told.
       expected: how many rows there are to go through, where the files say. path: of the events, for messages.
       is_read: whether all rows are in memory already.
     """
@@ -138,7 +138,7 @@ class Log:
     of_users: Callable[[pl.DataFrame], Events]
     items: pl.DataFrame | None
     users: pl.DataFrame | None
-    earlier: pl.DataFrame | None
+    earlier: Callable[[], pl.DataFrame | None]
     told: Callable[[], tuple[int, tuple[str, ...]]]
     expected: int | None = None
     path: Path | None = None
@@ -149,10 +149,9 @@ class Log:
         events = self.of_users(stacked(list(self.rows)))
         if events.frame.is_empty():
             raise self.without_events()
+        earlier = self.earlier()
         rows_read, notes = self.told()
-        return Tables(
-            events.frame, self.items, self.users, self.earlier, rows_read - events.undoing, notes, events.joined
-        )
+        return Tables(events.frame, self.items, self.users, earlier, rows_read - events.undoing, notes, events.joined)
 
     def without_events(self) -> DataError:
         """What is wrong where no row is an event."""
@@ -162,6 +161,11 @@ class Log:
 def attributes(items: pl.DataFrame | None) -> list[str]:
     """The columns of an items' table that models read besides creator, cluster and duration, whatever their names."""
     return [] if items is None else [name for name in items.columns if name not in _NOT_ATTRIBUTES]
+
+
+def no_events() -> pl.DataFrame | None:
+    """None: a log without earlier history."""
+    return None
 
 
 def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:

@@ -53,7 +53,7 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine", sch
 def read_log(folder: str | os.PathLike[str], *, quarantine: "Quarantine", schema: str = "") -> "Log":
     """As `read_tables`, but the events some rows at a time: their errors come while one goes through them."""
     from data.raw.schema import yaml_file
-    from data.raw.tables import Log, events_as_they_are
+    from data.raw.tables import Log, events_as_they_are, no_events
 
     said = yaml_file.read(yaml_file.find(Path(folder), schema))
     of_name = _sources(Path(folder), said)
@@ -68,9 +68,8 @@ def read_log(folder: str | os.PathLike[str], *, quarantine: "Quarantine", schema
         log.finish("events")
         return events.count, (*log.notes, *(types.notes(source.name) if types else ()))
 
-    return Log(
-        events, types.events if types else events_as_they_are, items, users, None, told, expected, path=source.path
-    )
+    of_users = types.events if types else events_as_they_are
+    return Log(events, of_users, items, users, no_events, told, expected, path=source.path)
 
 
 @dataclasses.dataclass

@@ -63,10 +63,10 @@ def gather(log: Log, *, folder: Path, shard_rows: int, each: Each, quiet: bool) 
         for frame in log.rows:
             spill.add(frame)
             bar.update(len(frame))
+    earlier = log.earlier()
     rows_read, told = log.told()
     notes = list(told)
     tables: dict[str, pl.DataFrame | None] = {"item_id": log.items, "user_id": log.users}
-    earlier = log.earlier
     dtypes = {name: _one(kinds) for name, kinds in spill.dtypes.items() if name in ("user_id", "item_id", "surface")}
     for name, other in tables.items():
         if len({dtypes[name], *(table.schema[name] for table in (other, earlier) if table is not None)}) > 1:

@@ -61,6 +61,7 @@ def _version(version: str, description: str, events: int, **more: Any) -> Datase
         description=description,
         source_files=lambda folder, **options: _layout().source_files(folder, version, **options),
         read=lambda folder, **options: _layout().read_kuairand(folder, version, **options),
+        log=lambda folder, **options: _layout().log_kuairand(folder, version, **options),
         download=lambda folder, **_: _download(version, folder),
         traits=Traits(events, _FEEDBACK, play_times=True, random_exposures=True, creators=True, clusters=True),
         # What users did before the log begins, where a file beside it tells (KuaiRand-Pure only).

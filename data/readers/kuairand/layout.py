@@ -7,7 +7,9 @@ days, the test days among them.
 `history_before_0425.parquet`, where it lies beside the logs of `pure`, adds what users watched before the log begins.
 """
 
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +18,8 @@ import polars as pl
 from data import clock
 from data.raw.files import header
 from data.raw.quarantine import Quarantine
-from data.raw.rows import Column, read
-from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Tables
+from data.raw.rows import Column, pieces, read
+from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Log, Tables, events_as_they_are
 from runtime.errors import DataError
 
 FOLDERS = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
@@ -102,6 +104,11 @@ def read_kuairand(
 
     Item attributes: second_tag, video_type, upload_type, music. A video's cluster is its first tag.
     """
+    return log_kuairand(folder, version, earlier_history=earlier_history, quarantine=quarantine).whole()
+
+
+def log_kuairand(folder: str | os.PathLike[str], version: str, *, earlier_history: bool, quarantine: Quarantine) -> Log:
+    """As `read_kuairand`, but the events some rows at a time: their errors come while one goes through them."""
     videos, people, *rest = source_files(folder, version, earlier_history=earlier_history)
     items = _items(read(videos, VIDEOS, quarantine=quarantine)[0])
     user_columns = [
@@ -111,19 +118,30 @@ def read_kuairand(
     users, _ = read(people, (user_id, *user_columns), quarantine=quarantine)
 
     known = {"item_id": (items["item_id"], videos.name)}
-    logs = [read(path, LOG, quarantine=quarantine, known=known) for path in rest if path.suffix == ".csv"]
-    events = pl.concat([frame for frame, _ in logs], how="diagonal")
+    history = rest.pop() if rest[-1].name == HISTORY else None
+    logs = [pieces(path, LOG, quarantine=quarantine, known=known) for path in rest]
+    first: list[int] = []  # time of each piece's first event
     notes: list[str] = []
-    earlier = None
-    if rest[-1].name == HISTORY:
-        if int(events["timestamp_ms"].min()) < clock.parse(HISTORY_ENDS) - 86_400_000:  # type: ignore[arg-type]
+
+    def events() -> Iterator[pl.DataFrame]:
+        for frame in itertools.chain.from_iterable(logs):
+            first.extend(frame.select(pl.col("timestamp_ms").min()).drop_nulls().to_series())
+            yield frame
+
+    def earlier() -> pl.DataFrame | None:
+        if history is None:
+            return None
+        if min(first) < clock.parse(HISTORY_ENDS) - 86_400_000:
             notes.append(f"{HISTORY}: left out, the log itself goes back before {HISTORY_ENDS}")
-        else:
-            earlier, again = read_history(rest[-1], items["item_id"])
-            notes.append(
-                f"{HISTORY}: {len(earlier):,} events read, {again:,} more merged: the same video twice in a row"
-            )
-    return Tables(events, items, users, earlier, sum(count for _, count in logs), tuple(notes))
+            return None
+        before, again = read_history(history, items["item_id"])
+        notes.append(f"{HISTORY}: {len(before):,} events read, {again:,} more merged: the same video twice in a row")
+        return before
+
+    def told() -> tuple[int, tuple[str, ...]]:
+        return sum(of_file.count for of_file in logs), tuple(notes)
+
+    return Log(events(), events_as_they_are, items, users, earlier, told)
 
 
 def read_history(path: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, int]:

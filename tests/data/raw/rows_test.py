@@ -100,7 +100,9 @@ def test_an_empty_required_field(tmp_path):
     assert "column user_id: '' is empty" in fault(parquet(tmp_path, GOOD.with_columns(user_id=pl.lit(""))))
 
 
-def test_values_that_must_be_known_or_unique(tmp_path):
+@pytest.mark.parametrize("many", [0, 1 << 17], ids=["many", "few"])
+def test_values_that_must_be_known_or_unique(tmp_path, monkeypatch, many):
+    monkeypatch.setattr("data.raw.rows.MANY", many)
     known = {"user_id": (pl.Series([7, 9]), "users.parquet")}
     assert "row 2, column user_id: '8' is not in users.parquet" in fault(parquet(tmp_path, GOOD), known=known)
     # Beside text a number is its digits: 7 is '7', and not '007'.

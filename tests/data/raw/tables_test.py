@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from data.assembly import assemble
 from data.raw.quarantine import Quarantine
 from data.raw.tables import merge_relogged
 from data.readers.canonical import read_tables
@@ -203,11 +204,13 @@ def test_an_item_that_the_items_table_lacks(tmp_path):
 def test_ids_that_are_text_in_one_table_and_numbers_in_another(tmp_path):
     events = EVENTS.with_columns(item_id=pl.Series(["7", "8", "7"]))
     items, users = pl.DataFrame({"item_id": [7, 8]}), pl.DataFrame({"user_id": ["1", "01", "2"], "region": [1, 2, 3]})
-    read = tables(tmp_path, events=events, items=items, users=users).with_ids_alike()
-    assert read.events.select("user_id", "item_id").rows() == [("1", "7"), ("1", "8"), ("2", "7")]
-    assert read.items["item_id"].to_list() == ["7", "8"]
-    assert read.users.rows() == users.rows()
-    assert read.notes == tuple(
+    read = tables(tmp_path, events=events, items=items, users=users)
+    made = assemble(read, valid_start_ms=T + 1, test_start_ms=T + 2)
+    assert made.users["user_id"].to_list() == ["1", "2"]
+    assert made.users["user.region"].to_list() == [1, 3]
+    assert made.items["item_id"].to_list() == [None, "7", "8"]
+    assert made.arrays["item"].tolist() == [1, 2, 1]
+    assert made.notes[:2] == tuple(
         f"{name}: text in one table, numbers in another: taken as text everywhere" for name in ("item_id", "user_id")
     )
     zeros = EVENTS.with_columns(item_id=pl.Series(["07", "8", "7"]))

@@ -8,11 +8,12 @@ import pytest
 
 from data import timelines
 from data.assembly import assemble, summary
+from data.raw.hashes import hashes
 from data.raw.quarantine import Quarantine
 from data.raw.tables import Log, Tables
 from data.readers.canonical import read_log, read_tables
 from data.shards import spill
-from data.shards.spill import BUCKETS, Spill, buckets, hashes
+from data.shards.spill import BUCKETS, Spill, buckets
 from data.timelines import EVENT_DTYPES, Timelines
 from runtime.errors import DataError
 
@@ -199,7 +200,7 @@ def test_a_log_may_be_gone_through_in_pieces_without_files():
     def again(frame):
         return Tables(frame, None, None, None, len(frame)).log().of_users(frame)
 
-    pieces = Log(rows.iter_slices(100), again, None, None, None, lambda: (len(rows), ()))
+    pieces = Log(rows.iter_slices(100), again, None, None, lambda: None, lambda: (len(rows), ()))
     made, expected = assemble(pieces), assemble(log(rows))
     for name, array in expected.arrays.items():
         np.testing.assert_array_equal(made.arrays[name], array)

@@ -1,0 +1,50 @@
+"""Hashes of ids: the same on every machine, so that what is told by them is, too."""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+_LONGEST = 32  # bytes at either end of an id that its hash is of
+
+
+def hashes(ids: pl.Series) -> NDArray[np.uint64]:
+    """uint64 [n], evenly spread; the same on every machine, and for `7` whether it is a number or text.
+
+    SplitMix64's finalizer (Steele et al., OOPSLA '14) of a whole number; of other text folded over its bytes, eight at
+    a time, the first and last 32 of them.
+    """
+    if ids.dtype != pl.String:
+        return _mixed(ids.cast(pl.Int64).to_numpy().view(np.uint64))
+    number = ids.cast(pl.Int64, strict=False)
+    is_number = (number.cast(pl.String) == ids).fill_null(False).to_numpy()
+    found = np.empty(len(ids), np.uint64)
+    found[is_number] = _mixed(number.filter(pl.Series(is_number)).to_numpy().view(np.uint64))
+    found[~is_number] = _of_text(ids.filter(pl.Series(~is_number)))
+    return found
+
+
+def _of_text(ids: pl.Series) -> NDArray[np.uint64]:
+    array = ids.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
+    if not len(array):
+        return np.zeros(0, np.uint64)
+    begin = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    text = np.frombuffer(array.buffers()[2], np.uint8)
+    length = np.diff(begin)
+    found = _mixed(length.astype(np.uint64))
+    longest = int(length.max())
+    for at in range(0, min(longest, 2 * _LONGEST), 8):
+        # Of a long id its last 32 bytes follow its first.
+        left_out = np.maximum(length - 2 * _LONGEST, 0) if at >= _LONGEST else 0 * length
+        place = at + np.arange(8) + left_out[:, None]
+        inside = place < length[:, None]
+        cells = np.where(inside, text[np.where(inside, begin[:-1, None] + place, 0)], 0).astype(np.uint8)  # [n, 8]
+        found = _mixed(found ^ cells.view("<u8")[:, 0])
+    return found
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
