@@ -3,9 +3,11 @@
 With one host every function here is what it is without hosts, at no cost.
 """
 
+import contextlib
 import os
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from runtime import app
 from runtime.errors import HostError, UsageError
 from runtime.workdir import CONFIG, is_complete, open_workdir
 from training.cluster import local_devices
@@ -21,6 +24,7 @@ T = TypeVar("T")
 
 AUTO = "auto"  # for a coordinator: whom the cluster names
 
+JOIN_SECONDS = 300  # in which all processes have to come
 HEARTBEAT_SECONDS = 10  # without a sign of life for this long a process counts as dead, and the others end
 
 
@@ -29,7 +33,8 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
 
     `coordinator` is host:port of process 0, whose number is 0; or AUTO, where a cluster tells all three numbers itself
     (training/cluster.py). CPU hosts talk over gloo.
-    Errors: UsageError names the flag of a number that does not fit, and AUTO where no cluster is found.
+    Errors: UsageError names the flag of a number that does not fit, and AUTO where no cluster is found. Where not all
+    come in JOIN_SECONDS the process ends, with one line and the status of a HostError.
     """
     if coordinator == AUTO:
         _join_cluster(num_processes, process_id)
@@ -49,13 +54,15 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
             "the same on every host"
         )
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(
-        coordinator,
-        num_processes,
-        process_id,
-        cluster_detection_method="deactivate",  # a scheduler's variables would leave a host one of its devices
-        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-    )
+    with _in_time(f"--coordinator={coordinator} --num_processes={num_processes} --process_id={process_id}"):
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            cluster_detection_method="deactivate",  # a scheduler's variables would leave a host one of its devices
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            initialization_timeout=2 * JOIN_SECONDS,
+        )
 
 
 def _join_cluster(num_processes: int, process_id: int) -> None:
@@ -63,16 +70,37 @@ def _join_cluster(num_processes: int, process_id: int) -> None:
         raise UsageError(f"--coordinator={AUTO}: the cluster tells --num_processes and --process_id; leave them out")
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _in_time(f"--coordinator={AUTO}"):
             warnings.simplefilter("ignore")  # of JAX, that it would know Kubernetes by another package
             jax.distributed.initialize(
-                local_device_ids=local_devices(os.environ), heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+                local_device_ids=local_devices(os.environ),
+                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                initialization_timeout=2 * JOIN_SECONDS,
             )
     except ValueError as error:
         raise UsageError(
             f"--coordinator={AUTO}: no TPU slice, Slurm, Open MPI or Kubernetes Job that JAX knows ({error}); "
             "give host:port of process 0, --num_processes and --process_id"
         ) from None
+
+
+@contextlib.contextmanager
+def _in_time(given: str) -> Iterator[None]:
+    # Where hosts do not find each other JAX aborts the process, with a stack trace.
+    def end() -> None:
+        app.report(
+            f"{given}: process 0 does not answer, or not every process has come in {JOIN_SECONDS} seconds; start the "
+            "same command on all hosts, with one address and a number for each"
+        )
+        os._exit(app.OTHER_HOST)
+
+    timer = threading.Timer(JOIN_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def is_first() -> bool:

@@ -29,6 +29,17 @@ def test_numbers_that_do_not_fit(given, what):
         hosts.join(*given)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_waits_for_others_in_vain_ends_with_one_line(number):
+    address = f"127.0.0.1:{several_hosts.free_port()}"
+    ended = several_hosts.alone(
+        f"from training import hosts; hosts.JOIN_SECONDS = 1; hosts.join({address!r}, 2, {number})"
+    )
+    assert ended.status == 5, ended
+    (line,) = ended.stderr.splitlines()
+    assert f"--coordinator={address} --num_processes=2 --process_id={number}: process 0 does not answer" in line
+
+
 def test_without_a_cluster_it_says_what_to_give():
     ended = several_hosts.alone(
         "from runtime.errors import UsageError; from training import hosts\n"
