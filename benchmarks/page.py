@@ -33,6 +33,8 @@ def page(results: Mapping[str, Any]) -> str:
     lines = ["# Results", "", "Made by `make bench`, never edited. A ratio above 1 is in Heed's favour.", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in results["circumstances"].items()]
+    minutes = sum(one["seconds"] for one in results["benchmarks"]) / 60
+    lines += [f"| took | {minutes:.0f} minutes, {len(results['benchmarks'])} benchmarks |"]
     for one in results["benchmarks"]:
         lines += ["", f"## {one['name']}", "", f"`{one['command']}`", ""]
         if one["rows"]:

@@ -62,6 +62,8 @@ def test_those_that_fail_have_a_line_and_the_others_run():
     assert sum(line.startswith("**Failed**") for line in lines) == 4
     assert any("it was told to \\| so it did" in line for line in lines)
     assert "| machine | a \\| b |" in lines
+    (took,) = (line for line in lines if line.startswith("| took |"))
+    assert took.endswith(", 6 benchmarks |")
     assert all(line.count("|") - line.count("\\|") == 8 for line in rows)
 
 
