@@ -7,10 +7,17 @@ from tests import several_hosts
 from training import hosts
 from training.cluster import local_devices
 
+JOINED = "import jax; print(jax.process_index(), jax.process_count(), jax.device_count(), jax.local_device_count())"
+
 
 def test_processes_that_slurm_started_find_each_other():
-    code = "import jax; print(jax.process_index(), jax.process_count(), jax.device_count(), jax.local_device_count())"
-    ended = several_hosts.run(code, slurm=True)
+    ended = several_hosts.run(JOINED, cluster=several_hosts.slurm_names)
+    assert [(one.status, one.stdout) for one in ended] == [(0, "0 2 4 2\n"), (0, "1 2 4 2\n")], ended
+
+
+def test_the_hosts_of_a_tpu_slice_find_each_other():
+    with several_hosts.tpu_metadata(2) as told:
+        ended = several_hosts.run(JOINED, cluster=told)
     assert [(one.status, one.stdout) for one in ended] == [(0, "0 2 4 2\n"), (0, "1 2 4 2\n")], ended
 
 
