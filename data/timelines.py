@@ -1,6 +1,7 @@
 """The timelines artifact: every user's events in order, as memory-mapped arrays, with the splits marked.
 
-Events lie user by user; within a user they are ordered by time, ties in the order they were logged. For user u
+Events lie user by user, users in any order; within a user they are ordered by time, ties in the order they were logged.
+For user u
 
     train = [offsets[u], valid_start[u])
     valid = [valid_start[u], test_start[u])
