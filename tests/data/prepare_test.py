@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import subprocess
 import sys
@@ -74,6 +75,37 @@ def test_a_workdir_of_another_log_or_config_is_refused(tmp_path):
     assert "min_item_count" in last_line(other)
     tables(tmp_path, log(60))
     assert prepare(*flags).returncode == 2
+
+
+def test_a_log_of_several_shards_is_the_same_log(tmp_path):
+    flags = tables(tmp_path, log(400))
+    (tmp_path / "out.scratch").mkdir()  # what a killed run leaves
+    (tmp_path / "out.scratch/rows-0.arrow").write_text("old")
+    run = prepare(*flags, "--shard_rows=150")
+    assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "out.scratch").exists()
+    assert all(f"{bar}: 100%" in run.stderr for bar in ("read", "order", "write"))  # by rows
+    sharded = Timelines.open(tmp_path / "out")
+    assert prepare(*flags[:-1], f"--workdir={tmp_path / 'whole'}").returncode == 0
+    whole = Timelines.open(tmp_path / "whole")
+    assert (len(sharded.manifest["shards"]), "shards" in whole.manifest) == (5, False)  # 400 rows in four of 150
+    assert sharded.items.equals(whole.items)
+    order = sharded.users["user_id"].arg_sort()
+    for user, at in enumerate(order):
+        for name in ("item", "timestamp_ms", "play_ms", "feedback", "dwell"):
+            found, expected = (
+                getattr(log, name)[log.offsets[u] : log.offsets[u + 1]] for log, u in ((sharded, at), (whole, user))
+            )
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_without_apache_beam_its_runner_is_refused(tmp_path):
+    run = prepare(*tables(tmp_path, log()), "--runner=DirectRunner")
+    if importlib.util.find_spec("apache_beam"):
+        assert run.returncode == 0
+    else:
+        assert (run.returncode, len(run.stderr.splitlines())) == (2, 1)
+        assert "--runner=DirectRunner: needs apache-beam" in run.stderr
 
 
 def test_a_folder_of_other_files_is_never_overwritten(tmp_path):

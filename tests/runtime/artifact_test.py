@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.artifact import MANIFEST, PARTIAL, open_manifest, read_json, write_json, writing
+from runtime.artifact import MANIFEST, PARTIAL, SCRATCH, open_manifest, read_json, scratch, write_json, writing
 from runtime.errors import DataError, UsageError
 
 
@@ -154,6 +154,35 @@ def test_what_was_cut_short_inside_a_folder_does_not_hinder(folder):
     write(folder, text="four", size=4)
     assert opened(folder)["size"] == 4
     assert not (folder / PARTIAL).exists()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_scratch_is_on_the_artifacts_disk_and_gone_afterwards(tmp_path, is_there):
+    """Beside it, or in its folder where there is one, such as a mounted disk; whatever a killed process left in it."""
+    path = tmp_path / "artifact"
+    if is_there:
+        path.mkdir()
+    left = path / SCRATCH if is_there else tmp_path / f"artifact{SCRATCH}"
+    left.mkdir()
+    (left / "old").write_text("old")
+    with scratch(path) as place:
+        assert place == left
+        assert not place.exists()
+        place.mkdir()
+        (place / "rows").write_text("rows")
+        write(path, size=3)
+        assert (place / "rows").exists()
+    assert opened(path)["size"] == 3
+    assert not left.exists()
+
+    def fails():
+        with scratch(path) as place:
+            place.mkdir()
+            place.mkdir()
+
+    with pytest.raises(FileExistsError):
+        fails()
+    assert not (path / SCRATCH).exists()
 
 
 def test_json_is_replaced_in_one_step(tmp_path):
