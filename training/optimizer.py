@@ -10,6 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from training.names import leaf_name
+from training.rowwise_adagrad import scale_by_rowwise_adagrad
 
 
 def warmup_cosine(
@@ -43,12 +44,16 @@ def make_optimizer(
     weight_decay: float = 0.0,
     decays: Sequence[tuple[str, float]] = (),
     clip_norm: float = 1.0,
+    rowwise: tuple[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """AdamW (Loshchilov & Hutter, 2019) on gradients clipped to a global norm of `clip_norm`.
 
     Biases, gains and other vectors are not decayed. A matrix in whose name the first of the expressions of `decays` is
     found has that weight decay instead of `weight_decay`: tables of ids that occur a few times each need a thousand
     times more of it than matrices that every example moves.
+
+    rowwise: an expression and a learning rate, for tables that have row-wise Adagrad (training/rowwise_adagrad.py) in
+    place of Adam. Their rate has the same schedule; `learning_rate` is that of their decay.
     """
     schedule = warmup_cosine(
         learning_rate=learning_rate,
@@ -58,14 +63,18 @@ def make_optimizer(
     )
     return optax.chain(
         optax.clip_by_global_norm(clip_norm),
-        optax.scale_by_adam(),
+        optax.scale_by_adam() if rowwise is None else _rowwise(rowwise[0], rowwise[1] / learning_rate),
         _decay(weight_decay, decays),
         optax.scale_by_learning_rate(schedule),
     )
 
 
 def from_config(
-    options: ConfigDict, *, total_steps: int, decays: Sequence[tuple[str, float]] = ()
+    options: ConfigDict,
+    *,
+    total_steps: int,
+    decays: Sequence[tuple[str, float]] = (),
+    rowwise: tuple[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """`make_optimizer` as the settings of the same names in `options` say; a warm-up is at most the whole training."""
     return make_optimizer(
@@ -76,6 +85,17 @@ def from_config(
         weight_decay=options.weight_decay,
         decays=decays,
         clip_norm=options.clip_norm,
+        rowwise=rowwise,
+    )
+
+
+def _rowwise(expression: str, scale: float) -> optax.GradientTransformation:
+    def group(path: tuple[Any, ...], leaf: Any) -> str:
+        return "rowwise" if re.search(expression, leaf_name(path)) else "adam"
+
+    return optax.partition(
+        {"rowwise": optax.chain(scale_by_rowwise_adagrad(), optax.scale(scale)), "adam": optax.scale_by_adam()},
+        lambda params: jax.tree_util.tree_map_with_path(group, params),
     )
 
 

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from training.loop import Batches, Result, Validation, train
 from training.mesh import Rules, make_mesh
 from training.metric_log import MetricLog
+from training.row_tables import RowTables
 from training.saving.checkpoints import CHECKPOINTS, Checkpoints
 from training.step import LossFn, create_state, make_train_step
 
@@ -28,6 +29,7 @@ def fit(
     save_every: int,
     mesh: Mesh | None = None,
     rules: Rules = (),
+    rows: RowTables | None = None,
     validation: Validation | None = None,
 ) -> Result:
     """Trains `init_fn(key) -> params` in `folder`, or goes on there; called again it ends in the same parameters.
@@ -36,6 +38,7 @@ def fit(
       fingerprint: what the run is of; a checkpoint of another is refused.
       seed: of the first parameters and of every step's key.
       mesh: one device by default. rules: which parameters it splits, as training.mesh has them.
+      rows: the tables of which a batch touches some rows alone; None where it touches everything.
       The rest: as `training.loop.train` has them.
     Errors: those of `training.loop.train`.
     """
@@ -45,7 +48,7 @@ def fit(
     with Checkpoints(folder / CHECKPOINTS, fingerprint=fingerprint) as checkpoints, MetricLog(folder) as metric_log:
         return train(
             state,
-            make_train_step(loss_fn, optimizer, state),
+            make_train_step(loss_fn, optimizer, state, rows=rows),
             batches,
             num_steps=num_steps,
             mesh=mesh,

@@ -11,6 +11,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from training.mesh import Rules, parameter_shardings, replicated
+from training.row_tables import RowTables
 
 LossFn = Callable[[Any, Mapping[str, jax.Array], jax.Array], tuple[jax.Array, Mapping[str, jax.Array]]]
 TrainStep = Callable[["TrainState", Mapping[str, jax.Array], jax.Array], tuple["TrainState", dict[str, jax.Array]]]
@@ -49,21 +50,31 @@ def create_state(
     params = parameter_shardings(mesh, shapes.params, rules)
     opt_state = optax.tree_map_params(
         optimizer,
-        lambda _, sharding: sharding,
+        lambda moment, sharding: moment if _is_left_out(moment) else sharding,
         shapes.opt_state,
         params,
         transform_non_params=lambda _: replicated(mesh),
+        is_leaf=_is_left_out,
     )
     shardings = dataclasses.replace(shapes, step=replicated(mesh), params=params, opt_state=opt_state)
     return jax.jit(init, out_shardings=shardings)(key)
 
 
-def make_train_step(loss_fn: LossFn, optimizer: optax.GradientTransformation, state: TrainState) -> TrainStep:
+def _is_left_out(leaf: Any) -> bool:
+    # What stands for a parameter in the state of an optimizer that is for others.
+    return isinstance(leaf, optax.MaskedNode)
+
+
+def make_train_step(
+    loss_fn: LossFn, optimizer: optax.GradientTransformation, state: TrainState, *, rows: RowTables | None = None
+) -> TrainStep:
     """Jits one update of states that are laid out like `state`.
 
     `loss_fn(params, batch, key) -> (loss, metrics)`, both scalar. The step folds its number into `key`, gives the old
     state's memory to the new one, and adds `loss` and `grad_norm` (before clipping) to the metrics. Shardings are
     pinned: left to the compiler they may differ from those of `state`, and the second step would compile again.
+
+    With `rows` loss, gradient and optimizer see the rows of the tables that the batch touches, and no others.
     """
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
 
@@ -71,9 +82,14 @@ def make_train_step(loss_fn: LossFn, optimizer: optax.GradientTransformation, st
         state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(key, state.step)
-        (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params, batch, key)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params, opt_state = state.params, state.opt_state
+        if rows is not None:
+            params, opt_state = rows.take((params, opt_state), batch)
+        (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(params, batch, key)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        params = optax.apply_updates(params, updates)
+        if rows is not None:
+            params, opt_state = rows.put((state.params, state.opt_state), (params, opt_state), batch)
         metrics = {**metrics, "loss": loss, "grad_norm": optax.global_norm(grads)}
         return TrainState(state.step + 1, params, opt_state), metrics
 
