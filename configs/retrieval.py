@@ -104,6 +104,11 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.softmax = "exact"
     config.block_size = 0  # items a block; 0: as suits the device (nn/softmax.py)
     config.num_candidates = 4096
+    # With a sampled softmax: whether a step's gradients and updates are of the rows of the item tables that its batch
+    # touches, and no others. For corpora of a million items and more (BUILD.md); then the tables have row-wise Adagrad,
+    # at a rate of their own, in place of Adam.
+    config.touched_rows = False
+    config.table_learning_rate = 0.1
 
     # Optimisation. batch_size counts packed rows of `length` positions.
     config.batch_size = 32

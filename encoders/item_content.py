@@ -58,6 +58,21 @@ def shares(codes: NDArray[np.int32], owner: Sequence[int]) -> NDArray[np.float32
     return weights
 
 
+def tower_features(content: Content, seen: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """What an item tower reads of the items' content, a row each, by the names that `ItemTower` has for it.
+
+    codes [rows, C] int32 and shares [rows, C] of `trained_codes`; seen [rows, 1], 1 where training met the item;
+    embedded [rows, E], standardised.
+    """
+    codes = trained_codes(content.codes, seen, content.owner)
+    return {
+        "codes": codes.astype(np.int32),
+        "shares": shares(codes, content.owner),
+        "seen": seen.astype(np.float32)[:, None],
+        "embedded": np.asarray(standard_of(content, seen)(content.embeddings), np.float32),
+    }
+
+
 class Standard(NamedTuple):
     """The scale of embeddings: what is taken off a direction, and by what it is divided.
 

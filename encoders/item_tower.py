@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 from numpy.typing import ArrayLike
 
-from encoders.item_content import Content, shares, standard_of, trained_codes
+from encoders.item_content import Content, tower_features
 from nn.constant import Constant
 
 
@@ -19,26 +19,28 @@ class ItemTower(nnx.Module):
     no item of the training events differs from the others say nothing.
     """
 
-    def __init__(self, content: Content, seen: np.ndarray, *, dim: int, rngs: nnx.Rngs):
+    def __init__(self, content: Content, seen: np.ndarray, *, dim: int, table_rows: int | None = None, rngs: nnx.Rngs):
         """Builds the tables.
 
         Args:
           content: of the items, [rows]; row 0 is padding, all zeros, and so may the last rows be.
           seen: [rows] bool, items with training events.
           dim: D.
+          table_rows: of the table of ids; by default as many as the content has.
           rngs: initial values.
         """
         init = nnx.initializers.normal(dim**-0.5)
         self.dim, self.owner = dim, tuple(content.owner)
-        codes = trained_codes(content.codes, seen, content.owner)
-        self.codes = Constant(jnp.asarray(codes, jnp.int32))
-        self.shares = Constant(jnp.asarray(shares(codes, content.owner)))
-        self.seen = Constant(jnp.asarray(seen, jnp.float32)[:, None])
-        self.id_embedding = nnx.Param(init(rngs.params(), (len(content.codes), dim), jnp.float32))
+        features = tower_features(content, seen)
+        self.codes = Constant(jnp.asarray(features["codes"]))
+        self.shares = Constant(jnp.asarray(features["shares"]))
+        self.seen = Constant(jnp.asarray(features["seen"]))
+        rows = len(content.codes) if table_rows is None else table_rows
+        self.id_embedding = nnx.Param(init(rngs.params(), (rows, dim), jnp.float32))
         self.feature_embeddings = nnx.List(
             [nnx.Param(init(rngs.params(), (size, dim), jnp.float32)) for size in content.cardinalities]
         )
-        self.embedded = Constant(jnp.asarray(standard_of(content, seen)(content.embeddings)))  # [rows, E]
+        self.embedded = Constant(jnp.asarray(features["embedded"]))  # [rows, E]
         # None, not a matrix of no rows: an array of no size cannot be saved.
         size = content.embeddings.shape[1]
         self.projection = nnx.Param(jnp.zeros((size, dim), jnp.float32)) if size else None

@@ -17,11 +17,13 @@ from data import feedback
 from data.items.content import ItemContent
 from data.reading import Reading
 from data.timelines import Timelines
+from encoders.item_content import tower_features
 from encoders.labels import last_places
 from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
 from nn.exported import apart
 from retrieval.covisitation import CoVisitation, read_vectors
+from retrieval.item_rows import ItemRows
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
 from runtime.errors import UsageError
@@ -84,8 +86,30 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     Errors: those of `check`.
     """
     check(config)
-    excluded = tuple(config.get("excluded_feedback", ()))
     content, seen = _known(config, timelines, added=-(timelines.num_items + 1) % model_shards)
+    return architecture_of(config, content, seen)
+
+
+def build_by_rows(
+    config: ConfigDict, timelines: Timelines, *, model_shards: int = 1
+) -> tuple[Architecture[TwoTower], ItemRows]:
+    """The same model for a corpus too large for a step to touch all of it: its parameters, and the items apart.
+
+    `merge` alone has no items; `merge_with` has those that `ItemRows` gives it.
+    Errors: those of `check`.
+    """
+    check(config)
+    content, seen = _known(config, timelines, added=-(timelines.num_items + 1) % model_shards)
+    items = ItemRows(tower_features(content, seen), content.owner, content.cardinalities, len(seen))
+    none = content._replace(codes=content.codes[:1], embeddings=content.embeddings[:1])
+    return architecture_of(config, none, np.zeros(1, bool), table_rows=len(seen)), items
+
+
+def architecture_of(
+    config: ConfigDict, content: ItemContent, seen: NDArray[np.bool_], *, table_rows: int | None = None
+) -> Architecture[TwoTower]:
+    """The model of `config`; arguments as TwoTower."""
+    excluded = tuple(config.get("excluded_feedback", ()))
 
     def make(rngs: nnx.Rngs) -> TwoTower:
         return TwoTower(
@@ -100,6 +124,7 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
             excluded_bits=[feedback.BITS[name] for name in excluded],
             dropout=config.dropout,
             encoder=ENCODERS[config.encoder],
+            table_rows=table_rows,
             rngs=rngs,
         )
 

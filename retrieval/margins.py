@@ -1,6 +1,7 @@
 """Margins of a batch's labels against the corpus: exact, or against a sample of it. One is chosen for a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,8 @@ from retrieval import negatives
 
 MarginsFn = Callable[[Asked, jax.Array], jax.Array]
 """(labels [rows], key) -> margins [rows], of nn/softmax.py."""
-Sampler = Callable[[jax.Array, Asked], negatives.Candidates]
+Sampler = Callable[[Any, Any, Any], negatives.Candidates]
+"""(what to draw with, labels [rows], where [rows]) -> candidates, of retrieval/negatives.py."""
 
 
 def exact(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mesh: Mesh | None) -> MarginsFn:
@@ -26,46 +28,53 @@ def exact(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mesh:
 
 def sampled(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mesh: Mesh | None) -> MarginsFn:
     """Against the candidates of the sampler `config.softmax`, each corrected by how often it was to be expected."""
-    sampler = SAMPLERS[config.softmax](config, label_counts[: num_items + 1])
-
-    def margins(asked: Asked, key: jax.Array) -> jax.Array:
-        ids, log_expected = sampler(key, asked)
-        own, vectors = asked.vectors[asked.item], asked.vectors[ids]
-        return sampled_label_margins(asked.queries, vectors, ids, log_expected, own, asked.item, where=asked.where)
-
-    return margins
+    sampler = SAMPLERS[config.softmax](config, label_counts[: num_items + 1], jnp)
+    return lambda asked, key: _against(asked, *sampler(key, asked.item, asked.where))
 
 
-def _uniform(config: ConfigDict, counts: np.ndarray) -> Sampler:
+def drawn(batch: Mapping[str, jax.Array]) -> MarginsFn:
+    """Against the candidates that a batch brings, with their log expected counts (retrieval/touched_rows.py)."""
+    return lambda asked, key: _against(asked, batch["candidate"], batch["log_expected"])
+
+
+def _against(asked: Asked, ids: jax.Array, log_expected: jax.Array) -> jax.Array:
+    own, vectors = asked.vectors[asked.item], asked.vectors[ids]
+    return sampled_label_margins(asked.queries, vectors, ids, log_expected, own, asked.item, where=asked.where)
+
+
+def _uniform(config: ConfigDict, counts: np.ndarray, xp: Any) -> Sampler:
     options = {"num_candidates": config.num_candidates, "num_items": len(counts) - 1}
-    return lambda key, asked: negatives.uniform(key, **options)
+    return lambda key, labels, where: negatives.uniform(key, **options)
 
 
-def _log_uniform(config: ConfigDict, counts: np.ndarray) -> Sampler:
-    by_popularity = jnp.asarray(1 + np.argsort(-counts[1:], kind="stable"), jnp.int32)
+def _log_uniform(config: ConfigDict, counts: np.ndarray, xp: Any) -> Sampler:
+    by_popularity = xp.asarray(1 + np.argsort(-counts[1:], kind="stable"), dtype=xp.int32)
     options = {"num_candidates": config.num_candidates, "by_popularity": by_popularity}
-    return lambda key, asked: negatives.log_uniform(key, **options)
+    return lambda key, labels, where: negatives.log_uniform(key, **options)
 
 
-def _in_batch(config: ConfigDict, counts: np.ndarray) -> Sampler:
-    frequency = _frequency(counts)
-    return lambda key, asked: negatives.in_batch(asked.item, where=asked.where, label_frequency=frequency)
+def _in_batch(config: ConfigDict, counts: np.ndarray, xp: Any) -> Sampler:
+    frequency = _frequency(counts, xp)
+    return lambda key, labels, where: negatives.in_batch(labels, where=where, label_frequency=frequency)
 
 
-def _mixed(config: ConfigDict, counts: np.ndarray) -> Sampler:
-    options = {"label_frequency": _frequency(counts), "num_candidates": config.num_candidates}
-    return lambda key, asked: negatives.mixed(key, asked.item, where=asked.where, **options)
+def _mixed(config: ConfigDict, counts: np.ndarray, xp: Any) -> Sampler:
+    options = {"label_frequency": _frequency(counts, xp), "num_candidates": config.num_candidates}
+    return lambda key, labels, where: negatives.mixed(key, labels, where=where, **options)
 
 
-def _frequency(counts: np.ndarray) -> jax.Array:
-    return jnp.asarray(counts / max(counts.sum(), 1), jnp.float32)
+def _frequency(counts: np.ndarray, xp: Any) -> Any:
+    return xp.asarray(counts / max(counts.sum(), 1), dtype=xp.float32)
 
 
-SAMPLERS: dict[str, Callable[[ConfigDict, np.ndarray], Sampler]] = {
+SAMPLERS: dict[str, Callable[[ConfigDict, np.ndarray, Any], Sampler]] = {
     "uniform": _uniform,
     "log_uniform": _log_uniform,
     "in_batch": _in_batch,
     "mixed": _mixed,
 }
+"""Names of the sampled --config.softmax: (config, training labels of items [N + 1], NumPy or jax.numpy) -> sampler."""
+DRAWING = ("uniform", "log_uniform", "mixed")
+"""Those that draw --config.num_candidates items; the labels of a batch are there anyway."""
 MARGINS: dict[str, Callable[..., MarginsFn]] = {"exact": exact, **dict.fromkeys(SAMPLERS, sampled)}
 """Names of --config.softmax."""

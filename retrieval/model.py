@@ -39,6 +39,7 @@ class TwoTower(nnx.Module):
         excluded_bits: Sequence[int] = (),
         dropout: float,
         encoder: MakeEncoder = GRUEncoder,
+        table_rows: int | None = None,
         rngs: nnx.Rngs,
     ):
         """Args as ItemTower, and:
@@ -48,10 +49,11 @@ class TwoTower(nnx.Module):
         memory_size: S, the noes that are remembered.
         excluded_bits: those of events that are not read.
         """
-        self.items = ItemTower(content, seen, dim=dim, rngs=rngs)
+        self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, rngs=rngs)
         self.input_bits = tuple(input_bits)
         init = nnx.initializers.normal(dim**-0.5)
-        self.event_embedding = nnx.Param(init(rngs.params(), (len(seen), dim), jnp.float32))
+        rows = self.items.id_embedding[...].shape
+        self.event_embedding = nnx.Param(init(rngs.params(), rows, jnp.float32))
         # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
         self.dwell_embedding = nnx.Param(jnp.zeros((NUM_DWELL_BUCKETS, dim)))
         # None, not a table of no rows: an array of no size cannot be saved.

@@ -14,9 +14,10 @@ from data.feedback import NEGATIVE, POSITIVE
 from encoders.labels import asked
 from retrieval import alternatives
 from retrieval.losses import joint_loss
-from retrieval.margins import MARGINS
+from retrieval.margins import MARGINS, SAMPLERS, MarginsFn, drawn
 from retrieval.model import TwoTower
 from runtime.errors import UsageError
+from training.architecture import Architecture
 
 Batch = Mapping[str, jax.Array]
 LossFn = Callable[[Any, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
@@ -44,6 +45,13 @@ def check(config: ConfigDict) -> None:
             f"--config.negative_weight={config.negative_weight}: how many times a disliked item counts among the "
             "negatives, at least 1"
         )
+    if config.touched_rows and config.softmax not in SAMPLERS:
+        raise UsageError(
+            f"--config.touched_rows=True: --config.softmax={config.softmax} touches every row; one of "
+            f"{', '.join(SAMPLERS)}"
+        )
+    if config.touched_rows and config.objective == "reinforce":
+        raise UsageError("--config.touched_rows=True: not with --config.objective=reinforce, which weighs all items")
 
 
 def make_loss(
@@ -53,6 +61,7 @@ def make_loss(
     num_items: int,
     label_counts: np.ndarray,
     mesh: Mesh | None = None,
+    margins_of: MarginsFn | None = None,
 ) -> LossFn:
     """The loss of a batch, `loss_fn(params, batch, key) -> (loss, metrics)`: Σ_i L_i / number of positive labels.
 
@@ -66,10 +75,12 @@ def make_loss(
       num_items: N; table rows above N are padding.
       label_counts: [rows] training labels of each item, for the sampled softmax.
       mesh: where rows and item table are sharded; None on one device.
+      margins_of: of the labels; by default as `config.softmax` says.
     Errors: those of `check`.
     """
     check(config)
-    margins_of = MARGINS[config.softmax](config, num_items=num_items, label_counts=label_counts, mesh=mesh)
+    if margins_of is None:
+        margins_of = MARGINS[config.softmax](config, num_items=num_items, label_counts=label_counts, mesh=mesh)
     losses_of = OBJECTIVES[config.objective](config, label_counts[: num_items + 1])
     weights = {"positive_weights": config.positive_weight, "negative_weights": config.negative_weight}
 
@@ -88,6 +99,28 @@ def make_loss(
             "negative_p": negative_p,
         }
         return losses.sum() / positives, metrics
+
+    return loss_fn
+
+
+def make_loss_of_touched_rows(model: Architecture[TwoTower], config: ConfigDict) -> LossFn:
+    """The same loss of batches of retrieval/touched_rows.py, whose items are all the model's corpus.
+
+    `params` has the rows that a batch touches in place of its tables.
+    Errors: those of `check`.
+    """
+    check(config)
+
+    def loss_fn(params: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        unknown = np.zeros(0)  # what the whole log says of items, which no objective asks for that `check` lets pass
+        of_batch = make_loss(
+            lambda params: model.merge_with(params, batch),
+            config,
+            num_items=0,
+            label_counts=unknown,
+            margins_of=drawn(batch),
+        )
+        return of_batch(params, batch, key)
 
     return loss_fn
 

@@ -4,23 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
 from retrieval import checkpoint, covisitation, objective
-from retrieval.checkpoint import build, identity, reading
-from retrieval.objective import gradient_norms, make_loss
-from retrieval.validation import make_validation, metric
+from retrieval.checkpoint import identity, reading
+from retrieval.margins import DRAWING
+from retrieval.objective import gradient_norms
+from retrieval.table_memory import check_fits
+from retrieval.updates import all_rows, touched_rows
+from retrieval.validation import metric
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.hosts import is_first, open_shared_workdir, together
 from training.loop import DivergedError, Validation
 from training.mesh import local_parts, mesh_of, shard_batch
-from training.optimizer import from_config
 from training.run import fit
 from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, check
 
@@ -32,7 +33,7 @@ DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient
 _NUMBERS = {
     **TRAINING,
     **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k"), COUNT),
-    **dict.fromkeys(("positive_weight", "reinforce_weight_cap"), POSITIVE),
+    **dict.fromkeys(("positive_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
     **dict.fromkeys(("negative_weight", "covisitation_weight", "covisitation_erased"), NOT_NEGATIVE),
     **dict.fromkeys(("covisitation_dim", "block_size"), WHOLE),
     "covisitation_decay": RATE,
@@ -49,6 +50,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     """
     timelines, config = together(lambda: _opened(config, data))
     mesh = mesh_of(config)
+    together(lambda: check_fits(config, timelines.num_items, mesh))
     run_of = identity(config, timelines, model_shards=mesh.shape["model"])
     folder, complete = open_shared_workdir(workdir, run_of)
     if complete:
@@ -64,20 +66,17 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         train_on=config.train_on,
         reading=reading(config),
         num_shards=mesh.shape["data"],
-        shard=local_parts(mesh),
+        # To number the rows that a batch touches a host has to know all of it.
+        shard=None if config.touched_rows else local_parts(mesh),
     )
-    model = build(config, timelines, model_shards=mesh.shape["model"])
-    rows = timelines.num_items + 1
-    loss_fn = make_loss(
-        model.merge,
-        config,
-        num_items=timelines.num_items,
-        label_counts=np.pad(batches.label_counts(), (0, -rows % mesh.shape["model"])),
-        mesh=mesh if mesh.size > 1 else None,
-    )
-    validate = make_validation(config, timelines, model.merge, mesh) if "valid" not in config.train_on else None
-    probe = shard_batch(batches[0], mesh)
-    norms = jax.jit(lambda params, probe: gradient_norms(loss_fn, params, probe, jax.random.key(0)))
+    parts = (touched_rows if config.touched_rows else all_rows)(config, timelines, batches, mesh)
+    validate = parts.make_validate() if "valid" not in config.train_on else None
+    probe = shard_batch(parts.batches[0], mesh)
+
+    @jax.jit
+    def norms(params: Any, probe: Any) -> dict[str, jax.Array]:
+        params = parts.rows.take(params, probe) if parts.rows else params
+        return gradient_norms(parts.loss_fn, params, probe, jax.random.key(0))
 
     def measure(params: Any) -> dict[str, float]:
         measured = dict(validate(params)) if validate else {}
@@ -91,10 +90,10 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     )
     try:
         result = fit(
-            model.init,
-            loss_fn,
-            from_config(config, total_steps=len(batches)),
-            iterate(batches),
+            parts.init,
+            parts.loss_fn,
+            parts.optimizer,
+            iterate(parts.batches),
             num_steps=len(batches),
             folder=folder,
             fingerprint=run_of,
@@ -102,6 +101,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
             save_every=config.save_every,
             mesh=mesh,
             rules=RULES if mesh.shape["model"] > 1 else (),
+            rows=parts.rows,
             validation=Validation(
                 measure,
                 every=batches.batches_per_epoch,
@@ -173,3 +173,8 @@ def _check(config: ConfigDict, timelines: Timelines) -> None:
     objective.check(config)
     if timelines.num_items < 2:
         raise DataError(f"{timelines.path}: {timelines.num_items} item(s); a recommender needs at least 2")
+    if config.softmax in DRAWING and config.num_candidates > timelines.num_items:
+        raise UsageError(
+            f"--config.num_candidates={config.num_candidates}: more than the {timelines.num_items:,} items of "
+            f"{timelines.path}; --config.softmax=exact compares with all of them"
+        )

@@ -1,7 +1,7 @@
 """Recall@k on the validation days, quick enough for every epoch; retrieval/full_corpus.py is the full measurement."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from runtime.errors import DataError
 from training.chunks import in_chunks
 from training.mesh import replicate
 
-_CHUNK = 256  # users scored at a time
+CHUNK = 256  # users scored at a time
 
 
 def metric(num_items: int) -> str:
@@ -28,22 +28,27 @@ def metric(num_items: int) -> str:
 
     Among 100 items or fewer every model finds everything in the best 100.
     """
-    return f"recall@{_cut(num_items)}"
+    return f"recall@{cut(num_items)}"
 
 
-def _cut(num_items: int) -> int:
+def cut(num_items: int) -> int:
+    """The k of `metric`."""
     return 100 if num_items > 100 else max(1, num_items // 10)
 
 
-def make_validation(
-    config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower], mesh: Mesh
-) -> Callable[[Any], dict[str, jax.Array]]:
-    """`validate(params) -> {"recall@k"}` over `config.eval_users` users, drawn once; items already met are left out.
+class Questions(NamedTuple):
+    """What users are asked when the validation days begin, [U, ...], item 0 filling up.
 
-    k and the name as `metric` says. Items that tie count as metrics/ranking.py says, as in the full measurement. Every
-    device scores all users, so that the figure is the same on all.
-    Errors: DataError where the validation days hold no positive.
+    inputs: their histories, as a model reads them. targets: the unmet items that they then like. met: those they know.
     """
+
+    inputs: dict[str, np.ndarray]
+    targets: np.ndarray
+    met: np.ndarray
+
+
+def questions(config: ConfigDict, timelines: Timelines) -> Questions:
+    """Those of `config.eval_users` users, drawn once. Errors: DataError where the validation days hold no positive."""
     user, item = timelines.held_out("valid", config.positive)
     if not len(user):
         raise DataError(
@@ -54,37 +59,55 @@ def make_validation(
     users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
     start = timelines.bounds("valid")[0]
     chosen = np.isin(user, users)
-    targets = ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0)  # [U, M]
     before = start[users] - timelines.offsets[users]
     met_events = ranges.positions(timelines.offsets[users], before)
-    met = ranges.padded(ranges.owners(before), timelines.item[met_events], num_rows=len(users), fill=0)
-    inputs: dict[str, np.ndarray] = {
-        **timelines.histories(users, start[users], Reader(timelines.feedback, reading(config))),
-        "targets": targets,
-        "met": met,
-    }
-    inputs["where"] = np.ones(len(users), bool)
-    chunks = {name: replicate(array, mesh) for name, array in in_chunks(inputs, _CHUNK).items()}
-    k = _cut(timelines.num_items)
+    return Questions(
+        timelines.histories(users, start[users], Reader(timelines.feedback, reading(config))),
+        ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0),
+        ranges.padded(ranges.owners(before), timelines.item[met_events], num_rows=len(users), fill=0),
+    )
+
+
+def make_validation(
+    config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower], mesh: Mesh
+) -> Callable[[Any], dict[str, jax.Array]]:
+    """`validate(params) -> {"recall@k"}` over `config.eval_users` users, drawn once; items already met are left out.
+
+    k and the name as `metric` says. Items that tie count as metrics/ranking.py says, as in the full measurement. Every
+    device scores all users, so that the figure is the same on all.
+    Errors: those of `questions`.
+    """
+    asked = questions(config, timelines)
+    users = len(asked.targets)
+    inputs = {**asked.inputs, "targets": asked.targets, "met": asked.met, "where": np.ones(users, bool)}
+    chunks = {name: replicate(array, mesh) for name, array in in_chunks(inputs, CHUNK).items()}
+    k = cut(timelines.num_items)
 
     @jax.jit
     def validate(params: Any, chunks: dict[str, jax.Array]) -> dict[str, jax.Array]:
         model = merge(params)
         vectors = model.items()
-        rows = jnp.arange(_CHUNK)[:, None]
+        rows = jnp.arange(CHUNK)[:, None]
 
         def chunk_recall(chunk):
             states = model.states(chunk, vectors, at=last_places(chunk["item"]))
-            scores = model.queries(states) @ vectors[: timelines.num_items + 1].T  # [_CHUNK, N + 1]
+            scores = model.queries(states) @ vectors[: timelines.num_items + 1].T  # [CHUNK, N + 1]
             scores = scores.at[rows, chunk["met"]].set(-jnp.inf).at[:, 0].set(-jnp.inf)
             # What scores more than the k-th best is within k places; what ties with it shares the places that are left.
             edge = jax.lax.top_k(scores, k)[0][:, -1]
-            tied = ranking.share_within(*ranking.place_of(edge, scores), k)[:, None]
+            tied = ranking.share_within(*ranking.place_of(edge, scores), k)
             own = jnp.take_along_axis(scores, chunk["targets"], axis=1)
-            real = chunk["targets"] > 0
-            hit = jnp.where(real & (own == edge[:, None]), tied, real & (own > edge[:, None]))
-            return jnp.where(chunk["where"], hit.sum(axis=1) / jnp.maximum(real.sum(axis=1), 1), 0.0).sum()
+            return jnp.where(chunk["where"], recalls(own, edge, tied, where=chunk["targets"] > 0), 0.0).sum()
 
-        return {metric(timelines.num_items): jax.lax.map(chunk_recall, chunks).sum() / len(users)}
+        return {metric(timelines.num_items): jax.lax.map(chunk_recall, chunks).sum() / users}
 
     return lambda params: validate(params, chunks)
+
+
+def recalls(own: jax.Array, edge: jax.Array, tied: jax.Array, *, where: jax.Array) -> jax.Array:
+    """Recall@k of users [U], whose targets score `own` [U, M] and whose k-th best item scores `edge` [U].
+
+    tied [U]: how much of what scores as the k-th best does is within k places. where [U, M]: real targets.
+    """
+    hit = jnp.where(where & (own == edge[:, None]), tied[:, None], where & (own > edge[:, None]))
+    return hit.sum(axis=1) / jnp.maximum(where.sum(axis=1), 1)

@@ -83,6 +83,34 @@ def test_expected_counts_are_those_of_the_draws(name):
     assert not np.any(counted[:, 0])  # padding is never drawn
 
 
+def host_candidates(name, rng):
+    """What a batch that is made on the host has drawn, with arrays of NumPy."""
+    drawn = np.where(WHERE, rng.choice(N + 1, ROWS, p=np.float64(FREQUENCY)), 1)
+    return {
+        "uniform": lambda: negatives.uniform(rng, num_candidates=C, num_items=N),
+        "log_uniform": lambda: negatives.log_uniform(rng, num_candidates=C, by_popularity=BY_POPULARITY),
+        "in_batch": lambda: negatives.in_batch(drawn, where=WHERE, label_frequency=FREQUENCY),
+        "mixed": lambda: negatives.mixed(rng, drawn, where=WHERE, label_frequency=FREQUENCY, num_candidates=C),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_on_the_host_expected_counts_are_those_of_the_draws_too(name):
+    rng, draws = np.random.default_rng(0), 5_000
+    counted, claimed = np.zeros((draws, N + 1)), np.zeros(N + 1)
+    for draw in range(draws):
+        ids, log_expected = host_candidates(name, rng)
+        assert isinstance(ids, np.ndarray)
+        assert isinstance(log_expected, np.ndarray)
+        there = np.isfinite(log_expected)
+        np.add.at(counted[draw], ids[there], 1)
+        claimed[ids[there]] = np.exp(log_expected[there])
+    deviation = counted.std(axis=0) / np.sqrt(draws)
+    assert np.all(np.abs(counted.mean(axis=0) - claimed) <= 4.5 * deviation + 1e-6)
+    assert claimed[1:].all()
+    assert not claimed[0]
+
+
 def test_the_whole_range_of_a_large_corpus_is_drawn():
     ids, _ = negatives.uniform(jax.random.key(0), num_candidates=1_000, num_items=3)
     assert set(np.asarray(ids)) == {1, 2, 3}

@@ -1,0 +1,51 @@
+"""Whether the item tables of a run fit the memory of its devices, told before anything is allocated."""
+
+import os
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from runtime.errors import UsageError
+
+_TABLES = 2  # of items, and of events
+_FLOAT = 4  # bytes
+
+
+def table_bytes(config: ConfigDict, num_items: int, *, model_shards: int = 1) -> int:
+    """Bytes a device needs for the item tables of a run and what a step makes of them.
+
+    With all rows the tables, their gradients and the two moments of Adam, and the item vectors with their gradient, all
+    [N, D]. With the touched rows alone the tables and the sum that row-wise Adagrad has of each row.
+    """
+    rows = -(-(num_items + 1) // model_shards)
+    numbers = _TABLES * (config.dim + 1) if config.touched_rows else (_TABLES * 4 + 2) * config.dim
+    return rows * numbers * _FLOAT
+
+
+def device_bytes() -> int:
+    """Bytes of memory a device of this host has: its own, or of a CPU its share of the machine's."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return statistics.get("bytes_limit", machine // jax.local_device_count())
+
+
+def check_fits(config: ConfigDict, num_items: int, mesh: Mesh, *, available: int | None = None) -> None:
+    """Errors: UsageError, with what would help, where the tables need more than the `available` bytes of a device."""
+    available = device_bytes() if available is None else available
+    shards = mesh.shape["model"]
+    needed = table_bytes(config, num_items, model_shards=shards)
+    if needed <= available:
+        return
+    remedies = [f"a smaller --config.dim than {config.dim}", f"more devices than --config.mesh.model={shards}"]
+    if not config.touched_rows:
+        small = table_bytes(ConfigDict({**config.to_dict(), "touched_rows": True}), num_items, model_shards=shards)
+        remedies.append(f"--config.touched_rows=True with a sampled --config.softmax, {_in_words(small)}")
+    raise UsageError(
+        f"--config.dim={config.dim}: the tables of {num_items:,} items need {_in_words(needed)} on a device that has "
+        f"{_in_words(available)}; {', or '.join(remedies)}"
+    )
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
