@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from numpy.typing import ArrayLike
 
 from encoders.item_content import Content, tower_features
 from nn.constant import Constant
+
+_BLOCK = 1 << 18  # rows of a table that are drawn at a time
 
 
 class ItemTower(nnx.Module):
@@ -17,9 +20,20 @@ class ItemTower(nnx.Module):
     touched still has a vector: that of its content. A feature's value that no item of the training events has counts as
     unknown: the softmax would only ever have pushed it away. W begins at zero, for the same reason: directions in which
     no item of the training events differs from the others say nothing.
+
+    With hashed ids (encoders/hashed_ids.py) id_j is the sum of the K rows that item j shares with others.
     """
 
-    def __init__(self, content: Content, seen: np.ndarray, *, dim: int, table_rows: int | None = None, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        content: Content,
+        seen: np.ndarray,
+        *,
+        dim: int,
+        table_rows: int | None = None,
+        hashed: np.ndarray | None = None,
+        rngs: nnx.Rngs,
+    ):
         """Builds the tables.
 
         Args:
@@ -27,18 +41,19 @@ class ItemTower(nnx.Module):
           seen: [rows] bool, items with training events.
           dim: D.
           table_rows: of the table of ids; by default as many as the content has.
+          hashed: [rows, K], the rows of that table whose sum is an item's id; by default its own row.
           rngs: initial values.
         """
-        init = nnx.initializers.normal(dim**-0.5)
         self.dim, self.owner = dim, tuple(content.owner)
         features = tower_features(content, seen)
         self.codes = Constant(jnp.asarray(features["codes"]))
         self.shares = Constant(jnp.asarray(features["shares"]))
         self.seen = Constant(jnp.asarray(features["seen"]))
         rows = len(content.codes) if table_rows is None else table_rows
-        self.id_embedding = nnx.Param(init(rngs.params(), (rows, dim), jnp.float32))
+        self.hashed = None if hashed is None else Constant(jnp.asarray(hashed, jnp.int32))
+        self.id_embedding = nnx.Param(self.id_table(rows, rngs))
         self.feature_embeddings = nnx.List(
-            [nnx.Param(init(rngs.params(), (size, dim), jnp.float32)) for size in content.cardinalities]
+            [nnx.Param(_first_values(rngs.params(), size, dim, dim**-0.5)) for size in content.cardinalities]
         )
         self.embedded = Constant(jnp.asarray(features["embedded"]))  # [rows, E]
         # None, not a matrix of no rows: an array of no size cannot be saved.
@@ -47,9 +62,19 @@ class ItemTower(nnx.Module):
 
     def __call__(self) -> jax.Array:
         """All item vectors, [rows, D]; zero in padding rows."""
-        return self.id_embedding[...] * self.seen[...] + self.content(
-            self.codes[...], self.shares[...], self.embedded[...]
-        )
+        table = self.id_embedding[...]
+        ids = table if self.hashed is None else table[self.hashed[...]].sum(axis=1)  # [rows, D]
+        return ids * self.seen[...] + self.content(self.codes[...], self.shares[...], self.embedded[...])
+
+    def id_table(self, rows: int, rngs: nnx.Rngs) -> jax.Array:
+        """First values of a table of ids [rows, D]; an id's vector has the same scale however many rows it sums."""
+        summed = 1 if self.hashed is None else self.hashed[...].shape[1]
+        return _first_values(rngs.params(), rows, self.dim, (self.dim * summed) ** -0.5)
+
+    def of_ids(self, table: jax.Array, item: jax.Array) -> jax.Array:
+        """What a `table` of ids says of items of any shape [...]: [..., D]; zero of those that training has not met."""
+        ids = table[item] if self.hashed is None else table[self.hashed[...][item]].sum(axis=-2)
+        return ids * self.seen[...][item]
 
     def content(self, codes: jax.Array, shares: jax.Array, embedded: jax.Array) -> jax.Array:
         """What content alone says: [n, D] of codes and their shares [n, C] and standardised embeddings [n, E]."""
@@ -58,6 +83,19 @@ class ItemTower(nnx.Module):
             table, share = self.feature_embeddings[feature][...], shares[:, column, None]
             vectors += jnp.where(share > 0, table[codes[:, column]] * share, 0.0)
         return vectors if self.projection is None else vectors + embedded @ self.projection[...]
+
+
+def _first_values(key: jax.Array, rows: int, dim: int, scale: float) -> jax.Array:
+    # Normal values [rows, dim]. What it takes to draw them is several times the table: a large one is drawn in blocks.
+    init = nnx.initializers.normal(scale)
+    if rows <= _BLOCK:
+        return init(key, (rows, dim), jnp.float32)
+
+    def drawn(block: jax.Array, table: jax.Array) -> jax.Array:
+        values = init(jax.random.fold_in(key, block), (_BLOCK, dim), jnp.float32)
+        return lax.dynamic_update_slice_in_dim(table, values, block * _BLOCK, axis=0)  # the last one is moved back
+
+    return lax.fori_loop(0, -(-rows // _BLOCK), drawn, jnp.zeros((rows, dim), jnp.float32))
 
 
 class ItemTable(nnx.Module):

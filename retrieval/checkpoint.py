@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from data import feedback
 from data.items.content import ItemContent
 from data.reading import Reading
 from data.timelines import Timelines
+from encoders.hashed_ids import hashed_rows
 from encoders.item_content import tower_features
 from encoders.labels import last_places
 from encoders.new_items import NewItems
@@ -86,8 +87,8 @@ def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) ->
     Errors: those of `check`.
     """
     check(config)
-    content, seen = _known(config, timelines, added=-(timelines.num_items + 1) % model_shards)
-    return architecture_of(config, content, seen)
+    items = _items(config, timelines, model_shards)
+    return architecture_of(config, items.content, items.seen, hashed=items.hashed, table_rows=items.table_rows)
 
 
 def build_by_rows(
@@ -99,14 +100,23 @@ def build_by_rows(
     Errors: those of `check`.
     """
     check(config)
-    content, seen = _known(config, timelines, added=-(timelines.num_items + 1) % model_shards)
-    items = ItemRows(tower_features(content, seen), content.owner, content.cardinalities, len(seen))
-    none = content._replace(codes=content.codes[:1], embeddings=content.embeddings[:1])
-    return architecture_of(config, none, np.zeros(1, bool), table_rows=len(seen)), items
+    items = _items(config, timelines, model_shards)
+    none = items.content._replace(codes=items.content.codes[:1], embeddings=items.content.embeddings[:1])
+    features = tower_features(items.content, items.seen)
+    unhashed = None
+    if items.hashed is not None:
+        features["hashed"], unhashed = items.hashed, items.hashed[:1]
+    model = architecture_of(config, none, np.zeros(1, bool), hashed=unhashed, table_rows=items.table_rows)
+    return model, ItemRows(features, items.content.owner, items.content.cardinalities, items.table_rows)
 
 
 def architecture_of(
-    config: ConfigDict, content: ItemContent, seen: NDArray[np.bool_], *, table_rows: int | None = None
+    config: ConfigDict,
+    content: ItemContent,
+    seen: NDArray[np.bool_],
+    *,
+    table_rows: int | None = None,
+    hashed: NDArray[np.int32] | None = None,
 ) -> Architecture[TwoTower]:
     """The model of `config`; arguments as TwoTower."""
     excluded = tuple(config.get("excluded_feedback", ()))
@@ -125,10 +135,30 @@ def architecture_of(
             dropout=config.dropout,
             encoder=ENCODERS[config.encoder],
             table_rows=table_rows,
+            hashed=hashed,
             rngs=rngs,
         )
 
     return architecture(make)
+
+
+class _Items(NamedTuple):
+    content: ItemContent
+    seen: NDArray[np.bool_]
+    hashed: NDArray[np.int32] | None  # [rows, K]: the rows of each item's id, where several share them
+    table_rows: int
+
+
+def _items(config: ConfigDict, timelines: Timelines, model_shards: int) -> _Items:
+    # The items, with rows of padding up to what `model_shards` divides, as is the size of the tables of ids.
+    added = -(timelines.num_items + 1) % model_shards
+    content, seen = _known(config, timelines, added=added)
+    rows = config.get("id_rows", 0)
+    if not rows:
+        return _Items(content, seen, None, len(seen))
+    hashed = hashed_rows(timelines.items["item_id"].fill_null("").to_numpy(), rows=rows, hashes=config.id_hashes)
+    hashed = np.pad(hashed, ((0, added), (0, 0)))
+    return _Items(content, seen, hashed, rows + -rows % model_shards)
 
 
 def _known(config: ConfigDict, timelines: Timelines, *, added: int = 0) -> tuple[ItemContent, NDArray[np.bool_]]:

@@ -19,18 +19,14 @@ ITEM_TABLES = "(id|event)_embedding|feature_embeddings/"
 
 
 class Sizes(NamedTuple):
-    """How many items there is room for: those that histories hold, item 0 among them, and others."""
+    """How many there is room for: those that histories hold, item 0 among them, and others."""
 
     read: int
     other: int
 
 
 class Numbered(NamedTuple):
-    """`place`: items of any shape -> their new numbers, 0 still 0. `arrays`: what a batch brings with it.
-
-    READ [sizes.read] and OTHER [sizes.other] int32, rows of the tables of items, with numbers of no row where fewer are
-    needed; and those of `ItemRows.content` for all of them.
-    """
+    """`place`: items of any shape -> their new numbers, 0 still 0. `arrays`: those of `ItemRows.arrays` for all."""
 
     place: Callable[[ArrayLike], NDArray[np.int32]]
     arrays: dict[str, NDArray[Any]]
@@ -46,8 +42,9 @@ class ItemRows:
         cardinalities: Sequence[int],
         table_rows: int,
     ):
-        """Args: `encoders.item_content.tower_features`, [rows, ...] each; feature of each column of codes, and how many
-        values each has, as `encoders.item_content.Content`; rows of the tables of items, one an item at least."""
+        """Args: `encoders.item_content.tower_features`, [rows, ...] each, and where ids are hashed `hashed` [rows, K];
+        feature of each column of codes, and how many values each has, as `encoders.item_content.Content`; rows of the
+        tables of ids."""
         self.features = dict(features)
         self.owner, self.cardinalities = np.asarray(owner, int), tuple(cardinalities)
         self.table_rows = table_rows
@@ -59,7 +56,7 @@ class ItemRows:
     def tables(self) -> tuple[tuple[str, tuple[str, ...], bool], ...]:
         """The rows of each table that a batch touches, as training.row_tables has it.
 
-        Only what is read has an event vector. The tables of items are split over devices, those of features are not.
+        Only what is read has an event vector. The tables of ids are split over devices, those of features are not.
         """
         of_features = ((f"feature_embeddings/{f}$", (f"{VALUE}{f}",), False) for f in range(len(self.cardinalities)))
         return (("event_embedding", (READ,), True), ("id_embedding", (READ, OTHER), True), *of_features)
@@ -69,29 +66,40 @@ class ItemRows:
 
         There is room for `sizes`, rounded up to what `multiple` divides, as is the length of every array.
         """
-        sizes = Sizes(*(size + -size % multiple for size in sizes))
-        rows, place = _numbered(read, other, sizes, none=self.table_rows)
-        arrays: dict[str, NDArray[Any]] = {READ: rows[: sizes.read], OTHER: rows[sizes.read :]}
-        return Numbered(place, arrays | self.content(rows, multiple=multiple))
+        sizes = _rounded(sizes, multiple)
+        items, place = _numbered(read, other, sizes, none=len(self))
+        return Numbered(place, self.arrays(items, sizes.read, multiple=multiple))
 
-    def content(self, rows: NDArray[np.integer], *, multiple: int = 1) -> dict[str, NDArray[Any]]:
-        """CONTENT + name: the content of items [R], zeros for numbers of no item; codes are numbered anew too.
+    def arrays(self, items: NDArray[np.integer], read: int, *, multiple: int = 1) -> dict[str, NDArray[Any]]:
+        """What a batch brings of items [R], of which histories hold the first `read`; a number of no item fills up.
 
-        VALUE + f int32: the rows of the table of feature f, with numbers of no row where fewer are needed.
+        CONTENT + name [R, ...]: the content, zeros for what fills up. READ and OTHER int32: the rows of the tables of
+        ids, first those of what is read; VALUE + f int32: those of the table of feature f. Each row once, and numbers
+        of no row where there are fewer; codes and hashes in the content are places among them.
         """
-        there = rows < len(self)
+        there = items < len(self)
         found = {}
         for name, feature in self.features.items():
-            found[CONTENT + name] = np.zeros((len(rows), *feature.shape[1:]), feature.dtype)
-            found[CONTENT + name][there] = feature[rows[there]]
-        codes = found[CONTENT + "codes"]
+            found[CONTENT + name] = np.zeros((len(items), *feature.shape[1:]), feature.dtype)
+            found[CONTENT + name][there] = feature[items[there]]
         for number, cardinality in enumerate(self.cardinalities):
-            columns = self.owner == number
-            size = min(cardinality, codes[:, columns].size + 1)
-            of_values = Sizes(size + -size % multiple, 0)
-            found[f"{VALUE}{number}"], place = _numbered(codes[:, columns], (), of_values, none=cardinality)
-            codes[:, columns] = place(codes[:, columns])
-        return found
+            codes = found[CONTENT + "codes"][:, self.owner == number]
+            sizes = _rounded(Sizes(min(cardinality, codes.size + 1), 0), multiple)
+            found[f"{VALUE}{number}"], place = _numbered(codes, (), sizes, none=cardinality)
+            found[CONTENT + "codes"][:, self.owner == number] = place(codes)
+        if "hashed" not in self.features:
+            rows = np.where(there, items, self.table_rows + np.arange(len(items))).astype(np.int32)
+            return found | {READ: rows[:read], OTHER: rows[read:]}
+        hashed = found[CONTENT + "hashed"]  # [R, K]
+        first, rest = hashed[:read], hashed[read:]
+        sizes = Sizes(*(min(self.table_rows, size) for size in (first.size + 1, rest.size)))
+        sizes = _rounded(sizes, multiple)
+        rows, place = _numbered(first, rest, sizes, none=self.table_rows)
+        return found | {CONTENT + "hashed": place(hashed), READ: rows[: sizes.read], OTHER: rows[sizes.read :]}
+
+
+def _rounded(sizes: Sizes, multiple: int) -> Sizes:
+    return Sizes(*(size + -size % multiple for size in sizes))
 
 
 def _numbered(

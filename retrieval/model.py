@@ -40,6 +40,7 @@ class TwoTower(nnx.Module):
         dropout: float,
         encoder: MakeEncoder = GRUEncoder,
         table_rows: int | None = None,
+        hashed: np.ndarray | None = None,
         rngs: nnx.Rngs,
     ):
         """Args as ItemTower, and:
@@ -49,11 +50,9 @@ class TwoTower(nnx.Module):
         memory_size: S, the noes that are remembered.
         excluded_bits: those of events that are not read.
         """
-        self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, rngs=rngs)
+        self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, hashed=hashed, rngs=rngs)
         self.input_bits = tuple(input_bits)
-        init = nnx.initializers.normal(dim**-0.5)
-        rows = self.items.id_embedding[...].shape
-        self.event_embedding = nnx.Param(init(rngs.params(), rows, jnp.float32))
+        self.event_embedding = nnx.Param(self.items.id_table(self.items.id_embedding[...].shape[0], rngs))
         # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
         self.dwell_embedding = nnx.Param(jnp.zeros((NUM_DWELL_BUCKETS, dim)))
         # None, not a table of no rows: an array of no size cannot be saved.
@@ -78,7 +77,7 @@ class TwoTower(nnx.Module):
             shifts = jnp.asarray(self.input_bits, feedback.dtype)
             flags = ((feedback[..., None] >> shifts) & 1).astype(jnp.float32)  # [..., bits]
             reaction += flags @ self.flag_embedding[...]
-        content = item_vectors[item] + self.event_embedding[...][item] * self.items.seen[...][item]
+        content = item_vectors[item] + self.items.of_ids(self.event_embedding[...], item)
         return jnp.concatenate([content, reaction], axis=-1)
 
     def states(

@@ -32,10 +32,10 @@ DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient
 
 _NUMBERS = {
     **TRAINING,
-    **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k"), COUNT),
+    **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k", "id_hashes"), COUNT),
     **dict.fromkeys(("positive_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
     **dict.fromkeys(("negative_weight", "covisitation_weight", "covisitation_erased"), NOT_NEGATIVE),
-    **dict.fromkeys(("covisitation_dim", "block_size"), WHOLE),
+    **dict.fromkeys(("covisitation_dim", "block_size", "id_rows"), WHOLE),
     "covisitation_decay": RATE,
     "covisitation_prior": POSITIVE,
     "length": WINDOW,

@@ -16,11 +16,13 @@ def table_bytes(config: ConfigDict, num_items: int, *, model_shards: int = 1) ->
     """Bytes a device needs for the item tables of a run and what a step makes of them.
 
     With all rows the tables, their gradients and the two moments of Adam, and the item vectors with their gradient, all
-    [N, D]. With the touched rows alone the tables and the sum that row-wise Adagrad has of each row.
+    [N, D]. With the touched rows alone the tables and the sum that row-wise Adagrad has of each row. Tables of hashed
+    ids have --config.id_rows rows.
     """
-    rows = -(-(num_items + 1) // model_shards)
-    numbers = _TABLES * (config.dim + 1) if config.touched_rows else (_TABLES * 4 + 2) * config.dim
-    return rows * numbers * _FLOAT
+    items, rows = (-(-count // model_shards) for count in (num_items + 1, config.id_rows or num_items + 1))
+    if config.touched_rows:
+        return rows * _TABLES * (config.dim + 1) * _FLOAT
+    return (rows * _TABLES * 4 + items * 2) * config.dim * _FLOAT
 
 
 def device_bytes() -> int:

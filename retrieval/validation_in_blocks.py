@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from encoders.labels import last_places
 from metrics import ranking
-from retrieval.item_rows import OTHER, READ, ItemRows, Sizes
+from retrieval.item_rows import ItemRows, Sizes
 from retrieval.model import TwoTower
 from retrieval.validation import CHUNK, cut, metric, questions, recalls
 from training.architecture import Architecture
@@ -64,7 +64,7 @@ def make_validation_in_blocks(
     @jax.jit
     def with_block(params: Any, best: _Best, queries: jax.Array, block: Mapping[str, jax.Array]) -> _Best:
         vectors = model.merge_with(rows.take(params, block), block).items()  # [size, D]
-        item = block[READ]
+        item = block["item"]
         scores = jnp.where((item > 0) & (item <= num_items), queries @ vectors.T, -jnp.inf)  # [U, size]
         user = jnp.arange(users)[:, None]
         known = met - item[0]
@@ -100,7 +100,7 @@ def make_validation_in_blocks(
         best = _Best(*empty)
         for start in range(0, num_items + 1, size):
             item = np.arange(start, start + size, dtype=np.int32)
-            block = {READ: item, OTHER: item[:0], **items.content(item)}
+            block = {"item": item, **items.arrays(item, size)}
             best = with_block(params, best, query, {name: replicate(array, mesh) for name, array in block.items()})
         return {metric(num_items): recall(best)}
 

@@ -31,7 +31,7 @@ from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
 ONE = make_mesh(devices=jax.devices()[:1])
-MESHES = ((1, 1), (1, 2), (2, 1), (2, 2))
+MESHES = ((1, 2), (2, 1), (2, 2))
 
 
 def config_of(**options):
@@ -53,10 +53,9 @@ def log(tmp_path_factory):
     return random_timelines.write(tmp_path_factory.mktemp("log") / "timelines", lengths=np.full(16, 12), num_items=40)
 
 
-@pytest.fixture(scope="module")
-def params(log):
+def parameters(log, config):
     """Random ones: some of a model's parameters start at zero, where they would have no influence."""
-    built = checkpoint.build(config_of(), log)
+    built = checkpoint.build(config, log)
 
     @jax.jit
     def noisy(key):
@@ -110,13 +109,29 @@ def test_a_batch_holds_what_it_touches_and_draws_by_its_number(log, softmax):
     assert not np.array_equal(touched[0]["candidate"], touched[1]["candidate"])
 
 
+@pytest.mark.parametrize("id_rows", [0, 30])
+def test_hosts_number_alike_and_hold_parts_of_one_batch(log, id_rows):
+    config = config_of(batch_size=4, num_candidates=9, id_rows=id_rows)
+    _, items = checkpoint.build_by_rows(config, log)
+    batches = packed(log, config, num_shards=4)
+    whole, *parts = (
+        TouchedRows(batches, config, items, num_items=log.num_items, num_shards=4, shard=shard)[1]
+        for shard in (slice(None), slice(0, 1), slice(1, 4))
+    )
+    for name, array in whole.items():
+        assert len(array) % 4 == 0
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), array, err_msg=name)
+
+
 def both_losses(log, config, params):
     """The loss of the first batch with its gradients: on whole tables, and on its rows, put back into zeros."""
     batches = packed(log, config)
     dense, (model, items) = checkpoint.build(config, log), checkpoint.build_by_rows(config, log)
     batch = TouchedRows(batches, config, items, num_items=log.num_items)[0]
-    row = np.concatenate([batch[READ], batch[OTHER]])
-    plain = {**batches[0], "candidate": row[batch["candidate"]], "log_expected": batch["log_expected"]}
+    _, unhashed = checkpoint.build_by_rows(config_of(), log)
+    named = TouchedRows(batches, config, unhashed, num_items=log.num_items)[0]  # its rows are items
+    drawn_items = np.concatenate([named[READ], named[OTHER]])[named["candidate"]]
+    plain = {**batches[0], "candidate": drawn_items, "log_expected": batch["log_expected"]}
     loss_of = {"num_items": log.num_items, "label_counts": batches.label_counts(), "margins_of": drawn(plain)}
     key, rows = jax.random.key(0), RowTables(items.tables(), ONE)
 
@@ -129,11 +144,11 @@ def both_losses(log, config, params):
     return jax.jit(of_all)(params, plain, key), jax.jit(of_rows)(params, batch)
 
 
-@pytest.mark.parametrize("options", [{}, {"objective": "softmax_negatives", "negative_weight": 3.0}])
-def test_loss_and_gradients_are_those_of_the_whole_tables(log, params, options):
-    ((all_loss, all_metrics), all_gradient), ((loss, metrics), gradient) = both_losses(
-        log, config_of(**options), params
-    )
+@pytest.mark.parametrize("options", [{}, {"objective": "softmax_negatives", "negative_weight": 3.0, "id_rows": 30}])
+def test_loss_and_gradients_are_those_of_the_whole_tables(log, options):
+    config = config_of(**options)
+    dense, of_rows = both_losses(log, config, parameters(log, config))
+    ((all_loss, all_metrics), all_gradient), ((loss, metrics), gradient) = dense, of_rows
     assert float(loss) == pytest.approx(float(all_loss), rel=1e-6)
     assert metrics["labels"] == all_metrics["labels"] > 0
     expected = named_leaves(all_gradient)
@@ -141,6 +156,7 @@ def test_loss_and_gradients_are_those_of_the_whole_tables(log, params, options):
         np.testing.assert_allclose(leaf, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
     assert np.any(expected["items/id_embedding"])
     assert np.any(expected["event_embedding"])
+    assert len(expected["event_embedding"]) == (config.id_rows or log.num_items + 1)
 
 
 @pytest.mark.parametrize("block_size", [0, 7])
@@ -250,6 +266,8 @@ def test_meshes_agree_with_one_device(log, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"id_rows": -1}, r"--config\.id_rows=-1: must be a whole number, 0 or more"),
+        ({"id_hashes": 0}, r"--config\.id_hashes=0: must be at least 1"),
         (
             {"softmax": "exact"},
             r"--config\.touched_rows=True: --config\.softmax=exact touches every row; one of uniform,",
@@ -276,6 +294,8 @@ def test_tables_that_do_not_fit_are_refused_before_they_are_made():
     assert table_memory.table_bytes(config, rows - 1) == all_rows
     assert table_memory.table_bytes(config, rows - 1, model_shards=2) == -(-rows // 2) * (4 * 2 + 2) * 64 * 4
     table_memory.check_fits(config, rows - 1, ONE, available=all_rows)
+    hashed = config_of(dim=64, touched_rows=False, id_rows=1000)
+    assert table_memory.table_bytes(hashed, rows - 1) == (1000 * 4 * 2 + rows * 2) * 64 * 4
     with pytest.raises(
         UsageError,
         match=r"--config\.dim=64: the tables of 10,000,000 items need 25\.6 GB on a device that has 16\.0 GB; "

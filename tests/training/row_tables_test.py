@@ -20,7 +20,7 @@ from training.step import create_state, make_train_step
 
 ROWS, D, RATE, TABLE_RATE, STEPS = 12, 3, 0.1, 0.5, 4
 RULES = ((r"table", PartitionSpec("model", None)),)
-MESHES = ((1, 1), (1, 2), (2, 1), (2, 2))
+MESHES = ((1, 2), (2, 1), (2, 2))
 
 
 def first(key):
