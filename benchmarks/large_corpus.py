@@ -1,0 +1,192 @@
+"""Time and memory of a training step with a sampled softmax by size of the corpus: all rows, and those it touches.
+
+  python -m benchmarks.large_corpus [--items=10000 --items=100000 --items=1000000 --items=10000000]
+
+The step of retrieval.train at its configured sizes (D = 64, a GRU of 128, 32 rows of 64 events, 4,096 candidates drawn
+uniformly), on events whose items are drawn by Zipf's law; each item has a creator, one to ten items, and a cluster of a
+thousand. Every size and way takes its turn in every repeat. Memory is what the compiled step needs, its state included,
+as XLA reports it; where all rows need more than --most_gib that way is not run.
+"""
+
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from benchmarks import record
+from runtime import app, cores
+from runtime.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ml_collections import ConfigDict
+
+_SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+_ITEMS = flags.DEFINE_multi_integer("items", _SIZES, "Items; once for each row of the table.", lower_bound=10_000)
+_STEPS = flags.DEFINE_integer("steps", 4, "Steps of each in a turn.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 7, "Turns of each; medians count.", lower_bound=1)
+_MOST_GIB = flags.DEFINE_float("most_gib", 6.0, "All rows are not run where they need more; 0: nowhere.")
+_READY = 8  # batches that are made before anything is timed
+
+
+class MadeUp:
+    """Batches as data.loader.PackedBatches has them, of one user a row; half of the events are positive labels."""
+
+    def __init__(self, num_items: int, config: "ConfigDict"):
+        self.shape, self.num_items, self.seed = (config.batch_size, config.length), num_items, config.seed
+        self.label_capacity = config.batch_size * config.length
+
+    def __len__(self) -> int:
+        return 1 << 20
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([self.seed, index])
+        rows, length = self.shape
+        item = np.minimum(np.exp(rng.random((rows, length + 1)) * np.log(self.num_items)), self.num_items)
+        item = (item.astype(np.int64) * 7_919 % self.num_items + 1).astype(np.int32)  # the popular ones anywhere
+        kind = (rng.random((rows, length)) < 0.5).astype(np.int8).reshape(1, -1)
+        return {
+            "item": item[:, :-1],
+            "dwell": rng.integers(0, 8, self.shape).astype(np.int32),
+            "feedback": rng.integers(0, 8, self.shape).astype(np.int32),
+            "reset": np.broadcast_to(np.arange(length) == 0, self.shape),
+            "label_position": np.arange(self.label_capacity, dtype=np.int32)[None],
+            "label": np.where(kind > 0, item[:, 1:].reshape(1, -1), 0),
+            "label_kind": kind,
+        }
+
+    def label_counts(self) -> np.ndarray:
+        """All alike: no sampler of this benchmark asks."""
+        return np.ones(self.num_items + 1, np.int64)
+
+
+class Step(NamedTuple):
+    """A compiled step: GiB it needs; seconds a step of some, None where it is too big to run."""
+
+    gib: float
+    run: "Callable[[], float] | None"
+
+
+def content_of(num_items: int) -> Any:
+    """Creators and clusters of items 1..N, drawn."""
+    from data.items.content import ItemContent
+
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.integers(1, n + 1, num_items + 1) for n in (num_items // 5, 1000)], axis=1).astype(np.int32)
+    codes[0] = 0
+    none = np.zeros((num_items + 1, 0), np.float32)
+    return ItemContent(codes, (0, 1), ("creator", "cluster"), (num_items // 5 + 1, 1001), none, ())
+
+
+def step_of(config: "ConfigDict", num_items: int) -> Step:
+    """The step that retrieval.train has for `config`, compiled, on batches that lie ready."""
+    import jax
+
+    from encoders.item_content import tower_features
+    from retrieval.checkpoint import architecture_of
+    from retrieval.item_rows import ITEM_TABLES, ItemRows
+    from retrieval.objective import make_loss, make_loss_of_touched_rows
+    from retrieval.touched_rows import TouchedRows
+    from training.mesh import make_mesh, shard_batch
+    from training.optimizer import from_config
+    from training.row_tables import RowTables
+    from training.step import create_state, make_train_step
+
+    content, seen = content_of(num_items), np.arange(num_items + 1) > 0
+    batches: Any = MadeUp(num_items, config)
+    mesh = make_mesh(devices=jax.devices()[:1])
+    rows = None
+    if config.touched_rows:
+        items = ItemRows(tower_features(content, seen), content.owner, content.cardinalities, len(seen))
+        none = content._replace(codes=content.codes[:1], embeddings=content.embeddings[:1])
+        model = architecture_of(config, none, seen[:1], table_rows=len(seen))
+        loss_fn = make_loss_of_touched_rows(model, config)
+        batches, rows = TouchedRows(batches, config, items, num_items=num_items), RowTables(items.tables(), mesh)
+        optimizer = from_config(config, total_steps=1000, rowwise=(ITEM_TABLES, config.table_learning_rate))
+    else:
+        model = architecture_of(config, content, seen)
+        loss_fn = make_loss(model.merge, config, num_items=num_items, label_counts=batches.label_counts())
+        optimizer = from_config(config, total_steps=1000)
+    ready = [shard_batch(batches[index], mesh) for index in range(_READY)]
+    key = jax.random.key(0)
+    state = create_state(model.init, optimizer, key=key, mesh=mesh)
+    train_step: Any = make_train_step(loss_fn, optimizer, state, rows=rows)
+    step = train_step.lower(state, ready[0], key).compile()
+    memory = step.memory_analysis()
+    gib = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**30
+    if not config.touched_rows and gib > _MOST_GIB.value:
+        return Step(gib, None)
+    done = 0
+
+    def run() -> float:
+        nonlocal state, done
+        begin = time.perf_counter()
+        for _ in range(_STEPS.value):
+            state, metrics = step(state, ready[done % _READY], key)
+            done += 1
+        jax.block_until_ready((state, metrics))
+        return (time.perf_counter() - begin) / _STEPS.value
+
+    run()  # the first is slower
+    return Step(gib, run)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measures and prints."""
+    del argv
+    keep_freed_memory()
+    import jax  # here so that --help does not wait for it
+
+    from configs.retrieval import get_config
+
+    config = get_config("kuairand_pure,dislike_input_and_label")
+    config.softmax = "uniform"
+    steps: dict[tuple[int, bool], Step] = {}
+    for items in _ITEMS.value:
+        for touched in (False, True):
+            config.touched_rows = touched
+            # All rows of a corpus ten times larger need ten times more: not even their state is made then.
+            smaller = steps.get((items // 10, touched))
+            too_large = smaller and smaller.gib * 10 > _MOST_GIB.value and not touched
+            if not _MOST_GIB.value and not touched:
+                steps[items, touched] = Step(0.0, None)
+            elif smaller and too_large:
+                steps[items, touched] = Step(smaller.gib * 10, None)
+            else:
+                steps[items, touched] = step_of(config, items)
+    turns = [{way: step.run() for way, step in steps.items() if step.run} for _ in range(_REPEATS.value)]
+    where = f"{cores.count()} cores" if jax.devices()[0].platform == "cpu" else jax.devices()[0].device_kind
+    print(f"a step of {config.batch_size} rows of {config.length}, {config.num_candidates} candidates, {where}")
+    print(f"{'items':>12} {'all rows':>24} {'touched rows':>24} {'of the first, median and range':>34}")
+    first = _ITEMS.value[0]
+    for items in _ITEMS.value:
+        cells, medians = [], {}
+        for touched in (False, True):
+            step = steps[items, touched]
+            times = [turn[items, touched] * 1e3 for turn in turns if step.run]
+            medians[touched] = statistics.median(times) if times else None
+            cells.append(f"{f'{medians[touched]:,.0f} ms' if times else 'not run':>12} {step.gib:>7.2f} GiB")
+        ratios = sorted(turn[items, True] / turn[first, True] for turn in turns)
+        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        print(f"{items:>12,} {cells[0]:>24} {cells[1]:>24} {spread:>34}", flush=True)
+        of = f"{items:,} items"
+        gib = {touched: steps[items, touched].gib for touched in (False, True)}
+        rows = {
+            f"a step on touched rows, {of}": ("ms", medians[True], medians[False]),
+            f"memory of that step, {of}": ("GiB", gib[True], gib[False]),
+            f"that step, of the time of one at {first:,} items; {of}": ("times", statistics.median(ratios), None),
+        }
+        for what, (unit, ours, peer) in rows.items():
+            against = "all rows" if peer else ""
+            record.hand_over(record.Row(what, unit, ours, peer, against=against, less_is_better=True))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
+    print(f"peak memory of this process, which held all that was run at once: {peak:.1f} GiB")
+
+
+if __name__ == "__main__":
+    app.run(main)
