@@ -157,6 +157,19 @@ def test_sums_of_rows_are_saved_and_go_on(one, tmp_path):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_no_table_is_copied(one):
+    rows = 100_000
+    optimizer, key = optimizer_of(), jax.random.key(0)
+    state = create_state(
+        lambda key: {"table": jnp.ones((rows, D)), "kernel": jnp.ones((D, D))}, optimizer, key=key, mesh=one
+    )
+    step = make_train_step(row_loss, optimizer, state, rows=RowTables((("table", ("row",), True),), one))
+    program = step.lower(state, shard_batch(batch_of(0), one), key).compile()  # type: ignore[attr-defined]
+    memory = program.memory_analysis()
+    assert memory.alias_size_in_bytes >= rows * (D + 1) * 4  # the table and its sums are written where they lie
+    assert memory.temp_size_in_bytes < rows * D * 4 / 10
+
+
 def on_four_devices(file):
     """What the subprocess of the next test runs."""
     arrays = {}
