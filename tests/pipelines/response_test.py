@@ -124,6 +124,16 @@ def test_ticks_are_left_out_where_they_would_overlap() -> None:
     assert response_charts.legible_ticks([1, 5, 20, 40, 64, 65, 84]) == [1, 5, 20, 40, 64, 84]
 
 
+def test_a_heading_stands_over_what_there_is_alone(workdir: Path) -> None:
+    heading = "More than one no, and how long it lasts"
+    assert heading in page_of(workdir)
+    config = Run(workdir).pipeline
+    write(workdir / "pipeline.json", {**config, "experiments": {"replayed": ("served",)}})
+    page = page_of(workdir)
+    assert heading not in page
+    assert "After people’s own histories" in page
+
+
 def test_the_page_draws_and_tells_them(workdir: Path) -> None:
     page = page_of(workdir)
     assert page.count("<svg") == 6  # three charts, wide and narrow
