@@ -6,6 +6,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 _LONGEST = 32  # bytes at either end of an id that its hash is of
+_FIRST = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # so many bytes of a word
 
 
 def hashes(ids: pl.Series) -> NDArray[np.uint64]:
@@ -29,17 +30,17 @@ def _of_text(ids: pl.Series) -> NDArray[np.uint64]:
     if not len(array):
         return np.zeros(0, np.uint64)
     begin = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-    text = np.frombuffer(array.buffers()[2], np.uint8)
+    text = np.concatenate([np.frombuffer(array.buffers()[2], np.uint8), np.zeros(8, np.uint8)])
+    words = np.ndarray(len(text) - 7, "<u8", text, strides=(1,))  # the eight bytes from each byte on
     length = np.diff(begin)
     found = _mixed(length.astype(np.uint64))
     longest = int(length.max())
     for at in range(0, min(longest, 2 * _LONGEST), 8):
         # Of a long id its last 32 bytes follow its first.
-        left_out = np.maximum(length - 2 * _LONGEST, 0) if at >= _LONGEST else 0 * length
-        place = at + np.arange(8) + left_out[:, None]
-        inside = place < length[:, None]
-        cells = np.where(inside, text[np.where(inside, begin[:-1, None] + place, 0)], 0).astype(np.uint8)  # [n, 8]
-        found = _mixed(found ^ cells.view("<u8")[:, 0])
+        place = at + np.maximum(length - 2 * _LONGEST, 0) if at >= _LONGEST else np.full_like(length, at)
+        rest = np.clip(length - place, 0, 8)  # bytes of the id among the eight
+        some = words[np.where(rest > 0, begin[:-1] + place, 0)] & _FIRST[rest]
+        found = _mixed(found ^ some)
     return found
 
 
