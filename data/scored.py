@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
 
-_HELD = 1 << 23  # scores in memory at a time
+_HELD = 1 << 24  # scores in memory at a time
 
 
 def scored(

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data import ranges
 from data.scored import scored
 from metrics import intervals, ranking
 from satisfaction.protocol import places_among
@@ -41,9 +40,10 @@ def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split:
     for rows, scores in scored(of_rows, len(users), columns=clicks.num_items + 1, label=label, unit="user"):
         items = clicks.item[target[rows]]
         ranks.sampled[rows] = places_among(scores, items, negatives[rows])
-        eligible = unclicked(clicks, users[rows], target[rows])
-        eligible[np.arange(len(items)), items] = True  # a click on an item clicked before counts
-        ranks.full[rows] = ranking.target_places(scores, items[:, None], eligible=eligible)[:, 0]
+        row, clicked = clicks.clicked(users[rows], target[rows])
+        others = clicked != items[row]  # a click on an item clicked before counts
+        excluded = (row[others], clicked[others])
+        ranks.full[rows] = ranking.target_places(scores, items[:, None], excluded=excluded)[:, 0]
     return ranks
 
 
@@ -55,13 +55,6 @@ def kept_ranks(file: Path, measure: Callable[[], Ranks]) -> Ranks:
         os.replace(partial, file)
     with np.load(file) as saved:
         return Ranks(**saved)
-
-
-def unclicked(clicks: Clicks, users: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """[B, n + 1], False at padding and at what each user clicked before the click at `before` [B]."""
-    eligible = ~ranges.marked(clicks.target, clicks.offsets[users], before, clicks.num_items + 1)
-    eligible[:, 0] = False
-    return eligible
 
 
 def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

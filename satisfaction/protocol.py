@@ -24,19 +24,19 @@ def draw_negatives(clicks: Clicks, users: NDArray[np.int64], *, seed: int, count
 
     Errors: DataError where a user has clicked so much that fewer than `count` items are left.
     """
-    clicked = np.zeros((len(users), clicks.num_items + 1), bool)  # [Q, n + 1]
-    row = np.full(clicks.num_users, -1)
-    row[users] = np.arange(len(users))
-    at = row[clicks.user()]
-    clicked[at[at >= 0], clicks.target[at >= 0]] = True
-    clicked[:, 0] = True
-    left = int((~clicked).sum(axis=1).min(initial=clicks.num_items))
-    if left < count:
-        raise DataError(f"a user has only {left} items never clicked, {count} are drawn: give a log of more items")
+    rows, items = clicks.clicked(users)
+    clicked = np.unique(rows * (clicks.num_items + 1) + items)
+    begin = np.searchsorted(clicked, np.arange(len(users) + 1) * (clicks.num_items + 1))
+    left = clicks.num_items + 1 - np.diff(begin)
+    if left.min(initial=clicks.num_items) < count:
+        fewest = left.min(initial=clicks.num_items)
+        raise DataError(f"a user has only {fewest} items never clicked, {count} are drawn: give a log of more items")
     rng = np.random.default_rng(seed)
     drawn = np.empty((len(users), count), np.int32)
     for q in range(len(users)):
-        drawn[q] = rng.choice(np.flatnonzero(~clicked[q]), count, replace=False)
+        own = clicked[begin[q] : begin[q + 1]] - q * (clicks.num_items + 1)  # rising
+        place = rng.choice(left[q], count, replace=False)  # among those that are left
+        drawn[q] = place + np.searchsorted(own - np.arange(len(own)), place, side="right")
     return drawn
 
 

@@ -28,6 +28,7 @@ from satisfaction.saqrec.clicks import Clicks
 from satisfaction.saqrec.popularity import HALF_LIVES, before_periods
 
 NEIGHBOURS = 2_000
+_SCORES = 1 << 24  # of some users at a time
 DAYS = (*HALF_LIVES, 0)  # after which a click counts half, 0 for never
 READ = (3, 5, 10, 20, 50, 0)  # last clicks, 0 for all
 RULES = {
@@ -96,7 +97,8 @@ def choose(clicks: Clicks, timelines: Timelines) -> dict[str, Settings]:
         return simple_rules.choose(RULES, ())
     past, negatives = known(clicks, timelines, split="valid"), draw_negatives(clicks, users, seed=1)
     candidates = np.concatenate([clicks.item[before][:, None], negatives], axis=1)  # [Q, 100]
-    parts = (past.parts(users[rows], before[rows], candidates[rows]) for rows in chunks(len(users), 512))
+    size = max(1, min(512, _SCORES // (clicks.num_items + 1)))
+    parts = (past.parts(users[rows], before[rows], candidates[rows]) for rows in chunks(len(users), size))
     return simple_rules.choose(RULES, ((at, _reciprocal_rank) for at in parts))
 
 

@@ -19,7 +19,7 @@ from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG
 from satisfaction import simple_rules
-from satisfaction.click_ranks import ScoreFn, rank, unclicked
+from satisfaction.click_ranks import ScoreFn, rank
 from satisfaction.experiments.variants import GROUPS, NAIVE
 from satisfaction.protocol import draw_negatives
 from satisfaction.run_folder import TrainedRun, open_run
@@ -82,7 +82,7 @@ def satisfaction(score: ScoreFn, clicks: Clicks, timelines: Timelines, world: Wo
     users, before = clicks.targets("test")
     top = np.concatenate(
         [
-            ranking.top_k(np.asarray(score(u, b)), TOP, eligible=unclicked(clicks, u, b))
+            ranking.top_k(np.asarray(score(u, b)), TOP, excluded=clicks.clicked(u, b))
             for u, b in (
                 (users[start : start + _ROWS_HELD], before[start : start + _ROWS_HELD])
                 for start in range(0, len(users), _ROWS_HELD)

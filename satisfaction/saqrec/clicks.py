@@ -49,6 +49,19 @@ class Clicks:
         """[C], whose click each is."""
         return ranges.owners(np.diff(self.offsets))
 
+    def clicked(
+        self, users: NDArray[np.integer], before: NDArray[np.integer] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What may not be shown to each of `users` [B]: padding, and what it clicked before the click at `before` [B],
+        by default at any time. (row, item), flat, rows rising; a pair may come twice."""
+        ends = self.offsets[users + 1] if before is None else before
+        row, place = ranges.last(self.offsets[users], ends)
+        rows = np.concatenate([np.arange(len(users)), row])
+        asked_for = np.where(self.item[place] <= self.num_items, self.item[place], 0)
+        items = np.concatenate([np.zeros(len(users), np.int64), asked_for])
+        order = np.argsort(rows, kind="stable")
+        return rows[order], items[order]
+
     def learned_end(self, train_on: Sequence[str]) -> NDArray[np.int64]:
         """[U], the end of what may be learned from: ("train",), or ("train", "valid")."""
         return self.test_start if "valid" in train_on else self.valid_start

@@ -22,9 +22,9 @@ from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 
 class Aligned:
-    """A trained model on the histories of its timelines; a batch of any size runs as one of `_ROWS` users."""
+    """A trained model on the histories of its timelines; batches of any size run as ones of as many users."""
 
-    _ROWS = 512
+    _ROWS, _SCORES = 512, 1 << 24  # users at a time, at most, and scores of theirs
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Aligned:
             return results
 
         self._run = run
+        self._size = max(1, min(self._ROWS, self._SCORES // (histories.clicks.num_items + 1)))
 
     def __call__(self, before: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """What is thought of every item at the moments just before some clicks [B], for their users.
@@ -57,7 +58,7 @@ class Aligned:
         Returns `click` and, of SAQRec, `satisfaction`, the logits of equation 14 [B, n + 1], and `levels`, the weights
         of equation 12 [B, N_I].
         """
-        return by_chunks(lambda rows: self._run(self._params, self.histories.before(rows)), before, self._ROWS)
+        return by_chunks(lambda rows: self._run(self._params, self.histories.before(rows)), before, self._size)
 
     def score(
         self, users: NDArray[np.int64], before: NDArray[np.int64], *, satisfaction_weight: float = 0.0
