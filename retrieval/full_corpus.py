@@ -96,6 +96,8 @@ def evaluate(
         else:
             figures[f"coverage@{SLATE}"] = diversity.coverage(slates, num_items=timelines.num_items)
         totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
+        if of.drawn_from:
+            totals["users/drawn_from"] = of.drawn_from
         totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
         metrics |= {prefix + name: value for name, value in totals_and_figures.items()}
         per_user |= {prefix + name: values for name, values in figures_of_users.items()}

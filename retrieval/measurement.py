@@ -75,9 +75,10 @@ def run(
     rows = {"model": model.metrics, **{name: baseline.metrics for name, baseline in measured.items()}}
     for prefix in queries:
         print(table(rows, prefix))
+    drawn = f", drawn from {metrics['users/drawn_from']:,.0f}" if "users/drawn_from" in metrics else ""
     print(
         f"{metrics['targets']:,.0f} positive, {metrics['skips']:,.0f} skipped and {metrics['dislikes']:,.0f} disliked "
-        f"items of {metrics['users']:,.0f} users, split {split}: {folder / METRICS}"
+        f"items of {metrics['users']:,.0f} users{drawn}, split {split}: {folder / METRICS}"
     )
 
 

@@ -47,12 +47,16 @@ ScoreFn = Callable[[Moments], ArrayLike]
 
 @dataclasses.dataclass(frozen=True)
 class Queries:
-    """Moments [Q], their targets `items` [Q, M], and the kind of each, by its place in `names` [Q, M], −1 padding."""
+    """Moments [Q], their targets `items` [Q, M], and the kind of each, by its place in `names` [Q, M], −1 padding.
+
+    `drawn_from`: how many users there were, where only some are asked for; 0 for all.
+    """
 
     moments: Moments
     items: NDArray[np.int64]
     kind: NDArray[np.int64]
     names: tuple[str, ...]
+    drawn_from: int = 0
 
     def of(self, name: str) -> NDArray[np.bool_]:
         """Which targets are of this kind, [Q, M]."""
@@ -60,7 +64,7 @@ class Queries:
 
     def rows(self, chosen: slice | NDArray[np.integer]) -> "Queries":
         """Some of them."""
-        return Queries(self.moments.rows(chosen), self.items[chosen], self.kind[chosen], self.names)
+        return Queries(self.moments.rows(chosen), self.items[chosen], self.kind[chosen], self.names, self.drawn_from)
 
 
 def asked(
@@ -79,8 +83,9 @@ def asked(
             f"{timelines.path}: no {' or '.join(positive)} of an unmet item in the {split} split; prepare it with an "
             f"earlier --config.{split}_start, or name other positives"
         )
-    if len(days.moments.user) > users:
-        days = days.rows(np.sort(np.random.default_rng(0).choice(len(days.moments.user), users, replace=False)))
+    if (there := len(days.moments.user)) > users:
+        days = days.rows(np.sort(np.random.default_rng(0).choice(there, users, replace=False)))
+        days = dataclasses.replace(days, drawn_from=there)
     live = next_item(timelines, kinds, split=split, most=events, users=days.moments.user)
     return {"": days} | ({NEXT_ITEM: live} if live.of("targets").any() else {})
 
@@ -111,18 +116,21 @@ def next_item(
 
     Of all users, or of some. In the order of their times. An event of two kinds gives two queries.
     """
-    rng, user = np.random.default_rng(seed), timelines.user_of_event()
-    key = user.astype(np.int64) * (timelines.num_items + 1) + timelines.item
-    first = np.zeros(len(key), bool)
-    first[np.unique(key, return_index=True)[1]] = True
-    held_out, chosen = timelines.in_split(split) & first, []
-    if users is not None:
-        held_out &= np.isin(user, users)
+    rng, chosen = np.random.default_rng(seed), []
+    asked_for = np.arange(timelines.num_users) if users is None else np.unique(users)
+    lengths = np.diff(timelines.offsets)[asked_for]
+    position = ranges.positions(timelines.offsets[asked_for], lengths)  # rising, of these users' events alone
+    row, item, bits = ranges.owners(lengths), timelines.item[position], timelines.feedback[position]
+    first = np.zeros(len(position), bool)
+    first[np.unique(row * (timelines.num_items + 1) + item, return_index=True)[1]] = True
+    start, end = (bound[asked_for][row] for bound in timelines.bounds(split))
+    held_out = first & (position >= start) & (position < end)
     for feedback in kinds.values():
-        events = np.flatnonzero(held_out & has(timelines.feedback, *feedback))
+        events = position[held_out & has(bits, *feedback)]
         chosen.append(rng.choice(events, most, replace=False) if len(events) > most else events)
     event, kind = np.concatenate(chosen), ranges.owners([len(events) for events in chosen])
     order = np.lexsort((event, timelines.timestamp_ms[event]))
     event, kind = event[order], kind[order]
-    moments = Moments(user[event].astype(np.int64), event, timelines.timestamp_ms[event])
+    user = np.searchsorted(timelines.offsets, event, side="right") - 1
+    moments = Moments(user.astype(np.int64), event, timelines.timestamp_ms[event])
     return Queries(moments, timelines.item[event].astype(np.int64)[:, None], kind[:, None], tuple(kinds))

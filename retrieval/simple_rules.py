@@ -72,6 +72,9 @@ class Log:
         both = cluster.astype(np.int64) * (creator.max() + 1) + creator
         groups, self.group = np.unique(both, return_inverse=True)
         self.cluster, self.cluster_of_group = cluster, groups // (creator.max() + 1)
+        self._members = {code: _members(of_item) for code, of_item in (("cluster", cluster), ("group", self.group))}
+        # Days on which many ask at one hour are counted once; few, as each is a number for every item.
+        self._counted = functools.lru_cache(maxsize=8)(self._count)
 
     def _codes(self, name: str) -> NDArray[np.int32]:
         items = self._timelines.items
@@ -79,13 +82,23 @@ class Log:
 
     def popularity(self, moments: Moments, days: float) -> Scores:
         """n [B, N + 1]: positives of each item in the last `days` before the hour of each moment, 0 for ever."""
-        hour, row = np.unique((moments.time_ms - self._begin) // _HOUR, return_inverse=True)
-        table = np.empty((len(hour), self.num_items + 1), np.float32)
-        for n, end_ms in enumerate(self._begin + hour * _HOUR):
-            since = np.searchsorted(self._liked_ms, end_ms - int(days * _DAY)) if days else 0
-            liked = self._liked[since : np.searchsorted(self._liked_ms, end_ms)]
-            table[n] = simple_rules.counts(liked, num_items=self.num_items)
-        return table[row]
+        by_hour, row = self.by_hour(moments, days)
+        return by_hour[row]
+
+    def by_hour(self, moments: Moments, days: float) -> tuple[Scores, NDArray[np.int64]]:
+        """The n of `popularity` before each hour in which somebody asks, [H, N + 1], and the hour of each moment."""
+        hours, row = np.unique((moments.time_ms - self._begin) // _HOUR, return_inverse=True)
+        return np.stack([self._counted(int(hour), days) for hour in hours]), row
+
+    def summed(self, values: Scores, code: str) -> Scores:
+        """Values [H, N + 1] summed over the items of each "cluster" or "group": [H, C] or [H, G]."""
+        return np.asarray(values @ self._members[code])
+
+    def _count(self, hour: int, days: float) -> Scores:
+        end_ms = self._begin + hour * _HOUR
+        since = np.searchsorted(self._liked_ms, end_ms - int(days * _DAY)) if days else 0
+        liked = self._liked[since : np.searchsorted(self._liked_ms, end_ms)]
+        return simple_rules.counts(liked, num_items=self.num_items)
 
     def history(self, moments: Moments, read: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Row and item of the last `read` events before each moment that were not turned down."""
@@ -121,25 +134,28 @@ class PartsAt(Parts):
         total = np.bincount(row, minlength=size)[:, None]
         return total, counted(self.log.cluster), counted(self.log.group)
 
-    def _liked_by_code(self, days: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        # P(j | g) of each item [B, N + 1], P(g | c) [B, G], P(c) [B, C].
-        liked = self.popularity(days) + np.float32(1)
+    def _liked_by_code(self, days: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+        # Before each hour P(j | g) of each item [H, N + 1], P(g | c) [H, G], P(c) [H, C]; and the hours [B].
+        by_hour, row = self.log.by_hour(self._moments, days)
+        liked = by_hour + np.float32(1)
         liked[:, 0] = 0.0
-        of_cluster, of_group = (_summed(liked, code) for code in (self.log.cluster, self.log.group))
+        of_cluster, of_group = (self.log.summed(liked, code) for code in ("cluster", "group"))
         by_item = liked / np.maximum(of_group, 1.0)[:, self.log.group]
         within = of_group / np.maximum(of_cluster, 1.0)[:, self.log.cluster_of_group]
-        return by_item, within, of_cluster / of_cluster.sum(axis=1, keepdims=True)
+        return by_item, within, of_cluster / of_cluster.sum(axis=1, keepdims=True), row
 
 
 def counts(parts: PartsAt, *, read: float, days: float, m: float, m_creator: float) -> Scores:
     """P(c | user) · P(g | c, user) · P(j | g), [B, N + 1]."""
     total, in_cluster, in_group = parts.met(read)
-    by_item, within, prior = parts.priors(days)
-    by_cluster = (in_cluster + m * prior) / (total + m)  # [B, C]
+    by_item, within, prior, hour = parts.priors(days)
+    by_cluster = (in_cluster + m * prior[hour]) / (total + m)  # [B, C]
     # P(c | user) / (events of the user in c + m'), which all groups of a cluster share.
     shared = (by_cluster / (in_cluster + m_creator))[:, parts.log.cluster_of_group]
-    by_group = shared * (in_group + m_creator * within)  # [B, G]
-    return by_group.astype(np.float32)[:, parts.log.group] * by_item
+    by_group = shared * (in_group + m_creator * within[hour])  # [B, G]
+    scores = by_group.astype(np.float32)[:, parts.log.group]
+    scores *= by_item[hour]
+    return scores
 
 
 RULES = {
@@ -202,7 +218,6 @@ def _recall(queries: Queries, timelines: Timelines) -> Callable[[Scores], NDArra
     return recall
 
 
-def _summed(values: Scores, code: NDArray[np.integer]) -> Scores:
-    # Values [B, N + 1] summed over the items of each code: [B, C].
-    members = sp.csr_matrix((np.ones(len(code), np.float32), (np.arange(len(code)), code)))
-    return np.asarray(values @ members)
+def _members(code: NDArray[np.integer]) -> sp.csr_matrix:
+    # Which items have each code, [N + 1, codes].
+    return sp.csr_matrix((np.ones(len(code), np.float32), (np.arange(len(code)), code)))

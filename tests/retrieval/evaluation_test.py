@@ -232,6 +232,13 @@ def test_compare_is_paired_and_relative(log):
         full_corpus.compare(everything, valid)
 
 
+def test_figures_of_some_users_say_of_how_many(log):
+    some = asked(log, split="test", positive=("click",), users=2)
+    found = full_corpus.evaluate(dict.fromkeys(some, scorer(POSITIVES)), some, log).metrics
+    assert (found["users"], found["users/drawn_from"]) == (2, 4)
+    assert "users/drawn_from" not in measured(scorer(POSITIVES), log).metrics
+
+
 def test_the_model_scores_by_its_last_events(log):
     vectors = np.random.default_rng(1).normal(size=(N + 1, 3)).astype(np.float32)
 

@@ -59,6 +59,8 @@ def test_a_sample_of_users_is_asked_for_in_both_ways(log):
     assert len(users) == 2
     assert users <= {0, 1, 2, 4}
     assert set(for_two[NEXT_ITEM].moments.user) == users
+    assert for_two[""].drawn_from == for_two[""].rows(slice(1)).drawn_from == 4
+    assert asked(log, split="test", positive=("click",))[""].drawn_from == 0
     everybody = asked(log, split="test", positive=("click",))[NEXT_ITEM]
     assert set(asked_for(for_two[NEXT_ITEM])) == {query for query in asked_for(everybody) if query[1] in users}
 

@@ -113,6 +113,14 @@ class Models:
         return next((m for m in reversed(self.all) if m.variant.signals == signals and m.chosen), None)
 
     @property
+    def sample(self) -> str:
+        """What to say of the users that were asked for on the test days, where they are some of all."""
+        test = next((model.test for model in self.all if "users/drawn_from" in model.test), None)
+        if test is None:
+            return ""
+        return f", {test['users']:,.0f} drawn from {test['users/drawn_from']:,.0f}"
+
+    @property
     def compared(self) -> Mapping[str, Mapping[str, float]]:
         """The signals whose responses are shown beside one another -> their published figures by kind, if any: those of
         the paper, and where nobody dislikes anything all that were trained.
