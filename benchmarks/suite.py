@@ -97,5 +97,12 @@ SUITE = (
         ("--data={data}", "--dataset={config}", "--trainings=retrieval", "--noevery_help"),
         minutes=4,
     ),
+    Benchmark(
+        "evaluation",
+        "benchmarks.evaluation_speed",
+        ("--items=10000", "--items=100000", "--items=1000000", "--users=500", "--turn=32"),
+        ("--items=2000", "--users=50", "--log_users=500", "--turn=8", "--repeats=1"),
+        minutes=3,
+    ),
     Benchmark("ranking_speed", "benchmarks.ranking_speed", (*_RANKING, *_TURNS), (*_RANKING, *_FEW_TURNS)),
 )
