@@ -57,6 +57,13 @@ SUITE = (
         minutes=6,
     ),
     Benchmark(
+        "large_corpus",
+        "benchmarks.large_corpus",
+        ("--repeats=3",),
+        ("--items=10000", "--steps=1", "--repeats=1"),
+        minutes=5,
+    ),
+    Benchmark(
         "preparation",
         "benchmarks.preparation_speed",
         ("--workdir={workdir}", "--events=1000000", "--events=3000000", "--events=10000000"),
