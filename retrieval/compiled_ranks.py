@@ -1,7 +1,7 @@
 """Where targets stand among all items and what stands first, as one compiled program: for accelerators.
 
-The rules are those of metrics/ranking.py, which counts the same on a CPU, three times as fast as XLA does there. Scores
-of some queries at a time never leave the device: their places and their best few do.
+The rules are those of metrics/ranking.py, which counts the same on a CPU, several times as fast as XLA does there.
+Scores of some queries at a time never leave the device: their places and their best few do.
 """
 
 from collections.abc import Callable
