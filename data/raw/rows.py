@@ -113,8 +113,18 @@ def read(
       number: the name of a further column of the result, each row's number in its file.
     Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
     """
-    options = {"known": known, "further": further, "skip": skip, "empty": empty, "decimal": decimal, "number": number}
-    return pieces(table, columns, quarantine=quarantine, **options).whole()  # type: ignore[arg-type]
+    some_at_a_time = pieces(
+        table,
+        columns,
+        quarantine=quarantine,
+        known=known,
+        further=further,
+        skip=skip,
+        empty=empty,
+        decimal=decimal,
+        number=number,
+    )
+    return some_at_a_time.whole()
 
 
 def pieces(
