@@ -95,36 +95,11 @@ def read(
     *,
     quarantine: Quarantine,
     known: Known | None = None,
-    further: Further | None = None,
     skip: Callable[[pl.DataFrame], pl.Series] | None = None,
-    empty: Sequence[str] = (),
-    decimal: str = ".",
     number: str = "",
 ) -> tuple[pl.DataFrame, int]:
-    """The good rows of a table, in the order of its files, under canonical names, and how many rows the files hold.
-
-    Args:
-      table: where it lies: a `Source`, a file, or a folder of files.
-      columns: what to read; optional columns that the table lacks are absent from the result too.
-      known: canonical column -> (the values it may take, the file that lists them).
-      further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
-      skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
-      empty: text that stands for an empty cell, besides none. decimal: what text has before the fraction of a number.
-      number: the name of a further column of the result, each row's number in its file.
-    Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined.
-    """
-    some_at_a_time = pieces(
-        table,
-        columns,
-        quarantine=quarantine,
-        known=known,
-        further=further,
-        skip=skip,
-        empty=empty,
-        decimal=decimal,
-        number=number,
-    )
-    return some_at_a_time.whole()
+    """All of `pieces` as one table, and how many rows the files hold."""
+    return pieces(table, columns, quarantine=quarantine, known=known, skip=skip, number=number).whole()
 
 
 def pieces(
@@ -139,7 +114,19 @@ def pieces(
     decimal: str = ".",
     number: str = "",
 ) -> "Pieces":
-    """As `read`, some rows at a time, so that a table need not fit into memory."""
+    """The good rows of a table under canonical names, some at a time, so that it need not fit into memory.
+
+    Args:
+      table: where it lies: a `Source`, a file, or a folder of files.
+      columns: what to read; optional columns that the table lacks are absent from the result too.
+      known: canonical column -> (the values it may take, the file that lists them).
+      further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
+      skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
+      empty: text that stands for an empty cell, besides none. decimal: what text has before the fraction of a number.
+      number: the name of a further column of the result, each row's number in its file.
+    Errors: DataError for a missing, broken or empty file, a missing column, and a bad row that is not quarantined;
+      those of rows come while one goes through them.
+    """
     opened = files.opened(table)
     source, names = opened.source, opened.names
     _check_required(opened, columns)
@@ -195,7 +182,7 @@ class Pieces:
     """The good rows of a table, some at a time and in the order of its files; to be gone through once.
 
     count: how many rows the files hold, good and bad, as far as they have been gone through.
-    Errors: those of `read`, while one goes through them.
+    Errors: those of `pieces`, while one goes through them.
     """
 
     def __init__(
