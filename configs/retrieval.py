@@ -11,12 +11,12 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
   skip_label_alone         reads no dislikes, learns from positives and, as "not to recommend", from skips
   skip_and_dislike_label   reads dislikes, learns from positives and, as "not to recommend", from skips and dislikes
 All that read dislikes also remember them, and the query forgets what was said no to (retrieval/aversion.py); all have
-co-visitation beside the towers (retrieval/covisitation.py). Both are beyond the paper. Without either:
+what is counted beside the towers (retrieval/counted/). Both are beyond the paper. Without either:
   no_dislike_signal_paper_tower        no_dislike_signal on the paper's own tower, the GRU alone
   dislike_input_paper_tower            dislike_input on it
   dislike_input_and_label_paper_tower  dislike_input_and_label on it
 With the memory alone:
-  dislike_input_and_label_without_covisitation
+  dislike_input_and_label_without_counts
 and the alternatives of its section 2, to be compared with these (python -m benchmarks.alternatives):
   dislike_excluded         does not read what was disliked, learns from positives
   negative_weight          reads dislikes, which have a negative weight in the cross entropy
@@ -30,7 +30,7 @@ from ml_collections import ConfigDict
 
 from data import readers
 
-_PAPER_TOWER: dict[str, Any] = {"memory": (), "covisitation": 0}
+_PAPER_TOWER: dict[str, Any] = {"memory": (), "counted": ()}
 _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
@@ -38,11 +38,7 @@ _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal_paper_tower": {"input": (), "negative": (), **_PAPER_TOWER},
     "dislike_input_paper_tower": {"input": ("dislike",), "negative": (), **_PAPER_TOWER},
     "dislike_input_and_label_paper_tower": {"input": ("dislike",), "negative": ("dislike",), **_PAPER_TOWER},
-    "dislike_input_and_label_without_covisitation": {
-        "input": ("dislike",),
-        "negative": ("dislike",),
-        "covisitation": 0,
-    },
+    "dislike_input_and_label_without_counts": {"input": ("dislike",), "negative": ("dislike",), "counted": ()},
     "skip_label": {"input": ("dislike",), "negative": ("skip",)},
     "skip_label_alone": {"input": (), "negative": ("skip",)},
     "skip_and_dislike_label": {"input": ("dislike",), "negative": ("skip", "dislike")},
@@ -92,13 +88,18 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.hidden = 128
     config.dropout = 0.5
 
-    # What is met together, counted: retrieval/covisitation.py. R, numbers of a vector, 0 for the towers alone; and a,
-    # γ, λ and c, chosen on the validation days of three logs (benchmarks/README.md).
-    config.covisitation_dim = _SIGNALS[signals].get("covisitation", 64)
-    config.covisitation_weight = 40.0
-    config.covisitation_decay = 0.98
+    # What is counted beside the towers, retrieval/counted/: (), nothing. The weights of the towers and of each part are
+    # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read; R,
+    # γ, λ and c of co-visitation; γ and m of categories.
+    config.counted = _SIGNALS[signals].get("counted", ("covisitation", "categories", "popularity_1d", "popularity_7d"))
+    config.counted_weights = ()
+    config.counted_length = 256
+    config.covisitation_dim = 64
+    config.covisitation_decay = 0.995
     config.covisitation_prior = 5.0
     config.covisitation_erased = 2.0
+    config.category_decay = 0.995
+    config.category_prior = 10.0
 
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
     config.softmax = "exact"

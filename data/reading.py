@@ -5,10 +5,11 @@ these: first to the newest with a "no" in them, then, where there are fewer than
 is read, however long ago it was, until S later ones have come. With S = 0 the model reads the last T events.
 
 One rule, wherever histories are cut: evaluation and the context of training windows (`Reader`), simulated servers
-(`events_read`), and, in TensorFlow, the served model (`nn.tensorflow_graph.EventsRead`).
+(`events_of`), and, in TensorFlow, the served model (`nn.tensorflow_graph.EventsRead`).
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,16 @@ def events_read(item: Any, bits: Any, reading: Reading) -> Any:
     chosen = xp.sort(chosen, axis=1)
     chosen = xp.pad(chosen, ((0, 0), (0, reading.length - chosen.shape[1])), constant_values=age.shape[1])
     return xp.where(chosen < age.shape[1], chosen, -1)
+
+
+def events_of(columns: Sequence[Any], reading: Reading) -> tuple[Any, ...]:
+    """The events that are read of histories item, dwell, feedback [b, any]: [b, T] each, from the left, zeros after.
+
+    In order; item 0 where there is no event. Of NumPy or JAX, as is the result.
+    """
+    xp = columns[0].__array_namespace__()
+    at = events_read(columns[0], columns[2], reading)
+    return tuple(xp.where(at >= 0, xp.take_along_axis(column, at, axis=1), 0) for column in columns)
 
 
 class Reader:

@@ -1,8 +1,9 @@
 """From timelines and config to a model, and from a training run's folder back to a trained one."""
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from data import feedback
 from data.items.content import ItemContent
-from data.reading import Reading
+from data.reading import Reading, events_of
 from data.timelines import Timelines
 from encoders.hashed_ids import hashed_rows
 from encoders.item_content import tower_features
@@ -23,7 +24,9 @@ from encoders.labels import last_places
 from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
 from nn.exported import apart
-from retrieval.covisitation import CoVisitation, read_vectors
+from retrieval.counted import Part, files
+from retrieval.counted.parts import KINDS, made
+from retrieval.counted.reactions import Reactions
 from retrieval.item_rows import ItemRows
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
@@ -32,6 +35,7 @@ from runtime.workdir import CONFIG, is_complete
 from training.architecture import Architecture, architecture
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
+TOWERS = "towers"  # among the weights of what is counted, retrieval/counted/
 ITEM_VECTORS = "item_vectors"  # of a retriever's weights, and of the files of its export
 
 
@@ -71,14 +75,28 @@ def check(config: ConfigDict) -> None:
     for flag in remembering:
         if not set(config[flag]) <= set(config.input_feedback):
             raise UsageError(f"--config.{flag}={config[flag]}: has to be part of input_feedback")
+    if config.get("counted", ()) and set(config.counted) - KINDS.keys():
+        raise UsageError(f"--config.counted={tuple(config.counted)}: only {', '.join(KINDS)}")
+    if config.get("counted_weights", ()) and len(config.counted_weights) != 1 + len(config.counted):
+        raise UsageError(
+            f"--config.counted_weights={tuple(config.counted_weights)}: one for the towers, and one for each of "
+            f"--config.counted={tuple(config.counted)}"
+        )
     if config.memory_feedback and not 1 <= config.memory_size <= config.length:
         raise UsageError(f"--config.memory_size={config.memory_size}: from 1 to --config.length={config.length}")
 
 
-def reading(config: ConfigDict) -> Reading:
-    """Which events of a longer history a model of `config` reads."""
+def towers_reading(config: ConfigDict) -> Reading:
+    """Which events of a longer history the towers of `config` read."""
     remembered = config.memory_size if config.memory_feedback else 0
     return Reading(config.length, remembered, feedback.mask_of(config.memory_feedback))
+
+
+def reading(config: ConfigDict) -> Reading:
+    """Which events a model of `config` reads: what is counted beside the towers reads more than they do."""
+    of_towers = towers_reading(config)
+    longest = max(config.length, config.counted_length) if config.get("counted", ()) else config.length
+    return dataclasses.replace(of_towers, length=longest)
 
 
 def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture[TwoTower]:
@@ -170,8 +188,8 @@ def _known(config: ConfigDict, timelines: Timelines, *, added: int = 0) -> tuple
 class Retriever:
     """A trained model on the items of its timelines: what evaluation and export need.
 
-    Queries and item vectors are those of the towers, and go on with those of retrieval/covisitation.py where the run
-    has it; so does a user's state. D counts the numbers of both.
+    Queries and item vectors are those of the towers, and go on with those of each part that is counted beside them
+    (retrieval/counted/); so does a user's state. D counts the numbers of all.
 
     `weights` has every array by its name, ITEM_VECTORS [N + 1, D] among them. What is asked often is asked of them, as
     an argument: tables of millions of items are too large to be constants of a compiled program.
@@ -184,15 +202,17 @@ class Retriever:
         config: ConfigDict,
         num_items: int,
         new_items: NewItems | None = None,
-        covisitation: CoVisitation | None = None,
+        parts: Sequence[Part] = (),
+        towers_weight: float = 1.0,
     ):
         self.config = config
-        self.reading = reading(config)
+        self._towers_weight = towers_weight
+        self.reading = reading(config) if parts else towers_reading(config)
         self.train_on = tuple(config.train_on)
         self.input_feedback = tuple(dict.fromkeys((*config.input_feedback, *config.get("excluded_feedback", ()))))
-        self._merge, self._covisitation, self._new_items = merge, covisitation, new_items
-        self._of_towers = merge(params).state_size
-        self._state_size = self._of_towers + (covisitation.state_size if covisitation else 0)
+        self._merge, self._parts, self._new_items = merge, tuple(parts), new_items
+        self._reactions = Reactions(config)
+        self._state_sizes = [merge(params).state_size, *(part.state_size for part in self._parts)]
 
         leaves, self._structure = jax.tree.flatten_with_path(params)
         named = {
@@ -200,45 +220,49 @@ class Retriever:
         }
         self._names = tuple(named)
         towers = apart(lambda weights: self._model(weights).items(), named, name="weights/items")
-        self._dim = jax.eval_shape(towers.call, towers.weights).shape[1]
-        counted = covisitation.vectors if covisitation else jnp.zeros((num_items + 1, 0))
+        self._sizes = [jax.eval_shape(towers.call, towers.weights).shape[1]]
+        self._sizes += [part.vectors.shape[1] for part in self._parts]
 
         @jax.jit
-        def table(weights, counted):
+        def table(weights, *counted):
             vectors = towers.call(weights)[: num_items + 1]  # without what fills up its shards
-            return jnp.concatenate([vectors, counted], axis=1).at[0].set(0.0)
+            return jnp.concatenate([vectors, *counted], axis=1).at[0].set(0.0)
 
-        self.weights: dict[str, jax.Array] = {**named, ITEM_VECTORS: table(towers.weights, counted)}
+        vectors = table(towers.weights, *(part.vectors for part in self._parts))
+        self.weights: dict[str, jax.Array] = {**named, ITEM_VECTORS: vectors}
         self._encode, self._step = jax.jit(self.encode_with), jax.jit(self.step_with)
         self._of_content = jax.jit(self.of_content_with)
 
     def encode_with(self, weights: Mapping[str, jax.Array], inputs: Mapping[str, Any]) -> jax.Array:
         """`encode` with other `weights` of the same names; can be traced."""
-        model, (vectors, counted) = self._model(weights), self._tables(weights)
-        # Padding leaves the state of the last event as it is.
-        queries = model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
-        if self._covisitation is None:
-            return queries
-        more = self._covisitation.queries(self._covisitation.after(counted, inputs))
-        return jnp.concatenate([queries, more], axis=-1)
+        model, (vectors, *counted) = self._model(weights), self._tables(weights)
+        columns = tuple(inputs[name] for name in ("item", "dwell", "feedback"))
+        queries = [self._of_towers(model, vectors, columns)]
+        events = self._reactions.read(*columns)
+        queries += [part.queries(part.after(table, events)) for part, table in zip(self._parts, counted, strict=True)]
+        return jnp.concatenate(queries, axis=-1)
 
     def step_with(self, weights: Mapping[str, jax.Array], state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
         """`step` with other `weights` of the same names; can be traced."""
-        model, (vectors, counted) = self._model(weights), self._tables(weights)
-        towers, rest = jnp.split(state, [self._of_towers], axis=-1)
+        model, (vectors, *counted) = self._model(weights), self._tables(weights)
+        towers, *states = jnp.split(state, np.cumsum(self._state_sizes)[:-1], axis=-1)
         towers = model.step(towers, vectors, item, dwell, feedback)
-        if self._covisitation is None:
-            return towers, model.queries(towers)
-        rest = self._covisitation.step(rest, counted, item, dwell, feedback)
-        queries = [model.queries(towers), self._covisitation.queries(rest)]
-        return jnp.concatenate([towers, rest], axis=-1), jnp.concatenate(queries, axis=-1)
+        event = self._reactions.read(item, dwell, feedback)
+        after = [
+            jnp.where((event.item > 0)[:, None], part.step(before, table, event), before)
+            for part, before, table in zip(self._parts, states, counted, strict=True)
+        ]
+        queries = [
+            self._towers_weight * model.queries(towers),
+            *(part.queries(of) for part, of in zip(self._parts, after, strict=True)),
+        ]
+        return jnp.concatenate([towers, *after], axis=-1), jnp.concatenate(queries, axis=-1)
 
     def of_content_with(self, weights: Mapping[str, jax.Array], codes, embeddings) -> jax.Array:
         """`of_content` with other `weights` of the same names; can be traced."""
         assert self._new_items is not None
         vectors = self._new_items(self._model(weights).items, codes, embeddings)
-        # Nobody has met them yet.
-        return jnp.pad(vectors, ((0, 0), (0, weights[ITEM_VECTORS].shape[1] - self._dim)))
+        return jnp.concatenate([vectors, *(part.of_content(codes) for part in self._parts)], axis=1)
 
     def encode(self, inputs: Mapping[str, Any]) -> jax.Array:
         """Item, dwell, feedback [B, T] int32, in order, zeros anywhere -> queries [B, D]."""
@@ -246,7 +270,7 @@ class Retriever:
 
     def initial_state(self, batch_size: int) -> jax.Array:
         """The state of an empty history, zeros [B, state]."""
-        return jnp.zeros((batch_size, self._state_size), jnp.float32)
+        return jnp.zeros((batch_size, sum(self._state_sizes)), jnp.float32)
 
     def step(self, state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
         """State [B, state] and one event each [B] -> the next state and queries [B, D]."""
@@ -257,16 +281,25 @@ class Retriever:
         return self._of_content(self.weights, codes, embeddings)
 
     def item_vectors(self) -> NDArray[np.float32]:
-        """[N + 1, D], the towers' and those of co-visitation; row 0, the padding, is zero. Not to be written to."""
+        """[N + 1, D], the towers' and those of each part; row 0, the padding, is zero. Not to be written to."""
         return np.asarray(self.weights[ITEM_VECTORS])
 
     def _model(self, weights: Mapping[str, jax.Array]) -> TwoTower:
         return self._merge(jax.tree.unflatten(self._structure, [weights[name] for name in self._names]))
 
-    def _tables(self, weights: Mapping[str, jax.Array]) -> tuple[Any, Any]:
-        # What the towers read of item vectors, and what co-visitation does.
-        table = weights[ITEM_VECTORS]
-        return _Columns(table, slice(0, self._dim)), _Columns(table, slice(self._dim, None))
+    def _of_towers(self, model: TwoTower, vectors: Any, columns: tuple[Any, ...]) -> jax.Array:
+        # Of a history longer than the towers read, what they read of it.
+        if columns[0].shape[1] > self.config.length:
+            columns = events_of(columns, towers_reading(self.config))
+        inputs = dict(zip(("item", "dwell", "feedback"), columns, strict=True))
+        # Padding leaves the state of the last event as it is.
+        queries = model.queries(model.states(inputs, vectors, at=last_places(inputs["item"])))
+        return self._towers_weight * queries
+
+    def _tables(self, weights: Mapping[str, jax.Array]) -> list[Any]:
+        # What the towers read of item vectors, and what each part does.
+        ends = np.cumsum([0, *self._sizes]).tolist()
+        return [_Columns(weights[ITEM_VECTORS], slice(*pair)) for pair in itertools.pairwise(ends)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,25 +318,46 @@ def load(
     timelines: Timelines,
     *,
     split: str = "test",
-    covisitation_settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Retriever:
     """The best checkpoint of the training run in `path`.
 
     Args:
-      split: what it is asked about: co-visitation is counted of what lies before.
-      covisitation_settings: of the run's config, what to have otherwise: they are no matter of training.
+      split: what it is asked about: the parts beside its towers are counted of what lies before.
+      settings: of those parts, in place of the run's config: they are no matter of training.
+      weights: of TOWERS and of each part, in place of those that were fitted.
     Errors: UsageError where the run is not complete or was trained on other timelines.
     """
     folder = Path(path)
     if not is_complete(folder):
         raise UsageError(f"--checkpoint={path}: no complete training run here; run retrieval.train on it first")
     saved = read_json(folder / CONFIG)
-    config = ConfigDict({**saved["config"], **(covisitation_settings or {})})
+    config = ConfigDict({**saved["config"], **(settings or {})})
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
-    model = build(config, timelines, model_shards=saved.get("model_shards", 1))
+    parts: list[Part] = []
+    towers_weight = 1.0
+    if config.get("counted", ()):
+        counted, fitted = files.read(folder, split)
+        weights = fitted if weights is None else weights
+        towers_weight = weights[TOWERS]
+        parts = made(counted, weights, timelines.item_content(), config)
+    model_shards = saved.get("model_shards", 1)
+    return restored(folder, config, timelines, parts, towers_weight=towers_weight, model_shards=model_shards)
+
+
+def restored(
+    folder: Path,
+    config: ConfigDict,
+    timelines: Timelines,
+    parts: Sequence[Part] = (),
+    *,
+    towers_weight: float = 1.0,
+    model_shards: int = 1,
+) -> Retriever:
+    """The best checkpoint in the folder of a run of `config`, which need not be complete, beside `parts`."""
+    model = build(config, timelines, model_shards=model_shards)
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     new_items = NewItems(*_known(config, timelines))
-    # Runs of before there was any have towers alone.
-    covisitation = CoVisitation(read_vectors(folder, split), config) if config.get("covisitation_dim", 0) else None
-    return Retriever(model.merge, params, config, timelines.num_items, new_items, covisitation)
+    return Retriever(model.merge, params, config, timelines.num_items, new_items, parts, towers_weight)

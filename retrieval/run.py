@@ -9,8 +9,11 @@ from ml_collections import ConfigDict
 
 from data.loader import PackedBatches, iterate
 from data.timelines import Timelines
-from retrieval import checkpoint, covisitation, objective
-from retrieval.checkpoint import identity, reading
+from retrieval import checkpoint, objective
+from retrieval.checkpoint import identity, towers_reading
+from retrieval.counted import files
+from retrieval.counted.parts import KINDS
+from retrieval.counted.weights import fit as fit_weights
 from retrieval.margins import DRAWING
 from retrieval.objective import gradient_norms
 from retrieval.table_memory import check_fits
@@ -23,7 +26,7 @@ from training.hosts import is_first, open_shared_workdir, together
 from training.loop import DivergedError, Validation
 from training.mesh import local_parts, mesh_of, shard_batch
 from training.run import fit
-from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, check
+from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, all_of, check
 
 # Rows of the item tables over the mesh's `model` axis; everything else is copied.
 RULES = ((r"(id|event)_embedding", P("model", None)),)
@@ -34,10 +37,12 @@ _NUMBERS = {
     **TRAINING,
     **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k", "id_hashes"), COUNT),
     **dict.fromkeys(("positive_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
-    **dict.fromkeys(("negative_weight", "covisitation_weight", "covisitation_erased"), NOT_NEGATIVE),
-    **dict.fromkeys(("covisitation_dim", "block_size", "id_rows"), WHOLE),
-    "covisitation_decay": RATE,
-    "covisitation_prior": POSITIVE,
+    **dict.fromkeys(("negative_weight", "covisitation_erased"), NOT_NEGATIVE),
+    "counted_weights": all_of(NOT_NEGATIVE),
+    **dict.fromkeys(("counted_length", "covisitation_dim"), COUNT),
+    **dict.fromkeys(("block_size", "id_rows"), WHOLE),
+    **dict.fromkeys(("covisitation_decay", "category_decay"), RATE),
+    **dict.fromkeys(("covisitation_prior", "category_prior"), POSITIVE),
     "length": WINDOW,
 }
 
@@ -64,7 +69,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         negative=config.negative,
         seed=config.seed,
         train_on=config.train_on,
-        reading=reading(config),
+        reading=towers_reading(config),
         num_shards=mesh.shape["data"],
         # To number the rows that a batch touches a host has to know all of it.
         shard=None if config.touched_rows else local_parts(mesh),
@@ -115,15 +120,31 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         raise
     metrics = {**result.metrics, "best_step": result.best_step, "steps_per_epoch": batches.batches_per_epoch}
     metrics["labels_per_epoch"] = batches.labels_per_epoch
+    if config.counted:
+        metrics |= together(lambda: _count(folder, config, timelines, model_shards=mesh.shape["model"]))
     if is_first():
-        if config.covisitation_dim:
-            covisitation.write(folder, timelines, config)
         write_json(folder / METRICS, metrics)
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
 
 
+def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shards: int) -> dict[str, float]:
+    """Counts what is beside the towers and fits how much of it; returns the weights, as metrics."""
+    counted = {
+        split: {name: KINDS[name].counted(timelines, split, config) for name in config.counted}
+        for split in files.SPLITS
+    }
+    # On every host: a checkpoint of several is read by all of them.
+    towers = checkpoint.restored(folder, config, timelines, model_shards=model_shards)
+    weights = fit_weights(towers, counted["valid"], timelines)
+    if is_first():
+        files.write(folder, counted, weights=weights)
+    return {f"weight/{name}": weight for name, weight in weights.items()}
+
+
 def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
     """The config that repeats the run in `trained` on the training and the validation days, for its best epochs.
+
+    What is counted beside its towers weighs what it did, as no day is left to fit that by.
 
     `defaults` gives what a run does not remember, as it changes no model.
     Errors: UsageError where that run is not complete.
@@ -135,6 +156,9 @@ def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
     metrics = read_json(folder / METRICS)
     config.num_epochs = max(1, round(metrics["best_step"] / metrics["steps_per_epoch"]))
     config.train_on = ("train", "valid")
+    if config.counted:
+        _, weights = files.read(folder, "test")
+        config.counted_weights = tuple(weights[name] for name in (checkpoint.TOWERS, *config.counted))
     return config
 
 

@@ -32,6 +32,11 @@ def one_of(names: Collection[str]) -> Kind:
     return Kind(lambda x: x in names, f"one of {', '.join(names)}")
 
 
+def all_of(kind: Kind) -> Kind:
+    """Several, each of this kind; none will do."""
+    return Kind(lambda x: all(kind.holds(value) for value in x), f"each {kind.words}")
+
+
 # Of whatever training/optimizer.py and training/loop.py are given.
 TRAINING: Mapping[str, Kind] = {
     "batch_size": COUNT,

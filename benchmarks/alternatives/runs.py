@@ -64,9 +64,9 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
     retrieval = f"configs/retrieval.py:{config.size},{row.signals}"
     world = feed.world(config.size, {f"config.{name}": value for name, value in row.world})
     timelines = feed.prepare("tables", feed.FEED.parent, inputs=world.outputs)
-    # Trainings are compared: co-visitation, which is counted, would be the same beside each.
+    # Trainings are compared: what is counted would be the same beside each.
     settings = {
-        "covisitation_dim": 0,
+        "counted": (),
         "negative_weight": row.weight,
         "clip_norm": row.clip_norm,
         **dict(row.training),

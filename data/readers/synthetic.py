@@ -30,7 +30,7 @@ _FEW_ANSWERS = {
 # with room beside `keep_recall`, as other days differ; `demo` has a third of its log, and room for what another seed
 # may bring; `tiny` learns too little to be asked for the former.
 _BLIND, _READS, _LEARNS, _SKIPS = "no_dislike_signal", "dislike_input", "dislike_input_and_label", "skip_label"
-_PAPER, _ALONE = "_paper_tower", "_without_covisitation"
+_PAPER, _ALONE = "_paper_tower", "_without_counts"
 _HEAVY = (300.0, 1000.0, 3000.0)
 _EVERY_SYSTEM = ("ranking", "satisfaction", "ab_test", "off_policy")
 _CLOSER = ("in_a_row", "memory", "elsewhere", "undo", "forgetting")

@@ -23,7 +23,7 @@ COLOURS = {
     "no_dislike_signal": "#8a949c",
     "dislike_input_paper_tower": "#a5c0da",
     "dislike_input_and_label_paper_tower": "#7cc0b4",
-    "dislike_input_and_label_without_covisitation": "#3f978a",
+    "dislike_input_and_label_without_counts": "#3f978a",
     "dislike_input": "#4a7fb0",
     "dislike_input_and_label": "#0b6e63",
     "skip_label": "#b4642d",

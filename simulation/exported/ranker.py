@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, MAX_PACKED, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
-from data.reading import Reading
+from data.reading import Reading, events_of
 from data.watch_time import BOUNDED
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError, UsageError
 from simulation.exported.files import DEFINITIONS, load_array, load_function, read_manifest
-from simulation.exported.recent_events import events_of
 from simulation.exported.recommender import Recommender
 from simulation.exported.serving import Rank
 

@@ -1,21 +1,10 @@
-"""The events of users' pasts that a model reads: chosen from a history, and kept up to date by a server."""
+"""The events of users' pasts that a model reads, kept up to date by a server."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from data.reading import Reading, events_read
-
-
-def events_of(columns: Sequence[Any], reading: Reading) -> tuple[Any, ...]:
-    """The events that are read of histories item, dwell, feedback [b, any]: [b, T] each, from the left, zeros after.
-
-    In order; item 0 where there is no event. Of NumPy or JAX, as is the result.
-    """
-    xp = columns[0].__array_namespace__()
-    at = events_read(columns[0], columns[2], reading)
-    return tuple(xp.where(at >= 0, xp.take_along_axis(column, at, axis=1), 0) for column in columns)
+from data.reading import Reading, events_of
 
 
 class RecentEvents:

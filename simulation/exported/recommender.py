@@ -21,12 +21,11 @@ import polars as pl
 from jax.tree_util import Partial
 
 from data.feedback import mask_of
-from data.reading import Reading
+from data.reading import Reading, events_of
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError
 from runtime.progress import chunks
 from simulation.exported.files import load_array, load_function, load_weights, read_manifest
-from simulation.exported.recent_events import events_of
 
 _ROWS = 1 << 16  # of a table, looked at together
 

@@ -233,7 +233,7 @@ def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
     learning = "dislike_input_and_label"
     assert [stage.name for stage in (*others, export)] == [
         f"export/{learning}_paper_tower",
-        f"export/{learning}_without_covisitation",
+        f"export/{learning}_without_counts",
         "export/skip_label",
     ]
     assert export.flags["checkpoint"] == Path("selected/skip_label")
@@ -241,7 +241,7 @@ def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
         *ARMS[:3],
         "dislike_input_paper_tower",
         f"{learning}_paper_tower",
-        f"{learning}_without_covisitation",
+        f"{learning}_without_counts",
         "skip_label",
     ]
     assert ab.flags["arms"]["skip_label"] == export.outputs[1].parent

@@ -37,7 +37,7 @@ MESHES = ((1, 2), (2, 1), (2, 2))
 def config_of(**options):
     config = get_config("tiny,dislike_input_and_label")
     config.update({"dim": 6, "hidden": 7, "length": 16, "batch_size": 2, "num_epochs": 3, "dropout": 0.0})
-    config.update({"save_every": 2, "warmup_steps": 2, "patience": 10, "learning_rate": 0.03, "covisitation_dim": 0})
+    config.update({"save_every": 2, "warmup_steps": 2, "patience": 10, "learning_rate": 0.03, "counted": ()})
     config.update({"positive": ("long_view", "like"), "softmax": "mixed", "num_candidates": 8, "touched_rows": True})
     config.update(options)
     return config

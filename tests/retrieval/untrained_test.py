@@ -24,7 +24,7 @@ def model(tmp_path_factory):
     log = random_timelines.write(folder / "log", lengths=np.full(24, 20), **options)
     config = get_config("tiny,dislike_input_and_label")
     config.update({"dim": 6, "hidden": 7, "length": 16, "batch_size": 2, "num_epochs": 4, "warmup_steps": 2})
-    config.update({"learning_rate": 0.03, "positive": ("long_view", "like"), "patience": 10, "covisitation_dim": 0})
+    config.update({"learning_rate": 0.03, "positive": ("long_view", "like"), "patience": 10, "counted": ()})
     training.train(config, data=str(log.path), workdir=str(folder / "run"))
     return checkpoint.load(folder / "run", log)
 

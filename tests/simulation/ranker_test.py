@@ -11,14 +11,13 @@ import pytest
 
 from configs.counterfactual import get_config
 from data.feedback import BITS, NUM_DWELL_BUCKETS, dwell_bucket
-from data.reading import Reading
+from data.reading import Reading, events_of
 from data.watch_time import BOUNDED, watch_feedback
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.settings import check
 from simulation.counterfactual.trajectories import Slates
 from simulation.exported import ranker
 from simulation.exported.files import load_array, load_function
-from simulation.exported.recent_events import events_of
 from simulation.exported.recommender import Recommender
 from tests import fake_ranker
 

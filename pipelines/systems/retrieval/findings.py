@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.report.intervals import Point, in_words, signed
 from pipelines.systems.left_out import RESPONSIVENESS
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, WITHOUT_COVISITATION, Models
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, WITHOUT_COUNTS, Models
 from pipelines.systems.retrieval.tables import best_rule
 
 _NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
@@ -52,7 +52,7 @@ def cards(models: Models) -> list[Card]:
     first = f"{similar} in the next slate after "
     responding = {_LABEL: f"{first}one “not interested”, with co-visitation and the memory of dislikes"}
     if models.chosen(_LABEL):
-        responding[WITHOUT_COVISITATION] = "the same loss with that memory, without co-visitation"
+        responding[WITHOUT_COUNTS] = "the same loss with that memory, nothing counted"
         responding[_PAPER_TOWER] = "the same loss on the paper’s own tower, without either"
     elif models.served:
         responding = {models.served.variant.signals: f"{first}{models.no_in_words}"}
@@ -109,7 +109,7 @@ def _on_dislikes(models: Models) -> str:
 def _on_weaker_models(models: Models) -> str:
     said: list[str] = []
     for signals, words in (
-        (WITHOUT_COVISITATION, "without co-visitation beside the towers"),
+        (WITHOUT_COUNTS, "without what is counted beside the towers"),
         (
             _PAPER_TOWER,
             "on the paper’s own tower, which learns by the same loss and has neither co-visitation nor a memory",

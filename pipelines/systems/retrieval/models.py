@@ -28,12 +28,12 @@ KINDS = {
     "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
 }
 # The towers and their memory alone: a step between the paper's model and ours, which few pipelines have.
-WITHOUT_COVISITATION = "dislike_input_and_label_without_covisitation"
+WITHOUT_COUNTS = "dislike_input_and_label_without_counts"
 TITLES = {
     "no_dislike_signal": "Blind to dislikes",
     "dislike_input_paper_tower": "Dislikes as input, the paper’s tower",
     "dislike_input_and_label_paper_tower": "Dislikes as input and label, the paper’s tower",
-    WITHOUT_COVISITATION: "Dislikes as input and label, with memory, no co-visitation",
+    WITHOUT_COUNTS: "Dislikes as input and label, with memory, nothing counted",
     "dislike_input": "Dislikes as input, with memory",
     "dislike_input_and_label": "Dislikes as input and label, with memory",
     "skip_label": "Skips as label, with memory",
@@ -43,14 +43,14 @@ _PLAIN = "no_dislike_signal"
 _OF_NO_DISLIKES = {_PLAIN, "skip_label_alone"}
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
-# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py, and with co-visitation
-# (retrieval/covisitation.py), are held up against them.
+# of the paper's own tower; the same configurations with the memory of retrieval/aversion.py, and with what is counted
+# (retrieval/counted/), are held up against them.
 _AS_INPUT, _AS_LABEL = {"content": -0.227, "creator": -0.228}, {"content": -0.608, "creator": -0.641}
 PAPER = {
     "no_dislike_signal": {"content": 0.0, "creator": 0.0},
     "dislike_input_paper_tower": _AS_INPUT,
     "dislike_input_and_label_paper_tower": _AS_LABEL,
-    WITHOUT_COVISITATION: _AS_LABEL,
+    WITHOUT_COUNTS: _AS_LABEL,
     "dislike_input": _AS_INPUT,
     "dislike_input_and_label": _AS_LABEL,
 }
@@ -127,7 +127,7 @@ class Models:
         """
         if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
             of_kind = {s: {k: figure for k, figure in of.items() if k in self.kinds} for s, of in PAPER.items()}
-            return {s: of for s, of in of_kind.items() if self.chosen(s) or (of and s != WITHOUT_COVISITATION)}
+            return {s: of for s, of in of_kind.items() if self.chosen(s) or (of and s != WITHOUT_COUNTS)}
         return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}
 
     @property

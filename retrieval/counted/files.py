@@ -1,0 +1,35 @@
+"""What was counted, and how much each part weighs, in the folder of a training run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from retrieval.counted import Arrays
+from runtime import artifact
+
+FOLDER = "counted"
+SPLITS = ("valid", "test")  # each has what is counted of all that lies before it
+_KIND, _VERSION = "counted", 1
+
+
+def write(run: Path, counted: Mapping[str, Mapping[str, Arrays]], *, weights: Mapping[str, float]) -> None:
+    """Writes the arrays of each split and part, and the weights of all."""
+    with artifact.writing(run / FOLDER, kind=_KIND, version=_VERSION, fields={"weights": weights}) as folder:
+        for split, parts in counted.items():
+            (folder / split).mkdir()
+            for name, arrays in parts.items():
+                np.savez(folder / split / f"{name}.npz", allow_pickle=False, **arrays)
+
+
+def read(run: Path, split: str) -> tuple[dict[str, Arrays], dict[str, float]]:
+    """The arrays of each part, counted of what lies before `split`, and the weights.
+
+    Errors: those of `artifact.open_manifest`.
+    """
+    manifest = artifact.open_manifest(run / FOLDER, kind=_KIND, version=_VERSION, flag="--checkpoint")
+    parts: dict[str, Arrays] = {}
+    for file in sorted((run / FOLDER / split).glob("*.npz")):
+        with np.load(file) as arrays:
+            parts[file.stem] = dict(arrays)
+    return parts, manifest["weights"]

@@ -1,0 +1,37 @@
+"""The parts there are, by the names that `config.counted` lists, and those of a model, made of what was counted."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from data.items.content import ItemContent
+from data.timelines import Timelines
+from retrieval.counted import Arrays, Part, categories, covisitation, popularity
+
+
+class Kind(NamedTuple):
+    """How a part is counted, of what lies in a log before a split, and made of that at a `weight`."""
+
+    counted: Callable[[Timelines, str, ConfigDict], Arrays]
+    make: Callable[..., Part]
+
+
+KINDS: Mapping[str, Kind] = {
+    "covisitation": Kind(covisitation.count, covisitation.CoVisitation),
+    "categories": Kind(categories.count, categories.Categories),
+    "popularity_1d": Kind(functools.partial(popularity.count, days=1), popularity.Popularity),
+    "popularity_7d": Kind(functools.partial(popularity.count, days=7), popularity.Popularity),
+}
+
+
+def made(
+    counted: Mapping[str, Arrays], weights: Mapping[str, float], content: ItemContent, config: ConfigDict
+) -> list[Part]:
+    """The parts that have a weight, in the order of `KINDS`."""
+    return [
+        kind.make(counted[name], content, config, weight=weights[name])
+        for name, kind in KINDS.items()
+        if weights.get(name, 0.0)
+    ]

@@ -1,0 +1,63 @@
+"""What many like these days: one more number of every item, counted, and the same for everybody.
+
+    the score of item j goes on with  a log(1 + n_j),  n_j the positive events of item j in the last days
+
+Id vectors hold an average over all training days of how popular an item was; n_j is of the last days before the model
+is asked. A server that is to know today's n_j has to be exported today.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from data.feedback import has
+from data.items.content import ItemContent
+from data.timelines import Timelines
+from metrics import simple_rules
+from retrieval.counted import Arrays
+from retrieval.counted.reactions import Read
+
+_DAY_MS = 86_400_000
+
+
+def count(timelines: Timelines, split: str, config: ConfigDict, *, days: int) -> Arrays:
+    """n_j of so many days before `split`, `positives` [N + 1] float32."""
+    begin = timelines.manifest[f"{split}_start_ms"]
+    lately = (timelines.timestamp_ms < begin) & (timelines.timestamp_ms >= begin - days * _DAY_MS)
+    liked = timelines.item[lately & has(timelines.feedback, *config.positive)]
+    return {"positives": simple_rules.counts(liked, num_items=timelines.num_items)}
+
+
+class Popularity:
+    """log(1 + n_j), one number: `retrieval.counted.Part`."""
+
+    def __init__(self, counted: Arrays, content: ItemContent, config: ConfigDict, *, weight: float):
+        """Args: of `count`; the items' content and the run's config, which say nothing here; a."""
+        del content, config
+        self._scale = weight**0.5
+        self.vectors = self._scale * jnp.log1p(jnp.asarray(counted["positives"]))[:, None]
+
+    @property
+    def state_size(self) -> int:
+        """Nothing is kept of a user."""
+        return 0
+
+    def after(self, vectors: Any, events: Read) -> jax.Array:
+        """[B, 0]."""
+        del vectors
+        return jnp.zeros((len(events.item), 0))
+
+    def step(self, state: jax.Array, vectors: Any, event: Read) -> jax.Array:
+        """[B, 0]."""
+        del vectors, event
+        return state
+
+    def queries(self, states: jax.Array) -> jax.Array:
+        """√a: [..., 1]."""
+        return jnp.full((*states.shape[:-1], 1), self._scale)
+
+    def of_content(self, codes: jax.Array) -> jax.Array:
+        """Nobody has liked them yet: zeros [b, 1]."""
+        return jnp.zeros((len(codes), 1))

@@ -1,0 +1,129 @@
+"""How much the towers and each part weigh, fitted on the validation days: a conditional logit.
+
+    p(j | question) = softmax over the unmet items of  a_0 q · v_j + Σ_p a_p S_pj
+    a = argmax Σ_questions mean log p(j), over the items j to be found;  a ≥ 0
+
+(McFadden, Frontiers in Econometrics, 1974). It is the loss that the towers are trained by, on days that they have not
+seen, and concave in a, so it has one solution and nothing to tune. The questions are those of both ways of asking
+(retrieval/queries.py), and count alike: one model answers both. A part that adds nothing gets 0, and is left out. What
+comes out is calibrated too: softmax of the scores says how likely these days were.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from data.reading import Reader
+from data.timelines import Timelines
+from retrieval.checkpoint import TOWERS, Retriever, reading
+from retrieval.counted import Arrays, Part
+from retrieval.counted.parts import KINDS
+from retrieval.counted.reactions import Reactions
+from retrieval.queries import Queries, asked
+from runtime.errors import DataError
+from training.chunks import by_chunks
+
+# Where there is nothing to fit by: about what it was on three logs.
+UNFITTED = {TOWERS: 1.0, "covisitation": 15.0}
+_QUERIES, _SCORES = 1_000, 1 << 28  # of each way of asking, and scores that are held of them, at most
+_FEWEST = 50  # queries, of both together, that fit anything
+_CHUNK = 250  # histories read at a time
+_LEAST, _MOST = 1e-3, 1e3  # a weight below the one is none
+
+Histories = Mapping[str, NDArray[np.int32]]
+Scores = NDArray[np.float32]
+
+
+class _Asked(NamedTuple):
+    """scores: of the towers and each part, [Q, N + 1], or [1, N + 1] where the same for all; taken: what was met."""
+
+    scores: list[Scores]
+    met: NDArray[np.bool_]
+    items: NDArray[np.int64]  # [Q, M]
+    share: NDArray[np.float32]  # [Q, M]: of each item in its question, 0 for padding
+
+
+def fit(towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines) -> dict[str, float]:
+    """a by name, TOWERS among them, for the parts of the towers' config; `counted` before the validation days.
+
+    UNFITTED where the validation days hold too few questions, where the towers have learned from them too, and where
+    the corpus is so large that a few dozen questions are all that fits in memory. Those of `config.counted_weights`,
+    where it has any.
+    """
+    config = towers.config
+    names = (TOWERS, *config.counted)
+    if config.counted_weights:
+        return dict(zip(names, config.counted_weights, strict=True))
+    unfitted = {name: UNFITTED.get(name, 0.0) for name in names}
+    most = min(_QUERIES, _SCORES // (2 * (len(config.counted) + 3) * timelines.num_items))
+    if not config.counted or "valid" in config.train_on or most < _FEWEST:
+        return unfitted
+    try:
+        questions = asked(timelines, split="valid", positive=tuple(config.positive)).values()
+    except DataError:  # no positive of an unmet item
+        return unfitted
+    drawn = [_drawn(of, most) for of in questions]
+    if sum(len(of.items) for of in drawn) < _FEWEST:
+        return unfitted
+    content = timelines.item_content()
+    parts = [KINDS[name].make(counted[name], content, config, weight=1.0) for name in config.counted]
+    of_all = [_scored(of, towers, parts, timelines) for of in drawn]
+    loss = jax.jit(jax.value_and_grad(_loss))
+
+    def objective(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = loss(jnp.asarray(weights, jnp.float32), of_all)
+        return float(value), np.asarray(slope, np.float64)
+
+    first = np.array([*unfitted.values()])
+    found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=[(0.0, _MOST)] * len(first)).x
+    return {name: float(weight) if weight > _LEAST else 0.0 for name, weight in zip(unfitted, found, strict=True)}
+
+
+def _loss(weights: jax.Array, of_all: list[_Asked]) -> jax.Array:
+    losses = []
+    for of in of_all:
+        scores = sum(weight * scores for weight, scores in zip(weights, of.scores, strict=True))
+        log_p = jax.nn.log_softmax(jnp.where(of.met, -1e9, scores), axis=1)
+        losses.append(-(of.share * jnp.take_along_axis(log_p, of.items, axis=1)).sum(axis=1).mean())
+    return jnp.stack(losses).mean()
+
+
+def _drawn(queries: Queries, most: int) -> Queries:
+    # Some of those that have something to find.
+    rows = np.flatnonzero(queries.of("targets").any(axis=1))
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+    return queries.rows(rows)
+
+
+def _scored(queries: Queries, towers: Retriever, parts: list[Part], timelines: Timelines) -> _Asked:
+    reader = Reader(timelines.feedback, reading(towers.config))
+    histories = timelines.histories(queries.moments.user, queries.moments.before, reader)
+
+    def encoded(rows: NDArray[np.int64]) -> jax.Array:
+        return towers.encode({name: column[rows] for name, column in histories.items()})
+
+    of_towers = by_chunks(encoded, np.arange(len(queries.items)), _CHUNK) @ towers.item_vectors().T
+    of_parts = [_of_part(part, Reactions(towers.config), histories) for part in parts]
+    where = queries.of("targets")
+    share = (where / where.sum(axis=1, keepdims=True)).astype(np.float32)
+    met = timelines.met(queries.moments.user, queries.moments.before)
+    return _Asked([of_towers, *of_parts], met, np.where(where, queries.items, 0), share)
+
+
+def _of_part(part: Part, reactions: Reactions, histories: Histories) -> Scores:
+    # [Q, N + 1]; of a part that keeps nothing of users [1, N + 1].
+    @jax.jit
+    def queries(item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+        return part.queries(part.after(part.vectors, reactions.read(item, dwell, feedback)))
+
+    def of_rows(rows: NDArray[np.int64]) -> jax.Array:
+        return queries(*(histories[name][rows] for name in ("item", "dwell", "feedback")))
+
+    size = len(histories["item"]) if part.state_size else 1
+    return by_chunks(of_rows, np.arange(size), _CHUNK) @ np.asarray(part.vectors).T
