@@ -341,7 +341,7 @@ def load(
     if config.get("counted", ()):
         counted, fitted = files.read(folder, split)
         weights = fitted if weights is None else weights
-        towers_weight = weights[TOWERS]
+        towers_weight = weights.get(TOWERS, 0.0)
         parts = made(counted, weights, timelines.item_content(), config)
     model_shards = saved.get("model_shards", 1)
     return restored(folder, config, timelines, parts, towers_weight=towers_weight, model_shards=model_shards)

@@ -9,7 +9,7 @@ seen, and concave in a, so it has one solution and nothing to tune. The question
 comes out is calibrated too: softmax of the scores says how likely these days were.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -40,7 +40,7 @@ Scores = NDArray[np.float32]
 
 
 class _Asked(NamedTuple):
-    """scores: of the towers and each part, [Q, N + 1], or [1, N + 1] where the same for all; taken: what was met."""
+    """scores: by each term [Q, N + 1], or [1, N + 1] where the same for all. met [Q, N + 1]: what is no candidate."""
 
     scores: list[Scores]
     met: NDArray[np.bool_]
@@ -48,20 +48,25 @@ class _Asked(NamedTuple):
     share: NDArray[np.float32]  # [Q, M]: of each item in its question, 0 for padding
 
 
-def fit(towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines) -> dict[str, float]:
-    """a by name, TOWERS among them, for the parts of the towers' config; `counted` before the validation days.
+def fit(
+    towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines, *, terms: Sequence[str] | None = None
+) -> dict[str, float]:
+    """a of each of `terms`, the names of TOWERS and of parts; all that the towers' config has, by default.
 
     UNFITTED where the validation days hold too few questions, where the towers have learned from them too, and where
     the corpus is so large that a few dozen questions are all that fits in memory. Those of `config.counted_weights`,
     where it has any.
+
+    Args: counted, of each part what lies before the validation days.
     """
     config = towers.config
-    names = (TOWERS, *config.counted)
+    everything = (TOWERS, *config.counted)
     if config.counted_weights:
-        return dict(zip(names, config.counted_weights, strict=True))
-    unfitted = {name: UNFITTED.get(name, 0.0) for name in names}
-    most = min(_QUERIES, _SCORES // (2 * (len(config.counted) + 3) * timelines.num_items))
-    if not config.counted or "valid" in config.train_on or most < _FEWEST:
+        return dict(zip(everything, config.counted_weights, strict=True))
+    terms = everything if terms is None else terms
+    unfitted = {name: UNFITTED.get(name, 0.0) for name in terms}
+    most = min(_QUERIES, _SCORES // (2 * (len(terms) + 2) * timelines.num_items))
+    if "valid" in config.train_on or most < _FEWEST:
         return unfitted
     try:
         questions = asked(timelines, split="valid", positive=tuple(config.positive)).values()
@@ -71,8 +76,10 @@ def fit(towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines) 
     if sum(len(of.items) for of in drawn) < _FEWEST:
         return unfitted
     content = timelines.item_content()
-    parts = [KINDS[name].make(counted[name], content, config, weight=1.0) for name in config.counted]
-    of_all = [_scored(of, towers, parts, timelines) for of in drawn]
+    parts = {
+        name: KINDS[name].make(counted[name], content, config, weight=1.0) if name != TOWERS else None for name in terms
+    }
+    of_all = [_scored(of, towers, parts.values(), timelines) for of in drawn]
     loss = jax.jit(jax.value_and_grad(_loss))
 
     def objective(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -101,19 +108,23 @@ def _drawn(queries: Queries, most: int) -> Queries:
     return queries.rows(rows)
 
 
-def _scored(queries: Queries, towers: Retriever, parts: list[Part], timelines: Timelines) -> _Asked:
+def _scored(queries: Queries, towers: Retriever, parts: Iterable[Part | None], timelines: Timelines) -> _Asked:
+    # By each of `parts`, None being the towers.
     reader = Reader(timelines.feedback, reading(towers.config))
     histories = timelines.histories(queries.moments.user, queries.moments.before, reader)
 
     def encoded(rows: NDArray[np.int64]) -> jax.Array:
         return towers.encode({name: column[rows] for name, column in histories.items()})
 
-    of_towers = by_chunks(encoded, np.arange(len(queries.items)), _CHUNK) @ towers.item_vectors().T
-    of_parts = [_of_part(part, Reactions(towers.config), histories) for part in parts]
+    def of_towers() -> Scores:
+        return by_chunks(encoded, np.arange(len(queries.items)), _CHUNK) @ towers.item_vectors().T
+
+    reactions = Reactions(towers.config)
+    scores = [_of_part(part, reactions, histories) if part else of_towers() for part in parts]
     where = queries.of("targets")
     share = (where / where.sum(axis=1, keepdims=True)).astype(np.float32)
     met = timelines.met(queries.moments.user, queries.moments.before)
-    return _Asked([of_towers, *of_parts], met, np.where(where, queries.items, 0), share)
+    return _Asked(scores, met, np.where(where, queries.items, 0), share)
 
 
 def _of_part(part: Part, reactions: Reactions, histories: Histories) -> Scores:
