@@ -64,5 +64,5 @@ def one_by_one(part: Part, vectors: Any, events: Read) -> jax.Array:
     def step(state: jax.Array, event: Read) -> tuple[jax.Array, None]:
         return jnp.where((event.item > 0)[:, None], part.step(state, vectors, event), state), None
 
-    empty = jnp.zeros((len(events.item), part.state_size), jnp.float32)
+    empty = jnp.zeros((events.item.shape[0], part.state_size), jnp.float32)
     return lax.scan(step, empty, Read(*(column.T for column in events)))[0]

@@ -112,4 +112,4 @@ class CoVisitation:
 
     def of_content(self, codes: jax.Array) -> jax.Array:
         """Nobody has met them yet: zeros [b, R]."""
-        return jnp.zeros((len(codes), self._sizes[0]))
+        return jnp.zeros((codes.shape[0], self._sizes[0]))

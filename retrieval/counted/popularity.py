@@ -47,7 +47,7 @@ class Popularity:
     def after(self, vectors: Any, events: Read) -> jax.Array:
         """[B, 0]."""
         del vectors
-        return jnp.zeros((len(events.item), 0))
+        return jnp.zeros((events.item.shape[0], 0))
 
     def step(self, state: jax.Array, vectors: Any, event: Read) -> jax.Array:
         """[B, 0]."""
@@ -60,4 +60,4 @@ class Popularity:
 
     def of_content(self, codes: jax.Array) -> jax.Array:
         """Nobody has liked them yet: zeros [b, 1]."""
-        return jnp.zeros((len(codes), 1))
+        return jnp.zeros((codes.shape[0], 1))

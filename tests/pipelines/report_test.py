@@ -94,8 +94,8 @@ def test_the_headline_and_the_cards_say_what_the_papers_tower_does_and_what_a_si
     models = Models(Run(workdir))
     said = " ".join(headline(models))
     assert (
-        "On the paper’s own tower, which learns by the same loss and has neither co-visitation nor a memory, the same "
-        "figure falls by 4.0%" in said
+        "On the paper’s own tower, which learns by the same loss and has neither a memory nor anything counted, the "
+        "same figure falls by 4.0%" in said
     )
     assert "The best simple rule on these days, Item-kNN, which learns no parameters, has a Recall@100 of 0.450" in said
     assert "the served model has 0.380" in said

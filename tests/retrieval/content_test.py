@@ -59,7 +59,7 @@ def test_items_that_came_after_the_export_have_vectors_of_their_embeddings(train
     tower = program(exported, "item_tower.jax")
     new = slice(log.num_items - 19, None)  # of the catalogue, but of no training event
     found = tower(np.zeros((20, 0), np.int32), log.embeddings[new])
-    towers = slice(model.config.dim)  # and after them co-visitation: these have been met since, what is new has not
+    towers = slice(model.config.dim)  # and after them counts: these have been met since, what is new has not
     np.testing.assert_allclose(found[:, towers], model.item_vectors()[new, towers], rtol=1e-4, atol=1e-5)
     assert not np.asarray(found)[:, model.config.dim :].any()
     # Items of which nobody has heard, one of each group, before the users who like it.

@@ -17,7 +17,7 @@ LONG = int(feedback.dwell_bucket(90_000))
 def model(tmp_path_factory):
     """Towers with the memory of dislikes, on a log without dislikes and without long plays.
 
-    Alone: what co-visitation does after a dislike is a rule, that no log has to teach it.
+    Alone: what counts do after a dislike is a rule, that no log has to teach them.
     """
     folder = tmp_path_factory.mktemp("untrained")
     options = {"without": ("dislike",), "longest_play_ms": 25_000, "unseen": 8}  # items 13 to 20

@@ -3,7 +3,7 @@
     export/<served>, export/<reference>, [ranking/export] -> responsiveness/<experiment>/<model>
 
 A pipeline's config says which: `experiments`, {experiment: models}, models being `served`, `reference`, the same model
-without negative labels, and `paper_tower`, the same without memory and co-visitation. `ranked` is the paper's
+without negative labels, and `paper_tower`, the same without memory and without what is counted. `ranked` is the paper's
 experiment on slates that the ranker has put in order, `replayed` on users of the log, each of whom comes to the last
 event by all that was before it. Of the served model similarity is also judged by the item vectors of the reference,
 which are another model's.

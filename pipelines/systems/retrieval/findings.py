@@ -50,7 +50,7 @@ def cards(models: Models) -> list[Card]:
     similar = words.get(kind, "similar items")
     shown = []
     first = f"{similar} in the next slate after "
-    responding = {_LABEL: f"{first}one “not interested”, with co-visitation and the memory of dislikes"}
+    responding = {_LABEL: f"{first}one “not interested”, with the memory of dislikes and what is counted"}
     if models.chosen(_LABEL):
         responding[WITHOUT_COUNTS] = "the same loss with that memory, nothing counted"
         responding[_PAPER_TOWER] = "the same loss on the paper’s own tower, without either"
@@ -112,7 +112,7 @@ def _on_weaker_models(models: Models) -> str:
         (WITHOUT_COUNTS, "without what is counted beside the towers"),
         (
             _PAPER_TOWER,
-            "on the paper’s own tower, which learns by the same loss and has neither co-visitation nor a memory",
+            "on the paper’s own tower, which learns by the same loss and has neither a memory nor anything counted",
         ),
         ("dislike_input", "where dislikes are only an input, with both"),
         ("no_dislike_signal", _BLIND[models.no == DISLIKE]),
