@@ -24,6 +24,7 @@ from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from training.hosts import is_first, together
 from training.lock import lock_folder
+from training.mesh import make_mesh, replicated
 from training.saving.literal_paths import take_literally
 from training.saving.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
@@ -116,7 +117,8 @@ class Checkpoints:
 def restore_params(path: str | os.PathLike[str], target: Any, *, best: bool = True) -> tuple[Any, int]:
     """(params, step) of the best score's step, or of the newest one; `target` gives structure, shapes and layout.
 
-    For those who read a run, while it is written or later: takes no lock and changes nothing.
+    For those who read a run, while it is written or later: takes no lock and changes nothing. On several hosts all of
+    them call it alike, and each has all parameters to itself.
     Errors: UsageError where there is no checkpoint or it holds another model; DataError where none verifies.
     """
     folder = Path(path).absolute()
@@ -126,12 +128,25 @@ def restore_params(path: str | os.PathLike[str], target: Any, *, best: bool = Tr
             known = scores(manager)
             if known:
                 steps = best_first(known) if best else sorted(known, reverse=True)
-                restored, _ = first_whole(manager, steps, {"params": target})
+                restored, _ = first_whole(manager, steps, {"params": _whole(target)})
                 if restored is None:
                     raise DataError(f"{path}: no checkpoint verifies; train again")
     if restored is None:
         raise UsageError(f"{path}: no checkpoint here; give the folder of a training run")
-    return restored[0]["params"], restored[2]
+    return _own(restored[0]["params"]), restored[2]
+
+
+def _whole(target: Any) -> Any:
+    # On several hosts an array has to say on which devices it is: all of it on each.
+    if jax.process_count() == 1:
+        return target
+    everywhere = replicated(make_mesh())
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), target)
+
+
+def _own(params: Any) -> Any:
+    # What this host computes with them need not be what the others do.
+    return params if jax.process_count() == 1 else jax.tree.map(lambda leaf: leaf.addressable_data(0), params)
 
 
 class _LatestAndBest(checkpoint_managers.PreservationPolicy):
