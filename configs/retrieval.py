@@ -97,7 +97,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.covisitation_dim = 64
     config.covisitation_decay = 0.995
     config.covisitation_prior = 5.0
-    config.covisitation_erased = 2.0
+    config.covisitation_erased = 3.0
     config.category_decay = 0.995
     config.category_prior = 10.0
 

@@ -7,6 +7,9 @@
 seen, and concave in a, so it has one solution and nothing to tune. The questions are those of both ways of asking
 (retrieval/queries.py), and count alike: one model answers both. A part that adds nothing gets 0, and is left out. What
 comes out is calibrated too: softmax of the scores says how likely these days were.
+
+In the fit what was said no to is forgotten, and no more (c = 1 of covisitation.py): that a no then counts against what is
+like it is for the few who say no, and no reason to trust co-visitation less for all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -59,7 +63,8 @@ def fit(
 
     Args: counted, of each part what lies before the validation days.
     """
-    config = towers.config
+    config = ConfigDict(towers.config.to_dict())
+    config.covisitation_erased = min(1.0, config.covisitation_erased)
     everything = (TOWERS, *config.counted)
     if config.counted_weights:
         return dict(zip(everything, config.counted_weights, strict=True))
