@@ -85,7 +85,7 @@ class Categories:
         """One event each [B] onto states [B, state]."""
         count, lost, total = self._split(state)
         share = vectors[event.item] / self._scale  # [B, C]
-        strength = share / jnp.maximum(share.max(axis=-1, keepdims=True), 1e-6)
+        strength = share / share.max(axis=-1, keepdims=True, initial=1e-6)
         count, lost, total = (self._decay * counted for counted in (count, lost, total))
         away = jnp.where(event.said_no[:, None], strength * count, 0.0)
         back = jnp.where(event.said_yes[:, None], _BROUGHT_BACK * strength * lost, 0.0)

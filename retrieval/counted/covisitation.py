@@ -14,7 +14,8 @@ slots that the towers have too (retrieval/aversion.py), but nothing is learned:
     h ← h − c K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what likes have left of each
 
 loses c times its part in their span. With c = 1 it says nothing of them any more, with c = 2 it points away from them
-as it had pointed there; after a like of the same item, w = ½, it says nothing again, and then comes back.
+as it had pointed there, with c = 3 twice as far. With c = 2 a like of the same item, w = ½, makes it say nothing again,
+and the next bring it back.
 """
 
 from typing import Any

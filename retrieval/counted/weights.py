@@ -8,7 +8,7 @@ seen, and concave in a, so it has one solution and nothing to tune. The question
 (retrieval/queries.py), and count alike: one model answers both. A part that adds nothing gets 0, and is left out. What
 comes out is calibrated too: softmax of the scores says how likely these days were.
 
-In the fit what was said no to is forgotten, and no more (c = 1 of covisitation.py): that a no then counts against what is
+In the fit what was said no to is forgotten, and no more (c = 1 of covisitation.py): that a no counts against what is
 like it is for the few who say no, and no reason to trust co-visitation less for all.
 """
 

@@ -116,4 +116,5 @@ def test_a_log_without_categories_has_none(tmp_path):
     assert len(found["shares"]) == 0
     of = Categories(found, log.item_content(), get_config(), weight=1.0)
     assert of.vectors.shape == (log.num_items + 1, 0)
-    assert of.queries(np.zeros((2, of.state_size))).shape == (2, 0)
+    events = Reactions(get_config()).read(*np.ones((3, 2, 4), np.int32))
+    assert of.queries(of.after(of.vectors, events)).shape == (2, 0)

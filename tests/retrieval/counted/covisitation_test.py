@@ -18,7 +18,7 @@ UNKNOWN, SHORT, LONG = 1, 3, 6  # dwell buckets
 
 def settings(**changed):
     config = get_config("demo,dislike_input_and_label")
-    config.update({"covisitation_prior": 2.0, "covisitation_decay": 0.5, "memory_size": 2})
+    config.update({"covisitation_prior": 2.0, "covisitation_decay": 0.5, "covisitation_erased": 2.0, "memory_size": 2})
     config.update(changed)
     return config
 

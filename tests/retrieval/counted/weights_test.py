@@ -48,10 +48,10 @@ def histories(seed, *, length=T, rows=6):
     }
 
 
-def scores_by_hand(folder, log, split, inputs, weights):
+def scores_by_hand(folder, log, split, inputs, weights, **settings):
     """Of the towers alone, on what they read, and of each part alone, [Q, N + 1] each, by their weights."""
     counted, _ = files.read(folder, split)
-    towers = checkpoint.load(folder, log, weights={"towers": 1.0})
+    towers = checkpoint.load(folder, log, settings=settings, weights={"towers": 1.0})
     total = weights["towers"] * np.asarray(towers.encode(inputs)) @ towers.item_vectors().T
     events = Reactions(towers.config).read(*(inputs[name] for name in ("item", "dwell", "feedback")))
     for name, weight in weights.items():
@@ -74,7 +74,9 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
     parts = []
     for of in questions.values():
         inputs = log.histories(of.moments.user, of.moments.before, reader)
-        each = [scores_by_hand(folder, log, "valid", inputs, {"towers": 0.0, name: 1.0}) for name in names]
+        # With noes forgotten and no more.
+        alone = [{"towers": 0.0, name: 1.0} for name in names]
+        each = [scores_by_hand(folder, log, "valid", inputs, of, covisitation_erased=1.0) for of in alone]
         where = of.of("targets")
         rows = where.any(axis=1)
         met = log.met(of.moments.user, of.moments.before)
