@@ -63,6 +63,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             initialization_timeout=2 * JOIN_SECONDS,
         )
+        _meet()
 
 
 def _join_cluster(num_processes: int, process_id: int) -> None:
@@ -77,11 +78,18 @@ def _join_cluster(num_processes: int, process_id: int) -> None:
                 heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
                 initialization_timeout=2 * JOIN_SECONDS,
             )
+            _meet()
     except ValueError as error:
         raise UsageError(
             f"--coordinator={AUTO}: no TPU slice, Slurm, Open MPI or Kubernetes Job that JAX knows ({error}); "
             "give host:port of process 0, --num_processes and --process_id"
         ) from None
+
+
+def _meet() -> None:
+    # Hosts connect at their first common operation, for which gloo gives them 30 seconds, and wait at later ones for as
+    # long as it takes. So the first one is here, where all are at the same place.
+    together(lambda: None)
 
 
 @contextlib.contextmanager
@@ -128,6 +136,14 @@ def together(action: Callable[[], T]) -> T:
     return result
 
 
+def by_first(action: Callable[[], object]) -> None:
+    """Process 0 alone does `action`, such as to write a file, and no host goes on before that is done.
+
+    Errors: as of `together`.
+    """
+    together(lambda: action() if is_first() else None)
+
+
 def of_first(values: Mapping[str, float]) -> dict[str, float]:
     """Process 0's numbers under these names, to the last bit: what all hosts decide by has to be the same on all."""
     if jax.process_count() == 1 or not values:
@@ -143,7 +159,7 @@ def open_shared_workdir(path: str | os.PathLike[str] | None, identity: Mapping[s
 
     Errors: UsageError as there, and where the hosts do not see one folder or do not train the same.
     """
-    together(lambda: open_workdir(path, identity) if is_first() else None)
+    by_first(lambda: open_workdir(path, identity))
     folder = together(lambda: _reopened(path, identity))
     return folder, bool(of_first({"complete": is_complete(folder)})["complete"])
 

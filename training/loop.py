@@ -140,7 +140,7 @@ def train(
             sign_of_life()
             bar.update()
 
-            terminated = termination.asked(step)
+            terminated = termination.asked()
             saves = terminated or step % save_every == 0 or step == num_steps
             evaluates = validation is not None and (step % validation.every == 0 or step == num_steps)
             # The device is waited for at a pause only. The first step is one: it compiles, which is not timed.

@@ -56,6 +56,11 @@ def replicate(array: np.ndarray, mesh: Mesh) -> jax.Array:
     return jax.make_array_from_callback(array.shape, replicated(mesh), lambda index: array[index])
 
 
+def local_copy(tree: Any) -> Any:
+    """Arrays with a copy on each device -> that of this host's first device, to compute with on this host alone."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
 def local_parts(mesh: Mesh) -> slice:
     """Which of the `mesh.shape["data"]` parts of a batch this host's devices hold.
 

@@ -9,11 +9,12 @@ import optax
 from jax.sharding import Mesh
 
 from training.loop import Batches, Result, Validation, train
-from training.mesh import Rules, make_mesh
+from training.mesh import Rules
 from training.metric_log import MetricLog
 from training.row_tables import RowTables
 from training.saving.checkpoints import CHECKPOINTS, Checkpoints
 from training.step import LossFn, create_state, make_train_step
+from training.watch import rest
 
 
 def fit(
@@ -27,7 +28,7 @@ def fit(
     fingerprint: Mapping[str, Any],
     seed: int,
     save_every: int,
-    mesh: Mesh | None = None,
+    mesh: Mesh,
     rules: Rules = (),
     rows: RowTables | None = None,
     validation: Validation | None = None,
@@ -37,16 +38,15 @@ def fit(
     Args:
       fingerprint: what the run is of; a checkpoint of another is refused.
       seed: of the first parameters and of every step's key.
-      mesh: one device by default. rules: which parameters it splits, as training.mesh has them.
+      mesh: the devices. rules: which parameters it splits, as training.mesh has them.
       rows: the tables of which a batch touches some rows alone; None where it touches everything.
       The rest: as `training.loop.train` has them.
     Errors: those of `training.loop.train`.
     """
-    mesh = make_mesh(data=1, devices=jax.devices()[:1]) if mesh is None else mesh
     key = jax.random.key(seed)
     state = create_state(init_fn, optimizer, key=key, mesh=mesh, rules=rules)
     with Checkpoints(folder / CHECKPOINTS, fingerprint=fingerprint) as checkpoints, MetricLog(folder) as metric_log:
-        return train(
+        result = train(
             state,
             make_train_step(loss_fn, optimizer, state, rows=rows),
             batches,
@@ -58,3 +58,5 @@ def fit(
             save_every=save_every,
             validation=validation,
         )
+    rest()
+    return result

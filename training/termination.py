@@ -1,5 +1,6 @@
 """SIGTERM asks a training loop to end after the step it is in, on every host at the same one."""
 
+import itertools
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -10,6 +11,8 @@ from jax.experimental import multihost_utils
 
 EXIT_STATUS = 128 + signal.SIGTERM
 
+_STEPS = itertools.count(1)  # of all trainings of this process: JAX ends them at a step above all that hosts have named
+
 
 class Termination:
     """A context in which SIGTERM is remembered instead of ending the process."""
@@ -18,10 +21,10 @@ class Termination:
         self._asked = threading.Event()
         self._previous: Any = None
 
-    def asked(self, step: int) -> bool:
-        """Whether to end after `step`. Several hosts agree on the step: JAX passes the signal on between them."""
+    def asked(self) -> bool:
+        """Whether to end after this step. Several hosts agree on the step: JAX passes the signal on between them."""
         if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
+            return multihost_utils.reached_preemption_sync_point(next(_STEPS))
         return self._asked.is_set()
 
     def __enter__(self) -> Self:

@@ -34,6 +34,12 @@ def sign_of_life() -> None:
     _last_sign = time.monotonic()
 
 
+def rest() -> None:
+    """Says that a training is over: what follows it may take any time, until the next `sign_of_life`."""
+    global _last_sign
+    _last_sign = None
+
+
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
     """What runs here ends on this host when it has failed on another one. One process alone is not watched.

@@ -13,13 +13,18 @@ from training import watch
 
 
 def train(way):
-    """What both processes run: the second one fails, or neither makes a step."""
+    """What both processes run: the second one fails, or neither makes a step, which between two trainings is right."""
 
     def main(argv):
         with watch.watched():
             watch.sign_of_life()
             if way == "fails" and jax.process_index() == 1:
                 raise DataError("events.parquet: cut short")
+            if way == "stuck":
+                watch.rest()
+                time.sleep(3)
+                print("rested", flush=True)
+                watch.sign_of_life()
             time.sleep(60)
 
     if way == "stuck":
@@ -39,6 +44,10 @@ def train(way):
 def test_hosts_end_together(way, number, status, line, ended):
     assert ended[way][number].status == status, ended[way]
     assert ended[way][number].stderr.splitlines()[-1].startswith(line)
+
+
+def test_between_two_trainings_nobody_waits_for_a_step(ended):
+    assert [one.stdout.splitlines()[-1] for one in ended["stuck"]] == ["rested"] * 2
 
 
 @pytest.fixture(scope="module")

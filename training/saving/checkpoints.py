@@ -24,7 +24,7 @@ from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from training.hosts import is_first, together
 from training.lock import lock_folder
-from training.mesh import make_mesh, replicated
+from training.mesh import local_copy, make_mesh, replicated
 from training.saving.literal_paths import take_literally
 from training.saving.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
@@ -91,10 +91,11 @@ class Checkpoints:
             shutil.rmtree(self.path / _DELETED, ignore_errors=True)
 
     def close(self) -> None:
-        """Waits, then lets go of the folder."""
+        """Waits, then lets go of the folder; no host goes on, say to read it, before all are through."""
         with self._held:
             self.wait()
             self._manager.close()
+            multihost_utils.sync_global_devices("checkpoints closed")
 
     def __enter__(self) -> Self:
         return self
@@ -146,7 +147,7 @@ def _whole(target: Any) -> Any:
 
 def _own(params: Any) -> Any:
     # What this host computes with them need not be what the others do.
-    return params if jax.process_count() == 1 else jax.tree.map(lambda leaf: leaf.addressable_data(0), params)
+    return params if jax.process_count() == 1 else local_copy(params)
 
 
 class _LatestAndBest(checkpoint_managers.PreservationPolicy):
@@ -162,13 +163,19 @@ class _LatestAndBest(checkpoint_managers.PreservationPolicy):
         return [step in kept for step in steps]
 
 
+class _Manager(ocp.CheckpointManager):
+    def reached_preemption(self, step: int) -> bool:
+        # For training/termination.py to ask: JAX would take `step` for one of the numbers that it counts steps by.
+        return False
+
+
 def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
     if "\\" in str(folder):  # TensorStore takes it for a slash, and would write elsewhere
         raise UsageError(f"{folder}: checkpoints cannot lie below a folder with a backslash in its name; rename it")
     logging.getLogger("absl").addFilter(_not_orbax)
     take_literally()
     writes = not options.get("read_only", False)
-    return ocp.CheckpointManager(
+    return _Manager(
         folder,
         item_names=ITEMS,
         options=ocp.CheckpointManagerOptions(
