@@ -19,6 +19,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
     config.save_every = 500
+    config.cpu_devices = 1  # as many as a CPU is to look like; all devices of all hosts share each batch
     # What a model may learn from: the days before validation, or all but each user's last two clicks.
     config.protocol = "time"  # or leave_one_out
     # questionnaire: the answers logged. like_dislike: a like is "satisfied", a dislike "dissatisfied", and an

@@ -1,5 +1,6 @@
 """Runs the four steps of `satisfaction.train` in order, each in a folder of its own; one that was cut short goes on."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,13 +12,14 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS, is_complete
 from satisfaction.run_folder import artifacts
 from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
+from training.hosts import by_first, of_first, open_shared_workdir, together
 from training.settings import COUNT, PART, TRAINING, WHOLE, WINDOW, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
@@ -28,13 +30,15 @@ def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str
     """Runs the steps that are not done yet, or the one called `only`; returns a line that says where the result is.
 
     WORKDIR/base_embeddings and WORKDIR/scores are the artifacts, WORKDIR/<step>/metrics.json says that a step is done.
+    On several hosts (training/hosts.py) all of them call it alike: process 0 writes, the others read what it has
+    written.
     Errors: UsageError and DataError of the parts, each one line.
     """
-    timelines = Timelines.open(data)
-    _check(config)
+    timelines = together(lambda: _opened(config, data))
     run_of = identity(config, timelines)
-    folder = open_workdir(workdir, run_of)
-    if is_complete(folder) or (only and is_complete(folder / only)):
+    folder, complete = open_shared_workdir(workdir, run_of)
+    done = {step for step, is_done in of_first({step: is_complete(folder / step) for step in STEPS}).items() if is_done}
+    if complete or only in done:
         return f"already complete: {folder / only}"
     run: dict[str, Callable[[], Mapping[str, float]]] = {
         "base": lambda: _base(config, timelines, folder),
@@ -47,25 +51,26 @@ def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str
         "align": lambda: _align(config, timelines, folder),
     }
     for step in [only] if only else STEPS:
-        missing = [before for before in STEPS[: STEPS.index(step)] if not is_complete(folder / before)]
+        missing = [before for before in STEPS[: STEPS.index(step)] if before not in done]
         if missing:
             raise UsageError(f"--only={step}: {folder} has no step '{missing[0]}' yet; run --only={missing[0]} first")
-        if is_complete(folder / step):
+        if step in done:
             continue
         (folder / step).mkdir(exist_ok=True)
         begin = time.perf_counter()
-        metrics = dict(run[step]())
-        write_json(folder / step / METRICS, {**metrics, "seconds": time.perf_counter() - begin})
-    if not all(is_complete(folder / step) for step in STEPS):
+        metrics = {**run[step](), "seconds": time.perf_counter() - begin}
+        by_first(functools.partial(write_json, folder / step / METRICS, metrics))
+        done.add(step)
+    if len(done) < len(STEPS):
         return f"step {only} done: {folder / only}"
-    metrics = {f"{step}/{name}": n for step in STEPS for name, n in read_json(folder / step / METRICS).items()}
-    write_json(folder / METRICS, metrics)
+    by_first(lambda: write_json(folder / METRICS, _metrics(folder)))
     return f"trained {', '.join(STEPS)}: {folder}"
 
 
 def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
     """What a run is of: its config, without what has no influence on the models, and its data."""
-    kept = {name: value for name, value in config.to_dict().items() if name != "save_every"}
+    ignored = ("save_every", "cpu_devices")
+    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
     return {
         "config": kept,
         "timelines": timelines.manifest["vocabulary_hash"],
@@ -76,10 +81,10 @@ def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
 def _base(config: ConfigDict, timelines: Timelines, folder: Path) -> Mapping[str, float]:
     answers(timelines, config.answers)  # a log without answers is refused before anything is trained
     if config.base.recommender:
-        base.exported(config, timelines).save(folder / EMBEDDINGS, timelines)
+        by_first(lambda: base.exported(config, timelines).save(folder / EMBEDDINGS, timelines))
         return {}
     embeddings, metrics = base.train(config, timelines, folder / "base")
-    embeddings.save(folder / EMBEDDINGS, timelines)
+    by_first(lambda: embeddings.save(folder / EMBEDDINGS, timelines))
     return metrics
 
 
@@ -98,6 +103,16 @@ def _fingerprint(run_of: Mapping[str, Any], *steps: str) -> dict[str, Any]:
     config = run_of["config"]
     kept = {name: config[name] for name in ("seed", "protocol", "answers", "base", *steps)}
     return {**kept, "timelines": run_of["timelines"], "log": run_of["log"]}
+
+
+def _metrics(folder: Path) -> dict[str, float]:
+    return {f"{step}/{name}": n for step in STEPS for name, n in read_json(folder / step / METRICS).items()}
+
+
+def _opened(config: ConfigDict, data: str) -> Timelines:
+    timelines = Timelines.open(data)
+    _check(config)
+    return timelines
 
 
 def _check(config: ConfigDict) -> None:

@@ -22,7 +22,7 @@ from data.timelines import Timelines
 from encoders.item_tower import ItemTable
 from runtime.artifact import checksum, write_json
 from runtime.errors import UsageError
-from runtime.workdir import METRICS, is_complete, open_workdir
+from runtime.workdir import METRICS
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES, make_loss
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
@@ -33,8 +33,9 @@ from satisfaction.saqrec.validation import among_sampled
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.imputed import Scores
 from training.architecture import Architecture, architecture
+from training.hosts import by_first, open_shared_workdir
 from training.loop import Result, Validation
-from training.mesh import make_mesh
+from training.mesh import local_parts, make_mesh
 from training.optimizer import from_config
 from training.run import fit
 from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, WHOLE, WINDOW, Kind, one_of
@@ -96,8 +97,8 @@ def train_alignment(
         "base": checksum(base.item.tobytes()),
         "scores": checksum(scores.satisfaction.tobytes()),
     }
-    folder = open_workdir(folder, identity)
-    if is_complete(folder):
+    folder, complete = open_shared_workdir(folder, identity)
+    if complete:
         return f"already complete: {folder}"
     metrics: dict[str, float] = {}
     best: dict[str, int] = {}
@@ -112,7 +113,7 @@ def train_alignment(
             prefix = name if train_on == TRAIN else f"{name}/refit"
             metrics |= {f"{prefix}/{metric}": value for metric, value in result.metrics.items()}
             metrics[f"{name}/best_epochs"] = best[name]
-    write_json(folder / METRICS, metrics)
+    by_first(lambda: write_json(folder / METRICS, metrics))
     reached = ", ".join(f"{name} {metrics[f'{name}/valid/mrr']:.4f}" for name in best)
     return f"aligned, MRR on the validation clicks: {reached}: {folder}"
 
@@ -209,6 +210,7 @@ def _fit(
         seed=config.seed,
         dated_weight=align.dated_weight,
         num_shards=mesh.size,
+        shard=local_parts(mesh),
     )
     # A GRU's is the exact softmax, whatever the main model's click loss: it is what there is to beat.
     options, has_satisfaction = align.copy_and_resolve_references(), name == SAQREC

@@ -29,7 +29,7 @@ from satisfaction.saqrec.validation import ranks_of
 from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
 from training.loop import Validation
-from training.mesh import make_mesh
+from training.mesh import local_parts, make_mesh
 from training.optimizer import from_config
 from training.run import fit
 from training.saving.checkpoints import CHECKPOINTS, restore_params
@@ -71,6 +71,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> tuple[BaseE
         negative=(),
         seed=config.seed,
         num_shards=mesh.size,
+        shard=local_parts(mesh),
     )
     model = _build(config, clicks)
     loss_fn = make_loss(

@@ -130,16 +130,19 @@ class SequenceBatches:
         seed: int,
         dated_weight: float = 1.0,
         num_shards: int = 1,
+        shard: slice | None = None,
     ):
         """`correct_from`: N_mix, the epoch counted from 0 at which label correction begins.
 
         `batch_size` is that of the longest rows. `dated_weight`: what a label with a time weighs, beside 1 of one of
-        earlier history. `num_shards`: S, parts of a batch that different devices work on.
+        earlier history. `num_shards`: S, parts of a batch that different devices work on; `shard`: those of this host,
+        whose rows and labels an element then has, all of them by default.
         Errors: DataError where no click may be learned from; UsageError where S does not divide `batch_size`.
         """
         if batch_size % num_shards:
             raise UsageError(f"--config.align.batch_size={batch_size}: not divisible by the {num_shards} devices")
         self._num_shards = num_shards
+        self._shards = range(num_shards)[shard if shard is not None else slice(None)]
         clicks = histories.clicks
         self._histories, self._seed = histories, seed
         self._correct_from = correct_from
@@ -179,6 +182,7 @@ class SequenceBatches:
         order = np.random.default_rng([self._seed, epoch, len(self._shapes)]).permutation(self._kind)
         kind = int(order[batch])
         rows = self._shuffled(epoch, kind)[(order[:batch] == kind).sum()]
+        rows = rows.reshape(self._num_shards, -1)[self._shards.start : self._shards.stop].reshape(-1)
         real, rows = rows >= 0, np.maximum(rows, 0)
         start, length, context = (getattr(self._windows, name)[rows] for name in ("start", "length", "context"))
         within = np.arange(self._shapes[kind].length)
@@ -187,8 +191,8 @@ class SequenceBatches:
         place, weights = by_shard(
             np.flatnonzero(labelled),
             {"label_weight": self._weight[(start[:, None] + within)[labelled]]},
-            num_shards=self._num_shards,
-            shard_size=labelled.size // self._num_shards,
+            num_shards=len(self._shards),
+            shard_size=labelled.size // len(self._shards),
             capacity=self._capacity[kind],
         )
         corrects = np.full(len(rows), epoch >= self._correct_from)

@@ -14,6 +14,7 @@ from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec.model import asked
 from satisfaction.saqrec.sequences import Histories
 from training.chunks import in_chunks
+from training.mesh import local_copy
 
 _CHUNK = 256  # users scored at a time
 
@@ -49,7 +50,7 @@ def ranks_of(
     scores: Callable[[Any, jax.Array, Mapping[str, jax.Array]], tuple[jax.Array, jax.Array]],
     inputs: Mapping[str, NDArray[Any]],
 ) -> Validate:
-    """MRR and HR@10 of one click for each row of `inputs` [Q, ...].
+    """MRR and HR@10 of one click for each row of `inputs` [Q, ...]; every host measures all of them, by itself.
 
     Args: scores, (model, its item vectors, rows [b] of the inputs) -> the score of the click [b], and of all items that
       it is ranked among, itself included [b, K].
@@ -68,7 +69,7 @@ def ranks_of(
         return jax.lax.map(of_chunk, chunks)
 
     def validate(params: Any) -> dict[str, float]:
-        each = np.asarray(places(params, chunks), np.float64).reshape(-1, 1, 2)[:size]
+        each = np.asarray(places(local_copy(params), chunks), np.float64).reshape(-1, 1, 2)[:size]
         return {
             "mrr": float(ranking.reciprocal_rank(each).mean()),
             "hr@10": float(ranking.hit_rate(each, 10).mean()),

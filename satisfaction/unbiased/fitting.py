@@ -18,7 +18,9 @@ from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.pair_model import PairModel
 from training import run
 from training.architecture import Architecture, architecture
+from training.hosts import of_first
 from training.loop import Validation
+from training.mesh import local_copy, local_parts, make_mesh
 from training.optimizer import from_config
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
@@ -39,13 +41,28 @@ class Examples:
 
 
 class ExampleBatches:
-    """Random access to batches of examples; each epoch is a shuffle of its own. An element is a whole batch."""
+    """Random access to batches of examples; each epoch is a shuffle of its own. An element is a whole batch.
+
+    With `shard` it is the rows of these parts of `num_shards` alone, which this host loads. Any number of parts will
+    do: a batch is filled up, with examples of weight 0, until they are of one size.
+    """
 
     def __init__(
-        self, features: PairFeatures, examples: Examples, *, batch_size: int, num_batches: int, seed: int
+        self,
+        features: PairFeatures,
+        examples: Examples,
+        *,
+        batch_size: int,
+        num_batches: int,
+        seed: int,
+        num_shards: int = 1,
+        shard: slice | None = None,
     ) -> None:
         self._features, self._examples, self._seed, self._num_batches = features, examples, seed, num_batches
         self._batch_size = min(batch_size, len(examples.position))
+        rows = -(-self._batch_size // num_shards)  # of a shard
+        shards = range(num_shards)[shard if shard is not None else slice(None)]
+        self._rows = range(rows * shards.start, rows * shards.stop)  # of the batch
         self._per_epoch = -(-len(examples.position) // self._batch_size)
         self._order = functools.lru_cache(maxsize=1)(self._shuffle)
 
@@ -55,9 +72,9 @@ class ExampleBatches:
     def __getitem__(self, index: int) -> dict[str, NDArray[Any]]:
         epoch, batch = divmod(int(index), self._per_epoch)
         chosen = self._order(epoch)[batch * self._batch_size : (batch + 1) * self._batch_size]
-        part = self._examples.at(chosen)
+        part = self._examples.at(chosen[self._rows.start : self._rows.stop])
         rows = {**self._features.events(part.position), "label": part.label, "weight": part.weight}
-        missing = self._batch_size - len(chosen)  # the last batch of an epoch, filled up with weight 0
+        missing = len(self._rows) - len(part.position)  # the last batch of an epoch, filled up with weight 0
         return {name: np.pad(row, [(0, missing)] + [(0, 0)] * (row.ndim - 1)) for name, row in rows.items()}
 
     def _shuffle(self, epoch: int) -> NDArray[np.int64]:
@@ -94,10 +111,11 @@ def fit(
 
     The loss of a batch is `satisfaction_loss`, divided by the number of its examples times their mean weight over all:
     the same constant for every batch, so that each batch's gradient is unbiased for that of equation 4.
-    Validation: the same loss on `valid`, divided by its Σ w; lower is better.
+    Validation: the same loss on `valid`, divided by its Σ w; lower is better. All devices share a batch.
     """
-    build = pair_model(options, features, prior_logit)
-    mean_weight = float(examples.weight.mean())
+    # Both are written into the programs of all hosts, and each has computed them from propensities of its own.
+    agreed = of_first({"prior_logit": prior_logit, "mean_weight": float(examples.weight.mean())})
+    build, mean_weight, mesh = pair_model(options, features, agreed["prior_logit"]), agreed["mean_weight"], make_mesh()
 
     def loss_fn(params, batch, key):
         model = build.merge(params)
@@ -107,11 +125,17 @@ def fit(
         return satisfaction_loss(logits, batch["label"], batch["weight"], total=real * mean_weight), {"labels": real}
 
     batches = ExampleBatches(
-        features, examples, batch_size=options.batch_size, num_batches=options.num_steps, seed=seed
+        features,
+        examples,
+        batch_size=options.batch_size,
+        num_batches=options.num_steps,
+        seed=seed,
+        num_shards=mesh.size,
+        shard=local_parts(mesh),
     )
 
     def measure(params: Any) -> dict[str, float]:
-        logits = _fitted(build.merge, params).events(features, valid.position)
+        logits = _fitted(build.merge, local_copy(params)).events(features, valid.position)
         losses = np.logaddexp(0.0, logits) - valid.label * logits
         return {"loss": float(np.average(losses, weights=valid.weight))}
 
@@ -125,6 +149,7 @@ def fit(
         fingerprint=fingerprint,
         seed=seed,
         save_every=options.num_steps,
+        mesh=mesh,
         validation=Validation(
             measure, every=options.eval_every, best="loss", higher_is_better=False, patience=options.patience
         ),

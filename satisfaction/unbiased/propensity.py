@@ -19,6 +19,7 @@ from runtime.errors import DataError
 from satisfaction.splits import is_earlier
 from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.fitting import Examples, Fitted, fit, load, split
+from training.hosts import by_first
 
 CALIBRATION = "calibration.json"
 RELIABILITY = "reliability.json"
@@ -86,11 +87,13 @@ def train(
     )
     edges, shares = binned_shares(fitted.events(features, positions), labels)
     model = Calibrated(fitted, edges, shares)
-    write_json(folder / CALIBRATION, {"edges": edges.tolist(), "shares": shares.tolist(), "prior_logit": prior})
+    calibration = {"edges": edges.tolist(), "shares": shares.tolist(), "prior_logit": prior}
+    by_first(lambda: write_json(folder / CALIBRATION, calibration))
     without = Calibrated(fitted, *binned_shares(fitted.events(features, fitting.position), fitting.label))
     predicted = without.events(features, valid.position)
     diagram = reliability(predicted, valid.label)
-    write_json(folder / RELIABILITY, {name: column.tolist() for name, column in diagram._asdict().items()})
+    columns = {name: column.tolist() for name, column in diagram._asdict().items()}
+    by_first(lambda: write_json(folder / RELIABILITY, columns))
     filled = diagram.examples > 0
     gaps = np.abs(diagram.predicted - diagram.observed)[filled]
     return model, {

@@ -20,6 +20,7 @@ from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.features import PairFeatures, make_features
 from satisfaction.unbiased.fitting import Fitted
+from training.hosts import by_first
 
 EMBEDDINGS, SCORES = "base_embeddings", "scores"  # the artifacts of a run, in its folder
 PROPENSITY, SATISFACTION = "propensity", "satisfaction"  # the steps, and their folders there
@@ -84,7 +85,7 @@ class Imputation:
             answers=self._answers,
             trained=self._trained,
         )
-        self.write_scores(fitted, self.folder / SCORES)
+        by_first(lambda: self.write_scores(fitted, self.folder / SCORES))
         return metrics
 
     def reopen(self) -> Fitted:

@@ -106,6 +106,18 @@ def test_shards_have_the_same_labels_each_in_its_own_rows(log, answers):
     assert used.all()
 
 
+def test_what_two_hosts_load_is_together_the_whole_batch(log, answers):
+    histories, _ = histories_of(log, answers)
+    options = {"batch_size": 4, "num_epochs": 2, "correct_from": 1, "seed": 0, "num_shards": 4}
+    whole = SequenceBatches(histories, **options)
+    hosts = [SequenceBatches(histories, shard=part, **options) for part in (slice(0, 3), slice(3, 4))]
+    for index in range(len(whole)):
+        parts = [host[index] for host in hosts]
+        assert [len(part["label_place"]) for part in parts] == [3, 1]
+        for name, array in whole[index].items():
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), array, err_msg=name)
+
+
 def test_rows_that_the_shards_do_not_divide(log, answers):
     histories, _ = histories_of(log, answers)
     with pytest.raises(UsageError, match=r"--config\.align\.batch_size=6: not divisible by the 4 devices"):

@@ -185,6 +185,7 @@ def test_all_steps_in_order_and_nothing_twice(log, trained, monkeypatch) -> None
     assert {"base/valid/mrr", "propensity/auc", "satisfaction/auc"} <= set(metrics)
     assert run(log, trained).startswith("already complete: ")
     assert run(log, trained, only="satisfaction") == f"already complete: {trained / 'satisfaction'}"
+    assert run(log, trained, cpu_devices=2).startswith("already complete: ")  # the same run on other devices
     assert seen == [trained / "align"]
 
 
