@@ -336,6 +336,7 @@ def load(
     config = ConfigDict({**saved["config"], **(settings or {})})
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
+    model, params = _restored(folder, config, timelines, saved.get("model_shards", 1))
     parts: list[Part] = []
     towers_weight = 1.0
     if config.get("counted", ()):
@@ -343,21 +344,19 @@ def load(
         weights = fitted if weights is None else weights
         towers_weight = weights.get(TOWERS, 0.0)
         parts = made(counted, weights, timelines.item_content(), config)
-    model_shards = saved.get("model_shards", 1)
-    return restored(folder, config, timelines, parts, towers_weight=towers_weight, model_shards=model_shards)
-
-
-def restored(
-    folder: Path,
-    config: ConfigDict,
-    timelines: Timelines,
-    parts: Sequence[Part] = (),
-    *,
-    towers_weight: float = 1.0,
-    model_shards: int = 1,
-) -> Retriever:
-    """The best checkpoint in the folder of a run of `config`, which need not be complete, beside `parts`."""
-    model = build(config, timelines, model_shards=model_shards)
-    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     new_items = NewItems(*_known(config, timelines))
     return Retriever(model.merge, params, config, timelines.num_items, new_items, parts, towers_weight)
+
+
+def towers_of(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Retriever:
+    """The best checkpoint's towers, with nothing beside them, in the folder of a run that need not be complete."""
+    model, params = _restored(folder, config, timelines, model_shards)
+    return Retriever(model.merge, params, config, timelines.num_items)
+
+
+def _restored(
+    folder: Path, config: ConfigDict, timelines: Timelines, model_shards: int
+) -> tuple[Architecture[TwoTower], Any]:
+    model = build(config, timelines, model_shards=model_shards)
+    params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
+    return model, params

@@ -134,7 +134,7 @@ def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shar
         for split in files.SPLITS
     }
     # On every host: a checkpoint of several is read by all of them.
-    towers = checkpoint.restored(folder, config, timelines, model_shards=model_shards)
+    towers = checkpoint.towers_of(folder, config, timelines, model_shards=model_shards)
     weights = fit_weights(towers, counted["valid"], timelines)
     if is_first():
         files.write(folder, counted, weights=weights)

@@ -7,6 +7,7 @@ import numpy as np
 
 from retrieval.counted import Arrays
 from runtime import artifact
+from runtime.errors import UsageError
 
 FOLDER = "counted"
 SPLITS = ("valid", "test")  # each has what is counted of all that lies before it
@@ -25,8 +26,10 @@ def write(run: Path, counted: Mapping[str, Mapping[str, Arrays]], *, weights: Ma
 def read(run: Path, split: str) -> tuple[dict[str, Arrays], dict[str, float]]:
     """The arrays of each part, counted of what lies before `split`, and the weights.
 
-    Errors: those of `artifact.open_manifest`.
+    Errors: UsageError where there is nothing; those of `artifact.open_manifest`.
     """
+    if not (run / FOLDER).is_dir():
+        raise UsageError(f"--checkpoint={run}: a run of an older version, with nothing counted; train it again")
     manifest = artifact.open_manifest(run / FOLDER, kind=_KIND, version=_VERSION, flag="--checkpoint")
     parts: dict[str, Arrays] = {}
     for file in sorted((run / FOLDER / split).glob("*.npz")):

@@ -166,7 +166,7 @@ def test_files_that_are_damaged_or_gone_are_refused(trained, tmp_path):
     with pytest.raises(DataError, match=r"covisitation\.npz"):
         checkpoint.load(tmp_path / "damaged", log)
     shutil.rmtree(tmp_path / "damaged" / files.FOLDER)
-    with pytest.raises(UsageError, match="no counted here"):
+    with pytest.raises(UsageError, match="a run of an older version, with nothing counted; train it again"):
         checkpoint.load(tmp_path / "damaged", log)
 
 
