@@ -1,4 +1,4 @@
-"""Trains two-tower retrieval on the joint objective, and counts co-visitation; re-running the same command resumes.
+"""Trains two-tower retrieval on the joint objective, and counts what stands beside it; the same command resumes.
 
     python -m retrieval.train --config=configs/retrieval.py:kuairand_pure,dislike_input_and_label \
         --data=TIMELINES --workdir=DIR

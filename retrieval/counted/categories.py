@@ -1,4 +1,4 @@
-"""How much of what a user took was of each category, counted: the rest of what rules know that count by category.
+"""How much of what a user took was of each category, counted.
 
 With x_jc the share of category c in item j (1 / k for each of its k categories), of each user
 

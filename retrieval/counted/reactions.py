@@ -1,4 +1,4 @@
-"""What what is counted reads of an event: whether it counts, and whether it says no or takes a no back."""
+"""How the parts that are counted read an event: whether it counts, and whether it says no or takes a no back."""
 
 from typing import NamedTuple
 
