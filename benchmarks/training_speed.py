@@ -46,7 +46,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, labels_per_batch: floa
     from data.feedback import label_kinds
 
     torch.manual_seed(config.seed)
-    signals = {"positive": config.positive, "negative": config.negative}
+    signals = {"positive": tuple(config.positive) or timelines.positive_feedback, "negative": config.negative}
     in_training = np.zeros(len(timelines.item) + 1, np.int64)
     np.add.at(in_training, timelines.offsets[:-1], 1)
     np.add.at(in_training, timelines.valid_start, -1)
