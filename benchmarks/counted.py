@@ -71,6 +71,10 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError(
             f"--checkpoint={_CHECKPOINT.value}: trained without anything counted; give a run that has some"
         )
+    if "valid" in run.config.train_on:  # nothing is left to fit by: every row would have the weights of the run
+        raise UsageError(
+            f"--checkpoint={_CHECKPOINT.value}: has learned from the validation days; give the run that it repeats"
+        )
     positive = tuple(run.config.positive)
     queries = asked(timelines, split=_SPLIT.value, positive=positive, users=_USERS.value, events=_EVENTS.value)
     counted, _ = files.read(Path(_CHECKPOINT.value), "valid")
@@ -81,7 +85,8 @@ def main(argv: Sequence[str]) -> None:
         return [f"{metrics[name]:.4f}" if name in metrics else "-" for name in names]
 
     found, weights_of = {}, {}
-    for label, terms, settings in rows(parts):
+    for label, terms, of_row in rows(parts):
+        settings = {"counted_weights": (), **of_row}  # fitted, whatever the run was given
         # Once to fit the weights, on the validation days, and once to be asked with them.
         towers = checkpoint.load(
             _CHECKPOINT.value, timelines, split="valid", settings=settings, weights={checkpoint.TOWERS: 1.0}

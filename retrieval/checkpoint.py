@@ -24,7 +24,7 @@ from encoders.labels import last_places
 from encoders.new_items import NewItems
 from encoders.registry import ENCODERS
 from nn.exported import apart
-from retrieval.counted import Part, files
+from retrieval.counted import Part, files, stepped
 from retrieval.counted.parts import KINDS, made
 from retrieval.counted.reactions import Reactions
 from retrieval.item_rows import ItemRows
@@ -249,7 +249,7 @@ class Retriever:
         towers = model.step(towers, vectors, item, dwell, feedback)
         event = self._reactions.read(item, dwell, feedback)
         after = [
-            jnp.where((event.item > 0)[:, None], part.step(before, table, event), before)
+            stepped(part, before, table, event)
             for part, before, table in zip(self._parts, states, counted, strict=True)
         ]
         queries = [

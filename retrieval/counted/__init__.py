@@ -58,11 +58,16 @@ class Part(Protocol):
         """Codes [b, C] of items that nobody has met yet, as data/items/content.py has them -> [b, R]."""
 
 
+def stepped(part: Part, state: jax.Array, vectors: Any, event: Read) -> jax.Array:
+    """`step`, where there is an event; a state whose event has item 0 stays as it is."""
+    return jnp.where((event.item > 0)[:, None], part.step(state, vectors, event), state)
+
+
 def one_by_one(part: Part, vectors: Any, events: Read) -> jax.Array:
     """`after` of a part whose steps are cheap: event by event."""
 
     def step(state: jax.Array, event: Read) -> tuple[jax.Array, None]:
-        return jnp.where((event.item > 0)[:, None], part.step(state, vectors, event), state), None
+        return stepped(part, state, vectors, event), None
 
     empty = jnp.zeros((events.item.shape[0], part.state_size), jnp.float32)
     return lax.scan(step, empty, Read(*(column.T for column in events)))[0]
