@@ -68,7 +68,28 @@ def test_effort_is_the_cheapest_that_reaches_the_target(corpus, tree):
     cheaper = efforts[: efforts.index(tree.effort)]
     for effort in cheaper:
         weaker = dataclasses.replace(tree, effort=effort)
-        assert index.recall(weaker, vectors, tune, threshold, K) < 0.97
+        assert index._surely(index.recalls(weaker, vectors, tune, threshold, K)) < 0.97
+
+
+@pytest.mark.parametrize("items", [10_000, 100_000, 1_000_000, 10_000_000])
+def test_neither_the_leaves_nor_their_centres_are_most_of_a_large_corpus(items):
+    # A query compares every centre and every item of the leaves it looks into: both grow slower than the corpus.
+    leaves = index._leaves(items)
+    assert leaves <= 4 * items**0.5
+    assert items / leaves <= max(300, items**0.5 / 4) + 1
+
+
+def test_every_leafs_centre_is_the_mean_of_many_items(monkeypatch, tmp_path):
+    from scann.proto import scann_pb2
+
+    monkeypatch.setattr(index, "_ITEMS_PER_LEAF", 10)  # as many leaves as a far larger corpus has
+    monkeypatch.setattr(index, "_LEAST_SAMPLE", 1)
+    vectors = np.random.default_rng(0).normal(size=(2_001, 8)).astype(np.float32)
+    built = index.build(vectors, vectors[1:50], k=5, recall_target=0.9)
+    built.save(tmp_path / "index")
+    partitioning = scann_pb2.ScannConfig.FromString((tmp_path / "index/scann_config.pb").read_bytes()).partitioning
+    assert partitioning.num_children == built.effort.leaves == round(4 * 2_000**0.5)
+    assert partitioning.expected_sample_size >= 128 * partitioning.num_children
 
 
 def test_padding_row_is_never_found():
