@@ -98,3 +98,29 @@ def test_nothing_flows_back_from_padding_or_across_a_reset(call):
     np.testing.assert_array_equal(flows[0], where[0])
     np.testing.assert_array_equal(flows[1], np.arange(T) >= 4)
     assert flows[2].all()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_gradient_is_that_of_one_step_at_a_time(gru, monkeypatch, backend):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    graph, params = nnx.split(gru)
+    rng = np.random.default_rng(1)
+    where, reset = rng.random((B, T)) < 0.7, rng.random((B, T)) < 0.3
+    cotangents = rng.normal(size=(B, T, H)).astype(np.float32)
+
+    def at_once(params, inputs):
+        return (nnx.merge(graph, params)(inputs, where=where, reset=reset) * cotangents).sum()
+
+    def step_by_step(params, inputs):
+        gru, total = nnx.merge(graph, params), 0.0
+        state = gru.initial_state(B)
+        for t in range(T):
+            state = jax.numpy.where(reset[:, t, None], 0.0, state)
+            state = jax.numpy.where(where[:, t, None], gru.step(state, inputs[:, t]), state)
+            total += (state * cotangents[:, t]).sum()
+        return total
+
+    ours, expected = (jax.grad(f, argnums=(0, 1))(params, random_inputs()) for f in (at_once, step_by_step))
+    for gradient, right in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        assert np.abs(right).max() > 0.1
+        np.testing.assert_allclose(gradient, right, rtol=1e-5, atol=1e-5)
