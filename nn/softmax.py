@@ -20,6 +20,8 @@ from jax.sharding import PartitionSpec as P
 
 _ITEMS = "model"  # mesh axis over which the rows of the item table are sharded
 _MOST_LOGITS = 1 << 27  # of a block, on accelerators
+_MOST_KEPT = 1 << 23  # logits that are kept for the gradient, 32 MiB
+_WHOLE = 0  # in place of a block size: all logits at once, kept
 _ROWS = "data"  # mesh axis over which queries are sharded
 
 
@@ -43,7 +45,8 @@ def label_margins(
 
     margin_r = l_{r,y} − log Σ_{j≠y} exp(l_{r,j}), l_{r,j} = queries_r · item_table_j + item_bias_j.
 
-    The log-sum-exp runs online over blocks of the table; the gradient recomputes each block:
+    The log-sum-exp runs online over blocks of the table; the gradient recomputes each block, but where all logits are
+    so few that they are kept:
     ∂m/∂l_y = 1 and ∂m/∂l_j = −q_j, q the softmax over j ≠ y. The loss that Wang et al. (RecSys '23, equation 1) build
     on it has gradients bounded by 1 at every logit.
 
@@ -51,7 +54,8 @@ def label_margins(
       queries: [rows, D].
       item_table: [N, D], N ≥ 2.
       labels: [rows] int, in [0, N); others are the caller's error (a label out of range reads a clamped row).
-      block_size: items per block, and memory grows with it; 0 for what suits the device.
+      block_size: items per block, and memory grows with it; 0 for what suits the device, and for all at once where
+        rows × N is at most 2²³.
       item_bias: [N]; −inf takes an item out of the corpus. Such an item must not be a label.
       where: [rows] bool; False rows have margin 0 and no gradient.
       mesh: if given, `queries`, `labels` and `where` are sharded over its axis 'data' and the table's rows over its
@@ -75,7 +79,9 @@ def label_margins(
         raise ValueError(f"mesh {dict(mesh.shape)} does not divide {num_items} items or {rows} rows")
     item_bias = jnp.zeros(num_items, jnp.float32) if item_bias is None else item_bias
     where = jnp.ones(rows, bool) if where is None else where
-    margins = _label_margins(block_size or _suited_block(rows), mesh, queries, item_table, item_bias, labels)
+    if not block_size:
+        block_size = _WHOLE if rows * num_items <= _MOST_KEPT else _suited_block(rows)
+    margins = _label_margins(block_size, mesh, queries, item_table, item_bias, labels)
     return jnp.where(where, margins, 0.0)
 
 
@@ -97,18 +103,18 @@ def _forward(block_size, mesh, queries, item_table, item_bias, labels):
             local,
             mesh=mesh,
             in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS)),
-            out_specs=(P(_ROWS), P(_ROWS), P(_ROWS)),
+            out_specs=(P(_ROWS), P(_ROWS), P(_ROWS), P(_ITEMS, _ROWS)),
             check_vma=False,
         )
-    label_logits, largest, log_total = local(queries, item_table, item_bias, labels)
+    label_logits, largest, log_total, exponentials = local(queries, item_table, item_bias, labels)
     # In this order: largest + log_total, at large logits, would round log_total away.
     margins = (label_logits - largest) - log_total
     margins = jnp.where(jnp.isneginf(log_total), 0.0, margins)
-    return margins, (queries, item_table, item_bias, labels, largest, log_total)
+    return margins, (queries, item_table, item_bias, labels, largest, log_total, exponentials)
 
 
 def _backward(block_size, mesh, residuals, cotangents):
-    queries, item_table, item_bias, labels, largest, log_total = residuals
+    queries, item_table, item_bias, labels, largest, log_total, exponentials = residuals
     alone = jnp.isneginf(log_total)
     log_total, cotangents = jnp.where(alone, 0.0, log_total), jnp.where(alone, 0.0, cotangents)
     local = functools.partial(_local_backward, block_size, mesh is not None)
@@ -116,11 +122,13 @@ def _backward(block_size, mesh, residuals, cotangents):
         local = jax.shard_map(
             local,
             mesh=mesh,
-            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS), P(_ROWS)),
+            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS), P(_ITEMS, _ROWS), P(_ROWS)),
             out_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS)),
             check_vma=False,
         )
-    d_queries, d_table, d_bias = local(queries, item_table, item_bias, labels, largest, log_total, cotangents)
+    d_queries, d_table, d_bias = local(
+        queries, item_table, item_bias, labels, largest, log_total, exponentials, cotangents
+    )
     return d_queries, d_table, d_bias, None
 
 
@@ -157,9 +165,35 @@ def _block_logits(queries, vectors, biases, start, labels):
 
 
 def _local_forward(block_size, sharded, queries, table, bias, labels):
-    rows, num_local = queries.shape[0], table.shape[0]
-    num_blocks, block_size = _even_blocks(num_local, block_size)
+    # The label's logit, the largest of the others, the logarithm of Σ exp(l − largest) of these, each [rows]; and the
+    # exponentials [N, rows], None where they are not kept.
+    num_local = table.shape[0]
     labels, here = _local_labels(labels, num_local, sharded)
+    if block_size == _WHOLE:
+        logits = _block_logits(queries, table, bias, 0, labels)
+        largest = logits.max(axis=0)
+    else:
+        largest, total = _blocks_total(block_size, queries, table, bias, labels)
+    everywhere = lax.pmax(largest, _ITEMS) if sharded else largest
+    shift = jnp.where(jnp.isfinite(everywhere), everywhere, 0.0)
+    if block_size == _WHOLE:
+        exponentials = jnp.exp(logits - shift)
+        total = exponentials.sum(axis=0)
+    else:
+        exponentials = None
+        total *= jnp.exp(largest - shift)
+    label_rows = jnp.where(here, labels, 0)
+    label_logits = jnp.sum(queries * table[label_rows], axis=1, dtype=jnp.float32) + bias[label_rows]
+    label_logits = jnp.where(here, label_logits, 0.0)
+    if sharded:
+        total, label_logits = lax.psum((total, label_logits), _ITEMS)
+    return label_logits, shift, jnp.log(total), exponentials
+
+
+def _blocks_total(block_size, queries, table, bias, labels):
+    # The largest logit of each row and Σ exp(l − largest), one block after the other: [rows] each.
+    rows = queries.shape[0]
+    num_blocks, block_size = _even_blocks(table.shape[0], block_size)
 
     def accumulate(index, carry):
         largest, total = carry
@@ -171,37 +205,18 @@ def _local_forward(block_size, sharded, queries, table, bias, labels):
         return new_largest, total
 
     empty = (jnp.full(rows, -jnp.inf, jnp.float32), jnp.zeros(rows, jnp.float32))
-    largest, total = lax.fori_loop(0, num_blocks, accumulate, empty)
-    label_rows = jnp.where(here, labels, 0)
-    label_logits = jnp.sum(queries * table[label_rows], axis=1, dtype=jnp.float32) + bias[label_rows]
-    label_logits = jnp.where(here, label_logits, 0.0)
-    if sharded:
-        everywhere = lax.pmax(largest, _ITEMS)
-        shift = jnp.where(jnp.isfinite(everywhere), everywhere, 0.0)
-        total = lax.psum(total * jnp.exp(largest - shift), _ITEMS)
-        largest = everywhere
-        label_logits = lax.psum(label_logits, _ITEMS)
-    return label_logits, jnp.where(jnp.isfinite(largest), largest, 0.0), jnp.log(total)
+    return lax.fori_loop(0, num_blocks, accumulate, empty)
 
 
-def _local_backward(block_size, sharded, queries, table, bias, labels, largest, log_total, cotangents):
-    num_local = table.shape[0]
-    num_blocks, block_size = _even_blocks(num_local, block_size)
-    labels, here = _local_labels(labels, num_local, sharded)
-
-    def accumulate(index, carry):
-        d_queries, d_table, d_bias = carry
-        start, vectors, biases = _block(table, bias, index, block_size)
-        logits = _block_logits(queries, vectors, biases, start, labels)
-        d_logits = -cotangents * jnp.exp((logits - largest) - log_total)  # [block, rows]
-        d_queries += jnp.matmul(vectors.T, d_logits, preferred_element_type=jnp.float32)  # [D, rows]
-        d_vectors = jnp.matmul(d_logits, queries, preferred_element_type=jnp.float32)  # [block, D]
-        d_table = _add_slice(d_table, d_vectors, start)
-        d_bias = _add_slice(d_bias, d_logits.sum(axis=1), start)
-        return d_queries, d_table, d_bias
-
-    zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (queries.T, table, bias))
-    d_queries, d_table, d_bias = lax.fori_loop(0, num_blocks, accumulate, zeros)
+def _local_backward(block_size, sharded, queries, table, bias, labels, largest, log_total, exponentials, cotangents):
+    labels, here = _local_labels(labels, table.shape[0], sharded)
+    if block_size == _WHOLE:
+        d_queries, d_table, d_bias = _products(queries, table, exponentials * (-cotangents * jnp.exp(-log_total)))
+    else:
+        log_partition = (largest, log_total)
+        d_queries, d_table, d_bias = _blocks_gradient(
+            block_size, queries, table, bias, labels, log_partition, cotangents
+        )
     label_rows = jnp.where(here, labels, 0)
     d_label = jnp.where(here, cotangents, 0.0)  # ∂m/∂l_y = 1
     d_queries = d_queries.T + d_label[:, None] * table[label_rows]
@@ -211,6 +226,30 @@ def _local_backward(block_size, sharded, queries, table, bias, labels, largest, 
         d_queries = lax.psum(d_queries, _ITEMS)
         d_table, d_bias = lax.psum((d_table, d_bias), _ROWS)
     return d_queries.astype(queries.dtype), d_table.astype(table.dtype), d_bias.astype(bias.dtype)
+
+
+def _blocks_gradient(block_size, queries, table, bias, labels, log_partition, cotangents):
+    # As `_products`, of the whole table, one block after the other.
+    num_blocks, block_size = _even_blocks(table.shape[0], block_size)
+    largest, log_total = log_partition
+
+    def accumulate(index, carry):
+        d_queries, d_table, d_bias = carry
+        start, vectors, biases = _block(table, bias, index, block_size)
+        logits = _block_logits(queries, vectors, biases, start, labels)
+        d_logits = -cotangents * jnp.exp((logits - largest) - log_total)
+        d_queries_here, d_vectors, d_biases = _products(queries, vectors, d_logits)
+        return d_queries + d_queries_here, _add_slice(d_table, d_vectors, start), _add_slice(d_bias, d_biases, start)
+
+    zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (queries.T, table, bias))
+    return lax.fori_loop(0, num_blocks, accumulate, zeros)
+
+
+def _products(queries, vectors, d_logits):
+    # The gradients by queries [D, rows], vectors [block, D] and biases [block] of those by logits [block, rows].
+    d_queries = jnp.matmul(vectors.T, d_logits, preferred_element_type=jnp.float32)
+    d_vectors = jnp.matmul(d_logits, queries, preferred_element_type=jnp.float32)
+    return d_queries, d_vectors, d_logits.sum(axis=1)
 
 
 def _add_slice(array, update, start):

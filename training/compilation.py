@@ -33,7 +33,7 @@ def enable_compilation_cache() -> None:
 
 
 # Collectives of one training step that may wait for other devices at the same time; a test counts them.
-CONCURRENT_COLLECTIVES = 4
+CONCURRENT_COLLECTIVES = 8
 
 
 def set_cpu_devices(count: int) -> None:

@@ -70,9 +70,10 @@ def test_margins_and_gradients(case, block_size):
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=3e-5 * scale)
 
 
-def test_gradients_are_those_of_finite_differences():
+@pytest.mark.parametrize("block_size", [0, 7])
+def test_gradients_are_those_of_finite_differences(block_size):
     queries, table, bias, labels, cotangents = random_case(2)
-    _, gradients = margins_and_gradients(queries, table, bias, labels, cotangents, block_size=7)
+    _, gradients = margins_and_gradients(queries, table, bias, labels, cotangents, block_size=block_size)
     inputs = [queries.astype(np.float64), table.astype(np.float64), bias.astype(np.float64)]
     rng, h = np.random.default_rng(0), 1e-5
     for which, gradient in enumerate(gradients):
@@ -86,13 +87,14 @@ def test_gradients_are_those_of_finite_differences():
         assert np.sum(np.asarray(gradient, np.float64) * direction) == pytest.approx(slope, rel=1e-4, abs=1e-5)
 
 
-def test_a_bias_of_minus_infinity_takes_items_out():
+@pytest.mark.parametrize("block_size", [0, 5])
+def test_a_bias_of_minus_infinity_takes_items_out(block_size):
     queries, table, bias, labels, cotangents = random_case()
     bias = bias.copy()
     out = [1, 2, 3, 4, 5, 14, 20, 21]  # a whole block of the five-item blocks, among others
     bias[out] = -np.inf
     kept = np.setdiff1d(np.arange(N), out)
-    margins, gradients = margins_and_gradients(queries, table, bias, labels, cotangents, block_size=5)
+    margins, gradients = margins_and_gradients(queries, table, bias, labels, cotangents, block_size=block_size)
     expected, (d_queries, d_table, d_bias) = brute_force(
         queries, table[kept], bias[kept], np.searchsorted(kept, labels), cotangents
     )
@@ -104,10 +106,13 @@ def test_a_bias_of_minus_infinity_takes_items_out():
     assert not np.any(gradients[2][np.array(out)])
 
 
-def test_masked_rows_are_zero_and_have_no_gradient():
+@pytest.mark.parametrize("block_size", [0, 7])
+def test_masked_rows_are_zero_and_have_no_gradient(block_size):
     queries, table, bias, labels, cotangents = random_case()
     where = np.array([True, False, True, False, True, True])
-    margins, gradients = margins_and_gradients(queries, table, bias, labels, cotangents, block_size=7, where=where)
+    margins, gradients = margins_and_gradients(
+        queries, table, bias, labels, cotangents, block_size=block_size, where=where
+    )
     expected, expected_gradients = brute_force(queries[where], table, bias, labels[where], cotangents[where])
     np.testing.assert_allclose(margins[where], expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(margins[~where], 0.0)
@@ -117,10 +122,13 @@ def test_masked_rows_are_zero_and_have_no_gradient():
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=1e-5)
 
 
-def test_a_label_that_is_alone_in_the_corpus_has_margin_zero_and_no_gradient():
+@pytest.mark.parametrize("block_size", [0, 7])
+def test_a_label_that_is_alone_in_the_corpus_has_margin_zero_and_no_gradient(block_size):
     queries, table, _, _, cotangents = random_case()
     bias = np.where(np.arange(N) == 7, 0.0, -np.inf).astype(np.float32)
-    margins, gradients = margins_and_gradients(queries, table, bias, np.full(ROWS, 7), cotangents, block_size=7)
+    margins, gradients = margins_and_gradients(
+        queries, table, bias, np.full(ROWS, 7), cotangents, block_size=block_size
+    )
     for array in (margins, *gradients):
         np.testing.assert_array_equal(array, 0.0)
 

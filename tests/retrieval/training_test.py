@@ -220,7 +220,7 @@ def trained(data, mesh):
     return {"losses": losses, **{n: a[:items] if "id_" in n or "event_" in n else a for n, a in leaves.items()}}
 
 
-def margins(mesh):
+def margins(mesh, block_size):
     """Margins and gradients of a random case of 8 rows and 24 items, some out of the corpus."""
     rng = np.random.default_rng(0)
     queries, table = (3 * rng.normal(size=shape).astype(np.float32) for shape in ((8, 4), (24, 4)))
@@ -231,13 +231,13 @@ def margins(mesh):
     @jax.jit
     def gradients(queries, table, bias):
         def weighted(queries, table, bias):
-            found = label_margins(queries, table, labels, block_size=2, item_bias=bias, where=where, mesh=mesh)
+            found = label_margins(queries, table, labels, block_size=block_size, item_bias=bias, where=where, mesh=mesh)
             return jnp.sum(weights * found), found
 
         return jax.grad(weighted, argnums=(0, 1, 2), has_aux=True)(queries, table, bias)
 
     found, values = gradients(queries, table, bias)
-    return dict(zip(("d_queries", "d_table", "d_bias", "margins"), (*found, values), strict=True))
+    return dict(zip((f"{n}, {block_size}" for n in ("d_queries", "d_table", "d_bias", "margins")), (*found, values)))
 
 
 def on_eight_devices(data, file):
@@ -245,7 +245,7 @@ def on_eight_devices(data, file):
     arrays = {}
     for shape in MESHES:
         mesh = make_mesh(data=shape[0], model=shape[1])
-        for name, array in {**margins(mesh), **trained(data, mesh)}.items():
+        for name, array in {**margins(mesh, 0), **margins(mesh, 2), **trained(data, mesh)}.items():
             arrays[f"{shape}:{name}"] = array
     np.savez(file, **arrays)
 
@@ -263,7 +263,7 @@ def test_eight_devices_agree_with_one(log, tmp_path):
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     one = make_mesh(devices=jax.devices()[:1])
-    expected = {**margins(None), **trained(log.path, one)}
+    expected = {**margins(None, 0), **margins(None, 2), **trained(log.path, one)}
     assert len(found) == len(MESHES) * len(expected)
     for shape, name in itertools.product(MESHES, expected):
         array, message = found[f"{shape}:{name}"], f"{shape} {name}"
