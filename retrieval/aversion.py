@@ -20,20 +20,21 @@ _LEAST_RIDGE = 1e-3  # a "no" said again makes K Kᵀ singular
 
 
 class Slots(NamedTuple):
-    """The last S "noes", the newest first: vectors of their items [..., S, D], and what is left of each [..., S].
+    """The last S "noes", the newest first: keys of their items [..., S, D], and what is left of each [..., S].
 
-    A slot that is empty has strength 0.
+    A slot that is empty has a key of zeros and strength 0.
     """
 
-    vectors: jax.Array
+    keys: jax.Array
     strength: jax.Array
 
 
 class AversionMemory(nnx.Module):
-    """The last S items said no to, v_1 … v_S, the newest first, and how much of each "no" still stands, w_1 … w_S.
+    """What the last S items said no to look like, v_1 … v_S, the newest first, and how much of each "no" still stands.
 
-    A "no" to item i takes the first slot, v_1 = v_i with w_1 = 1, and the oldest slot is lost. A "yes" to item j takes
-    back what it says of every slot: w_s ← w_s (1 − b cos²(W v_j, W v_s)). The query forgets the span of the slots,
+    Kept of item v_s is its key W v_s / |W v_s|, and w_s. A "no" to item i takes the first slot, v_1 = v_i with w_1 = 1,
+    and the oldest slot is lost. A "yes" to item j takes back what it says of every slot: w_s ← w_s (1 − b cos²(W v_j,
+    W v_s)). The query forgets the span of the slots,
 
         k_s = w_s W v_s / |W v_s|,    K = (k_1, …, k_S)
         q ← q − √D c Wᵀ Kᵀ (K Kᵀ + λ I)⁻¹ K W q
@@ -61,14 +62,14 @@ class AversionMemory(nnx.Module):
 
         What is both is a "no".
         """
-        slots = self.slots(memory)
-        cosine = jnp.einsum("bd,bsd->bs", self.keys(item_vectors), self.keys(slots.vectors))
+        slots, keys = self.slots(memory), self.keys(item_vectors)
+        cosine = jnp.einsum("bd,bsd->bs", keys, slots.keys)
         strength = jnp.where((said_yes & ~said_no)[:, None], slots.strength * self._kept(cosine), slots.strength)
-        pushed = jnp.concatenate([item_vectors[:, None], slots.vectors[:, :-1]], axis=1)
-        vectors = jnp.where(said_no[:, None, None], pushed, slots.vectors)
+        pushed = jnp.concatenate([keys[:, None], slots.keys[:, :-1]], axis=1)
+        keys = jnp.where(said_no[:, None, None], pushed, slots.keys)
         pushed = jnp.concatenate([jnp.ones_like(strength[:, :1]), strength[:, :-1]], axis=1)
         strength = jnp.where(said_no[:, None], pushed, strength)
-        return _flat(Slots(vectors, strength))
+        return _flat(Slots(keys, strength))
 
     def after(
         self,
@@ -105,13 +106,13 @@ class AversionMemory(nnx.Module):
         )
         held = column.reshape(-1) >= 0
         strength = jnp.where(held, jnp.exp(by_all - by_earlier), 0.0).reshape(-1, self.size)
-        vectors = jnp.where(held[:, None], at_places(no_at.reshape(flat), item_vectors), 0.0)
-        return _flat(Slots(vectors.reshape(-1, self.size, self.dim), strength))
+        keys = jnp.where(held[:, None], at_places(no_at.reshape(flat), keys), 0.0)
+        return _flat(Slots(keys.reshape(-1, self.size, self.dim), strength))
 
     def forget(self, queries: jax.Array, memory: jax.Array) -> jax.Array:
         """Queries [..., D] without what they hold of the directions in memory [..., S (D + 1)]."""
         slots = self.slots(memory)
-        keys = slots.strength[..., None] * self.keys(slots.vectors)  # [..., S, D]
+        keys = slots.strength[..., None] * slots.keys  # [..., S, D]
         gram = jnp.einsum("...sd,...td->...st", keys, keys)
         gram += (_LEAST_RIDGE + jax.nn.softplus(self.ridge[...])) * jnp.eye(self.size)
         share = solved(gram, jnp.einsum("...sd,...d->...s", keys, queries @ self.key_kernel[...]))
@@ -119,7 +120,7 @@ class AversionMemory(nnx.Module):
         return queries - self.dim**0.5 * self.erased[...] * held @ self.key_kernel[...].T
 
     def keys(self, vectors: jax.Array) -> jax.Array:
-        """W v / |W v| of vectors [..., D]; zero for the vector of an empty slot."""
+        """W v / |W v| of vectors [..., D]; zeros for a vector of zeros."""
         keys = vectors @ self.key_kernel[...]
         return keys * lax.rsqrt(jnp.sum(keys**2, axis=-1, keepdims=True) + 1e-6)
 
@@ -128,8 +129,8 @@ class AversionMemory(nnx.Module):
 
     def slots(self, memory: jax.Array) -> Slots:
         """What a memory [..., S (D + 1)] holds."""
-        vectors, strength = jnp.split(memory, [self.size * self.dim], axis=-1)
-        return Slots(vectors.reshape(*memory.shape[:-1], self.size, self.dim), strength)
+        keys, strength = jnp.split(memory, [self.size * self.dim], axis=-1)
+        return Slots(keys.reshape(*memory.shape[:-1], self.size, self.dim), strength)
 
     def _columns(self, said_no: jax.Array, reset: jax.Array | None) -> jax.Array:
         # Where the last S noes at or before each position stand, the newest first: [B, T] -> [B, T, S], −1 for none.
@@ -147,8 +148,7 @@ class AversionMemory(nnx.Module):
 
 
 def _flat(slots: Slots) -> jax.Array:
-    vectors = slots.vectors.reshape(*slots.vectors.shape[:-2], -1)
-    return jnp.concatenate([vectors, slots.strength], axis=-1)
+    return jnp.concatenate([slots.keys.reshape(*slots.keys.shape[:-2], -1), slots.strength], axis=-1)
 
 
 def solved(matrix: jax.Array, right: jax.Array) -> jax.Array:

@@ -105,10 +105,9 @@ class CoVisitation:
         queries = total / (count + self._prior)
         if self._noes is None:
             return queries
-        slots = self._noes.slots(memory)
-        keys = self._noes.keys(slots.vectors)  # [..., S, R]
+        keys, strength = self._noes.slots(memory)  # [..., S, R], [..., S]
         gram = jnp.einsum("...sd,...td->...st", keys, keys) + _RIDGE * jnp.eye(keys.shape[-2])
-        share = slots.strength * solved(gram, jnp.einsum("...sd,...d->...s", keys, queries))
+        share = strength * solved(gram, jnp.einsum("...sd,...d->...s", keys, queries))
         return queries - self._erased * jnp.einsum("...s,...sd->...d", share, keys)
 
     def of_content(self, codes: jax.Array) -> jax.Array:

@@ -182,17 +182,19 @@ def test_the_gradient_of_what_is_forgotten_is_that_of_the_formula():
     memory = remembering(size=3)
     memory.ridge[...] = jnp.full((), 0.5)
     rng = np.random.default_rng(3)
-    state = after(memory, *(no(rng.normal(size=DIM)) for _ in range(3)))
+    vectors = rng.normal(size=(3, DIM))
     query, weight = rng.normal(size=(1, DIM)), rng.normal(size=(1, DIM))
 
     def by_formula(w):
-        vectors = np.asarray(memory.slots(state).vectors[0], float)
         keys = vectors @ w / np.linalg.norm(vectors @ w, axis=1, keepdims=True)
         gram = keys @ keys.T + (1e-3 + np.log1p(np.exp(0.5))) * np.eye(3)
         erased = DIM**0.5 * float(memory.erased[...])
         return (weight * (query - erased * (query @ w @ keys.T @ np.linalg.inv(gram) @ keys @ w.T))).sum()
 
-    gradient = nnx.grad(lambda m: (jnp.asarray(weight) * m.forget(jnp.asarray(query), state)).sum())(memory)
+    def of_memory(memory):
+        return (jnp.asarray(weight) * memory.forget(jnp.asarray(query), after(memory, *map(no, vectors)))).sum()
+
+    gradient = nnx.grad(of_memory)(memory)
     step, eye = 1e-5, np.eye(DIM)
     differences = [
         [
