@@ -81,7 +81,7 @@ SUITE = (
         "benchmarks.ann",
         ("--items=100000", "--items=1000000", "--repeats=3"),
         ("--items=20000", "--queries=50", "--repeats=1"),
-        minutes=7,
+        minutes=10,
     ),
     Benchmark(
         "simulation_speed",

@@ -86,9 +86,9 @@ def label_margins(
 
 
 def _suited_block(rows: int) -> int:
-    # A CPU is fastest where a block of logits stays in its cache. An H100 takes 3.2 ms for 2,048 rows and 100,000 items
-    # in blocks of 65,536, and 6.3 ms in blocks of 1,024.
-    return 1024 if jax.default_backend() == "cpu" else max(1024, _MOST_LOGITS // max(rows, 1))
+    # On two cores blocks of 4,096 are a tenth faster than of 1,024, on one as fast. An H100 takes 3.2 ms for 2,048 rows
+    # and 100,000 items in blocks of 65,536, and 6.3 ms in blocks of 1,024.
+    return 4096 if jax.default_backend() == "cpu" else max(1024, _MOST_LOGITS // max(rows, 1))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
