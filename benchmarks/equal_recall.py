@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.ann import Search
+from retrieval.export.index import recalls
 from runtime.errors import FellShortError
 
 Vectors = NDArray[np.float32]
@@ -16,9 +17,7 @@ def found(vectors: Vectors, queries: Vectors, threshold: Vectors, items: NDArray
 
     Items are rows of `vectors`, 0 none.
     """
-    score = np.einsum("qd,qkd->qk", queries, vectors[items])
-    rounding = 1e-5 * np.maximum(1.0, np.abs(threshold))
-    return float(np.mean((score >= (threshold - rounding)[:, None]) & (items > 0)))
+    return float(recalls(items, vectors, queries, threshold).mean())
 
 
 def least(

@@ -129,7 +129,8 @@ def build(
         threshold = kth_best_score(item_vectors, queries, k)  # [Q]
         for effort in efforts:
             index = Index(searcher, num_items, effort)
-            if _surely(recalls(index, item_vectors, queries, threshold, k)) >= recall_target:
+            items, _ = index.search(queries, k)
+            if _surely(recalls(items, item_vectors, queries, threshold)) >= recall_target:
                 return index
     exact = scann_ops_pybind.builder(vectors, k, "dot_product").score_brute_force().build()
     return Index(exact, num_items, Effort(k))
@@ -171,26 +172,24 @@ def recall(
     threshold: NDArray[np.float32],
     k: int,
 ) -> float:
-    """recall@k: the mean of `recalls`."""
-    return float(recalls(index, item_vectors, queries, threshold, k).mean())
+    """recall@k: the mean over queries of `recalls` of what the index returns."""
+    return float(recalls(index.search(queries, k)[0], item_vectors, queries, threshold).mean())
 
 
 def recalls(
-    index: Index,
+    items: NDArray[np.int64],
     item_vectors: NDArray[np.float32],
     queries: NDArray[np.float32],
     threshold: NDArray[np.float32],
-    k: int,
 ) -> NDArray[np.float64]:
-    """Each query's share [Q] of the k items returned that score at least `threshold`, the exact k-th best, [Q].
+    """Each query's share [Q] of `items` [Q, k], 0 none, that score at least `threshold`, the exact k-th best, [Q].
 
     Scores rather than ids are compared, as ANN benchmarks do: among items of equal score any choice is right. They are
     computed again from the vectors, so an index cannot improve its recall by misreporting them.
     """
-    item, _ = index.search(queries, k)  # [Q, k]
-    score = np.einsum("qd,qkd->qk", queries, item_vectors[item])  # [Q, k]
+    score = np.einsum("qd,qkd->qk", queries, item_vectors[items])  # [Q, k]
     rounding = 1e-5 * np.maximum(1.0, np.abs(threshold))
-    return np.mean((score >= (threshold - rounding)[:, None]) & (item > 0), axis=1)
+    return np.mean((score >= (threshold - rounding)[:, None]) & (items > 0), axis=1)
 
 
 def queries_per_second(index: Index, queries: NDArray[np.float32], k: int, repeats: int = 3) -> float:

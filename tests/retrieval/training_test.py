@@ -237,7 +237,8 @@ def margins(mesh, block_size):
         return jax.grad(weighted, argnums=(0, 1, 2), has_aux=True)(queries, table, bias)
 
     found, values = gradients(queries, table, bias)
-    return dict(zip((f"{n}, {block_size}" for n in ("d_queries", "d_table", "d_bias", "margins")), (*found, values)))
+    names = [f"{name}, {block_size}" for name in ("d_queries", "d_table", "d_bias", "margins")]
+    return dict(zip(names, (*found, values), strict=True))
 
 
 def on_eight_devices(data, file):
