@@ -18,10 +18,13 @@ from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from nn import softmax_kernels
+
 _ITEMS = "model"  # mesh axis over which the rows of the item table are sharded
 _MOST_LOGITS = 1 << 27  # of a block, on accelerators
 _MOST_KEPT = 1 << 23  # logits that are kept for the gradient, 32 MiB
 _WHOLE = 0  # in place of a block size: all logits at once, kept
+_ON_CHIP = -1  # likewise: none in memory, nn/softmax_kernels.py
 _ROWS = "data"  # mesh axis over which queries are sharded
 
 
@@ -80,12 +83,17 @@ def label_margins(
     item_bias = jnp.zeros(num_items, jnp.float32) if item_bias is None else item_bias
     where = jnp.ones(rows, bool) if where is None else where
     if not block_size:
-        block_size = _WHOLE if rows * num_items <= _MOST_KEPT else _suited_block(rows)
+        block_size = _suited_block(queries, item_table)
     margins = _label_margins(block_size, mesh, queries, item_table, item_bias, labels)
     return jnp.where(where, margins, 0.0)
 
 
-def _suited_block(rows: int) -> int:
+def _suited_block(queries, table):
+    if softmax_kernels.suit(queries, table):
+        return _ON_CHIP
+    rows, num_items = queries.shape[0], table.shape[0]
+    if rows * num_items <= _MOST_KEPT:
+        return _WHOLE
     # On two cores blocks of 4,096 are a tenth faster than of 1,024, on one as fast. An H100 takes 3.2 ms for 2,048 rows
     # and 100,000 items in blocks of 65,536, and 6.3 ms in blocks of 1,024.
     return 4096 if jax.default_backend() == "cpu" else max(1024, _MOST_LOGITS // max(rows, 1))
@@ -172,6 +180,8 @@ def _local_forward(block_size, sharded, queries, table, bias, labels):
     if block_size == _WHOLE:
         logits = _block_logits(queries, table, bias, 0, labels)
         largest = logits.max(axis=0)
+    elif block_size == _ON_CHIP:
+        largest, total = softmax_kernels.totals(queries, table, bias, labels)
     else:
         largest, total = _blocks_total(block_size, queries, table, bias, labels)
     everywhere = lax.pmax(largest, _ITEMS) if sharded else largest
@@ -212,6 +222,10 @@ def _local_backward(block_size, sharded, queries, table, bias, labels, largest, 
     labels, here = _local_labels(labels, table.shape[0], sharded)
     if block_size == _WHOLE:
         d_queries, d_table, d_bias = _products(queries, table, exponentials * (-cotangents * jnp.exp(-log_total)))
+    elif block_size == _ON_CHIP:
+        weights = -cotangents * jnp.exp(-log_total)
+        d_queries, d_table, d_bias = softmax_kernels.gradients(queries, table, bias, labels, largest, weights)
+        d_queries = d_queries.T
     else:
         log_partition = (largest, log_total)
         d_queries, d_table, d_bias = _blocks_gradient(

@@ -1,4 +1,7 @@
-"""The softmax over the corpus as one would write it in PyTorch: all logits through F.cross_entropy, on the CPU."""
+"""The softmax over the corpus as one would write it in PyTorch: all logits through F.cross_entropy.
+
+On the GPU where PyTorch sees one.
+"""
 
 import contextlib
 import re
@@ -19,34 +22,50 @@ def needed(rows: int, items: int) -> float:
 def measure(
     queries: NDArray[np.float32], table: NDArray[np.float32], labels: NDArray[np.int64], *, repeats: int
 ) -> tuple[float, float]:
-    """(MiB, milliseconds) of forward and backward: what the process grew by in the first, the median of the others.
+    """(MiB, milliseconds) of forward and backward: what memory grew by in the first, the median of the others.
 
-    Less than it takes, where the process has kept memory that it had freed before; 0 where /proc does not tell.
+    Memory is the process's own on a CPU: less than it takes, where the process has kept memory that it had freed
+    before; 0 where /proc does not tell.
     """
-    inputs = [torch.tensor(array, requires_grad=True) for array in (queries, table)]
-    answers = torch.tensor(labels)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high" if device.type == "cuda" else "highest")  # TF32, as JAX on a GPU
+    inputs = [torch.tensor(array, requires_grad=True, device=device) for array in (queries, table)]
+    answers = torch.tensor(labels, device=device)
 
     def step() -> None:
         for one in inputs:
             one.grad = None
         torch.nn.functional.cross_entropy(inputs[0] @ inputs[1].T, answers).backward()
 
-    before = _from_now_on()
+    before = _from_now_on(device)
     step()
-    grown = _status("VmHWM") - before
+    grown = _most(device) - before
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()
         step()
+        _wait(device)
         times.append(time.perf_counter() - begin)
     return grown, statistics.median(times) * 1e3
 
 
-def _from_now_on() -> float:
-    # Has the kernel forget the highest size so far; gives the present one.
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _from_now_on(device: torch.device) -> float:
+    # Forgets the highest size so far; gives the present one.
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
+
+
+def _most(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else _status("VmHWM")
 
 
 def _status(name: str) -> float:

@@ -1,15 +1,25 @@
 """Softmax margins against a float64 brute force: values, gradients, masks, extremes, memory."""
 
 import functools
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nn import softmax_kernels
 from nn.softmax import label_margins, sampled_label_margins
 
 ROWS, N, D = 6, 23, 6
+KERNELS = -1  # in place of a block size: as on a GPU that has kernels
+
+
+def kernels(used):
+    """Whether they are used; with several blocks, parts of what these are summed over, and tiles in each."""
+    tile = softmax_kernels._Tile(rows=2, items=4)
+    tiles = {"_TOTALS": tile, "_BY_QUERIES": tile, "_BY_ITEMS": tile, "_PROGRAMS": 8}
+    return mock.patch.multiple(softmax_kernels, suit=lambda queries, table: used, **tiles)
 
 
 def brute_force(queries, table, bias, labels, cotangents):
@@ -52,7 +62,9 @@ def extreme_case():
 @functools.partial(jax.jit, static_argnames="block_size")
 def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_size, where=None):
     def weighted(queries, table, bias):
-        margins = label_margins(queries, table, labels, item_bias=bias, block_size=block_size, where=where)
+        with kernels(block_size == KERNELS):
+            options = {"item_bias": bias, "block_size": max(block_size, 0), "where": where}
+            margins = label_margins(queries, table, labels, **options)
         return jnp.sum(margins * cotangents), margins
 
     gradients, margins = jax.grad(weighted, argnums=(0, 1, 2), has_aux=True)(queries, table, bias)
@@ -60,7 +72,7 @@ def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_siz
 
 
 @pytest.mark.parametrize("case", [random_case(), random_case(1, scale=30.0), extreme_case()])
-@pytest.mark.parametrize("block_size", [0, 1, 7, N, N + 5])
+@pytest.mark.parametrize("block_size", [0, 1, 7, N, N + 5, KERNELS])
 def test_margins_and_gradients(case, block_size):
     margins, gradients = margins_and_gradients(*case, block_size=block_size)
     expected, expected_gradients = brute_force(*case)
@@ -70,7 +82,7 @@ def test_margins_and_gradients(case, block_size):
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=3e-5 * scale)
 
 
-@pytest.mark.parametrize("block_size", [0, 7])
+@pytest.mark.parametrize("block_size", [0, 7, KERNELS])
 def test_gradients_are_those_of_finite_differences(block_size):
     queries, table, bias, labels, cotangents = random_case(2)
     _, gradients = margins_and_gradients(queries, table, bias, labels, cotangents, block_size=block_size)
@@ -87,7 +99,7 @@ def test_gradients_are_those_of_finite_differences(block_size):
         assert np.sum(np.asarray(gradient, np.float64) * direction) == pytest.approx(slope, rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("block_size", [0, 5])
+@pytest.mark.parametrize("block_size", [0, 5, KERNELS])
 def test_a_bias_of_minus_infinity_takes_items_out(block_size):
     queries, table, bias, labels, cotangents = random_case()
     bias = bias.copy()
@@ -106,7 +118,7 @@ def test_a_bias_of_minus_infinity_takes_items_out(block_size):
     assert not np.any(gradients[2][np.array(out)])
 
 
-@pytest.mark.parametrize("block_size", [0, 7])
+@pytest.mark.parametrize("block_size", [0, 7, KERNELS])
 def test_masked_rows_are_zero_and_have_no_gradient(block_size):
     queries, table, bias, labels, cotangents = random_case()
     where = np.array([True, False, True, False, True, True])
@@ -122,7 +134,7 @@ def test_masked_rows_are_zero_and_have_no_gradient(block_size):
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("block_size", [0, 7])
+@pytest.mark.parametrize("block_size", [0, 7, KERNELS])
 def test_a_label_that_is_alone_in_the_corpus_has_margin_zero_and_no_gradient(block_size):
     queries, table, _, _, cotangents = random_case()
     bias = np.where(np.arange(N) == 7, 0.0, -np.inf).astype(np.float32)

@@ -24,6 +24,7 @@ from retrieval.objective import make_loss
 from runtime.errors import DataError, UsageError
 from tests import random_timelines
 from tests.killed_training import kill_at, results
+from tests.nn.softmax_test import KERNELS, kernels
 from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
@@ -67,7 +68,7 @@ def saved(folder, log, *, best):
 
 def killed(data, folder):
     """What the subprocess of the next test runs: SIGKILL before step 6, when a checkpoint is on disk."""
-    kill_at(6, training, folder)
+    kill_at(6, folder)
     training.train(config_of(), data=data, workdir=folder)
 
 
@@ -231,7 +232,9 @@ def margins(mesh, block_size):
     @jax.jit
     def gradients(queries, table, bias):
         def weighted(queries, table, bias):
-            found = label_margins(queries, table, labels, block_size=block_size, item_bias=bias, where=where, mesh=mesh)
+            options = {"block_size": max(block_size, 0), "item_bias": bias, "where": where, "mesh": mesh}
+            with kernels(block_size == KERNELS):
+                found = label_margins(queries, table, labels, **options)
             return jnp.sum(weights * found), found
 
         return jax.grad(weighted, argnums=(0, 1, 2), has_aux=True)(queries, table, bias)
@@ -241,12 +244,17 @@ def margins(mesh, block_size):
     return dict(zip(names, (*found, values), strict=True))
 
 
+def all_margins(mesh):
+    """With all logits kept, in blocks, and by the kernels for GPUs."""
+    return {**margins(mesh, 0), **margins(mesh, 2), **margins(mesh, KERNELS)}
+
+
 def on_eight_devices(data, file):
     """What the subprocess of the next test runs."""
     arrays = {}
     for shape in MESHES:
         mesh = make_mesh(data=shape[0], model=shape[1])
-        for name, array in {**margins(mesh, 0), **margins(mesh, 2), **trained(data, mesh)}.items():
+        for name, array in {**all_margins(mesh), **trained(data, mesh)}.items():
             arrays[f"{shape}:{name}"] = array
     np.savez(file, **arrays)
 
@@ -264,7 +272,7 @@ def test_eight_devices_agree_with_one(log, tmp_path):
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     one = make_mesh(devices=jax.devices()[:1])
-    expected = {**margins(None, 0), **margins(None, 2), **trained(log.path, one)}
+    expected = {**all_margins(None), **trained(log.path, one)}
     assert len(found) == len(MESHES) * len(expected)
     for shape, name in itertools.product(MESHES, expected):
         array, message = found[f"{shape}:{name}"], f"{shape} {name}"
