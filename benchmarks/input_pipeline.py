@@ -2,8 +2,8 @@
 
   python -m benchmarks.input_pipeline --config=configs/retrieval.py:demo --data=TIMELINES
 
-Loader: data/loader.py as retrieval.train reads it, by a thread ahead, each batch put on the device; nothing is computed
-meanwhile. Step: retrieval.train's own on one batch that lies there. The two take turns.
+Loader: data/loader.py as retrieval.train reads it, by a thread ahead that puts each batch on the device; nothing is
+computed meanwhile. Step: retrieval.train's own on one batch that lies there. The two take turns.
 """
 
 import statistics
@@ -57,10 +57,10 @@ def main(argv: Sequence[str]) -> None:
     state = create_state(ours.init, ours.optimizer, key=key, mesh=ours.mesh)
     step = make_train_step(ours.loss_fn, ours.optimizer, state)
     batch = shard_batch(ours.batches[0], ours.mesh)
-    batches = iterate(ours.batches)
+    batches = iterate(ours.batches, lambda batch: shard_batch(batch, ours.mesh))
 
     def load() -> None:
-        jax.block_until_ready(shard_batch(next(batches), ours.mesh))
+        jax.block_until_ready(next(batches))
 
     def train() -> None:
         nonlocal state

@@ -54,7 +54,6 @@ def main(argv: Sequence[str]) -> None:
     has_torch = turns.prepare()
 
     # Imported here so that --help does not wait for them.
-    from data.loader import iterate
     from data.timelines import Timelines
     from ranking import log_statistics
     from ranking.checkpoint import build
@@ -83,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
     batches = batches_of(config, timelines, statistics, mesh.shape["data"])
     model, optimizer = build(config, timelines, statistics), optimizer_of(config, total_steps=len(batches))
     loss_fn = make_loss(model.merge, config, config.tasks)
-    our_run = turns.ours(config, model.init, loss_fn, optimizer, iterate(batches), mesh, count=count)
+    our_run = turns.ours(config, model.init, loss_fn, optimizer, batches, mesh, count=count)
     torch_run = None
     if has_torch:
         import torch

@@ -34,7 +34,6 @@ for _name in ("steps", "repeats"):
 def rate() -> float:
     """Labels a second of retrieval.train's step here: the median of --repeats after one that compiles."""
     from benchmarks.our_training import training
-    from data.loader import iterate
     from data.timelines import Timelines
     from training.compilation import set_cpu_devices
 
@@ -46,7 +45,7 @@ def rate() -> float:
         ours.init,
         ours.loss_fn,
         ours.optimizer,
-        iterate(ours.batches),
+        ours.batches,
         ours.mesh,
         count=lambda batch: int((batch["label"] > 0).sum()),
         rules=ours.rules,

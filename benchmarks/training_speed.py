@@ -30,10 +30,9 @@ for _name in ("keep_memory", "steps", "repeats", "threads"):
 def ours(config: ConfigDict, timelines: "Timelines") -> tuple[turns.Run, float]:
     """A run of retrieval.train's step on its loader's batches, and the mean number of labels in a batch."""
     from benchmarks.our_training import training
-    from data.loader import iterate
 
     ours = training(config, timelines)
-    run = turns.ours(config, ours.init, ours.loss_fn, ours.optimizer, iterate(ours.batches), ours.mesh, count=_labels)
+    run = turns.ours(config, ours.init, ours.loss_fn, ours.optimizer, ours.batches, ours.mesh, count=_labels)
     return run, ours.batches.labels_per_epoch / ours.batches.batches_per_epoch
 
 

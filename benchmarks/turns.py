@@ -20,6 +20,8 @@ from runtime.memory import keep_freed_memory
 if TYPE_CHECKING:
     import torch
 
+    from data.loader import Planned
+
 flags.disclaim_key_flags()  # --help shows these among the flags of the benchmark
 _KEEP_MEMORY = flags.DEFINE_boolean(
     "keep_memory", False, "Keep freed memory, as Heed's commands do (runtime/memory.py): PyTorch gains by it too."
@@ -57,7 +59,7 @@ def ours(
     init: Any,
     loss_fn: Any,
     optimizer: Any,
-    batches: Iterator[Mapping[str, Any]],
+    batches: "Planned",
     mesh: Any,
     *,
     count: Count,
@@ -66,19 +68,21 @@ def ours(
     """The step that the stage trains by, on the batches of its own loader, the loader's time included."""
     import jax
 
+    from data.loader import iterate
     from training.mesh import shard_batch
     from training.step import create_state, make_train_step
 
     key = jax.random.key(config.seed)
     state = create_state(init, optimizer, key=key, mesh=mesh, rules=rules)
     step = make_train_step(loss_fn, optimizer, state)
+    placed = iterate(batches, lambda batch: (count(batch), shard_batch(batch, mesh)))
 
     def run() -> float:
         nonlocal state
         begin, examples = time.perf_counter(), 0
-        for batch in islice(batches, _STEPS.value):
-            examples += count(batch)
-            state, metrics = step(state, shard_batch(batch, mesh), key)
+        for number, batch in islice(placed, _STEPS.value):
+            examples += number
+            state, metrics = step(state, batch, key)
         jax.block_until_ready((state, metrics))
         return examples / (time.perf_counter() - begin)
 

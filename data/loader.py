@@ -9,8 +9,8 @@ the rate of one record at a time.
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import grain
 import numpy as np
@@ -211,37 +211,40 @@ class PackedBatches:
         real = np.flatnonzero(rows >= 0)
         first, last = self._row_offsets[rows[real]], self._row_offsets[rows[real] + 1]
         window = ranges.positions(first, last - first)  # windows of this batch, row by row
-        sizes = self._window_length[window]
+        sizes, context = self._window_length[window], self._context[window]
         row = np.repeat(real, last - first)
         # A window's column: what the windows before it in the same row take up.
-        before = ranges.begins(sizes)
+        begins = ranges.begins(sizes)
         row_begins = np.repeat(ranges.begins(last - first), last - first)
-        column = before - before[row_begins]
-        position = ranges.positions(row * length + column, sizes)  # flat in [rows, T]
-        predicted = ranges.positions(self._start[window], sizes)  # event that each position predicts
-        within = ranges.places(sizes)  # position in its window
-        context = np.repeat(self._context[window], sizes)
-        has_input = (within > 0) | (context > 0)  # all but the first position of a user's first window
-        event = predicted - 1  # that each position reads
-        later = window[self._context[window] > 0]
-        before = self._start[later] + self._context[later] - 1
-        event[within < context] = self._reader.positions(self._begin[later], before).reshape(-1)
-        read = position[has_input], event[has_input]
-        batch: dict[str, np.ndarray] = {}
-        for name, source in (
-            ("item", self._timelines.item),
-            ("dwell", self._timelines.dwell),
-            ("feedback", self._timelines.feedback),
-        ):
-            batch[name] = np.zeros(len(rows) * length, np.int32)
-            batch[name][read[0]] = source[read[1]]
-            batch[name] = batch[name].reshape(-1, length)
-        batch["reset"] = np.zeros(len(rows) * length, bool)
-        batch["reset"][row * length + column] = True
-        batch["reset"] = batch["reset"].reshape(-1, length)
-        labelled = (self._kind[predicted] > 0) & (within >= context)
-        batch.update(self._labels(position[labelled], predicted[labelled], rows_per_shard * length))
+        start = row * length + begins - begins[row_begins]  # flat in [rows, T], as all places from here on
+        place = ranges.positions(start, sizes)
+        predicted = ranges.positions(self._start[window], sizes)  # event that each place predicts
+        event = predicted - 1  # and reads
+        later = np.flatnonzero(context)
+        before = self._start[window[later]] + context[later] - 1
+        in_context = ranges.positions(begins[later], context[later])
+        event[in_context] = self._reader.positions(self._begin[window[later]], before).reshape(-1)
+        event[begins[context == 0]] = -1  # a user's first position reads nothing
+        batch = self._read(place, event, len(rows))
+        batch["reset"] = np.zeros((len(rows), length), bool)
+        batch["reset"].reshape(-1)[start] = True
+        kind = self._kind.take(predicted)
+        kind[in_context] = 0
+        labelled = np.flatnonzero(kind)
+        batch.update(self._labels(place[labelled], predicted[labelled], rows_per_shard * length))
         return batch
+
+    def _read(self, place: np.ndarray, event: np.ndarray, num_rows: int) -> dict[str, np.ndarray]:
+        # What each place of [num_rows, T] reads, zeros where no event (−1) stands.
+        event_at = np.full(num_rows * self._length, -1)
+        event_at[place] = event
+        is_event = event_at >= 0
+        columns = {}
+        for name in ("item", "dwell", "feedback"):
+            # "clip" makes another event of −1, which counts 0 times, and spares a check of each place.
+            column = getattr(self._timelines, name).take(event_at, mode="clip").astype(np.int32) * is_event
+            columns[name] = column.reshape(num_rows, self._length)
+        return columns
 
     def label_counts(self) -> np.ndarray:
         """How often each item is a label in an epoch, [N + 1]."""
@@ -287,7 +290,11 @@ class Planned(Protocol):
     def __getitem__(self, index: int) -> dict[str, np.ndarray]: ...
 
 
-def iterate(batches: Planned) -> grain.DatasetIterator:
-    """A Grain iterator over all planned batches, read ahead by one thread; its state resumes at the very next batch."""
+def iterate(batches: Planned, place: Callable[[dict[str, np.ndarray]], Any] | None = None) -> grain.DatasetIterator:
+    """A Grain iterator over all planned batches; its state resumes at the very next batch.
+
+    One thread reads ahead, and hands each batch over as what `place` makes of it, such as arrays on a device.
+    """
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
-    return iter(grain.MapDataset.source(batches).to_iter_dataset(options))
+    source = grain.MapDataset.source(batches)
+    return iter((source.map(place) if place else source).to_iter_dataset(options))

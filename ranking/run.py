@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from data.feedback import MAX_PACKED
 from data.impressions import ImpressionBatches, ranked_positions
-from data.loader import iterate
 from data.timelines import Timelines
 from ranking import log_statistics, tasks
 from ranking.checkpoint import build, identity
@@ -90,7 +89,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         model.init,
         loss_fn,
         optimizer_of(config, total_steps=len(batches)),
-        iterate(batches),
+        batches,
         num_steps=len(batches),
         folder=folder,
         fingerprint=run_of,

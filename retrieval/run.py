@@ -7,7 +7,7 @@ import jax
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
-from data.loader import PackedBatches, iterate
+from data.loader import PackedBatches
 from data.timelines import Timelines
 from retrieval import checkpoint, objective
 from retrieval.checkpoint import identity, towers_reading
@@ -98,7 +98,7 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
             parts.init,
             parts.loss_fn,
             parts.optimizer,
-            iterate(parts.batches),
+            parts.batches,
             num_steps=len(batches),
             folder=folder,
             fingerprint=run_of,

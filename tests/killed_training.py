@@ -6,16 +6,17 @@ import signal
 import time
 from pathlib import Path
 
+from training import run
 from training.saving.checkpoints import CHECKPOINTS
 
 
-def kill_at(step, training, folder):
-    """From now on SIGKILL ends this process before `training` (a module) takes that batch, with a checkpoint saved."""
-    iterate = training.iterate
+def kill_at(step, folder):
+    """From now on SIGKILL ends this process before it trains on that batch, with a checkpoint saved."""
+    iterate = run.iterate
 
     class Killing:
-        def __init__(self, batches):
-            self._batches, self._step = iterate(batches), 0
+        def __init__(self, *arguments):
+            self._batches, self._step = iterate(*arguments), 0
 
         def __next__(self):
             self._step += 1
@@ -28,7 +29,7 @@ def kill_at(step, training, folder):
         def __getattr__(self, name):
             return getattr(self._batches, name)
 
-    training.iterate = Killing
+    run.iterate = Killing
 
 
 def results(folder):

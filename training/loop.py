@@ -6,13 +6,11 @@ from typing import Any, Protocol, Self
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from runtime.errors import DataError
 from runtime.progress import progress
 from training.histogram import LogHistogram
 from training.hosts import of_first
-from training.mesh import shard_batch
 from training.meter import Meter, NonFiniteError, Throughput
 from training.metric_log import MetricLog
 from training.saving.checkpoints import Checkpoints
@@ -31,9 +29,9 @@ class DivergedError(DataError):
 
 
 class Batches(Protocol):
-    """An iterator of host batches {name: [B, ...]} whose position is a JSON value, as Grain's is."""
+    """An iterator of batches {name: [B, ...]} on the devices, whose position is a JSON value, as Grain's is."""
 
-    def __next__(self) -> Mapping[str, np.ndarray]: ...
+    def __next__(self) -> Mapping[str, jax.Array]: ...
     def get_state(self) -> Any: ...
     def set_state(self, state: Any) -> None: ...
 
@@ -108,7 +106,6 @@ def train(
     batches: Batches,
     *,
     num_steps: int,
-    mesh: Mesh,
     key: jax.Array,
     checkpoints: Checkpoints,
     metric_log: MetricLog,
@@ -134,7 +131,7 @@ def train(
     with Termination() as termination, progress(label="train", total=num_steps, unit="step") as bar:
         bar.initial = bar.n = first
         for step in range(first + 1, end + 1):
-            batch = shard_batch(_next(batches, step), mesh)
+            batch = _next(batches, step)
             state, metrics = train_step(state, batch, key)
             meter.add(step, metrics, examples=_rows(batch))
             sign_of_life()
@@ -175,7 +172,7 @@ def train(
     return Result(state, step, run.best_step, {"steps": step, **loss, **norms, **run.throughput.rates(), **run.valid})
 
 
-def _next(batches: Batches, step: int) -> Mapping[str, np.ndarray]:
+def _next(batches: Batches, step: int) -> Mapping[str, jax.Array]:
     try:
         return next(batches)
     except StopIteration:

@@ -8,8 +8,9 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from training.loop import Batches, Result, Validation, train
-from training.mesh import Rules
+from data.loader import Planned, iterate
+from training.loop import Result, Validation, train
+from training.mesh import Rules, shard_batch
 from training.metric_log import MetricLog
 from training.row_tables import RowTables
 from training.saving.checkpoints import CHECKPOINTS, Checkpoints
@@ -21,7 +22,7 @@ def fit(
     init_fn: Callable[[jax.Array], Any],
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
-    batches: Batches,
+    batches: Planned,
     *,
     num_steps: int,
     folder: Path,
@@ -36,6 +37,7 @@ def fit(
     """Trains `init_fn(key) -> params` in `folder`, or goes on there; called again it ends in the same parameters.
 
     Args:
+      batches: of this host, by number; a thread reads them ahead, and puts them on the devices.
       fingerprint: what the run is of; a checkpoint of another is refused.
       seed: of the first parameters and of every step's key.
       mesh: the devices. rules: which parameters it splits, as training.mesh has them.
@@ -49,9 +51,8 @@ def fit(
         result = train(
             state,
             make_train_step(loss_fn, optimizer, state, rows=rows),
-            batches,
+            iterate(batches, lambda batch: shard_batch(batch, mesh)),
             num_steps=num_steps,
-            mesh=mesh,
             key=key,
             checkpoints=checkpoints,
             metric_log=metric_log,

@@ -17,7 +17,6 @@ from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from data.loader import iterate
 from data.timelines import Timelines
 from encoders.item_tower import ItemTable
 from runtime.artifact import checksum, write_json
@@ -232,7 +231,7 @@ def _fit(
         model.init,
         loss_fn,
         from_config(options, total_steps=len(batches)),
-        iterate(batches),
+        batches,
         num_steps=batches.batches_per_epoch * (epochs or align.num_epochs),
         folder=folder,
         fingerprint=identity,

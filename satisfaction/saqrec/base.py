@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data import ranges
-from data.loader import PackedBatches, iterate
+from data.loader import PackedBatches
 from data.reading import Reader, Reading
 from data.timelines import Timelines
 from encoders.item_tower import ItemTower
@@ -84,7 +84,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> tuple[BaseE
         model.init,
         loss_fn,
         from_config(options, total_steps=len(batches)),
-        iterate(batches),
+        batches,
         num_steps=len(batches),
         folder=folder,
         fingerprint=_fingerprint(config, timelines),

@@ -12,7 +12,6 @@ from flax import nnx
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from data.loader import iterate
 from satisfaction.unbiased.estimators import satisfaction_loss
 from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.pair_model import PairModel
@@ -143,7 +142,7 @@ def fit(
         build.init,
         loss_fn,
         from_config(options, total_steps=options.num_steps),
-        iterate(batches),
+        batches,
         num_steps=options.num_steps,
         folder=folder,
         fingerprint=fingerprint,

@@ -69,7 +69,7 @@ def saved(folder, log, *, best):
 
 def killed(data, folder):
     """What the subprocess of the next test runs: SIGKILL before step 5, when a checkpoint is on disk."""
-    kill_at(5, training, folder)
+    kill_at(5, folder)
     training.train(config_of(), data=data, workdir=folder)
 
 

@@ -15,6 +15,7 @@ from retrieval import run as training
 from tests import random_timelines, several_hosts
 from tests.killed_training import kill_at
 from tests.retrieval.training_test import config_of
+from training import run as training_run
 from training.saving.checkpoints import CHECKPOINTS
 
 pytestmark = pytest.mark.long
@@ -47,11 +48,11 @@ def on_hosts(call):
 
 def signalled(step, data, folder):
     """What both processes run: SIGTERM reaches the second one before it takes the batch of `step`."""
-    iterate = training.iterate
+    iterate = training_run.iterate
 
     class Signalling:
-        def __init__(self, batches):
-            self._batches, self._step = iterate(batches), 0
+        def __init__(self, *arguments):
+            self._batches, self._step = iterate(*arguments), 0
 
         def __next__(self):
             self._step += 1
@@ -62,14 +63,14 @@ def signalled(step, data, folder):
         def __getattr__(self, name):
             return getattr(self._batches, name)
 
-    training.iterate = Signalling
+    training_run.iterate = Signalling
     return run(data, folder, "data")
 
 
 def killed(step, data, folder):
     """What both processes run: SIGKILL ends the second one before its batch of that number."""
     if jax.process_index() == 1:
-        kill_at(step, training, folder)
+        kill_at(step, folder)
     return run(data, folder, "data")
 
 

@@ -14,11 +14,11 @@ from satisfaction.experiments import trials, variants_table
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import variants_of
 from satisfaction.run import identity
-from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
 from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from tests import random_timelines
+from training import run as training_run
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +91,12 @@ def read(folder, name="metrics.json"):
 
 
 def test_a_killed_run_goes_on_where_it_was_and_more_may_follow(log, run, whole, tmp_path, monkeypatch, capsys):
-    original, folder, taken = alignment.iterate, tmp_path / "ablations", []
+    original, folder, taken = training_run.iterate, tmp_path / "ablations", []
     shutil.copytree(whole, folder)
     shutil.rmtree(folder / "exact" / "no_unbiased")
     (folder / "metrics.json").unlink()
     monkeypatch.setattr(trials, "_SAVE_EVERY", 1)
-    monkeypatch.setattr(alignment, "iterate", lambda batches: Batches(original(batches), taken, last=3))
+    monkeypatch.setattr(training_run, "iterate", lambda *arguments: Batches(original(*arguments), taken, last=3))
     with pytest.raises(SystemExit):
         ablate(log, run, folder, ["no_unbiased", "no_sid"])
     assert not (folder / "metrics.json").exists()
@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on_where_it_was_and_more_may_follow(log, run, whole, 
     assert "exact/full/mrr" in partial
     assert "exact/no_unbiased/mrr" not in partial
 
-    monkeypatch.setattr(alignment, "iterate", lambda batches: Batches(original(batches), taken))
+    monkeypatch.setattr(training_run, "iterate", lambda *arguments: Batches(original(*arguments), taken))
     ablate(log, run, folder, ["no_unbiased", "no_sid"])
     assert taken == [3, read(whole / "exact" / "no_unbiased" / "seed0" / "align")["saqrec/steps"] - 3]
     assert read(folder) == metrics

@@ -14,6 +14,7 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
 from tests import random_timelines
+from training import run
 from training.names import named_leaves
 from training.saving.checkpoints import restore_params
 
@@ -79,8 +80,8 @@ def test_it_learns_with_and_without_correction(log, scores, trained):
 
 def test_terminated_and_started_again_is_bit_identical(log, base, scores, trained, tmp_path, monkeypatch):
     class Terminating:
-        def __init__(self, batches):
-            self._batches, self._step = original(batches), 0
+        def __init__(self, *arguments):
+            self._batches, self._step = original(*arguments), 0
 
         def __next__(self):
             self._step += 1
@@ -91,9 +92,9 @@ def test_terminated_and_started_again_is_bit_identical(log, base, scores, traine
         def __getattr__(self, name):
             return getattr(self._batches, name)
 
-    original, folder = alignment.iterate, tmp_path / "align"
+    original, folder = run.iterate, tmp_path / "align"
     with monkeypatch.context() as patch:
-        patch.setattr(alignment, "iterate", Terminating)
+        patch.setattr(run, "iterate", Terminating)
         with pytest.raises(SystemExit):
             alignment.train_alignment(config_of(), log, base, scores, folder)
     assert not (folder / "metrics.json").exists()

@@ -54,16 +54,16 @@ def init_fn(key):
 
 @functools.cache
 def compiled():
-    """Mesh, first state and step, compiled once for all tests of a process."""
+    """First state and step, compiled once for all tests of a process."""
     mesh = make_mesh(devices=jax.devices()[:1])
     optimizer = make_optimizer(learning_rate=1e-2, total_steps=12, warmup_steps=2, weight_decay=0.1)
     state = create_state(init_fn, optimizer, key=jax.random.key(0), mesh=mesh)
-    return mesh, state, make_train_step(loss_fn, optimizer, state)
+    return state, make_train_step(loss_fn, optimizer, state)
 
 
 def run(folder, batches, *, save_every=3, log_every=2, **options):
     """Trains in `folder` as a binary would."""
-    mesh, state, step = compiled()
+    state, step = compiled()
     state = jax.tree.map(jnp.copy, state)  # the first step takes its memory
     with Checkpoints(folder / "checkpoints", fingerprint={}) as checkpoints, MetricLog(folder) as log:
         return train(
@@ -71,7 +71,6 @@ def run(folder, batches, *, save_every=3, log_every=2, **options):
             step,
             batches,
             num_steps=12,
-            mesh=mesh,
             key=jax.random.key(1),
             checkpoints=checkpoints,
             metric_log=log,
