@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from nn import gru_kernels
+
 
 class GRU(nnx.Module):
     """Gated recurrent unit (Cho et al. 2014, in the form of cuDNN and torch.nn.GRU).
@@ -72,26 +74,33 @@ def _next(projected: _Blocks, state: jax.Array, kernel: jax.Array, bias: jax.Arr
 
 @jax.custom_vjp
 def _states(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, recurrent_bias):
-    # The state after each position, time first: inputs [T, B, I], where and reset [T, B] -> [T, B, H].
+    # The state after each position, time first: inputs [T, B, I], where and reset [T, B] -> [T, B, H]. This is what is
+    # exported, and runs anywhere; what trains, `_forward` and `_backward`, may have kernels of the device instead.
     #
     # Its gradient is written out, since jax.grad would add a small product of each step to those of the kernels, inside
     # the scan. Here the scan back carries the state's gradient and nothing else, and all that needs no state is one
     # product over all positions before or after it, which all cores share: 1.1 times as fast on one core and 2.4 times
     # on two, for 32 rows of 64 positions.
-    return _forward(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, recurrent_bias)[0]
-
-
-def _forward(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, recurrent_bias):
     projected = _blocks(inputs @ input_kernel + input_bias)  # 3 x [T, B, H]
+    return _scanned_states(projected, where, reset, recurrent_kernel, recurrent_bias)
 
+
+def _scanned_states(projected, where, reset, kernel, bias):
+    # As gru_kernels.states.
     def body(state, position):
         x, is_event, is_start = position
         state = jnp.where(is_start[:, None], 0.0, state)
-        state = jnp.where(is_event[:, None], _next(x, state, recurrent_kernel, recurrent_bias), state)
+        state = jnp.where(is_event[:, None], _next(x, state, kernel, bias), state)
         return state, state
 
-    initial = jnp.zeros((inputs.shape[1], recurrent_kernel.shape[0]), jnp.float32)
-    _, states = lax.scan(body, initial, (projected, where, reset), unroll=_unrolled())
+    _, states = lax.scan(body, jnp.zeros_like(projected[0][0]), (projected, where, reset), unroll=_unrolled())
+    return states
+
+
+def _forward(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, recurrent_bias):
+    projected = _blocks(inputs @ input_kernel + input_bias)
+    recur = gru_kernels.states if gru_kernels.suit(recurrent_kernel.shape[0]) else _scanned_states
+    states = recur(projected, where, reset, recurrent_kernel, recurrent_bias)
     return states, (inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states)
 
 
@@ -110,15 +119,8 @@ def _backward(residuals, cotangents):
     by_hc = by_c * r  # c' of the docstring is multiplied by r before it goes into tanh
     directly = jnp.where(is_event, u, 1.0)
 
-    def body(d_state, position):
-        cotangent, by_r, by_u, by_hc, directly, is_start = position
-        d_state += cotangent
-        d_recurrent = jnp.concatenate([by_r * d_state, by_u * d_state, by_hc * d_state], axis=-1)  # [B, 3 H]
-        d_before = directly * d_state + d_recurrent @ recurrent_kernel.T
-        return jnp.where(is_start[:, None], 0.0, d_before), d_state
-
-    positions = (cotangents, by_r, by_u, by_hc, directly, reset)
-    _, d_states = lax.scan(body, jnp.zeros_like(states[0]), positions, reverse=True, unroll=_unrolled())
+    go_back = gru_kernels.state_gradients if gru_kernels.suit(recurrent_kernel.shape[0]) else _scanned_state_gradients
+    d_states = go_back(cotangents, (by_r, by_u, by_hc), directly, reset, recurrent_kernel)
 
     d_r, d_u = by_r * d_states, by_u * d_states
     d_projected = jnp.concatenate([d_r, d_u, by_c * d_states], axis=-1)  # [T, B, 3 H]
@@ -135,6 +137,20 @@ def _backward(residuals, cotangents):
 
 
 _states.defvjp(_forward, _backward)
+
+
+def _scanned_state_gradients(cotangents, by_gates, directly, reset, kernel):
+    # As gru_kernels.state_gradients.
+    def body(d_state, position):
+        cotangent, by_gates, directly, is_start = position
+        d_state += cotangent
+        d_recurrent = jnp.concatenate([by * d_state for by in by_gates], axis=-1)  # [B, 3 H]
+        d_before = directly * d_state + d_recurrent @ kernel.T
+        return jnp.where(is_start[:, None], 0.0, d_before), d_state
+
+    positions = (cotangents, by_gates, directly, reset)
+    _, d_states = lax.scan(body, jnp.zeros_like(cotangents[0]), positions, reverse=True, unroll=_unrolled())
+    return d_states
 
 
 def _summed_product(a, b):

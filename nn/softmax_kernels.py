@@ -2,11 +2,7 @@
 
 XLA writes a block of logits to memory and reads it again for each step that follows: at 64 numbers a vector that takes
 the time. Here, as in FlashAttention (Dao et al., NeurIPS '22), a program computes the logits of some rows and some
-items, uses them and forgets them: once for their sum, once for the queries' gradient, once for the items'. Products are
-of TF32, as XLA's of float32 are on these GPUs.
-
-Written in Pallas, for its Triton backend. On a CPU they run as plain JAX, which is how the tests hold them against the
-functions that they replace.
+items, uses them and forgets them: once for their sum, once for the queries' gradient, once for the items'.
 """
 
 import dataclasses
@@ -17,6 +13,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
+
+from nn import gpu
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +34,9 @@ _PROGRAMS = 528  # four for each of an H100's multiprocessors
 
 
 def suit(queries: jax.Array, table: jax.Array) -> bool:
-    """Whether the device has kernels for these: an NVIDIA GPU since Ampere, float32, and D of 16, 32, 64 or 128."""
-    device = jax.devices()[0]
-    if device.platform != "gpu" or not hasattr(device, "compute_capability"):
-        return False
-    if "rocm" in device.client.platform_version or float(device.compute_capability) < 8:
-        return False
-    return queries.dtype == table.dtype == jnp.float32 and queries.shape[1] in (16, 32, 64, 128)
+    """Whether the device has kernels for these: float32, and D of 16, 32, 64 or 128."""
+    is_float = queries.dtype == table.dtype == jnp.float32
+    return is_float and queries.shape[1] in (16, 32, 64, 128) and gpu.shared_memory() > 0
 
 
 def totals(queries: jax.Array, table: jax.Array, bias: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -127,7 +121,7 @@ def _by_queries_kernel(tile, rows, items, part, queries_ref, table_ref, bias_ref
     def body(n, d_queries):
         item = first + n * tile.items
         logits, vectors = _logits_of_rows(tile, items, queries, table_ref, bias_ref, labels, item)
-        return d_queries + _dot(jnp.exp(logits - shift[:, None]) * weights[:, None], vectors)
+        return d_queries + gpu.dot(jnp.exp(logits - shift[:, None]) * weights[:, None], vectors)
 
     empty = jnp.zeros((tile.rows, queries_ref.shape[1]), jnp.float32)
     _store(d_queries_ref, row, lax.fori_loop(0, pl.cdiv(end - first, tile.items), body, empty))
@@ -145,10 +139,10 @@ def _by_items_kernel(tile, rows, items, part, queries_ref, table_ref, bias_ref, 
         queries, labels = _load(queries_ref, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
         # Rows past the end: exp(l − ∞) = 0, where exp(l) could be infinite.
         shift, weights = _load(shift_ref, row, tile.rows, rows, jnp.inf), _load(weights_ref, row, tile.rows, rows)
-        logits = _dot(vectors, queries.T) + bias[:, None]  # [items, rows] of the tile
+        logits = gpu.dot(vectors, queries.T) + bias[:, None]  # [items, rows] of the tile
         is_label = labels[None, :] - item == jnp.arange(tile.items)[:, None]
         gradient = jnp.where(is_label, 0.0, jnp.exp(logits - shift[None, :]) * weights[None, :])
-        return d_vectors + _dot(gradient, queries), d_bias + gradient.sum(axis=1)
+        return d_vectors + gpu.dot(gradient, queries), d_bias + gradient.sum(axis=1)
 
     empty = (jnp.zeros((tile.items, queries_ref.shape[1]), jnp.float32), jnp.zeros(tile.items, jnp.float32))
     d_vectors, d_bias = lax.fori_loop(0, pl.cdiv(end - first, tile.rows), body, empty)
@@ -161,7 +155,7 @@ def _logits_of_rows(tile, items, queries, table_ref, bias_ref, labels, item):
     vectors = _load(table_ref, item, tile.items, items)
     bias = _load(bias_ref, item, tile.items, items, -jnp.inf)
     is_label = labels[:, None] - item == jnp.arange(tile.items)[None, :]
-    return jnp.where(is_label, -jnp.inf, _dot(queries, vectors.T) + bias[None, :]), vectors
+    return jnp.where(is_label, -jnp.inf, gpu.dot(queries, vectors.T) + bias[None, :]), vectors
 
 
 def _split(along, size, across, step):
@@ -180,14 +174,8 @@ def _ranges(size, part, across):
 
 
 def _call(kernel, tile, grid, out_shape, *arguments):
-    params = triton.CompilerParams(num_warps=tile.warps, num_stages=tile.stages)
-    on_cpu = jax.default_backend() == "cpu"
-    return pl.pallas_call(kernel, grid=grid, out_shape=out_shape, compiler_params=params, interpret=on_cpu)(*arguments)
-
-
-def _dot(a, b):
-    precision = None if jax.default_backend() == "cpu" else lax.DotAlgorithmPreset.TF32_TF32_F32
-    return jnp.dot(a, b, precision=precision, preferred_element_type=jnp.float32)
+    options = {"warps": tile.warps, "stages": tile.stages}
+    return gpu.call(kernel, grid=grid, out_shape=out_shape, **options)(*arguments)
 
 
 def _load(ref, start, size, count, other=0):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from nn import gru_kernels
 from nn.gru import GRU
 
 B, T, IN, H = 3, 7, 4, 5
@@ -19,16 +20,34 @@ def gru():
     return gru
 
 
-@pytest.fixture(scope="module", params=["cpu", "gpu"])
+FORMS = ["cpu", "gpu", "kernels"]
+
+
+def set_form(patch, form):
+    """From now on the GRU is traced in the form that a kind of device has; kernels as plain JAX, in two programs."""
+    if form == "kernels":
+        patch.setattr(gru_kernels, "suit", lambda hidden: True)
+        patch.setattr(gru_kernels, "_ROWS", 2)
+    else:
+        patch.setattr(jax, "default_backend", lambda: form)
+
+
+@pytest.fixture(scope="module", params=FORMS)
 def call(gru, request):
-    """In the form that each kind of device has."""
+    """In each form; that which trains is the kernels' alone."""
     graph, params = nnx.split(gru)
-    compiled = jax.jit(lambda inputs, where, reset: nnx.merge(graph, params)(inputs, where=where, reset=reset))
+
+    @jax.jit
+    def compiled(inputs, where, reset):
+        def states(inputs):
+            return nnx.merge(graph, params)(inputs, where=where, reset=reset)
+
+        return jax.vjp(states, inputs)[0] if request.param == "kernels" else states(inputs)
+
     none = np.zeros((B, T), bool)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "default_backend", lambda: request.param)
-        compiled(random_inputs(), none, none)  # traced here, and not again
-    return lambda inputs, where=~none, reset=none: compiled(inputs, where, reset)
+        set_form(patch, request.param)
+        yield lambda inputs, where=~none, reset=none: compiled(inputs, where, reset)
 
 
 def reference(gru, inputs, state=None):
@@ -89,20 +108,22 @@ def test_reset_starts_from_nothing(gru, call):
     np.testing.assert_allclose(states[1, 3:], reference(gru, inputs[1, 3:]), atol=1e-6)
 
 
-def test_nothing_flows_back_from_padding_or_across_a_reset(call):
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_flows_back_from_padding_or_across_a_reset(gru, monkeypatch, form):
+    set_form(monkeypatch, form)
     where, reset = np.ones((B, T), bool), np.zeros((B, T), bool)
     where[0, 2] = False
     reset[1, 4] = True
-    gradient = jax.jit(jax.grad(lambda inputs: call(inputs, where, reset)[:, -1].sum()))(random_inputs())
+    gradient = jax.jit(jax.grad(lambda inputs: gru(inputs, where=where, reset=reset)[:, -1].sum()))(random_inputs())
     flows = np.any(gradient != 0, axis=-1)
     np.testing.assert_array_equal(flows[0], where[0])
     np.testing.assert_array_equal(flows[1], np.arange(T) >= 4)
     assert flows[2].all()
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_gradient_is_that_of_one_step_at_a_time(gru, monkeypatch, backend):
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_is_that_of_one_step_at_a_time(gru, monkeypatch, form):
+    set_form(monkeypatch, form)
     graph, params = nnx.split(gru)
     rng = np.random.default_rng(1)
     where, reset = rng.random((B, T)) < 0.7, rng.random((B, T)) < 0.3

@@ -7,16 +7,20 @@ import re
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from configs.retrieval import get_config
 from data.loader import PackedBatches
 from data.reading import Reader, Reading
 from data.timelines import Timelines
+from nn import gru_kernels
+from nn.gru import GRU
 from nn.softmax import label_margins
 from retrieval import checkpoint
 from retrieval import run as training
@@ -26,7 +30,7 @@ from tests import random_timelines
 from tests.killed_training import kill_at, results
 from tests.nn.softmax_test import KERNELS, kernels
 from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
-from training.mesh import make_mesh, shard_batch
+from training.mesh import make_mesh, replicated, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
@@ -249,12 +253,30 @@ def all_margins(mesh):
     return {**margins(mesh, 0), **margins(mesh, 2), **margins(mesh, KERNELS)}
 
 
+def gru_gradients(mesh):
+    """Gradients of a GRU with the kernels for GPUs, of 16 rows split over the mesh."""
+    gru, rng = GRU(3, 4, rngs=nnx.Rngs(0)), np.random.default_rng(0)
+    graph, params = nnx.split(gru)
+    batch = {"inputs": rng.normal(size=(16, 5, 3)).astype(np.float32), "where": rng.random((16, 5)) < 0.8}
+    batch["reset"] = rng.random((16, 5)) < 0.2
+    if mesh is not None:
+        batch, params = shard_batch(batch, mesh), jax.device_put(params, replicated(mesh))
+
+    @jax.jit
+    @jax.grad
+    def gradients(params, batch):
+        return (nnx.merge(graph, params)(batch["inputs"], where=batch["where"], reset=batch["reset"]) ** 2).sum()
+
+    with mock.patch.multiple(gru_kernels, suit=lambda hidden: True, _ROWS=2):
+        return {f"gru {name}": array for name, array in named_leaves(gradients(params, batch)).items()}
+
+
 def on_eight_devices(data, file):
     """What the subprocess of the next test runs."""
     arrays = {}
     for shape in MESHES:
         mesh = make_mesh(data=shape[0], model=shape[1])
-        for name, array in {**all_margins(mesh), **trained(data, mesh)}.items():
+        for name, array in {**all_margins(mesh), **gru_gradients(mesh), **trained(data, mesh)}.items():
             arrays[f"{shape}:{name}"] = array
     np.savez(file, **arrays)
 
@@ -272,7 +294,7 @@ def test_eight_devices_agree_with_one(log, tmp_path):
     assert done.returncode == 0, done.stderr
     found = np.load(file)
     one = make_mesh(devices=jax.devices()[:1])
-    expected = {**all_margins(None), **trained(log.path, one)}
+    expected = {**all_margins(None), **gru_gradients(None), **trained(log.path, one)}
     assert len(found) == len(MESHES) * len(expected)
     for shape, name in itertools.product(MESHES, expected):
         array, message = found[f"{shape}:{name}"], f"{shape} {name}"
