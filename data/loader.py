@@ -8,6 +8,7 @@ the rate of one record at a time.
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -70,15 +71,16 @@ def by_shard(
     Returns:
       (each label's position in its shard, int32; the columns [n] likewise, each of its own dtype).
     """
-    shard, within = np.divmod(position, shard_size)
-    slot = ranges.positions(np.arange(num_shards) * capacity, np.bincount(shard, minlength=num_shards))
+    bounds = np.searchsorted(position, shard_size * np.arange(num_shards + 1))
 
     def placed(values: np.ndarray) -> np.ndarray:
-        flat = np.zeros(num_shards * capacity, values.dtype)
-        flat[slot] = values
-        return flat.reshape(num_shards, capacity)
+        arrays = np.zeros((num_shards, capacity), values.dtype)
+        for array, (begin, end) in zip(arrays, itertools.pairwise(bounds), strict=True):
+            array[: end - begin] = values[begin:end]
+        return arrays
 
-    return placed(within.astype(np.int32)), {name: placed(values) for name, values in columns.items()}
+    within = (position % shard_size).astype(np.int32)
+    return placed(within), {name: placed(values) for name, values in columns.items()}
 
 
 def filled_up(rows: np.ndarray, batch_size: int) -> np.ndarray:
@@ -230,9 +232,15 @@ class PackedBatches:
         batch["reset"].reshape(-1)[start] = True
         kind = self._kind.take(predicted)
         kind[in_context] = 0
-        labelled = np.flatnonzero(kind)
-        batch.update(self._labels(place[labelled], predicted[labelled], rows_per_shard * length))
-        return batch
+        labelled = np.flatnonzero(kind > 0)
+        batch["label_position"], labels = by_shard(
+            place[labelled],
+            {"label": self._timelines.item.take(predicted[labelled]).astype(np.int32), "label_kind": kind[labelled]},
+            num_shards=len(self._shards),
+            shard_size=rows_per_shard * length,
+            capacity=self.label_capacity,
+        )
+        return batch | labels
 
     def _read(self, place: np.ndarray, event: np.ndarray, num_rows: int) -> dict[str, np.ndarray]:
         # What each place of [num_rows, T] reads, zeros where no event (−1) stands.
@@ -251,16 +259,6 @@ class PackedBatches:
         predicted = ranges.positions(self._start + self._context, self._window_length - self._context)
         predicted = predicted[self._kind[predicted] > 0]
         return np.bincount(self._timelines.item[predicted], minlength=self._timelines.num_items + 1)
-
-    def _labels(self, position: np.ndarray, event: np.ndarray, shard_size: int) -> dict[str, np.ndarray]:
-        labels = {
-            "label": self._timelines.item[event].astype(np.int32),
-            "label_kind": self._kind[event].astype(np.int8),
-        }
-        within, arrays = by_shard(
-            position, labels, num_shards=len(self._shards), shard_size=shard_size, capacity=self.label_capacity
-        )
-        return {"label_position": within, **arrays}
 
     def _shuffle(self, epoch: int) -> np.ndarray:
         """The rows of an epoch's batches, [batches, B], filled up with −1.

@@ -29,7 +29,7 @@ class _Tile:
 
 # The fastest of six on an H100: benchmarks/README.md, "On a GPU".
 _TOTALS = _BY_QUERIES = _Tile(rows=128, items=64)
-_BY_ITEMS = _Tile(rows=64, items=128)
+_BY_ITEMS = _Tile(rows=32, items=128)
 _PROGRAMS = 528  # four for each of an H100's multiprocessors
 
 
