@@ -75,7 +75,11 @@ def ours(
     key = jax.random.key(config.seed)
     state = create_state(init, optimizer, key=key, mesh=mesh, rules=rules)
     step = make_train_step(loss_fn, optimizer, state)
-    placed = iterate(batches, lambda batch: (count(batch), shard_batch(batch, mesh)))
+    def endless() -> Iterator[tuple[int, Any]]:
+        while True:
+            yield from iterate(batches, lambda batch: (count(batch), shard_batch(batch, mesh)))
+
+    placed = endless()
 
     def run() -> float:
         nonlocal state
