@@ -69,7 +69,7 @@ def label_margins(
       gradient.
 
     Raises:
-      ValueError: shapes that do not fit, fewer than two items, block_size < 1.
+      ValueError: shapes that do not fit, fewer than two items, a negative block_size.
     """
     if item_table.ndim != 2 or queries.shape[1:] != item_table.shape[1:] or labels.shape != queries.shape[:1]:
         raise ValueError(f"queries {queries.shape}, item_table {item_table.shape} and labels {labels.shape} do not fit")
