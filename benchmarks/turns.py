@@ -75,6 +75,7 @@ def ours(
     key = jax.random.key(config.seed)
     state = create_state(init, optimizer, key=key, mesh=mesh, rules=rules)
     step = make_train_step(loss_fn, optimizer, state)
+
     def endless() -> Iterator[tuple[int, Any]]:
         while True:
             yield from iterate(batches, lambda batch: (count(batch), shard_batch(batch, mesh)))

@@ -26,18 +26,26 @@ class Architecture(Generic[Model]):
 
 
 def architecture(make: Callable[[nnx.Rngs], Model]) -> Architecture[Model]:
-    """Of the model that `make(rngs)` builds. What of it is no nnx.Param is a constant, which no random number moves."""
+    """Of the model that `make(rngs)` builds. What of it is no nnx.Param is a constant, which no random number moves.
+
+    The params are nested dicts of arrays. NNX's own states wrap every array in an object of Python, and to take those
+    apart and make them again cost every training step some milliseconds.
+    """
     model = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
-    graph = nnx.graphdef(model)
+    graph, variables = nnx.graphdef(model), nnx.state(model, nnx.Param)
     constants = jax.jit(lambda: nnx.state(make(nnx.Rngs(0)), nnx.Not(nnx.Param)))()
-    structure, names = jax.tree.structure(constants), tuple(named_leaves(constants))
 
     def merge_with(params: Any, values: Mapping[str, Any]) -> Model:
-        return nnx.merge(graph, params, jax.tree.unflatten(structure, [values[name] for name in names]))
+        return nnx.merge(graph, _filled(variables, named_leaves(params)), _filled(constants, values))
 
     return Architecture(
-        init=lambda key: nnx.state(make(nnx.Rngs(key)), nnx.Param),
-        merge=lambda params: nnx.merge(graph, params, constants),
-        shapes=nnx.state(model, nnx.Param),
+        init=lambda key: nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param)),
+        merge=lambda params: nnx.merge(graph, _filled(variables, named_leaves(params)), constants),
+        shapes=nnx.to_pure_dict(variables),
         merge_with=merge_with,
     )
+
+
+def _filled(state: Any, values: Mapping[str, Any]) -> Any:
+    # A state like this one with other values, by their names.
+    return jax.tree.unflatten(jax.tree.structure(state), [values[name] for name in named_leaves(state)])
