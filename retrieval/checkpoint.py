@@ -33,6 +33,7 @@ from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, is_complete
 from training.architecture import Architecture, architecture
+from training.names import named_leaves
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 TOWERS = "towers"  # among the weights of what is counted, retrieval/counted/
@@ -214,10 +215,8 @@ class Retriever:
         self._reactions = Reactions(config)
         self._state_sizes = [merge(params).state_size, *(part.state_size for part in self._parts)]
 
-        leaves, self._structure = jax.tree.flatten_with_path(params)
-        named = {
-            f"weights/{jax.tree_util.keystr(path[:-1], simple=True, separator='.')}": leaf for path, leaf in leaves
-        }
+        self._structure = jax.tree.structure(params)
+        named = {f"weights/{name.replace('/', '.')}": leaf for name, leaf in named_leaves(params).items()}
         self._names = tuple(named)
         towers = apart(lambda weights: self._model(weights).items(), named, name="weights/items")
         self._sizes = [jax.eval_shape(towers.call, towers.weights).shape[1]]
