@@ -89,9 +89,9 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
 
     from encoders.item_content import tower_features
     from retrieval.checkpoint import architecture_of
-    from retrieval.item_rows import ITEM_TABLES, ItemRows
+    from retrieval.large_corpus.item_rows import ITEM_TABLES, ItemRows
+    from retrieval.large_corpus.touched_rows import TouchedRows
     from retrieval.objective import make_loss, make_loss_of_touched_rows
-    from retrieval.touched_rows import TouchedRows
     from training.mesh import make_mesh, shard_batch
     from training.optimizer import from_config
     from training.row_tables import RowTables

@@ -27,7 +27,7 @@ from nn.exported import apart
 from retrieval.counted import Part, files, stepped
 from retrieval.counted.parts import KINDS, made
 from retrieval.counted.reactions import Reactions
-from retrieval.item_rows import ItemRows
+from retrieval.large_corpus.item_rows import ItemRows
 from retrieval.model import TwoTower
 from runtime.artifact import read_json
 from runtime.errors import UsageError

@@ -33,7 +33,7 @@ def sampled(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mes
 
 
 def drawn(batch: Mapping[str, jax.Array]) -> MarginsFn:
-    """Against the candidates that a batch brings, with their log expected counts (retrieval/touched_rows.py)."""
+    """Against the candidates that a batch brings, with their log expected counts (large_corpus/touched_rows.py)."""
     return lambda asked, key: _against(asked, batch["candidate"], batch["log_expected"])
 
 

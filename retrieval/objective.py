@@ -104,7 +104,7 @@ def make_loss(
 
 
 def make_loss_of_touched_rows(model: Architecture[TwoTower], config: ConfigDict) -> LossFn:
-    """The same loss of batches of retrieval/touched_rows.py, whose items are all the model's corpus.
+    """The same loss of batches of retrieval/large_corpus/touched_rows.py, whose items are all the model's corpus.
 
     `params` has the rows that a batch touches in place of its tables.
     Errors: those of `check`.

@@ -14,9 +14,9 @@ from retrieval.checkpoint import identity, towers_reading
 from retrieval.counted import files
 from retrieval.counted.parts import KINDS
 from retrieval.counted.weights import fit as fit_weights
+from retrieval.large_corpus.table_memory import check_fits
 from retrieval.margins import DRAWING
 from retrieval.objective import gradient_norms
-from retrieval.table_memory import check_fits
 from retrieval.updates import all_rows, touched_rows
 from retrieval.validation import metric
 from runtime.artifact import read_json, write_json

@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 from data.loader import PackedBatches, Planned
 from data.timelines import Timelines
 from retrieval.checkpoint import build, build_by_rows
-from retrieval.item_rows import ITEM_TABLES
+from retrieval.large_corpus.item_rows import ITEM_TABLES
+from retrieval.large_corpus.touched_rows import TouchedRows
+from retrieval.large_corpus.validation_in_blocks import make_validation_in_blocks
 from retrieval.objective import LossFn, make_loss, make_loss_of_touched_rows
-from retrieval.touched_rows import TouchedRows
 from retrieval.validation import make_validation
-from retrieval.validation_in_blocks import make_validation_in_blocks
 from training.mesh import local_parts
 from training.optimizer import from_config
 from training.row_tables import RowTables

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from encoders.labels import last_places
 from metrics import ranking
-from retrieval.item_rows import ItemRows, Sizes
+from retrieval.large_corpus.item_rows import ItemRows, Sizes
 from retrieval.model import TwoTower
 from retrieval.validation import CHUNK, cut, metric, questions, recalls
 from training.architecture import Architecture
@@ -47,7 +47,7 @@ def make_validation_in_blocks(
     users × N × D multiplications all the same; `config.eval_users` is what they cost by.
 
     Args:
-      model, items, rows: of retrieval/touched_rows.py's training.
+      model, items, rows: of retrieval/large_corpus/touched_rows.py's training.
       block_size: items a block; 0 for as many as have 2^26 scores.
     """
     asked = questions(config, timelines)

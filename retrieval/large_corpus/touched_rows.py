@@ -10,14 +10,14 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data.loader import PackedBatches
-from retrieval.item_rows import ItemRows, Sizes
+from retrieval.large_corpus.item_rows import ItemRows, Sizes
 from retrieval.margins import SAMPLERS
 
 _DRAWS = 2  # the seed's stream of candidates; data/loader.py has 0 and 1
 
 
 class TouchedRows:
-    """Access by number to batches whose items are numbered anew (retrieval/item_rows.py).
+    """Access by number to batches whose items are numbered anew (retrieval/large_corpus/item_rows.py).
 
     A batch has the arrays of `PackedBatches`, `item` and `label` in the new numbers, those of `ItemRows.numbered`, and
     candidate [C] int32 and log_expected [C] float32, as the sampler of --config.softmax draws them.

@@ -12,15 +12,16 @@ import pytest
 from configs.retrieval import get_config
 from data.loader import PackedBatches
 from data.timelines import Timelines
-from retrieval import checkpoint, table_memory
+from retrieval import checkpoint
 from retrieval import run as training
-from retrieval.item_rows import OTHER, READ, ItemRows, Sizes
+from retrieval.large_corpus import table_memory
+from retrieval.large_corpus.item_rows import OTHER, READ, ItemRows, Sizes
+from retrieval.large_corpus.touched_rows import TouchedRows
+from retrieval.large_corpus.validation_in_blocks import make_validation_in_blocks
 from retrieval.margins import drawn
 from retrieval.objective import make_loss, make_loss_of_touched_rows
-from retrieval.touched_rows import TouchedRows
 from retrieval.updates import touched_rows
 from retrieval.validation import make_validation
-from retrieval.validation_in_blocks import make_validation_in_blocks
 from runtime.errors import UsageError
 from tests import random_timelines
 from tests.killed_training import results
@@ -250,7 +251,7 @@ def on_four_devices(data, file):
 @pytest.mark.long
 def test_meshes_agree_with_one_device(log, tmp_path):
     file = tmp_path / "arrays.npz"
-    code = f"from tests.retrieval.touched_rows_test import on_four_devices as f; f({str(log.path)!r}, {str(file)!r})"
+    code = f"from tests.retrieval.large_corpus_test import on_four_devices as f; f({str(log.path)!r}, {str(file)!r})"
     # Optimised half as much, it compiles twice as fast.
     flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
