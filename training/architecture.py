@@ -28,8 +28,8 @@ class Architecture(Generic[Model]):
 def architecture(make: Callable[[nnx.Rngs], Model]) -> Architecture[Model]:
     """Of the model that `make(rngs)` builds. What of it is no nnx.Param is a constant, which no random number moves.
 
-    The params are nested dicts of arrays. NNX's own states wrap every array in an object of Python, and to take those
-    apart and make them again cost every training step some milliseconds.
+    The params are nested dicts of arrays. NNX's own states wrap every array in an object of Python, which each training
+    step would take apart and make again: a quarter of a millisecond for a state of 42 arrays.
     """
     model = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
     graph, variables = nnx.graphdef(model), nnx.state(model, nnx.Param)

@@ -25,6 +25,7 @@ from retrieval.validation import make_validation
 from runtime.errors import UsageError
 from tests import random_timelines
 from tests.killed_training import results
+from tests.retrieval.objective_test import parameters_of
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.row_tables import RowTables
@@ -55,17 +56,7 @@ def log(tmp_path_factory):
 
 
 def parameters(log, config):
-    """Random ones: some of a model's parameters start at zero, where they would have no influence."""
-    built = checkpoint.build(config, log)
-
-    @jax.jit
-    def noisy(key):
-        leaves, structure = jax.tree.flatten(built.init(key))
-        keys = jax.random.split(key, len(leaves))
-        noise = [0.3 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
-        return jax.tree.unflatten(structure, [leaf + extra for leaf, extra in zip(leaves, noise, strict=True)])
-
-    return noisy(jax.random.key(0))
+    return parameters_of(checkpoint.build(config, log))
 
 
 def test_items_are_numbered_anew_each_once():
