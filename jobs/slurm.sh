@@ -27,7 +27,7 @@ cd "$HEED" || exit 2
 # Three minutes before its time is over Slurm sends USR1 to this script: the training saves and ends by SIGTERM, which
 # srun hands to every process, and the job goes back into the queue. A preempted one Slurm ends and requeues itself.
 out_of_time=
-trap 'out_of_time=yes; kill -TERM "$training"' USR1
+trap 'out_of_time=yes; kill -TERM "$!"' USR1  # $!, not $training: a signal may come before that is set
 
 srun --kill-on-bad-exit=0 "$PYTHON" -m retrieval.train --config="$CONFIG" --data="$DATA" --workdir="$WORKDIR" \
   --coordinator=auto &
