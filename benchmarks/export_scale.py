@@ -80,7 +80,7 @@ def random_model(log: "Timelines") -> "Retriever":
     from retrieval import checkpoint
 
     config = get_config("tiny")
-    config.update({"dim": DIM, "counted": ()})
+    config.update({"dim": DIM, "counted": (), "trend_days": ()})
     model = checkpoint.build(config, log)
     return checkpoint.Retriever(model.merge, jax.jit(model.init)(jax.random.key(0)), config, log.num_items)
 

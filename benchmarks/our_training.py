@@ -27,26 +27,18 @@ def training(config: ConfigDict, timelines: "Timelines") -> Training:
     """Of `config` on `timelines`, on all devices."""
     import numpy as np
 
-    from data.loader import PackedBatches
     from retrieval.checkpoint import build
     from retrieval.objective import make_loss
-    from retrieval.run import RULES
+    from retrieval.run import RULES, planned
     from training.mesh import mesh_of
     from training.optimizer import from_config
 
     mesh = mesh_of(config)
-    batches = PackedBatches(
-        timelines,
-        length=config.length,
-        batch_size=config.batch_size,
-        num_epochs=config.num_epochs,
-        positive=tuple(config.positive) or timelines.positive_feedback,
-        negative=config.negative,
-        seed=config.seed,
-        num_shards=mesh.shape["data"],
-    )
+    config = ConfigDict(config.to_dict())
+    config.positive = tuple(config.positive) or timelines.positive_feedback
+    batches, trends = planned(config, timelines, mesh)
     shards = mesh.shape["model"]
-    model = build(config, timelines, model_shards=shards)
+    model = build(config, timelines, trends=trends, model_shards=shards)
     loss_fn = make_loss(
         model.merge,
         config,

@@ -30,7 +30,8 @@ from ml_collections import ConfigDict
 
 from data import readers
 
-_PAPER_TOWER: dict[str, Any] = {"memory": (), "counted": ()}
+_NOTHING_COUNTED: dict[str, Any] = {"counted": (), "trends": ()}
+_PAPER_TOWER: dict[str, Any] = {"memory": (), **_NOTHING_COUNTED}
 _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal": {"input": (), "negative": ()},
     "dislike_input": {"input": ("dislike",), "negative": ()},
@@ -38,7 +39,7 @@ _SIGNALS: dict[str, dict[str, Any]] = {
     "no_dislike_signal_paper_tower": {"input": (), "negative": (), **_PAPER_TOWER},
     "dislike_input_paper_tower": {"input": ("dislike",), "negative": (), **_PAPER_TOWER},
     "dislike_input_and_label_paper_tower": {"input": ("dislike",), "negative": ("dislike",), **_PAPER_TOWER},
-    "dislike_input_and_label_without_counts": {"input": ("dislike",), "negative": ("dislike",), "counted": ()},
+    "dislike_input_and_label_without_counts": {"input": ("dislike",), "negative": ("dislike",), **_NOTHING_COUNTED},
     "skip_label": {"input": ("dislike",), "negative": ("skip",)},
     "skip_label_alone": {"input": (), "negative": ("skip",)},
     "skip_and_dislike_label": {"input": ("dislike",), "negative": ("skip", "dislike")},
@@ -87,6 +88,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.encoder = "gru"  # of the user's history, by its name in encoders/registry.py
     config.hidden = 128
     config.dropout = 0.5
+    # What is popular at the moment, in both towers (retrieval/trends.py): counted over so many days; (), nothing.
+    config.trend_days = _SIGNALS[signals].get("trends", (1, 3, 7, 14))
 
     # What is counted beside the towers, retrieval/counted/: (), nothing. The weights of the towers and of each part are
     # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read; R,

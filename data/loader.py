@@ -141,6 +141,7 @@ class PackedBatches:
       reset [B, T] bool: a window starts here.
       label_position [S, R] int32: the label's position in its shard, row · T + column.
       label [S, R] int32: the item to predict; label_kind [S, R] int8: 1 positive, 2 negative, 0 fills the array.
+      label_… [S, R]: what else is known of the labels' events.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class PackedBatches:
         reading: Reading | None = None,
         num_shards: int = 1,
         shard: slice | None = None,
+        of_labels: Mapping[str, np.ndarray] | None = None,
     ):
         """Plans all epochs.
 
@@ -172,6 +174,7 @@ class PackedBatches:
           reading: which events of a longer past the context of a window holds; the last ones by default.
           num_shards: S, parts of a batch that different devices work on; divides B.
           shard: the parts this host loads; all of them by default.
+          of_labels: name -> values of all events, which labels bring along as label_<name>.
 
         Raises:
           UsageError: sizes that do not fit together. DataError: no event carries one of the label signals.
@@ -183,6 +186,7 @@ class PackedBatches:
         self._shards = range(num_shards)[shard if shard is not None else slice(None)]
         end = np.asarray(timelines.learned_end(train_on))
         windows = cut_windows(np.asarray(timelines.offsets[:-1]), end, length=length)
+        self._of_labels = {f"label_{name}": values for name, values in (of_labels or {}).items()}
         self._kind = label_kinds(np.asarray(timelines.feedback), positive=positive, negative=negative)
         order, self._row_offsets = pack_rows(windows.length, length, np.random.default_rng([seed, 0]))
         self._start, self._window_length = windows.start[order], windows.length[order]
@@ -233,9 +237,14 @@ class PackedBatches:
         kind = self._kind.take(predicted)
         kind[in_context] = 0
         labelled = np.flatnonzero(kind > 0)
+        label = predicted[labelled]
         batch["label_position"], labels = by_shard(
             place[labelled],
-            {"label": self._timelines.item.take(predicted[labelled]).astype(np.int32), "label_kind": kind[labelled]},
+            {
+                "label": self._timelines.item.take(label).astype(np.int32),
+                "label_kind": kind[labelled],
+                **{name: values.take(label) for name, values in self._of_labels.items()},
+            },
             num_shards=len(self._shards),
             shard_size=rows_per_shard * length,
             capacity=self.label_capacity,

@@ -21,7 +21,8 @@ class ItemTower(nnx.Module):
     unknown: the softmax would only ever have pushed it away. W begins at zero, for the same reason: directions in which
     no item of the training events differs from the others say nothing.
 
-    With hashed ids (encoders/hashed_ids.py) id_j is the sum of the K rows that item j shares with others.
+    With hashed ids (encoders/hashed_ids.py) id_j is the sum of the K rows that item j shares with others. The vectors
+    may go on with numbers that are not learned, such as those of retrieval/trends.py.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class ItemTower(nnx.Module):
         dim: int,
         table_rows: int | None = None,
         hashed: np.ndarray | None = None,
+        columns: np.ndarray | None = None,
         rngs: nnx.Rngs,
     ):
         """Builds the tables.
@@ -42,6 +44,7 @@ class ItemTower(nnx.Module):
           dim: D.
           table_rows: of the table of ids; by default as many as the content has.
           hashed: [rows, K], the rows of that table whose sum is an item's id; by default its own row.
+          columns: [rows, R], what the vectors go on with; by default nothing.
           rngs: initial values.
         """
         self.dim, self.owner = dim, tuple(content.owner)
@@ -51,6 +54,7 @@ class ItemTower(nnx.Module):
         self.seen = Constant(jnp.asarray(features["seen"]))
         rows = len(content.codes) if table_rows is None else table_rows
         self.hashed = None if hashed is None else Constant(jnp.asarray(hashed, jnp.int32))
+        self.columns = None if columns is None else Constant(jnp.asarray(columns, jnp.float32))
         self.id_embedding = nnx.Param(self.id_table(rows, rngs))
         self.feature_embeddings = nnx.List(
             [nnx.Param(_first_values(rngs.params(), size, dim, dim**-0.5)) for size in content.cardinalities]
@@ -61,10 +65,11 @@ class ItemTower(nnx.Module):
         self.projection = nnx.Param(jnp.zeros((size, dim), jnp.float32)) if size else None
 
     def __call__(self) -> jax.Array:
-        """All item vectors, [rows, D]; zero in padding rows."""
+        """All item vectors, [rows, D + R]; zero in padding rows."""
         table = self.id_embedding[...]
         ids = table if self.hashed is None else table[self.hashed[...]].sum(axis=1)  # [rows, D]
-        return ids * self.seen[...] + self.content(self.codes[...], self.shares[...], self.embedded[...])
+        vectors = ids * self.seen[...] + self.content(self.codes[...], self.shares[...], self.embedded[...])
+        return vectors if self.columns is None else jnp.concatenate([vectors, self.columns[...]], axis=1)
 
     def id_table(self, rows: int, rngs: nnx.Rngs) -> jax.Array:
         """First values of a table of ids [rows, D]; an id's vector has the same scale however many rows it sums."""

@@ -35,14 +35,19 @@ def last_places(rows: jax.Array) -> jax.Array:
     return jnp.arange(1, rows.shape[0] + 1)[None] * rows.shape[1] - 1
 
 
-def asked(model: Any, batch: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> Asked:
-    """The labels of `batch`, asked of a model with `items`, `states(batch, vectors, at=…)` and `queries(states)`."""
+def asked(
+    model: Any, batch: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None, **of_labels: jax.Array
+) -> Asked:
+    """The labels of `batch`, asked of a model with `items`, `states(batch, vectors, at=…)` and `queries(states, …)`.
+
+    `of_labels` [S, R]: what else its queries depend on.
+    """
     vectors = model.items()  # [rows, D]
     place, kind = batch["label_position"], batch["label_kind"].reshape(-1)
     states = model.states(batch, vectors, at=place, dropout_rngs=dropout_rngs)  # [S * R, state]
     started = batch["reset"].reshape(place.shape[0], -1).cumsum(axis=1)  # windows so far
     return Asked(
-        queries=model.queries(states),
+        queries=model.queries(states, **{name: values.reshape(-1) for name, values in of_labels.items()}),
         vectors=vectors,
         item=jnp.where(kind > 0, batch["label"].reshape(-1), 1),
         kind=kind,

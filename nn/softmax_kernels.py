@@ -31,12 +31,13 @@ class _Tile:
 _TOTALS = _BY_QUERIES = _Tile(rows=128, items=64)
 _BY_ITEMS = _Tile(rows=32, items=128)
 _PROGRAMS = 528  # four for each of an H100's multiprocessors
+_WIDTHS = (16, 32, 64, 128)  # numbers of a vector: others are filled up with zeros, which no product sees
 
 
 def suit(queries: jax.Array, table: jax.Array) -> bool:
-    """Whether the device has kernels for these: float32, and D of 16, 32, 64 or 128."""
+    """Whether the device has kernels for these: float32, and D up to 128."""
     is_float = queries.dtype == table.dtype == jnp.float32
-    return is_float and queries.shape[1] in (16, 32, 64, 128) and gpu.shared_memory() > 0
+    return is_float and queries.shape[1] <= _WIDTHS[-1] and gpu.shared_memory() > 0
 
 
 def totals(queries: jax.Array, table: jax.Array, bias: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -48,6 +49,7 @@ def totals(queries: jax.Array, table: jax.Array, bias: jax.Array, labels: jax.Ar
       bias: [N]; −inf takes an item out.
       labels: [rows] int; below 0 or from N on none is left out.
     """
+    queries, table = _filled_up(queries), _filled_up(table)
     rows, tile = queries.shape[0], _TOTALS
     blocks, parts, part = _split(rows, tile.rows, table.shape[0], tile.items)
     kernel = functools.partial(_totals_kernel, tile, rows, table.shape[0], part)
@@ -95,6 +97,8 @@ def gradients(
       queries, table, bias, labels: as of `totals`.
       shift, weights: [rows].
     """
+    width = queries.shape[1]
+    queries, table = _filled_up(queries), _filled_up(table)
     (rows, dim), items = queries.shape, table.shape[0]
     arguments = (queries, table, bias, labels, shift, weights)
 
@@ -109,7 +113,12 @@ def gradients(
     out = [jax.ShapeDtypeStruct((parts, blocks * tile.items, *shape), jnp.float32) for shape in ((dim,), ())]
     kernel = functools.partial(_by_items_kernel, tile, rows, items, part)
     d_table, d_bias = _call(kernel, tile, (blocks, parts), out, *arguments)
-    return d_queries.sum(axis=0)[:rows], d_table.sum(axis=0)[:items], d_bias.sum(axis=0)[:items]
+    return d_queries.sum(axis=0)[:rows, :width], d_table.sum(axis=0)[:items, :width], d_bias.sum(axis=0)[:items]
+
+
+def _filled_up(vectors):
+    width = vectors.shape[1]
+    return jnp.pad(vectors, ((0, 0), (0, next(at for at in _WIDTHS if at >= width) - width)))
 
 
 def _by_queries_kernel(tile, rows, items, part, queries_ref, table_ref, bias_ref, labels_ref, shift_ref, weights_ref,

@@ -29,6 +29,7 @@ from retrieval.counted.parts import KINDS, made
 from retrieval.counted.reactions import Reactions
 from retrieval.large_corpus.item_rows import ItemRows
 from retrieval.model import TwoTower
+from retrieval.trends import Trends, served
 from runtime.artifact import read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, is_complete
@@ -100,18 +101,24 @@ def reading(config: ConfigDict) -> Reading:
     return dataclasses.replace(of_towers, length=longest)
 
 
-def build(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Architecture[TwoTower]:
+def build(
+    config: ConfigDict, timelines: Timelines, *, trends: Trends | None = None, model_shards: int = 1
+) -> Architecture[TwoTower]:
     """The model of `config` on the items of `timelines`; table rows are rounded up to a multiple of `model_shards`.
 
+    Args: trends, of the days that it learns from or of the moment at which it is asked, by default when the test days
+    begin.
     Errors: those of `check`.
     """
     check(config)
-    items = _items(config, timelines, model_shards)
-    return architecture_of(config, items.content, items.seen, hashed=items.hashed, table_rows=items.table_rows)
+    items = _items(config, timelines, model_shards, trends or _trends(config, timelines, "test"))
+    return architecture_of(
+        config, items.content, items.seen, hashed=items.hashed, table_rows=items.table_rows, trends=items.trends
+    )
 
 
 def build_by_rows(
-    config: ConfigDict, timelines: Timelines, *, model_shards: int = 1
+    config: ConfigDict, timelines: Timelines, *, trends: Trends | None = None, model_shards: int = 1
 ) -> tuple[Architecture[TwoTower], ItemRows]:
     """The same model for a corpus too large for a step to touch all of it: its parameters, and the items apart.
 
@@ -119,13 +126,17 @@ def build_by_rows(
     Errors: those of `check`.
     """
     check(config)
-    items = _items(config, timelines, model_shards)
+    items = _items(config, timelines, model_shards, trends or _trends(config, timelines, "test"))
     none = items.content._replace(codes=items.content.codes[:1], embeddings=items.content.embeddings[:1])
     features = tower_features(items.content, items.seen)
-    unhashed = None
+    unhashed, of_none = None, None
     if items.hashed is not None:
         features["hashed"], unhashed = items.hashed, items.hashed[:1]
-    model = architecture_of(config, none, np.zeros(1, bool), hashed=unhashed, table_rows=items.table_rows)
+    if items.trends is not None:
+        features["columns"], of_none = items.trends.columns, items.trends._replace(columns=items.trends.columns[:1])
+    model = architecture_of(
+        config, none, np.zeros(1, bool), hashed=unhashed, table_rows=items.table_rows, trends=of_none
+    )
     return model, ItemRows(features, items.content.owner, items.content.cardinalities, items.table_rows)
 
 
@@ -136,6 +147,7 @@ def architecture_of(
     *,
     table_rows: int | None = None,
     hashed: NDArray[np.int32] | None = None,
+    trends: Trends | None = None,
 ) -> Architecture[TwoTower]:
     """The model of `config`; arguments as TwoTower."""
     excluded = tuple(config.get("excluded_feedback", ()))
@@ -155,6 +167,7 @@ def architecture_of(
             encoder=ENCODERS[config.encoder],
             table_rows=table_rows,
             hashed=hashed,
+            trends=trends,
             rngs=rngs,
         )
 
@@ -166,18 +179,20 @@ class _Items(NamedTuple):
     seen: NDArray[np.bool_]
     hashed: NDArray[np.int32] | None  # [rows, K]: the rows of each item's id, where several share them
     table_rows: int
+    trends: Trends | None
 
 
-def _items(config: ConfigDict, timelines: Timelines, model_shards: int) -> _Items:
+def _items(config: ConfigDict, timelines: Timelines, model_shards: int, trends: Trends | None) -> _Items:
     # The items, with rows of padding up to what `model_shards` divides, as is the size of the tables of ids.
     added = -(timelines.num_items + 1) % model_shards
     content, seen = _known(config, timelines, added=added)
+    trends = None if trends is None else trends.padded(added)
     rows = config.get("id_rows", 0)
     if not rows:
-        return _Items(content, seen, None, len(seen))
+        return _Items(content, seen, None, len(seen), trends)
     hashed = hashed_rows(timelines.items["item_id"].fill_null("").to_numpy(), rows=rows, hashes=config.id_hashes)
     hashed = np.pad(hashed, ((0, added), (0, 0)))
-    return _Items(content, seen, hashed, rows + -rows % model_shards)
+    return _Items(content, seen, hashed, rows + -rows % model_shards, trends)
 
 
 def _known(config: ConfigDict, timelines: Timelines, *, added: int = 0) -> tuple[ItemContent, NDArray[np.bool_]]:
@@ -261,6 +276,7 @@ class Retriever:
         """`of_content` with other `weights` of the same names; can be traced."""
         assert self._new_items is not None
         vectors = self._new_items(self._model(weights).items, codes, embeddings)
+        vectors = jnp.pad(vectors, ((0, 0), (0, self._sizes[0] - vectors.shape[1])))  # no trend: nobody has met them
         return jnp.concatenate([vectors, *(part.of_content(codes) for part in self._parts)], axis=1)
 
     def encode(self, inputs: Mapping[str, Any]) -> jax.Array:
@@ -335,7 +351,7 @@ def load(
     config = ConfigDict({**saved["config"], **(settings or {})})
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
-    model, params = _restored(folder, config, timelines, saved.get("model_shards", 1))
+    model, params = _restored(folder, config, timelines, split, saved.get("model_shards", 1))
     parts: list[Part] = []
     towers_weight = 1.0
     if config.get("counted", ()):
@@ -347,15 +363,21 @@ def load(
     return Retriever(model.merge, params, config, timelines.num_items, new_items, parts, towers_weight)
 
 
-def towers_of(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> Retriever:
+def towers_of(
+    folder: Path, config: ConfigDict, timelines: Timelines, *, split: str, model_shards: int = 1
+) -> Retriever:
     """The best checkpoint's towers, with nothing beside them, in the folder of a run that need not be complete."""
-    model, params = _restored(folder, config, timelines, model_shards)
+    model, params = _restored(folder, config, timelines, split, model_shards)
     return Retriever(model.merge, params, config, timelines.num_items)
 
 
 def _restored(
-    folder: Path, config: ConfigDict, timelines: Timelines, model_shards: int
+    folder: Path, config: ConfigDict, timelines: Timelines, split: str, model_shards: int
 ) -> tuple[Architecture[TwoTower], Any]:
-    model = build(config, timelines, model_shards=model_shards)
+    model = build(config, timelines, trends=_trends(config, timelines, split), model_shards=model_shards)
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     return model, params
+
+
+def _trends(config: ConfigDict, timelines: Timelines, split: str) -> Trends | None:
+    return served(timelines, config, split) if config.get("trend_days", ()) else None

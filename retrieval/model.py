@@ -13,7 +13,9 @@ from encoders.item_content import Content
 from encoders.item_tower import ItemTower
 from encoders.labels import at_places
 from encoders.registry import MakeEncoder
+from nn.constant import Constant
 from retrieval.aversion import AversionMemory
+from retrieval.trends import Trends
 
 
 class TwoTower(nnx.Module):
@@ -22,7 +24,8 @@ class TwoTower(nnx.Module):
     An event enters as item vector ⊕ (dwell bucket + feedback flags); the GRU's state h after it gives the query
     q = W h + b, and item j scores q · v_j. Which feedback the input shows is `input_bits`; what the labels are is the
     business of the loss. With `memory_bits` the query also forgets what was said no to (retrieval/aversion.py); the
-    state of a user is then h beside that memory.
+    state of a user is then h beside that memory. With `trends` both towers go on with what is popular at the moment
+    (retrieval/trends.py).
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class TwoTower(nnx.Module):
         encoder: MakeEncoder = GRUEncoder,
         table_rows: int | None = None,
         hashed: np.ndarray | None = None,
+        trends: Trends | None = None,
         rngs: nnx.Rngs,
     ):
         """Args as ItemTower, and:
@@ -49,8 +53,11 @@ class TwoTower(nnx.Module):
         memory_bits: those that say no, none for the encoder alone. forgiving_bits: those that take it back.
         memory_size: S, the noes that are remembered.
         excluded_bits: those of events that are not read.
+        trends: E [rows, R] and C [M, W, R].
         """
-        self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, hashed=hashed, rngs=rngs)
+        columns = None if trends is None else trends.columns
+        self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, hashed=hashed, columns=columns, rngs=rngs)
+        self.mixes = None if trends is None else Constant(jnp.asarray(trends.mixes))
         self.input_bits = tuple(input_bits)
         self.event_embedding = nnx.Param(self.items.id_table(self.items.id_embedding[...].shape[0], rngs))
         # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
@@ -59,7 +66,8 @@ class TwoTower(nnx.Module):
         flags = jnp.zeros((len(self.input_bits), dim))
         self.flag_embedding = nnx.Param(flags) if self.input_bits else None
         self.dropout = nnx.Dropout(dropout)
-        self.encoder = encoder(2 * dim, hidden, dim, rngs=rngs)
+        windows = 0 if trends is None else trends.mixes.shape[1]
+        self.encoder = encoder(2 * dim, hidden, dim + windows, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
         self.excluded_mask = sum(1 << bit for bit in excluded_bits)
         self.yes_mask = sum(1 << bit for bit in forgiving_bits)
@@ -70,14 +78,18 @@ class TwoTower(nnx.Module):
         """Numbers that a user's state has."""
         return self.encoder.state_size + (self.aversion.state_size if self.aversion is not None else 0)
 
-    def events(self, item_vectors: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
-        """What the encoder reads of events of any shape [...]: [..., 2 D]."""
+    def met(self, item_vectors: jax.Array, item: jax.Array) -> jax.Array:
+        """What a history holds of items of any shape [...]: their vectors without trends, [..., D]."""
+        return item_vectors[item][..., : self.items.dim]
+
+    def events(self, met: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+        """What the encoder reads of events of any shape [...], `met` being of their items: [..., 2 D]."""
         reaction = self.dwell_embedding[...][dwell]
         if self.flag_embedding is not None:
             shifts = jnp.asarray(self.input_bits, feedback.dtype)
             flags = ((feedback[..., None] >> shifts) & 1).astype(jnp.float32)  # [..., bits]
             reaction += flags @ self.flag_embedding[...]
-        content = item_vectors[item] + self.items.of_ids(self.event_embedding[...], item)
+        content = met + self.items.of_ids(self.event_embedding[...], item)
         return jnp.concatenate([content, reaction], axis=-1)
 
     def states(
@@ -94,7 +106,8 @@ class TwoTower(nnx.Module):
         """
         feedback = inputs["feedback"]
         item = jnp.where(feedback & self.excluded_mask > 0, 0, inputs["item"])
-        events = self.events(item_vectors, item, inputs["dwell"], feedback)  # [B, T, 2 D]
+        met = self.met(item_vectors, item)  # [B, T, D]
+        events = self.events(met, item, inputs["dwell"], feedback)  # [B, T, 2 D]
         if dropout_rngs is not None:
             events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
         reset = inputs.get("reset")
@@ -103,21 +116,27 @@ class TwoTower(nnx.Module):
             return hidden
         said_no = feedback & self.no_mask > 0
         said_yes = feedback & self.yes_mask > 0
-        memory = self.aversion.after(at, item_vectors[item], said_no, said_yes, where=item > 0, reset=reset)
+        memory = self.aversion.after(at, met, said_no, said_yes, where=item > 0, reset=reset)
         return jnp.concatenate([hidden, memory], axis=-1)
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
         """One event each [B] onto states [B, state]. Item 0 is no event and leaves the state as it is."""
         item = jnp.where(feedback & self.excluded_mask > 0, 0, item)
         hidden, memory = jnp.split(state, [self.encoder.state_size], axis=-1)
-        updated = [self.encoder.step(hidden, self.events(item_vectors, item, dwell, feedback))]
+        met = self.met(item_vectors, item)
+        updated = [self.encoder.step(hidden, self.events(met, item, dwell, feedback))]
         if self.aversion is not None:
             said_no, said_yes = feedback & self.no_mask > 0, feedback & self.yes_mask > 0
-            updated.append(self.aversion.step(memory, item_vectors[item], said_no, said_yes))
+            updated.append(self.aversion.step(memory, met, said_no, said_yes))
         return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
 
-    def queries(self, states: jax.Array) -> jax.Array:
-        """States [..., state] -> queries [..., D]."""
+    def queries(self, states: jax.Array, *, moment: jax.Array | None = None) -> jax.Array:
+        """States [..., state] -> queries [..., D + R], asked at `moment` [...], one of the M; by default the last."""
         hidden, memory = jnp.split(states, [self.encoder.state_size], axis=-1)
-        queries = self.encoder.queries(hidden)
-        return queries if self.aversion is None else self.aversion.forget(queries, memory)
+        queries, trend = jnp.split(self.encoder.queries(hidden), [self.items.dim], axis=-1)
+        if self.aversion is not None:
+            queries = self.aversion.forget(queries, memory)
+        if self.mixes is None:
+            return queries
+        mix = self.mixes[...][-1 if moment is None else moment]  # [..., W, R]
+        return jnp.concatenate([queries, jnp.einsum("...w,...wr->...r", trend, mix)], axis=-1)

@@ -87,7 +87,8 @@ def make_loss(
     def loss_fn(params: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         dropout_key, candidate_key = jax.random.split(key)
         rngs = nnx.Rngs(dropout=dropout_key) if config.dropout else None
-        labels = asked(merge(params), batch, dropout_rngs=rngs)
+        moment = {"moment": batch["label_moment"]} if "label_moment" in batch else {}
+        labels = asked(merge(params), batch, dropout_rngs=rngs, **moment)
         margins = margins_of(labels, candidate_key)
         is_positive, is_negative = labels.kind == POSITIVE, labels.kind == NEGATIVE
         losses = losses_of(labels, margins, is_positive=is_positive, is_negative=is_negative, **weights)

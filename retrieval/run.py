@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
@@ -17,6 +18,7 @@ from retrieval.counted.weights import fit as fit_weights
 from retrieval.large_corpus.table_memory import check_fits
 from retrieval.margins import DRAWING
 from retrieval.objective import gradient_norms
+from retrieval.trends import Trends, learned
 from retrieval.updates import all_rows, touched_rows
 from retrieval.validation import metric
 from runtime.artifact import read_json, write_json
@@ -39,6 +41,7 @@ _NUMBERS = {
     **dict.fromkeys(("positive_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
     **dict.fromkeys(("negative_weight", "covisitation_erased"), NOT_NEGATIVE),
     "counted_weights": all_of(NOT_NEGATIVE),
+    "trend_days": all_of(POSITIVE),
     **dict.fromkeys(("counted_length", "covisitation_dim"), COUNT),
     **dict.fromkeys(("block_size", "id_rows"), WHOLE),
     **dict.fromkeys(("covisitation_decay", "category_decay"), RATE),
@@ -60,21 +63,8 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     folder, complete = open_shared_workdir(workdir, run_of)
     if complete:
         return f"already complete: {folder}"
-    batches = PackedBatches(
-        timelines,
-        length=config.length,
-        batch_size=config.batch_size,
-        num_epochs=config.num_epochs,
-        positive=config.positive,
-        negative=config.negative,
-        seed=config.seed,
-        train_on=config.train_on,
-        reading=towers_reading(config),
-        num_shards=mesh.shape["data"],
-        # To number the rows that a batch touches a host has to know all of it.
-        shard=None if config.touched_rows else local_parts(mesh),
-    )
-    parts = (touched_rows if config.touched_rows else all_rows)(config, timelines, batches, mesh)
+    batches, trends = planned(config, timelines, mesh)
+    parts = (touched_rows if config.touched_rows else all_rows)(config, timelines, batches, mesh, trends)
     validate = parts.make_validate() if "valid" not in config.train_on else None
     probe = shard_batch(parts.batches[0], mesh)
 
@@ -127,6 +117,30 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     return f"trained {result.step} steps, best at {result.best_step}: {folder}"
 
 
+def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[PackedBatches, Trends | None]:
+    """The batches of a run, as this host loads them, and what was popular when their labels are asked, if it has that.
+
+    Errors: those of `PackedBatches`.
+    """
+    trends, moment = learned(timelines, config) if config.trend_days else (None, None)
+    batches = PackedBatches(
+        timelines,
+        length=config.length,
+        batch_size=config.batch_size,
+        num_epochs=config.num_epochs,
+        positive=config.positive,
+        negative=config.negative,
+        seed=config.seed,
+        train_on=config.train_on,
+        reading=towers_reading(config),
+        num_shards=mesh.shape["data"],
+        # To number the rows that a batch touches a host has to know all of it.
+        shard=None if config.touched_rows else local_parts(mesh),
+        of_labels={} if moment is None else {"moment": moment},
+    )
+    return batches, trends
+
+
 def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shards: int) -> dict[str, float]:
     """Counts what is beside the towers and fits how much of it; returns the weights, as metrics."""
     counted = {
@@ -134,7 +148,7 @@ def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shar
         for split in files.SPLITS
     }
     # On every host: a checkpoint of several is read by all of them.
-    towers = checkpoint.towers_of(folder, config, timelines, model_shards=model_shards)
+    towers = checkpoint.towers_of(folder, config, timelines, split="valid", model_shards=model_shards)
     weights = fit_weights(towers, counted["valid"], timelines)
     if is_first():
         files.write(folder, counted, weights=weights)

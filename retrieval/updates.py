@@ -16,6 +16,7 @@ from retrieval.large_corpus.item_rows import ITEM_TABLES
 from retrieval.large_corpus.touched_rows import TouchedRows
 from retrieval.large_corpus.validation_in_blocks import make_validation_in_blocks
 from retrieval.objective import LossFn, make_loss, make_loss_of_touched_rows
+from retrieval.trends import Trends
 from retrieval.validation import make_validation
 from training.mesh import local_parts
 from training.optimizer import from_config
@@ -35,9 +36,11 @@ class Updates(NamedTuple):
     make_validate: Callable[[], Validate]
 
 
-def all_rows(config: ConfigDict, timelines: Timelines, batches: PackedBatches, mesh: Mesh) -> Updates:
+def all_rows(
+    config: ConfigDict, timelines: Timelines, batches: PackedBatches, mesh: Mesh, trends: Trends | None
+) -> Updates:
     """Every step has gradients and updates of the whole tables, and any softmax."""
-    model = build(config, timelines, model_shards=mesh.shape["model"])
+    model = build(config, timelines, trends=trends, model_shards=mesh.shape["model"])
     loss_fn = make_loss(
         model.merge,
         config,
@@ -51,12 +54,14 @@ def all_rows(config: ConfigDict, timelines: Timelines, batches: PackedBatches, m
     )
 
 
-def touched_rows(config: ConfigDict, timelines: Timelines, batches: PackedBatches, mesh: Mesh) -> Updates:
+def touched_rows(
+    config: ConfigDict, timelines: Timelines, batches: PackedBatches, mesh: Mesh, trends: Trends | None
+) -> Updates:
     """A step has gradients and updates of the rows that its batch touches, for a sampled softmax.
 
     Weight decay is of these rows too: a row decays when it is touched. `batches` have all parts on every host.
     """
-    model, items = build_by_rows(config, timelines, model_shards=mesh.shape["model"])
+    model, items = build_by_rows(config, timelines, trends=trends, model_shards=mesh.shape["model"])
     touched = TouchedRows(
         batches,
         config,

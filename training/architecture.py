@@ -16,7 +16,8 @@ Model = TypeVar("Model", bound=nnx.Module)
 class Architecture(Generic[Model]):
     """`init(key) -> params`, `merge(params) -> model`, and the params' shapes.
 
-    `merge_with(params, values)` is a model with other constants, `values[name]` in place of each, of whatever shape.
+    `merge_with(params, values)` is a model with other constants, `values[name]` in place of those that it names, of
+    whatever shape.
     """
 
     init: Callable[[jax.Array], Any]
@@ -36,7 +37,8 @@ def architecture(make: Callable[[nnx.Rngs], Model]) -> Architecture[Model]:
     constants = jax.jit(lambda: nnx.state(make(nnx.Rngs(0)), nnx.Not(nnx.Param)))()
 
     def merge_with(params: Any, values: Mapping[str, Any]) -> Model:
-        return nnx.merge(graph, _filled(variables, named_leaves(params)), _filled(constants, values))
+        others = {**named_leaves(constants), **values}
+        return nnx.merge(graph, _filled(variables, named_leaves(params)), _filled(constants, others))
 
     return Architecture(
         init=lambda key: nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param)),

@@ -67,6 +67,7 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
     # Trainings are compared: what is counted would be the same beside each.
     settings = {
         "counted": (),
+        "trend_days": (),
         "negative_weight": row.weight,
         "clip_norm": row.clip_norm,
         **dict(row.training),

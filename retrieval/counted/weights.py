@@ -87,12 +87,17 @@ def fit(
     of_all = [_scored(of, towers, parts.values(), timelines) for of in drawn]
     loss = jax.jit(jax.value_and_grad(_loss))
 
-    def objective(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        value, slope = loss(jnp.asarray(weights, jnp.float32), of_all)
-        return float(value), np.asarray(slope, np.float64)
+    # A weight of co-visitation is ten times that of others: in steps of one size its search would end where it begins.
+    unit = np.array([UNFITTED.get(name, 1.0) for name in terms])
 
-    first = np.array([*unfitted.values()])
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=[(0.0, _MOST)] * len(first)).x
+    def objective(units: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = loss(jnp.asarray(units * unit, jnp.float32), of_all)
+        return float(value), np.asarray(slope, np.float64) * unit
+
+    first = np.array([*unfitted.values()]) / unit
+    bounds = [(0.0, _MOST / of) for of in unit]
+    options = {"ftol": 1e-12, "gtol": 1e-5}  # to what float32 tells apart
+    found = unit * minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     return {name: float(weight) if weight > _LEAST else 0.0 for name, weight in zip(unfitted, found, strict=True)}
 
 

@@ -98,8 +98,8 @@ def test_what_learns_from_dislikes_is_trained_on_the_papers_own_tower_too(name: 
         ours, paper = (
             retrieval.get_config(f"{config.retrieval},{n}").to_dict() for n in (namesake, f"{namesake}_paper_tower")
         )
-        assert {key for key in ours if ours[key] != paper[key]} == {"memory_feedback", "counted"}
-        assert (paper["memory_feedback"], paper["counted"]) == ((), ())
+        assert {key for key in ours if ours[key] != paper[key]} == {"memory_feedback", "counted", "trend_days"}
+        assert (paper["memory_feedback"], paper["counted"], paper["trend_days"]) == ((), (), ())
     # A sweep is held up against the model without negative labels of its own tower.
     for signals, sweep in config.sweeps.items():
         assert sweep.reference.endswith("_paper_tower") == signals.endswith("_paper_tower")

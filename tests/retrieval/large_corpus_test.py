@@ -198,7 +198,7 @@ def test_a_run_that_was_stopped_goes_on_bit_by_bit_and_is_loaded(log, tmp_path, 
     assert saved(tmp_path / "stopped", log) == saved(tmp_path / "whole", log)
     retriever = checkpoint.load(tmp_path / "whole", log)
     vectors = retriever.item_vectors()
-    assert vectors.shape == (log.num_items + 1, 6)
+    assert vectors.shape == (log.num_items + 1, 6 + len(config_of().trend_days))
     assert np.all(np.isfinite(vectors))
 
 

@@ -14,7 +14,7 @@ NO, YES = 6, 2  # places of the bits that say no and yes
 DIM, ITEMS = 4, 9
 
 
-def tower(memory_bits=(NO,), seed=0) -> TwoTower:
+def tower(memory_bits=(NO,), seed=0, trends=None) -> TwoTower:
     codes = np.stack([np.arange(ITEMS + 1) % 3, np.minimum(np.arange(ITEMS + 1), 4)], axis=1)
     model = TwoTower(
         ItemContent(codes, (0, 1), ("creator", "cluster"), (3, 5), np.zeros((ITEMS + 1, 0), np.float32), ()),
@@ -26,6 +26,7 @@ def tower(memory_bits=(NO,), seed=0) -> TwoTower:
         forgiving_bits=[YES],
         memory_size=2,
         dropout=0.0,
+        trends=trends,
         rngs=nnx.Rngs(seed),
     )
     if memory_bits:

@@ -11,6 +11,7 @@ from data.loader import PackedBatches
 from data.reading import Reader, Reading
 from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss
+from retrieval.trends import served
 from runtime.errors import UsageError
 from tests import random_timelines
 from training.names import named_leaves
@@ -251,7 +252,9 @@ def test_an_item_never_seen_in_training_has_the_vector_of_its_content(log, param
     content = creator[item % 4 + 1] + cluster[item % 2 + 1]
     seen = log.items["train_count"].to_numpy()[1:] > 0
     assert 0 < seen.sum() < log.num_items
-    np.testing.assert_allclose(vectors[1:], content + seen[:, None] * leaves["items/id_embedding"][1:], atol=1e-6)
+    learned, trends = np.split(vectors, [6], axis=1)
+    np.testing.assert_allclose(learned[1:], content + seen[:, None] * leaves["items/id_embedding"][1:], atol=1e-6)
+    np.testing.assert_allclose(trends, served(log, config_of(), "test").columns, rtol=1e-6)
     np.testing.assert_array_equal(vectors[0], 0.0)
 
 

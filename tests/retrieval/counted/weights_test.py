@@ -133,8 +133,9 @@ def test_new_items_have_the_vectors_of_their_content(trained):
     vectors = np.asarray(run.of_content(content.codes[1:3], content.embeddings[1:3]))
     assert vectors.shape == (2, run.item_vectors().shape[1])
     assert vectors[:, :6].any()
-    assert not vectors[:, 6 : 6 + R].any()  # nobody has met them
-    np.testing.assert_array_equal(vectors[:, 6 + R : -1], run.item_vectors()[1:3, 6 + R : -1])
+    met = 6 + len(run.config.trend_days) + R  # nobody has met them
+    assert not vectors[:, 6:met].any()
+    np.testing.assert_array_equal(vectors[:, met:-1], run.item_vectors()[1:3, met:-1])
     assert not vectors[:, -1].any()  # nor liked them
 
 
