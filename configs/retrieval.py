@@ -11,7 +11,8 @@ Signals, after Wang et al., RecSys '23 (what the model reads and what it learns 
   skip_label_alone         reads no dislikes, learns from positives and, as "not to recommend", from skips
   skip_and_dislike_label   reads dislikes, learns from positives and, as "not to recommend", from skips and dislikes
 All that read dislikes also remember them, and the query forgets what was said no to (retrieval/aversion.py); all have
-what is counted beside the towers (retrieval/counted/). Both are beyond the paper. Without either:
+what is popular at the moment in both towers (retrieval/trends.py) and what is counted beside them (retrieval/counted/).
+These are beyond the paper. Without any of them:
   no_dislike_signal_paper_tower        no_dislike_signal on the paper's own tower, the GRU alone
   dislike_input_paper_tower            dislike_input on it
   dislike_input_and_label_paper_tower  dislike_input_and_label on it

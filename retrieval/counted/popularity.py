@@ -2,8 +2,9 @@
 
     the score of item j goes on with  a log(1 + n_j),  n_j the positive events of item j in the last days
 
-Id vectors hold an average over all training days of how popular an item was; n_j is of the last days before the model
-is asked. A server that is to know today's n_j has to be exported today.
+The towers know this too (retrieval/trends.py). But weighed as a whole they weigh less than they were trained to, as their
+taste is overfit, and how popular an item is, which is not, then needs this besides. A server that is to know today's
+n_j has to be exported today.
 """
 
 from typing import Any
