@@ -1,4 +1,4 @@
-"""Runs the benchmarks of benchmarks/suite.py and makes the page of them: RESULTS.md, and results.json beside it.
+"""Runs the benchmarks of benchmarks/suite/listed.py and makes the page of them: RESULTS.md, and results.json beside it.
 
   make bench
   python -m benchmarks [--only=NAME,NAME] [--data=TIMELINES --dataset=kuairand_pure] [--quick --results=DIR]
@@ -30,9 +30,9 @@ def main(argv: Sequence[str]) -> None:
     """Runs, and writes after each."""
     del argv
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which ends the running benchmark too
-    from benchmarks import feed, harness
-    from benchmarks.page import circumstances, page
-    from benchmarks.suite import SUITE
+    from benchmarks.suite import feed, harness
+    from benchmarks.suite.listed import SUITE
+    from benchmarks.suite.page import circumstances, page
     from runtime.artifact import write_json
     from runtime.errors import UsageError
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from benchmarks import record
+from benchmarks.shared import record
 from runtime import app, cores
 from runtime.errors import FellShortError
 
@@ -51,8 +51,8 @@ def made_up(items: int, queries: int) -> tuple[Any, Any, Any]:
 
 def measure(items: int) -> None:
     """A table of `items` items."""
-    from benchmarks.equal_recall import found, least
     from benchmarks.peers import ann as peers
+    from benchmarks.shared.equal_recall import found, least
     from retrieval.export import index
 
     vectors, tune, queries = made_up(items, _QUERIES.value)

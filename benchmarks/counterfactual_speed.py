@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from benchmarks import record
+from benchmarks.shared import record
 from runtime import app, cores
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from benchmarks import record
+from benchmarks.shared import record
 from runtime import app
 from runtime.config import define_config
 from runtime.paths import define_path
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     import jax  # here so that --help does not wait for it
 
-    from benchmarks.our_training import training
+    from benchmarks.shared.our_training import training
     from data.loader import iterate
     from data.timelines import Timelines
     from training.compilation import set_cpu_devices

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from benchmarks import record
+from benchmarks.shared import record
 from runtime import app, cores
 from runtime.memory import keep_freed_memory
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from benchmarks import turns
+from benchmarks.shared import turns
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from benchmarks import record, turns
+from benchmarks.shared import record, turns
 from runtime import app, cores
 from runtime.config import define_config
 from runtime.errors import UsageError
@@ -33,7 +33,7 @@ for _name in ("steps", "repeats"):
 
 def rate() -> float:
     """Labels a second of retrieval.train's step here: the median of --repeats after one that compiles."""
-    from benchmarks.our_training import training
+    from benchmarks.shared.our_training import training
     from data.timelines import Timelines
     from training.compilation import set_cpu_devices
 

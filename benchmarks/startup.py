@@ -14,8 +14,8 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks import record
-from benchmarks.waiting import commands, first_step, seconds_of
+from benchmarks.shared import record
+from benchmarks.shared.waiting import commands, first_step, seconds_of
 from runtime import app
 from runtime.paths import define_path
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from benchmarks import turns
+from benchmarks.shared import turns
 from runtime import app
 from runtime.config import define_config
 from runtime.paths import define_path
@@ -29,7 +29,7 @@ for _name in ("keep_memory", "steps", "repeats", "threads"):
 
 def ours(config: ConfigDict, timelines: "Timelines") -> tuple[turns.Run, float]:
     """A run of retrieval.train's step on its loader's batches, and the mean number of labels in a batch."""
-    from benchmarks.our_training import training
+    from benchmarks.shared.our_training import training
 
     ours = training(config, timelines)
     run = turns.ours(config, ours.init, ours.loss_fn, ours.optimizer, ours.batches, ours.mesh, count=_labels)

@@ -21,7 +21,7 @@ from ranking.validation import make_validation
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
-from training.hosts import is_first, open_shared_workdir, together
+from training.distributed.hosts import is_first, open_shared_workdir, together
 from training.loop import Validation
 from training.mesh import local_parts, mesh_of
 from training.run import fit
@@ -42,7 +42,7 @@ _NUMBERS = {
 def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | None = None) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
-    On several hosts (training/hosts.py) all of them call it alike.
+    On several hosts (training/distributed/hosts.py) all of them call it alike.
     Args: satisfaction: folder of satisfaction scores, for the task or the feature of that name.
     Errors: UsageError and DataError of the parts, each one line.
     """

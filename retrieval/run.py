@@ -24,7 +24,7 @@ from retrieval.validation import metric
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
-from training.hosts import is_first, open_shared_workdir, together
+from training.distributed.hosts import is_first, open_shared_workdir, together
 from training.loop import DivergedError, Validation
 from training.mesh import local_parts, mesh_of, shard_batch
 from training.run import fit
@@ -53,7 +53,7 @@ _NUMBERS = {
 def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
-    On several hosts (training/hosts.py) all of them call it alike.
+    On several hosts (training/distributed/hosts.py) all of them call it alike.
     Errors: UsageError and DataError of the parts, each one line; a run that diverges leaves diverged.json too.
     """
     timelines, config = together(lambda: _opened(config, data))

@@ -19,7 +19,7 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
-from training.hosts import by_first, of_first, open_shared_workdir, together
+from training.distributed.hosts import by_first, of_first, open_shared_workdir, together
 from training.settings import COUNT, PART, TRAINING, WHOLE, WINDOW, check
 
 STEPS = ("base", "propensity", "satisfaction", "align")
@@ -30,8 +30,8 @@ def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str
     """Runs the steps that are not done yet, or the one called `only`; returns a line that says where the result is.
 
     WORKDIR/base_embeddings and WORKDIR/scores are the artifacts, WORKDIR/<step>/metrics.json says that a step is done.
-    On several hosts (training/hosts.py) all of them call it alike: process 0 writes, the others read what it has
-    written.
+    On several hosts (training/distributed/hosts.py) all of them call it alike: process 0 writes, the others read what
+    it has written.
     Errors: UsageError and DataError of the parts, each one line.
     """
     timelines = together(lambda: _opened(config, data))

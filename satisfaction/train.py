@@ -14,7 +14,7 @@ from absl import flags
 from runtime import app
 from runtime.config import define_config
 from runtime.paths import define_path
-from training.host_flags import define_hosts
+from training.distributed.host_flags import define_hosts
 
 _CONFIG = define_config("configs/satisfaction.py", "What to train.")
 _DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)

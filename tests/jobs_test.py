@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from runtime import app
-from tests import only_flags, random_timelines, several_hosts
+from tests import only_flags, several_hosts
 from tests.command_line import Ended
+from tests.logs import random_timelines
 
 JOBS = app.ROOT / "jobs"
 SCRIPTS = sorted(JOBS.glob("*.sh"))

@@ -5,7 +5,7 @@ import time
 
 from absl import flags
 
-from benchmarks import record
+from benchmarks.shared import record
 from runtime import app
 from runtime.errors import UsageError
 

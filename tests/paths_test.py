@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data.raw.quarantine import Quarantine
 from data.readers import canonical
-from tests import random_timelines
+from tests.logs import random_timelines
 
 ROOT = Path(__file__).resolve().parent.parent
 READERS = ("read_csv", "scan_csv", "read_parquet", "scan_parquet")

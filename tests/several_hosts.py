@@ -22,7 +22,7 @@ def run(code, *, count=2, timeout=240, cluster=None):
         # JAX asks for the metadata of a TPU only where it has found one.
         "from jax._src.clusters import cloud_tpu_cluster; import os; os.environ.pop('TPU_SKIP_MDS_QUERY', None); "
         "cloud_tpu_cluster.running_in_cloud_tpu_vm = 'GCE_METADATA_IP' in os.environ; "
-        "from training import compilation, hosts; "
+        "from training import compilation; from training.distributed import hosts; "
         "compilation.set_cpu_devices(2); compilation.enable_compilation_cache(); "
         f"hosts.HEARTBEAT_SECONDS = 5; hosts.join({join})\n"
     )

@@ -9,14 +9,14 @@ import numpy as np
 
 from runtime.errors import DataError
 from runtime.progress import progress
+from training.distributed.hosts import of_first
+from training.distributed.watch import sign_of_life
 from training.histogram import LogHistogram
-from training.hosts import of_first
 from training.meter import Meter, NonFiniteError, Throughput
 from training.metric_log import MetricLog
 from training.saving.checkpoints import Checkpoints
 from training.step import TrainState, TrainStep
 from training.termination import EXIT_STATUS, Termination
-from training.watch import sign_of_life
 
 
 class DivergedError(DataError):

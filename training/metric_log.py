@@ -10,7 +10,7 @@ from typing import Self
 
 from tensorboardX import SummaryWriter
 
-from training.hosts import is_first
+from training.distributed.hosts import is_first
 
 FILE = "metrics.jsonl"
 

@@ -9,13 +9,13 @@ import optax
 from jax.sharding import Mesh
 
 from data.loader import Planned, iterate
+from training.distributed.watch import rest
 from training.loop import Result, Validation, train
 from training.mesh import Rules, shard_batch
 from training.metric_log import MetricLog
 from training.row_tables import RowTables
 from training.saving.checkpoints import CHECKPOINTS, Checkpoints
 from training.step import LossFn, create_state, make_train_step
-from training.watch import rest
 
 
 def fit(

@@ -2,8 +2,8 @@
 
     the score of item j goes on with  a log(1 + n_j),  n_j the positive events of item j in the last days
 
-The towers know this too (retrieval/trends.py). But weighed as a whole they weigh less than they were trained to, as their
-taste is overfit, and how popular an item is, which is not, then needs this besides. A server that is to know today's
+The towers know this too (retrieval/trends.py). But they are weighed as a whole, at less than they were trained to, as
+their taste is overfit; how popular an item is, which is not, then needs this besides. A server that is to know today's
 n_j has to be exported today.
 """
 

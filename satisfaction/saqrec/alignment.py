@@ -32,7 +32,7 @@ from satisfaction.saqrec.validation import among_sampled
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.imputed import Scores
 from training.architecture import Architecture, architecture
-from training.hosts import by_first, open_shared_workdir
+from training.distributed.hosts import by_first, open_shared_workdir
 from training.loop import Result, Validation
 from training.mesh import local_parts, make_mesh
 from training.optimizer import from_config

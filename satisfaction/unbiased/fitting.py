@@ -17,7 +17,7 @@ from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.pair_model import PairModel
 from training import run
 from training.architecture import Architecture, architecture
-from training.hosts import of_first
+from training.distributed.hosts import of_first
 from training.loop import Validation
 from training.mesh import local_copy, local_parts, make_mesh
 from training.optimizer import from_config

@@ -19,7 +19,7 @@ from runtime.errors import DataError
 from satisfaction.splits import is_earlier
 from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.fitting import Examples, Fitted, fit, load, split
-from training.hosts import by_first
+from training.distributed.hosts import by_first
 
 CALIBRATION = "calibration.json"
 RELIABILITY = "reliability.json"

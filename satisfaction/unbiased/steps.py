@@ -20,7 +20,7 @@ from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.features import PairFeatures, make_features
 from satisfaction.unbiased.fitting import Fitted
-from training.hosts import by_first
+from training.distributed.hosts import by_first
 
 EMBEDDINGS, SCORES = "base_embeddings", "scores"  # the artifacts of a run, in its folder
 PROPENSITY, SATISFACTION = "propensity", "satisfaction"  # the steps, and their folders there

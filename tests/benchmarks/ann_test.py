@@ -5,10 +5,10 @@ import importlib.util
 import numpy as np
 import pytest
 
-from benchmarks import harness
-from benchmarks.equal_recall import found, least
 from benchmarks.peers import ann as peers
-from benchmarks.suite import Benchmark
+from benchmarks.shared.equal_recall import found, least
+from benchmarks.suite import harness
+from benchmarks.suite.listed import Benchmark
 from runtime.errors import FellShortError
 
 

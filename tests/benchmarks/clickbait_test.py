@@ -21,7 +21,7 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
 from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
 from simulation.world.state import open_world
-from tests import small_world
+from tests.logs import small_world
 
 
 @pytest.fixture(scope="module")

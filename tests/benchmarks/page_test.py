@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from benchmarks import harness
-from benchmarks.page import page
-from benchmarks.record import Row, read
-from benchmarks.suite import SUITE, Benchmark
+from benchmarks.shared.record import Row, read
+from benchmarks.suite import harness
+from benchmarks.suite.listed import SUITE, Benchmark
+from benchmarks.suite.page import page
 from tests import only_flags
 
 LOG = {"data": "/somewhere/timelines", "config": "tiny", "workdir": "/elsewhere"}

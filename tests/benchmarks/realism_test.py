@@ -6,7 +6,7 @@ import pytest
 from benchmarks.realism import comparison as realism
 from data.timelines import Timelines
 from simulation.world.facts import log_facts
-from tests.random_timelines import write as random_timelines
+from tests.logs.random_timelines import write as random_timelines
 
 
 def _figures(**changes: float) -> dict[str, float]:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from benchmarks import waiting
+from benchmarks.shared import waiting
 from runtime.errors import UsageError
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from data.engagement import LEVELS, engagement
-from tests import impression_log
-from tests.impression_log import DAY_MS, START_MS
+from tests.logs import impression_log
+from tests.logs.impression_log import DAY_MS, START_MS
 
 NOW = START_MS + 14 * DAY_MS
 

@@ -8,7 +8,7 @@ import pytest
 from data.impressions import ImpressionBatches, Unobserved, history_ends, ranked_positions
 from data.loader import iterate
 from runtime.errors import DataError, UsageError
-from tests import random_timelines
+from tests.logs import random_timelines
 
 
 @pytest.fixture(scope="module")

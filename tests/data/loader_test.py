@@ -10,7 +10,7 @@ from data.feedback import NEGATIVE, POSITIVE, has, mask_of
 from data.loader import PackedBatches, cut_windows, iterate, pack_rows
 from data.reading import Reading
 from runtime.errors import DataError, UsageError
-from tests import random_timelines
+from tests.logs import random_timelines
 
 # One event, none in training but one, long users of several windows, users that just fill one.
 LENGTHS = [1, 2, 3, 13, 14, 80, 1, 41, 7, 5, 12, 29, 1, 26, 9, 33]

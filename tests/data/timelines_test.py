@@ -9,7 +9,7 @@ from data.reading import Reader, Reading
 from data.timelines import Timelines
 from data.traits import measured
 from runtime.errors import DataError, UsageError
-from tests import random_timelines
+from tests.logs import random_timelines
 
 CLICK, LIKE, SKIP = (1 << feedback.BITS[name] for name in ("click", "like", "skip"))
 # Two users, five items. User 0: three training events, one validation, two test; user 1: one of each.

@@ -14,7 +14,7 @@ from data.feedback import BITS
 from data.raw.quarantine import Quarantine
 from data.readers import canonical
 from data.traits import measured
-from tests import small_world
+from tests.logs import small_world
 
 CLICK, DISLIKE = 1 << BITS["click"], 1 << BITS["dislike"]
 ITEMS = pl.DataFrame({"item_id": [None, 1, 2], "creator": [0, 1, 2], "cluster": [0, 1, 1]})

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from data.watch_time import group_quantiles, thresholds, watch_feedback, watch_known
-from tests import random_timelines
+from tests.logs import random_timelines
 
 
 @pytest.fixture(scope="module")

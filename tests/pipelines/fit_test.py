@@ -11,7 +11,7 @@ from pipelines.systems.feed.log import Log
 from pipelines.systems.retrieval.needs import LEAST_LABELS
 from pipelines.systems.retrieval.stages import variants
 from runtime.errors import DataError, UsageError
-from tests.made_up_log import EVENTS, log_of
+from tests.logs.made_up_log import EVENTS, log_of
 
 
 def planned(log: Log, name: str = "tables"):

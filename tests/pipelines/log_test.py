@@ -7,7 +7,7 @@ import pytest
 
 from data import feedback
 from pipelines.systems.feed.log import Log
-from tests import random_timelines
+from tests.logs import random_timelines
 
 
 @pytest.fixture

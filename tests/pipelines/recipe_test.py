@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import random_timelines
+from tests.logs import random_timelines
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

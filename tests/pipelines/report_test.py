@@ -20,8 +20,8 @@ from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import Models
 from pipelines.systems.retrieval.stages import variants
 from tests import browser
+from tests.logs.made_up_log import log_of
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
-from tests.made_up_log import log_of
 
 CHANGES = {
     "no_dislike_signal": 0.0,

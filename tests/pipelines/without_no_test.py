@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests import own_log, small_world
+from tests.logs import own_log, small_world
 
 pytestmark = pytest.mark.long
 

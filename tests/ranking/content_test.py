@@ -14,7 +14,7 @@ from data.timelines import Timelines
 from metrics import binary
 from ranking import log_statistics
 from ranking.model.features import FeatureConstruction
-from tests import impression_log
+from tests.logs import impression_log
 
 NUM_ITEMS, NEW, DIM = 30, 10, 4
 GROUP = np.arange(NUM_ITEMS + 1) % 2

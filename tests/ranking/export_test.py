@@ -22,7 +22,7 @@ from ranking.export.folder import Options
 from ranking.export.gamma_and_calibration import Choice, choose
 from runtime import artifact
 from runtime.errors import UsageError
-from tests import impression_log
+from tests.logs import impression_log
 from tests.server_without_jax import ask
 
 NUM_ITEMS, LENGTH = 40, 6

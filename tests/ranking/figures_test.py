@@ -10,7 +10,7 @@ from metrics import binary, intervals
 from ranking import checkpoint, comparison, figures, fusion, held_out, log_statistics, tasks
 from ranking.predictions import calibrated_and_fused
 from runtime.errors import DataError, UsageError
-from tests import impression_log
+from tests.logs import impression_log
 
 TASKS = ("EVV", "GVV", "click")
 

@@ -10,7 +10,7 @@ from metrics import binary
 from ranking import log_statistics, tasks
 from ranking.baselines import gradient_boosting, popularity, tree_features
 from runtime.errors import UsageError
-from tests import impression_log
+from tests.logs import impression_log
 
 TASKS = ("EVV", "GVV", "click")
 SMALL = {"num_leaves": 4, "min_data_in_leaf": 5, "min_data_per_group": 5}

@@ -17,7 +17,7 @@ from ranking.checkpoint import build
 from ranking.inputs import Impressions, TrainingInputs
 from ranking.model import features, history_rates
 from ranking.tasks import Labels
-from tests import random_timelines
+from tests.logs import random_timelines
 
 FEEDBACK = ("EVV", "GVV", "like")
 LENGTH = 8

@@ -10,7 +10,7 @@ from ranking import checkpoint
 from ranking import run as training
 from ranking.baselines import popularity
 from ranking.tasks import Labels
-from tests import impression_log
+from tests.logs import impression_log
 
 pytestmark = pytest.mark.long
 

@@ -7,7 +7,7 @@ import pytest
 
 from data import feedback
 from ranking import log_statistics
-from tests import random_timelines
+from tests.logs import random_timelines
 
 
 @pytest.fixture(scope="module")

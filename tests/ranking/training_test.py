@@ -24,8 +24,8 @@ from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import make_loss
 from runtime import artifact
 from runtime.errors import DataError, UsageError
-from tests import random_timelines
 from tests.killed_training import kill_at, results
+from tests.logs import random_timelines
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.optimizer import make_optimizer

@@ -13,7 +13,7 @@ from data import feedback
 from ranking import log_statistics
 from ranking.checkpoint import build
 from ranking.inputs import Impressions
-from tests import random_timelines
+from tests.logs import random_timelines
 
 LENGTH = 8
 

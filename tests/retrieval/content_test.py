@@ -11,8 +11,8 @@ from retrieval import run as training
 from retrieval.export import folder as folder_format
 from simulation.counterfactual import similarity
 from simulation.exported import recommender
-from tests import planted_content
 from tests.exported_program import program
+from tests.logs import planted_content
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from retrieval.objective import make_loss, make_loss_of_touched_rows
 from retrieval.updates import touched_rows
 from retrieval.validation import make_validation
 from runtime.errors import UsageError
-from tests import random_timelines
 from tests.killed_training import results
+from tests.logs import random_timelines
 from tests.retrieval.objective_test import parameters_of
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves

@@ -13,7 +13,7 @@ from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.trends import served
 from runtime.errors import UsageError
-from tests import random_timelines
+from tests.logs import random_timelines
 from training.names import named_leaves
 
 T = 16  # longer than any user's training events: one window holds all of a user's past

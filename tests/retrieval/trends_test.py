@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from data.feedback import has
 from retrieval.trends import Trends, learned, served
-from tests import random_timelines
+from tests.logs import random_timelines
 from tests.retrieval.model_test import DIM, ITEMS, histories, tower
 
 DAY = 86_400_000

@@ -8,7 +8,7 @@ from data import feedback
 from data.feedback import mask_of
 from retrieval import checkpoint
 from retrieval import run as training
-from tests import random_timelines
+from tests.logs import random_timelines
 
 LONG = int(feedback.dwell_bucket(90_000))
 

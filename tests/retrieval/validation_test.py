@@ -11,7 +11,7 @@ from encoders.labels import at_places, last_places
 from retrieval import full_corpus
 from retrieval.queries import asked
 from retrieval.validation import make_validation, metric
-from tests import random_timelines
+from tests.logs import random_timelines
 from training.mesh import make_mesh
 
 N, LENGTH = 300, 8

@@ -17,7 +17,7 @@ from satisfaction.run import identity
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
 from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
-from tests import random_timelines
+from tests.logs import random_timelines
 from training import run as training_run
 
 

@@ -12,7 +12,7 @@ from satisfaction.click_ranks import Ranks
 from satisfaction.experiments import held_out
 from satisfaction.experiments import rows as comparison
 from satisfaction.saqrec.alignment import MODELS
-from tests import random_timelines
+from tests.logs import random_timelines
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 
 from configs.satisfaction import get_config
 from satisfaction.saqrec import base
-from tests import planted_content
+from tests.logs import planted_content
 
 
 def test_items_without_clicks_are_their_embeddings(tmp_path):

@@ -12,8 +12,8 @@ from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
 from satisfaction.saqrec import alignment, base
 from satisfaction.unbiased.imputed import Scores
-from tests import random_timelines
-from tests.satisfaction.alignment_test import config_of
+from tests.logs import random_timelines
+from tests.satisfaction.saqrec.alignment_test import config_of
 
 DEVICES = 2
 COMPARED = ("train_loss", "grad_norm/max", "valid/mrr", "valid/hr@10")

@@ -13,7 +13,7 @@ from satisfaction.saqrec.alignment import train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
 from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
-from tests import random_timelines
+from tests.logs import random_timelines
 
 ROWS = ("popularity", "item_knn", "item_knn_popularity", "gru_softmax", "again")
 

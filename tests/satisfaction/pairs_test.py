@@ -5,7 +5,7 @@ import pytest
 
 from runtime.errors import DataError
 from satisfaction.unbiased.predictions import encode_pairs, read_pairs
-from tests import random_timelines
+from tests.logs import random_timelines
 
 
 @pytest.fixture(scope="module")

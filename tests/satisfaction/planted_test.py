@@ -20,7 +20,7 @@ from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
-from tests import random_timelines
+from tests.logs import random_timelines
 
 pytestmark = pytest.mark.long
 

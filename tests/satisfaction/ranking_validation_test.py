@@ -11,7 +11,7 @@ from satisfaction.protocol import draw_negatives, places_among
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.sequences import Histories
 from satisfaction.saqrec.validation import among_sampled
-from tests import random_timelines
+from tests.logs import random_timelines
 
 N = 150
 

@@ -11,7 +11,7 @@ from satisfaction.click_ranks import per_user, rank
 from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.simple_rules import RULES, choose, known, tuned
-from tests import random_timelines
+from tests.logs import random_timelines
 
 DAY_MS = 86_400_000
 ITEMS = 130

@@ -20,7 +20,7 @@ from satisfaction.unbiased import imputed, predictions, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.fitting import Fitted, mean_of
 from satisfaction.unbiased.steps import Imputation
-from tests import random_timelines
+from tests.logs import random_timelines
 from training.names import named_leaves
 
 STEPS = ("base", "propensity", "satisfaction")

@@ -10,7 +10,7 @@ from configs.satisfaction import get_config
 from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
-from tests import random_timelines
+from tests.logs import random_timelines
 
 ITEMS, UNSEEN = 130, 4
 

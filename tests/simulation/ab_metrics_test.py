@@ -11,7 +11,7 @@ from simulation.ab_test.tallies import COUNTED, Tallies
 from simulation.ab_test.trial import Trial
 from simulation.world.behaviour import Reactions
 from simulation.world.state import World, open_world
-from tests import small_world
+from tests.logs import small_world
 
 METRICS = all_metrics(long_day_ms=100.0)
 

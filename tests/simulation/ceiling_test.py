@@ -20,7 +20,7 @@ from simulation.world import true_probabilities
 from simulation.world.behaviour import Environment, react
 from simulation.world.chances import TASKS, chances
 from simulation.world.state import open_world
-from tests import small_world
+from tests.logs import small_world
 
 DRAWS = 4_000
 

@@ -6,7 +6,7 @@ import pytest
 
 from simulation.world.feed import Feed
 from simulation.world.state import World, open_world
-from tests import small_world
+from tests.logs import small_world
 
 
 @pytest.fixture(scope="module")

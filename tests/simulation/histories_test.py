@@ -24,7 +24,7 @@ from simulation.world.feed import simulate as simulate_feed
 from simulation.world.state import open_world
 from simulation.world.tables import tables, truth
 from simulation.world.tables import write as write_tables
-from tests import random_timelines
+from tests.logs import random_timelines
 
 K = 6
 

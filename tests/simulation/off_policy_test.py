@@ -23,7 +23,8 @@ from simulation.off_policy.exposures import REWARDS
 from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
 from simulation.world.state import World, open_world
-from tests import command_line, random_timelines, small_world
+from tests import command_line
+from tests.logs import random_timelines, small_world
 
 NUM_ITEMS = 400
 

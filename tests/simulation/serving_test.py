@@ -8,8 +8,8 @@ from simulation.exported.met import Met
 from simulation.exported.recommender import Recommender, load
 from simulation.exported.serving import Rank, Server, probabilities, replay, slates, users_at_once
 from simulation.world.draws import choose
-from tests import small_world
-from tests.small_world import HISTORY
+from tests.logs import small_world
+from tests.logs.small_world import HISTORY
 
 NUM_ITEMS, USERS = 40, 11
 

@@ -10,7 +10,7 @@ from simulation.world.behaviour import Reactions, react
 from simulation.world.feed import Feed
 from simulation.world.returning import Habits, come, habits, leave, next_mood
 from simulation.world.state import World, open_world, take
-from tests import small_world
+from tests.logs import small_world
 
 
 def test_people_are_as_the_feed_left_them(feed: Feed, world: World) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from runtime.errors import UsageError
 from tests import several_hosts
-from training import hosts
-from training.cluster import local_devices
+from training.distributed import hosts
+from training.distributed.cluster import local_devices
 
 JOINED = "import jax; print(jax.process_index(), jax.process_count(), jax.device_count(), jax.local_device_count())"
 
@@ -45,7 +45,7 @@ def test_numbers_that_do_not_fit(given, what):
 def test_who_waits_for_others_in_vain_ends_with_one_line(number):
     address = f"127.0.0.1:{several_hosts.free_port()}"
     ended = several_hosts.alone(
-        f"from training import hosts; hosts.JOIN_SECONDS = 1; hosts.join({address!r}, 2, {number})"
+        f"from training.distributed import hosts; hosts.JOIN_SECONDS = 1; hosts.join({address!r}, 2, {number})"
     )
     assert ended.status == 5, ended
     (line,) = ended.stderr.splitlines()
@@ -54,7 +54,7 @@ def test_who_waits_for_others_in_vain_ends_with_one_line(number):
 
 def test_without_a_cluster_it_says_what_to_give():
     ended = several_hosts.alone(
-        "from runtime.errors import UsageError; from training import hosts\n"
+        "from runtime.errors import UsageError; from training.distributed import hosts\n"
         "try: hosts.join('auto', 1, 0)\n"
         "except UsageError as error: print(error)\n"
     )

@@ -9,7 +9,7 @@ import pytest
 from runtime import app
 from runtime.errors import DataError
 from tests import several_hosts
-from training import watch
+from training.distributed import watch
 
 
 def train(way):

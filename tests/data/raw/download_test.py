@@ -13,7 +13,7 @@ from data.raw import download
 from data.raw.download import Digest
 from data.readers import movielens, vk_lsvd, yambda
 from runtime.errors import DataError, UsageError
-from tests import official_logs
+from tests.logs import official_logs
 
 
 @contextlib.contextmanager

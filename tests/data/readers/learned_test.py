@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from data.readers import kuairand, movielens, tsinghua_shortvideo, vk_lsvd, yambda
-from tests import new_dataset, official_logs
+from tests import new_dataset
+from tests.logs import official_logs
 
 pytestmark = pytest.mark.long
 

@@ -3,7 +3,7 @@ import pytest
 from data.raw.quarantine import Quarantine
 from data.readers import movielens
 from runtime.errors import DataError
-from tests import official_logs
+from tests.logs import official_logs
 
 RATINGS = ["1::1193::5::978300760", "1::661::3::978302109", "2::1193::2::978298413", "2::661::1::978300019"]
 FILMS = ["661::James and the Giant Peach (1996)::Animation|Children's|Musical", "1193::Amélie::Drama"]

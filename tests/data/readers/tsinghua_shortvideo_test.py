@@ -5,7 +5,7 @@ from data.assembly import assemble
 from data.raw.quarantine import Quarantine
 from data.readers import tsinghua_shortvideo as reader
 from runtime.errors import DataError
-from tests import official_logs
+from tests.logs import official_logs
 
 
 def read(folder, quarantine=None):

@@ -7,7 +7,7 @@ from data.raw.quarantine import Quarantine
 from data.raw.sampled import of_share
 from data.readers import named, vk_lsvd
 from runtime.errors import DataError
-from tests import official_logs
+from tests.logs import official_logs
 
 T = clock.parse(vk_lsvd.ORIGIN)
 WEEK = 7 * 86_400_000

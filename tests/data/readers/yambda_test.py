@@ -6,7 +6,7 @@ from data.raw.quarantine import Quarantine
 from data.raw.sampled import of_share
 from data.readers import yambda
 from runtime.errors import DataError
-from tests import official_logs
+from tests.logs import official_logs
 
 T = clock.parse(yambda.ORIGIN)
 SCHEMA = {

@@ -12,7 +12,7 @@ from data.items.content import ItemContent
 from retrieval.counted import categories
 from retrieval.counted.categories import Categories, count
 from retrieval.counted.reactions import Reactions
-from tests import random_timelines
+from tests.logs import random_timelines
 
 LIKE, NO = 1 << BITS["like"], 1 << BITS["dislike"]
 SHORT, LONG = 3, 6  # dwell buckets

@@ -9,7 +9,7 @@ from data.feedback import BITS
 from retrieval.counted.covisitation import CoVisitation, count, counted_vectors
 from retrieval.counted.reactions import Reactions
 from retrieval.simple_rules import similarities
-from tests import random_timelines
+from tests.logs import random_timelines
 
 N, R, T = 9, 4, 7
 LIKE, NO = 1 << BITS["like"], 1 << BITS["dislike"]

@@ -8,7 +8,7 @@ import pytest
 from configs.retrieval import get_config
 from data.feedback import BITS
 from retrieval.counted.parts import KINDS
-from tests import random_timelines
+from tests.logs import random_timelines
 
 DAY = 86_400_000
 

@@ -18,7 +18,7 @@ from retrieval.counted.reactions import Reactions
 from retrieval.queries import asked
 from retrieval.run import refit_config, train
 from runtime.errors import DataError, UsageError
-from tests import random_timelines
+from tests.logs import random_timelines
 
 R, T = 4, 16
 LIKE, NO = 1 << BITS["like"], 1 << BITS["dislike"]

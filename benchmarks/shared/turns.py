@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from benchmarks import record
+from benchmarks.shared import record
 from runtime import cores
 from runtime.memory import keep_freed_memory
 

@@ -1,7 +1,7 @@
 """Ends this process with one line where another host has failed or stands still: it would wait for that host for good.
 
 A host that fails tells the others by a key in JAX's coordination service, for which each of them looks twice a second.
-A host that is killed says nothing: JAX itself ends the others once its heartbeat fails (training/hosts.py).
+A host that is killed says nothing: JAX itself ends the others once its heartbeat fails (training/distributed/hosts.py).
 """
 
 import contextlib

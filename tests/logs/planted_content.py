@@ -4,7 +4,7 @@ import numpy as np
 
 from data import timelines
 from data.timelines import EVENT_DTYPES, USER_DTYPES, Timelines
-from tests import random_timelines
+from tests.logs import random_timelines
 
 GROUPS, SIZE = 4, 6
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from benchmarks.harness import finished
+from benchmarks.suite.harness import finished
 from runtime.errors import UsageError
 
 _MINUTES = 10.0

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import record
-from benchmarks.suite import Benchmark
+from benchmarks.shared import record
+from benchmarks.suite.listed import Benchmark
 from runtime import cores
 from runtime.app import ROOT
 

@@ -24,8 +24,8 @@ def define_hosts() -> Callable[[int], contextlib.AbstractContextManager[None]]:
     @contextlib.contextmanager
     def joined(cpu_devices: int) -> Iterator[None]:
         from training.compilation import enable_compilation_cache, set_cpu_devices
-        from training.hosts import join
-        from training.watch import watched
+        from training.distributed.hosts import join
+        from training.distributed.watch import watched
 
         set_cpu_devices(cpu_devices)
         enable_compilation_cache()

@@ -13,7 +13,7 @@ from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import Scores
-from tests import random_timelines
+from tests.logs import random_timelines
 from training import run
 from training.names import named_leaves
 from training.saving.checkpoints import restore_params

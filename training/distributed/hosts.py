@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 from runtime import app
 from runtime.errors import HostError, UsageError
 from runtime.workdir import CONFIG, is_complete, open_workdir
-from training.cluster import local_devices
+from training.distributed.cluster import local_devices
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def join(coordinator: str, num_processes: int, process_id: int) -> None:
     """Makes `num_processes` hosts one run; call it before anything else touches JAX. One process has nothing to join.
 
     `coordinator` is host:port of process 0, whose number is 0; or AUTO, where a cluster tells all three numbers itself
-    (training/cluster.py). CPU hosts talk over gloo.
+    (training/distributed/cluster.py). CPU hosts talk over gloo.
     Errors: UsageError names the flag of a number that does not fit, and AUTO where no cluster is found. Where not all
     come in JOIN_SECONDS the process ends, with one line and the status of a HostError.
     """

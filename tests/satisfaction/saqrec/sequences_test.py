@@ -11,7 +11,7 @@ from runtime.errors import DataError, UsageError
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.sequences import Histories, SequenceBatches
 from satisfaction.splits import is_click
-from tests import random_timelines
+from tests.logs import random_timelines
 
 LENGTH, SATISFIED, DISSATISFIED = 6, 3, 2
 

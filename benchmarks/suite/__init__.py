@@ -1,0 +1,1 @@
+"""What `make bench` runs, how, and the page that comes of it."""
