@@ -4,8 +4,9 @@
     the score of item j for a user with state h, asked at time t, goes on with  u · x_j(t),  u = W h + b
 
 u is learned with the towers, so the rest of a score only has to say what popularity does not, and how much popularity
-counts is the user's own. Every label is asked at the beginning of its day, so that nothing it counts lies after it;
-what is served is asked at the end of its log. A server that is to know what is popular today has to be exported today.
+counts is the user's own. Every label is asked at the beginning of its day, so that nothing it counts lies after it, and
+in a log of more than a month at the beginning of some days at once. What is served is asked at the end of its log: a
+server that is to know what is popular today has to be exported today.
 
 To stay one inner product for labels of all days, queries and item vectors go on with R numbers. With t_1 … t_M the
 moments at which labels are asked, and one of [N + 1, M W] cut down to its R largest singular values,
