@@ -20,6 +20,7 @@ from retrieval.large_corpus.touched_rows import TouchedRows
 from retrieval.large_corpus.validation_in_blocks import make_validation_in_blocks
 from retrieval.margins import drawn
 from retrieval.objective import make_loss, make_loss_of_touched_rows
+from retrieval.trends import learned
 from retrieval.updates import touched_rows
 from retrieval.validation import make_validation
 from runtime.errors import UsageError
@@ -206,7 +207,9 @@ def trained(data, mesh):
     """Losses of three steps and the tables after them, without the rows that fill up."""
     timelines, config = Timelines.open(data), config_of(batch_size=8, length=8)
     shards = mesh.shape["data"]
-    parts = touched_rows(config, timelines, packed(timelines, config, num_shards=shards), mesh)
+    trends, moment = learned(timelines, config)
+    batches = packed(timelines, config, num_shards=shards, of_labels={"moment": moment})
+    parts = touched_rows(config, timelines, batches, mesh, trends)
     narrow = jax.device_get(jax.jit(checkpoint.build(config, timelines).init)(jax.random.key(0)))
     shapes = checkpoint.build(config, timelines, model_shards=mesh.shape["model"]).shapes
 
