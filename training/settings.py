@@ -59,5 +59,12 @@ TRAINING: Mapping[str, Kind] = {
 def check(options: ConfigDict, kinds: Mapping[str, Kind], *, flag: str = "--config") -> None:
     """Errors: UsageError for the first of the settings `kinds` that `options` has and that is not what it may be."""
     for name, kind in kinds.items():
-        if name in options and not kind.holds(options[name]):
+        if name in options and not _holds(kind, options[name]):
             raise UsageError(f"{flag}.{name}={options[name]}: {kind.words}")
+
+
+def _holds(kind: Kind, value: Any) -> bool:
+    try:
+        return kind.holds(value)
+    except TypeError:  # what cannot be compared with a number, such as a word among numbers
+        return False

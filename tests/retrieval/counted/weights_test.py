@@ -178,6 +178,8 @@ def test_files_that_are_damaged_or_gone_are_refused(trained, tmp_path):
         ("counted_weights", (1.0,), r"one for the towers, and one for each of"),
         ("counted_weights", (1.0, -1.0, 0.0, 0.0, 0.0), r"each must be finite and not negative"),
         ("counted_length", 0, r"must be at least 1"),
+        ("trend_days", (1, 0), r"each must be finite and above 0"),
+        ("trend_days", ("week",), r"each must be finite and above 0"),
         ("covisitation_dim", 0, r"must be at least 1"),
         ("covisitation_decay", 0.0, r"must be above 0 and at most 1"),
         ("category_decay", 1.5, r"must be above 0 and at most 1"),
