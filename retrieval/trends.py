@@ -47,8 +47,8 @@ class Trends(NamedTuple):
 
 def served(timelines: Timelines, config: ConfigDict, split: str) -> Trends:
     """Of one moment, when `split` begins: exact, R = W."""
-    counted = _Positives(timelines, config).before(timelines.manifest[f"{split}_start_ms"], config.trend_days)
-    return Trends(counted, np.eye(len(config.trend_days), dtype=np.float32)[None])
+    counted = Positives(timelines, config).before(timelines.manifest[f"{split}_start_ms"], config.trend_days)
+    return Trends(np.log1p(counted), np.eye(len(config.trend_days), dtype=np.float32)[None])
 
 
 def learned(timelines: Timelines, config: ConfigDict) -> tuple[Trends, NDArray[np.int32]]:
@@ -57,14 +57,16 @@ def learned(timelines: Timelines, config: ConfigDict) -> tuple[Trends, NDArray[n
     day = np.minimum((timelines.timestamp_ms - end) // _DAY_MS, -1)
     days = np.unique(day)
     begins = np.array([group[0] for group in np.array_split(days, min(_MOMENTS - 1, len(days)))])
-    positives = _Positives(timelines, config)
+    positives = Positives(timelines, config)
     moments = [*(end + begins * _DAY_MS), end]
     counted = np.stack([positives.before(moment, config.trend_days) for moment in moments], axis=1)  # [N + 1, M, W]
     moment = (np.searchsorted(begins, day, side="right") - 1).astype(np.int32)
-    return _cut_down(counted, rank=_RANK), moment
+    return _cut_down(np.log1p(counted), rank=_RANK), moment
 
 
-class _Positives:
+class Positives:
+    """The positive events of a log, by their times, to be counted by item."""
+
     def __init__(self, timelines: Timelines, config: ConfigDict):
         positive = tuple(config.positive) or timelines.positive_feedback
         liked = np.flatnonzero(has(timelines.feedback, *positive))
@@ -76,11 +78,11 @@ class _Positives:
         )
 
     def before(self, moment: int, days: Sequence[float]) -> NDArray[np.float32]:
-        """x [N + 1, W] at a moment in ms."""
+        """n [N + 1, W]: of each item in so many days before a moment in ms, for each of `days`."""
         last = np.searchsorted(self._time, moment)
         first = np.searchsorted(self._time, [moment - round(window * _DAY_MS) for window in days])
         counts = [simple_rules.counts(self._item[begin:last], num_items=self._num_items) for begin in first]
-        return np.log1p(np.stack(counts, axis=1)).astype(np.float32)
+        return np.stack(counts, axis=1)
 
 
 def _cut_down(counted: NDArray[np.float32], *, rank: int) -> Trends:

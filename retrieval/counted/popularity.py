@@ -13,22 +13,17 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from data.feedback import has
 from data.items.content import ItemContent
 from data.timelines import Timelines
-from metrics import simple_rules
 from retrieval.counted import Arrays
 from retrieval.counted.reactions import Read
-
-_DAY_MS = 86_400_000
+from retrieval.trends import Positives
 
 
 def count(timelines: Timelines, split: str, config: ConfigDict, *, days: int) -> Arrays:
     """n_j of so many days before `split`, `positives` [N + 1] float32."""
-    begin = timelines.manifest[f"{split}_start_ms"]
-    lately = (timelines.timestamp_ms < begin) & (timelines.timestamp_ms >= begin - days * _DAY_MS)
-    liked = timelines.item[lately & has(timelines.feedback, *config.positive)]
-    return {"positives": simple_rules.counts(liked, num_items=timelines.num_items)}
+    counted = Positives(timelines, config).before(timelines.manifest[f"{split}_start_ms"], (days,))
+    return {"positives": counted[:, 0]}
 
 
 class Popularity:
