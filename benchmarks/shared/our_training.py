@@ -25,26 +25,14 @@ class Training:
 
 def training(config: ConfigDict, timelines: "Timelines") -> Training:
     """Of `config` on `timelines`, on all devices."""
-    import numpy as np
-
-    from retrieval.checkpoint import build
-    from retrieval.objective import make_loss
     from retrieval.run import RULES, planned
+    from retrieval.updates import all_rows
     from training.mesh import mesh_of
-    from training.optimizer import from_config
 
     mesh = mesh_of(config)
     config = ConfigDict(config.to_dict())
     config.positive = tuple(config.positive) or timelines.positive_feedback
     batches, trends = planned(config, timelines, mesh)
-    shards = mesh.shape["model"]
-    model = build(config, timelines, trends=trends, model_shards=shards)
-    loss_fn = make_loss(
-        model.merge,
-        config,
-        num_items=timelines.num_items,
-        label_counts=np.pad(batches.label_counts(), (0, -(timelines.num_items + 1) % shards)),
-        mesh=mesh if mesh.size > 1 else None,
-    )
-    optimizer = from_config(config, total_steps=len(batches))
-    return Training(model.init, loss_fn, optimizer, batches, mesh, RULES if shards > 1 else ())
+    parts = all_rows(config, timelines, batches, mesh, trends)
+    rules = RULES if mesh.shape["model"] > 1 else ()
+    return Training(parts.init, parts.loss_fn, parts.optimizer, batches, mesh, rules)
