@@ -114,8 +114,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # at a rate of their own, in place of Adam.
     config.touched_rows = False
     config.table_learning_rate = 0.1
-    # Rows of the tables of ids: 0 for one an item; else an id is the sum of `id_hashes` rows that it is hashed to and
-    # shares (encoders/hashed_ids.py), so that a later log with new items needs no new tables.
+    # Rows of the table of ids: 0 for one an item; else an id is the sum of `id_hashes` rows that it is hashed to and
+    # shares (encoders/hashed_ids.py), so that a later log with new items needs no new table.
     config.id_rows = 0
     config.id_hashes = 2
 

@@ -55,7 +55,9 @@ class ItemTower(nnx.Module):
         rows = len(content.codes) if table_rows is None else table_rows
         self.hashed = None if hashed is None else Constant(jnp.asarray(hashed, jnp.int32))
         self.columns = None if columns is None else Constant(jnp.asarray(columns, jnp.float32))
-        self.id_embedding = nnx.Param(self.id_table(rows, rngs))
+        # An id's vector has the same scale however many rows it sums.
+        summed = 1 if hashed is None else hashed.shape[1]
+        self.id_embedding = nnx.Param(_first_values(rngs.params(), rows, dim, (dim * summed) ** -0.5))
         self.feature_embeddings = nnx.List(
             [nnx.Param(_first_values(rngs.params(), size, dim, dim**-0.5)) for size in content.cardinalities]
         )
@@ -70,16 +72,6 @@ class ItemTower(nnx.Module):
         ids = table if self.hashed is None else table[self.hashed[...]].sum(axis=1)  # [rows, D]
         vectors = ids * self.seen[...] + self.content(self.codes[...], self.shares[...], self.embedded[...])
         return vectors if self.columns is None else jnp.concatenate([vectors, self.columns[...]], axis=1)
-
-    def id_table(self, rows: int, rngs: nnx.Rngs) -> jax.Array:
-        """First values of a table of ids [rows, D]; an id's vector has the same scale however many rows it sums."""
-        summed = 1 if self.hashed is None else self.hashed[...].shape[1]
-        return _first_values(rngs.params(), rows, self.dim, (self.dim * summed) ** -0.5)
-
-    def of_ids(self, table: jax.Array, item: jax.Array) -> jax.Array:
-        """What a `table` of ids says of items of any shape [...]: [..., D]; zero of those that training has not met."""
-        ids = table[item] if self.hashed is None else table[self.hashed[...][item]].sum(axis=-2)
-        return ids * self.seen[...][item]
 
     def content(self, codes: jax.Array, shares: jax.Array, embedded: jax.Array) -> jax.Array:
         """What content alone says: [n, D] of codes and their shares [n, C] and standardised embeddings [n, E]."""

@@ -183,7 +183,7 @@ class _Items(NamedTuple):
 
 
 def _items(config: ConfigDict, timelines: Timelines, model_shards: int, trends: Trends | None) -> _Items:
-    # The items, with rows of padding up to what `model_shards` divides, as is the size of the tables of ids.
+    # The items, with rows of padding up to what `model_shards` divides, as is the size of the table of ids.
     added = -(timelines.num_items + 1) % model_shards
     content, seen = _known(config, timelines, added=added)
     trends = None if trends is None else trends.padded(added)

@@ -59,7 +59,6 @@ class TwoTower(nnx.Module):
         self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, hashed=hashed, columns=columns, rngs=rngs)
         self.mixes = None if trends is None else Constant(jnp.asarray(trends.mixes))
         self.input_bits = tuple(input_bits)
-        self.event_embedding = nnx.Param(self.items.id_table(self.items.id_embedding[...].shape[0], rngs))
         # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
         self.dwell_embedding = nnx.Param(jnp.zeros((NUM_DWELL_BUCKETS, dim)))
         # None, not a table of no rows: an array of no size cannot be saved.
@@ -89,8 +88,7 @@ class TwoTower(nnx.Module):
             shifts = jnp.asarray(self.input_bits, feedback.dtype)
             flags = ((feedback[..., None] >> shifts) & 1).astype(jnp.float32)  # [..., bits]
             reaction += flags @ self.flag_embedding[...]
-        content = met + self.items.of_ids(self.event_embedding[...], item)
-        return jnp.concatenate([content, reaction], axis=-1)
+        return jnp.concatenate([met, reaction], axis=-1)
 
     def states(
         self,

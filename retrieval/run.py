@@ -30,8 +30,8 @@ from training.mesh import local_parts, mesh_of, shard_batch
 from training.run import fit
 from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, all_of, check
 
-# Rows of the item tables over the mesh's `model` axis; everything else is copied.
-RULES = ((r"(id|event)_embedding", P("model", None)),)
+# Rows of the table of ids over the mesh's `model` axis; everything else is copied.
+RULES = ((r"id_embedding", P("model", None)),)
 
 DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient that is not finite
 

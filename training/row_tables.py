@@ -23,14 +23,14 @@ class RowTables:
     """Which leaves are tables, and where a batch says which of their rows it touches.
 
     Attributes:
-      rows_of: (regular expression on a leaf's name, names of the batch's arrays of row numbers, whether the table is
+      rows_of: (regular expression on a leaf's name, name of the batch's array of row numbers, whether the table is
         split): the first expression that is found in the name of a parameter, or of its state in an optimizer, makes
-        that a table, and the arrays, one after the other, number its touched rows. Numbers of no row, at or above the
-        table's length, fill up.
+        that a table, and the array numbers its touched rows. Numbers of no row, at or above the table's length, fill
+        up.
       mesh: over whose axis `model` tables are split; all others are copied.
     """
 
-    def __init__(self, rows_of: Sequence[tuple[str, Sequence[str], bool]], mesh: Mesh):
+    def __init__(self, rows_of: Sequence[tuple[str, str, bool]], mesh: Mesh):
         self.rows_of, self.mesh = tuple(rows_of), mesh
 
     def take(self, tree: Any, batch: Mapping[str, jax.Array]) -> Any:
@@ -54,10 +54,9 @@ class RowTables:
     def _table(self, path: tuple[Any, ...], batch: Mapping[str, jax.Array]) -> tuple[jax.Array, Mesh | None] | None:
         # The rows [R] of a leaf that is a table, and where it is split.
         name = leaf_name(path)
-        for expression, arrays, split in self.rows_of:
+        for expression, array, split in self.rows_of:
             if re.search(expression, name):
-                rows = jnp.concatenate([batch[array].reshape(-1) for array in arrays])
-                return rows, self.mesh if split and self.mesh.shape[_MODEL] > 1 else None
+                return batch[array], self.mesh if split and self.mesh.shape[_MODEL] > 1 else None
         return None
 
 

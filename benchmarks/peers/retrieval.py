@@ -35,7 +35,6 @@ class TwoTower(nn.Module):
         self.feature_embeddings = nn.ModuleList(
             nn.Embedding(feature["cardinality"], dim, padding_idx=0) for feature in features
         )
-        self.event_embedding = nn.Embedding(timelines.num_items + 1, dim, padding_idx=0)
         self.dwell_embedding = nn.Embedding(NUM_DWELL_BUCKETS, dim)
         self.flag_embedding = nn.Linear(len(self.bits), dim, bias=False)
         self.dropout = nn.Dropout(config.dropout)
@@ -53,7 +52,7 @@ class TwoTower(nn.Module):
         """item, dwell, feedback, label [B, T]; label 0 is no label."""
         vectors = self.item_vectors()
         content = nn.functional.embedding((batch["item"] - 1).clamp(min=0), vectors)
-        content = content * (batch["item"] > 0)[..., None] + self.event_embedding(batch["item"])
+        content = content * (batch["item"] > 0)[..., None]
         flags = ((batch["feedback"][..., None] >> self.bits) & 1).float()
         reaction = self.dwell_embedding(batch["dwell"]) + self.flag_embedding(flags)
         states, _ = self.gru(self.dropout(torch.cat([content, reaction], dim=-1)))  # [B, T, H]

@@ -1,4 +1,4 @@
-"""Whether the item tables of a run fit the memory of its devices, told before anything is allocated."""
+"""Whether the table of ids of a run fits the memory of its devices, told before anything is allocated."""
 
 import os
 
@@ -8,21 +8,20 @@ from ml_collections import ConfigDict
 
 from runtime.errors import UsageError
 
-_TABLES = 2  # of items, and of events
 _FLOAT = 4  # bytes
 
 
 def table_bytes(config: ConfigDict, num_items: int, *, model_shards: int = 1) -> int:
-    """Bytes a device needs for the item tables of a run and what a step makes of them.
+    """Bytes a device needs for the table of ids of a run and what a step makes of it.
 
-    With all rows the tables, their gradients and the two moments of Adam, and the item vectors with their gradient, all
-    [N, D]. With the touched rows alone the tables and the sum that row-wise Adagrad has of each row. Tables of hashed
-    ids have --config.id_rows rows.
+    With all rows the table, its gradient and the two moments of Adam, and the item vectors with their gradient, all
+    [N, D]. With the touched rows alone the table and the sum that row-wise Adagrad has of each row. A table of hashed
+    ids has --config.id_rows rows.
     """
     items, rows = (-(-count // model_shards) for count in (num_items + 1, config.id_rows or num_items + 1))
     if config.touched_rows:
-        return rows * _TABLES * (config.dim + 1) * _FLOAT
-    return (rows * _TABLES * 4 + items * 2) * config.dim * _FLOAT
+        return rows * (config.dim + 1) * _FLOAT
+    return (rows * 4 + items * 2) * config.dim * _FLOAT
 
 
 def device_bytes() -> int:
@@ -44,7 +43,7 @@ def check_fits(config: ConfigDict, num_items: int, mesh: Mesh, *, available: int
         small = table_bytes(ConfigDict({**config.to_dict(), "touched_rows": True}), num_items, model_shards=shards)
         remedies.append(f"--config.touched_rows=True with a sampled --config.softmax, {_in_words(small)}")
     raise UsageError(
-        f"--config.dim={config.dim}: the tables of {num_items:,} items need {_in_words(needed)} on a device that has "
+        f"--config.dim={config.dim}: the vectors of {num_items:,} items need {_in_words(needed)} on a device that has "
         f"{_in_words(available)}; {', or '.join(remedies)}"
     )
 

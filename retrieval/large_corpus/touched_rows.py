@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data.loader import PackedBatches
-from retrieval.large_corpus.item_rows import ItemRows, Sizes
+from retrieval.large_corpus.item_rows import ItemRows
 from retrieval.margins import SAMPLERS
 
 _DRAWS = 2  # the seed's stream of candidates; data/loader.py has 0 and 1
@@ -42,8 +42,7 @@ class TouchedRows:
         self._sampler = SAMPLERS[config.softmax](config, batches.label_counts()[: num_items + 1], np)
         self._num_shards, self._parts = num_shards, range(num_shards)[shard]
         labels = num_shards * batches.label_capacity
-        read = config.batch_size * config.length + 1
-        self._sizes = Sizes(*(min(count, num_items + 1) for count in (read, labels + config.num_candidates)))
+        self._size = min(config.batch_size * config.length + labels + config.num_candidates, num_items) + 1
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -56,8 +55,8 @@ class TouchedRows:
         # An infinite count takes out what fills up to a number that the parts divide.
         missing = -len(ids) % self._num_shards
         ids, log_expected = np.pad(ids, (0, missing)), np.pad(log_expected, (0, missing), constant_values=np.inf)
-        others = np.concatenate([labels, ids])
-        numbered = self._items.numbered(batch["item"], others, self._sizes, multiple=self._num_shards)
+        touched = np.concatenate([batch["item"].reshape(-1), labels, ids])
+        numbered = self._items.numbered(touched, self._size, multiple=self._num_shards)
         batch |= {
             "item": numbered.place(batch["item"]),
             "label": numbered.place(labels).reshape(batch["label"].shape),

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from encoders.labels import last_places
 from metrics import ranking
-from retrieval.large_corpus.item_rows import ItemRows, Sizes
+from retrieval.large_corpus.item_rows import ItemRows
 from retrieval.model import TwoTower
 from retrieval.validation import CHUNK, cut, metric, questions, recalls
 from training.architecture import Architecture
@@ -91,8 +91,7 @@ def make_validation_in_blocks(
         queries = []
         for number in range(len(chunks["item"])):
             chunk = {name: array[number] for name, array in chunks.items()}
-            read = Sizes(min(chunk["item"].size + 1, num_items + 1), 0)
-            numbered = items.numbered(chunk["item"], [], read)
+            numbered = items.numbered(chunk["item"], min(chunk["item"].size, num_items) + 1)
             chunk |= {"item": numbered.place(chunk["item"]), **numbered.arrays}
             queries.append(encoded(params, {name: replicate(array, mesh) for name, array in chunk.items()}))
         query = jnp.concatenate(queries)[:users]
@@ -100,7 +99,7 @@ def make_validation_in_blocks(
         best = _Best(*empty)
         for start in range(0, num_items + 1, size):
             item = np.arange(start, start + size, dtype=np.int32)
-            block = {"item": item, **items.arrays(item, size)}
+            block = {"item": item, **items.arrays(item)}
             best = with_block(params, best, query, {name: replicate(array, mesh) for name, array in block.items()})
         return {metric(num_items): recall(best)}
 

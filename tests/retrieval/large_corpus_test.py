@@ -15,7 +15,7 @@ from data.timelines import Timelines
 from retrieval import checkpoint
 from retrieval import run as training
 from retrieval.large_corpus import table_memory
-from retrieval.large_corpus.item_rows import OTHER, READ, ItemRows, Sizes
+from retrieval.large_corpus.item_rows import ROW, ItemRows
 from retrieval.large_corpus.touched_rows import TouchedRows
 from retrieval.large_corpus.validation_in_blocks import make_validation_in_blocks
 from retrieval.margins import drawn
@@ -67,18 +67,17 @@ def test_items_are_numbered_anew_each_once():
     )
     features = {"codes": codes, "seen": np.arange(10.0)[:, None] / 10}
     items = ItemRows(features, (0, 1, 1), (7, 10), table_rows=12)
-    numbered = items.numbered([[5, 0, 7], [5, 5, 2]], [7, 9, 3, 9], Sizes(read=5, other=4))
-    assert numbered.arrays[READ].tolist() == [0, 2, 5, 7, 12 + 4]  # 16 is no row of twelve
-    assert numbered.arrays[OTHER].tolist() == [3, 9, 12 + 7, 12 + 8]
-    np.testing.assert_array_equal(numbered.place([[5, 0, 7], [2, 3, 9]]), [[2, 0, 3], [1, 5, 6]])
-    # Codes of items 0, 2, 5, 7, none, 3, 9, none, none, and what they are called in tables of their own.
+    numbered = items.numbered([5, 0, 7, 5, 5, 2, 7, 9, 3, 9], 9)
+    assert numbered.arrays[ROW].tolist() == [0, 2, 3, 5, 7, 9, 12 + 6, 12 + 7, 12 + 8]  # 18 is no row of twelve
+    np.testing.assert_array_equal(numbered.place([[5, 0, 7], [2, 3, 9]]), [[3, 0, 4], [1, 2, 5]])
+    # Codes of items 0, 2, 3, 5, 7, 9, and none, and what they are called in tables of their own.
     assert numbered.arrays["value_row/0"].tolist() == [0, 4, 5, 6, 11, 12, 13]
-    assert numbered.arrays["items/codes"][:, 0].tolist() == [0, 3, 3, 2, 0, 1, 1, 0, 0]  # 6, 6, 5 and 4, 4
+    assert numbered.arrays["items/codes"][:, 0].tolist() == [0, 3, 1, 3, 2, 1, 0, 0, 0]  # 6, 4, 6, 5, 4
     assert numbered.arrays["value_row/1"].tolist() == [0, 2, 4, 6, 7, *range(15, 20)]
-    assert numbered.arrays["items/codes"][:, 1].tolist() == [0, 4, 2, 1, 0, 3, 0, 0, 0]  # 7, 4, 2 and 6, 0
-    assert numbered.arrays["items/seen"][:, 0].tolist() == [0, 0.2, 0.5, 0.7, 0, 0.3, 0.9, 0, 0]
-    with pytest.raises(ValueError, match="4 that are read and 0 others do not fit"):
-        items.numbered([5, 7, 2], [], Sizes(read=3, other=0))
+    assert numbered.arrays["items/codes"][:, 1].tolist() == [0, 4, 3, 2, 1, 0, 0, 0, 0]  # 7, 6, 4, 2, 0
+    assert numbered.arrays["items/seen"][:, 0].tolist() == [0, 0.2, 0.3, 0.5, 0.7, 0.9, 0, 0, 0]
+    with pytest.raises(ValueError, match="4 do not fit 3"):
+        items.numbered([5, 7, 2], 3)
 
 
 @pytest.mark.parametrize("softmax", ["uniform", "log_uniform", "in_batch", "mixed"])
@@ -90,7 +89,7 @@ def test_a_batch_holds_what_it_touches_and_draws_by_its_number(log, softmax):
     assert len(touched) == len(batches)
     for number in (0, 1):
         plain, batch = batches[number], touched[number]
-        row = np.concatenate([batch[READ], batch[OTHER]])
+        row = batch[ROW]
         np.testing.assert_array_equal(row[batch["item"]], plain["item"])
         real = plain["label_kind"] > 0
         np.testing.assert_array_equal(row[batch["label"]][real], plain["label"][real])
@@ -123,7 +122,7 @@ def both_losses(log, config, params):
     batch = TouchedRows(batches, config, items, num_items=log.num_items)[0]
     _, unhashed = checkpoint.build_by_rows(config_of(), log)
     named = TouchedRows(batches, config, unhashed, num_items=log.num_items)[0]  # its rows are items
-    drawn_items = np.concatenate([named[READ], named[OTHER]])[named["candidate"]]
+    drawn_items = named[ROW][named["candidate"]]
     plain = {**batches[0], "candidate": drawn_items, "log_expected": batch["log_expected"]}
     loss_of = {"num_items": log.num_items, "label_counts": batches.label_counts(), "margins_of": drawn(plain)}
     key, rows = jax.random.key(0), RowTables(items.tables(), ONE)
@@ -148,8 +147,7 @@ def test_loss_and_gradients_are_those_of_the_whole_tables(log, options):
     for name, leaf in named_leaves(gradient).items():
         np.testing.assert_allclose(leaf, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
     assert np.any(expected["items/id_embedding"])
-    assert np.any(expected["event_embedding"])
-    assert len(expected["event_embedding"]) == (config.id_rows or log.num_items + 1)
+    assert len(expected["items/id_embedding"]) == (config.id_rows or log.num_items + 1)
 
 
 @pytest.mark.parametrize("block_size", [0, 7])
@@ -229,8 +227,8 @@ def trained(data, mesh):
         losses.append(float(metrics["loss"]))
     assert step._cache_size() == 1  # type: ignore[attr-defined]
     leaves = named_leaves(state.params)
-    tables = {name: np.asarray(leaves[name])[:41] for name in ("items/id_embedding", "event_embedding")}
-    return {"losses": losses, **tables, "projection": np.asarray(leaves["encoder/projection/kernel"])}
+    table = np.asarray(leaves["items/id_embedding"])[:41]
+    return {"losses": losses, "table": table, "projection": np.asarray(leaves["encoder/projection/kernel"])}
 
 
 def on_four_devices(data, file):
@@ -282,19 +280,19 @@ def test_a_mistake_in_the_config(log, tmp_path, options, message):
 
 def test_tables_that_do_not_fit_are_refused_before_they_are_made():
     config, rows = config_of(dim=64), 10_000_001
-    # Tables of items and events, their gradients and two moments, item vectors and their gradient; or tables and sums.
-    all_rows, touched = (4 * 2 + 2) * rows * 64 * 4, 2 * rows * (64 + 1) * 4
+    # The table, its gradient and two moments, item vectors and their gradient; or the table and sums.
+    all_rows, touched = (4 + 2) * rows * 64 * 4, rows * (64 + 1) * 4
     assert table_memory.table_bytes(config, rows - 1) == touched
     config.touched_rows = False
     assert table_memory.table_bytes(config, rows - 1) == all_rows
-    assert table_memory.table_bytes(config, rows - 1, model_shards=2) == -(-rows // 2) * (4 * 2 + 2) * 64 * 4
+    assert table_memory.table_bytes(config, rows - 1, model_shards=2) == -(-rows // 2) * (4 + 2) * 64 * 4
     table_memory.check_fits(config, rows - 1, ONE, available=all_rows)
     hashed = config_of(dim=64, touched_rows=False, id_rows=1000)
-    assert table_memory.table_bytes(hashed, rows - 1) == (1000 * 4 * 2 + rows * 2) * 64 * 4
+    assert table_memory.table_bytes(hashed, rows - 1) == (1000 * 4 + rows * 2) * 64 * 4
     with pytest.raises(
         UsageError,
-        match=r"--config\.dim=64: the tables of 10,000,000 items need 25\.6 GB on a device that has 16\.0 GB; "
-        r".*--config\.mesh\.model=1, or --config\.touched_rows=True with a sampled --config\.softmax, 5\.2 GB",
+        match=r"--config\.dim=64: the vectors of 10,000,000 items need 15\.4 GB on a device that has 10\.0 GB; "
+        r".*--config\.mesh\.model=1, or --config\.touched_rows=True with a sampled --config\.softmax, 2\.6 GB",
     ):
-        table_memory.check_fits(config, rows - 1, ONE, available=16 * 10**9)
+        table_memory.check_fits(config, rows - 1, ONE, available=10 * 10**9)
     assert table_memory.device_bytes() > 10**8

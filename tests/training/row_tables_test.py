@@ -66,7 +66,7 @@ def trained(mesh, *, by_rows, optimizer=None, steps=STEPS):
     """The state after some steps, and the norms of their gradients."""
     optimizer, key = optimizer or optimizer_of(), jax.random.key(0)
     state = create_state(first, optimizer, key=key, mesh=mesh, rules=RULES)
-    rows = RowTables((("table", ("row",), True),), mesh) if by_rows else None
+    rows = RowTables((("table", "row", True),), mesh) if by_rows else None
     step = make_train_step(row_loss if by_rows else dense_loss, optimizer, state, rows=rows)
     norms = []
     for number in range(steps):
@@ -150,7 +150,7 @@ def test_sums_of_rows_are_saved_and_go_on(one, tmp_path):
     with Checkpoints(tmp_path, fingerprint={}) as checkpoints:
         checkpoints.save(2, half, None)
         state, _, at = checkpoints.restore_latest(half)
-    step = make_train_step(row_loss, optimizer, state, rows=RowTables((("table", ("row",), True),), one))
+    step = make_train_step(row_loss, optimizer, state, rows=RowTables((("table", "row", True),), one))
     for number in range(at, STEPS):
         state, _ = step(state, shard_batch(batch_of(number), one), key)
     for found, expected in zip(jax.tree.leaves(state), jax.tree.leaves(whole), strict=True):
@@ -163,7 +163,7 @@ def test_no_table_is_copied(one):
     state = create_state(
         lambda key: {"table": jnp.ones((rows, D)), "kernel": jnp.ones((D, D))}, optimizer, key=key, mesh=one
     )
-    step = make_train_step(row_loss, optimizer, state, rows=RowTables((("table", ("row",), True),), one))
+    step = make_train_step(row_loss, optimizer, state, rows=RowTables((("table", "row", True),), one))
     program = step.lower(state, shard_batch(batch_of(0), one), key).compile()  # type: ignore[attr-defined]
     memory = program.memory_analysis()
     assert memory.alias_size_in_bytes >= rows * (D + 1) * 4  # the table and its sums are written where they lie
