@@ -31,13 +31,13 @@ class _Tile:
 _TOTALS = _BY_QUERIES = _Tile(rows=128, items=64)
 _BY_ITEMS = _Tile(rows=32, items=128)
 _PROGRAMS = 528  # four for each of an H100's multiprocessors
-_WIDTHS = (16, 32, 64, 128)  # numbers of a vector: others are filled up with zeros, which no product sees
+_LEAST, _MOST = 16, 128  # numbers of a vector
 
 
 def suit(queries: jax.Array, table: jax.Array) -> bool:
     """Whether the device has kernels for these: float32, and D up to 128."""
     is_float = queries.dtype == table.dtype == jnp.float32
-    return is_float and queries.shape[1] <= _WIDTHS[-1] and gpu.shared_memory() > 0
+    return is_float and queries.shape[1] <= _MOST and gpu.shared_memory() > 0
 
 
 def totals(queries: jax.Array, table: jax.Array, bias: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -49,27 +49,25 @@ def totals(queries: jax.Array, table: jax.Array, bias: jax.Array, labels: jax.Ar
       bias: [N]; −inf takes an item out.
       labels: [rows] int; below 0 or from N on none is left out.
     """
-    queries, table = _filled_up(queries), _filled_up(table)
-    rows, tile = queries.shape[0], _TOTALS
-    blocks, parts, part = _split(rows, tile.rows, table.shape[0], tile.items)
-    kernel = functools.partial(_totals_kernel, tile, rows, table.shape[0], part)
+    rows, items, tile = queries.shape[0], table.shape[0], _TOTALS
+    blocks, parts, part = _split(rows, tile.rows, items, tile.items)
+    kernel = functools.partial(_totals_kernel, tile, rows, items, part)
     out = [jax.ShapeDtypeStruct((parts, blocks * tile.rows), jnp.float32)] * 2
-    largest, total = (
-        array[:, :rows] for array in _call(kernel, tile, (blocks, parts), out, queries, table, bias, labels)
-    )
+    arguments = (_pieces(queries), _pieces(table), bias, labels)
+    largest, total = (array[:, :rows] for array in _call(kernel, tile, (blocks, parts), out, *arguments))
     of_all = largest.max(axis=0)
     shift = jnp.where(jnp.isfinite(of_all), of_all, 0.0)
     return of_all, jnp.sum(total * jnp.exp(largest - shift), axis=0)
 
 
-def _totals_kernel(tile, rows, items, part, queries_ref, table_ref, bias_ref, labels_ref, largest_ref, total_ref):
+def _totals_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, labels_ref, largest_ref, total_ref):
     row, first, end = _ranges(tile.rows, part, items)
-    queries, labels = _load(queries_ref, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
+    queries, labels = _loaded(queries_refs, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
 
     def body(n, carry):
         largest, total = carry
         item = first + n * tile.items
-        logits = _logits_of_rows(tile, items, queries, table_ref, bias_ref, labels, item)[0]
+        logits = _logits_of_rows(tile, items, queries, table_refs, bias_ref, labels, item)[0]
         new_largest = jnp.maximum(largest, logits.max(axis=1))
         shift = jnp.where(new_largest == -jnp.inf, 0.0, new_largest)  # nothing but −inf so far
         total = total * jnp.exp(largest - shift) + jnp.exp(logits - shift[:, None]).sum(axis=1)
@@ -97,74 +95,97 @@ def gradients(
       queries, table, bias, labels: as of `totals`.
       shift, weights: [rows].
     """
-    width = queries.shape[1]
-    queries, table = _filled_up(queries), _filled_up(table)
-    (rows, dim), items = queries.shape, table.shape[0]
-    arguments = (queries, table, bias, labels, shift, weights)
+    rows, items = queries.shape[0], table.shape[0]
+    arguments = (_pieces(queries), _pieces(table), bias, labels, shift, weights)
+    widths = [piece.shape[1] for piece in arguments[0]]
+
+    def vectors_of(parts, count):
+        return [jax.ShapeDtypeStruct((parts, count, width), jnp.float32) for width in widths]
+
+    def summed(pieces, like):
+        return jnp.concatenate([piece.sum(axis=0) for piece in pieces], axis=1)[: like.shape[0], : like.shape[1]]
 
     tile = _BY_QUERIES
     blocks, parts, part = _split(rows, tile.rows, items, tile.items)
-    out = [jax.ShapeDtypeStruct((parts, blocks * tile.rows, dim), jnp.float32)]
     kernel = functools.partial(_by_queries_kernel, tile, rows, items, part)
-    [d_queries] = _call(kernel, tile, (blocks, parts), out, *arguments)
+    [d_queries] = _call(kernel, tile, (blocks, parts), [vectors_of(parts, blocks * tile.rows)], *arguments)
 
     tile = _BY_ITEMS
     blocks, parts, part = _split(items, tile.items, rows, tile.rows)
-    out = [jax.ShapeDtypeStruct((parts, blocks * tile.items, *shape), jnp.float32) for shape in ((dim,), ())]
     kernel = functools.partial(_by_items_kernel, tile, rows, items, part)
+    of_bias = jax.ShapeDtypeStruct((parts, blocks * tile.items), jnp.float32)
+    out = (vectors_of(parts, blocks * tile.items), of_bias)
     d_table, d_bias = _call(kernel, tile, (blocks, parts), out, *arguments)
-    return d_queries.sum(axis=0)[:rows, :width], d_table.sum(axis=0)[:items, :width], d_bias.sum(axis=0)[:items]
+    return summed(d_queries, queries), summed(d_table, table), d_bias.sum(axis=0)[:items]
 
 
-def _filled_up(vectors):
-    width = vectors.shape[1]
-    return jnp.pad(vectors, ((0, 0), (0, next(at for at in _WIDTHS if at >= width) - width)))
+def _pieces(vectors):
+    # [n, D] as arrays whose widths a kernel's product may have, powers of two from 16: of 80 numbers 64 and 16. What is
+    # missing to a multiple of 16 is filled up with zeros, which no product sees.
+    vectors = jnp.pad(vectors, ((0, 0), (0, -vectors.shape[1] % _LEAST)))
+    pieces, begin = [], 0
+    while begin < vectors.shape[1]:
+        width = 1 << (vectors.shape[1] - begin).bit_length() - 1
+        pieces.append(vectors[:, begin : begin + width])
+        begin += width
+    return pieces
 
 
-def _by_queries_kernel(tile, rows, items, part, queries_ref, table_ref, bias_ref, labels_ref, shift_ref, weights_ref,
-                       d_queries_ref):  # fmt: skip
+def _by_queries_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, labels_ref, shift_ref, weights_ref,
+                       d_queries_refs):  # fmt: skip
     row, first, end = _ranges(tile.rows, part, items)
-    queries, labels = _load(queries_ref, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
+    queries, labels = _loaded(queries_refs, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
     shift, weights = _load(shift_ref, row, tile.rows, rows), _load(weights_ref, row, tile.rows, rows)
 
     def body(n, d_queries):
         item = first + n * tile.items
-        logits, vectors = _logits_of_rows(tile, items, queries, table_ref, bias_ref, labels, item)
-        return d_queries + gpu.dot(jnp.exp(logits - shift[:, None]) * weights[:, None], vectors)
+        logits, vectors = _logits_of_rows(tile, items, queries, table_refs, bias_ref, labels, item)
+        gradient = jnp.exp(logits - shift[:, None]) * weights[:, None]
+        return [d + gpu.dot(gradient, piece) for d, piece in zip(d_queries, vectors, strict=True)]
 
-    empty = jnp.zeros((tile.rows, queries_ref.shape[1]), jnp.float32)
-    _store(d_queries_ref, row, lax.fori_loop(0, pl.cdiv(end - first, tile.items), body, empty))
+    empty = [jnp.zeros((tile.rows, ref.shape[1]), jnp.float32) for ref in queries_refs]
+    d_queries = lax.fori_loop(0, pl.cdiv(end - first, tile.items), body, empty)
+    for ref, d in zip(d_queries_refs, d_queries, strict=True):
+        _store(ref, row, d)
 
 
-def _by_items_kernel(tile, rows, items, part, queries_ref, table_ref, bias_ref, labels_ref, shift_ref, weights_ref,
-                     d_table_ref, d_bias_ref):  # fmt: skip
+def _by_items_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, labels_ref, shift_ref, weights_ref,
+                     d_table_refs, d_bias_ref):  # fmt: skip
     item, first, end = _ranges(tile.items, part, rows)
-    vectors = _load(table_ref, item, tile.items, items)
+    vectors = _loaded(table_refs, item, tile.items, items)
     bias = _load(bias_ref, item, tile.items, items, -jnp.inf)
 
     def body(n, carry):
         d_vectors, d_bias = carry
         row = first + n * tile.rows
-        queries, labels = _load(queries_ref, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
+        queries, labels = _loaded(queries_refs, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
         # Rows past the end: exp(l − ∞) = 0, where exp(l) could be infinite.
         shift, weights = _load(shift_ref, row, tile.rows, rows, jnp.inf), _load(weights_ref, row, tile.rows, rows)
-        logits = gpu.dot(vectors, queries.T) + bias[:, None]  # [items, rows] of the tile
+        logits = _products(vectors, queries) + bias[:, None]  # [items, rows] of the tile
         is_label = labels[None, :] - item == jnp.arange(tile.items)[:, None]
         gradient = jnp.where(is_label, 0.0, jnp.exp(logits - shift[None, :]) * weights[None, :])
-        return d_vectors + gpu.dot(gradient, queries), d_bias + gradient.sum(axis=1)
+        d_vectors = [d + gpu.dot(gradient, piece) for d, piece in zip(d_vectors, queries, strict=True)]
+        return d_vectors, d_bias + gradient.sum(axis=1)
 
-    empty = (jnp.zeros((tile.items, queries_ref.shape[1]), jnp.float32), jnp.zeros(tile.items, jnp.float32))
-    d_vectors, d_bias = lax.fori_loop(0, pl.cdiv(end - first, tile.rows), body, empty)
-    _store(d_table_ref, item, d_vectors)
+    empty = [jnp.zeros((tile.items, ref.shape[1]), jnp.float32) for ref in table_refs]
+    steps = pl.cdiv(end - first, tile.rows)
+    d_vectors, d_bias = lax.fori_loop(0, steps, body, (empty, jnp.zeros(tile.items, jnp.float32)))
+    for ref, d in zip(d_table_refs, d_vectors, strict=True):
+        _store(ref, item, d)
     _store(d_bias_ref, item, d_bias)
 
 
-def _logits_of_rows(tile, items, queries, table_ref, bias_ref, labels, item):
+def _logits_of_rows(tile, items, queries, table_refs, bias_ref, labels, item):
     # The logits [rows, items] of a tile that begins with `item`, −inf at the label, and its items' vectors.
-    vectors = _load(table_ref, item, tile.items, items)
+    vectors = _loaded(table_refs, item, tile.items, items)
     bias = _load(bias_ref, item, tile.items, items, -jnp.inf)
     is_label = labels[:, None] - item == jnp.arange(tile.items)[None, :]
-    return jnp.where(is_label, -jnp.inf, gpu.dot(queries, vectors.T) + bias[None, :]), vectors
+    return jnp.where(is_label, -jnp.inf, _products(queries, vectors) + bias[None, :]), vectors
+
+
+def _products(a, b):
+    # Inner products [m, n] of vectors in pieces.
+    return functools.reduce(jnp.add, (gpu.dot(x, y.T) for x, y in zip(a, b, strict=True)))
 
 
 def _split(along, size, across, step):
@@ -185,6 +206,11 @@ def _ranges(size, part, across):
 def _call(kernel, tile, grid, out_shape, *arguments):
     options = {"warps": tile.warps, "stages": tile.stages}
     return gpu.call(kernel, grid=grid, out_shape=out_shape, **options)(*arguments)
+
+
+def _loaded(refs, start, size, count):
+    # Vectors in pieces.
+    return [_load(ref, start, size, count) for ref in refs]
 
 
 def _load(ref, start, size, count, other=0):

@@ -36,10 +36,10 @@ def brute_force(queries, table, bias, labels, cotangents):
     return logits[rows, labels] - rest, (d_logits @ table, d_logits.T @ queries, d_logits.sum(axis=0))
 
 
-def random_case(seed=0, scale=1.0):
+def random_case(seed=0, scale=1.0, dim=D):
     rng = np.random.default_rng(seed)
-    queries = (scale * rng.normal(size=(ROWS, D))).astype(np.float32)
-    table = rng.normal(size=(N, D)).astype(np.float32)
+    queries = (scale * rng.normal(size=(ROWS, dim))).astype(np.float32)
+    table = rng.normal(size=(N, dim)).astype(np.float32)
     bias = rng.normal(size=N).astype(np.float32)
     labels = np.array([0, N - 1, 7, 7, 13, 6])  # ends of the table and of blocks of 7; one label twice
     return queries, table, bias, labels, rng.normal(size=ROWS)
@@ -71,7 +71,7 @@ def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_siz
     return margins, gradients
 
 
-@pytest.mark.parametrize("case", [random_case(), random_case(1, scale=30.0), extreme_case()])
+@pytest.mark.parametrize("case", [random_case(), random_case(1, scale=30.0), random_case(3, dim=75), extreme_case()])
 @pytest.mark.parametrize("block_size", [0, 1, 7, N, N + 5, KERNELS])
 def test_margins_and_gradients(case, block_size):
     margins, gradients = margins_and_gradients(*case, block_size=block_size)
