@@ -7,6 +7,7 @@ import numpy as np
 
 from data.feedback import BITS
 from data.timelines import Timelines
+from metrics.intervals import Interval, flat
 from retrieval import full_corpus, simple_rules
 from retrieval.checkpoint import load
 from retrieval.queries import ScoreFn, asked
@@ -66,7 +67,10 @@ def run(
         scorers |= simple_rules.tuned(timelines, tuple(queries), split=split, positive=positive)
     measured = {name: full_corpus.evaluate(of, queries, timelines, label=name) for name, of in scorers.items()}
     model = measured.pop("model")
+    ahead = {prefix: _ahead(model, measured, prefix) for prefix in queries}
     metrics = dict(model.metrics)
+    for changes in ahead.values():
+        metrics |= flat({name: change for name, (_, change) in changes.items()}, "ahead/")
     for name, baseline in measured.items():
         metrics |= {f"{name}/{metric}": value for metric, value in baseline.metrics.items()}
     per_user: dict[str, Any] = dict(model.per_user)
@@ -75,11 +79,30 @@ def run(
     rows = {"model": model.metrics, **{name: baseline.metrics for name, baseline in measured.items()}}
     for prefix in queries:
         print(table(rows, prefix))
+        for name, (rule, change) in ahead[prefix].items():
+            label = name.removeprefix(prefix)
+            print(f"  {label} against {rule}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}]")
     drawn = f", drawn from {metrics['users/drawn_from']:,.0f}" if "users/drawn_from" in metrics else ""
     print(
         f"{metrics['targets']:,.0f} positive, {metrics['skips']:,.0f} skipped and {metrics['dislikes']:,.0f} disliked "
         f"items of {metrics['users']:,.0f} users{drawn}, split {split}: {folder / METRICS}"
     )
+
+
+def _ahead(
+    model: full_corpus.Evaluation, rules: Mapping[str, full_corpus.Evaluation], prefix: str
+) -> dict[str, tuple[str, Interval]]:
+    # The best rule by each Recall@k, and how much more than it the model finds, paired over users.
+    changes = {}
+    for name in (prefix + f"recall@{k}" for k in (10, 50, 100)):
+        found = {rule: of.metrics[name] for rule, of in rules.items() if name in of.metrics}
+        if not found:
+            continue
+        best = max(found, key=lambda rule: found[rule])
+        before, after = ({key: of.per_user[key] for key in ("user", name)} for of in (rules[best], model))
+        if change := full_corpus.compare(before, after).get(name):
+            changes[name] = best, change
+    return changes
 
 
 def table(rows: Mapping[str, Mapping[str, float]], prefix: str = "") -> str:

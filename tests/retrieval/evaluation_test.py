@@ -13,7 +13,7 @@ from data.feedback import mask_of
 from data.reading import Reading
 from data.timelines import Timelines
 from metrics import ranking
-from retrieval import compiled_ranks, full_corpus, measurement
+from retrieval import compiled_ranks, full_corpus, measurement, simple_rules
 from retrieval.queries import asked
 from runtime.errors import DataError, UsageError
 
@@ -326,6 +326,14 @@ def test_the_binary_writes_its_figures_and_keeps_them(log, tmp_path, monkeypatch
             assert metrics[f"{prefix}{name}/low"] <= metrics[prefix + name] <= metrics[f"{prefix}{name}/high"]
     # Item 5, user 0's, is first, and all else ties: item 6 with 116 unmet others, 3 of user 1, 8 and 10 of user 4.
     assert metrics["recall@10"] == pytest.approx(((1 + 9 / 116) / 2 + 9 / 117 + 9 / 119) / 3)
+    for name in ("recall@10", "next_item/recall@100"):
+        best, value = max(((rule, metrics[f"{rule}/{name}"]) for rule in simple_rules.RULES), key=lambda pair: pair[1])
+        change = metrics[f"ahead/{name}"]
+        assert change == pytest.approx(metrics[name] / value - 1)
+        assert metrics[f"ahead/{name}/low"] <= change <= metrics[f"ahead/{name}/high"]
+        assert (
+            sum(f"{name.removeprefix('next_item/')} against {best}: {change:+.1%} [" in line for line in printed) == 1
+        )
     with np.load(tmp_path / "w" / "per_user.npz") as arrays:
         assert np.nanmean(arrays["recall@100"]) == pytest.approx(metrics["recall@100"])
         assert np.nansum(arrays["skip@100"]) / arrays["skips"].sum() == metrics["skip@100"]
