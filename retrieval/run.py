@@ -31,7 +31,7 @@ from training.run import fit
 from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, all_of, check
 
 # Rows of the table of ids over the mesh's `model` axis; everything else is copied.
-RULES = ((r"id_embedding", P("model", None)),)
+RULES = (("id_embedding", P("model", None)),)
 
 DIVERGED = "diverged.json"  # of a run that came to an end at a loss or gradient that is not finite
 

@@ -1,8 +1,8 @@
 """Labels a second of training, beside RecBole, RecTools and the official GRU4Rec, on the same sequences in one run.
 
-  python3.11 -m venv .venv-libraries && .venv-libraries/bin/pip install --no-deps -r requirements-libraries.txt
-  git clone https://github.com/hidasib/GRU4Rec_PyTorch_Official gru4rec
-  python -m benchmarks.libraries --sequences=sequences.txt --python=.venv-libraries/bin/python --gru4rec=gru4rec
+  python3.11 -m venv ../libraries && ../libraries/bin/pip install --no-deps -r requirements-libraries.txt
+  git clone https://github.com/hidasib/GRU4Rec_PyTorch_Official ../gru4rec
+  python -m benchmarks.libraries --sequences=sequences.txt --python=../libraries/bin/python --gru4rec=../gru4rec
 
 Each trains as it comes, from its own reading of the sequences to its own optimizer, with its own batches: ours is the
 paper's tower of retrieval.train with an exact softmax. All have T = 50, vectors of 64, and a GRU's state 128; the
@@ -113,7 +113,8 @@ def main(argv: Sequence[str]) -> None:
         command += [f"--data={sequences}", f"--workdir={folder}/timelines"]
         prepared = subprocess.run(command, capture_output=True, text=True, check=False)
         if prepared.returncode:
-            raise UsageError(f"--sequences={_SEQUENCES.value}: {prepared.stderr.strip().splitlines()[-1]}")
+            said = prepared.stderr.strip() or f"data.prepare: exit status {prepared.returncode}"
+            raise UsageError(f"--sequences={_SEQUENCES.value}: {said.splitlines()[-1]}")
         timelines = Timelines.open(f"{folder}/timelines")
         runs = ours(config, timelines)
         chosen, missing = peers(_GRU4REC.value), {}

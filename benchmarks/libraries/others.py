@@ -1,6 +1,7 @@
 """The libraries that train beside ours: what each is asked, in a process of its own environment, and what it says."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +48,12 @@ def measured(peer: Peer, sequences: Path, *, python: str, threads: int, seconds:
         raise NotRunError("--gru4rec: no folder given")
     sizes = {"length": LENGTH, "dim": DIM, "hidden": HIDDEN, "batch": peer.batch}
     asked = {"sequences": sequences, **sizes, "threads": threads, "seconds": seconds, **peer.flags}
-    command = [python, str(_HERE / peer.script), *(f"--{name}={value}" for name, value in asked.items())]
+    asked |= {"source": os.path.abspath(asked["source"])} if "source" in asked else {}
+    command = [
+        _from_anywhere(python),
+        str(_HERE / peer.script),
+        *(f"--{name}={value}" for name, value in asked.items()),
+    ]
     try:
         # In the folder of the sequences: some leave files where they run.
         done = subprocess.run(
@@ -63,3 +69,8 @@ def measured(peer: Peer, sequences: Path, *, python: str, threads: int, seconds:
     if not last["labels_per_second"]:
         raise NotRunError("one batch takes longer than --seconds, or is all that there is")
     return last["library"], last["labels_per_second"]
+
+
+def _from_anywhere(python: str) -> str:
+    # Not resolved: an environment's Python is a link, and what it leads to knows nothing of the environment.
+    return os.path.abspath(python) if os.sep in python else python

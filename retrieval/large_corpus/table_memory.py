@@ -32,7 +32,7 @@ def device_bytes() -> int:
 
 
 def check_fits(config: ConfigDict, num_items: int, mesh: Mesh, *, available: int | None = None) -> None:
-    """Errors: UsageError, with what would help, where the tables need more than the `available` bytes of a device."""
+    """Errors: UsageError, with what would help, where `table_bytes` is more than a device has, `available`."""
     available = device_bytes() if available is None else available
     shards = mesh.shape["model"]
     needed = table_bytes(config, num_items, model_shards=shards)
@@ -43,8 +43,8 @@ def check_fits(config: ConfigDict, num_items: int, mesh: Mesh, *, available: int
         small = table_bytes(ConfigDict({**config.to_dict(), "touched_rows": True}), num_items, model_shards=shards)
         remedies.append(f"--config.touched_rows=True with a sampled --config.softmax, {_in_words(small)}")
     raise UsageError(
-        f"--config.dim={config.dim}: the vectors of {num_items:,} items need {_in_words(needed)} on a device that has "
-        f"{_in_words(available)}; {', or '.join(remedies)}"
+        f"--config.dim={config.dim}: what is learned of {num_items:,} items takes {_in_words(needed)} on a device that "
+        f"has {_in_words(available)}; {', or '.join(remedies)}"
     )
 
 

@@ -1,6 +1,8 @@
 """Other libraries' trainings: what they are asked, what becomes of one that does not run, and equal sequences."""
 
+import os
 import stat
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -47,6 +49,15 @@ def test_a_library_that_does_not_train_says_why(tmp_path, script, message):
         measured(PEER, tmp_path / "sequences.txt", python=environment(tmp_path, script), threads=1, seconds=1.0)
 
 
+def test_paths_are_those_of_where_the_command_is_given(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    environment(tmp_path, """echo "$@" > asked; echo '{"library": "some 1.0", "labels_per_second": 1}'""")
+    monkeypatch.chdir(tmp_path)
+    peer = PEER._replace(flags={"source": "clone"})
+    measured(peer, tmp_path / "elsewhere" / "sequences.txt", python="./python", threads=1, seconds=1.0)
+    assert f"--source={tmp_path}{os.sep}clone" in (tmp_path / "elsewhere" / "asked").read_text().split()
+
+
 def test_nothing_is_started_without_an_environment(tmp_path):
     official = PEER._replace(flags={"source": ""})
     for python, peer, message in (
@@ -67,13 +78,17 @@ def test_equal_sequences_are_every_event_after_the_first_once_with_what_came_bef
         for begin, end in zip(log.offsets[:-1], last, strict=True)
         for label in range(begin + 1, end)
     ]
-    found = []
-    for batch in equal_sequences.batches(log, length=LENGTH, rows=1):
-        item = batch["item"][0]
-        assert np.all(np.diff((item > 0).astype(int)) >= 0)  # padding is on the left
-        assert batch["label_position"].tolist() == [[LENGTH - 1]]
-        found.append((tuple(item[item > 0].tolist()), int(batch["label"][0, 0])))
-    assert sorted(found) == sorted(expected)
+    found, rows = [], 5
+    for batch in equal_sequences.batches(log, length=LENGTH, rows=rows):
+        assert batch["label_position"].tolist() == [[row * LENGTH + LENGTH - 1 for row in range(rows)]]
+        assert batch["label_kind"].tolist() == [[1] * rows]
+        for item, reset, label in zip(batch["item"], batch["reset"], batch["label"][0], strict=True):
+            assert np.all(np.diff((item > 0).astype(int)) >= 0)  # padding is on the left
+            assert np.flatnonzero(reset).tolist() == [0]
+            found.append((tuple(item[item > 0].tolist()), int(label)))
+    assert len(expected) % rows != 0  # some fill no batch
+    assert len(found) == len(expected) // rows * rows
+    assert not Counter(found) - Counter(expected)
 
 
 def test_the_first_batch_is_not_timed(monkeypatch):

@@ -291,7 +291,7 @@ def test_tables_that_do_not_fit_are_refused_before_they_are_made():
     assert table_memory.table_bytes(hashed, rows - 1) == (1000 * 4 + rows * 2) * 64 * 4
     with pytest.raises(
         UsageError,
-        match=r"--config\.dim=64: the vectors of 10,000,000 items need 15\.4 GB on a device that has 10\.0 GB; "
+        match=r"--config\.dim=64: what is learned of 10,000,000 items takes 15\.4 GB on a device that has 10\.0 GB; "
         r".*--config\.mesh\.model=1, or --config\.touched_rows=True with a sampled --config\.softmax, 2\.6 GB",
     ):
         table_memory.check_fits(config, rows - 1, ONE, available=10 * 10**9)
