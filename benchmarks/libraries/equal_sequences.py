@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from data import ranges
 from data.timelines import Timelines
+from runtime.errors import DataError
 
 
 def batches(timelines: Timelines, *, length: int, rows: int) -> Iterator[dict[str, NDArray[Any]]]:
@@ -15,10 +16,13 @@ def batches(timelines: Timelines, *, length: int, rows: int) -> Iterator[dict[st
 
     The labels are all events of the training days but each user's first; what is read is the `length` events before it,
     with zeros on the left. Rows that fill no batch are left out.
+    Errors: DataError where no batch is full.
     """
     begin, end = timelines.offsets[:-1], np.asarray(timelines.valid_start)
     lengths = np.maximum(end - begin - 1, 0)
     label = ranges.positions(begin + 1, lengths)
+    if len(label) < rows:
+        raise DataError(f"{len(label)} labels fill no batch of {rows}: give longer sequences, or more of them")
     first = begin[ranges.owners(lengths)]
     order = np.random.default_rng(0).permutation(len(label))
     last = np.arange(rows, dtype=np.int32) * length + length - 1

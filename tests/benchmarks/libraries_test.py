@@ -10,6 +10,7 @@ import pytest
 from benchmarks.libraries import equal_sequences
 from benchmarks.libraries.others import DIM, HIDDEN, LENGTH, NotRunError, Peer, measured
 from benchmarks.libraries.timing import Timing
+from runtime.errors import DataError
 from tests.logs import random_timelines
 
 
@@ -89,6 +90,8 @@ def test_equal_sequences_are_every_event_after_the_first_once_with_what_came_bef
     assert len(expected) % rows != 0  # some fill no batch
     assert len(found) == len(expected) // rows * rows
     assert not Counter(found) - Counter(expected)
+    with pytest.raises(DataError, match=f"{len(expected)} labels fill no batch of 512"):
+        next(equal_sequences.batches(log, length=LENGTH, rows=512))
 
 
 def test_the_first_batch_is_not_timed(monkeypatch):
