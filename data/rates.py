@@ -73,8 +73,9 @@ class Rates:
         order = np.argsort(place, kind="stable")
         self._sorted, values = place[order], values[order]
         observed = ~np.isnan(values)
-        self._total = ranges.sums_before(np.where(observed, values, 0), np.float64)
-        self._count = ranges.sums_before(observed, np.float64)
+        self._starts = np.searchsorted(self._sorted, self._place(np.arange(len(self._keys) + 1), 0))
+        outcomes_and_counts = np.concatenate([np.where(observed, values, 0), observed], axis=1)
+        self._sums = ranges.sums_before(outcomes_and_counts, np.float64)
 
     def at(self, keys: ArrayLike, timestamp_ms: ArrayLike | None = None) -> NDArray[np.float32]:
         """The rates of keys [...] strictly before times [...], or after every event: [..., K + 1]. -1: the prior."""
@@ -84,9 +85,9 @@ class Rates:
             moment = np.searchsorted(self._moments, np.asarray(timestamp_ms, np.int64))
         code = np.searchsorted(self._keys, keys)
         is_known = np.append(self._keys, NO_KEY)[code] == keys
-        start = np.searchsorted(self._sorted, self._place(code, 0))
+        start = self._starts[code]
         end = np.where(is_known, np.searchsorted(self._sorted, self._place(code, moment)), start)
-        total, count = self._total[end] - self._total[start], self._count[end] - self._count[start]
+        total, count = np.split(self._sums[end] - self._sums[start], 2, axis=-1)
         rates = smoothed(total, count, prior_rate=self._prior_rate, prior_count=self._prior_count)
         return np.concatenate([rates, np.log1p(end - start)[..., None]], axis=-1).astype(np.float32)
 

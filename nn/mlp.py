@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import jax
 from flax import nnx
 
+from nn.products import as_batch_of_one
+
 
 class MLP(nnx.Module):
     """x → W_n ReLU(… ReLU(W_1 x + b_1) …) + b_n, over the last axis; no activation after the last layer.
@@ -19,10 +21,11 @@ class MLP(nnx.Module):
             raise ValueError(f"sizes {tuple(sizes)}: at least what goes in and what comes out")
         he = nnx.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
         last = len(sizes) - 2
+        inits = [he] * last + [nnx.initializers.lecun_normal()]
         self.layers = nnx.List(
             [
-                nnx.Linear(n_in, n_out, kernel_init=nnx.initializers.lecun_normal() if i == last else he, rngs=rngs)
-                for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes))
+                nnx.Linear(n_in, n_out, kernel_init=init, dot_general=as_batch_of_one, rngs=rngs)
+                for init, (n_in, n_out) in zip(inits, itertools.pairwise(sizes), strict=True)
             ]
         )
         self.dropout = nnx.Dropout(dropout)

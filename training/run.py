@@ -32,6 +32,7 @@ def fit(
     mesh: Mesh,
     rules: Rules = (),
     rows: RowTables | None = None,
+    compiler_options: dict[str, Any] | None = None,
     validation: Validation | None = None,
 ) -> Result:
     """Trains `init_fn(key) -> params` in `folder`, or goes on there; called again it ends in the same parameters.
@@ -42,6 +43,7 @@ def fit(
       seed: of the first parameters and of every step's key.
       mesh: the devices. rules: which parameters it splits, as training.mesh has them.
       rows: the tables of which a batch touches some rows alone; None where it touches everything.
+      compiler_options: of the step, of training/compilation.py.
       The rest: as `training.loop.train` has them.
     Errors: those of `training.loop.train`.
     """
@@ -50,7 +52,7 @@ def fit(
     with Checkpoints(folder / CHECKPOINTS, fingerprint=fingerprint) as checkpoints, MetricLog(folder) as metric_log:
         result = train(
             state,
-            make_train_step(loss_fn, optimizer, state, rows=rows),
+            make_train_step(loss_fn, optimizer, state, rows=rows, compiler_options=compiler_options),
             iterate(batches, lambda batch: shard_batch(batch, mesh)),
             num_steps=num_steps,
             key=key,

@@ -66,7 +66,12 @@ def _is_left_out(leaf: Any) -> bool:
 
 
 def make_train_step(
-    loss_fn: LossFn, optimizer: optax.GradientTransformation, state: TrainState, *, rows: RowTables | None = None
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    *,
+    rows: RowTables | None = None,
+    compiler_options: dict[str, Any] | None = None,
 ) -> TrainStep:
     """Jits one update of states that are laid out like `state`.
 
@@ -75,6 +80,7 @@ def make_train_step(
     pinned: left to the compiler they may differ from those of `state`, and the second step would compile again.
 
     With `rows` loss, gradient and optimizer see the rows of the tables that the batch touches, and no others.
+    `compiler_options` are those of `jax.jit`, as of training/compilation.py.
     """
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
 
@@ -94,4 +100,5 @@ def make_train_step(
         return TrainState(state.step + 1, params, opt_state), metrics
 
     # The step counter is a copied scalar, and so is every metric.
-    return jax.jit(train_step, donate_argnums=0, out_shardings=(shardings, shardings.step))
+    out_shardings = (shardings, shardings.step)
+    return jax.jit(train_step, donate_argnums=0, out_shardings=out_shardings, compiler_options=compiler_options)

@@ -64,6 +64,7 @@ def ours(
     *,
     count: Count,
     rules: Any = (),
+    compiler_options: dict[str, Any] | None = None,
 ) -> Run:
     """The step that the stage trains by, on the batches of its own loader, the loader's time included."""
     import jax
@@ -74,7 +75,7 @@ def ours(
 
     key = jax.random.key(config.seed)
     state = create_state(init, optimizer, key=key, mesh=mesh, rules=rules)
-    step = make_train_step(loss_fn, optimizer, state)
+    step = make_train_step(loss_fn, optimizer, state, compiler_options=compiler_options)
 
     def endless() -> Iterator[tuple[int, Any]]:
         while True:
