@@ -1,11 +1,12 @@
-"""The paper's alternatives to the not-to-recommend loss, side by side (Wang et al., RecSys '23, section 2).
+"""Alternatives to the not-to-recommend loss, side by side: of Wang et al., RecSys '23, section 2, and of others.
 
     python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
 
 Sizes: `demo` (about 25 minutes on 2 cores, as much again for each further seed), `standard` (the models of the paper's
 section 4 alone, with Heed's memory of dislikes and on the paper's own tower, at the weight that the pipeline of this
-size chooses) and `tiny` (for tests), each on the synthetic feed of that name. `--config.seeds="(0,1,2,3,4)"` trains
-every row with five seeds.
+size chooses) and `tiny` (for tests), each on the synthetic feed of that name; `demo_latent` and
+`demo_latent_rare` (what was published elsewhere, over decades of weights, on the feeds that are as a real log is, the
+second with 0.1% dislikes). `--config.seeds="(0,1,2,3,4)"` trains every row with five seeds.
 """
 
 from ml_collections import ConfigDict
@@ -38,17 +39,30 @@ PUBLISHED: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("dislike_input_paper_tower", ()),
     ("dislike_input_and_label_paper_tower", (3000.0,)),
 )
+# What was published elsewhere, each over four decades of its weight.
+ELSEWHERE: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("no_dislike_signal", ()),
+    ("dislike_input", ()),
+    ("dislike_input_and_label", (10.0, 100.0, 1000.0, 10000.0)),
+    ("softmax_negatives", (10.0, 100.0, 1000.0, 10000.0)),
+    ("label_and_softmax_negatives", (1000.0,)),
+    ("contrastive", (1.0, 10.0, 100.0, 1000.0)),
+    ("separate_histories", (0.45, 4.5)),
+)
+_SIZES = ("demo", "demo_latent", "demo_latent_rare", "standard", "tiny")
 
 
 def get_config(size: str = "demo") -> ConfigDict:
     """The comparison on the feed of this size."""
-    if size not in ("demo", "standard", "tiny"):
-        raise ValueError(f"no comparison '{size}'; there are demo, standard, tiny")
+    if size not in _SIZES:
+        raise ValueError(f"no comparison '{size}'; there are {', '.join(_SIZES)}")
     config = ConfigDict()
-    config.size = size  # of configs/world.py and configs/retrieval.py
+    size, _, variant = size.partition("_")
+    config.size = size  # of configs/retrieval.py
+    config.world = f"{size},{variant}" if variant else size  # of configs/world.py
     config.counterfactual = "tiny" if size == "tiny" else "standard"
     config.seeds = (0,)  # of the trainings
-    config.rows = PUBLISHED if size == "standard" else ROWS
-    config.unclipped = () if size == "standard" else UNCLIPPED
+    config.rows = ELSEWHERE if variant else PUBLISHED if size == "standard" else ROWS
+    config.unclipped = UNCLIPPED if config.rows == ROWS else ()
     config.unclipped_norm = 1e9  # the clip_norm of these: far above any that clips
     return config

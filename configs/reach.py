@@ -34,7 +34,7 @@ def get_config(size: str = "demo") -> ConfigDict:
     if size not in ("demo", "tiny"):
         raise ValueError(f"no comparison '{size}'; there are demo, tiny")
     config = ConfigDict()
-    config.size = size  # of configs/world.py, configs/retrieval.py and configs/counterfactual.py
+    config.size = config.world = size  # of configs/retrieval.py and configs/counterfactual.py, and configs/world.py
     config.counterfactual = "tiny" if size == "tiny" else "standard"
     config.seeds = (0,)  # of the trainings
     # name, what differs from the feed of this size and from its training, and the weights of the negative labels. The

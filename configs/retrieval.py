@@ -23,6 +23,10 @@ and the alternatives of its section 2, to be compared with these (python -m benc
   negative_weight          reads dislikes, which have a negative weight in the cross entropy
   reinforce                reads dislikes, which have a negative reward in REINFORCE with top-K off-policy correction
   softmax_negatives        reads dislikes, which weigh more among the softmax negatives of the positives beside them
+and with what was published elsewhere:
+  label_and_softmax_negatives  input and label, and softmax_negatives too
+  contrastive              reads dislikes, which join what the user's positives are held up against in the batch
+  separate_histories       does not read what was disliked but in an encoder apart, for training alone
 """
 
 from typing import Any
@@ -48,6 +52,26 @@ _SIGNALS: dict[str, dict[str, Any]] = {
     "negative_weight": {"input": ("dislike",), "negative": ("dislike",), "objective": "negative_weight", "weight": 1.0},
     "reinforce": {"input": ("dislike",), "negative": ("dislike",), "objective": "reinforce", "weight": 1.0},
     "softmax_negatives": {"input": ("dislike",), "negative": ("dislike",), "objective": "softmax_negatives"},
+    "label_and_softmax_negatives": {
+        "input": ("dislike",),
+        "negative": ("dislike",),
+        "objective": "label_and_softmax_negatives",
+    },
+    "contrastive": {
+        "input": ("dislike",),
+        "negative": ("dislike",),
+        "objective": "contrastive",
+        "weight": 1.0,
+        "softmax": "in_batch",
+    },
+    "separate_histories": {
+        "input": (),
+        "negative": ("dislike",),
+        "excluded": ("dislike",),
+        "opposing": ("dislike",),
+        "objective": "separate_histories",
+        "weight": 0.45,
+    },
 }
 
 
@@ -70,6 +94,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.forgiving_feedback = ("like",)
     config.memory_size = 8
     config.excluded_feedback = _SIGNALS[signals].get("excluded", ())  # events that the model does not read at all
+    config.opposing_feedback = _SIGNALS[signals].get("opposing", ())  # what an encoder of noes reads in training
     config.positive = ()
     config.negative = _SIGNALS[signals]["negative"]
     config.positive_weight = 1.0
@@ -78,10 +103,14 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # For the alternatives: the negative weight or reward, where 300 would leave nothing of the positives' term; and how
     # many times a disliked item counts among the negatives.
     config.negative_weight = _SIGNALS[signals].get("weight", 300.0)
-    # not_to_recommend; for comparison negative_weight, reinforce, softmax_negatives (retrieval/alternatives.py).
+    # not_to_recommend; for comparison those of retrieval/alternatives.py.
     config.objective = _SIGNALS[signals].get("objective", "not_to_recommend")
     config.reinforce_top_k = 16  # K and, below, the cap of the importance weights: e^3 in Chen et al., WSDM '19
     config.reinforce_weight_cap = 20.0
+    # Of label_and_softmax_negatives: how many times a disliked item counts among the negatives. And of
+    # separate_histories the weight of the contrast, with that of its noes as PNFRec has them on MovieLens-1M.
+    config.denominator_weight = 300.0
+    config.contrast_weight = 0.25
 
     # Towers.
     config.length = 64  # events of a history that are read
@@ -106,7 +135,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.category_prior = 10.0
 
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
-    config.softmax = "exact"
+    config.softmax = _SIGNALS[signals].get("softmax", "exact")
     config.block_size = 0  # items a block; 0: as suits the device (nn/softmax.py)
     config.num_candidates = 4096
     # With a sampled softmax: whether a step's gradients and updates are of the rows of the item tables that its batch

@@ -1,4 +1,5 @@
-"""The paper's alternatives to the not-to-recommend term (section 2), on the same margins, to be compared with it.
+"""Alternatives to the not-to-recommend term on the same margins, to be compared with it: the paper's (section 2), and
+what was published since.
 
 With the margin m of a label, log p = −softplus(−m) and p = σ(m). Where the not-to-recommend term pulls at the label's
 logit with w·p, which vanishes once the item is no longer recommended, these pull with what is left at p → 0:
@@ -6,6 +7,8 @@ logit with w·p, which vanishes once the item is no longer recommended, these pu
     negative weight in cross entropy    w (1 − p) → w, for ever: the loss w log p has no lower bound, ∂/∂p = w / p
     REINFORCE with a negative reward    w min(p / β, c) K (1 − p)^K: up to w c K while p is small but β is smaller
     up-weighted among the negatives     part of the positive's own term: no gradient where the positive is learned
+    contrastive, after X's recommender  likewise, against the batch; nothing of a user who likes nothing
+    separate histories, after PNFRec    likewise, and a cross entropy of noes, by an encoder of noes that never serves
 """
 
 from collections.abc import Callable, Mapping
@@ -85,20 +88,42 @@ def upweighted_margins(
     items among the softmax negatives of adjacent positive labels (Wang et al., RecSys '23).
 
     Args:
-      margins, label_logits: [rows], m and l_y.
-      disliked_logits: [rows, A], l_d of the disliked items beside each row.
-      weight: at least 1; 1 changes nothing.
-      where: [rows, A] bool, entries that are there.
+      weight: at least 1; 1 changes nothing. The others: as in `joined_margins`.
     """
     if weight < 1:
         raise ValueError(f"weight must be at least 1, got {weight}")
-    if weight == 1:
+    return joined_margins(margins, label_logits, disliked_logits, weight=weight - 1, where=where)
+
+
+def joined_margins(
+    margins: jax.Array, label_logits: jax.Array, disliked_logits: jax.Array, *, weight: float, where: jax.Array
+) -> jax.Array:
+    """Margins where disliked items join those that a label is held up against, `weight` times each.
+
+    m' = l_y − log(Σ_{j≠y} exp(l_j) + weight Σ_d exp(l_d)).
+
+    Args:
+      margins, label_logits: [rows], m and l_y.
+      disliked_logits: [rows, A], l_d of the disliked items of each row.
+      weight: 0 or more; 0 changes nothing.
+      where: [rows, A] bool, entries that are there.
+    """
+    if weight < 0:
+        raise ValueError(f"weight must be 0 or more, got {weight}")
+    if weight == 0:
         return margins
-    extra = jnp.where(where, disliked_logits - label_logits[:, None], -jnp.inf)
-    any_there = where.any(axis=1)
+    extra = contrast(label_logits, disliked_logits, where=where) + jnp.log(weight)
+    return jnp.where(where.any(axis=1), -jnp.logaddexp(-margins, extra), margins)
+
+
+def contrast(label_logits: jax.Array, disliked_logits: jax.Array, *, where: jax.Array) -> jax.Array:
+    """log Σ_d exp(l_d) − l_y, [rows], of label logits [rows] and those of disliked items [rows, A].
+
+    A row without any, where `where` [rows, A] is False, has a finite number without a meaning, and no gradient.
+    """
+    differences = jnp.where(where, disliked_logits - label_logits[:, None], -jnp.inf)
     # A row without any would make log-sum-exp's gradient NaN even where its result is not used.
-    extra = jax.nn.logsumexp(jnp.where(any_there[:, None], extra, 0.0), axis=1)
-    return jnp.where(any_there, -jnp.logaddexp(-margins, extra + jnp.log(weight - 1.0)), margins)
+    return jax.nn.logsumexp(jnp.where(where.any(axis=1)[:, None], differences, 0.0), axis=1)
 
 
 def beside(marked: jax.Array, segment: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -131,26 +156,101 @@ def _reinforce(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
 
 def _softmax_negatives(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
     def losses(asked: Asked, margins: jax.Array, *, is_negative: jax.Array, **weighted: Any) -> jax.Array:
-        window = asked.window  # [S, R]
-        places, there = beside(is_negative.reshape(window.shape), window)  # [S, R, 2]
-        item = asked.item.reshape(*window.shape, 1)
-        disliked = jnp.take_along_axis(item, places, axis=1).reshape(-1, 2)  # [S * R, 2]
-        margins = upweighted_margins(
-            margins,
-            jnp.sum(asked.queries * asked.vectors[asked.item], axis=1),
-            jnp.einsum("rd,rad->ra", asked.queries, asked.vectors[disliked]),
-            weight=config.negative_weight,
-            where=there.reshape(-1, 2) & (disliked != asked.item[:, None]),
-        )
+        margins = _upweighted_beside(asked, margins, is_negative, config.negative_weight)
         return joint_loss(margins, is_negative=jnp.zeros_like(is_negative), **weighted)
 
     return losses
+
+
+def _label_and_softmax_negatives(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
+    # The not-to-recommend term of the plain margins, and among the negatives of the positives beside it too.
+    def losses(asked: Asked, margins: jax.Array, *, is_negative: jax.Array, **weighted: Any) -> jax.Array:
+        upweighted = _upweighted_beside(asked, margins, is_negative, config.denominator_weight)
+        return joint_loss(jnp.where(is_negative, margins, upweighted), is_negative=is_negative, **weighted)
+
+    return losses
+
+
+def _upweighted_beside(asked: Asked, margins: jax.Array, is_negative: jax.Array, weight: float) -> jax.Array:
+    # The margins [rows] where the disliked items next to each label, before and after it, count `weight` times.
+    window = asked.window  # [S, R]
+    places, there = beside(is_negative.reshape(window.shape), window)  # [S, R, 2]
+    item = asked.item.reshape(*window.shape, 1)
+    disliked = jnp.take_along_axis(item, places, axis=1).reshape(-1, 2)  # [S * R, 2]
+    return upweighted_margins(
+        margins,
+        jnp.sum(asked.queries * asked.vectors[asked.item], axis=1),
+        jnp.einsum("rd,rad->ra", asked.queries, asked.vectors[disliked]),
+        weight=weight,
+        where=there.reshape(-1, 2) & (disliked != asked.item[:, None]),
+    )
+
+
+def _contrastive(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
+    # After the retrieval of X's recommender (github.com/xai-org/x-algorithm, 2026): what a user says no to vetoes a
+    # positive of the same item and joins, `negative_weight` times, what the user's positives are held up against.
+    # There is no other term, so nothing is learned from a user who likes nothing. The batch itself is what a label is
+    # held up against where --config.softmax is in_batch.
+    def losses(
+        asked: Asked, margins: jax.Array, *, is_positive: jax.Array, is_negative: jax.Array, **weighted: Any
+    ) -> jax.Array:
+        label_logits, disliked_logits, own, vetoed = _noes_of_window(asked, is_negative)
+        margins = joined_margins(margins, label_logits, disliked_logits, weight=config.negative_weight, where=own)
+        return joint_loss(
+            margins, is_positive=is_positive & ~vetoed, is_negative=jnp.zeros_like(is_negative), **weighted
+        )
+
+    return losses
+
+
+def _separate_histories(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
+    # PNFRec (Ivanova et al., RecSys '25), as its published code has it: a cross entropy of the positives, one of the
+    # noes, `negative_weight` times, which are asked of an encoder of their own (--config.opposing_feedback), and
+    # `contrast_weight` times −log(exp(l_y) / (exp(l_y) + Σ_d exp(l_d))), d all noes of the window, later ones too.
+    def losses(
+        asked: Asked,
+        margins: jax.Array,
+        *,
+        is_positive: jax.Array,
+        is_negative: jax.Array,
+        positive_weights: jax.Array | float = 1.0,
+        negative_weights: jax.Array | float = 1.0,
+    ) -> jax.Array:
+        weights = jnp.where(is_negative, negative_weights, positive_weights)
+        found = joint_loss(
+            margins,
+            is_positive=is_positive | is_negative,
+            is_negative=jnp.zeros_like(is_negative),
+            positive_weights=weights,
+        )
+        label_logits, disliked_logits, own, _ = _noes_of_window(asked, is_negative)
+        apart = jax.nn.softplus(contrast(label_logits, disliked_logits, where=own))
+        return found + jnp.where(is_positive & own.any(axis=1), config.contrast_weight * apart, 0.0)
+
+    return losses
+
+
+def _noes_of_window(asked: Asked, is_negative: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    # Of each label its logit [S * R], those of the R labels of its shard, which of these are noes of its own window to
+    # other items [S * R, R], and whether one is to the same item [S * R].
+    window = asked.window  # [S, R]
+    queries, vectors = (x.reshape(*window.shape, -1) for x in (asked.queries, asked.vectors[asked.item]))
+    logits = jnp.einsum("sqd,sad->sqa", queries, vectors)  # [S, R, R]
+    item, noes = asked.item.reshape(window.shape), is_negative.reshape(window.shape)
+    own = (window[:, :, None] == window[:, None]) & noes[:, None]
+    same = item[:, :, None] == item[:, None]
+    flat = (-1, window.shape[1])
+    label_logits = jnp.einsum("sqd,sqd->sq", queries, vectors).reshape(-1)
+    return label_logits, logits.reshape(flat), (own & ~same).reshape(flat), (own & same).any(axis=2).reshape(-1)
 
 
 OBJECTIVES: Mapping[str, Callable[[ConfigDict, np.ndarray], LabelLosses]] = {
     "negative_weight": _negative_weight,
     "reinforce": _reinforce,
     "softmax_negatives": _softmax_negatives,
+    "label_and_softmax_negatives": _label_and_softmax_negatives,
+    "contrastive": _contrastive,
+    "separate_histories": _separate_histories,
 }
 """Names of --config.objective, each made for a run from its config and the training labels of items [N + 1]."""
 

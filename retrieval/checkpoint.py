@@ -70,7 +70,7 @@ def check_feedback(config: ConfigDict, *settings: str) -> None:
 
 def check(config: ConfigDict) -> None:
     """Errors: UsageError names unknown feedback, or what the model's parts do not agree about."""
-    check_feedback(config, "input_feedback", "memory_feedback", "forgiving_feedback", "excluded_feedback")
+    check_feedback(config, *(f"{kind}_feedback" for kind in ("input", "memory", "forgiving", "excluded", "opposing")))
     if config.encoder not in ENCODERS:
         raise UsageError(f"--config.encoder={config.encoder}: one of {', '.join(ENCODERS)}")
     remembering = ("memory_feedback", "forgiving_feedback") if config.memory_feedback else ()
@@ -163,6 +163,7 @@ def architecture_of(
             forgiving_bits=[feedback.BITS[name] for name in config.forgiving_feedback],
             memory_size=config.memory_size,
             excluded_bits=[feedback.BITS[name] for name in excluded],
+            opposing_bits=[feedback.BITS[name] for name in config.get("opposing_feedback", ())],
             dropout=config.dropout,
             encoder=ENCODERS[config.encoder],
             table_rows=table_rows,

@@ -40,6 +40,7 @@ class TwoTower(nnx.Module):
         forgiving_bits: Sequence[int] = (),
         memory_size: int = 8,
         excluded_bits: Sequence[int] = (),
+        opposing_bits: Sequence[int] = (),
         dropout: float,
         encoder: MakeEncoder = GRUEncoder,
         table_rows: int | None = None,
@@ -53,6 +54,8 @@ class TwoTower(nnx.Module):
         memory_bits: those that say no, none for the encoder alone. forgiving_bits: those that take it back.
         memory_size: S, the noes that are remembered.
         excluded_bits: those of events that are not read.
+        opposing_bits: those of the events that a second encoder reads, and nothing else; it takes part in training
+          alone (`separate_histories` of retrieval/alternatives.py).
         trends: E [rows, R] and C [M, W, R].
         """
         columns = None if trends is None else trends.columns
@@ -69,6 +72,8 @@ class TwoTower(nnx.Module):
         self.encoder = encoder(2 * dim, hidden, dim + windows, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
         self.excluded_mask = sum(1 << bit for bit in excluded_bits)
+        self.opposing_mask = sum(1 << bit for bit in opposing_bits)
+        self.opposing = encoder(2 * dim, hidden, dim + windows, rngs=rngs) if opposing_bits else None
         self.yes_mask = sum(1 << bit for bit in forgiving_bits)
         self.aversion = AversionMemory(dim, memory_size) if memory_bits else None
 
@@ -134,6 +139,33 @@ class TwoTower(nnx.Module):
         queries, trend = jnp.split(self.encoder.queries(hidden), [self.items.dim], axis=-1)
         if self.aversion is not None:
             queries = self.aversion.forget(queries, memory)
+        return self._with_trends(queries, trend, moment)
+
+    def opposing_queries(
+        self,
+        inputs: Mapping[str, jax.Array],
+        item_vectors: jax.Array,
+        *,
+        at: jax.Array,
+        moment: jax.Array | None = None,
+        dropout_rngs: nnx.Rngs | None = None,
+    ) -> jax.Array:
+        """Queries [S * R, D + R] of the encoder of noes, args as `states`: what its user would say no to next.
+
+        Errors: ValueError for a model that has none.
+        """
+        if self.opposing is None:
+            raise ValueError("this model has no encoder of noes")
+        feedback = inputs["feedback"]
+        item = jnp.where(feedback & self.opposing_mask > 0, inputs["item"], 0)
+        events = self.events(self.met(item_vectors, item), item, inputs["dwell"], feedback)
+        if dropout_rngs is not None:
+            events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
+        states = self.opposing.states(events, where=item > 0, reset=inputs.get("reset"))
+        queries, trend = jnp.split(self.opposing.queries(at_places(at, states)), [self.items.dim], axis=-1)
+        return self._with_trends(queries, trend, moment if moment is None else moment.reshape(-1))
+
+    def _with_trends(self, queries: jax.Array, trend: jax.Array, moment: jax.Array | None) -> jax.Array:
         if self.mixes is None:
             return queries
         mix = self.mixes[...][-1 if moment is None else moment]  # [..., W, R]

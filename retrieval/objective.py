@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from data.feedback import NEGATIVE, POSITIVE
-from encoders.labels import asked
+from encoders.labels import Asked, asked
 from retrieval import alternatives
 from retrieval.losses import joint_loss
 from retrieval.margins import MARGINS, SAMPLERS, MarginsFn, drawn
@@ -40,10 +40,17 @@ def check(config: ConfigDict) -> None:
         raise UsageError(f"--config.softmax={config.softmax}: one of {', '.join(MARGINS)}")
     if config.objective not in OBJECTIVES:
         raise UsageError(f"--config.objective={config.objective}: one of {', '.join(OBJECTIVES)}")
-    if config.objective == "softmax_negatives" and config.negative_weight < 1:
+    times = {"softmax_negatives": "negative_weight", "label_and_softmax_negatives": "denominator_weight"}
+    setting = times.get(config.objective)
+    if setting and config[setting] < 1:
         raise UsageError(
-            f"--config.negative_weight={config.negative_weight}: how many times a disliked item counts among the "
-            "negatives, at least 1"
+            f"--config.{setting}={config[setting]}: how many times a disliked item counts among the negatives, at "
+            "least 1"
+        )
+    if (config.objective == "separate_histories") != bool(config.opposing_feedback):
+        raise UsageError(
+            f"--config.opposing_feedback={tuple(config.opposing_feedback)}: what the encoder of noes reads, of "
+            "--config.objective=separate_histories and of no other"
         )
     if config.touched_rows and config.softmax not in SAMPLERS:
         raise UsageError(
@@ -88,7 +95,10 @@ def make_loss(
         dropout_key, candidate_key = jax.random.split(key)
         rngs = nnx.Rngs(dropout=dropout_key) if config.dropout else None
         moment = {"moment": batch["label_moment"]} if "label_moment" in batch else {}
-        labels = asked(merge(params), batch, dropout_rngs=rngs, **moment)
+        model = merge(params)
+        labels = asked(model, batch, dropout_rngs=rngs, **moment)
+        if config.opposing_feedback:
+            labels = _noes_of_their_own_encoder(model, labels, batch, dropout_rngs=rngs, **moment)
         margins = margins_of(labels, candidate_key)
         is_positive, is_negative = labels.kind == POSITIVE, labels.kind == NEGATIVE
         losses = losses_of(labels, margins, is_positive=is_positive, is_negative=is_negative, **weights)
@@ -102,6 +112,12 @@ def make_loss(
         return losses.sum() / positives, metrics
 
     return loss_fn
+
+
+def _noes_of_their_own_encoder(model: TwoTower, labels: Asked, batch: Batch, **asked: Any) -> Asked:
+    # The labels, of which those that say no are asked of the encoder that reads nothing but noes.
+    queries = model.opposing_queries(batch, labels.vectors, at=batch["label_position"], **asked)
+    return labels._replace(queries=jnp.where((labels.kind == NEGATIVE)[:, None], queries, labels.queries))
 
 
 def make_loss_of_touched_rows(model: Architecture[TwoTower], config: ConfigDict) -> LossFn:

@@ -1,5 +1,5 @@
-"""The paper's alternatives to the not-to-recommend loss in one table: what each buys, what it costs, and whether its
-gradients explode (Wang et al., RecSys '23, section 2).
+"""Alternatives to the not-to-recommend loss in one table: what each buys, what it costs, and whether its gradients
+explode (Wang et al., RecSys '23, section 2). The paper's, and what was published elsewhere.
 
     python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
 
@@ -18,7 +18,10 @@ from runtime import app
 from runtime.config import define_config
 from runtime.paths import define_path
 
-_CONFIG = define_config("configs/alternatives.py:demo", "The comparison: configs/alternatives.py:demo|standard|tiny.")
+_CONFIG = define_config(
+    "configs/alternatives.py:demo",
+    "The comparison: configs/alternatives.py:demo|demo_latent|demo_latent_rare|standard|tiny.",
+)
 _WORKDIR = define_path("workdir", None, "Folder that gets one folder per stage, and alternatives.html.")
 
 
@@ -33,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     from runtime.workdir import METRICS, open_workdir
 
     config = _CONFIG.value
-    workdir = open_workdir(_WORKDIR.value, {"alternatives": config.size})
+    workdir = open_workdir(_WORKDIR.value, {"alternatives": config.world})
     chosen = rows(config, workdir)
     if status := run_all(config, chosen, workdir):
         return status

@@ -17,6 +17,7 @@ from retrieval.run import DIVERGED
 from runtime.artifact import read_json
 
 _OF_TRAINING = ("steps", "train_loss", "grad_norm/", "valid/positive_gradient_norm", "valid/negative_gradient_norm")
+_OF_TEST = ("recall@100", "dislike@100", "next_item/recall@100", "next_item/delta_hr@10")
 _BOUNDS = ("/low", "/high")
 # From deaf to responsive: with Heed's memory of dislikes, and on the paper's own tower.
 _ORDERS = {
@@ -37,12 +38,11 @@ def collect(row: Row) -> dict[str, float]:
         found = read_json(diverged)
         return {"diverged": 1.0, "diverged_at_step": found.pop("step"), **found}
     train, test, simulated = (_json(row.folder(s) / "metrics.json") for s in ("train", "test", "counterfactual"))
-    kept = {name: value for name, value in test.items() if name.startswith(("recall@100", "dislike@100"))}
+    kept = {name: value for name, value in test.items() if name.startswith(_OF_TEST)}
     kept |= {name: value for name, value in simulated.items() if name.startswith("long_watch+dislike/")}
     kept |= {name: value for name, value in train.items() if name.startswith(_OF_TRAINING)}
-    if (
-        row.signals == "softmax_negatives"
-    ):  # its disliked items stand in the positives' own term: 0, as a matter of course
+    # Their disliked items stand in the positives' own term: 0, as a matter of course.
+    if row.signals in ("softmax_negatives", "contrastive"):
         kept.pop("valid/negative_gradient_norm", None)
     if recall := curve(row, "valid/recall@100"):
         best = max(value for _, value in recall)

@@ -62,7 +62,7 @@ def rows(config: ConfigDict, workdir: Path) -> list[Row]:
 def graph(config: ConfigDict, row: Row) -> list[Stage]:
     """World, timelines, training, evaluation on the test days, export and counterfactual simulation of one row."""
     retrieval = f"configs/retrieval.py:{config.size},{row.signals}"
-    world = feed.world(config.size, {f"config.{name}": value for name, value in row.world})
+    world = feed.world(config.world, {f"config.{name}": value for name, value in row.world})
     timelines = feed.prepare("tables", feed.FEED.parent, inputs=world.outputs)
     # Trainings are compared: what is counted would be the same beside each.
     settings = {
@@ -81,7 +81,9 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
         inputs=(feed.LOG,),
     )
     test, export = models.evaluation("test", "test", retrieval, train), models.export(train, retrieval)
-    return [world, timelines, train, test, export, models.counterfactual(export, config.counterfactual)]
+    truth = feed.WORLD if ",latent" in config.world else None
+    simulated = models.counterfactual(export, config.counterfactual, truth=truth)
+    return [world, timelines, train, test, export, simulated]
 
 
 def run_all(config: ConfigDict, rows: Sequence[Row], workdir: Path) -> int:

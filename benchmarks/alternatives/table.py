@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 _COLUMNS = (
     ("content", "long_watch+dislike/content", "{:+.1%}"),
     ("creator", "long_watch+dislike/creator", "{:+.1%}"),
+    ("truth", "long_watch+dislike/truth", "{:+.1%}"),
     ("recall@100", "recall@100", "{:.3f}"),
+    ("next item", "next_item/recall@100", "{:.3f}"),
+    ("dislike@100", "dislike@100", "{:.3f}"),
+    ("ΔHR@10", "next_item/delta_hr@10", "{:+.3f}"),
     ("norm p50", "grad_norm/p50", "{:.3g}"),
     ("norm p90", "grad_norm/p90", "{:.3g}"),
     ("norm p99", "grad_norm/p99", "{:.3g}"),
     ("norm max", "grad_norm/max", "{:.3g}"),
     ("negative term", "valid/negative_gradient_norm", "{:.3g}"),
 )
-HEADINGS = (*(heading for heading, _, _ in _COLUMNS), "diverged")
 _PANELS = {
     "Gradient norm before clipping, largest of 50 steps": "train/grad_norm_max",
     "Gradient norm of the negative term": "valid/negative_gradient_norm",
@@ -27,10 +30,20 @@ _PANELS = {
 }
 
 
-def cells(found: Sequence[Mapping[str, float]]) -> list[str]:
-    """One row of the table as text, from the numbers of each seed: of several the mean and, after ±, their spread."""
+def rows_of(measured: "Mapping[Row, Mapping[str, float]]") -> tuple[list[str], dict[str, list[str]]]:
+    """Headings, and of each row its cells as text: of several seeds the mean and, after ±, their spread.
+
+    What no row has, such as a judgement by the truth of a feed whose labels are the truth, is no column.
+    """
+    found = by_label(measured)
+    columns = [column for column in _COLUMNS if any(column[1] in metrics for metrics in measured.values())]
+    headings = [*(heading for heading, _, _ in columns), "diverged"]
+    return headings, {label: _cells(of_seeds, columns) for label, of_seeds in found.items()}
+
+
+def _cells(found: Sequence[Mapping[str, float]], columns: Sequence[tuple[str, str, str]]) -> list[str]:
     pooled = over_seeds(found)
-    shown = [with_spread(pooled, name, form) for _, name, form in _COLUMNS]
+    shown = [with_spread(pooled, name, form) for _, name, form in columns]
     diverged = sum(metrics.get("diverged", 0.0) > 0 for metrics in found)
     return [*shown, how(found[0]) if len(found) == 1 else f"{diverged} of {len(found)}"]
 
@@ -57,8 +70,7 @@ def _in_words(name: str) -> str:
 
 def table(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     """For the terminal."""
-    rows = {label: cells(found) for label, found in by_label(measured).items()}
-    return f"{text_table.text('', HEADINGS, rows)}\n{ordered(measured)}"
+    return f"{text_table.text('', *rows_of(measured))}\n{ordered(measured)}"
 
 
 def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
@@ -98,10 +110,11 @@ def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
             figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=columns, fontsize=8)
 
     chart = draw(paint, title="Gradient norms over training", height=3.9, phone_height=9.9, width=13.0)
-    head = "".join(f"<th>{heading}</th>" for heading in ("", *HEADINGS))
+    headings, cells = rows_of(measured)
+    head = "".join(f"<th>{heading}</th>" for heading in ("", *headings))
     body = "".join(
-        f"<tr><td>{html.escape(label)}</td>{''.join(f'<td>{cell}</td>' for cell in cells(found))}</tr>"
-        for label, found in by_label(measured).items()
+        f"<tr><td>{html.escape(label)}</td>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
+        for label, row in cells.items()
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

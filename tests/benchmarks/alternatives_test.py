@@ -54,7 +54,7 @@ def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_pa
     assert {"--config.clip_norm=1e+09", "--config.seed=3"} <= set(train.command(str))
     config.seeds = (0, 7)
     assert len({row.name for row in rows(config, tmp_path)}) == 30
-    with pytest.raises(ValueError, match="no comparison 'huge'; there are demo, standard, tiny"):
+    with pytest.raises(ValueError, match="no comparison 'huge'; there are demo, demo_latent"):
         get_config("huge")
 
 
@@ -90,7 +90,9 @@ def test_a_finished_row_has_the_numbers_of_its_stages(tmp_path):
         "long_watch+dislike/content": -0.5,
         "diverged": 0.0,
     }
-    assert alternatives_table.cells([found]) == ["-50.0%", "–", "0.300", "–", "–", "4", "–", "–", "no"]
+    headings, cells = alternatives_table.rows_of({row: found})
+    assert headings == ["content", "recall@100", "norm p99", "diverged"]  # what no row has is no column
+    assert cells == {row.label: ["-50.0%", "0.300", "4", "no"]}
 
 
 def test_a_term_that_does_not_exist_has_no_norm(tmp_path):
@@ -119,7 +121,7 @@ def test_a_training_has_diverged_by_the_rule(tmp_path, signals, curves, said):
     row = row_in(tmp_path, signals)
     logged(row, **curves)
     found = collect(row)
-    assert alternatives_table.cells([found])[-1] == said
+    assert alternatives_table.rows_of({row: found})[1][row.label][-1] == said
     assert found["diverged"] == (said != "no")
 
 
@@ -135,9 +137,10 @@ def test_of_several_seeds_there_is_a_mean_and_a_spread(tmp_path):
             "diverged": 0.5,
         }
     )
-    shown = alternatives_table.cells(seeds)
-    assert (shown[0], shown[2], shown[-1]) == ("-60.0% ± 14.1%", "0.300", "1 of 2")
-    numbers = flat({row_in(tmp_path, seed=n): metrics for n, metrics in enumerate(seeds)})
+    measured = {row_in(tmp_path, seed=n): metrics for n, metrics in enumerate(seeds)}
+    _, cells = alternatives_table.rows_of(measured)
+    assert list(cells.values()) == [["-60.0% ± 14.1%", "0.300", "1 of 2"]]
+    numbers = flat(measured)
     assert numbers["negative_weight-w1/long_watch+dislike/content"] == pytest.approx(-0.6)
     assert numbers["negative_weight-w1/seed1/long_watch+dislike/content"] == -0.7
 
@@ -192,7 +195,7 @@ def test_that_a_training_diverged_is_a_result_and_another_failure_is_not(tmp_pat
     config, row = get_config("tiny"), row_in(tmp_path)
     assert run(config, row, lock=0) == 0
     assert collect(row) == {"diverged": 1.0, "diverged_at_step": 70, "grad_norm/max": 1e30}
-    assert alternatives_table.cells([collect(row)])[-3:] == ["1e+30", "–", "not finite at step 70"]
+    assert alternatives_table.rows_of({row: collect(row)})[1][row.label][-2:] == ["1e+30", "not finite at step 70"]
     # Another time it fails otherwise: what an earlier run left is not taken for this one's.
     monkeypatch.setattr(FailingEngine, "diverges", False)
     assert run(config, row, lock=0) == 3
@@ -213,7 +216,7 @@ def test_the_page_draws_what_was_logged_and_survives_what_was_not(tmp_path):
     measured = {row: {"recall@100": 0.25} for row in chosen}
     page = alternatives_table.page(measured)
     assert page.count("<svg") == 2
-    assert "<td>negative_weight-w1</td><td>–</td><td>–</td><td>0.250</td>" in page
+    assert "<td>negative_weight-w1</td><td>0.250</td>" in page
     printed = alternatives_table.table(measured).splitlines()
     assert len(printed) == 4  # headings, two rows, the order
     assert "recall@100" in printed[0]
