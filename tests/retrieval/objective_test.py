@@ -9,6 +9,7 @@ from configs.retrieval import get_config
 from data.feedback import BITS, NEGATIVE, POSITIVE, label_kinds
 from data.loader import PackedBatches
 from data.reading import Reader, Reading
+from encoders.labels import last_places
 from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.trends import served
@@ -159,9 +160,21 @@ def disliked_beside(log, event, kinds):
     return [log.item[e] for e in (*before, *after) if log.item[e] != log.item[event]]
 
 
-@pytest.mark.parametrize("objective", ["negative_weight", "reinforce", "softmax_negatives"])
+def disliked_by(log, event, kinds):
+    """Items of all disliked events of the user of `event` among its training events."""
+    user = log.user_of_event()[event]
+    return [log.item[e] for e in range(log.offsets[user], log.valid_start[user]) if kinds[e] == NEGATIVE]
+
+
+_WEIGHTS = {"negative_weight": 3.0, "denominator_weight": 3.0, "positive_weight": 2.0, "reinforce_weight_cap": 1.5}
+
+
+@pytest.mark.parametrize(
+    "objective",
+    ["negative_weight", "reinforce", "softmax_negatives", "label_and_softmax_negatives", "contrastive"],
+)
 def test_the_alternatives_give_the_loss_of_each_event_alone(log, model, params, retriever, batches, objective):
-    config = config_of(objective=objective, negative_weight=3.0, positive_weight=2.0, reinforce_weight_cap=1.5)
+    config = config_of(objective=objective, **_WEIGHTS)
     loss_fn = jax.jit(loss_of(log, config, model, batches))
     kinds = label_kinds(log.feedback, positive=config.positive, negative=config.negative)
     events = np.flatnonzero((kinds > 0) & log.in_split("train"))
@@ -175,10 +188,17 @@ def test_the_alternatives_give_the_loss_of_each_event_alone(log, model, params, 
         label, reward = log.item[event], {POSITIVE: 2.0, NEGATIVE: -3.0}[kinds[event]]
         times = np.ones(log.num_items + 1)
         times[0] = 0
+        if objective == "contrastive":
+            disliked = disliked_by(log, event, kinds)
+            reward = 0.0 if label in disliked else max(reward, 0.0)  # vetoed
+            np.add.at(times, [item for item in disliked if item != label], 3.0)
         if objective == "softmax_negatives":
             reward = max(reward, 0.0)
+        if objective.endswith("softmax_negatives") and kinds[event] == POSITIVE:
             np.add.at(times, disliked_beside(log, event, kinds), 3.0 - 1)
         log_p = scores[label] - np.log(np.sum(times * np.exp(scores)))
+        if objective == "label_and_softmax_negatives" and kinds[event] == NEGATIVE:
+            reward, log_p = 3.0, np.log1p(-np.exp(log_p))
         if objective == "reinforce":
             behaviour = (counts[label] + 1) / (counts.sum() + log.num_items)
             reward *= min(np.exp(log_p) / behaviour, 1.5) * 16 * (1 - np.exp(log_p)) ** 15
@@ -188,6 +208,67 @@ def test_the_alternatives_give_the_loss_of_each_event_alone(log, model, params, 
         loss, _ = loss_fn(params, batches[index], jax.random.key(0))
         total += float(loss) * np.sum(batches[index]["label_kind"] == POSITIVE)
     assert total == pytest.approx(expected, rel=1e-4)
+
+
+def test_of_separate_histories_each_encoder_reads_and_is_asked_its_own(log, batches):
+    """PNFRec: cross entropy of both, and positives apart from every no of their user."""
+    config = config_of("separate_histories", positive_weight=2.0, contrast_weight=0.7)
+    model = build(config, log)
+    params = parameters_of(model)
+    retriever = Retriever(model.merge, params, config, log.num_items)
+    kinds = label_kinds(log.feedback, positive=config.positive, negative=config.negative)
+    events = np.flatnonzero((kinds > 0) & log.in_split("train"))
+    inputs = log.histories(log.user_of_event()[events], events, Reader(log.feedback, Reading(T)))
+    vectors = np.float64(retriever.item_vectors())
+    of_noes = model.merge(params).opposing_queries(
+        inputs, jnp.float32(vectors), at=last_places(inputs["item"]), moment=None
+    )
+    logits = np.float64(retriever.encode(inputs)) @ vectors.T
+    opposing = np.float64(of_noes) @ vectors.T
+    expected = 0.0
+    for event, likes, noes in zip(events, logits, opposing, strict=True):
+        label, scores = log.item[event], likes if kinds[event] == POSITIVE else noes
+        log_p = scores[label] - np.log(np.exp(scores[1:]).sum())
+        if kinds[event] == NEGATIVE:
+            expected -= 0.45 * log_p
+            continue
+        apart = [item for item in disliked_by(log, event, kinds) if item != label]
+        expected += -2.0 * log_p + 0.7 * np.log1p(np.exp(scores[apart] - scores[label]).sum())
+    assert (kinds[events] == NEGATIVE).sum() > 3
+    loss_fn = jax.jit(loss_of(log, config, model, batches))
+    total = 0.0
+    for index in range(len(batches)):
+        loss, _ = loss_fn(params, {**batches[index]}, jax.random.key(0))
+        total += float(loss) * np.sum(batches[index]["label_kind"] == POSITIVE)
+    assert total == pytest.approx(expected, rel=1e-4)
+    disliked = {**inputs, "feedback": inputs["feedback"] | (1 << BITS["dislike"])}
+    assert np.ptp(retriever.encode(disliked), axis=0).max() == 0.0  # nothing is left to read
+    with pytest.raises(UsageError, match=r"--config\.opposing_feedback=\(\): what the encoder of noes reads"):
+        loss_of(log, config_of(objective="separate_histories"), model, batches)
+
+
+@pytest.mark.parametrize(
+    ("signals", "learns"),
+    [
+        ("dislike_input_and_label", True),
+        ("label_and_softmax_negatives", True),
+        ("softmax_negatives", False),
+        ("contrastive", False),
+        ("separate_histories", False),
+    ],
+)
+def test_who_only_says_no_teaches_what_is_recommended_by_the_label_alone(log, batches, signals, learns):
+    """Batches without a positive: which losses have a gradient by the encoder that serves."""
+    config = config_of(signals)
+    model = build(config, log)
+    params, batch = parameters_of(model), batches[0]
+    kinds = np.where(batch["label_kind"] == POSITIVE, 0, batch["label_kind"])
+    assert (kinds == NEGATIVE).any()
+    loss_fn = loss_of(log, config, model, batches)
+    gradient = jax.jit(jax.grad(lambda params: loss_fn(params, {**batch, "label_kind": kinds}, jax.random.key(0))[0]))
+    leaves = named_leaves(gradient(params))
+    assert all(np.all(np.isfinite(leaf)) for leaf in leaves.values())
+    assert any(np.any(leaf) for name, leaf in leaves.items() if name.startswith("encoder/")) == learns
 
 
 def test_excluded_events_are_not_read(log):
