@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nn.attention import SelfAttentionBlock
+from nn.dropout import Dropout
 
 
 class SelfAttentionEncoder(nnx.Module):
@@ -38,7 +39,7 @@ class SelfAttentionEncoder(nnx.Module):
         self.blocks = nnx.List(
             [SelfAttentionBlock(size, heads=heads, hidden=hidden, dropout=dropout, rngs=rngs) for _ in range(blocks)]
         )
-        self.dropout = nnx.Dropout(input_dropout)
+        self.dropout = Dropout(input_dropout)
 
     def __call__(self, events: jax.Array, *, where: jax.Array, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """H [B, T', size] of events [B, T', size], T' ≤ T; where: [B, T'] bool, real events."""
@@ -47,8 +48,7 @@ class SelfAttentionEncoder(nnx.Module):
         else:
             after = jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - 1  # events after this one
             x = events + self.positions[...][jnp.maximum(after, 0)]
-        if dropout_rngs is not None:
-            x = self.dropout(x, rngs=dropout_rngs, deterministic=False)
+        x = self.dropout(x, dropout_rngs)
         for block in self.blocks:
             x = block(x, where=where, causal=self.causal, dropout_rngs=dropout_rngs)
         return jnp.where(where[..., None], x, 0.0)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from nn.dropout import Dropout
 from nn.mlp import MLP
 from nn.products import as_batch_of_one
 
@@ -39,7 +40,7 @@ class SelfAttentionBlock(nnx.Module):
         self.output = matrix()
         self.feed_forward = MLP((dim, hidden, dim), dropout=dropout, rngs=rngs)
         self.attention_norm, self.output_norm = nnx.LayerNorm(dim, rngs=rngs), nnx.LayerNorm(dim, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def __call__(
         self, x: jax.Array, *, where: jax.Array, causal: bool = False, dropout_rngs: nnx.Rngs | None = None
@@ -62,16 +63,13 @@ class SelfAttentionBlock(nnx.Module):
             visible = visible & jnp.tri(length, dtype=bool)
         # A row that may read nothing reads what is not there, zeros, and is masked itself.
         weights = jax.nn.softmax(logits + jnp.where(visible, 0.0, _NEVER))
-        read = jnp.einsum("bhqk,bkhd->bqhd", self._drop(weights, dropout_rngs), value).reshape(x.shape)
-        x = self.attention_norm(x + self._drop(self.output(read), dropout_rngs))
+        read = jnp.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout_rngs), value).reshape(x.shape)
+        x = self.attention_norm(x + self.dropout(self.output(read), dropout_rngs))
         added = self.feed_forward(x, dropout_rngs=dropout_rngs)
-        return jnp.where(where[..., None], self.output_norm(x + self._drop(added, dropout_rngs)), 0.0)
+        return jnp.where(where[..., None], self.output_norm(x + self.dropout(added, dropout_rngs)), 0.0)
 
     def _projected(self, x: jax.Array) -> list[jax.Array]:
         # x W_q, x W_k and x W_v in one product: each is too narrow to be fast.
         kernels = [part.kernel[...] for part in (self.query, self.key, self.value)]
         joined = as_batch_of_one(x, jnp.concatenate(kernels, axis=1), (((x.ndim - 1,), (0,)), ((), ())))
         return jnp.split(joined, 3, axis=-1)
-
-    def _drop(self, x: jax.Array, rngs: nnx.Rngs | None) -> jax.Array:
-        return x if rngs is None else self.dropout(x, rngs=rngs, deterministic=False)

@@ -154,8 +154,8 @@ def _scanned_state_gradients(cotangents, by_gates, directly, reset, kernel):
 
 
 def _summed_product(a, b):
-    # Σ over positions [T, B] of a bᵀ: [T, B, I], [T, B, J] -> [I, J].
-    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+    # Σ over positions [T, B] of a bᵀ: [T, B, I], [T, B, J] -> [I, J]. As a batch of one: nn/products.py says why.
+    return jnp.einsum("gri,grj->gij", a.reshape(1, -1, a.shape[-1]), b.reshape(1, -1, b.shape[-1]))[0]
 
 
 def _unrolled():

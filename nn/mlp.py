@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import jax
 from flax import nnx
 
+from nn.dropout import Dropout
 from nn.products import as_batch_of_one
 
 
@@ -28,13 +29,11 @@ class MLP(nnx.Module):
                 for init, (n_in, n_out) in zip(inits, itertools.pairwise(sizes), strict=True)
             ]
         )
-        self.dropout = nnx.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def __call__(self, x: jax.Array, *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """[..., sizes[0]] -> [..., sizes[-1]]."""
         *hidden, last = self.layers
         for layer in hidden:
-            x = jax.nn.relu(layer(x))
-            if dropout_rngs is not None:
-                x = self.dropout(x, rngs=dropout_rngs, deterministic=False)
+            x = self.dropout(jax.nn.relu(layer(x)), dropout_rngs)
         return last(x)

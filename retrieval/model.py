@@ -14,6 +14,7 @@ from encoders.item_tower import ItemTower
 from encoders.labels import at_places
 from encoders.registry import MakeEncoder
 from nn.constant import Constant
+from nn.dropout import Dropout
 from retrieval.aversion import AversionMemory
 from retrieval.trends import Trends
 
@@ -67,7 +68,7 @@ class TwoTower(nnx.Module):
         # None, not a table of no rows: an array of no size cannot be saved.
         flags = jnp.zeros((len(self.input_bits), dim))
         self.flag_embedding = nnx.Param(flags) if self.input_bits else None
-        self.dropout = nnx.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         windows = 0 if trends is None else trends.mixes.shape[1]
         self.encoder = encoder(2 * dim, hidden, dim + windows, rngs=rngs)
         self.no_mask = sum(1 << bit for bit in memory_bits)
@@ -111,8 +112,7 @@ class TwoTower(nnx.Module):
         item = jnp.where(feedback & self.excluded_mask > 0, 0, inputs["item"])
         met = self.met(item_vectors, item)  # [B, T, D]
         events = self.events(met, item, inputs["dwell"], feedback)  # [B, T, 2 D]
-        if dropout_rngs is not None:
-            events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
+        events = self.dropout(events, dropout_rngs)
         reset = inputs.get("reset")
         hidden = at_places(at, self.encoder.states(events, where=item > 0, reset=reset))  # [S * R, H]
         if self.aversion is None:
@@ -159,8 +159,7 @@ class TwoTower(nnx.Module):
         feedback = inputs["feedback"]
         item = jnp.where(feedback & self.opposing_mask > 0, inputs["item"], 0)
         events = self.events(self.met(item_vectors, item), item, inputs["dwell"], feedback)
-        if dropout_rngs is not None:
-            events = self.dropout(events, rngs=dropout_rngs, deterministic=False)
+        events = self.dropout(events, dropout_rngs)
         states = self.opposing.states(events, where=item > 0, reset=inputs.get("reset"))
         queries, trend = jnp.split(self.opposing.queries(at_places(at, states)), [self.items.dim], axis=-1)
         return self._with_trends(queries, trend, moment if moment is None else moment.reshape(-1))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
+from nn.dropout import Dropout
 from ranking.model.context import ContextLayer
 from ranking.model.encoder import FeedbackEncoder
 from ranking.model.experts import MMoE
@@ -51,7 +52,7 @@ class RankingModel(nnx.Module):
             rngs=rngs,
         )
         self.task_weights = TaskWeights(tasks, fixed=config.task_weights)
-        self.dropout = nnx.Dropout(config.feature_dropout)
+        self.dropout = Dropout(config.feature_dropout)
 
     def encode(self, inputs: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """e_h [B, d + W] of the histories' last events. Errors: ValueError for a model without encoder."""
@@ -74,8 +75,7 @@ class RankingModel(nnx.Module):
     def representation(self, inputs: Mapping[str, jax.Array], *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """x [B, C, ...] of candidates [B, C]; `inputs` as ranking/inputs.py describes them."""
         features, context = self.features(inputs)  # [B, C, D], [B, C, 3 d]
-        if dropout_rngs is not None:
-            features = self.dropout(features, rngs=dropout_rngs, deterministic=False)
+        features = self.dropout(features, dropout_rngs)
         x = [self.context(features, context) if self.context is not None else features]
         if self.encoder is not None:
             e_h = self.encode(inputs, dropout_rngs=dropout_rngs)[:, None]  # [B, 1, d + W]

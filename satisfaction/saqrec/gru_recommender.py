@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from encoders.gru import GRUEncoder
 from encoders.item_tower import ItemTable, ItemTower
 from encoders.labels import at_places
+from nn.dropout import Dropout
 from satisfaction.saqrec.model import Aggregated
 from satisfaction.saqrec.popularity import Popularity, click_logits
 
@@ -36,7 +37,7 @@ class GRURecommender(nnx.Module):
         self.items, self.num_items = items, num_items
         self.popularity = None if counts is None else Popularity(counts, hidden=popularity_hidden, rngs=rngs)
         self.encoder = GRUEncoder(items.dim, hidden, items.dim, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def states(
         self,
@@ -51,9 +52,7 @@ class GRURecommender(nnx.Module):
         Or those `at` some places [S, R], as in encoders.labels.at_places: [S * R, H]. In packed rows a window begins
         where `reset` [B, T] is True.
         """
-        inputs = vectors[batch["item"]]  # [B, T, D]
-        if dropout_rngs is not None:
-            inputs = self.dropout(inputs, rngs=dropout_rngs, deterministic=False)
+        inputs = self.dropout(vectors[batch["item"]], dropout_rngs)  # [B, T, D]
         states = self.encoder.states(inputs, where=batch["item"] > 0, reset=batch.get("reset"))
         return states if at is None else at_places(at, states)
 

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from numpy.typing import ArrayLike, NDArray
 
 from encoders.item_tower import ItemTable
+from nn.dropout import Dropout
 from nn.mlp import MLP
 from satisfaction.saqrec.disentanglement import Disentanglement, weight_mlp, weighted_sum
 from satisfaction.saqrec.histories import HistoryEncoder
@@ -88,7 +89,7 @@ class SAQRec(nnx.Module):
         self.user_embedding = nnx.Param(jnp.zeros((num_users, dim))) if config.user_table else None
         sizes = {"hidden": config.hidden, "dropout": config.dropout, "rngs": rngs}
         trm = {"blocks": config.blocks, "heads": config.heads, **sizes}
-        self.dropout = nnx.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.popularity = Popularity(counts, hidden=config.popularity_hidden, rngs=rngs) if config.popularity else None
         self.clicked = HistoryEncoder(config.length, dim, **trm)
         sid, num_levels = config.disentanglement, config.num_levels
@@ -113,7 +114,7 @@ class SAQRec(nnx.Module):
         user = mean_so_far(items[batch["item"]], where=where)
         if self.user_embedding is not None:
             user += self.user_embedding[...][batch["user"]][:, None]
-        parts.append(user if dropout_rngs is None else self.dropout(user, rngs=dropout_rngs, deterministic=False))
+        parts.append(self.dropout(user, dropout_rngs))
         for name, encoder, sid in (
             ("satisfied", self.satisfied, self.positive),
             ("dissatisfied", self.dissatisfied, self.negative),
