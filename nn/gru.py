@@ -37,7 +37,8 @@ class GRU(nnx.Module):
     def step(self, state: jax.Array, inputs: jax.Array) -> jax.Array:
         """One event: state [B, H], inputs [B, I] -> state [B, H]."""
         input_kernel, input_bias, recurrent_kernel, recurrent_bias = self._weights
-        return _next(_blocks(inputs @ input_kernel + input_bias), state, recurrent_kernel, recurrent_bias)
+        projected = _blocks(inputs @ input_kernel + input_bias)
+        return _next(projected, state, state @ recurrent_kernel + recurrent_bias)
 
     def __call__(self, inputs: jax.Array, *, where: jax.Array, reset: jax.Array | None = None) -> jax.Array:
         """The state after each position: inputs [B, T, I], where [B, T] bool, reset [B, T] bool -> [B, T, H]."""
@@ -66,9 +67,9 @@ def _gates(projected: _Blocks, recurrent: _Blocks) -> tuple[jax.Array, jax.Array
     return r, jax.nn.sigmoid(xu + hu), jnp.tanh(xc + r * hc)
 
 
-def _next(projected: _Blocks, state: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-    # The state [B, H] after one event, whose x W + b is `projected`.
-    _, u, c = _gates(projected, _blocks(state @ kernel + bias))
+def _next(projected: _Blocks, state: jax.Array, recurrent: jax.Array) -> jax.Array:
+    # The state [B, H] after one event, whose x W + b is `projected`, and h U + b `recurrent` [B, 3 H].
+    _, u, c = _gates(projected, _blocks(recurrent))
     return (1.0 - u) * c + u * state
 
 
@@ -82,33 +83,39 @@ def _states(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, re
     # product over all positions before or after it, which all cores share: 1.1 times as fast on one core and 2.4 times
     # on two, for 32 rows of 64 positions.
     projected = _blocks(inputs @ input_kernel + input_bias)  # 3 x [T, B, H]
-    return _scanned_states(projected, where, reset, recurrent_kernel, recurrent_bias)
+    return _scanned_states(projected, where, reset, recurrent_kernel, recurrent_bias)[0]
 
 
 def _scanned_states(projected, where, reset, kernel, bias):
-    # As gru_kernels.states.
+    # The states of gru_kernels.states, and of each position h U + b [T, B, 3 H], which the gradient asks for again.
     def body(state, position):
         x, is_event, is_start = position
         state = jnp.where(is_start[:, None], 0.0, state)
-        state = jnp.where(is_event[:, None], _next(x, state, kernel, bias), state)
-        return state, state
+        recurrent = state @ kernel + bias
+        state = jnp.where(is_event[:, None], _next(x, state, recurrent), state)
+        return state, (state, recurrent)
 
-    _, states = lax.scan(body, jnp.zeros_like(projected[0][0]), (projected, where, reset), unroll=_unrolled())
-    return states
+    _, found = lax.scan(body, jnp.zeros_like(projected[0][0]), (projected, where, reset), unroll=_unrolled())
+    return found
 
 
 def _forward(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, recurrent_bias):
     projected = _blocks(inputs @ input_kernel + input_bias)
-    recur = gru_kernels.states if gru_kernels.suit(recurrent_kernel.shape[0]) else _scanned_states
-    states = recur(projected, where, reset, recurrent_kernel, recurrent_bias)
-    return states, (inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states)
+    arguments = (projected, where, reset, recurrent_kernel, recurrent_bias)
+    if gru_kernels.suit(recurrent_kernel.shape[0]):
+        states, recurrent = gru_kernels.states(*arguments), None
+    else:
+        states, recurrent = _scanned_states(*arguments)
+    return states, (inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states, recurrent)
 
 
 def _backward(residuals, cotangents):
-    inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states = residuals
+    inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states, recurrent = residuals
     before = jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]])  # [T, B, H], the state that an event meets
     before = jnp.where(reset[..., None], 0.0, before)
-    recurrent = _blocks(before @ recurrent_kernel + recurrent_bias)
+    if recurrent is None:
+        recurrent = before @ recurrent_kernel + recurrent_bias
+    recurrent = _blocks(recurrent)
     r, u, c = _gates(projected, recurrent)
 
     # The derivatives of the next state by what goes into σ, σ and tanh, and by the state before directly.
