@@ -62,6 +62,7 @@ def get_config(size: str = "demo") -> ConfigDict:
     config.world = f"{size},{variant}" if variant else size  # of configs/world.py
     config.counterfactual = "tiny" if size == "tiny" else "standard"
     config.seeds = (0,)  # of the trainings
+    config.whole_model = False  # whether with what is counted, and popularity in the towers, as models are served
     config.rows = ELSEWHERE if variant else PUBLISHED if size == "standard" else ROWS
     config.unclipped = UNCLIPPED if config.rows == ROWS else ()
     config.unclipped_norm = 1e9  # the clip_norm of these: far above any that clips

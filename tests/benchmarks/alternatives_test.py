@@ -47,7 +47,13 @@ def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_pa
             assert set(stage.inputs) <= known
             known |= set(stage.outputs)
     train = next(stage for stage in graph(config, row_in(tmp_path, weight=0.1)) if stage.name.startswith("train/"))
-    assert {"--config.negative_weight=0.1", "--config.seed=0"} <= set(train.command(str))
+    alone = {"--config.counted=()", "--config.trend_days=()"}
+    assert {"--config.negative_weight=0.1", "--config.seed=0", *alone} <= set(train.command(str))
+    whole = {"--config.counted", "--config.trend_days"}
+    config.whole_model = True
+    train = next(stage for stage in graph(config, row_in(tmp_path, weight=0.1)) if stage.name.startswith("train/"))
+    assert not any(part.split("=")[0] in whole for part in train.command(str))
+    config.whole_model = False
     unclipped = row_in(tmp_path, clip_norm=1e9, seed=3)
     assert unclipped.name == "negative_weight-w1-unclipped-seed3"
     train = next(stage for stage in graph(config, unclipped) if stage.name.startswith("train/"))
