@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     from ranking.checkpoint import build
     from ranking.objective import make_loss
     from ranking.optimizer import optimizer_of
-    from training.compilation import of_narrow_rows, set_cpu_devices
+    from training.compilation import narrow_row_options, set_cpu_devices
     from training.mesh import mesh_of
 
     config = _CONFIG.value
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
     batches = batches_of(config, timelines, statistics, mesh.shape["data"])
     model, optimizer = build(config, timelines, statistics), optimizer_of(config, total_steps=len(batches))
     loss_fn = make_loss(model.merge, config, config.tasks)
-    options = of_narrow_rows()
+    options = narrow_row_options()
     our_run = turns.ours(config, model.init, loss_fn, optimizer, batches, mesh, count=count, compiler_options=options)
     torch_run = None
     if has_torch:

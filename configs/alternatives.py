@@ -39,15 +39,15 @@ PUBLISHED: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("dislike_input_paper_tower", ()),
     ("dislike_input_and_label_paper_tower", (3000.0,)),
 )
-# What was published elsewhere, each over four decades of its weight.
+# What was published elsewhere, over decades of the weight of what pulls a no away from what is served.
 ELSEWHERE: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("no_dislike_signal", ()),
     ("dislike_input", ()),
     ("dislike_input_and_label", (10.0, 100.0, 1000.0, 10000.0)),
     ("softmax_negatives", (10.0, 100.0, 1000.0, 10000.0)),
-    ("label_and_softmax_negatives", (1000.0,)),
+    ("label_and_softmax_negatives", (10.0, 100.0, 1000.0, 10000.0)),  # of the label; 300 among the negatives
     ("contrastive", (1.0, 10.0, 100.0, 1000.0)),
-    ("separate_histories", (0.45, 4.5)),
+    ("separate_histories", (0.25, 2.5, 25.0, 250.0)),
 )
 _SIZES = ("demo", "demo_latent", "demo_latent_rare", "standard", "tiny")
 

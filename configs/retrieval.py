@@ -25,7 +25,7 @@ and the alternatives of its section 2, to be compared with these (python -m benc
   softmax_negatives        reads dislikes, which weigh more among the softmax negatives of the positives beside them
 and with what was published elsewhere:
   label_and_softmax_negatives  input and label, and softmax_negatives too
-  contrastive              reads dislikes, which join what the user's positives are held up against in the batch
+  contrastive              reads dislikes, all of which join what the user's positives are held up against
   separate_histories       does not read what was disliked but in an encoder apart, for training alone
 """
 
@@ -62,7 +62,6 @@ _SIGNALS: dict[str, dict[str, Any]] = {
         "negative": ("dislike",),
         "objective": "contrastive",
         "weight": 1.0,
-        "softmax": "in_batch",
     },
     "separate_histories": {
         "input": (),
@@ -70,7 +69,7 @@ _SIGNALS: dict[str, dict[str, Any]] = {
         "excluded": ("dislike",),
         "opposing": ("dislike",),
         "objective": "separate_histories",
-        "weight": 0.45,
+        "weight": 0.25,
     },
 }
 
@@ -107,10 +106,11 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.objective = _SIGNALS[signals].get("objective", "not_to_recommend")
     config.reinforce_top_k = 16  # K and, below, the cap of the importance weights: e^3 in Chen et al., WSDM '19
     config.reinforce_weight_cap = 20.0
-    # Of label_and_softmax_negatives: how many times a disliked item counts among the negatives. And of
-    # separate_histories the weight of the contrast, with that of its noes as PNFRec has them on MovieLens-1M.
+    # Of label_and_softmax_negatives: how many times a disliked item counts among the negatives. Of separate_histories:
+    # the weight of the noes' own cross entropy, 0.45 in PNFRec on MovieLens-1M, where that of its contrast with them,
+    # here negative_weight, is 0.25.
     config.denominator_weight = 300.0
-    config.contrast_weight = 0.25
+    config.opposing_weight = 0.45
 
     # Towers.
     config.length = 64  # events of a history that are read
@@ -135,7 +135,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.category_prior = 10.0
 
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
-    config.softmax = _SIGNALS[signals].get("softmax", "exact")
+    config.softmax = "exact"
     config.block_size = 0  # items a block; 0: as suits the device (nn/softmax.py)
     config.num_candidates = 4096
     # With a sampled softmax: whether a step's gradients and updates are of the rows of the item tables that its batch

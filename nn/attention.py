@@ -61,7 +61,7 @@ class SelfAttentionBlock(nnx.Module):
         visible = where[:, None, None, :]
         if causal:
             visible = visible & jnp.tri(length, dtype=bool)
-        # A row that may read nothing reads what is not there, zeros, and is masked itself.
+        # A row that may read nothing reads all places alike, and is masked itself.
         weights = jax.nn.softmax(logits + jnp.where(visible, 0.0, _NEVER))
         read = jnp.einsum("bhqk,bkhd->bqhd", self.dropout(weights, dropout_rngs), value).reshape(x.shape)
         x = self.attention_norm(x + self.dropout(self.output(read), dropout_rngs))

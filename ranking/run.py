@@ -21,7 +21,7 @@ from ranking.validation import make_validation
 from runtime.artifact import write_json
 from runtime.errors import UsageError
 from runtime.workdir import METRICS
-from training.compilation import of_narrow_rows
+from training.compilation import narrow_row_options
 from training.distributed.hosts import is_first, open_shared_workdir, together
 from training.loop import Validation
 from training.mesh import local_parts, mesh_of
@@ -98,7 +98,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         save_every=config.save_every,
         mesh=mesh,
         rules=RULES if mesh.shape["model"] > 1 else (),
-        compiler_options=of_narrow_rows(),
+        compiler_options=narrow_row_options(),
         validation=Validation(
             measure,
             every=batches.batches_per_epoch,

@@ -7,7 +7,8 @@ logit with w·p, which vanishes once the item is no longer recommended, these pu
     negative weight in cross entropy    w (1 − p) → w, for ever: the loss w log p has no lower bound, ∂/∂p = w / p
     REINFORCE with a negative reward    w min(p / β, c) K (1 − p)^K: up to w c K while p is small but β is smaller
     up-weighted among the negatives     part of the positive's own term: no gradient where the positive is learned
-    contrastive, after X's recommender  likewise, against the batch; nothing of a user who likes nothing
+    that and the not-to-recommend term  both
+    contrastive, after X's recommender  as up-weighted, of all noes of a user; nothing of one who likes nothing
     separate histories, after PNFRec    likewise, and a cross entropy of noes, by an encoder of noes that never serves
 """
 
@@ -100,7 +101,8 @@ def joined_margins(
 ) -> jax.Array:
     """Margins where disliked items join those that a label is held up against, `weight` times each.
 
-    m' = l_y − log(Σ_{j≠y} exp(l_j) + weight Σ_d exp(l_d)).
+    m' = l_y − log(Σ_{j≠y} exp(l_j) + weight Σ_d exp(l_d)). Of a sample that holds nothing but the label, m is 0 and so
+    read as a sum of exp(l_y).
 
     Args:
       margins, label_logits: [rows], m and l_y.
@@ -188,9 +190,10 @@ def _upweighted_beside(asked: Asked, margins: jax.Array, is_negative: jax.Array,
 
 def _contrastive(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
     # After the retrieval of X's recommender (github.com/xai-org/x-algorithm, 2026): what a user says no to vetoes a
-    # positive of the same item and joins, `negative_weight` times, what the user's positives are held up against.
-    # There is no other term, so nothing is learned from a user who likes nothing. The batch itself is what a label is
-    # held up against where --config.softmax is in_batch.
+    # positive of the same item, and joins what the user's positives are held up against, here `negative_weight` times.
+    # There is no other term, so nothing is learned from a user who likes nothing. Departures: held up against the whole
+    # corpus and not the batch, so that all losses have the same negatives; a user's noes and positives are those of the
+    # label's window; and the mean is over labels, not over users.
     def losses(
         asked: Asked, margins: jax.Array, *, is_positive: jax.Array, is_negative: jax.Array, **weighted: Any
     ) -> jax.Array:
@@ -204,9 +207,10 @@ def _contrastive(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
 
 
 def _separate_histories(config: ConfigDict, label_counts: np.ndarray) -> LabelLosses:
-    # PNFRec (Ivanova et al., RecSys '25), as its published code has it: a cross entropy of the positives, one of the
-    # noes, `negative_weight` times, which are asked of an encoder of their own (--config.opposing_feedback), and
-    # `contrast_weight` times −log(exp(l_y) / (exp(l_y) + Σ_d exp(l_d))), d all noes of the window, later ones too.
+    # PNFRec (Ivanova et al., RecSys '25), as its published code has it: the mean cross entropy of the positives,
+    # `opposing_weight` times that of the noes, which are asked of an encoder of their own (--config.opposing_feedback),
+    # and `negative_weight` times −log(exp(l_y) / (exp(l_y) + Σ_d exp(l_d))), the contrast of a positive with all noes
+    # of its window, later ones too. The contrast alone reaches the encoder that serves.
     def losses(
         asked: Asked,
         margins: jax.Array,
@@ -216,16 +220,17 @@ def _separate_histories(config: ConfigDict, label_counts: np.ndarray) -> LabelLo
         positive_weights: jax.Array | float = 1.0,
         negative_weights: jax.Array | float = 1.0,
     ) -> jax.Array:
-        weights = jnp.where(is_negative, negative_weights, positive_weights)
+        # All is divided by the number of positives; noes are few, and have a mean of their own.
+        of_noes = config.opposing_weight * is_positive.sum() / jnp.maximum(is_negative.sum(), 1)
         found = joint_loss(
             margins,
             is_positive=is_positive | is_negative,
             is_negative=jnp.zeros_like(is_negative),
-            positive_weights=weights,
+            positive_weights=jnp.where(is_negative, of_noes, positive_weights),
         )
         label_logits, disliked_logits, own, _ = _noes_of_window(asked, is_negative)
         apart = jax.nn.softplus(contrast(label_logits, disliked_logits, where=own))
-        return found + jnp.where(is_positive & own.any(axis=1), config.contrast_weight * apart, 0.0)
+        return found + jnp.where(is_positive & own.any(axis=1), negative_weights * apart, 0.0)
 
     return losses
 

@@ -52,6 +52,8 @@ def check(config: ConfigDict) -> None:
             f"--config.opposing_feedback={tuple(config.opposing_feedback)}: what the encoder of noes reads, of "
             "--config.objective=separate_histories and of no other"
         )
+    if config.opposing_feedback and not config.negative:
+        raise UsageError("--config.negative=(): what the encoder of noes, --config.opposing_feedback, is asked for")
     if config.touched_rows and config.softmax not in SAMPLERS:
         raise UsageError(
             f"--config.touched_rows=True: --config.softmax={config.softmax} touches every row; one of "
@@ -114,9 +116,9 @@ def make_loss(
     return loss_fn
 
 
-def _noes_of_their_own_encoder(model: TwoTower, labels: Asked, batch: Batch, **asked: Any) -> Asked:
+def _noes_of_their_own_encoder(model: TwoTower, labels: Asked, batch: Batch, **options: Any) -> Asked:
     # The labels, of which those that say no are asked of the encoder that reads nothing but noes.
-    queries = model.opposing_queries(batch, labels.vectors, at=batch["label_position"], **asked)
+    queries = model.opposing_queries(batch, labels.vectors, at=batch["label_position"], **options)
     return labels._replace(queries=jnp.where((labels.kind == NEGATIVE)[:, None], queries, labels.queries))
 
 

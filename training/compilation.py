@@ -1,4 +1,4 @@
-"""JAX settings that must be made before the first array: the compilation cache, the number of CPU devices."""
+"""How JAX compiles: the compilation cache and the number of CPU devices, set before the first array, and options."""
 
 import os
 from pathlib import Path
@@ -33,16 +33,20 @@ def enable_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def of_narrow_rows() -> dict[str, Any] | None:
-    """Options of `jax.jit` for a model whose rows are a few tens of numbers wide, as the ranker's are.
+_LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
 
-    On a CPU XLA gives products and sums to a library (YNNPACK). A sum over so few numbers takes three times as long
-    there as in XLA's own loop: a training step of the ranker is a fifth shorter when the library has products alone.
-    One of retrieval, whose rows are wide, is a tenth longer.
+
+def narrow_row_options() -> dict[str, Any] | None:
+    """Options of `jax.jit` for a model whose rows are a few tens of numbers wide, as the ranker's are; else None.
+
+    On a CPU XLA (of jax 0.10) gives products and sums to a library, YNNPACK. A sum over so few numbers takes three
+    times as long there as in XLA's own loop: a training step of the ranker is a fifth shorter when the library has
+    products alone. One of retrieval, whose rows are wide, is a tenth longer. None on other devices, and where the
+    user's XLA_FLAGS say what the library has.
     """
-    if jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu" or _LIBRARY in os.environ.get("XLA_FLAGS", ""):
         return None
-    return {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+    return {_LIBRARY: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 # Collectives of one training step that may wait for other devices at the same time; a test counts them.

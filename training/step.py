@@ -80,7 +80,8 @@ def make_train_step(
     pinned: left to the compiler they may differ from those of `state`, and the second step would compile again.
 
     With `rows` loss, gradient and optimizer see the rows of the tables that the batch touches, and no others.
-    `compiler_options` are those of `jax.jit`, as of training/compilation.py.
+    `compiler_options` are those of `jax.jit`, as of training/compilation.py; a step that has any cannot be part of
+    another compiled function.
     """
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
 

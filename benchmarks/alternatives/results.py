@@ -83,13 +83,13 @@ def order(measured: Mapping[Row, Mapping[str, float]]) -> dict[str, float]:
     """`order/<kind>`: in which share of the seeds |no signal| < |input| < |input and label| holds; of the paper's own
     tower, where it is among the rows, `order/paper_tower/<kind>`.
 
-    Of the last the first weight counts that is trained with clipping. Seeds with a row that lacks the figure count as
-    seeds in which it does not hold.
+    Of rows that are trained with clipping, and nothing where the last has several weights. Seeds with a row that lacks
+    the figure count as seeds in which it does not hold.
     """
-    trained = {row.signals for row in measured}
     found: dict[str, float] = {}
     for name, signals in _ORDERS.items():
-        if signals[-1] in trained or name == "order":
+        weights = {row.weight for row in measured if row.signals == signals[-1] and row.clip_norm is None}
+        if len(weights) == 1 or (not weights and name == "order"):
             found |= {f"{name}/{kind}": _share_in_order(measured, signals, kind) for kind in ("content", "creator")}
     return found
 

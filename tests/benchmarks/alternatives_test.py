@@ -64,6 +64,20 @@ def test_every_row_is_a_config_of_retrieval_with_its_files_in_order(size, tmp_pa
         get_config("huge")
 
 
+@pytest.mark.parametrize("size", ["demo_latent", "demo_latent_rare"])
+def test_what_was_published_elsewhere_is_judged_by_the_truth_of_its_feed(size, tmp_path):
+    config = get_config(size)
+    chosen = rows(config, tmp_path)
+    assert {row.signals for row in chosen} >= {"label_and_softmax_negatives", "contrastive", "separate_histories"}
+    stages = graph(config, chosen[-1])
+    assert stages[0].config == f"configs/world.py:{size.replace('_', ',', 1)}"
+    assert "--truth=world" in stages[-1].command(lambda path: path)
+    for row in chosen:
+        assert (row.weight is None) == (not retrieval_config(f"demo,{row.signals}").negative)
+    several = {row: {"long_watch+dislike/content": -0.1} for row in chosen}
+    assert order(several) == {}  # which of the weights would it be asked of
+
+
 def test_the_published_comparison_is_of_both_towers_each_with_every_seed(tmp_path):
     config = get_config("standard")
     config.seeds = (0, 1)

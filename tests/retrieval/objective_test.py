@@ -210,9 +210,12 @@ def test_the_alternatives_give_the_loss_of_each_event_alone(log, model, params, 
     assert total == pytest.approx(expected, rel=1e-4)
 
 
-def test_of_separate_histories_each_encoder_reads_and_is_asked_its_own(log, batches):
-    """PNFRec: cross entropy of both, and positives apart from every no of their user."""
-    config = config_of("separate_histories", positive_weight=2.0, contrast_weight=0.7)
+def test_of_separate_histories_each_encoder_reads_and_is_asked_its_own(log):
+    """PNFRec: mean cross entropies of both, and positives apart from every no of their user."""
+    weights = {"positive_weight": 2.0, "negative_weight": 0.7, "opposing_weight": 0.45}
+    config = config_of("separate_histories", batch_size=64, **weights)
+    batches = batches_of(log, config)
+    assert len(batches) == 1
     model = build(config, log)
     params = parameters_of(model)
     retriever = Retriever(model.merge, params, config, log.num_items)
@@ -230,21 +233,32 @@ def test_of_separate_histories_each_encoder_reads_and_is_asked_its_own(log, batc
         label, scores = log.item[event], likes if kinds[event] == POSITIVE else noes
         log_p = scores[label] - np.log(np.exp(scores[1:]).sum())
         if kinds[event] == NEGATIVE:
-            expected -= 0.45 * log_p
+            expected -= 0.45 * log_p * (kinds[events] == POSITIVE).sum() / (kinds[events] == NEGATIVE).sum()
             continue
         apart = [item for item in disliked_by(log, event, kinds) if item != label]
         expected += -2.0 * log_p + 0.7 * np.log1p(np.exp(scores[apart] - scores[label]).sum())
     assert (kinds[events] == NEGATIVE).sum() > 3
-    loss_fn = jax.jit(loss_of(log, config, model, batches))
-    total = 0.0
-    for index in range(len(batches)):
-        loss, _ = loss_fn(params, {**batches[index]}, jax.random.key(0))
-        total += float(loss) * np.sum(batches[index]["label_kind"] == POSITIVE)
-    assert total == pytest.approx(expected, rel=1e-4)
+    loss, _ = jax.jit(loss_of(log, config, model, batches))(params, batches[0], jax.random.key(0))
+    assert float(loss) * (kinds[events] == POSITIVE).sum() == pytest.approx(expected, rel=1e-4)
+
+    said_no = (inputs["feedback"] & (1 << BITS["dislike"])) > 0
+    last = last_places(inputs["item"])
+    others = {**inputs, "item": np.where(said_no, inputs["item"], 1 + inputs["item"] % log.num_items)}
+    same = model.merge(params).opposing_queries(others, jnp.float32(vectors), at=last)
+    np.testing.assert_array_equal(same, of_noes)  # whatever else was met
+    turned = {**inputs, "item": np.where(said_no, 1 + inputs["item"] % log.num_items, inputs["item"])}
+    changed = model.merge(params).opposing_queries(turned, jnp.float32(vectors), at=last)
+    np.testing.assert_array_equal(np.any(changed != of_noes, axis=1), said_no.any(axis=1))
     disliked = {**inputs, "feedback": inputs["feedback"] | (1 << BITS["dislike"])}
     assert np.ptp(retriever.encode(disliked), axis=0).max() == 0.0  # nothing is left to read
     with pytest.raises(UsageError, match=r"--config\.opposing_feedback=\(\): what the encoder of noes reads"):
         loss_of(log, config_of(objective="separate_histories"), model, batches)
+    with pytest.raises(UsageError, match=r"--config\.opposing_feedback=\('dislike',\): what the encoder of noes reads"):
+        loss_of(log, config_of(opposing_feedback=("dislike",)), model, batches)
+    with pytest.raises(UsageError, match=r"--config\.negative=\(\): what the encoder of noes"):
+        loss_of(log, config_of("separate_histories", negative=()), model, batches)
+    with pytest.raises(UsageError, match=r"--config\.denominator_weight=0\.5: how many times"):
+        loss_of(log, config_of("label_and_softmax_negatives", denominator_weight=0.5), model, batches)
 
 
 @pytest.mark.parametrize(

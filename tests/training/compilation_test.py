@@ -7,6 +7,8 @@ import pytest
 
 from tests.command_line import ROOT
 
+_OPTIONS = "from training.compilation import narrow_row_options as f; import jax; print(f()); "
+_OPTIONS += "print(jax.jit(lambda x: x + 1, compiler_options=f())(1))"
 _CODE = "from training.compilation import enable_compilation_cache as f; f(); import jax; "
 _CODE += "print(jax.jit(lambda x: x + 1)(1), jax.config.jax_compilation_cache_dir)"
 
@@ -22,3 +24,11 @@ def test_the_cache_is_where_the_environment_says_and_no_more_than_a_cache(monkey
     assert done.stdout.split() == ["2", str(folder / "3_threads") if writable else "None"]
     assert not done.stderr
     assert not writable or list((folder / "3_threads").iterdir())
+
+
+@pytest.mark.parametrize("flags", ["", "--xla_cpu_experimental_ynn_fusion_type="])
+def test_options_of_narrow_rows_are_known_to_xla_and_leave_the_users_own_alone(monkeypatch, flags):
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    done = subprocess.run([sys.executable, "-c", _OPTIONS], cwd=ROOT, capture_output=True, text=True, check=True)
+    options, result = done.stdout.splitlines()
+    assert (options == "None", result) == (bool(flags), "2")
