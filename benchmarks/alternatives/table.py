@@ -131,15 +131,16 @@ p {{ max-width: 46rem; color: #5f6a72; }}
 @media (max-width: 620px) {{ .chart .wide {{ display: none; }} .chart .narrow {{ display: block; }} }}
 </style></head><body>
 <h1>Alternatives to the not-to-recommend loss</h1>
-<p>Content, creator: change of similar items after one dislike (Wang et al., RecSys ’23, section 4); truth: of what, by
-the feed’s own truth, an aversion to the item would be about. Next item: Recall@100 just before each positive; ΔHR@10:
-the hit ratio of positives there less that of dislikes; dislike@100: disliked items in the top 100. Rows with
-paper_tower are of the paper’s own tower; every other that reads dislikes also has Heed’s memory of them. Norms: of the
-gradient before clipping, percentiles over all steps. Negative term: the norm of its gradient alone on one batch, at the
-best epoch; softmax_negatives and contrastive have no such term, as their disliked items stand among the negatives of
-the positives’ own, and separate_histories has that of the encoder which does not serve. The number after -w is the
-weight of the negative labels, or of disliked items among the negatives of positives; unclipped: trained without
-clipping gradients, dashed in the chart. Of several seeds: mean ± standard deviation over the trainings that came to a finite end.</p>
+<p>Content, creator: change of similar items after one dislike (Wang et al., RecSys ’23, section 4); truth: of what,
+by the feed’s own truth, an aversion to the item would be about. Next item: Recall@100 just before each positive;
+ΔHR@10: the hit ratio of positives there less that of dislikes; dislike@100: disliked items in the top 100. Rows with
+paper_tower are of the paper’s own tower; every other that reads dislikes also has Heed’s memory of them. Norms: of
+the gradient before clipping, percentiles over all steps. Negative term: the norm of its gradient alone on one batch,
+at the best epoch; softmax_negatives and contrastive have no such term, as their disliked items stand among the
+negatives of the positives’ own, and separate_histories has that of the encoder which does not serve. The number after
+-w is the weight of the negative labels, or of disliked items among the negatives of positives; unclipped: trained
+without clipping gradients, dashed in the chart. Of several seeds: mean ± standard deviation over the trainings that
+came to a finite end.</p>
 <p>Diverged: the loss or the gradient was not finite; or validation Recall@100 ended below half of its best; or the
 training loss ended further below zero than it began above, which is not asked of REINFORCE, whose loss is a number
 without a meaning.</p>
