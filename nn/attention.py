@@ -32,12 +32,8 @@ class SelfAttentionBlock(nnx.Module):
         if dim % heads:
             raise ValueError(f"{heads} heads do not divide {dim} dimensions")
         self.heads = heads
-
-        def matrix() -> nnx.Linear:
-            return nnx.Linear(dim, dim, use_bias=False, dot_general=as_batch_of_one, rngs=rngs)
-
-        self.query, self.key, self.value = matrix(), matrix(), matrix()
-        self.output = matrix()
+        self.query, self.key, self.value = (nnx.Linear(dim, dim, use_bias=False, rngs=rngs) for _ in range(3))
+        self.output = nnx.Linear(dim, dim, use_bias=False, dot_general=as_batch_of_one, rngs=rngs)
         self.feed_forward = MLP((dim, hidden, dim), dropout=dropout, rngs=rngs)
         self.attention_norm, self.output_norm = nnx.LayerNorm(dim, rngs=rngs), nnx.LayerNorm(dim, rngs=rngs)
         self.dropout = Dropout(dropout)

@@ -5,10 +5,11 @@ explode (Wang et al., RecSys '23, section 2). The paper's, and what was publishe
 
 Rows `…_paper_tower` are of the paper's own tower; every other that reads dislikes has Heed's memory of them besides
 (retrieval/aversion.py). Every row is trained, evaluated on the test days, exported and simulated; killed at any point,
-the same command goes on. Writes metrics.json (`<row>/long_watch+dislike/content`, `<row>/recall@100`,
-`<row>/grad_norm/p50|p90|p99|max`, `<row>/diverged`; of several seeds the mean, `<name>/spread` and
-`<row>/seed1/<name>`; `order/content`: the share of the seeds in which the models respond in the paper's order, of its
-own tower `order/paper_tower/content`) and alternatives.html, with the table and the gradient norms over training.
+the same command goes on. Writes metrics.json (`<row>/long_watch+dislike/content`, `/truth` on a latent feed,
+`<row>/recall@100`, `<row>/next_item/delta_hr@10`, `<row>/grad_norm/p50|p90|p99|max`, `<row>/diverged`; of several seeds
+the mean, `<name>/spread` and `<row>/seed1/<name>`; `order/content`, where no signal has several weights: the share of
+the seeds in which the models respond in the paper's order, of its own tower `order/paper_tower/content`) and
+alternatives.html, with the table and the gradient norms over training.
 Further seeds may follow in the same workdir: what is trained stays.
 """
 
