@@ -64,8 +64,8 @@ def graph(config: ConfigDict, row: Row) -> list[Stage]:
     retrieval = f"configs/retrieval.py:{config.size},{row.signals}"
     world = feed.world(config.world, {f"config.{name}": value for name, value in row.world})
     timelines = feed.prepare("tables", feed.FEED.parent, inputs=world.outputs)
-    # Trainings are compared: what is counted would be the same beside each. As text, for a flag of nothing is left out.
-    alone = {} if config.get("whole_model") else {"counted": "()", "trend_days": "()"}
+    # Trainings are compared: what is counted would be the same beside each.
+    alone: dict[str, Any] = {} if config.get("whole_model") else {"counted": (), "trend_days": ()}
     settings = {
         **alone,
         "negative_weight": row.weight,

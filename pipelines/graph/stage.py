@@ -16,7 +16,7 @@ class Stage:
     """One process: `python -m module [--config=config] --flags --workdir=folder`.
 
     flags: name -> value. A relative Path lies in the run folder, an absolute one with the user; of a tuple or a mapping
-    the parts are joined by commas, as `a,b` or `name=a,name=b`; what is None or empty is left out.
+    the parts are joined by commas, as `a,b` or `name=a,name=b`; an empty one is said too, and None is left out.
     """
 
     name: str
@@ -57,11 +57,7 @@ class Stage:
         config = {"config": self.config} if self.config else {}
         workdir = Path() if self.settings is not None else self.folder
         flags = {**config, **self.flags, "workdir": workdir}
-        return ["-m", self.module, *(_flag(name, value, where) for name, value in flags.items() if _given(value))]
-
-
-def _given(value: object) -> bool:
-    return value is not None and value not in ((), {})
+        return ["-m", self.module, *(_flag(name, value, where) for name, value in flags.items() if value is not None)]
 
 
 def _flag(name: str, value: Any, where: Callable[[Path], object]) -> str:
@@ -69,6 +65,8 @@ def _flag(name: str, value: Any, where: Callable[[Path], object]) -> str:
         return f"--{name}" if value else f"--no{name}"
     if isinstance(value, Mapping):
         value = tuple(value.items())
+    if value == ():
+        return f"--{name}={'()' if name.startswith('config.') else ''}"  # an empty text is no value of a config
     parts = value if isinstance(value, tuple) else (value,)
     return f"--{name}={','.join(_part(part, where) for part in parts)}"
 

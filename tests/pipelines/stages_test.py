@@ -182,7 +182,8 @@ def test_a_command_line_is_as_a_user_would_type_it() -> None:
         "many": 1e9,
         "exact": 0.1234567891,
         "none": None,
-        "nothing": (),
+        "none_of_them": (),
+        "config.counted": (),  # otherwise a setting that is to be nothing keeps the config's value
         "refit": True,
         "baselines": False,
         "list": ("a", "b"),
@@ -192,8 +193,8 @@ def test_a_command_line_is_as_a_user_would_type_it() -> None:
     stage = Stage(name="train/a", module="retrieval.train", config="configs/a.py:b", flags=flags)
     assert stage.command(lambda path: Path("runs/demo") / path) == [
         *("-m", "retrieval.train", "--config=configs/a.py:b", "--number=0.5", "--many=1e+09", "--exact=0.1234567891"),
-        *("--refit", "--nobaselines", "--list=a,b", "--arms=a=runs/demo/x,b=runs/demo/y"),
-        *("--compare=a=runs/demo/x,a=/y", "--workdir=runs/demo/train/a"),
+        *("--none_of_them=", "--config.counted=()", "--refit", "--nobaselines", "--list=a,b"),
+        *("--arms=a=runs/demo/x,b=runs/demo/y", "--compare=a=runs/demo/x,a=/y", "--workdir=runs/demo/train/a"),
     ]
 
 

@@ -69,7 +69,7 @@ def _test(name: str, config: ConfigDict, arms: Mapping[str, Path], rankers: Mapp
         name=name,
         module="simulation.ab_test",
         config=f"configs/ab_test.py:{config[name]}",
-        flags={"world": WORLD, "arms": arms, "rankers": rankers, **more},
+        flags={"world": WORLD, "arms": arms, "rankers": rankers or None, **more},
         inputs=(FEED, *_manifests(arms), *_manifests(rankers)),
         writes=("metrics.json", "by_day.json", "long_run.json", "definitions.json"),
         aim=_AIM,

@@ -116,7 +116,7 @@ def _measure(
         flags={
             "data": TIMELINES,
             "checkpoint": tuple(stage.folder for stage in first),
-            "compare": tuple((variant, stage.folder) for variant, row in others for stage in row),
+            "compare": tuple((variant, stage.folder) for variant, row in others for stage in row) or None,
             "split": split,
             **more,
         },
