@@ -81,15 +81,16 @@ def over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def order(measured: Mapping[Row, Mapping[str, float]]) -> dict[str, float]:
     """`order/<kind>`: in which share of the seeds |no signal| < |input| < |input and label| holds; of the paper's own
-    tower, where it is among the rows, `order/paper_tower/<kind>`.
+    tower `order/paper_tower/<kind>`.
 
-    Of rows that are trained with clipping, and nothing where the last has several weights. Seeds with a row that lacks
-    the figure count as seeds in which it does not hold.
+    Of rows that are trained with clipping, and nothing where one of them is not among the rows or the last has several
+    weights. Seeds with a row that lacks the figure count as seeds in which it does not hold.
     """
     found: dict[str, float] = {}
+    clipped = {(row.signals, row.weight) for row in measured if row.clip_norm is None}
     for name, signals in _ORDERS.items():
-        weights = {row.weight for row in measured if row.signals == signals[-1] and row.clip_norm is None}
-        if len(weights) == 1 or (not weights and name == "order"):
+        rows = [row for row in clipped if row[0] in signals]
+        if len(rows) == len(signals) == len({of for of, _ in rows}):
             found |= {f"{name}/{kind}": _share_in_order(measured, signals, kind) for kind in ("content", "creator")}
     return found
 

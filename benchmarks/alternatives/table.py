@@ -24,10 +24,12 @@ _COLUMNS = (
     ("negative term", "valid/negative_gradient_norm", "{:.3g}"),
 )
 _PANELS = {
-    "Gradient norm before clipping, largest of 50 steps": "train/grad_norm_max",
+    "Largest gradient norm before clipping": "train/grad_norm_max",
     "Gradient norm of the negative term": "valid/negative_gradient_norm",
     "Mean p of the negative labels": "train/negative_p",
 }
+
+_PALEST = 0.1  # of the strength of the largest weight's colour, below that of the smallest
 
 
 def rows_of(measured: "Mapping[Row, Mapping[str, float]]") -> tuple[list[str], dict[str, list[str]]]:
@@ -75,19 +77,34 @@ def table(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     return f"{text_table.text('', *rows_of(measured))}\n{ordered(measured)}".rstrip()
 
 
+def colours_of(rows: "Sequence[Row]") -> dict[tuple[str, float | None], tuple[float, ...]]:
+    """(signals, weight) -> red, green and blue: a colour for each signals, darker for a larger weight."""
+    from matplotlib import colormaps
+
+    weights: dict[str, set[float | None]] = {}
+    for row in rows:
+        weights.setdefault(row.signals, set()).add(row.weight)
+    # First the strong ones, then the pale ones beside them.
+    palette = [colormaps["tab20"](n)[:3] for n in (*range(0, 20, 2), *range(1, 20, 2))]
+    found = {}
+    for n, (signals, of_signals) in enumerate(weights.items()):
+        for place, weight in enumerate(sorted(of_signals, key=lambda weight: weight or 0.0), start=1):
+            strength = _PALEST + (1 - _PALEST) * place / len(of_signals)
+            found[signals, weight] = tuple(1 - strength * (1 - part) for part in palette[n % len(palette)])
+    return found
+
+
 def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     """The table and the gradient norms over training as one self-contained page."""
     import html
 
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     from benchmarks.alternatives.results import curve
     from pipelines.report.charts import draw
 
     rows = list(measured)
-    names = list(dict.fromkeys(row.label.removesuffix("-unclipped") for row in rows))
-    colours = {name: colormaps["tab10"](n % 10) for n, name in enumerate(names)}
+    colours = colours_of(rows)
 
     def paint(figure: Figure, narrow: bool) -> None:
         panels = figure.subplots(len(_PANELS) if narrow else 1, 1 if narrow else len(_PANELS), squeeze=False).flat
@@ -96,7 +113,7 @@ def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
                 points = [(step, value) for step, value in curve(row, metric) if value > 0]
                 if points:
                     style = "-" if row.clip_norm is None else "--"
-                    colour = colours[row.label.removesuffix("-unclipped")]
+                    colour = colours[row.signals, row.weight]
                     axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.3, label=row.label)
             axes.set_yscale("log")
             axes.set_title(title)
@@ -127,7 +144,7 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-siz
 td, th {{ padding: 6px 12px; text-align: right; border-bottom: 1px solid #dfe3e6; white-space: nowrap; }}
 td:first-child {{ text-align: left; }}
 .scroll {{ overflow-x: auto; }} .chart svg {{ width: 100%; height: auto; }} .chart .narrow {{ display: none; }}
-p {{ max-width: 46rem; color: #5f6a72; }}
+h1 {{ font-size: clamp(1.4rem, 5vw, 2rem); line-height: 1.25; }} p {{ max-width: 46rem; color: #5f6a72; }}
 @media (max-width: 620px) {{ .chart .wide {{ display: none; }} .chart .narrow {{ display: block; }} }}
 </style></head><body>
 <h1>Alternatives to the not-to-recommend loss</h1>
@@ -139,8 +156,8 @@ the gradient before clipping, percentiles over all steps. Negative term: the nor
 at the best epoch; softmax_negatives and contrastive have no such term, as their disliked items stand among the
 negatives of the positives’ own, and separate_histories has that of the encoder which does not serve. The number after
 -w is the weight of the negative labels, or of disliked items among the negatives of positives; unclipped: trained
-without clipping gradients, dashed in the chart. Of several seeds: mean ± standard deviation over the trainings that
-came to a finite end.</p>
+without clipping gradients, dashed in the chart, whose points are of 50 steps each, and of fewer where an epoch ends.
+Of several seeds: mean ± standard deviation over the trainings that came to a finite end.</p>
 <p>Diverged: the loss or the gradient was not finite; or validation Recall@100 ended below half of its best; or the
 training loss ended further below zero than it began above, which is not asked of REINFORCE, whose loss is a number
 without a meaning.</p>

@@ -179,6 +179,8 @@ def test_the_order_of_the_paper_is_counted_over_seeds(tmp_path):
     measured[unclipped] = {"long_watch+dislike/content": 0.0}
     assert order(measured) == {"order/content": pytest.approx(2 / 3), "order/creator": 0.0}
     assert alternatives_table.ordered(measured).endswith("holds in so many of 3 seed(s): by content 2, by creator 0")
+    without_last = {row: of for row, of in measured.items() if row.signals != "dislike_input_and_label"}
+    assert order(without_last) == {}
     # The paper's own tower has an order of its own, where it is trained; the blind model is the same.
     for signals, weight, changes in (
         ("dislike_input_paper_tower", None, (-0.03, -0.02, -0.02)),
@@ -238,5 +240,17 @@ def test_the_page_draws_what_was_logged_and_survives_what_was_not(tmp_path):
     assert page.count("<svg") == 2
     assert "<td>negative_weight-w1</td><td>0.250</td>" in page
     printed = alternatives_table.table(measured).splitlines()
-    assert len(printed) == 4  # headings, two rows, the order
+    assert len(printed) == 3  # headings and two rows; of the order nothing, as its rows are others
     assert "recall@100" in printed[0]
+
+
+def test_every_row_has_a_colour_of_its_own_and_a_larger_weight_a_darker_one(tmp_path):
+    for size in ("demo", "demo_latent"):
+        chosen = rows(get_config(size), tmp_path)
+        colours = alternatives_table.colours_of(chosen)
+        distinct = {(row.signals, row.weight) for row in chosen}
+        assert set(colours) == distinct
+        assert len(set(colours.values())) == len(distinct)
+        assert all(0 <= part <= 1 for colour in colours.values() for part in colour)
+    of_label = [colours["dislike_input_and_label", weight] for weight in (10.0, 100.0, 1000.0, 10000.0)]
+    assert sorted(of_label, key=sum, reverse=True) == of_label
