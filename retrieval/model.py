@@ -12,7 +12,7 @@ from encoders.gru import GRUEncoder
 from encoders.item_content import Content
 from encoders.item_tower import ItemTower
 from encoders.labels import at_places
-from encoders.registry import MakeEncoder
+from encoders.registry import Encoder, MakeEncoder
 from nn.constant import Constant
 from nn.dropout import Dropout
 from retrieval.aversion import AversionMemory
@@ -87,7 +87,7 @@ class TwoTower(nnx.Module):
         """What a history holds of items of any shape [...]: their vectors without trends, [..., D]."""
         return item_vectors[item][..., : self.items.dim]
 
-    def events(self, met: jax.Array, item: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
+    def events(self, met: jax.Array, dwell: jax.Array, feedback: jax.Array) -> jax.Array:
         """What the encoder reads of events of any shape [...], `met` being of their items: [..., 2 D]."""
         reaction = self.dwell_embedding[...][dwell]
         if self.flag_embedding is not None:
@@ -111,15 +111,12 @@ class TwoTower(nnx.Module):
         feedback = inputs["feedback"]
         item = jnp.where(feedback & self.excluded_mask > 0, 0, inputs["item"])
         met = self.met(item_vectors, item)  # [B, T, D]
-        events = self.events(met, item, inputs["dwell"], feedback)  # [B, T, 2 D]
-        events = self.dropout(events, dropout_rngs)
-        reset = inputs.get("reset")
-        hidden = at_places(at, self.encoder.states(events, where=item > 0, reset=reset))  # [S * R, H]
+        hidden = self._encoded(self.encoder, inputs, met, where=item > 0, at=at, dropout_rngs=dropout_rngs)
         if self.aversion is None:
             return hidden
         said_no = feedback & self.no_mask > 0
         said_yes = feedback & self.yes_mask > 0
-        memory = self.aversion.after(at, met, said_no, said_yes, where=item > 0, reset=reset)
+        memory = self.aversion.after(at, met, said_no, said_yes, where=item > 0, reset=inputs.get("reset"))
         return jnp.concatenate([hidden, memory], axis=-1)
 
     def step(self, state: jax.Array, item_vectors: jax.Array, item, dwell, feedback) -> jax.Array:
@@ -127,7 +124,7 @@ class TwoTower(nnx.Module):
         item = jnp.where(feedback & self.excluded_mask > 0, 0, item)
         hidden, memory = jnp.split(state, [self.encoder.state_size], axis=-1)
         met = self.met(item_vectors, item)
-        updated = [self.encoder.step(hidden, self.events(met, item, dwell, feedback))]
+        updated = [self.encoder.step(hidden, self.events(met, dwell, feedback))]
         if self.aversion is not None:
             said_no, said_yes = feedback & self.no_mask > 0, feedback & self.yes_mask > 0
             updated.append(self.aversion.step(memory, met, said_no, said_yes))
@@ -156,13 +153,25 @@ class TwoTower(nnx.Module):
         """
         if self.opposing is None:
             raise ValueError("this model has no encoder of noes")
-        feedback = inputs["feedback"]
-        item = jnp.where(feedback & self.opposing_mask > 0, inputs["item"], 0)
-        events = self.events(self.met(item_vectors, item), item, inputs["dwell"], feedback)
-        events = self.dropout(events, dropout_rngs)
-        states = self.opposing.states(events, where=item > 0, reset=inputs.get("reset"))
-        queries, trend = jnp.split(self.opposing.queries(at_places(at, states)), [self.items.dim], axis=-1)
+        item = jnp.where(inputs["feedback"] & self.opposing_mask > 0, inputs["item"], 0)
+        met = self.met(item_vectors, item)  # [B, T, D]
+        hidden = self._encoded(self.opposing, inputs, met, where=item > 0, at=at, dropout_rngs=dropout_rngs)
+        queries, trend = jnp.split(self.opposing.queries(hidden), [self.items.dim], axis=-1)
         return self._with_trends(queries, trend, moment if moment is None else moment.reshape(-1))
+
+    def _encoded(
+        self,
+        encoder: Encoder,
+        inputs: Mapping[str, jax.Array],
+        met: jax.Array,
+        *,
+        where: jax.Array,
+        at: jax.Array,
+        dropout_rngs: nnx.Rngs | None,
+    ) -> jax.Array:
+        # What an encoder holds at the places `at`, [S * R, H], of the events `where`, whose items are `met` [B, T, D].
+        events = self.dropout(self.events(met, inputs["dwell"], inputs["feedback"]), dropout_rngs)  # [B, T, 2 D]
+        return at_places(at, encoder.states(events, where=where, reset=inputs.get("reset")))
 
     def _with_trends(self, queries: jax.Array, trend: jax.Array, moment: jax.Array | None) -> jax.Array:
         if self.mixes is None:
