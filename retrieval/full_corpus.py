@@ -7,6 +7,10 @@ dislikes are targets too, and there a top place is a mistake:
     skip@100    = skipped items that stand in their user's top 100 / skipped items, all users pooled
     dislike@100 = the same of disliked items
 
+of those who had said no, disliked something, before they were asked (next_days alone):
+
+    recall@100/said_no = Recall@100, mean over these users alone, `users/said_no` of them
+
 and of next_item dislike@10 too, and
 
     delta_hr@10 = recall@10 − dislike@10, which are the hit ratios of positives and of dislikes
@@ -27,6 +31,8 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from data import ranges
+from data.feedback import has
 from data.reading import Reader, Reading
 from data.scored import scored
 from data.timelines import Timelines
@@ -41,6 +47,7 @@ NDCG_AT = (10, 100)
 SLATE = 100  # the top k of skip@k, dislike@k, coverage and diversity
 _MISTAKES = {f"skip@{SLATE}": "skips", f"dislike@{SLATE}": "dislikes"}
 _HR = 10  # of delta_hr@10
+_SAID_NO = f"recall@{SLATE}/said_no"
 
 
 class Evaluation(NamedTuple):
@@ -85,7 +92,7 @@ def evaluate(
         if prefix:
             figures_of_users, pairs = _pooled(places, of, users)
         else:
-            figures_of_users, pairs = _by_user(places, of)
+            figures_of_users, pairs = _by_user(places, of, said_no=_have_said_no(timelines, of.moments))
             variety = _diversity(slates, timelines.items["cluster"].to_numpy())
             figures_of_users |= counts | variety
             pairs |= {name: _mean_of(values) for name, values in variety.items()}
@@ -98,6 +105,8 @@ def evaluate(
         totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
         if of.drawn_from:
             totals["users/drawn_from"] = of.drawn_from
+        if _SAID_NO in pairs:
+            totals["users/said_no"] = pairs[_SAID_NO][1].sum()
         totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
         metrics |= {prefix + name: value for name, value in totals_and_figures.items()}
         per_user |= {prefix + name: values for name, values in figures_of_users.items()}
@@ -163,9 +172,21 @@ def model_scorer(
     return ModelScorer(encode, np.asarray(item_vectors), timelines, Reader(timelines.feedback, reading), compiled)
 
 
-def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def _have_said_no(timelines: Timelines, moments: Moments) -> NDArray[np.bool_]:
+    # Whether users [B] had disliked anything by these moments.
+    first = timelines.offsets[moments.user]
+    position = ranges.positions(first, moments.before - first)
+    noes = has(timelines.feedback[position], "dislike")
+    return np.bincount(ranges.owners(moments.before - first)[noes], minlength=len(first)) > 0
+
+
+def _by_user(
+    places: NDArray[np.float64], of: Queries, *, said_no: NDArray[np.bool_]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     # Figures of each user, and what is summed up for those of all: means over users, pooled shares of mistakes.
     figures: dict[str, NDArray[Any]] = _quality(places, of.of("targets"))
+    if (said_no & of.of("targets").any(axis=1)).any():
+        figures[_SAID_NO] = np.where(said_no, figures[f"recall@{SLATE}"], np.nan)
     pairs: dict[str, Any] = {name: _mean_of(values) for name, values in figures.items()}
     for name, kind in _MISTAKES.items():
         where = of.of(kind)

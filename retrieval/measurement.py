@@ -20,6 +20,7 @@ _SHOWN = (
     "recall@10",
     "recall@50",
     "recall@100",
+    "recall@100/said_no",
     "ndcg@10",
     "mrr",
     "skip@100",

@@ -87,7 +87,19 @@ def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) ->
     assert "falls by 10.0% (95% interval 8.0% to 12.0%)" in said
     assert "blind to them, it stays as it is" in said
     assert "Recall@100 falls by 5.0%" in said  # 0.38 / 0.4 - 1
-    assert "from 0.400 to 0.380" in said
+    assert "from 0.400 to 0.380." in said  # and nothing of users who said no, as nobody has
+
+
+def test_the_price_is_told_of_those_who_said_no_too(workdir: Path) -> None:
+    models = Models(Run(workdir))
+    served = models.chosen("dislike_input_and_label")
+    for model, found in ((models.named(served.reference), 0.5), (served, 0.25)):
+        said_no = np.where(np.arange(9) < 4, found, np.nan)
+        model.test_users["recall@100/said_no"] = said_no
+        model.test |= {"users/said_no": 4.0, "recall@100/said_no": found}
+    said = " ".join(headline(models))
+    assert "from 0.400 to 0.380; of the 4 users who had said no before, it falls by 50.0%." in said
+    assert "Recall@100, said no" in [heading for _, heading, _ in tables.columns(models)]
 
 
 def test_the_headline_and_the_cards_say_what_the_papers_tower_does_and_what_a_simple_rule_finds(workdir: Path) -> None:

@@ -239,6 +239,22 @@ def test_figures_of_some_users_say_of_how_many(log):
     assert "users/drawn_from" not in measured(scorer(POSITIVES), log).metrics
 
 
+def test_what_is_found_for_those_who_had_said_no(log, tmp_path):
+    # Users 0 and 2 have disliked something before the test day, user 1 on it, user 3 never; 2 likes nothing then.
+    noes = [
+        [(1, 8, DISLIKE), (2, 9, CLICK), (3, 11, CLICK), (4, 11, CLICK)],
+        [(1, 9, CLICK), (5, 11, CLICK), (6, 11, DISLIKE)],
+        [(1, 9, DISLIKE), (7, 11, SKIP)],
+        [(1, 9, CLICK), (8, 11, CLICK)],
+    ]
+    metrics, per_user = measured(scorer({0: {3}, 1: {5}, 3: {8}}, {0: {4}}), write_timelines(tmp_path / "noes", noes))
+    assert metrics["users/said_no"] == 1
+    assert metrics["recall@100/said_no"] == 1 / 2
+    assert metrics["recall@100"] == pytest.approx((1 / 2 + 1 + 1) / 3)
+    np.testing.assert_array_equal(per_user["recall@100/said_no"], [1 / 2, np.nan, np.nan, np.nan])
+    assert not any("said_no" in name for name in measured(scorer(POSITIVES), log).metrics)  # nobody had by then
+
+
 def test_the_model_scores_by_its_last_events(log):
     vectors = np.random.default_rng(1).normal(size=(N + 1, 3)).astype(np.float32)
 

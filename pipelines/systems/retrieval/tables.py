@@ -11,6 +11,7 @@ COLUMNS = (
     ("recall@10", "Recall@10", True),
     ("recall@50", "Recall@50", True),
     ("recall@100", "Recall@100", True),
+    ("recall@100/said_no", "Recall@100, said no", True),
     ("ndcg@10", "NDCG@10", True),
     ("ndcg@100", "NDCG@100", True),
     ("mrr", "MRR", True),
