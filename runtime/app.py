@@ -21,6 +21,7 @@ from runtime.paths import refuse_missing
 OTHER_HOST = 5  # exit status
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 
+_HELP = ("help", "helpfull", "helpshort", "helpxml", "?")  # absl's flags
 _at_once = False
 
 # What the operating system says no to, and what a user can do about it.
@@ -127,12 +128,13 @@ def flag_mistakes() -> Iterator[None]:
 def _parse_flags(argv: Sequence[str]) -> list[str]:
     # absl exits with 1 on a bad flag; a user's mistake is 2 here. A config file is loaded while its flag is parsed,
     # so a bad config name arrives here too.
+    argv = ["--help" if argument == "-h" else argument for argument in argv]
+    asked = any(argument.lstrip("-").split("=")[0] in _HELP for argument in argv[1:])
     with flag_mistakes():
-        return app.parse_flags_with_usage(list(argv)) if _wants_help(argv) else flags.FLAGS(list(argv))
-
-
-def _wants_help(argv: Sequence[str]) -> bool:
-    return any(a.lstrip("-").split("=")[0] in ("help", "helpfull", "helpshort", "helpxml", "h", "?") for a in argv[1:])
+        try:
+            return flags.FLAGS(argv)
+        except SystemExit as end:  # help was given, which absl ends with 1
+            sys.exit(0 if asked else end.code)
 
 
 def _fail(message: object, status: int) -> int:

@@ -3,10 +3,12 @@
     p(j | question) = softmax over the unmet items of  a_0 q · v_j + Σ_p a_p S_pj
     a = argmax Σ_questions mean log p(j), over the items j to be found;  a ≥ 0
 
-(McFadden, Frontiers in Econometrics, 1974). It is the loss that the towers are trained by, on days that they have not
-seen, and concave in a, so it has one solution and nothing to tune. The questions are those of both ways of asking
-(retrieval/queries.py), and count alike: one model answers both. A part that adds nothing gets 0, and is left out. What
-comes out is calibrated too: softmax of the scores says how likely these days were.
+(McFadden, Frontiers in Econometrics, 1974). It is the positives' term of the loss that the towers are trained by, on
+days that they have not seen, and concave in a, so it has one solution and nothing to tune. With the not-to-recommend
+term beside it, what is served moves along the same trade of Recall against skips and dislikes that the weight of that
+term draws, and no further. The questions are those of both ways of asking (retrieval/queries.py), and count alike: one
+model answers both. A part that adds nothing gets 0, and is left out. What comes out is calibrated too: softmax of the
+scores says how likely these days were.
 
 In the fit what was said no to is forgotten, and no more (c = 1 of covisitation.py): that a no counts against what is
 like it is for the few who say no, and no reason to trust co-visitation less for all.

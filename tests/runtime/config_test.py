@@ -52,6 +52,7 @@ GOOD = {
     "override": (["--config.dim=4"], '"dim": 4'),
     "file and overrides": (["--config={folder}/options.py:small", "--config.mesh.data=2"], '"data": 2'),
     "help": (["--help"], "--config: Options."),
+    "short help": (["-h"], "--config: Options."),
     "help beside a mistake": (["--config={folder}/missing.py", "--help"], "--config: Options."),
 }
 
@@ -81,6 +82,7 @@ def test_a_mistake_is_one_line(ended, name):
 def test_config_and_help(ended, name):
     done = ended[name]
     assert not done.stderr
+    assert done.status == 0
     assert GOOD[name][1] in done.stdout
 
 
