@@ -5,8 +5,8 @@
 
 The names are those of data/readers/: `tables` for your own logs, the synthetic feeds `demo`, `standard` and `tiny`,
 which are made and need no --data, and the public logs. A dataset has what stands here for any log, and beside it what
-its reader says under "pipeline". NAME_full has every weight and every comparison, NAME_short tiny models that see every
-stage run. The synthetic feeds have variants (configs/world.py), which a reader says under "pipeline_VARIANT":
+its reader says under "pipeline". NAME_full has every weight and every comparison besides, NAME_short tiny models that
+see every stage run. The synthetic feeds have variants (configs/world.py), which a reader says under "pipeline_VARIANT":
 `demo_sticky`, `demo_latent`, `demo_latent_rare`, and so of `standard`.
 
 What the prepared log cannot carry is left out after `prepare`, and said: nothing here asks what a log has.
@@ -78,7 +78,7 @@ _ANY: dict[str, Any] = {
     "gate": {},
     "aa_tests": 50,  # whole tests of new people with the control in both arms
 }
-# What NAME_full has beside it: a few hours of two cores on a log of some hundred thousand events.
+# What NAME_full has beside what its reader says: a few hours of two cores on a log of some hundred thousand events.
 _EVERYTHING: dict[str, Any] = {
     "plain": (_BLIND, _READS, _READS + _PAPER),
     "weights": {_LEARNS: (100.0, 300.0, 1000.0), _LEARNS + _PAPER: (1000.0,), _SKIPS: (25.0, 50.0, 100.0)},
@@ -112,7 +112,9 @@ def get_config(name: str = "demo") -> ConfigDict:
     if unknown := sorted({*of_log} - {*_ANY}):
         raise ValueError(f"{dataset}: its reader sets {', '.join(unknown)}; a pipeline has {', '.join(_ANY)}")
     wanted = {**_ANY, **of_log}
-    wanted |= _EVERYTHING if name.endswith(_FULL) else {}
+    own = wanted["weights"]
+    if name.endswith(_FULL):
+        wanted = _with_everything(wanted)
     if short:
         lightest = {signals: weights[:1] for signals, weights in wanted["weights"].items()}
         wanted |= {**_SHORT, "weights": lightest}
@@ -139,7 +141,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.ab_ranked = config.ab_test
     config.off_policy = wanted["off_policy"] if "off_policy" in systems else ""
     # The model that gets an index and SavedModels.
-    config.serve = _LEARNS if _LEARNS in weights else next(iter(weights))
+    config.serve = _LEARNS if _LEARNS in own else next(iter(own))
     # Whether similarity is also judged by the item vectors of another model, one without negative labels where there is
     # one: logs may know neither cluster nor creator of their items, and then nothing else says what is alike.
     config.judged_by_vectors = not (log.traits and log.traits.creators and log.traits.clusters)
@@ -152,6 +154,18 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.ab_arms = (config.plain[0], config.serve, *others)
     config.stages = _stages(config, dataset, feed)
     return config
+
+
+def _with_everything(wanted: dict[str, Any]) -> dict[str, Any]:
+    """These settings and _EVERYTHING: of lists of models the two together, of what is no list the latter."""
+    sweeps = (wanted["weights"], _EVERYTHING["weights"])
+    signals = dict.fromkeys(name for weights in sweeps for name in weights)
+    return {
+        **wanted,
+        **_EVERYTHING,
+        "weights": {name: tuple(sorted({w for of in sweeps for w in of.get(name, ())})) for name in signals},
+        **{name: tuple(dict.fromkeys((*_EVERYTHING[name], *wanted[name]))) for name in ("plain", "ranking_variants")},
+    }
 
 
 def _pipelines() -> dict[str, tuple[str, str]]:

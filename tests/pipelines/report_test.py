@@ -98,7 +98,7 @@ def test_the_price_is_told_of_those_who_said_no_too(workdir: Path) -> None:
         model.test_users["recall@100/said_no"] = said_no
         model.test |= {"users/said_no": 4.0, "recall@100/said_no": found}
     said = " ".join(headline(models))
-    assert "from 0.400 to 0.380; of the 4 users who had said no before, it falls by 50.0%." in said
+    assert "from 0.400 to 0.380; for the 4 users who had said no before, it falls by 50.0%." in said
     assert "Recall@100, said no" in [heading for _, heading, _ in tables.columns(models)]
 
 

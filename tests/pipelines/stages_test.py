@@ -207,6 +207,19 @@ def test_every_stage_has_a_recipe(name: str, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["tables", "demo", "standard", "kuairand_pure", "movielens_100k"])
+def test_everything_is_what_a_pipeline_has_and_more_and_serves_the_same(name: str) -> None:
+    usual, full = (pipeline.get_config(name + ending) for ending in ("", "_full"))
+    assert full.serve == usual.serve
+    assert {*full.plain} >= {*usual.plain}
+    assert {*full.ranking_variants} >= {*usual.ranking_variants}
+    for signals, sweep in usual.sweeps.items():
+        assert {*full.sweeps[signals].weights} >= {*sweep.weights}
+    assert sum(len(sweep.weights) for sweep in full.sweeps.values()) > sum(
+        len(sweep.weights) for sweep in usual.sweeps.values()
+    )
+
+
 def test_an_unknown_pipeline_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="no pipeline 'nope'; there are demo, "):
         pipeline.get_config("nope")

@@ -133,7 +133,7 @@ def _on_its_price(models: Models) -> str:
     said = f"The price, on days that no model saw: Recall@100 {in_words(recall)}, from {before:.3f} to {after:.3f}"
     if not (of_those := models.change(model, "recall@100/said_no")):
         return f"{said}."
-    return f"{said}; of the {model.test['users/said_no']:,.0f} users who had said no before, it {in_words(of_those)}."
+    return f"{said}; for the {model.test['users/said_no']:,.0f} users who had said no before, it {in_words(of_those)}."
 
 
 def _on_simple_rules(models: Models) -> str:
