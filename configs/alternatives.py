@@ -2,7 +2,7 @@
 
     python -m benchmarks.alternatives --config=configs/alternatives.py:demo --workdir=runs/alternatives
 
-Sizes: `demo` (about 25 minutes on 2 cores, as much again for each further seed), `standard` (the models of the paper's
+Sizes: `demo` (about 18 minutes of one core, as much again for each further seed), `standard` (the models of the paper's
 section 4 alone, with Heed's memory of dislikes and on the paper's own tower, at the weight that the pipeline of this
 size chooses) and `tiny` (for tests), each on the synthetic feed of that name; `demo_latent` and
 `demo_latent_rare` (what was published elsewhere, over decades of weights, on the feeds that are as a real log is, the

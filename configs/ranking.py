@@ -9,7 +9,7 @@ history had no share watched and the tasks' mean AUC was .7426 (.7418 now), and 
 experts twice as wide (.7424), dropout of features (.7423), and plays of 10, 30 and 60 seconds beside the feedback of
 past events (.7422).
 
-Variants, after Pan et al., CIKM '23; each differs from `full` in one setting:
+Variants, after Pan et al., CIKM '23; each but `mlp` differs from `full` in one setting:
   full                 feedback-aware encoder, context features, MMoE
   no_feedback_encoder  without the encoder: the paper's baseline
   shared_bottom        one shared network under all tasks' towers instead of experts and gates

@@ -2,7 +2,7 @@
 
     python -m benchmarks.reach --config=configs/reach.py:demo --workdir=runs/reach
 
-Sizes: `demo` (six feeds, sixteen trainings, about an hour and a half on 2 cores) and `tiny` (for tests). Every feed
+Sizes: `demo` (six feeds, sixteen trainings, about two hours of one core) and `tiny` (for tests). Every feed
 is trained with Heed's memory of dislikes and on the paper's own tower, all else equal.
 """
 

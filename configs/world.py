@@ -1,9 +1,10 @@
-"""The two synthetic feeds, in three sizes.
+"""The synthetic feed and its variants, in three sizes.
 
     python -m simulation.world --config=configs/world.py:demo --workdir=runs/world
 
-`tiny` is for tests, `demo` (2,000 users, 3,000 items, 300k events) is what `make demo` runs, `standard` (5,000 users,
-10,000 items, 1M events, about 6 s on one core) is what the README's result table is made of. Expect about 1% dislikes.
+`tiny` is for tests; `demo` (2,000 users, 3,000 items, 300k events) is what `make demo` runs; `standard` has 5,000
+users, 10,000 items and 1M events (about 6 s on one core). README's first table of results is of `standard,latent`, its
+second of `demo`. Expect about 1% dislikes.
 
 The parameters are set from what logs show, where they show it: `python -m benchmarks.feedback_facts` prints both side
 by side. Some things are the feed's own. Dislikes are commoner
