@@ -33,7 +33,7 @@ def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "n
     from simulation.world.tables import tables, truth
 
     feed = simulate(config)
-    log, known = tables(feed), truth(feed)["impressions"]
+    log, known = tables(feed), truth(feed, config)["impressions"]
     made = assembly.assemble(Tables(log["events"], log["items"], log["users"], None, len(log["events"])))
     timelines.write(folder, arrays=made.arrays, items=made.items, users=made.users, fields=made.fields)
     opened = timelines.Timelines.open(folder)

@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int | None:
     if complete:
         return None
     feed = simulate(config)
-    log, known = tables(feed), truth(feed)
+    log, known = tables(feed), truth(feed, config)
     write(workdir / "tables", log, kind="tables", config=config.to_dict())
     write(workdir / "truth", known, kind="truth", config=config.to_dict())
     facts = log_facts(log["events"], log["items"]) | truth_facts(log["events"], known["impressions"])

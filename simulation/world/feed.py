@@ -1,46 +1,29 @@
-"""Generates the synthetic feed: people live through days of what the logging policy shows them, and a log comes of it.
+"""Generates a synthetic feed of either kind, as its config says."""
 
-All users go in lock-step, one exposure each at a time; afterwards the log is put on the clock, in sessions and pauses.
-"""
-
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from data import ranges
 from runtime.errors import UsageError
 from runtime.progress import progress
 from simulation import limits
-from simulation.world.behaviour import Environment, Reactions, react, turn_sour
-from simulation.world.happened import Feed, store
-from simulation.world.kinds import draw_catalogue, draw_users, is_latent
-from simulation.world.latent import feed as latent_feed
-from simulation.world.latent.catalogue import LatentCatalogue
-from simulation.world.logging_policy import LoggingPolicy
-from simulation.world.population import (
-    DAY_MS,
-    LEAST_EVENTS,
-    Catalogue,
-    lengths_of_total,
-)
+from simulation.world import kinds
+from simulation.world.happened import Feed
+from simulation.world.population import LEAST_EVENTS, lengths_of_total
 
 
 def check(config: Any) -> None:
     """Raises UsageError, naming the setting, where `config` (configs/world.py) describes no world."""
-    of_kind = {} if is_latent(config) else {"interests": 1, "favourite_creators": 1}
     least = {
         "num_users": 1,
-        "num_clusters": 3 if is_latent(config) else max(1, config.interests),
+        "num_clusters": 1,
         "num_creators": config.num_clusters,
         "num_items": config.num_creators,
         "num_events": LEAST_EVENTS * config.num_users,
-        **of_kind,
         "days": 1,
     }
     reasons = {
-        "num_clusters": "as many as a user's interests" if of_kind else "one that says nothing, and two genres",
         "num_creators": "one for each cluster",
         "num_items": "one for each creator",
         "num_events": f"{LEAST_EVENTS} for each user",
@@ -50,89 +33,12 @@ def check(config: Any) -> None:
     limits.probabilities(config, *(f"behaviour.{name}" for name in ("like", "comment", "follow", "share", "dislike")))
     if not 0 < config.behaviour.dislike_sour < 1:
         raise UsageError(f"--config.behaviour.dislike_sour={config.behaviour.dislike_sour}: between 0 and 1")
-    if is_latent(config):
-        latent_feed.check(config)
-        return
-    limits.probabilities(config, "policy.same_cluster", "policy.same_creator", "policy.favourite")
-    limits.probabilities(config, "behaviour.cluster_turns_sour", "behaviour.creator_turns_sour")
+    kinds.of(config).check(config)
 
 
 def simulate(config: Any) -> Feed:
     """Generates the feed of `config` (configs/world.py); the same config gives the same feed, to the bit."""
-    rng = np.random.Generator(np.random.PCG64(config.seed))
-    catalogue = draw_catalogue(rng, config)
+    rng, kind = np.random.Generator(np.random.PCG64(config.seed)), kinds.of(config)
+    catalogue, lengths = kind.draw_catalogue(rng, config), partial(lengths_of_total, config=config)
     with progress(label="synthetic feed", total=config.num_events, unit="event") as bar:
-        return live(rng, catalogue, config, draw_lengths=partial(lengths_of_total, config=config), advance=bar.update)
-
-
-def live(
-    rng: np.random.Generator,
-    catalogue: Catalogue,
-    config: Any,
-    *,
-    draw_lengths: Callable[[np.random.Generator], np.ndarray],
-    advance: Callable[[int], object],
-) -> Feed:
-    """Draws `config.num_users` people, who live through the days of `config` on what the logging policy shows them.
-
-    draw_lengths: how many events each of them has, int [U], descending. advance: told how many events have just passed.
-    """
-    if isinstance(catalogue, LatentCatalogue):
-        return latent_feed.live(rng, catalogue, config, draw_lengths=draw_lengths, advance=advance)
-    people = draw_users(rng, catalogue, config)
-    environment = Environment(people, catalogue, config)
-    policy = LoggingPolicy(rng, environment)
-
-    # Users are sorted by activity: those still there at step t are the first so many.
-    length = draw_lengths(rng)
-    offset, user = ranges.sums_before(length), ranges.owners(length)  # [U + 1], [E]
-    new_session = rng.random(len(user)) < 1 / config.policy.session
-    new_session[offset[:-1]] = True
-    item = np.zeros(len(user), np.int64)
-    randomly = np.zeros(len(user), bool)
-    log: dict[str, np.ndarray] = {}
-    onsets: list[tuple[np.ndarray, np.ndarray]] = []
-
-    for t in range(length[0]):
-        active = np.arange(np.searchsorted(-length, -t))
-        rows = offset[active] + t
-        items, randomly[rows] = policy.serve(rng, active, new_session[rows])
-        reactions = react(rng, environment, active, items)
-        against_cluster, against_creator = turn_sour(rng, environment, active, items, reactions.click)
-        policy.observe(active, items, reactions.click)
-        item[rows] = items
-        store(log, rows, reactions, len(user))
-        now = against_cluster | against_creator
-        onsets.append((rows[now], against_creator[now]))
-        advance(len(active))
-
-    return Feed(
-        catalogue=catalogue,
-        people=people,
-        user=user,
-        item=item,
-        timestamp_ms=_clock(rng, user, new_session, log["play_ms"], config),
-        randomly_exposed=randomly,
-        reactions=Reactions(**log),
-        onset=np.concatenate([rows for rows, _ in onsets]),
-        onset_of_creator=np.concatenate([of_creator for _, of_creator in onsets]),
-        # Not in order of activity: ids tell nothing.
-        user_id=rng.permutation(config.num_users),
-    )
-
-
-def _clock(
-    rng: np.random.Generator, user: np.ndarray, new_session: np.ndarray, play_ms: np.ndarray, config: Any
-) -> np.ndarray:
-    # Within a session the next item starts a moment after the last one ends. What is left of the days is divided
-    # among the pauses before, between and after a user's sessions in random proportions.
-    users = config.num_users
-    busy = np.concatenate([[0], play_ms[:-1]]) + rng.integers(300, 2_000, size=len(user))
-    busy[new_session] = 0
-    pause = np.where(new_session, rng.exponential(size=len(user)), 0.0)
-    pauses = np.bincount(user, weights=pause, minlength=users) + rng.exponential(size=users)
-    spare = config.days * DAY_MS - np.bincount(user, weights=busy, minlength=users)
-    elapsed = np.cumsum(busy + pause * (spare / pauses)[user])
-    first = np.searchsorted(user, np.arange(users))
-    before = np.where(first > 0, elapsed[np.maximum(first - 1, 0)], 0.0)
-    return config.start_ms + (elapsed - before[user]).astype(np.int64)
+        return kind.live(rng, catalogue, config, draw_lengths=lengths, advance=bar.update)

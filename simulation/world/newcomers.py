@@ -8,7 +8,7 @@ was trained on, and each is there once: an experiment on them may resample peopl
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,15 +16,16 @@ from ml_collections import ConfigDict
 
 from data import ranges
 from runtime.progress import chunks, progress
-from simulation.world.feed import live
+from simulation.world import kinds
 from simulation.world.happened import Feed
-from simulation.world.kinds import draw_users
-from simulation.world.latent.people import LatentUsers
-from simulation.world.population import Users, lengths_apart
-from simulation.world.state import Log, World, of_tables
+from simulation.world.population import lengths_apart
+from simulation.world.state import World, of_tables
 from simulation.world.tables import tables, truth
 
-_Record = TypeVar("_Record", Log, Users, LatentUsers)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Record = TypeVar("_Record", bound="DataclassInstance")
 _CHUNK = 4_000  # people who live in lock-step
 
 
@@ -33,9 +34,9 @@ def child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))
 
 
-def draw_people(world: World, count: int, seed: np.random.SeedSequence) -> Users | LatentUsers:
+def draw_people(world: World, count: int, seed: np.random.SeedSequence) -> Any:
     """`count` new people of the world before their first event, without aversions, in random order."""
-    return draw_users(np.random.default_rng(seed), world.catalogue, _config(world, count))
+    return kinds.of(world.config).draw_users(np.random.default_rng(seed), world.catalogue, _config(world, count))
 
 
 def newcomers(world: World, count: int, seed: np.random.SeedSequence, *, quiet: bool = False) -> World:
@@ -51,14 +52,14 @@ def newcomers(world: World, count: int, seed: np.random.SeedSequence, *, quiet: 
             config = _config(world, part.stop - part.start)
             rng = np.random.default_rng(child(seed, n))
             lengths = partial(lengths_apart, config=config)
-            feed = live(rng, world.catalogue, config, draw_lengths=lengths, advance=bar.update)
+            feed = kinds.of(config).live(rng, world.catalogue, config, draw_lengths=lengths, advance=bar.update)
             parts.append(as_world(feed, config))
     return _together(parts, _config(world, count))
 
 
 def as_world(feed: Feed, config: ConfigDict) -> World:
     """A feed at the end of its log: what `open_world` reads of the feed's tables and truth."""
-    return of_tables(tables(feed), truth(feed), config)
+    return of_tables(tables(feed), truth(feed, config), config)
 
 
 def _config(world: World, count: int) -> ConfigDict:

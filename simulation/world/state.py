@@ -7,7 +7,7 @@ The log says what everybody did; the truth beside it what they like and what has
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,13 +16,14 @@ from ml_collections import ConfigDict
 from data import feedback, ranges
 from runtime.artifact import open_manifest
 from runtime.errors import DataError, UsageError
+from simulation.world import kinds
 from simulation.world.behaviour import LOGGED, Environment
-from simulation.world.latent import truth as latent
-from simulation.world.latent.catalogue import LatentCatalogue
-from simulation.world.latent.people import LatentUsers
-from simulation.world.population import Catalogue, Users
+from simulation.world.population import Catalogue
 
-_People = TypeVar("_People", Users, LatentUsers)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_People = TypeVar("_People", bound="DataclassInstance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +77,8 @@ class World:
         pairs = pl.DataFrame({"row": np.arange(len(users)), "user_id": users, "now": timestamp_ms})
         sour = pairs.join(self.aversions, on="user_id").filter(pl.col("timestamp_ms") < pl.col("now"))
         people, sour = take(self.people, users), sour.rename({"row": "place"})
-        if isinstance(people, LatentUsers):
-            people = latent.at_moments(people, np.asarray(users), np.asarray(timestamp_ms), sour, self)
-        else:
-            people = _sour(people, sour)
+        truth = kinds.of(self.config).truth
+        people = truth.at_moments(people, np.asarray(users), np.asarray(timestamp_ms), sour, self)
         return Environment(people, self.catalogue, self.config)
 
 
@@ -114,48 +113,22 @@ def open_world(path: str, *, flag: str = "--world") -> World:
 def of_tables(tables: Mapping[str, pl.DataFrame], truth: Mapping[str, pl.DataFrame], config: ConfigDict) -> World:
     """The world of the frames of simulation/world/tables.py. Errors: DataError where they are of two worlds."""
     aversions = truth["aversions"].with_columns(of_creator=pl.col("against") == "creator").drop("against")
-    catalogue = _catalogue(tables["items"], truth["items"])
+    known = kinds.of(config).truth
+    catalogue = known.read_catalogue(_of_every_item(tables["items"], truth["items"]), truth["items"])
     return World(
         config=config,
         catalogue=catalogue,
-        people=latent.read_people(truth["users"], aversions, catalogue, config)
-        if isinstance(catalogue, LatentCatalogue)
-        else _people(truth["users"], aversions, config),
+        people=known.read_people(truth["users"], aversions, catalogue, config),
         log=_log(tables["events"], truth["impressions"], truth["users"].height),
         aversions=aversions,
     )
 
 
-def _catalogue(items: pl.DataFrame, known: pl.DataFrame) -> Catalogue:
+def _of_every_item(items: pl.DataFrame, known: pl.DataFrame) -> dict[str, np.ndarray]:
+    # The fields of a catalogue that every feed has.
     columns = {name: items[f"{name}_id"].to_numpy() for name in ("creator", "cluster")}
     columns |= {name: items[name].to_numpy() for name in ("duration_ms", "uploaded_ms")}
-    columns |= {name: known[name].to_numpy() for name in ("quality", "clickbait", "popularity")}
-    return latent.read_catalogue(columns, known) if "vector" in known.columns else Catalogue(**columns)
-
-
-def _people(users: pl.DataFrame, aversions: pl.DataFrame, config: ConfigDict) -> Users:
-    people = Users(
-        interest=np.stack(users["interest"].to_list()),
-        favourites=np.stack(users["favourite_creators"].to_list()),
-        willingness=users["willingness"].to_numpy(),
-        readiness=users["readiness"].to_numpy(),
-        sour_cluster=np.zeros((users.height, config.num_clusters), bool),
-        sour_creator=np.zeros((users.height, config.num_creators), bool),
-    )
-    return _sour(people, aversions.with_columns(place="user_id"))
-
-
-def _sour(people: Users, aversions: pl.DataFrame) -> Users:
-    # Nothing is sour but what `aversions` say of the rows `place`.
-    sour = dataclasses.replace(
-        people, sour_cluster=np.zeros_like(people.sour_cluster), sour_creator=np.zeros_like(people.sour_creator)
-    )
-    for state, rows in (
-        (sour.sour_creator, aversions.filter("of_creator")),
-        (sour.sour_cluster, aversions.filter(~pl.col("of_creator"))),
-    ):
-        state[rows["place"].to_numpy(), rows["target_id"].to_numpy()] = True
-    return sour
+    return columns | {name: known[name].to_numpy() for name in ("quality", "clickbait", "popularity")}
 
 
 def _log(events: pl.DataFrame, impressions: pl.DataFrame, num_users: int) -> Log:

@@ -1,7 +1,7 @@
 """The synthetic feed as tables: the log in canonical form, and apart from it the truth that no log holds.
 
 `tables`: events, items, users. `truth`: impressions (row for row with events), items, users, and aversions, one row for
-each cluster or creator that turned sour; of a latent feed (simulation/world/latent/truth.py) they have more columns.
+each thing that turned sour; beside what every feed has they have the columns of its kind (simulation/world/kinds.py).
 """
 
 from pathlib import Path
@@ -11,10 +11,9 @@ import numpy as np
 import polars as pl
 
 from runtime.artifact import writing
+from simulation.world import kinds
 from simulation.world.behaviour import HIDDEN, LOGGED
 from simulation.world.happened import Feed
-from simulation.world.latent import truth as latent
-from simulation.world.latent.catalogue import LatentCatalogue
 
 
 def tables(feed: Feed) -> dict[str, pl.DataFrame]:
@@ -49,10 +48,10 @@ def tables(feed: Feed) -> dict[str, pl.DataFrame]:
     }
 
 
-def truth(feed: Feed) -> dict[str, pl.DataFrame]:
-    """What is known of the feed because it was made: probabilities, tastes, qualities, aversions."""
+def truth(feed: Feed, config: Any) -> dict[str, pl.DataFrame]:
+    """What is known of the feed of `config` because it was made: probabilities, tastes, qualities, aversions."""
     order = np.argsort(feed.timestamp_ms, kind="stable")
-    reactions, catalogue, people = feed.reactions, feed.catalogue, feed.people
+    reactions, catalogue = feed.reactions, feed.catalogue
     impressions = pl.DataFrame({**_keys(feed, order), **{name: getattr(reactions, name)[order] for name in HIDDEN}})
     columns = {
         "item_id": np.arange(len(catalogue.creator)),
@@ -60,38 +59,12 @@ def truth(feed: Feed) -> dict[str, pl.DataFrame]:
         "clickbait": catalogue.clickbait,
         "popularity": catalogue.popularity,
     }
-    by_id = np.argsort(feed.user_id)
-    if isinstance(catalogue, LatentCatalogue):
-        return {
-            "impressions": impressions.with_columns(latent.impressions(feed, order)),
-            "items": pl.DataFrame(columns | latent.items(catalogue)),
-            "users": latent.users(feed, by_id),
-            "aversions": latent.aversions(feed),
-        }
-    items = pl.DataFrame(columns)
-    users = pl.DataFrame(
-        {
-            "user_id": feed.user_id[by_id],
-            "interest": people.interest[by_id],
-            "favourite_creators": people.favourites[by_id],
-            "willingness": people.willingness[by_id],
-            "readiness": people.readiness[by_id],
-        }
-    )
-    item = feed.item[feed.onset]
-    aversions = pl.DataFrame(
-        {
-            "user_id": feed.user_id[feed.user[feed.onset]],
-            "timestamp_ms": feed.timestamp_ms[feed.onset],
-            "against": np.where(feed.onset_of_creator, "creator", "cluster"),
-            "target_id": np.where(feed.onset_of_creator, catalogue.creator[item], catalogue.cluster[item]),
-        }
-    )
+    own = kinds.of(config).truth
     return {
-        "impressions": impressions,
-        "items": items,
-        "users": users,
-        "aversions": aversions.sort("user_id", "timestamp_ms", maintain_order=True),
+        "impressions": impressions.with_columns(own.impressions(feed, order)),
+        "items": pl.DataFrame(columns | own.items(catalogue)),
+        "users": own.users(feed, np.argsort(feed.user_id)),
+        "aversions": own.aversions(feed),
     }
 
 

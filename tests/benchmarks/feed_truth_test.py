@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
     """A tiny world, and timelines made of its tables."""
     root, config = tmp_path_factory.mktemp("world"), get_config("tiny")
     feed = simulate(config)
-    for kind, frames in (("tables", world_tables(feed)), ("truth", truth(feed))):
+    for kind, frames in (("tables", world_tables(feed)), ("truth", truth(feed, config))):
         with writing(root / kind, kind=kind, version=1, fields={"config": config.to_dict()}) as partial:
             for name, frame in frames.items():
                 frame.write_parquet(partial / f"{name}.parquet")

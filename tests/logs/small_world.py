@@ -19,7 +19,7 @@ def write(folder: Path, **changes) -> Feed:
     config = get_config("tiny")
     config.update({"num_users": 60, "num_events": 3_000, **changes})
     feed = simulate(config)
-    for kind, frames in (("tables", tables(feed)), ("truth", truth(feed))):
+    for kind, frames in (("tables", tables(feed)), ("truth", truth(feed, config))):
         with writing(folder / kind, kind=kind, version=1, fields={"config": config.to_dict()}) as partial:
             for name, frame in frames.items():
                 frame.write_parquet(partial / f"{name}.parquet")

@@ -173,7 +173,7 @@ def world(tmp_path_factory):
     folder, config = tmp_path_factory.mktemp("world"), world_config("tiny")
     config.update({"num_users": 30, "num_items": 90, "num_creators": 20, "num_clusters": 9, "num_events": 900})
     feed = simulate_feed(config)
-    for kind, frames in (("tables", tables(feed)), ("truth", truth(feed))):
+    for kind, frames in (("tables", tables(feed)), ("truth", truth(feed, config))):
         write_tables(folder / kind, frames, kind=kind, config=config.to_dict())
     return open_world(str(folder))
 

@@ -60,7 +60,7 @@ def _timelines(folder, feed, config) -> Timelines:
     log = tables(feed)
     made = assembly.assemble(Tables(log["events"], log["items"], log["users"], None, len(log["events"])))
     timelines.write(folder / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields=made.fields)
-    for kind, frames in (("tables", log), ("truth", truth(feed))):
+    for kind, frames in (("tables", log), ("truth", truth(feed, config))):
         write(folder / "world" / kind, frames, kind=kind, config=config.to_dict())
     return Timelines.open(folder / "timelines")
 

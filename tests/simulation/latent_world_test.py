@@ -12,6 +12,7 @@ from data.reading import Reading
 from runtime.errors import UsageError
 from simulation.counterfactual.similarity import true_similarity
 from simulation.exported.recommender import Recommender
+from simulation.world import kinds
 from simulation.world.behaviour import Environment, begin_session, inclinations, react, turn_sour
 from simulation.world.chances import chances
 from simulation.world.facts import log_facts
@@ -54,7 +55,7 @@ def world(feed, config) -> World:
 
 def test_the_same_config_gives_the_same_feed_and_another_seed_another() -> None:
     first, again, other = (simulate(_config(seed=seed, num_events=3_000)) for seed in (1, 1, 2))
-    for made in (tables, truth):
+    for made in (tables, lambda feed: truth(feed, _config())):
         for name, frame in made(first).items():
             assert frame.equals(made(again)[name]), name
     assert not np.array_equal(first.item[:500], other.item[:500])
@@ -226,8 +227,8 @@ def test_chances_are_the_rates_of_many_draws(world) -> None:
         assert (np.abs(rate - p) <= 4.5 * np.sqrt(p * (1 - p) / draws) + 1e-12).all(), task
 
 
-def test_nothing_that_is_hidden_is_in_the_tables_or_follows_from_their_numbers(feed, world) -> None:
-    log, known = tables(feed), truth(feed)
+def test_nothing_that_is_hidden_is_in_the_tables_or_follows_from_their_numbers(feed, config, world) -> None:
+    log, known = tables(feed), truth(feed, config)
     hidden = {name for frame in known.values() for name in frame.columns} - {"user_id", "item_id", "timestamp_ms"}
     assert {"vector", "genre", "log_popularity", "path", "intent", "session", "reach", "until_days"} <= hidden
     assert not hidden & {name for frame in log.values() for name in frame.columns}
@@ -245,7 +246,7 @@ def test_times_rise_and_lie_in_the_days_of_the_log(feed, config) -> None:
     assert apart["timestamp_ms"].min() > 0
     assert events["timestamp_ms"].min() >= config.start_ms
     assert events["timestamp_ms"].max() < config.start_ms + config.days * DAY_MS
-    known = truth(feed)["impressions"]
+    known = truth(feed, config)["impressions"]
     assert known.select("user_id", "item_id", "timestamp_ms").equals(
         tables(feed)["events"].select("user_id", "item_id", "timestamp_ms")
     )
@@ -324,6 +325,13 @@ def test_what_a_feeds_own_aversions_would_be_about_is_similar(world) -> None:
     assert itself == 1 > near > 0 == far
     reach = world.aversions["reach"].to_numpy()
     np.testing.assert_allclose(near, np.mean([(reach <= of_first[item]).mean() for item in nearest[:wide]]))
+
+
+def test_a_config_says_the_kind_of_its_feed(config) -> None:
+    assert kinds.of(config) is kinds.LATENT
+    assert kinds.of(get_config("tiny")) is kinds.CLUSTERED
+    with pytest.raises(UsageError, match=r"num_clusters=2: at least 3, one that says nothing, and two genres"):
+        check(_config(num_clusters=2))
 
 
 def test_a_feed_whose_labels_say_all_has_no_other_truth(world) -> None:

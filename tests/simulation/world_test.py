@@ -40,7 +40,7 @@ def log(feed: Feed) -> dict[str, pl.DataFrame]:
 
 @pytest.fixture(scope="module")
 def known(feed: Feed) -> dict[str, pl.DataFrame]:
-    return truth(feed)
+    return truth(feed, get_config("tiny"))
 
 
 def _run(workdir: Path, *flags: str) -> subprocess.CompletedProcess:

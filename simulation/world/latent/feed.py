@@ -26,7 +26,15 @@ def check(config: Any) -> None:
     """Raises UsageError, naming the setting, where what only a latent feed has is not right."""
     limits.at_least(
         config,
-        {"latent.dim": 2, "people.tastes": 1, "people.aversions": 1, "policy.pool": 1, "policy.session": 1},
+        {
+            "num_clusters": 3,
+            "latent.dim": 2,
+            "people.tastes": 1,
+            "people.aversions": 1,
+            "policy.pool": 1,
+            "policy.session": 1,
+        },
+        {"num_clusters": "one that says nothing, and two genres"},
     )
     shares = {
         "latent": ("genre_share", "creator_share", "label_coarse", "label_wrong", "genre_overlap"),
@@ -54,7 +62,7 @@ def live(
     draw_lengths: Callable[[np.random.Generator], np.ndarray],
     advance: Callable[[int], object],
 ) -> Feed:
-    """As simulation/world/feed.py's, of a latent world."""
+    """`Kind.live` of simulation/world/kinds.py."""
     people = draw_latent_users(rng, catalogue, config)
     environment = Environment(people, catalogue, config)
     platform = Platform(people, catalogue, config)
