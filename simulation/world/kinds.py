@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from simulation.world import population
+from simulation.world.behaviour import People
 from simulation.world.clustered import feed as clustered
 from simulation.world.clustered import truth as clustered_truth
 from simulation.world.happened import Feed
@@ -20,6 +21,7 @@ from simulation.world.latent import feed as latent
 from simulation.world.latent import truth as latent_truth
 from simulation.world.latent.catalogue import draw_items
 from simulation.world.latent.people import draw_latent_users
+from simulation.world.population import Catalogue
 
 
 class Live(Protocol):
@@ -52,7 +54,7 @@ class Truth(Protocol):
     def aversions(self, feed: Feed) -> pl.DataFrame:
         """truth/aversions: who turned against what, and when."""
 
-    def read_catalogue(self, base: dict[str, np.ndarray], known: pl.DataFrame) -> Any:
+    def read_catalogue(self, base: dict[str, np.ndarray], known: pl.DataFrame) -> Catalogue:
         """The catalogue of truth/items, `base` being its columns that every feed has."""
 
     def read_people(self, known: pl.DataFrame, found: pl.DataFrame, catalogue: Any, config: Any) -> Any:
@@ -76,8 +78,8 @@ class Kind:
     """
 
     check: Callable[[Any], None]
-    draw_catalogue: Callable[[np.random.Generator, Any], Any]
-    draw_users: Callable[[np.random.Generator, Any, Any], Any]
+    draw_catalogue: Callable[[np.random.Generator, Any], Catalogue]
+    draw_users: Callable[[np.random.Generator, Any, Any], People]
     live: Live
     truth: Truth
 

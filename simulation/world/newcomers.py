@@ -8,7 +8,7 @@ was trained on, and each is there once: an experiment on them may resample peopl
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from data import ranges
 from runtime.progress import chunks, progress
 from simulation.world import kinds
+from simulation.world.behaviour import People
 from simulation.world.happened import Feed
 from simulation.world.population import lengths_apart
 from simulation.world.state import World, of_tables
@@ -34,7 +35,7 @@ def child(seed: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, number))
 
 
-def draw_people(world: World, count: int, seed: np.random.SeedSequence) -> Any:
+def draw_people(world: World, count: int, seed: np.random.SeedSequence) -> People:
     """`count` new people of the world before their first event, without aversions, in random order."""
     return kinds.of(world.config).draw_users(np.random.default_rng(seed), world.catalogue, _config(world, count))
 

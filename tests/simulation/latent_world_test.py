@@ -276,6 +276,7 @@ def test_new_people_are_of_the_same_population(world) -> None:
     own = {tuple(row) for row in world.people.taste[:, 0]}
     assert not own & {tuple(row) for row in new.people.taste[:, 0]}
     alone = draw_people(world, 20, child(SEED, 5))
+    assert isinstance(alone, LatentUsers)
     assert (alone.intent == NO_INTENT).all()
     assert (alone.reach > 1).all()
 
