@@ -47,7 +47,7 @@ class Unobserved:
         trained = np.flatnonzero(inside | (timelines.timestamp_ms <= 0))
         self._num_items = timelines.num_items
         user = timelines.user_of_event()[trained].astype(np.int64)
-        self._met = np.unique(user * (self._num_items + 1) + timelines.item[trained])
+        self._met = ranges.distinct(user * (self._num_items + 1) + timelines.item[trained])
 
     def draw(self, users: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Uniform items for users [B]: int32 [B, count], 0 where 8 draws met nothing new."""

