@@ -28,7 +28,6 @@ _PANELS = {
     "Gradient norm of the negative term": "valid/negative_gradient_norm",
     "Mean p of the negative labels": "train/negative_p",
 }
-
 _PALEST = 0.1  # of the strength of the largest weight's colour, below that of the smallest
 
 
@@ -101,14 +100,14 @@ def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
     from matplotlib.figure import Figure
 
     from benchmarks.alternatives.results import curve
-    from pipelines.report.charts import draw
+    from pipelines.report.charts import draw, side_by_side
 
     rows = list(measured)
     colours = colours_of(rows)
 
     def paint(figure: Figure, narrow: bool) -> None:
-        panels = figure.subplots(len(_PANELS) if narrow else 1, 1 if narrow else len(_PANELS), squeeze=False).flat
-        for axes, (title, metric) in zip(panels, _PANELS.items(), strict=True):
+        panels = zip(side_by_side(figure, len(_PANELS), narrow), _PANELS.items(), strict=True)
+        for axes, (title, metric) in panels:
             for row in rows:
                 points = [(step, value) for step, value in curve(row, metric) if value > 0]
                 if points:
@@ -144,7 +143,8 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-siz
 td, th {{ padding: 6px 12px; text-align: right; border-bottom: 1px solid #dfe3e6; white-space: nowrap; }}
 td:first-child {{ text-align: left; }}
 .scroll {{ overflow-x: auto; }} .chart svg {{ width: 100%; height: auto; }} .chart .narrow {{ display: none; }}
-h1 {{ font-size: clamp(1.4rem, 5vw, 2rem); line-height: 1.25; }} p {{ max-width: 46rem; color: #5f6a72; }}
+h1 {{ font-size: clamp(1.4rem, 5vw, 2rem); line-height: 1.25; }}
+p {{ max-width: 46rem; color: #5f6a72; }}
 @media (max-width: 620px) {{ .chart .wide {{ display: none; }} .chart .narrow {{ display: block; }} }}
 </style></head><body>
 <h1>Alternatives to the not-to-recommend loss</h1>

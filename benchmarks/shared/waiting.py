@@ -29,7 +29,7 @@ def seconds_of(*words: str) -> float:
     begin = time.perf_counter()
     done = subprocess.run([sys.executable, *words], cwd=app.ROOT, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begin
-    if done.returncode and "--help" not in words:  # absl's --help ends with 1
+    if done.returncode:
         raise UsageError(f"{' '.join(words)[:60]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     return seconds
 

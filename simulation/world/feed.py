@@ -17,7 +17,6 @@ def check(config: Any) -> None:
     """Raises UsageError, naming the setting, where `config` (configs/world.py) describes no world."""
     least = {
         "num_users": 1,
-        "num_clusters": 1,
         "num_creators": config.num_clusters,
         "num_items": config.num_creators,
         "num_events": LEAST_EVENTS * config.num_users,

@@ -77,8 +77,8 @@ class World:
         pairs = pl.DataFrame({"row": np.arange(len(users)), "user_id": users, "now": timestamp_ms})
         sour = pairs.join(self.aversions, on="user_id").filter(pl.col("timestamp_ms") < pl.col("now"))
         people, sour = take(self.people, users), sour.rename({"row": "place"})
-        truth = kinds.of(self.config).truth
-        people = truth.at_moments(people, np.asarray(users), np.asarray(timestamp_ms), sour, self)
+        kind = kinds.of(self.config).truth
+        people = kind.at_moments(people, np.asarray(users), np.asarray(timestamp_ms), sour, self)
         return Environment(people, self.catalogue, self.config)
 
 
@@ -113,12 +113,12 @@ def open_world(path: str, *, flag: str = "--world") -> World:
 def of_tables(tables: Mapping[str, pl.DataFrame], truth: Mapping[str, pl.DataFrame], config: ConfigDict) -> World:
     """The world of the frames of simulation/world/tables.py. Errors: DataError where they are of two worlds."""
     aversions = truth["aversions"].with_columns(of_creator=pl.col("against") == "creator").drop("against")
-    known = kinds.of(config).truth
-    catalogue = known.read_catalogue(_of_every_item(tables["items"], truth["items"]), truth["items"])
+    kind = kinds.of(config).truth
+    catalogue = kind.read_catalogue(_of_every_item(tables["items"], truth["items"]), truth["items"])
     return World(
         config=config,
         catalogue=catalogue,
-        people=known.read_people(truth["users"], aversions, catalogue, config),
+        people=kind.read_people(truth["users"], aversions, catalogue, config),
         log=_log(tables["events"], truth["impressions"], truth["users"].height),
         aversions=aversions,
     )

@@ -59,12 +59,12 @@ def truth(feed: Feed, config: Any) -> dict[str, pl.DataFrame]:
         "clickbait": catalogue.clickbait,
         "popularity": catalogue.popularity,
     }
-    own = kinds.of(config).truth
+    kind = kinds.of(config).truth
     return {
-        "impressions": impressions.with_columns(own.impressions(feed, order)),
-        "items": pl.DataFrame(columns | own.items(catalogue)),
-        "users": own.users(feed, np.argsort(feed.user_id)),
-        "aversions": own.aversions(feed),
+        "impressions": impressions.with_columns(kind.impressions(feed, order)),
+        "items": pl.DataFrame(columns | kind.items(catalogue)),
+        "users": kind.users(feed, np.argsort(feed.user_id)),
+        "aversions": kind.aversions(feed),
     }
 
 

@@ -20,7 +20,7 @@ def check(config: Any) -> None:
     """Raises UsageError, naming the setting, where what only a clustered feed has is not right."""
     limits.at_least(
         config,
-        {"num_clusters": max(1, config.interests), "interests": 1, "favourite_creators": 1},
+        {"interests": 1, "favourite_creators": 1, "num_clusters": config.interests},
         {"num_clusters": "as many as a user's interests"},
     )
     limits.probabilities(config, "policy.same_cluster", "policy.same_creator", "policy.favourite")
