@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nn.mlp import MLP
+from nn.mlp import MLPs
 
 
 class MMoE(nnx.Module):
@@ -29,23 +29,22 @@ class MMoE(nnx.Module):
         rngs: nnx.Rngs,
     ):
         """`features` of x; `experts` N DNNs of layers `hidden`; `tasks` K towers of hidden layers `tower`."""
-        self.experts = nnx.List([MLP((features, *hidden), dropout=dropout, rngs=rngs) for _ in range(experts)])
-        gated = range(tasks if experts > 1 else 0)
-        self.gates = nnx.List([nnx.Linear(features, experts, use_bias=False, rngs=rngs) for _ in gated])
-        self.towers = nnx.List([MLP((hidden[-1], *tower, 1), dropout=dropout, rngs=rngs) for _ in range(tasks)])
+        self.shape = (tasks, experts)
+        self.experts = MLPs(experts, (features, *hidden), dropout=dropout, rngs=rngs)
+        self.gates = nnx.Linear(features, tasks * experts, use_bias=False, rngs=rngs) if experts > 1 else None
+        self.towers = MLPs(tasks, (hidden[-1], *tower, 1), dropout=dropout, rngs=rngs)
 
     def gate_weights(self, x: jax.Array) -> jax.Array:
-        """g [..., K, N], which sums to one over the experts, of which there are several."""
-        return jax.nn.softmax(jnp.stack([gate(x) for gate in self.gates], axis=-2))
+        """g [..., K, N], which sums to one over the experts. Errors: ValueError where there is one expert alone."""
+        if self.gates is None:
+            raise ValueError("one expert has no gates")
+        return jax.nn.softmax(self.gates(x).reshape(*x.shape[:-1], *self.shape))
 
     def __call__(self, x: jax.Array, *, dropout_rngs: nnx.Rngs | None = None) -> jax.Array:
         """x [..., features] -> logits s [..., K]."""
-        outputs = jnp.stack(
-            [jax.nn.relu(f(x, dropout_rngs=dropout_rngs)) for f in self.experts], axis=-2
-        )  # [..., N, H]
-        if self.gates:
-            mixed = jnp.einsum("...kn,...nh->...kh", self.gate_weights(x), outputs)
+        outputs = jax.nn.relu(self.experts(x[..., None, :], dropout_rngs=dropout_rngs))  # [..., N, H]
+        if self.gates is not None:
+            mixed = self.gate_weights(x) @ outputs  # [..., K, H]
         else:
-            mixed = jnp.broadcast_to(outputs, (*outputs.shape[:-2], len(self.towers), outputs.shape[-1]))
-        logits = [tower(mixed[..., k, :], dropout_rngs=dropout_rngs) for k, tower in enumerate(self.towers)]
-        return jnp.concatenate(logits, axis=-1)
+            mixed = jnp.broadcast_to(outputs, (*outputs.shape[:-2], self.shape[0], outputs.shape[-1]))
+        return self.towers(mixed, dropout_rngs=dropout_rngs)[..., 0]

@@ -27,7 +27,7 @@ def inspect(ranker: Ranker, positions: NDArray[np.int64]) -> dict[str, Any]:
     def weights(state: Any, inputs: Any) -> dict[str, jax.Array]:
         model = nnx.merge(graph, state)
         attention = {}
-        if model.prediction.gates:
+        if model.prediction.gates is not None:
             attention["gates"] = model.prediction.gate_weights(model.representation(inputs))  # [B, 1, K, N]
         if model.context is not None:
             features, context = model.features(inputs)

@@ -36,10 +36,11 @@ def softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def perceptron(mlp, x):
-    for i, layer in enumerate(mlp.layers):
-        x = x @ np.float64(layer.kernel[...]) + np.float64(layer.bias[...])
-        x = np.maximum(x, 0) if i < len(mlp.layers) - 1 else x
+def perceptron(mlps, n, x):
+    """The n-th of them."""
+    for i, (kernels, biases) in enumerate(zip(mlps.kernels, mlps.biases)):
+        x = x @ np.float64(kernels[n]) + np.float64(biases[...]).reshape(len(kernels[...]), -1)[n]
+        x = np.maximum(x, 0) if i < len(mlps.kernels) - 1 else x
     return x
 
 
@@ -107,11 +108,11 @@ def test_slots_divide_the_features():
 def test_mixture_of_experts_equations():
     mixture = randomised(MMoE(7, experts=3, tasks=2, rngs=nnx.Rngs(0), **LAYERS))
     x = np.random.default_rng(1).normal(size=(B, 2, 7)) / 7
-    experts = np.stack([np.maximum(perceptron(expert, x), 0) for expert in mixture.experts])  # [N, B, 2, H]
+    experts = np.stack([np.maximum(perceptron(mixture.experts, n, x), 0) for n in range(3)])  # [N, B, 2, H]
     expected = []
-    for gate, tower in zip(mixture.gates, mixture.towers):
-        weights = softmax(x @ np.float64(gate.kernel[...]))  # [B, 2, N]
-        expected.append(perceptron(tower, np.einsum("bcn,nbch->bch", weights, experts)))
+    for k, gate in enumerate(np.split(np.float64(mixture.gates.kernel[...]), 2, axis=1)):
+        weights = softmax(x @ gate)  # [B, 2, N]
+        expected.append(perceptron(mixture.towers, k, np.einsum("bcn,nbch->bch", weights, experts)))
     found = mixture(jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(found, np.concatenate(expected, axis=-1), rtol=1e-4, atol=1e-4)
 
@@ -126,7 +127,8 @@ def test_gates_sum_to_one_over_the_experts():
 def test_one_expert_is_a_shared_bottom_without_gates():
     shared = randomised(MMoE(7, experts=1, tasks=2, rngs=nnx.Rngs(0), **LAYERS))
     x = np.random.default_rng(1).normal(size=(B, 2, 7)) / 7
-    bottom = np.maximum(perceptron(shared.experts[0], x), 0)
-    expected = np.concatenate([perceptron(tower, bottom) for tower in shared.towers], axis=-1)
+    bottom = np.maximum(perceptron(shared.experts, 0, x), 0)
+    expected = np.concatenate([perceptron(shared.towers, k, bottom) for k in range(2)], axis=-1)
     np.testing.assert_allclose(shared(jnp.asarray(x, jnp.float32)), expected, rtol=1e-4, atol=1e-4)
-    assert not shared.gates
+    with pytest.raises(ValueError, match="no gates"):
+        shared.gate_weights(x)
