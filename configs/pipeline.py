@@ -30,7 +30,7 @@ from data import readers
 
 _FULL = "_full"
 _BLIND, _READS, _LEARNS, _SKIPS = "no_dislike_signal", "dislike_input", "dislike_input_and_label", "skip_label"
-_PAPER = "_paper_tower"
+_AMONG, _PAPER = "softmax_negatives", "_paper_tower"
 
 # What any log gets: weights are comparable only within one corpus (configs/retrieval.py).
 _ANY: dict[str, Any] = {
@@ -39,8 +39,9 @@ _ANY: dict[str, Any] = {
     # the model without negative labels of its own tower, its `reference`.
     "plain": (_READS,),
     "weights": {_LEARNS: (300.0, 1000.0)},
-    # The same, in their place where a log has too few of the noes that they learn from.
-    "stand_in": {_SKIPS: (50.0,)},
+    # What comes in their place, and with which weights, where a log has too few of the noes that they learn from: the
+    # first that it carries. Rare dislikes teach more among the softmax negatives of what was liked beside them.
+    "stand_in": ((_AMONG, (1000.0, 10000.0)), (_SKIPS, (50.0,))),
     # The rule of the choice, on validation days: the largest weight that keeps this share of the reference's
     # Recall@100, and the smallest weight where none does.
     "keep_recall": 0.98,
@@ -82,7 +83,6 @@ _ANY: dict[str, Any] = {
 _EVERYTHING: dict[str, Any] = {
     "plain": (_BLIND, _READS, _READS + _PAPER),
     "weights": {_LEARNS: (100.0, 300.0, 1000.0), _LEARNS + _PAPER: (1000.0,), _SKIPS: (25.0, 50.0, 100.0)},
-    "stand_in": {},
     "final_all": True,
     "ranking_variants": ("no_feedback_encoder",),
 }

@@ -39,7 +39,7 @@ _SERVED = ("served",)
 
 def _pipeline(world: str, weights: Mapping[str, tuple[float, ...]], **more: Any) -> dict[str, Any]:
     plain = (_BLIND, _READS, _READS + _PAPER)
-    settings = {"world": world, "plain": plain, "weights": weights, "stand_in": {}, "keep_recall": 0.97, "final": False}
+    settings = {"world": world, "plain": plain, "weights": weights, "keep_recall": 0.97, "final": False}
     return {**settings, "systems": (), **more}
 
 

@@ -26,6 +26,7 @@ COLOURS = {
     "dislike_input_and_label_without_counts": "#3f978a",
     "dislike_input": "#4a7fb0",
     "dislike_input_and_label": "#0b6e63",
+    "softmax_negatives": "#0b6e63",  # in its place
     "skip_label": "#b4642d",
     "skip_label_alone": "#b4642d",
     "ranked": "#8a949c",

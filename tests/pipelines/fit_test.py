@@ -8,7 +8,7 @@ from configs import pipeline
 from pipelines.fit import fitted
 from pipelines.registry import stages
 from pipelines.systems.feed.log import Log
-from pipelines.systems.retrieval.needs import LEAST_LABELS
+from pipelines.systems.retrieval.needs import LEAST_LABELS, LEAST_SHARE
 from pipelines.systems.retrieval.stages import variants
 from runtime.errors import DataError, UsageError
 from tests.logs.made_up_log import EVENTS, log_of
@@ -49,7 +49,7 @@ def test_likes_and_dislikes_have_no_skips() -> None:
     assert config.stages.ranking.tasks is None  # the ranker's own choice is these
     assert not said
     _, models, _, said = planned(log, "tables_full")
-    assert "skip_label" not in models
+    assert not {"skip_label", "softmax_negatives"} & models
     assert "learn from skips" in said
 
 
@@ -72,6 +72,21 @@ def test_too_few_dislikes_are_read_and_not_learned_from(dislikes: int, learned: 
     assert ("dislike_input_and_label" in models) == learned
     assert ("skip_label" in models) != learned  # in their place
     assert ("too few to learn from" in said) != learned
+
+
+@pytest.mark.parametrize("name", ["tables", "tables_full", "demo_latent_rare", "kuairand_pure"])
+def test_rare_dislikes_teach_among_the_negatives(name: str) -> None:
+    log = log_of(click=5_000, skip=3_000, dislike=LEAST_LABELS)
+    feedback = {**log.traits.feedback, "dislike": LEAST_SHARE / 2}
+    log = dataclasses.replace(log, traits=dataclasses.replace(log.traits, feedback=feedback))
+    config, models, _, said = planned(log, name)
+    assert config.serve == "softmax_negatives"
+    assert config.sweeps[config.serve].reference == "dislike_input"
+    assert tuple(config.sweeps[config.serve].weights) == (1000.0, 10000.0)
+    assert not {model for model in models if model.startswith("dislike_input_and_label")}
+    listed = name == "kuairand_pure"  # which says so itself: nothing is left out
+    assert ("the not-to-recommend term of dislikes" in said) != listed
+    assert "are still read" not in said
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,11 @@ _FEEDBACK = {
     "dislike": 0.0009,
     "skip": 0.41,
 }
-# It has too few dislikes to learn from, but has skips. Of the satisfaction model a training takes two minutes of two
-# cores, refit as much.
+# It has few dislikes, and many skips. A training of the satisfaction model takes two minutes of two cores, its refit as
+# much.
 _PIPELINE = {
     "plain": ("dislike_input", "dislike_input_paper_tower"),
-    "weights": {"skip_label": (50.0, 100.0, 125.0, 150.0, 200.0)},
-    "stand_in": {},
+    "weights": {"softmax_negatives": (1000.0, 10000.0), "skip_label": (50.0, 100.0, 125.0, 150.0, 200.0)},
     "final_all": True,
     "systems": ("ranking", "satisfaction"),
     "ranking_variants": (

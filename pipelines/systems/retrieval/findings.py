@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.report.intervals import Point, in_words, signed
 from pipelines.systems.left_out import RESPONSIVENESS
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, WITHOUT_COUNTS, Models
+from pipelines.systems.retrieval.models import AMONG, DISLIKE, KINDS, WITHOUT_COUNTS, Models
 from pipelines.systems.retrieval.tables import best_rule
 
 _NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
@@ -19,6 +19,7 @@ _LABEL, _PAPER_TOWER = "dislike_input_and_label", "dislike_input_and_label_paper
 # The model whose response comes first: of these the first that there is.
 _WHO = {
     _LABEL: "the model that learns from dislikes and remembers them",
+    AMONG: "the model that learns from dislikes among its negatives and remembers them",
     "skip_label": "the model that learns from skips, and reads and remembers dislikes",
     "skip_label_alone": "the model that learns from skips",
     "dislike_input": "the model that reads and remembers dislikes, and learns from positives alone",

@@ -27,6 +27,8 @@ KINDS = {
     "embedding": "the mean cosine of the next {} recommendations with that item, in the log’s own embeddings,",
     "vectors": "the mean cosine of the next {} recommendations with that item, in another model’s vectors,",
 }
+# The served loss where dislikes are rare.
+AMONG = "softmax_negatives"
 # The towers and their memory alone: a step between the paper's model and ours, which few pipelines have.
 WITHOUT_COUNTS = "dislike_input_and_label_without_counts"
 TITLES = {
@@ -36,6 +38,7 @@ TITLES = {
     WITHOUT_COUNTS: "Dislikes as input and label, with memory, nothing counted",
     "dislike_input": "Dislikes as input, with memory",
     "dislike_input_and_label": "Dislikes as input and label, with memory",
+    AMONG: "Dislikes as input and among the negatives, with memory",
     "skip_label": "Skips as label, with memory",
     "skip_label_alone": "Skips as label",
 }
@@ -53,6 +56,7 @@ PAPER = {
     WITHOUT_COUNTS: _AS_LABEL,
     "dislike_input": _AS_INPUT,
     "dislike_input_and_label": _AS_LABEL,
+    AMONG: {},
 }
 
 

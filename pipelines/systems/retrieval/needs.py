@@ -1,8 +1,8 @@
 """What retrieval needs of a log: positives, and more items than a slate has; models that read or learn from dislikes or
-skips need enough of these, and are left out where there are too few.
+skips need enough of these, and are left out, or stood in for, where there are too few.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
@@ -14,7 +14,10 @@ from runtime.errors import DataError
 from simulation.counterfactual.settings import most_events
 
 LEAST_LABELS = 100  # negative labels on the training days: fewer than these move no weight
-LEAST_SHARE = 0.002  # of all events: KuaiRand has 0.0009 dislikes, which nothing can be learned from
+# Of all events, as labels of the not-to-recommend term: with half as many, other losses teach more by the same weight
+# (benchmarks/README.md, "Where noes are rare").
+LEAST_SHARE = 0.002
+_NOT_TO_RECOMMEND = "not_to_recommend"
 _BLIND, _SKIPS, _SKIPS_ALONE = "no_dislike_signal", "skip_label", "skip_label_alone"
 _SMALL = 4  # of a small catalogue a quarter is a slate, and a quarter a history
 NO_DISLIKE = "a column `dislike` in events, 1 where somebody said “not interested”"
@@ -50,32 +53,31 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
     """Leaves out of `config` what `log` cannot carry. Errors: as `check`."""
     check(log)
     has_dislikes, has_skips = bool(log.happened["train"]["dislike"]), bool(log.happened["train"]["skip"])
-    enough = {name: is_enough(log, name) for name in ("dislike", "skip")}
-    lacking: dict[str, list[str]] = {"dislike": [], "skip": []}
-    if config.stand_in and not any(_is_carried(config, signals, enough) for signals in config.sweeps):
-        for signals, weights in config.stand_in.items():
-            config.sweeps[signals] = {"weights": weights, "reference": config.plain[-1]}
-    reads, signals_of = {}, (*config.plain, *config.sweeps)
-    for signals in signals_of:
-        settings = config_of(f"configs/retrieval.py:{config.retrieval},{signals}")
-        reads[signals] = "dislike" in settings.input_feedback or bool(settings.memory_feedback)
-        for kind in set(settings.negative) & {*lacking}:
-            if not enough[kind]:
-                lacking[kind].append(signals)
-    gone = {signals for learners in lacking.values() for signals in learners}
+    named = (*config.plain, *config.sweeps, *(signals for signals, _ in config.stand_in))
+    settings = {signals: config_of(f"configs/retrieval.py:{config.retrieval},{signals}") for signals in named}
+    too_few = {signals: _too_few(log, of) for signals, of in settings.items()}
+    gone = [signals for signals in config.sweeps if too_few[signals]]
+    stand_in = next((each for each in config.stand_in if not too_few[each[0]]), None)
+    if config.serve in gone and stand_in:
+        of_few = {"weights": stand_in[1], "reference": config.sweeps[config.serve].reference}
+        config.serve = stand_in[0]
+        config.sweeps[config.serve] = config.sweeps.get(config.serve, of_few)
+    lacking = {kind for signals in gone for kind in too_few[signals]}
     if not has_dislikes:
-        gone |= {signals for signals in signals_of if reads[signals]}
-        if _SKIPS in config.sweeps and enough["skip"]:
+        gone += [signals for signals, of in settings.items() if "dislike" in of.input_feedback or of.memory_feedback]
+        if _SKIPS in config.sweeps and not too_few[_SKIPS]:
             config.sweeps[_SKIPS_ALONE] = {"weights": config.sweeps[_SKIPS].weights, "reference": _BLIND}
         yield LeftOut("models that read or learn from dislikes", "no event of the training days is one", NO_DISLIKE)
-    elif lacking["dislike"]:
-        count, rate = log.happened["train"]["dislike"], log.traits.feedback.get("dislike", 0.0)
-        yield LeftOut(
-            "models that learn from dislikes",
-            f"{count:,} on the training days, {rate:.2%} of all events, are too few to learn from",
-            f"{LEAST_LABELS} of them or more, and {LEAST_SHARE:.1%} of all events; those that there are are still read",
-        )
-    if lacking["skip"]:
+    elif "dislike" in lacking:
+        count, share = log.happened["train"]["dislike"], log.traits.feedback.get("dislike", 0.0)
+        few = f"{count:,} on the training days, {share:.2%} of all events, are too few"
+        if any("dislike" in settings[signals].negative for signals in config.sweeps if signals not in gone):
+            among = "for it; they teach among the softmax negatives of what was liked beside them"
+            yield LeftOut("the not-to-recommend term of dislikes", f"{few} {among}", f"{LEAST_SHARE:.1%} of all events")
+        else:
+            remedy = f"{LEAST_LABELS} of them or more; those that there are are still read"
+            yield LeftOut("models that learn from dislikes", f"{few} to learn from", remedy)
+    if "skip" in lacking:
         yield LeftOut(
             "models that learn from skips",
             f"{log.happened['train']['skip'] or 'none'} of the events of the training days are skips",
@@ -98,14 +100,14 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
         yield from _fit_simulation(config, log)
 
 
-def _is_carried(config: ConfigDict, signals: str, enough: Mapping[str, bool]) -> bool:
-    negative = config_of(f"configs/retrieval.py:{config.retrieval},{signals}").negative
-    return all(enough[kind] for kind in negative if kind in enough)
-
-
-def is_enough(log: Log, kind: str) -> bool:
-    """Whether there are enough events of this feedback to learn from."""
-    return log.happened["train"][kind] >= LEAST_LABELS and log.traits.feedback.get(kind, 0.0) >= LEAST_SHARE
+def _too_few(log: Log, settings: ConfigDict) -> list[str]:
+    # The kinds of noes that a model learns from, and that the log has too few of for its loss.
+    share = LEAST_SHARE if settings.objective == _NOT_TO_RECOMMEND else 0.0
+    return [
+        kind
+        for kind in settings.negative
+        if log.happened["train"].get(kind, 0) < LEAST_LABELS or log.traits.feedback.get(kind, 0.0) < share
+    ]
 
 
 def _fit_simulation(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
