@@ -1,5 +1,6 @@
 """The figures of a feed and of a log that `benchmarks.realism` sets side by side, and which of them are tested."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> di
         if f"{NEXT_ITEM}recall@100" in metrics:
             found[f"next_item/{rule}"] = metrics[f"{NEXT_ITEM}recall@100"]
         if "skip@100" in metrics:
-            found[f"skips/{rule}"] = metrics["skip@100"] / metrics["recall@100"]
+            found[f"skips/{rule}"] = _ratio(metrics["skip@100"], metrics["recall@100"])
     return found
 
 
@@ -113,7 +114,7 @@ def compared(feed: Mapping[str, float], log: Mapping[str, float]) -> dict[str, t
         protocol, _, rule = name.partition("/")
         base = f"{protocol}/{REFERENCE}"
         if protocol in PROTOCOLS and rule != REFERENCE and name in log and base in log:
-            pairs[name] = (feed[name] / feed[base], log[name] / log[base])
+            pairs[name] = (_ratio(feed[name], feed[base]), _ratio(log[name], log[base]))
     return pairs | {name: (feed[name], log[name]) for name in TESTED_FACTS}
 
 
@@ -129,7 +130,7 @@ def lines(feed: Mapping[str, float], log: Mapping[str, float] | None) -> list[st
     if log is not None:
         rows.append(f"{'tested, of ' + REFERENCE + ' where a rule':<48}{'feed':>10}{'log':>10}{'off by':>10}")
         for name, (ours, theirs) in compared(feed, log).items():
-            off = ours / theirs - 1
+            off = _ratio(ours, theirs) - 1
             verdict = "within" if abs(off) <= TOLERANCE else "OUTSIDE"
             rows.append(f"{name:<48}{ours:>10.3f}{theirs:>10.3f}{off:>+10.1%}  {verdict} {TOLERANCE:.0%}")
         for protocol in PROTOCOLS:
@@ -140,3 +141,7 @@ def lines(feed: Mapping[str, float], log: Mapping[str, float] | None) -> list[st
         beside = "" if log is None else f"{log[name]:>10.4g}" if name in log else f"{'-':>10}"
         rows.append(f"{name:<48}{value:>10.4g}{beside}")
     return rows
+
+
+def _ratio(figure: float, base: float) -> float:
+    return figure / base if base else math.nan

@@ -32,8 +32,8 @@ def coverage(
 ) -> dict[str, float]:
     """`<reward>/<estimator>/coverage`: share of `seeds` new sets of random exposures whose interval holds the truth.
 
-    With `/low` and `/high` (Wilson, 95%), `/bias`, mean estimate / truth − 1, and `<reward>/pool_truth`. `shown` is the
-    policy in the contexts `pool`, `truth` what is known of them.
+    With `/low` and `/high` (Wilson, 95%), `/bias`, mean estimate / truth − 1, where that is a number, and
+    `<reward>/pool_truth`. `shown` is the policy in the contexts `pool`, `truth` what is known of them.
     """
     rates = truth.value(np.random.default_rng([config.seed, 2]), shown, draws=config.truth_draws)
     drawn = []
@@ -51,6 +51,6 @@ def coverage(
         covered = share(sum(interval.low <= rate <= interval.high for interval in intervals), seeds)
         ends = ("coverage", "coverage/low", "coverage/high")
         figures |= {f"{name}/{end}": number for end, number in zip(ends, covered, strict=True)}
-        bias = sum(interval.value / seeds for interval in intervals) / rate - 1
+        bias = sum(interval.value / seeds for interval in intervals) / rate - 1 if rate else math.nan
         figures |= {f"{name}/bias": bias} if math.isfinite(bias) else {}
     return figures

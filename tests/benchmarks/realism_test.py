@@ -35,6 +35,15 @@ def test_each_figure_is_within_the_tolerance_or_said_not_to_be() -> None:
     assert len(alone) == 1 + len(feed)
 
 
+def test_what_a_log_has_none_of_is_outside_the_tolerance() -> None:
+    lacking = _figures(**{"next_explicit_is_dislike/after_dislike": 0.0, "next_item/popularity_7d": 0.0})
+    said = {line.split()[0]: line for line in realism.lines(_figures(), lacking) if "15%" in line}
+    for name in ("next_explicit_is_dislike/after_dislike", "next_item/item_knn", "next_item/counts"):
+        assert "nan" in said[name]
+        assert "OUTSIDE" in said[name]
+    assert "within" in said["next_days/item_knn"]
+
+
 def test_rules_stand_in_the_order_of_what_they_find() -> None:
     assert realism.order(_figures(), "next_days") == ["item_knn", "counts", "popularity_7d"]
 

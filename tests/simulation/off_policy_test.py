@@ -201,6 +201,25 @@ def test_intervals_cover_the_truth_and_no_other_value(log: Timelines, world: Wor
             assert found[f"long_view/{estimator}/coverage/low"] < found[f"long_view/{estimator}/coverage/high"]
 
 
+def test_a_truth_of_zero_has_no_bias(log: Timelines, world: World) -> None:
+    every = contexts(log, np.ones(len(log.item), bool))
+    pool = Contexts(every.user[:3], every.position[:3])
+    shown = Policy(np.tile([1, 2], (3, 1)), np.full((3, 2), 1 / 2))
+
+    class Nothing(TruthAt):
+        def value(self, *given, **options):
+            return super().value(*given, **options) | {"long_view": 0.0}
+
+    config = get_config("tiny")
+    config.update(bootstrap_samples=20, exposures=50, truth_draws=1)
+    models = {name: fit(log, name) for name in REWARDS}
+    truth = Nothing(world, log, pool)
+    found = coverage(truth, shown, pool, models, num_items=NUM_ITEMS, seeds=2, config=config)
+    assert found["long_view/pool_truth"] == 0
+    assert "long_view/ips/coverage" in found
+    assert "long_view/ips/bias" not in found
+
+
 def test_without_a_world_there_is_no_truth(folder: Path, tmp_path: Path) -> None:
     found = check(folder, tmp_path, world="")
     assert "a/long_view/ips" in found
