@@ -37,12 +37,11 @@ def main(argv: Sequence[str]) -> None:
     del argv
     import jax  # here so that --help does not wait for it
 
-    from benchmarks.shared.our_training import training
+    from benchmarks.shared.our_training import started, training
     from data.loader import iterate
     from data.timelines import Timelines
     from training.compilation import set_cpu_devices
     from training.mesh import shard_batch
-    from training.step import create_state, make_train_step
 
     config = _CONFIG.value
     set_cpu_devices(config.cpu_devices)
@@ -53,9 +52,7 @@ def main(argv: Sequence[str]) -> None:
     with config.unlocked():
         config.num_epochs = -(-needed // ours.batches.batches_per_epoch)
     ours = training(config, timelines)
-    key = jax.random.key(config.seed)
-    state = create_state(ours.init, ours.optimizer, key=key, mesh=ours.mesh)
-    step = make_train_step(ours.loss_fn, ours.optimizer, state)
+    state, step = started(ours, seed=config.seed)
     batch = shard_batch(ours.batches[0], ours.mesh)
     batches = iterate(ours.batches, lambda batch: shard_batch(batch, ours.mesh))
 
@@ -64,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
 
     def train() -> None:
         nonlocal state
-        state, metrics = step(state, batch, key)
+        state, metrics = step(state, batch)
         jax.block_until_ready(metrics)
 
     per_second(load, _BATCHES.value), per_second(train, 1)

@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from benchmarks.shared import turns
+from benchmarks.shared.our_training import Training
 from runtime import app
 from runtime.config import define_config
 from runtime.errors import UsageError
@@ -59,6 +60,7 @@ def main(argv: Sequence[str]) -> None:
     from ranking.checkpoint import build
     from ranking.objective import make_loss
     from ranking.optimizer import optimizer_of
+    from ranking.run import RULES
     from training.compilation import narrow_row_options, set_cpu_devices
     from training.mesh import mesh_of
 
@@ -80,10 +82,16 @@ def main(argv: Sequence[str]) -> None:
 
     mesh = mesh_of(config)
     batches = batches_of(config, timelines, statistics, mesh.shape["data"])
-    model, optimizer = build(config, timelines, statistics), optimizer_of(config, total_steps=len(batches))
-    loss_fn = make_loss(model.merge, config, config.tasks)
-    options = narrow_row_options()
-    our_run = turns.ours(config, model.init, loss_fn, optimizer, batches, mesh, count=count, compiler_options=options)
+    model = build(config, timelines, statistics, model_shards=mesh.shape["model"])
+    training = Training(
+        model.init,
+        make_loss(model.merge, config, config.tasks),
+        optimizer_of(config, total_steps=len(batches)),
+        batches,
+        mesh,
+        RULES if mesh.shape["model"] > 1 else (),
+    )
+    our_run = turns.ours(training, seed=config.seed, count=count, compiler_options=narrow_row_options())
     torch_run = None
     if has_torch:
         import torch

@@ -33,23 +33,13 @@ for _name in ("steps", "repeats"):
 
 def rate() -> float:
     """Labels a second of retrieval.train's step here: the median of --repeats after one that compiles."""
-    from benchmarks.shared.our_training import training
+    from benchmarks.shared.our_training import labels, training
     from data.timelines import Timelines
     from training.compilation import set_cpu_devices
 
     config = _CONFIG.value
     set_cpu_devices(config.cpu_devices)
-    ours = training(config, Timelines.open(_DATA.value))
-    run = turns.ours(
-        config,
-        ours.init,
-        ours.loss_fn,
-        ours.optimizer,
-        ours.batches,
-        ours.mesh,
-        count=lambda batch: int((batch["label"] > 0).sum()),
-        rules=ours.rules,
-    )
+    run = turns.ours(training(config, Timelines.open(_DATA.value)), seed=config.seed, count=labels)
     return statistics.median([run() for _ in range(1 + turns.repeats())][1:])
 
 

@@ -8,12 +8,13 @@ memory and hold as many labels as ours on average. The two take turns; the table
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 from ml_collections import ConfigDict
 
 from benchmarks.shared import turns
+from benchmarks.shared.our_training import labels, training
 from runtime import app
 from runtime.config import define_config
 from runtime.paths import define_path
@@ -29,10 +30,8 @@ for _name in ("keep_memory", "steps", "repeats", "threads"):
 
 def ours(config: ConfigDict, timelines: "Timelines") -> tuple[turns.Run, float]:
     """A run of retrieval.train's step on its loader's batches, and the mean number of labels in a batch."""
-    from benchmarks.shared.our_training import training
-
     ours = training(config, timelines)
-    run = turns.ours(config, ours.init, ours.loss_fn, ours.optimizer, ours.batches, ours.mesh, count=_labels)
+    run = turns.ours(ours, seed=config.seed, count=labels)
     return run, ours.batches.labels_per_epoch / ours.batches.batches_per_epoch
 
 
@@ -49,14 +48,10 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, labels_per_batch: floa
     in_training = np.zeros(len(timelines.item) + 1, np.int64)
     np.add.at(in_training, timelines.offsets[:-1], 1)
     np.add.at(in_training, timelines.valid_start, -1)
-    labels = int(((np.cumsum(in_training)[:-1] > 0) & (label_kinds(timelines.feedback, **signals) > 0)).sum())
-    batch_size = round(labels_per_batch * torch_peer.num_windows(timelines, length=config.length) / labels)
+    of_training = int(((np.cumsum(in_training)[:-1] > 0) & (label_kinds(timelines.feedback, **signals) > 0)).sum())
+    batch_size = round(labels_per_batch * torch_peer.num_windows(timelines, length=config.length) / of_training)
     batches = torch_peer.padded_batches(timelines, length=config.length, batch_size=batch_size, **signals)
-    return turns.torchs(config, torch_peer.TwoTower(config, timelines), batches, count=_labels)
-
-
-def _labels(batch: Any) -> int:
-    return int((batch["label"] > 0).sum())
+    return turns.torchs(config, torch_peer.TwoTower(config, timelines), batches, count=labels)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -51,19 +51,10 @@ def ours(config: "ConfigDict", timelines: "Timelines") -> dict[str, Run]:
     import jax
 
     from benchmarks.libraries import equal_sequences
-    from benchmarks.shared.our_training import training
-    from data.loader import iterate
+    from benchmarks.shared.our_training import endless, labels, started, training
     from training.mesh import shard_batch
-    from training.step import create_state, make_train_step
 
     parts = training(config, timelines)
-    key = jax.random.key(config.seed)
-
-    def packed() -> Iterator[tuple[int, Any]]:
-        while True:
-            yield from iterate(
-                parts.batches, lambda batch: (int((batch["label"] > 0).sum()), shard_batch(batch, parts.mesh))
-            )
 
     def prefixes() -> Iterator[tuple[int, Any]]:
         while True:
@@ -71,27 +62,26 @@ def ours(config: "ConfigDict", timelines: "Timelines") -> dict[str, Run]:
                 yield len(batch["item"]), shard_batch(batch, parts.mesh)
 
     def run_of(batches: Iterator[tuple[int, Any]]) -> Run:
-        state = create_state(parts.init, parts.optimizer, key=key, mesh=parts.mesh)
-        step = make_train_step(parts.loss_fn, parts.optimizer, state)
+        state, step = started(parts, seed=config.seed)
         compiled = False
 
         def run() -> float:
             nonlocal state, compiled
             if not compiled:
-                state, _ = step(state, next(batches)[1], key)
+                state, _ = step(state, next(batches)[1])
                 jax.block_until_ready(state)
                 compiled = True
-            begin, labels = time.perf_counter(), 0
+            begin, learned = time.perf_counter(), 0
             while time.perf_counter() - begin < _SECONDS.value:
                 number, batch = next(batches)
-                state, metrics = step(state, batch, key)
+                state, metrics = step(state, batch)
                 jax.block_until_ready(metrics)
-                labels += number
-            return labels / (time.perf_counter() - begin)
+                learned += number
+            return learned / (time.perf_counter() - begin)
 
         return run
 
-    return {SEQUENCES: run_of(packed()), EQUAL: run_of(prefixes())}
+    return {SEQUENCES: run_of(endless(parts, labels)), EQUAL: run_of(prefixes())}
 
 
 def main(argv: Sequence[str]) -> None:

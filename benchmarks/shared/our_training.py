@@ -1,13 +1,15 @@
-"""What retrieval.train runs, in parts, for whoever times one of them."""
+"""A training of ours in parts, for whoever times some of them: what retrieval.train runs, and how any begins."""
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 
 if TYPE_CHECKING:
-    from data.loader import PackedBatches
     from data.timelines import Timelines
+
+Count = Callable[[Mapping[str, Any]], int]  # of what is counted, those of a batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Training:
     init: Any
     loss_fn: Any
     optimizer: Any
-    batches: "PackedBatches"
+    batches: Any  # data.loader.Planned
     mesh: Any
     rules: Any
 
@@ -36,3 +38,31 @@ def training(config: ConfigDict, timelines: "Timelines") -> Training:
     parts = all_rows(config, timelines, batches, mesh, trends)
     rules = RULES if mesh.shape["model"] > 1 else ()
     return Training(parts.init, parts.loss_fn, parts.optimizer, batches, mesh, rules)
+
+
+def labels(batch: Mapping[str, Any]) -> int:
+    """How many a batch of retrieval.train has."""
+    return int((batch["label"] > 0).sum())
+
+
+def started(
+    parts: Training, *, seed: int, compiler_options: dict[str, Any] | None = None
+) -> tuple[Any, Callable[[Any, Any], tuple[Any, Any]]]:
+    """The state before the first step, and the step: (state, batch on the devices) -> (state, metrics)."""
+    import jax
+
+    from training.step import create_state, make_train_step
+
+    key = jax.random.key(seed)
+    state = create_state(parts.init, parts.optimizer, key=key, mesh=parts.mesh, rules=parts.rules)
+    step = make_train_step(parts.loss_fn, parts.optimizer, state, compiler_options=compiler_options)
+    return state, lambda state, batch: step(state, batch, key)
+
+
+def endless(parts: Training, count: Count) -> Iterator[tuple[int, Any]]:
+    """What `count` says of each batch, and the batch on the devices, as the loader brings them; all over and over."""
+    from data.loader import iterate
+    from training.mesh import shard_batch
+
+    while True:
+        yield from iterate(parts.batches, lambda batch: (count(batch), shard_batch(batch, parts.mesh)))

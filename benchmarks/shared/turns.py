@@ -14,13 +14,12 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from benchmarks.shared import record
+from benchmarks.shared.our_training import Count, Training, endless, started
 from runtime import cores
 from runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
-
-    from data.loader import Planned
 
 flags.disclaim_key_flags()  # --help shows these among the flags of the benchmark
 _KEEP_MEMORY = flags.DEFINE_boolean(
@@ -32,7 +31,6 @@ _THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", 
 _COMPILE = flags.DEFINE_boolean("torch_compile", False, "Compile PyTorch's model with torch.compile.")
 
 Run = Callable[[], float]  # trains for some steps and returns how many examples a second
-Count = Callable[[Mapping[str, Any]], int]  # examples of a batch
 
 
 def prepare() -> bool:
@@ -54,41 +52,19 @@ def repeats() -> int:
     return _REPEATS.value
 
 
-def ours(
-    config: ConfigDict,
-    init: Any,
-    loss_fn: Any,
-    optimizer: Any,
-    batches: "Planned",
-    mesh: Any,
-    *,
-    count: Count,
-    rules: Any = (),
-    compiler_options: dict[str, Any] | None = None,
-) -> Run:
+def ours(training: Training, *, seed: int, count: Count, compiler_options: dict[str, Any] | None = None) -> Run:
     """The step that the stage trains by, on the batches of its own loader, the loader's time included."""
     import jax
 
-    from data.loader import iterate
-    from training.mesh import shard_batch
-    from training.step import create_state, make_train_step
-
-    key = jax.random.key(config.seed)
-    state = create_state(init, optimizer, key=key, mesh=mesh, rules=rules)
-    step = make_train_step(loss_fn, optimizer, state, compiler_options=compiler_options)
-
-    def endless() -> Iterator[tuple[int, Any]]:
-        while True:
-            yield from iterate(batches, lambda batch: (count(batch), shard_batch(batch, mesh)))
-
-    placed = endless()
+    state, step = started(training, seed=seed, compiler_options=compiler_options)
+    batches = endless(training, count)
 
     def run() -> float:
         nonlocal state
         begin, examples = time.perf_counter(), 0
-        for number, batch in islice(placed, _STEPS.value):
+        for number, batch in islice(batches, _STEPS.value):
             examples += number
-            state, metrics = step(state, batch, key)
+            state, metrics = step(state, batch)
         jax.block_until_ready((state, metrics))
         return examples / (time.perf_counter() - begin)
 
