@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 
+from runtime.errors import UsageError
+
 if TYPE_CHECKING:
     from data.timelines import Timelines
 
@@ -26,11 +28,13 @@ class Training:
 
 
 def training(config: ConfigDict, timelines: "Timelines") -> Training:
-    """Of `config` on `timelines`, on all devices."""
+    """Of `config` on `timelines`, on all devices. Errors: UsageError where it is to train touched rows alone."""
     from retrieval.run import RULES, planned
     from retrieval.updates import all_rows
     from training.mesh import mesh_of
 
+    if config.touched_rows:
+        raise UsageError("--config.touched_rows=True: not timed here; see benchmarks.large_corpus, or leave it out")
     mesh = mesh_of(config)
     config = ConfigDict(config.to_dict())
     config.positive = tuple(config.positive) or timelines.positive_feedback

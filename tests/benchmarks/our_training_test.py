@@ -10,6 +10,7 @@ import pytest
 from benchmarks.shared.our_training import endless, labels, started, training
 from configs.retrieval import get_config
 from data.timelines import Timelines
+from runtime.errors import UsageError
 from tests.command_line import ROOT
 from tests.logs import random_timelines
 from training.compilation import set_cpu_devices
@@ -50,3 +51,8 @@ def test_batches_come_over_and_over_with_their_labels(log):
     counted = [number for number, _ in itertools.islice(endless(parts, labels), 2 * epoch)]
     assert counted[:epoch] == counted[epoch:]
     assert sum(counted[:epoch]) == parts.batches.labels_per_epoch
+
+
+def test_touched_rows_are_not_timed_as_all_rows(log):
+    with pytest.raises(UsageError, match=r"--config\.touched_rows=True: not timed here; see benchmarks\.large_corpus"):
+        training(config_of(touched_rows=True, softmax="uniform"), log)
