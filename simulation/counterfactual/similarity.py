@@ -149,7 +149,7 @@ def true_similarity(recommender: Recommender, world: World) -> Similarity:
         )
     if world.aversions.is_empty():
         raise UsageError("--truth: nobody in this feed is averse to anything; make a longer one")
-    place = world_items(recommender, world, flag="--recommender")
+    place = world_items(recommender, world, flag="--recommender", world_flag="--truth")
     vectors = np.where(place[:, None] >= 0, world.catalogue.vector[place], 0.0)  # row 0 is padding
     return covered_of(vectors, world.aversions["reach"].to_numpy())
 

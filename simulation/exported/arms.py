@@ -84,10 +84,12 @@ def load_arms(folders: Mapping[str, str], rankers: Mapping[str, str] | None = No
     return arms
 
 
-def world_items(recommender: Recommender, world: World, *, flag: str = "--arms") -> np.ndarray:
+def world_items(
+    recommender: Recommender, world: World, *, flag: str = "--arms", world_flag: str = "--world"
+) -> np.ndarray:
     """The world's item of each index of the recommender's table, int64 [N + 1], -1 for padding.
 
     Errors: UsageError where an item is not of the world: the recommender was trained on another log.
     """
     remedy = "give the world that the recommender was trained on"
-    return item_numbers(recommender.items, world, flag=flag, remedy=remedy)
+    return item_numbers(recommender.items, world, flag=flag, remedy=remedy, world_flag=world_flag)

@@ -23,12 +23,14 @@ def numbers(timelines: Timelines, world: World) -> tuple[np.ndarray, np.ndarray]
     return users, item_numbers(timelines.items, world, flag=flag, remedy=remedy)
 
 
-def item_numbers(items: pl.DataFrame, world: World, *, flag: str, remedy: str) -> np.ndarray:
+def item_numbers(
+    items: pl.DataFrame, world: World, *, flag: str, remedy: str, world_flag: str = "--world"
+) -> np.ndarray:
     """The world's item of each row of an item table, int64 [N + 1], -1 for row 0, the padding.
 
     Two worlds of one size have the same item ids, but not the same creators and clusters; where the table has these
     (`creator_id`, `cluster_id`), each row must have those of the world's catalogue.
-    Errors: UsageError, which names `flag` and ends in `remedy`, at the first item that is not of this world.
+    Errors: UsageError, which names both flags and ends in `remedy`, at the first item that is not of this world.
     """
 
     def number(column: str) -> np.ndarray:
@@ -37,15 +39,15 @@ def item_numbers(items: pl.DataFrame, world: World, *, flag: str, remedy: str) -
     ids = number("item_id")
     foreign = (ids < 0) | (ids >= world.num_items)
     if foreign.any():
-        raise UsageError(f"{flag}: item {items['item_id'][_first(foreign) + 1]} is not of --world; {remedy}")
+        raise UsageError(f"{flag}: item {items['item_id'][_first(foreign) + 1]} is not of {world_flag}; {remedy}")
     for column, ours in (("creator_id", world.catalogue.creator), ("cluster_id", world.catalogue.cluster)):
         if column in items.columns and items[column].null_count() < items.height:
             theirs = number(column)
             differs = theirs != ours[ids]
             if differs.any():
-                item = ids[_first(differs)]
+                row = _first(differs)
                 raise UsageError(
-                    f"{flag}: item {item} has {column} {theirs[_first(differs)]}, in --world {ours[item]}; {remedy}"
+                    f"{flag}: item {ids[row]} has {column} {theirs[row]}, in {world_flag} {ours[ids[row]]}; {remedy}"
                 )
     return np.concatenate([[-1], ids])
 

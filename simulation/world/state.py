@@ -107,11 +107,14 @@ def open_world(path: str, *, flag: str = "--world") -> World:
         # Numbers are ids; everything below indexes by them.
         if not np.array_equal(table.to_series(0).to_numpy(), np.arange(table.height)):
             raise DataError(f"{folder}: column '{table.columns[0]}' does not count from 0; run simulation.world again")
+    pair = ("user_id", "item_id")
+    if not log["events"].select(pair).equals(known["impressions"].select(pair)):
+        raise DataError(f"{folder}: truth/ is not row for row with the events; run simulation.world again")
     return of_tables(log, known, ConfigDict(manifest["config"]))
 
 
 def of_tables(tables: Mapping[str, pl.DataFrame], truth: Mapping[str, pl.DataFrame], config: ConfigDict) -> World:
-    """The world of the frames of simulation/world/tables.py. Errors: DataError where they are of two worlds."""
+    """The world of the frames of simulation/world/tables.py, both of one feed."""
     aversions = truth["aversions"].with_columns(of_creator=pl.col("against") == "creator").drop("against")
     kind = kinds.of(config).truth
     catalogue = kind.read_catalogue(_of_every_item(tables["items"], truth["items"]), truth["items"])
@@ -132,8 +135,6 @@ def _of_every_item(items: pl.DataFrame, known: pl.DataFrame) -> dict[str, np.nda
 
 
 def _log(events: pl.DataFrame, impressions: pl.DataFrame, num_users: int) -> Log:
-    if not events.select("user_id", "item_id").equals(impressions.select("user_id", "item_id")):
-        raise DataError("--world: its truth is not row for row with its events; run simulation.world again")
     order = np.argsort(events["user_id"].to_numpy(), kind="stable")  # events lie in order of time
     user = events["user_id"].to_numpy()[order]
     play_ms = events["play_ms"].to_numpy()[order]

@@ -328,6 +328,15 @@ def test_what_a_feeds_own_aversions_would_be_about_is_similar(world) -> None:
     np.testing.assert_allclose(near, np.mean([(reach <= of_first[item]).mean() for item in nearest[:wide]]))
 
 
+def test_items_that_are_not_of_the_feed_of_truth_are_told_by_its_flag(world) -> None:
+    larger = dataclasses.replace(_recommender(world), items=pl.DataFrame({"item_id": ["", str(world.num_items)]}))
+    with pytest.raises(UsageError, match=rf"--recommender: item {world.num_items} is not of --truth; give the world"):
+        true_similarity(larger, world)
+    known = {"item_id": ["", "0"], "creator_id": ["", str(1 + world.catalogue.creator[0])]}
+    with pytest.raises(UsageError, match=r"--recommender: item 0 has creator_id \d+, in --truth \d+; give the world"):
+        true_similarity(dataclasses.replace(larger, items=pl.DataFrame(known)), world)
+
+
 def test_a_config_says_the_kind_of_its_feed(config) -> None:
     assert kinds.of(config) is kinds.LATENT
     assert kinds.of(get_config("tiny")) is kinds.CLUSTERED

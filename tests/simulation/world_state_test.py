@@ -10,6 +10,7 @@ from simulation.world.behaviour import Reactions, react
 from simulation.world.feed import Feed
 from simulation.world.returning import Habits, come, habits, leave, next_mood
 from simulation.world.state import World, open_world, take
+from simulation.world.tables import tables, truth, write
 from tests.logs import small_world
 
 
@@ -62,6 +63,14 @@ def test_a_folder_that_is_no_world_is_named(folder: Path, feed: Feed, tmp_path: 
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": 7}))
     with pytest.raises(UsageError, match="truth format 7, this code reads 1"):
         open_world(str(tmp_path / "other"))
+
+
+def test_a_truth_of_other_events_is_named(feed: Feed, world: World, tmp_path: Path) -> None:
+    config, other = world.config.to_dict(), small_world.write(tmp_path / "other", seed=2)
+    write(tmp_path / "crossed" / "tables", tables(feed), kind="tables", config=config)
+    write(tmp_path / "crossed" / "truth", truth(other, world.config), kind="truth", config=config)
+    with pytest.raises(DataError, match="crossed: truth/ is not row for row with the events"):
+        open_world(str(tmp_path / "crossed"), flag="--truth")
 
 
 def test_habits_are_what_the_log_shows(feed: Feed, world: World) -> None:
