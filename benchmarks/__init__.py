@@ -1,1 +1,1 @@
-"""Speed and quality against peers: each file is a command that prints a table."""
+"""Speed and quality, beside peers where there are any: every file or folder but peers, shared and suite is a command."""

@@ -1,1 +1,1 @@
-"""The same models in PyTorch, which the speed benchmarks run beside ours."""
+"""What the benchmarks run beside ours: the same models in PyTorch, and indexes of other libraries."""

@@ -35,10 +35,7 @@ class Run:
         return self.json(f"{stage}/metrics.json", {})
 
     def curves(self, stage: str) -> Curves:
-        """What a training has logged: metric -> (step, value) in order of steps.
-
-        A run that was killed and resumed logs some steps twice, with equal values: the later line stands.
-        """
+        """What a training has logged: metric -> (step, value) in order of steps."""
         path = self.workdir / stage / "metrics.jsonl"
         curves: dict[str, dict[int, float]] = {}
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():

@@ -1,9 +1,9 @@
 """Simulated users with tastes: people of a synthetic feed live through what a recommender shows them.
 
 Unlike in random behaviour (simulation/counterfactual/plans.py), what they do depends on the item: they watch what
-interests them, have had enough of a cluster or creator at some point, and then dislike it. They take places in the
-slate as a plan says. They are new people, drawn as those of the feed's log were, and start without history and
-aversions.
+interests them, have had enough of some kind of item at some point, be it a cluster, a creator or a region of a latent
+feed, and then dislike it. They take places in the slate as a plan says. They are new people, drawn as those of the
+feed's log were, and start without history and aversions.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,8 @@ truth stands beside them, and --coverage_seeds draws new random exposures that o
 it.
 
 Writes into --workdir: metrics.json (`<arm>/<dislike|long_view>/<ips|snips|dr>` with `/low` and `/high`, `.../truth`,
-`.../<estimator>/coverage` with bounds, `<arm>/effective_size`, `random/<reward>`: the rate of random exposure itself).
+`.../<estimator>/coverage` with bounds and `.../<estimator>/bias`, of the rate `<arm>/<reward>/pool_truth`;
+`<arm>/effective_size`; `random/<reward>`: the rate of random exposure itself; `exposures`, `users`: how many).
 """
 
 from collections.abc import Sequence

@@ -96,7 +96,7 @@ class Reactions:
     shown_propensity: np.ndarray
     answered_propensity: np.ndarray  # given that it is shown
     dislike_probability: np.ndarray
-    averse: np.ndarray  # the cluster or the creator had turned sour
+    averse: np.ndarray  # its cluster, creator or region had turned sour
 
     @property
     def dwell(self) -> np.ndarray:
