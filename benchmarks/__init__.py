@@ -1,1 +1,1 @@
-"""Speed and quality, beside peers where there are any: every file or folder but peers, shared and suite is a command."""
+"""Speed and quality, beside peers where there are any: each file or folder is a command, or a part of several."""

@@ -17,7 +17,7 @@ from simulation.ab_test.tallies import Tallies
 from simulation.exported.arms import Arm, world_items
 from simulation.exported.met import Met
 from simulation.exported.serving import Server
-from simulation.world.behaviour import begin_session, react, turn_sour
+from simulation.world.behaviour import react
 from simulation.world.returning import Habits, come, leave, next_mood
 from simulation.world.state import World
 
@@ -50,7 +50,7 @@ def live_on(
             here = np.flatnonzero(come(rng, habits, mood))
             bar.update(count - len(here))
             # All of a day's items are one session, at its middle.
-            begin_session(rng, environment, here, np.full(len(here), world.config.days + day + 0.5))
+            environment.people.begin_session(rng, environment, here, np.full(len(here), world.config.days + day + 0.5))
             while len(here):
                 uniforms, index = rng.random(len(here)), np.zeros(len(here), np.int64)
                 rows_of = [np.flatnonzero(arm_of[here] == n) for n in range(len(arms))]
@@ -59,7 +59,7 @@ def live_on(
                     index[rows] = server.serve(place[here[rows]], uniforms[rows])
                 item = items[index]
                 reactions = react(rng, environment, here, item)
-                turn_sour(rng, environment, here, item, reactions.click)
+                environment.people.take_in(rng, environment, here, item, reactions.click)
                 dwell, bits = reactions.dwell, reactions.bits
                 for server, rows in served:
                     server.observe(place[here[rows]], index[rows], dwell[rows], bits[rows])

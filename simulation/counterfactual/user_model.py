@@ -17,7 +17,7 @@ from simulation.counterfactual.plans import Plan
 from simulation.counterfactual.trajectories import Slates, Walk, at_first, go_on
 from simulation.exported.arms import world_items
 from simulation.exported.recommender import Recommender
-from simulation.world.behaviour import Environment, begin_session, react, turn_sour
+from simulation.world.behaviour import Environment, react
 from simulation.world.newcomers import child, draw_people
 from simulation.world.state import World, take
 
@@ -53,10 +53,10 @@ class LivingUsers:
         a_session = self.world.config.policy.session
         for step, place in enumerate(self.plan.place[users].T):
             if step % a_session == 0:  # a day, of the first days of the log
-                begin_session(rng, environment, rows, np.full(len(rows), float(step // a_session)))
+                environment.people.begin_session(rng, environment, rows, np.full(len(rows), float(step // a_session)))
             items = item_of[np.asarray(walk.last)]
             reactions = react(rng, environment, rows, items)
-            turn_sour(rng, environment, rows, items, reactions.click)
+            environment.people.take_in(rng, environment, rows, items, reactions.click)
             planned = tuple(jnp.asarray(column) for column in (place, reactions.dwell, reactions.bits))
             walk = go_on(walk, planned, item_vectors, step=recommender.step, slates=slates)
         return walk

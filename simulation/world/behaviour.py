@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from data import feedback
-from simulation.world.population import Catalogue
 
 # What a log has of reactions, besides play time and questionnaires; and what only whoever made the feed can know.
 LOGGED = ("click", "long_view", "like", "follow", "comment", "share", "dislike")
@@ -27,6 +26,15 @@ HIDDEN = (
 )
 
 
+@dataclass(frozen=True)
+class Environment:
+    """Whom a recommender meets: people, the items there are, and the parameters of behaviour (configs/world.py)."""
+
+    people: Any  # People
+    catalogue: Any  # Catalogue
+    config: Any
+
+
 class People(Protocol):
     """Users, U of them: what the behaviour model asks of them, of users [n] and items [n] beside each other."""
 
@@ -38,43 +46,36 @@ class People(Protocol):
     def readiness(self) -> np.ndarray:
         """To press dislike on what they are averse to, a probability [U]."""
 
-    def interest_in(self, catalogue: Any, config: Any, users: np.ndarray, items: np.ndarray, /) -> np.ndarray:
+    def interest_in(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """In [0, 1]."""
 
-    def follows(self, catalogue: Any, users: np.ndarray, items: np.ndarray, /) -> np.ndarray | float:
+    def follows(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray | float:
         """Whether the item's creator is a favourite."""
 
-    def averse_to(self, catalogue: Any, users: np.ndarray, items: np.ndarray, /) -> np.ndarray:
+    def averse_to(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether the user has had enough of what the item is."""
 
-    def temper(self, kind: str, users: np.ndarray, config: Any, /) -> np.ndarray | float:
+    def temper(self, kind: str, environment: Environment, users: np.ndarray) -> np.ndarray | float:
         """What is added to the log odds to `engage`, or to be `satisfied`."""
 
     def take_in(
         self,
         rng: np.random.Generator,
-        catalogue: Any,
-        config: Any,
+        environment: Environment,
         users: np.ndarray,
         items: np.ndarray,
         engaged: np.ndarray,
-        /,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What exposures change: see `turn_sour`."""
+        """After exposures: an enjoyed one may be one too many. Updates the people.
+
+        Returns two masks [n]: for whom an aversion, to the item's cluster or what lies near it, has set in just now,
+        and for whom one to its creator has.
+        """
 
     def begin_session(
-        self, rng: np.random.Generator, catalogue: Any, config: Any, users: np.ndarray, days: np.ndarray, /
+        self, rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray
     ) -> None:
-        """Users come, at moments [n], days after the log's start."""
-
-
-@dataclass(frozen=True)
-class Environment:
-    """Whom a recommender meets: people, the items there are, and the parameters of behaviour (configs/world.py)."""
-
-    people: Any  # People
-    catalogue: Catalogue
-    config: Any
+        """Users come, at moments [n], days after the log's start and never before their last. Updates the people."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ class Inclinations(NamedTuple):
 def inclinations(environment: Environment, users: np.ndarray, items: np.ndarray) -> Inclinations:
     """Those of users [n] for items [n]."""
     people: People = environment.people
-    catalogue, config, b = environment.catalogue, environment.config, environment.config.behaviour
-    interest = people.interest_in(catalogue, config, users, items)
-    favourite = people.follows(catalogue, users, items)
-    sour = people.averse_to(catalogue, users, items)
+    catalogue, b = environment.catalogue, environment.config.behaviour
+    interest = people.interest_in(environment, users, items)
+    favourite = people.follows(environment, users, items)
+    sour = people.averse_to(environment, users, items)
     quality, clickbait = catalogue.quality[items], catalogue.clickbait[items]
 
     def appeal(kind: str) -> np.ndarray:
@@ -137,7 +138,7 @@ def inclinations(environment: Environment, users: np.ndarray, items: np.ndarray)
             + b[f"{kind}_quality"] * quality
             + b[f"{kind}_clickbait"] * clickbait
             + b[f"{kind}_sour"] * sour
-            + people.temper(kind, users, config)
+            + people.temper(kind, environment, users)
         )
 
     satisfied = appeal("satisfied")
@@ -186,22 +187,6 @@ def react(rng: np.random.Generator, environment: Environment, users: np.ndarray,
         dislike_probability=dislike_probability,
         averse=sour,
     )
-
-
-def turn_sour(
-    rng: np.random.Generator, environment: Environment, users: np.ndarray, items: np.ndarray, engaged: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """After exposures: an enjoyed one may be one too many. Updates the people.
-
-    Returns two masks [n]: for whom an aversion, to the item's cluster or what lies near it, has set in just now, and
-    for whom one to its creator has.
-    """
-    return environment.people.take_in(rng, environment.catalogue, environment.config, users, items, engaged)
-
-
-def begin_session(rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray) -> None:
-    """Users [n] come, at moments [n], days after the log's start and never before their last. Updates the people."""
-    environment.people.begin_session(rng, environment.catalogue, environment.config, users, days)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from simulation.world.behaviour import Environment
 from simulation.world.draws import GroupSampler, choose
 
 LEAST_EVENTS = 3  # of a user
@@ -44,29 +45,28 @@ class Users:
     sour_cluster: np.ndarray  # [U, clusters] bool
     sour_creator: np.ndarray  # [U, creators] bool
 
-    def interest_in(self, catalogue: Catalogue, config: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def interest_in(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """In [0, 1], of users [n] for items [n]: that in the item's cluster."""
-        del config
-        return self.interest[users, catalogue.cluster[items]]
+        return self.interest[users, environment.catalogue.cluster[items]]
 
-    def follows(self, catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def follows(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether the creator of each item [n] is a favourite of the user [n] beside it."""
-        return self.is_favourite(users, catalogue.creator[items])
+        return (self.favourites[users] == environment.catalogue.creator[items][:, None]).any(axis=1)
 
-    def averse_to(self, catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def averse_to(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether users [n] have turned against the cluster or the creator of items [n]."""
-        return self.is_sour(users, catalogue.cluster[items], catalogue.creator[items])
+        catalogue = environment.catalogue
+        return self.sour_cluster[users, catalogue.cluster[items]] | self.sour_creator[users, catalogue.creator[items]]
 
-    def temper(self, kind: str, users: np.ndarray, config: Any) -> float:
+    def temper(self, kind: str, environment: Environment, users: np.ndarray) -> float:
         """Nobody engages more readily than others here: 0 is added to the log odds."""
-        del kind, users, config
+        del kind, environment, users
         return 0.0
 
     def take_in(
         self,
         rng: np.random.Generator,
-        catalogue: Catalogue,
-        config: Any,
+        environment: Environment,
         users: np.ndarray,
         items: np.ndarray,
         engaged: np.ndarray,
@@ -75,8 +75,9 @@ class Users:
 
         Returns two masks [n]: for whom the cluster turned sour just now, and for whom the creator did.
         """
-        b, cluster, creator = config.behaviour, catalogue.cluster[items], catalogue.creator[items]
-        enjoyed = engaged & ~self.is_sour(users, cluster, creator)
+        b, catalogue = environment.config.behaviour, environment.catalogue
+        cluster, creator = catalogue.cluster[items], catalogue.creator[items]
+        enjoyed = engaged & ~self.averse_to(environment, users, items)
         uniform = rng.random((2, len(items)))
         cluster_now = enjoyed & (uniform[0] < b.cluster_turns_sour)
         creator_now = enjoyed & (uniform[1] < b.creator_turns_sour) & ~cluster_now
@@ -85,17 +86,9 @@ class Users:
         return cluster_now, creator_now
 
     def begin_session(
-        self, rng: np.random.Generator, catalogue: Catalogue, config: Any, users: np.ndarray, days: np.ndarray
+        self, rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray
     ) -> None:
         """Nothing changes between sessions here."""
-
-    def is_favourite(self, users: np.ndarray, creators: np.ndarray) -> np.ndarray:
-        """Whether each creator [n] is a favourite of the user [n] beside it."""
-        return (self.favourites[users] == creators[:, None]).any(axis=1)
-
-    def is_sour(self, users: np.ndarray, clusters: np.ndarray, creators: np.ndarray) -> np.ndarray:
-        """Whether each user [n] has turned against the cluster [n] or the creator [n] beside it."""
-        return self.sour_cluster[users, clusters] | self.sour_creator[users, creators]
 
 
 def draw_catalogue(rng: np.random.Generator, config: Any) -> Catalogue:

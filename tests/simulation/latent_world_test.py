@@ -13,7 +13,7 @@ from runtime.errors import UsageError
 from simulation.counterfactual.similarity import true_similarity
 from simulation.exported.recommender import Recommender
 from simulation.world import kinds
-from simulation.world.behaviour import Environment, begin_session, inclinations, react, turn_sour
+from simulation.world.behaviour import Environment, inclinations, react
 from simulation.world.chances import chances
 from simulation.world.facts import log_facts
 from simulation.world.feed import check, simulate
@@ -153,12 +153,12 @@ def _one(config, *, seed: int = 0) -> tuple[Environment, LatentCatalogue, np.ran
 def test_an_aversion_is_a_cap_of_which_labels_show_a_part() -> None:
     config = _config(num_items=2_000, num_creators=300, **{"behaviour.turns_sour": 1.0, "behaviour.reach": (0.6, 0.6)})
     environment, catalogue, rng = _one(config)
-    turn_sour(rng, environment, np.array([3, 4]), np.array([7, 7]), np.array([True, False]))
+    environment.people.take_in(rng, environment, np.array([3, 4]), np.array([7, 7]), np.array([True, False]))
     everything = np.arange(2_000)
-    averse = environment.people.averse_to(catalogue, np.full(2_000, 3), everything)
+    averse = environment.people.averse_to(environment, np.full(2_000, 3), everything)
     vector = catalogue.vector
     np.testing.assert_array_equal(averse, vector @ vector[7] >= 0.6)
-    assert not environment.people.averse_to(catalogue, np.full(2_000, 4), everything).any()
+    assert not environment.people.averse_to(environment, np.full(2_000, 4), everything).any()
     label = catalogue.cluster
     alike = label == label[7]
     assert 0 < averse[alike].mean() < 1
@@ -167,14 +167,14 @@ def test_an_aversion_is_a_cap_of_which_labels_show_a_part() -> None:
 
 def test_some_aversions_fade_and_others_stay() -> None:
     config = _config(num_users=4_000, num_events=12_000, **{"behaviour.turns_sour": 1.0, "behaviour.fading": 0.4})
-    environment, catalogue, rng = _one(config)
+    environment, _, rng = _one(config)
     everybody, item = np.arange(4_000), np.full(4_000, 5)
-    begin_session(rng, environment, everybody, np.zeros(4_000))
-    turn_sour(rng, environment, everybody, item, np.ones(4_000, bool))
-    assert environment.people.averse_to(catalogue, everybody, item).all()
+    environment.people.begin_session(rng, environment, everybody, np.zeros(4_000))
+    environment.people.take_in(rng, environment, everybody, item, np.ones(4_000, bool))
+    assert environment.people.averse_to(environment, everybody, item).all()
     for days, share in ((3.0, 0.6 + 0.4 * math.exp(-1)), (60.0, 0.6)):  # at a mean of 3 days
-        begin_session(rng, environment, everybody, np.full(4_000, days))
-        left = environment.people.averse_to(catalogue, everybody, item).mean()
+        environment.people.begin_session(rng, environment, everybody, np.full(4_000, days))
+        left = environment.people.averse_to(environment, everybody, item).mean()
         assert abs(left - share) < 4 * math.sqrt(share * (1 - share) / 4_000), days
 
 
@@ -186,10 +186,10 @@ def test_an_intent_raises_its_own_taste_and_satiation_wears_it_down() -> None:
     people.taste[0] = np.eye(8)[:2]
     people.intent[0] = 0
     users, items = np.zeros(2, np.int64), np.array([0, 1])
-    np.testing.assert_allclose(people.interest_in(catalogue, config, users, items), [1.0, 0.5])
-    turn_sour(rng, environment, users[:1], items[:1], np.array([True]))
+    np.testing.assert_allclose(people.interest_in(environment, users, items), [1.0, 0.5])
+    environment.people.take_in(rng, environment, users[:1], items[:1], np.array([True]))
     # m = (1 - 0.8) v_0 after one.
-    np.testing.assert_allclose(people.interest_in(catalogue, config, users, items), [1.0 - 0.2, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(people.interest_in(environment, users, items), [1.0 - 0.2, 0.5], rtol=1e-6)
 
 
 def test_people_at_a_moment_are_as_they_were_when_the_log_was_made(world) -> None:
@@ -217,7 +217,7 @@ def test_people_read_back_are_those_at_the_end_of_the_log(feed, world) -> None:
 def test_chances_are_the_rates_of_many_draws(world) -> None:
     draws, users, items = 4_000, np.arange(5), np.array([0, 30, 60, 90, 120])
     environment = world.environment_of(users)
-    begin_session(np.random.default_rng(1), environment, users, np.full(5, 14.5))
+    environment.people.begin_session(np.random.default_rng(1), environment, users, np.full(5, 14.5))
     drawn = react(np.random.default_rng(0), environment, np.repeat(users, draws), np.repeat(items, draws))
     tasks = ("long_view", "click", "like", "dislike")
     expected = chances(tasks, environment, users, items, above_ms=np.zeros((5, 2)))
@@ -285,7 +285,7 @@ def test_people_go_on_after_the_log_and_their_tastes_drift(world) -> None:
     environment = world.environment_of(np.arange(50))
     before = environment.people.taste.copy()
     for day in range(14, 20):
-        begin_session(np.random.default_rng(day), environment, np.arange(50), np.full(50, day + 0.5))
+        environment.people.begin_session(np.random.default_rng(day), environment, np.arange(50), np.full(50, day + 0.5))
     cosine = (before * environment.people.taste).sum(axis=-1)
     assert 0.3 < cosine.mean() < 0.99
     assert (environment.people.now == 19.5).all()

@@ -12,7 +12,7 @@ import pytest
 
 from configs.world import get_config
 from runtime.errors import UsageError
-from simulation.world.behaviour import Environment, react, turn_sour
+from simulation.world.behaviour import Environment, react
 from simulation.world.draws import GroupSampler
 from simulation.world.facts import around_first_dislike, given_feedback, log_facts, stickiness, truth_facts
 from simulation.world.feed import Feed, check, simulate
@@ -174,7 +174,7 @@ def test_turning_sour_touches_the_users_named_and_no_other() -> None:
     people = draw_users(rng, catalogue, config)
     users, items, engaged = np.array([3, 5]), np.array([1, 2]), np.array([True, False])
     environment = Environment(people, catalogue, config)
-    cluster, creator = turn_sour(rng, environment, users, items, engaged)
+    cluster, creator = environment.people.take_in(rng, environment, users, items, engaged)
     assert cluster.tolist() == [True, False]
     assert not creator.any()
     assert people.sour_cluster.sum() == 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from data import ranges
 from simulation import limits
-from simulation.world.behaviour import Environment, Reactions, react, turn_sour
+from simulation.world.behaviour import Environment, Reactions, react
 from simulation.world.clustered.logging_policy import LoggingPolicy
 from simulation.world.happened import Feed, store
 from simulation.world.population import DAY_MS, Catalogue, draw_users
@@ -55,7 +55,7 @@ def live(
         rows = offset[active] + t
         items, randomly[rows] = policy.serve(rng, active, new_session[rows])
         reactions = react(rng, environment, active, items)
-        against_cluster, against_creator = turn_sour(rng, environment, active, items, reactions.click)
+        against_cluster, against_creator = people.take_in(rng, environment, active, items, reactions.click)
         policy.observe(active, items, reactions.click)
         item[rows] = items
         store(log, rows, reactions, len(user))

@@ -12,7 +12,7 @@ import numpy as np
 from data import ranges
 from runtime.errors import UsageError
 from simulation import limits
-from simulation.world.behaviour import Environment, Reactions, react, turn_sour
+from simulation.world.behaviour import Environment, Reactions, react
 from simulation.world.happened import Feed, store
 from simulation.world.latent.catalogue import LatentCatalogue
 from simulation.world.latent.people import draw_latent_users
@@ -83,10 +83,10 @@ def live(
         new = new_session[rows]
         clock[active] = np.maximum(clock[active] + pause[rows], np.where(new, start[rows], 0))
         days = clock[active] / DAY_MS
-        people.begin_session(rng, catalogue, config, active[new], days[new])
+        people.begin_session(rng, environment, active[new], days[new])
         items, randomly[rows] = platform.serve(rng, active, days, new)
         reactions = react(rng, environment, active, items)
-        begun, _ = turn_sour(rng, environment, active, items, reactions.click)
+        begun, _ = people.take_in(rng, environment, active, items, reactions.click)
         item[rows], time[rows], intent[rows] = items, clock[active], people.intent[active]
         clock[active] += reactions.play_ms
         store(log, rows, reactions, len(user))

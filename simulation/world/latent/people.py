@@ -12,13 +12,12 @@ An aversion is a cap of the sphere around an item that was one too many: {v : v 
 show it in part only. A share `fading` of them are over after a time, exponential with mean `fade_days`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from simulation.world.behaviour import Environment
 from simulation.world.draws import choose
 from simulation.world.latent.catalogue import LatentCatalogue, on_sphere
 
@@ -43,9 +42,9 @@ class LatentUsers:
     reach: np.ndarray  # [U, A] their least cosine, above 1 where there is none
     until: np.ndarray  # [U, A] when they are over, days after the log's start, infinity for those that stay
 
-    def interest_in(self, catalogue: LatentCatalogue, config: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def interest_in(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """In [0, 1], of users [n] for items [n]."""
-        p, vector = config.people, catalogue.vector[items]
+        p, vector = environment.config.people, environment.catalogue.vector[items]
         cosine = np.einsum("nkd,nd->nk", self.taste[users], vector)
         intent = self.intent[users, None]
         meant = (intent == NO_INTENT) | (intent == np.arange(cosine.shape[1]))
@@ -53,25 +52,24 @@ class LatentUsers:
         tired = p.satiation * np.maximum(np.einsum("nd,nd->n", self.had[users], vector), 0)
         return np.maximum(rise.max(axis=1) - tired, 0).astype(np.float64)
 
-    def follows(self, catalogue: LatentCatalogue, users: np.ndarray, items: np.ndarray) -> float:
+    def follows(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> float:
         """Nobody follows a creator here: 0."""
-        del catalogue, users, items
+        del environment, users, items
         return 0.0
 
-    def averse_to(self, catalogue: LatentCatalogue, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def averse_to(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether items [n] lie in an aversion of users [n] that is not over."""
-        cosine = np.einsum("nad,nd->na", self.centre[users], catalogue.vector[items])
+        cosine = np.einsum("nad,nd->na", self.centre[users], environment.catalogue.vector[items])
         return ((cosine >= self.reach[users]) & (self.now[users, None] < self.until[users])).any(axis=1)
 
-    def temper(self, kind: str, users: np.ndarray, config: Any) -> np.ndarray | float:
+    def temper(self, kind: str, environment: Environment, users: np.ndarray) -> np.ndarray | float:
         """What is added to the log odds of users [n] to engage."""
-        return config.people.eagerness * self.eagerness[users] if kind == "engage" else 0.0
+        return environment.config.people.eagerness * self.eagerness[users] if kind == "engage" else 0.0
 
     def take_in(
         self,
         rng: np.random.Generator,
-        catalogue: LatentCatalogue,
-        config: Any,
+        environment: Environment,
         users: np.ndarray,
         items: np.ndarray,
         engaged: np.ndarray,
@@ -80,23 +78,23 @@ class LatentUsers:
 
         Returns masks [n]: for whom an aversion has set in, and for whom against a creator, nobody.
         """
-        b, vector = config.behaviour, catalogue.vector[items]
+        b, vector = environment.config.behaviour, environment.catalogue.vector[items]
         uniform, fades = rng.random((2, len(items))), rng.exponential(b.fade_days, size=len(items))
         least, most = b.reach
         reach = rng.uniform(least, most, size=len(items))
         free = self.reach[users] > 1  # [n, A]
-        begins = engaged & (uniform[0] < b.turns_sour) & ~self.averse_to(catalogue, users, items) & free.any(axis=1)
+        begins = engaged & (uniform[0] < b.turns_sour) & ~self.averse_to(environment, users, items) & free.any(axis=1)
         who, slot = users[begins], free[begins].argmax(axis=1)
         self.centre[who, slot] = vector[begins]
         self.reach[who, slot] = reach[begins]
         ends = np.where(uniform[1] < b.fading, self.now[users] + fades, np.inf)
         self.until[who, slot] = ends[begins]
-        keep = config.people.keep
+        keep = environment.config.people.keep
         self.had[users] = keep * self.had[users] + (1 - keep) * engaged[:, None] * vector
         return begins, np.zeros(len(items), bool)
 
     def begin_session(
-        self, rng: np.random.Generator, catalogue: LatentCatalogue, config: Any, users: np.ndarray, days: np.ndarray
+        self, rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray
     ) -> None:
         """Users [n] come, at moments [n] not before their last: tastes of that day, a new intent, nothing had yet."""
         passed = np.floor(days).astype(np.int64) - np.floor(self.now[users]).astype(np.int64)
@@ -106,7 +104,7 @@ class LatentUsers:
         self.taste[who] = self.path[who, days[inside].astype(np.int64)]
         for n in range(int(passed[~inside].max(initial=0))):  # beyond the log's days tastes drift on
             on = users[~inside & (passed > n)]
-            self.taste[on] = drifted(rng, self.taste[on], catalogue, config)
+            self.taste[on] = drifted(rng, self.taste[on], environment.catalogue, environment.config)
         self.intent[users] = choose(self.weight[users], rng.random(len(users)))
         self.had[users] = 0
 
