@@ -24,21 +24,6 @@ from simulation.world.latent.people import draw_latent_users
 from simulation.world.population import Catalogue
 
 
-class Live(Protocol):
-    """Draws `config.num_users` people, who live through the days of `config` on what the platform shows them."""
-
-    def __call__(
-        self,
-        rng: np.random.Generator,
-        catalogue: Any,
-        config: Any,
-        *,
-        draw_lengths: Callable[[np.random.Generator], np.ndarray],
-        advance: Callable[[int], object],
-    ) -> Feed:
-        """draw_lengths: how many events each has, int [U], descending. advance: told how many have just passed."""
-
-
 class Truth(Protocol):
     """What is known of a feed because it was made, as tables beside the world, and back again: a module `truth`."""
 
@@ -51,8 +36,8 @@ class Truth(Protocol):
     def users(self, feed: Feed, by_id: np.ndarray) -> pl.DataFrame:
         """truth/users, in the order of their ids, `by_id` [U]."""
 
-    def aversions(self, feed: Feed) -> pl.DataFrame:
-        """truth/aversions: who turned against what, and when."""
+    def aversions(self, feed: Feed) -> dict[str, Any]:
+        """Columns of truth/aversions, what was turned against, beside who did and when."""
 
     def read_catalogue(self, base: dict[str, np.ndarray], known: pl.DataFrame) -> Catalogue:
         """The catalogue of truth/items, `base` being its columns that every feed has."""
@@ -75,12 +60,14 @@ class Kind:
 
     check(config) raises UsageError for settings that only it has; draw_catalogue(rng, config) and
     draw_users(rng, catalogue, config) draw items, and people before their first event.
+    live(rng, catalogue, config, draw_lengths=, advance=) draws people who live through the days of `config` on what the
+    platform shows them: draw_lengths(rng), how many events each has, int [U], descending; advance(n), n more passed.
     """
 
     check: Callable[[Any], None]
     draw_catalogue: Callable[[np.random.Generator, Any], Catalogue]
     draw_users: Callable[[np.random.Generator, Any, Any], People]
-    live: Live
+    live: Callable[..., Feed]
     truth: Truth
 
 

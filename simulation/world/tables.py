@@ -59,12 +59,16 @@ def truth(feed: Feed, config: Any) -> dict[str, pl.DataFrame]:
         "clickbait": catalogue.clickbait,
         "popularity": catalogue.popularity,
     }
+    who_and_when = {
+        "user_id": feed.user_id[feed.user[feed.onset]],
+        "timestamp_ms": feed.timestamp_ms[feed.onset],
+    }
     kind = kinds.of(config).truth
     return {
         "impressions": impressions.with_columns(kind.impressions(feed, order)),
         "items": pl.DataFrame(columns | kind.items(catalogue)),
         "users": kind.users(feed, np.argsort(feed.user_id)),
-        "aversions": kind.aversions(feed),
+        "aversions": pl.DataFrame(who_and_when | kind.aversions(feed)).sort(list(who_and_when), maintain_order=True),
     }
 
 

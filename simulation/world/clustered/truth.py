@@ -36,18 +36,13 @@ def users(feed: Feed, by_id: np.ndarray) -> pl.DataFrame:
     )
 
 
-def aversions(feed: Feed) -> pl.DataFrame:
-    """truth/aversions: the cluster or creator that turned sour, and when."""
+def aversions(feed: Feed) -> dict[str, Any]:
+    """Columns of truth/aversions beside who and when: the cluster or creator that turned sour."""
     catalogue, item = feed.catalogue, feed.item[feed.onset]
-    frame = pl.DataFrame(
-        {
-            "user_id": feed.user_id[feed.user[feed.onset]],
-            "timestamp_ms": feed.timestamp_ms[feed.onset],
-            "against": np.where(feed.onset_of_creator, "creator", "cluster"),
-            "target_id": np.where(feed.onset_of_creator, catalogue.creator[item], catalogue.cluster[item]),
-        }
-    )
-    return frame.sort("user_id", "timestamp_ms", maintain_order=True)
+    return {
+        "against": np.where(feed.onset_of_creator, "creator", "cluster"),
+        "target_id": np.where(feed.onset_of_creator, catalogue.creator[item], catalogue.cluster[item]),
+    }
 
 
 def read_catalogue(base: dict[str, np.ndarray], known: pl.DataFrame) -> Catalogue:

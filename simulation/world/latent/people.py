@@ -142,7 +142,6 @@ def draw_latent_users(rng: np.random.Generator, catalogue: LatentCatalogue, conf
         path[:, day] = taste
         taste = drifted(rng, taste, catalogue, config)
     press = config.behaviour.dislike_sour
-    slots = (users, p.aversions)
     return LatentUsers(
         path=path,
         weight=rng.dirichlet(np.full(p.tastes, p.evenness), size=users),
@@ -156,7 +155,15 @@ def draw_latent_users(rng: np.random.Generator, catalogue: LatentCatalogue, conf
         intent=np.full(users, NO_INTENT, np.int8),
         had=np.zeros((users, dim), np.float32),
         now=np.zeros(users),
-        centre=np.zeros((*slots, dim), np.float32),
-        reach=np.full(slots, 2.0, np.float32),
-        until=np.full(slots, np.inf),
+        **no_aversions(users, config),
     )
+
+
+def no_aversions(count: int, config: Any) -> dict[str, np.ndarray]:
+    """The fields of `count` people who can stand everything yet."""
+    slots = (count, config.people.aversions)
+    return {
+        "centre": np.zeros((*slots, config.latent.dim), np.float32),
+        "reach": np.full(slots, 2.0, np.float32),
+        "until": np.full(slots, np.inf),
+    }

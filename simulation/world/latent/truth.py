@@ -9,7 +9,7 @@ import polars as pl
 from data import feedback
 from simulation.world.happened import Feed
 from simulation.world.latent.catalogue import LatentCatalogue
-from simulation.world.latent.people import NO_INTENT, LatentUsers
+from simulation.world.latent.people import NO_INTENT, LatentUsers, no_aversions
 from simulation.world.population import DAY_MS
 
 _ARRAYS = ("path", "weight", "belief", "eagerness", "willingness", "readiness", "intent", "had", "now")
@@ -36,19 +36,15 @@ def users(feed: Feed, by_id: np.ndarray) -> pl.DataFrame:
     ).with_columns(pl.col(name).arr.get(0) for name, array in columns.items() if array.ndim == 1)
 
 
-def aversions(feed: Feed) -> pl.DataFrame:
-    """truth/aversions: the item around which it lies, its least cosine, and on what day of the log it is over."""
-    frame = pl.DataFrame(
-        {
-            "user_id": feed.user_id[feed.user[feed.onset]],
-            "timestamp_ms": feed.timestamp_ms[feed.onset],
-            "against": ["region"] * len(feed.onset),
-            "target_id": feed.item[feed.onset],
-            "reach": feed.reach,
-            "until_days": feed.until,
-        }
-    )
-    return frame.sort("user_id", "timestamp_ms", maintain_order=True)
+def aversions(feed: Feed) -> dict[str, Any]:
+    """Columns of truth/aversions beside who and when: the item around which it lies, its least cosine, and on what day
+    of the log it is over."""
+    return {
+        "against": ["region"] * len(feed.onset),
+        "target_id": feed.item[feed.onset],
+        "reach": feed.reach,
+        "until_days": feed.until,
+    }
 
 
 def read_catalogue(base: dict[str, np.ndarray], known: pl.DataFrame) -> LatentCatalogue:
@@ -73,16 +69,6 @@ def read_people(known: pl.DataFrame, found: pl.DataFrame, catalogue: LatentCatal
     )
     set_aversions(people, found.with_columns(place="user_id"), catalogue)
     return people
-
-
-def no_aversions(count: int, config: Any) -> dict[str, np.ndarray]:
-    """The fields of `count` people who can stand everything yet."""
-    slots = (count, config.people.aversions)
-    return {
-        "centre": np.zeros((*slots, config.latent.dim), np.float32),
-        "reach": np.full(slots, 2.0, np.float32),
-        "until": np.full(slots, np.inf),
-    }
 
 
 def set_aversions(people: LatentUsers, found: pl.DataFrame, catalogue: LatentCatalogue) -> None:
