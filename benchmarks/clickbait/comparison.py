@@ -11,12 +11,12 @@ import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from benchmarks.unbiasedness.feed_truth import true_satisfaction
 from data.timelines import Timelines
 from metrics import intervals, ranking
 from runtime import table as text_table
 from runtime.artifact import checksum, read_json
 from runtime.errors import UsageError
+from runtime.progress import chunks
 from runtime.workdir import CONFIG
 from satisfaction import simple_rules
 from satisfaction.click_ranks import ScoreFn, rank
@@ -29,6 +29,8 @@ from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.trained import load_aligned
 from satisfaction.unbiased.imputed import open_scores
 from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
+from simulation.world.behaviour import inclinations
+from simulation.world.matching import numbers
 from simulation.world.state import World, open_world
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -83,14 +85,28 @@ def satisfaction(score: ScoreFn, clicks: Clicks, timelines: Timelines, world: Wo
     top = np.concatenate(
         [
             ranking.top_k(np.asarray(score(u, b)), TOP, excluded=clicks.clicked(u, b))
-            for u, b in (
-                (users[start : start + _ROWS_HELD], before[start : start + _ROWS_HELD])
-                for start in range(0, len(users), _ROWS_HELD)
-            )
+            for u, b in ((users[part], before[part]) for part in chunks(len(users), _ROWS_HELD))
         ]
     )  # [Q, TOP]
     moments = np.asarray(timelines.timestamp_ms)[clicks.event[before]]
     return true_satisfaction(world, timelines, users, clicks.corpus[top], moments).mean(axis=1)
+
+
+def true_satisfaction(
+    world: World,
+    timelines: Timelines,
+    users: NDArray[np.integer],
+    items: NDArray[np.integer],
+    timestamp_ms: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """P(satisfied) [B, K], by the feed's behaviour model, of users [B] with items [B, K] just before the moments [B].
+
+    Users and items are in the numbering of `timelines`. Errors: UsageError where these are not of the world.
+    """
+    person, item = numbers(timelines, world)
+    environment = world.environment_at(person[users], timestamp_ms)  # one row a user and moment
+    rows = np.repeat(np.arange(len(users)), items.shape[1])
+    return inclinations(environment, rows, item[items].ravel()).satisfied.reshape(items.shape)
 
 
 def figures(found: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], *, of: list[str]) -> dict[str, float]:

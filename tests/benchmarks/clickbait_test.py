@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from benchmarks.clickbait import comparison
-from benchmarks.clickbait.comparison import CHOSEN, PAPER, WEIGHTS, ablated, compare, figures, table, weight_that_keeps
-from benchmarks.unbiasedness.feed_truth import true_satisfaction
+from benchmarks.clickbait.comparison import (
+    CHOSEN,
+    PAPER,
+    WEIGHTS,
+    ablated,
+    compare,
+    figures,
+    table,
+    true_satisfaction,
+    weight_that_keeps,
+)
 from configs.satisfaction import get_config
 from data import assembly, timelines
 from data.raw import quarantine

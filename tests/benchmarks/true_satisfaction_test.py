@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.unbiasedness.feed_truth import true_satisfaction
+from benchmarks.clickbait.comparison import true_satisfaction
 from configs.world import get_config
 from data import assembly, timelines
 from data.raw import quarantine
