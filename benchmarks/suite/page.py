@@ -3,14 +3,13 @@
 import datetime
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipelines.graph.process import commit
 from runtime import cores
-from runtime.app import ROOT
 
 _LIBRARIES = ("jax", "flax", "optax", "numpy", "scann", "torch", "faiss-cpu", "hnswlib")
 
@@ -22,7 +21,7 @@ def circumstances(*, quick: bool, log: str) -> dict[str, str]:
         "machine": f"{_processor()}, {cores.count()} cores, {memory:.0f} GiB",
         "versions": ", ".join([f"Python {platform.python_version()}", *(_version(name) for name in _LIBRARIES)]),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _commit(),
+        "commit": commit() or "unknown",
         "log": log,
         "size": "quick: tests the commands, measures nothing" if quick else "full",
     }
@@ -78,12 +77,3 @@ def _version(name: str) -> str:
         return f"{name} {metadata.version(name)}"
     except metadata.PackageNotFoundError:
         return f"{name} not installed"
-
-
-def _commit() -> str:
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "--short", "HEAD")
-    return (commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")) or "unknown"
