@@ -52,7 +52,6 @@ def made_up(items: int, queries: int) -> tuple[Any, Any, Any]:
 def measure(items: int) -> None:
     """A table of `items` items."""
     from benchmarks.peers import ann as peers
-    from benchmarks.shared.equal_recall import found, least
     from retrieval.export import index
 
     vectors, tune, queries = made_up(items, _QUERIES.value)
@@ -73,7 +72,7 @@ def measure(items: int) -> None:
     ):
         begin = time.perf_counter()
         try:
-            enough = [least(settings, vectors, tune, threshold, k=K, recall=_RECALL.value) for settings in ways]
+            enough = [peers.least(settings, vectors, tune, threshold, k=K, recall=_RECALL.value) for settings in ways]
             chosen[name] = min(enough, key=lambda way: _seconds(way[1], tune))
         except ImportError:
             missing[name] = "not installed: pip install -r requirements-benchmarks.txt"
@@ -88,7 +87,9 @@ def measure(items: int) -> None:
             search(tune[: len(asked)], K)
             rates[name].append(len(asked) / _seconds(search, asked))
     threshold = index.kth_best_score(vectors, queries, K)
-    recalls = {name: found(vectors, queries, threshold, search(queries, K)) for name, (_, search) in chosen.items()}
+    recalls = {
+        name: peers.found(vectors, queries, threshold, search(queries, K)) for name, (_, search) in chosen.items()
+    }
     print(f"{items:,} items of {DIM}, the best {K}, one thread")
     print(f"{'':<16}{'queries/s':>12}{'recall':>9}{'built, tuned':>14}")
     for name, (setting, _) in chosen.items():

@@ -1,1 +1,1 @@
-"""What several benchmarks use: sides in turns, what is trained, equal recall, waiting, and rows of figures."""
+"""What several benchmarks use: sides in turns, trainings in parts, waiting, and rows of figures."""

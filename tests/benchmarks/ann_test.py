@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import ann as peers
-from benchmarks.shared.equal_recall import found, least
+from benchmarks.peers.ann import found, least
 from benchmarks.suite import harness
 from benchmarks.suite.listed import Benchmark
 from runtime.errors import FellShortError
