@@ -96,16 +96,11 @@ def incremental(user_step: Callable[..., Any], *, state_size: int) -> tuple[Star
     def start(batch: int) -> State:
         return jnp.zeros((batch, state_size), jnp.float32)
 
-    return start, Partial(_carried, _as_argument(user_step))
+    return start, _as_argument(user_step)
 
 
 def _as_argument(function: Callable[..., Any]) -> Partial:
     return function if isinstance(function, Partial) else Partial(function)
-
-
-def _carried(user_step: Callable[..., Any], state: State, *event: jax.Array) -> tuple[State, jax.Array]:
-    state, query = user_step(state, *event)
-    return state, query
 
 
 def windowed(user_tower: Callable[..., jax.Array], reading: Reading, *, room: int = 0) -> tuple[Start, Step]:
