@@ -122,15 +122,14 @@ def main(argv: Sequence[str]) -> None:
     from benchmarks.explicit_feedback.log import read_timelines, task_of
     from metrics import binary
     from runtime.artifact import write_json
-    from runtime.workdir import METRICS, is_complete, open_workdir
+    from runtime.workdir import METRICS, begin
     from training.compilation import enable_compilation_cache, set_cpu_devices
 
     set_cpu_devices(1)
     enable_compilation_cache()
     config = _CONFIG.value
-    folder = open_workdir(_WORKDIR.value, {"config": config.to_dict(), "data": _DATA.value})
-    if is_complete(folder):
-        print(f"already complete: {folder}")
+    folder, complete = begin(_WORKDIR.value, {"config": config.to_dict(), "data": _DATA.value})
+    if complete:
         return
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)

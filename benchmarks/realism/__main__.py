@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from runtime import app
-from runtime.errors import UsageError
 from runtime.paths import define_path
 
-_DATA = define_path("data", None, "Timelines of the feed.")
+_DATA = define_path("data", None, "Timelines of the feed.", required=True)
 _LOG = define_path("log", None, "Timelines of a real log.")
 _MODEL = define_path("model", None, "Workdir of a retrieval.evaluate on --data: a row `plain GRU`.")
 _LOG_MODEL = define_path("log_model", None, "The same on --log.")
@@ -32,8 +31,6 @@ _USERS = flags.DEFINE_integer("users", 20_000, "Users that are asked for at most
 def main(argv: Sequence[str]) -> None:
     """Measures both and prints."""
     del argv
-    if not _DATA.value:
-        raise UsageError("--data is required: timelines of a synthetic feed")
     # Here, so that --help stays fast.
     from benchmarks.realism.comparison import facts, lines
     from data.timelines import Timelines
