@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
 
     # Imported here so that --help does not wait for them.
     from data.timelines import Timelines
-    from ranking import log_statistics
+    from ranking import log_statistics, tasks
     from ranking.checkpoint import build
     from ranking.objective import make_loss
     from ranking.optimizer import optimizer_of
@@ -75,6 +75,7 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError("--config.encoder_length: the PyTorch model attends to all events; give both lengths alike")
     set_cpu_devices(config.cpu_devices)
     timelines = Timelines.open(_DATA.value)
+    config.tasks = tuple(config.tasks) or tasks.default(timelines)
     statistics = log_statistics.build(timelines, config.history_feedback)
 
     def count(batch: Any) -> int:
