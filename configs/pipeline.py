@@ -45,6 +45,9 @@ _ANY: dict[str, Any] = {
     # The rule of the choice, on validation days: the largest weight that keeps this share of the reference's
     # Recall@100, and the smallest weight where none does.
     "keep_recall": 0.98,
+    # The same share among those who had said no before, who pay for what is heard of it: where they are few, no weight
+    # moves the figure over all. 0: no limit.
+    "keep_recall_said_no": 0.0,
     # Train once more, with what the validation days chose, on these days too, and serve that: what is served and its
     # reference, or with `final_all` every model.
     "final": True,

@@ -3,7 +3,8 @@
     python -m pipelines.choose --workdir=runs/demo
 
 For each sweep the largest weight whose validation Recall@100 is at least `keep_recall` times that of the sweep's
-reference, the model with positive labels alone; the smallest weight where none is. `selected/<sweep>` becomes a link to
+reference, the model with positive labels alone, and `keep_recall_said_no` times among the users who had said no before;
+the smallest weight where none is. `selected/<sweep>` becomes a link to
 the chosen model's training folder, `selected/<sweep>-export` one to its export, and `selected/metrics.json` holds the
 weights.
 """

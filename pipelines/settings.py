@@ -25,6 +25,7 @@ _FLAGS = {"--nolightgbm": "--config.lightgbm=False"}  # what else stages advise
 # Of the pipeline itself, and of its stages: what stages would refuse after hours is refused before anything runs.
 _OF_PIPELINE = {
     "keep_recall": SHARE,
+    "keep_recall_said_no": SHARE,
     "ranking_seeds": COUNT,
     "satisfaction_weight": NOT_NEGATIVE,
     "aa_tests": COUNT,

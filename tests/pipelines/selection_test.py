@@ -24,7 +24,18 @@ ROOT = Path(__file__).resolve().parent.parent.parent
     ],
 )
 def test_the_largest_weight_that_keeps_recall(recalls: dict[float, float], chosen: float) -> None:
-    assert choose_weight(recalls, reference=0.5, keep=0.98) == chosen
+    measured = {weight: {"recall@100": recall} for weight, recall in recalls.items()}
+    assert choose_weight(measured, reference={"recall@100": 0.5}, keep={"recall@100": 0.98}) == chosen
+
+
+@pytest.mark.parametrize(("share", "chosen"), [(0.0, 1000.0), (0.8, 100.0), (0.95, 10.0)])
+def test_those_who_said_no_have_a_limit_of_their_own(share: float, chosen: float) -> None:
+    of_said_no = {10.0: 0.40, 100.0: 0.34, 1000.0: 0.30}
+    measured = {w: {"recall@100": 0.5, "recall@100/said_no": recall} for w, recall in of_said_no.items()}
+    keep = {"recall@100": 0.98, "recall@100/said_no": share}
+    assert choose_weight(measured, reference={"recall@100": 0.5, "recall@100/said_no": 0.4}, keep=keep) == chosen
+    nobody_did = {"recall@100": 0.5}
+    assert choose_weight({1.0: nobody_did, 2.0: nobody_did}, reference=nobody_did, keep=keep) == 2.0
 
 
 def _choose(workdir: Path) -> subprocess.CompletedProcess:

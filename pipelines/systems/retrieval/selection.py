@@ -11,13 +11,24 @@ from pipelines.systems.retrieval.served import EXPORTED
 from pipelines.systems.retrieval.stages import SELECTED, variants
 from runtime.artifact import read_json, write_json
 
+RECALL, OF_SAID_NO = "recall@100", "recall@100/said_no"
 
-def choose_weight(recalls: Mapping[float, float], *, reference: float, keep: float) -> float:
-    """The largest weight w with recalls[w] >= keep * reference; min(recalls) where there is none.
 
-    recalls: weight -> validation Recall@100, not empty. NaN never qualifies.
+def choose_weight(
+    measured: Mapping[float, Mapping[str, float]], *, reference: Mapping[str, float], keep: Mapping[str, float]
+) -> float:
+    """The largest weight w with measured[w][m] >= keep[m] * reference[m] for every metric m; min(measured) without one.
+
+    measured: weight -> validation metrics, not empty. What the reference was not measured by is not asked for; NaN, and
+    what is missing of a weight, never qualifies.
     """
-    return max((weight for weight, recall in recalls.items() if recall >= keep * reference), default=min(recalls))
+    asked = {metric: share * reference[metric] for metric, share in keep.items() if share and metric in reference}
+    kept = (
+        weight
+        for weight, of in measured.items()
+        if all(of.get(metric, float("nan")) >= least for metric, least in asked.items())
+    )
+    return max(kept, default=min(measured))
 
 
 def choose(workdir: Path) -> dict[str, float]:
@@ -26,21 +37,23 @@ def choose(workdir: Path) -> dict[str, float]:
     Errors: DataError where a model has not been validated.
     """
     config = ConfigDict(read_json(workdir / PIPELINE))
+    keep = {RECALL: config.keep_recall, OF_SAID_NO: config.keep_recall_said_no}
 
-    def recall(variant: str) -> float:
-        return read_json(workdir / "validate" / variant / "metrics.json")["recall@100"]
+    def validated(variant: str) -> dict[str, float]:
+        return read_json(workdir / "validate" / variant / "metrics.json")
 
     metrics, links = {}, {}
     for signals, sweep in config.sweeps.items():
         models = {v.weight: v.name for v in variants(config) if v.signals == signals and v.weight is not None}
-        recalls = {weight: recall(name) for weight, name in models.items()}
-        reference = recall(sweep.reference)
-        weight = choose_weight(recalls, reference=reference, keep=config.keep_recall)
+        measured, reference = {w: validated(name) for w, name in models.items()}, validated(sweep.reference)
+        weight = choose_weight(measured, reference=reference, keep=keep)
         links[signals] = Path("..") / "train" / models[weight]
         links[f"{signals}{EXPORTED}"] = Path("..") / "export" / models[weight]
         metrics[f"{signals}/negative_weight"] = weight
-        metrics[f"{signals}/recall@100"] = recalls[weight]
-        metrics[f"{signals}/recall@100/reference"] = reference
+        for metric in keep:
+            if metric in reference:
+                metrics[f"{signals}/{metric}"] = measured[weight][metric]
+                metrics[f"{signals}/{metric}/reference"] = reference[metric]
 
     file = workdir / SELECTED
     file.parent.mkdir(exist_ok=True)
