@@ -7,6 +7,7 @@ next_item of retrieval.evaluate, the history just before, is what is published a
 all items. Memory: the file's text and some 50 bytes an item.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from data.raw.tables import Tables
 
 _DAY_MS, _FIRST_MS = 86_400_000, 946_684_800_000  # 2000-01-01
+_NO_ITEM = "has no item after it: a line is a user and the items in their order"
 _VALID, _TEST = "2000-01-02", "2000-01-03"
 
 
@@ -33,33 +35,45 @@ def source_files(folder: Path) -> list[Path]:
 
 
 def read(folder: Path, *, quarantine: "Quarantine") -> "Tables":
-    """The lines as events: clicks, in order. Errors: DataError for a line of no item, and for a user of two lines."""
+    """The lines as events: clicks, in order. A line that is set aside counts as many rows as it has items, or one.
+
+    Errors: DataError for a file that is no UTF-8, and for the lines as `data.raw.rows.read` for rows: each has a user
+    of its own, and an item.
+    """
     import polars as pl
 
-    from data.raw.sources import Part
-    from data.raw.tables import Tables
+    from data.raw.batches import Rows
+    from data.raw.rows import checked
+    from data.raw.tables import ITEM_ID, USER_ID, Tables
 
     path = source_files(folder)[0]
-    lines = pl.Series("words", path.read_text(encoding="utf-8").splitlines()).str.extract_all(r"\S+")
-    table = pl.DataFrame({"row": pl.int_range(1, len(lines) + 1, eager=True), "words": lines})
-    table = table.filter(pl.col("words").list.len() > 0)  # blank lines say nothing
-    table = table.with_columns(user_id=pl.col("words").list.first(), items=pl.col("words").list.slice(1))
-    part = [Part(path, path.name, {})]
-    for bad, reason, remedy in (
-        (pl.col("items").list.len() == 0, "no item after the user", "a line is a user and the items in their order"),
-        (~pl.col("user_id").is_first_distinct(), "a user of an earlier line", "give each user one line"),
-    ):
-        rows = table.filter(bad)
-        if len(rows):
-            first = pl.zeros(len(rows), pl.Int64, eager=True)
-            quarantine.add(part, first, rows["row"], "user", rows["user_id"], reason, remedy)
-            table = table.filter(~bad)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); write it again as UTF-8") from None
+    line, words = pl.col("line").str, pl.col("words")
+    lines = (
+        pl.DataFrame({"line": text.splitlines()}, schema={"line": pl.String})
+        .with_columns(
+            user=line.extract(r"(\S+)"), items=line.extract(r"\S+\s+(\S.*)"), words=line.count_matches(r"\S+")
+        )
+        .select("user", "items", words.cast(pl.Int64), row=pl.int_range(1, pl.len() + 1))
+        .filter(words > 0)  # blank lines say nothing
+    )
+    whole = lines.filter(words > 1)
+    broken = lines.filter(words == 1).select("row", value="user", reason=pl.lit(_NO_ITEM))
+    rows = Rows(whole.select("user", "items"), whole["row"], broken)
+    columns = (
+        replace(USER_ID, source="user", dtype=pl.String, unique=True),
+        replace(ITEM_ID, source="items", dtype=pl.String),
+    )
+    good, _ = checked(path, rows, ("user", "items"), columns, quarantine=quarantine)
     left = pl.col("place") - pl.col("length")  # −1 of a user's last item
     of_three = pl.col("length") >= 3
     day = pl.when(of_three & (left == -1)).then(2).when(of_three & (left == -2)).then(1).otherwise(0)
     events = (
-        table.with_columns(length=pl.col("items").list.len().cast(pl.Int64))
-        .select("user_id", "length", item_id="items")
+        good.with_columns(pl.col("item_id").str.extract_all(r"\S+"))
+        .with_columns(length=pl.col("item_id").list.len().cast(pl.Int64))
         .explode("item_id")
         .with_columns(place=pl.int_range(pl.len()).over("user_id"))
         .select(
@@ -71,9 +85,8 @@ def read(folder: Path, *, quarantine: "Quarantine") -> "Tables":
             click=pl.lit(1, pl.Int8),
         )
     )
-    if events["timestamp_ms"].is_empty():
-        raise DataError(f"{path}: no sequence in it; a line is a user and the items in their order")
-    return Tables(events, items=None, users=None, earlier=None, rows_read=len(events))
+    rows_read = lines.select((words - 1).clip(1).sum()).item()
+    return Tables(events, items=None, users=None, earlier=None, rows_read=rows_read)
 
 
 DATASETS = (

@@ -50,13 +50,38 @@ def test_each_tested_item_is_asked_for_with_all_before_it(tmp_path):
 
 
 def test_lines_that_are_none_are_named_or_set_aside(tmp_path):
-    with pytest.raises(DataError, match=r"sequences.txt: row 2, column user: 'bob' no item after the user; a line is"):
+    with pytest.raises(DataError, match=r"sequences.txt: row 2: bob has no item after it: a line is a user and the"):
         timelines(tmp_path, "ann 5 3 9\nbob\n")
-    with pytest.raises(DataError, match=r"row 3, column user: 'ann' a user of an earlier line; give each user one"):
+    with pytest.raises(DataError, match=r"row 3, column user: 'ann' stands in more than one row; keep one of them"):
         timelines(tmp_path, "ann 5 3 9\nbob 1 2 3\nann 1\n")
-    log, made = timelines(tmp_path, "ann 5 3 9\nbob\nann 1\neve 9 5 3\n", enabled=True)
-    assert log.num_users == 2
-    assert made.fields["counts"]["read"] == 6
+    log, made = timelines(tmp_path, "ann 5 3 9\nbob\n\nann 1 2\neve 9 5 3\nbob 5\n", enabled=True)
+    assert log.users["user_id"].to_list() == ["ann", "bob", "eve"]
+    # Bob's first line counts as one row, Ann's second as its two items.
+    assert made.fields["counts"]["read"] == 3 + 1 + 2 + 3 + 1
+    assert made.fields["counts"]["dropped"]["quarantined"] == 3
+
+
+def test_as_many_lines_may_be_bad_as_is_said(tmp_path):
+    (tmp_path / "sequences.txt").write_text("".join(f"u{n}{' 5 3 9' if n < 4 else ''}\n" for n in range(10)))
+    with pytest.raises(
+        DataError, match=r"sequences.txt: 6 of 10 rows \(60.0%\) are bad, .*--max_quarantine=0.01; most"
+    ):
+        read(tmp_path, quarantine=Quarantine(enabled=True, max_share=0.01))
+    lenient = Quarantine(enabled=True, max_share=0.6)
+    assert read(tmp_path, quarantine=lenient).rows_read == 4 * 3 + 6
+    assert lenient.column_lines() == ["sequences.txt: read user as user_id, items as item_id"]
+
+
+def test_what_is_no_text_or_holds_no_line_is_refused(tmp_path):
+    (tmp_path / "sequences.txt").write_bytes("ann 5 3 café\n".encode("iso-8859-1"))
+    with pytest.raises(DataError, match=r"sequences.txt: not UTF-8 text \(byte 11\); write it again as UTF-8"):
+        read(tmp_path, quarantine=Quarantine())
+    (tmp_path / "sequences.txt").write_text("\n \n")
+    with pytest.raises(DataError, match=r"sequences.txt: no rows; give a file that holds some"):
+        read(tmp_path, quarantine=Quarantine())
+    (tmp_path / "sequences.txt").write_text("ann\nbob\n")
+    with pytest.raises(DataError, match=r"sequences.txt: none of 2 rows is good; most often row: ann has no item"):
+        read(tmp_path, quarantine=Quarantine(enabled=True))
 
 
 def test_a_folder_of_none_or_of_two_is_refused(tmp_path):
