@@ -75,7 +75,7 @@ class Tables:
       earlier: events older than the log, of unknown time and play time: user_id, item_id and 0/1 feedback, in order.
       rows_read: rows of events in the files, good and bad. rows_joined: of these, how many are part of an event that
         another row began, as in tables of one row an event type.
-      notes: what a user should be told about the reading.
+      notes: what a user should be told about the reading. path: of the events, for messages.
     """
 
     events: pl.DataFrame
@@ -85,6 +85,7 @@ class Tables:
     rows_read: int
     notes: tuple[str, ...] = ()
     rows_joined: int = 0
+    path: Path | None = None
 
     @property
     def attributes(self) -> list[str]:
@@ -100,6 +101,7 @@ class Tables:
             self.users,
             lambda: self.earlier,
             lambda: (self.rows_read, self.notes),
+            path=self.path,
             is_read=True,
         )
 
@@ -155,7 +157,7 @@ class Log:
 
     def without_events(self) -> DataError:
         """What is wrong where no row is an event."""
-        return DataError(f"{self.path}: every row takes something back; give a log of what was said too")
+        return DataError(f"{self.path or 'the log'}: every row takes something back; give a log of what was said too")
 
 
 def attributes(items: pl.DataFrame | None) -> list[str]:

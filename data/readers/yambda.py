@@ -108,6 +108,7 @@ def read_yambda(folder: str | os.PathLike[str], size: str, *, user_share: float,
         rows_read=sum(count for _, count in read) - len(undos),
         notes=notes,
         rows_joined=len(rows) - len(events),
+        path=files[0],
     )
 
 

@@ -1,7 +1,10 @@
+import dataclasses
+
 import polars as pl
 import pytest
 
 from data import clock
+from data.assembly import assemble
 from data.raw.quarantine import Quarantine
 from data.raw.sampled import of_share
 from data.readers import yambda
@@ -78,6 +81,16 @@ def test_a_like_that_is_said_again_after_an_unlike_stays(tmp_path):
         (T + 10_000, None, 1, T + 9_050_000),
         (T + 9_000_000, 200_000, 1, None),
     ]
+
+
+def test_a_log_of_unlikes_alone_is_refused_by_its_name(tmp_path):
+    read_in = read(write(tmp_path, [row for row in ROWS if row[-1] == "unlike"]))
+    with pytest.raises(
+        DataError, match=r"flat/50m/multi_event\.parquet: every row takes something back; give a log of"
+    ):
+        assemble(read_in)
+    with pytest.raises(DataError, match=r"^the log: every row takes something back"):
+        assemble(dataclasses.replace(read_in, path=None))
 
 
 def test_one_file_and_a_file_for_each_kind_are_the_same_log(tmp_path):
