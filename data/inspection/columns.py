@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data.raw import attributes, convert, spellings
+from data.raw import attributes, spellings
 from data.raw.batches import Batch
+from data.raw.schema.rules import flags
 from data.raw.times import Moments
 
 _SHOWN = 24  # characters of an example
@@ -149,7 +150,7 @@ def _kind(cells: pl.Series, filled: pl.Series, numbers: NDArray[np.float64] | No
         return "lengths of time"
     if dtype.is_temporal():
         return "dates" if dtype == pl.Date else "times"
-    if convert.flags(filled).cast(pl.Int64, strict=False).is_in([0, 1]).fill_null(False).all():
+    if flags(filled).cast(pl.Int64, strict=False).is_in([0, 1]).fill_null(False).all():
         return "0 or 1"
     if numbers is not None:
         return "whole numbers" if (numbers == np.floor(numbers)).all() else "numbers"

@@ -92,13 +92,14 @@ def _columns() -> tuple["Column", ...]:
 
     import polars as pl
 
-    from data.raw import convert
     from data.raw.rows import Column
+    from data.raw.schema.rules import flags
     from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID
+    from data.raw.times import Lengths
 
     def of_seconds(column: Column, name: str, source: str) -> Column:
         what = "a number of seconds"
-        return replace(column, name=name, source=source, required=True, convert=convert.milliseconds, what=what)
+        return replace(column, name=name, source=source, required=True, convert=Lengths("s"), what=what)
 
     time = replace(TIME, nullable=False, remedy="times are seconds since 1970, from 2000 to now")
     return (
@@ -113,7 +114,7 @@ def _columns() -> tuple["Column", ...]:
                 name=name,
                 source=source,
                 required=name != "click",
-                convert=convert.flags,
+                convert=flags,
                 what="true or false",
             )
             for name, source in _FLAGS.items()

@@ -118,15 +118,15 @@ def _columns() -> tuple["Column", ...]:
 
     import polars as pl
 
-    from data.raw import convert
     from data.raw.rows import Column
     from data.raw.tables import FLAG, ITEM_ID, LENGTH, USER_ID
+    from data.raw.times import Lengths
 
     return (
         replace(USER_ID, dtype=pl.Int64),
         replace(ITEM_ID, dtype=pl.Int64),
         Column("surface", pl.Int32, source="place").always(),
-        replace(LENGTH, name="play_ms", source="timespent", convert=convert.milliseconds).always(),
+        replace(LENGTH, name="play_ms", source="timespent", convert=Lengths("s")).always(),
         *(replace(FLAG, name=name).always() for name in ("like", "dislike", "share", "bookmark")),
     )
 
@@ -152,16 +152,16 @@ def _of(path: Path, key: str, ids: "pl.Series", quarantine: "Quarantine") -> "pl
 
     import polars as pl
 
-    from data.raw import convert
     from data.raw.rows import Column, read
     from data.raw.tables import ITEM_ID, LENGTH, USER_ID
+    from data.raw.times import Lengths
 
     columns: tuple[Column, ...]
     if key == "item_id":
         columns = (
             replace(ITEM_ID, dtype=pl.Int64, unique=True),
             Column("creator_id", pl.Int64, source="author_id", required=True),
-            replace(LENGTH, name="duration_ms", source="duration", convert=convert.milliseconds, required=True),
+            replace(LENGTH, name="duration_ms", source="duration", convert=Lengths("s"), required=True),
         )
     else:
         attributes = (Column(name, pl.Int64, required=True, category=True) for name in ("age", "gender", "geo"))

@@ -1,4 +1,4 @@
-"""What a log says in its own way: a rating from some number on, one word among others, lists in one field.
+"""What a log says in its own way: a rating from some number on, one word among others, yes and no, lists in one field.
 
 For `Column.convert` of `data.raw.rows`. Those of feedback make cells Int64, 1 where they hold and 0 where they do not,
 null where the cell is empty or nothing that they can judge.
@@ -21,6 +21,9 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+
+
+_TRUTH = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,13 @@ class OneOf:
         """Int64."""
         text = _plain(cells).cast(pl.String).replace("", None)
         return (text.is_in(list(self.words)) == self.holds).cast(pl.Int64)
+
+
+def flags(cells: pl.Series) -> pl.Series:
+    """Int64 of booleans, 0 and 1, and the words true and false in any case."""
+    if cells.dtype != pl.String:
+        return cells.cast(pl.Int64, strict=False) if cells.dtype == pl.Boolean else cells
+    return cells.str.strip_chars().str.to_lowercase().replace_strict(_TRUTH, default=None, return_dtype=pl.Int64)
 
 
 def split(cells: pl.Series, separator: str) -> pl.Series:

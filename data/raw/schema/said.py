@@ -10,11 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
-from data.raw import convert
 from data.raw.names import meant
 from data.raw.rows import Column
 from data.raw.schema.event_types import TYPE, EventTypes
-from data.raw.schema.rules import OneOf
+from data.raw.schema.rules import OneOf, flags
 from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS
 from data.raw.times import Lengths, Moments
 from runtime.errors import UsageError
@@ -82,7 +81,7 @@ def plain(column: Column) -> Column:
         return replace(column, convert=Lengths())
     if column.name in FLAGS:
         remedy = f"of counts and words schema.yaml says which mean yes: `{column.name}: {column.name} >= 1`"
-        return replace(column, convert=convert.flags, what="0 or 1, true or false", remedy=remedy)
+        return replace(column, convert=flags, what="0 or 1, true or false", remedy=remedy)
     return column
 
 
@@ -94,9 +93,9 @@ def columns_of(table: str, schema: TableSchema) -> list[Column]:
     if schema.event_types:
         types = schema.event_types
         found.append(Column(TYPE, pl.String, source=types.column, required=True, nullable=False))
-        flags = {column.name: column for column in EVENTS}
+        canonical = {column.name: column for column in EVENTS}
         for name, words in types.of.items():
-            found.append(replace(flags[name], source=types.column, convert=OneOf(words)))
+            found.append(replace(canonical[name], source=types.column, convert=OneOf(words)))
     return found
 
 

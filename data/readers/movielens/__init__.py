@@ -75,8 +75,8 @@ def read_movielens(folder: str | os.PathLike[str], archive: str, *, quarantine: 
 def _rating_columns() -> tuple["Column", ...]:
     import polars as pl
 
-    from data.raw import convert
     from data.raw.tables import FLAG, ITEM_ID, TIME, USER_ID
+    from data.raw.times import Lengths
 
     def stars(cells: pl.Series) -> pl.Series:
         number = cells.cast(pl.Float64, strict=False)
@@ -94,7 +94,7 @@ def _rating_columns() -> tuple["Column", ...]:
             name="timestamp_ms",
             source="timestamp",
             low=clock.parse(_FIRST),
-            convert=convert.milliseconds,
+            convert=Lengths("s"),
             what="a number of seconds",
             remedy="times are seconds since 1970, from 1995 to now",
         ).always(),

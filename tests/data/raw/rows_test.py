@@ -5,10 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.raw import convert
 from data.raw.batches import Rows
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, checked, read
+from data.raw.schema.rules import flags
+from data.raw.times import Lengths
 from runtime.errors import DataError
 
 COLUMNS = (
@@ -257,11 +258,9 @@ def test_quarantine_of_everything_is_an_error(tmp_path):
 
 def test_a_column_can_be_read_as_several_and_converted():
     columns = (
-        Column(
-            "play_ms", pl.Int32, source="watched", convert=convert.milliseconds, what="a number of seconds", high=9_000
-        ),
+        Column("play_ms", pl.Int32, source="watched", convert=Lengths("s"), what="a number of seconds", high=9_000),
         Column("whole", pl.Int8, source="watched", convert=lambda cells: (cells.cast(pl.Float64) == 2).cast(pl.Int8)),
-        Column("like", pl.Int8, source="liked", convert=convert.flags, what="true or false"),
+        Column("like", pl.Int8, source="liked", convert=flags, what="true or false"),
     )
     told = []
 
@@ -282,6 +281,7 @@ def test_a_column_can_be_read_as_several_and_converted():
         {"watched": ["soon"], "liked": ["1"]},
         {"watched": ["9.5"], "liked": ["1"]},
         {"watched": ["nan"], "liked": ["1"]},
+        {"watched": [2**60], "liked": [" 1"]},  # more milliseconds than 64 bits hold
         {"watched": ["1"], "liked": ["yes"]},
     ):
         with pytest.raises(DataError) as caught:
@@ -291,5 +291,6 @@ def test_a_column_can_be_read_as_several_and_converted():
         "watched: 'soon' is not a number of seconds",
         "watched: '9.5' is above 9000",
         "watched: 'nan' is not a number of seconds",
+        f"watched: '{2**60}' is not a number of seconds",
         "liked: 'yes' is not true or false",
     ]
