@@ -38,7 +38,7 @@ class Column:
       low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them, and `show`
         how a bound is written.
       convert: the cells as the file has them -> as they are checked, such as milliseconds of seconds, null where a
-        cell is not `what`, "a whole number" where nothing is converted.
+        cell is not `what`, "a whole number" where nothing is converted. Lists and structures are left as they are.
     """
 
     name: str
@@ -312,7 +312,7 @@ def _faults(
     for column in columns:
         cells = raw[column.in_file]
         where = f"{path}: column {column.in_file}"
-        meant = column.convert(cells) if column.convert else cells
+        meant = column.convert(cells) if column.convert and not cells.dtype.is_nested() else cells
         value, unusable = _canonical(column, meant, where, in_text=is_text and not column.convert)
         again = column.name in of_column
         of_column[column.name] = _largest(of_column[column.name], value) if again else value

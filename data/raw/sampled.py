@@ -18,16 +18,16 @@ _RANGE = 2**32
 def of_share(user: pl.Expr, share: float) -> pl.Expr:
     """True for a share of all user ids, the same in every file: user · p mod 2^32 < share · 2^32, p about .618 · 2^32.
 
-    Args: user, whole numbers below 2^32. share, from 0, nobody, to 1, all.
+    Null where a cell is no such number. Args: user, whole numbers below 2^32. share, from 0, nobody, to 1, all.
     """
-    return (user.cast(pl.UInt64) * _PRIME) % _RANGE < round(share * _RANGE)
+    return (user.cast(pl.UInt64, strict=False) * _PRIME) % _RANGE < round(share * _RANGE)
 
 
 def others(user: str, share: float) -> Callable[[pl.DataFrame], pl.Series] | None:
-    """What `data.raw.rows.read` skips: rows whose `user` is not of the share. Errors: UsageError for no share."""
+    """What `data.raw.rows.read` skips: rows of users that are not of the share. Errors: UsageError for no share."""
     if not 0 < share <= 1:
         raise UsageError(f"--config.user_share={share:g}: no share of the users above 0, up to 1")
-    return None if share == 1 else lambda rows: rows.select(~of_share(pl.col(user), share)).to_series()
+    return None if share == 1 else lambda rows: rows.select(~of_share(pl.col(user), share).fill_null(True)).to_series()
 
 
 def vectors(path: Path, key: str, column: str, ids: pl.Series) -> pl.DataFrame:

@@ -125,7 +125,7 @@ def _columns() -> tuple["Column", ...]:
     return (
         replace(USER_ID, dtype=pl.Int64),
         replace(ITEM_ID, dtype=pl.Int64),
-        Column("surface", pl.Int32, source="place").always(),
+        Column("surface", pl.Int64, source="place").always(),
         replace(LENGTH, name="play_ms", source="timespent", convert=Lengths("s")).always(),
         *(replace(FLAG, name=name).always() for name in ("like", "dislike", "share", "bookmark")),
     )

@@ -117,11 +117,13 @@ def _columns(path: Path) -> tuple["Column", ...]:
 
     import polars as pl
 
+    from data.raw import values
     from data.raw.rows import Column
     from data.raw.schema.event_types import TYPE
     from data.raw.tables import FLAG, ITEM_ID, USER_ID
+    from data.raw.times import Lengths
 
-    origin = clock.parse(ORIGIN)
+    origin, seconds_to_ms = clock.parse(ORIGIN), Lengths("s")
     common = (
         replace(USER_ID, source="uid", dtype=pl.Int64),
         replace(ITEM_ID, dtype=pl.Int64),
@@ -132,7 +134,8 @@ def _columns(path: Path) -> tuple["Column", ...]:
             low=origin,
             high=origin + 1000 * (_LAST + _DAY),
             remedy="times are seconds from the log's start, some 26,000,000 in all",
-            convert=lambda seconds: seconds.cast(pl.Int64) * 1000 + origin,
+            what="a number of seconds",
+            convert=lambda seconds: seconds_to_ms(seconds) + origin,
             show=lambda moment: f"{(moment - origin) // 1000:,}",
         ).always(),
         replace(FLAG, name="surface", source="is_organic", dtype=pl.Int64).always(),
@@ -145,7 +148,7 @@ def _columns(path: Path) -> tuple["Column", ...]:
         kind = Column(
             TYPE,
             pl.Int8,
-            convert=lambda cells: cells.cast(pl.String).replace_strict(
+            convert=lambda cells: values.text(cells, TYPE).replace_strict(
                 list(KINDS), list(range(len(KINDS))), default=None, return_dtype=pl.Int64
             ),
             what=f"one of {', '.join(KINDS)}",

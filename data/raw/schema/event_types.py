@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from data import undo
+from data.raw import values
 from data.raw.tables import Events
 
 TYPE = "event_type"  # the column of the types, where a log does not call it otherwise
@@ -37,9 +38,9 @@ class EventTypes:
 
     def skip(self, rows: pl.DataFrame) -> pl.Series:
         """True for the rows, as the file has them, of types that are left out."""
-        if self.column not in rows.columns:
+        if self.column not in rows.columns or rows.schema[self.column].is_nested():
             return pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)
-        types = rows[self.column].cast(pl.String)
+        types = values.text(rows[self.column], f"column {self.column}")
         self.counts.update(dict(types.drop_nulls().value_counts().rows()))
         return types.is_in(list(self.left_out)).fill_null(False)
 

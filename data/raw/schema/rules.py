@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from data.raw import spellings
+from data.raw import spellings, values
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
@@ -74,4 +74,6 @@ def numbers(cells: pl.Series, *, decimal: str = ".") -> pl.Series:
 
 
 def _plain(cells: pl.Series) -> pl.Series:
+    if cells.dtype == pl.Binary:
+        return values.text_of_bytes(cells)
     return cells.cast(pl.String) if cells.dtype in (pl.Categorical, pl.Enum) else cells

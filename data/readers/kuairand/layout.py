@@ -168,7 +168,12 @@ def read_history(path: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, int]:
         return table.select("user_id", item_id=pl.col(name)).explode("item_id").drop_nulls().cast(pl.Int64)
 
     key = ["user_id", "item_id"]
-    watched, liked, long_viewed = (pairs(name) for name in lists)
+    try:
+        watched, liked, long_viewed = (pairs(name) for name in lists)
+    except pl.exceptions.PolarsError:
+        raise DataError(
+            f"{path}: column user_id or its lists hold no whole numbers; remove the file or mend it"
+        ) from None
     older = long_viewed.join(watched, on=key, how="anti", maintain_order="left")
     events = pl.concat([older, watched]).sort("user_id", maintain_order=True)
     repeated = pl.all_horizontal(pl.col(key) == pl.col(key).shift(1)).fill_null(False)

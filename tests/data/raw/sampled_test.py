@@ -34,6 +34,10 @@ def test_rows_of_the_others_are_skipped_and_the_rest_keep_their_numbers(tmp_path
     assert some.rows() == [(1, 1, 1), (2, 2, 2), (1, 4, 4), (2, 5, 5)]
     assert count == 4
     assert len(of_share(1.0)[0]) == 6
+    pl.DataFrame({"uid": ["1", "x", "-1", "3"], "x": [1, 2, 3, 4]}).write_parquet(path)
+    with pytest.raises(DataError, match=r"row 2, column uid: 'x' is not a whole number"):  # of nobody's share
+        of_share(0.62)
+    pl.DataFrame({"uid": [1, 2, 3], "x": 1}).write_parquet(path)
     with pytest.raises(DataError, match="no rows that are to be read"):
         of_share(0.001)
     with pytest.raises(UsageError, match=r"--config\.user_share=1\.5: no share of the users above 0, up to 1"):

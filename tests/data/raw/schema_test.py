@@ -296,6 +296,29 @@ def test_tables_of_one_name_in_two_folders(tmp_path):
     assert quarantine.frame()["file"].to_list() == ["a/log.csv"]
 
 
+@pytest.mark.parametrize(
+    ("said", "column", "told"),
+    [
+        ("like: tags == good", "tags", "is of type List(String); write one value a row"),
+        ("like: tags >= 4", "tags", "is of type List(String); write one value a row"),
+        ("event_type: {column: tags, like: good, left_out: bad}", "tags", "is of type List(String); write one value a"),
+        ("like: bytes >= 4", "bytes", "'ff' is not a number"),
+        ("event_type: {column: bytes, like: good, left_out: bad}", "", ""),
+    ],
+)
+def test_rules_for_columns_of_other_types(tmp_path, said, column, told):
+    log = {"user_id": ["a", "b"], "item_id": ["v", "w"], "timestamp_ms": [NOON_MS, NOON_MS + 1]}
+    log = pl.DataFrame({**log, "tags": [["good"], []], "bytes": [b"\xff", b"\xfe"]})
+    log.write_parquet(tmp_path / "events.parquet")
+    (tmp_path / "schema.yaml").write_text(f"events: {{{said}}}")
+    if not told:
+        assert read_tables(tmp_path, quarantine=Quarantine()).events["like"].to_list() == [0, 0]
+        return
+    with pytest.raises(DataError, match=re.escape(told)) as caught:
+        read_tables(tmp_path, quarantine=Quarantine())
+    assert f"column {column}" in str(caught.value)
+
+
 def test_text_for_empty_fields(tmp_path):
     log = f"user_id,item_id,timestamp_ms,play_ms,like\na,v,{NOON_MS},NULL,1\nb,v,{NOON_MS},\\N,0\nc,v,{NOON_MS},5,\n"
     assert tables(tmp_path, 'empty: ["NULL", "\\\\N"]', events=log).events["play_ms"].to_list() == [None, None, 5]

@@ -188,6 +188,7 @@ def test_a_bad_history_is_named(tmp_path):
     assert "item 2 of user 3 is no known video" in fault(HISTORIES)
     assert "no column 'like_seq'" in fault(HISTORIES.drop("like_seq"))
     assert "column like_seq holds no lists" in fault(HISTORIES.with_columns(like_seq=1))
+    assert "column user_id or its lists hold no whole numbers" in fault(HISTORIES.with_columns(user_id=pl.lit("ann")))
     HISTORIES.write_parquet(path)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="cut short"):

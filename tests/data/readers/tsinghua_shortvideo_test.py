@@ -73,6 +73,8 @@ def test_bad_rows_and_files_are_named(tmp_path):
         with pytest.raises(DataError) as caught:
             read(tmp_path)
         assert f"{path}: row 2, column {column}: {told}" in str(caught.value)
+    table.with_columns(pl.Series("watch_time", [" 2.5", *table["watch_time"][1:]])).write_csv(path)
+    assert read(tmp_path).events["play_ms"][0] == 2_500
     table.drop("hate").write_csv(path)
     with pytest.raises(DataError, match="no column 'hate'"):
         read(tmp_path)

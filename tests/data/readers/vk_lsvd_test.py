@@ -92,6 +92,8 @@ def test_bad_rows_and_files_are_named(tmp_path):
     assert (len(tables.events), tables.rows_read) == (359, 360)
     # The second row of the week keeps its time.
     assert tables.events["timestamp_ms"][40] == T + WEEK + WEEK // 210
+    table.with_columns(place=pl.lit(2**40)).write_parquet(path)
+    assert read(tmp_path).events["surface"][40] == 2**40
     table.drop("dislike").write_parquet(path)
     with pytest.raises(DataError, match="no column 'dislike', only user_id, item_id"):
         read(tmp_path)

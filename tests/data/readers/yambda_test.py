@@ -152,6 +152,14 @@ def test_bad_rows_are_named(tmp_path):
     frame.with_columns(event_type=pl.col("event_type").replace("like", "love")).write_parquet(path)
     with pytest.raises(DataError, match="row 4, column event_type: 'love' is not one of listen, like, dislike, unlike"):
         read(tmp_path)
+    for seconds in (pl.Series(["0", "soon", *map(str, range(7))]), pl.Series([0.0, float("nan"), *range(7)])):
+        frame.with_columns(timestamp=seconds).write_parquet(path)
+        with pytest.raises(DataError, match=r"row 2, column timestamp: '(soon|nan|NaN)' is not a number of seconds; "):
+            read(tmp_path)
+        assert len(read(tmp_path, quarantine=Quarantine(enabled=True)).events) > 0
+    frame.with_columns(event_type=pl.Series([b"\xff"] * len(frame))).write_parquet(path)
+    with pytest.raises(DataError, match=r"row 1, column event_type: 'ff' is not one of listen"):
+        read(tmp_path)
     frame.drop("event_type").write_parquet(path)
     with pytest.raises(DataError, match="no column 'event_type', only uid, timestamp"):
         read(tmp_path)
