@@ -42,7 +42,7 @@ class Traits:
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """What `measured` counts of events, which of all is the sum of that of any parts of them.
+    """What `counted` tells of events; that of all of them is the sum of those of any parts of them.
 
     events; dated, those of known time. feedback: kind -> how many of the dated have it. play_times, questionnaires,
     random_exposures: how many events have any.

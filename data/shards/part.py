@@ -51,7 +51,8 @@ class Part:
     Attributes:
       arrays: those of timelines, [E] and [U] of the shard; positions count from its first event. None where they are
         in files, NAME in `folder`.
-      users [U]. lengths [U]: events. train, valid, test [U]: events of each. dated: see `data.traits.Counts`.
+      users [U]. trained [U]: whether they have events in train. counts: of the events. earlier: how many are of earlier
+        history. sizes: train, valid and test -> events.
       items: dense items that its events are of; train_count, duration_ms: of each of these the training events, and
         the longest duration that an event tells, -1 for none.
       undone: feedback -> events that lost it, and that kept it as it was taken back too late.
