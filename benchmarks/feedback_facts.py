@@ -27,7 +27,7 @@ def kuairand_facts(folder: str) -> dict[str, float]:
     from data.readers.kuairand.layout import read_kuairand
     from simulation.world.facts import log_facts
 
-    log = read_kuairand(folder, "pure", earlier_history=False, quarantine=Quarantine())
+    log = read_kuairand(folder, "pure", earlier_history=False, quarantine=Quarantine()).whole()
     assert log.items is not None
     return log_facts(merge_relogged(log.events), log.items)
 

@@ -7,7 +7,7 @@ The names are those of data/readers/. Of kuairand_pure, on the days 2022-04-25 t
 185,061 rows, 5,039 merged, and 898,257 events of earlier history, in about two seconds.
 
 Logs of tables and KuaiRand are read some rows at a time: memory is that of --shard_rows rows, and of what there is of
-each user and item (benchmarks/README.md). Readers without a `Dataset.log` keep all rows of a log in memory.
+each user and item (benchmarks/README.md). Other readers keep all rows of a log in memory.
 """
 
 from ml_collections import ConfigDict

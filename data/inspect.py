@@ -72,11 +72,11 @@ def _read(folder: Path, schema: Path, last: str) -> None:
     from data.inspection import needs
     from data.raw import plausibility
     from data.raw.quarantine import Quarantine
-    from data.readers import canonical
+    from data.readers.canonical import layout
 
     rejected = Quarantine(enabled=True)
     try:
-        made = assembly.assemble(canonical.read_log(folder, quarantine=rejected, schema=str(schema)))
+        made = assembly.assemble(layout.read_tables(folder, quarantine=rejected, schema=str(schema)))
     except DataError as error:
         raise DataError(f"{error}; mend {schema}") from None
     warnings = plausibility.warnings(

@@ -201,7 +201,7 @@ def main(argv: Sequence[str]) -> int | None:
 
     rejected = quarantine.Quarantine(enabled=_QUARANTINE.value, max_share=max_share)
     with scratch(workdir) as place:
-        log = (dataset.log or dataset.read)(folder, quarantine=rejected, **options)
+        log = dataset.read(folder, quarantine=rejected, **options)
         made = assembly.assemble(
             log,
             **boundaries,

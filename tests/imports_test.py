@@ -36,7 +36,7 @@ ROOMS = {
     }
 }
 FREE = {"tests", "benchmarks"}  # may import everything
-SLOW = ("tensorflow", "jax", "scann")
+SLOW = ("tensorflow", "jax", "scann", "polars")
 
 
 def _sources(folder: str) -> list[Path]:

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from data.raw.quarantine import Quarantine
-from data.readers import canonical
+from data.readers.canonical.layout import read_tables
 from tests.logs import random_timelines
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ def test_a_log_is_read_from_its_own_folder(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "events.csv").write_text(f"user_id,item_id,timestamp_ms,like\n{user},a,1650000000000,1\n")
     for folder, user in (("logs[1]", "mine"), ("any*", "star")):
-        tables = canonical.read_tables(tmp_path / folder, quarantine=Quarantine(enabled=False))
+        tables = read_tables(tmp_path / folder, quarantine=Quarantine(enabled=False)).whole()
         assert tables.events["user_id"].to_list() == [user]
 
 

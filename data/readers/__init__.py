@@ -1,7 +1,8 @@
 """The datasets that Heed knows by name: what each is, how it is read, what it has, and what training on it wants.
 
 Each file, or folder, here is a log format, found by lying here: it holds DATASETS, one `Dataset` for each dataset of
-this format. Configs read these files, and with them every --help, so they import slow libraries inside functions.
+this format. Configs read these files, and with them every --help, so they import no slow libraries: what does stands in
+a module beside them, of which a function is imported `later`.
 """
 
 import dataclasses
@@ -28,8 +29,8 @@ class Dataset:
     Attributes:
       name: what configs and flags call it. description: what it is, for --help.
       source_files: folder -> the files that it is read from; DataError where one is missing.
-      read: (folder, quarantine=…) -> the canonical tables, every row checked, as `data.raw.rows.read` does.
-      log: as `read`, but the events to go through, so that they need not fit into memory; None: `read` alone.
+      read: (folder, quarantine=…) -> the canonical tables, every row checked, as `data.raw.rows.read` does; or a log
+        to go through, some rows at a time, so that they need not fit into memory.
       traits: what it has; None where only the prepared timelines can tell.
       valid_start, test_start: when its validation and test days begin, like 2022-05-03T00:00+08:00; empty: by
         shares of its time, or of its events (`data.splits.default_moments`).
@@ -44,7 +45,7 @@ class Dataset:
     name: str
     description: str
     source_files: Callable[..., list[Path]]
-    read: Callable[..., "Tables"]
+    read: Callable[..., "Log | Tables"]
     traits: Traits | None = None
     valid_start: str = ""
     test_start: str = ""
@@ -53,11 +54,16 @@ class Dataset:
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     download: Callable[..., Path] | None = None
     short: bool = False
-    log: Callable[..., "Log"] | None = None
 
     def of_stage(self, stage: str) -> dict[str, Any]:
         """Its settings for configs/STAGE.py, for `ConfigDict.update_from_flattened_dict`."""
         return dict(self.settings.get(stage, {}))
+
+
+def later(function: str, **given: Any) -> Callable[..., Any]:
+    """`MODULE.FUNCTION`, imported when it is called, which gets what is `given` besides its arguments."""
+    module, _, name = function.rpartition(".")
+    return lambda *args, **options: getattr(importlib.import_module(module), name)(*args, **given, **options)
 
 
 @functools.cache

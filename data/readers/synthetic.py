@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from data.readers import Dataset, canonical
+from data.readers import Dataset, later
 from data.traits import Traits
 
 # Shares as measured on `demo`; the others differ by less than half.
@@ -90,9 +90,8 @@ def _feed(name: str, events: int, settings: Mapping[str, Mapping[str, Any]], *, 
     return Dataset(
         name=name,
         description=f"the synthetic feed of configs/world.py:{name}, {events:,} events",
-        source_files=canonical.source_files,
-        read=canonical.read_tables,
-        log=canonical.read_log,
+        source_files=later("data.readers.canonical.layout.source_files"),
+        read=later("data.readers.canonical.layout.read_tables"),
         traits=Traits(
             events,
             _FEEDBACK,

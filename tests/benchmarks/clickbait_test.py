@@ -18,7 +18,7 @@ from benchmarks.clickbait.comparison import (
 from configs.satisfaction import get_config
 from data import assembly, timelines
 from data.raw import quarantine
-from data.readers import canonical
+from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
 from runtime.artifact import write_json
 from runtime.errors import UsageError
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     """A tiny world, its timelines, a run of the main model, and an ablation, which is what that run is anyway."""
     root = tmp_path_factory.mktemp("clickbait")
     small_world.write(root, num_users=200, num_events=16_000)
-    made = assembly.assemble(canonical.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
+    made = assembly.assemble(read_tables(root / "tables", quarantine=quarantine.Quarantine()))
     timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
     log = Timelines.open(root / "timelines")
 

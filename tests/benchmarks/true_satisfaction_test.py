@@ -8,7 +8,7 @@ from benchmarks.clickbait.comparison import true_satisfaction
 from configs.world import get_config
 from data import assembly, timelines
 from data.raw import quarantine
-from data.readers import canonical
+from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
 from runtime.artifact import writing
 from simulation.world.feed import simulate
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
         with writing(root / kind, kind=kind, version=1, fields={"config": config.to_dict()}) as partial:
             for name, frame in frames.items():
                 frame.write_parquet(partial / f"{name}.parquet")
-    made = assembly.assemble(canonical.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
+    made = assembly.assemble(read_tables(root / "tables", quarantine=quarantine.Quarantine()))
     timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
     return root
 

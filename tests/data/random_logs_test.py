@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data import assembly
 from data.raw import plausibility
 from data.raw.quarantine import Quarantine
-from data.readers.canonical import read_tables
+from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines, write
 from runtime.errors import DataError, UsageError
 from tests import command_line
@@ -177,7 +177,7 @@ def test_a_log_is_refused_in_words_or_adds_up(log: dict[str, Any]) -> None:
         lay(folder, log)
         rejected, told = Quarantine(enabled=log["quarantine"]), ""
         try:
-            read = read_tables(folder, quarantine=rejected)
+            read = read_tables(folder, quarantine=rejected).whole()
             made = assembly.assemble(read)
         except (DataError, UsageError) as error:
             told = str(error)
@@ -199,7 +199,9 @@ def test_prepare_ends_in_order(several: list[dict[str, Any]]) -> None:
             flags = [f"--data={name}/{place}", f"--workdir={name}/{place}-made", "--max_quarantine=100%"]
             quarantine = f"--quarantine={str(log['quarantine']).lower()}"
             commands[str(place)] = ["data.prepare", "--config=configs/data.py:tables", *flags, quarantine]
-        ended = command_line.run(commands, preload=("data.assembly", "data.raw.plausibility", "data.readers.canonical"))
+        ended = command_line.run(
+            commands, preload=("data.assembly", "data.raw.plausibility", "data.readers.canonical.layout")
+        )
         for done in ended.values():
             lines = [line for line in done.stderr.splitlines() if line and "row/s" not in line]  # progress bars
             assert (done.status in (2, 3), done.status == 0) == (len(lines) == 1, not lines), done.stderr

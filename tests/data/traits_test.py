@@ -12,7 +12,7 @@ from data import readers
 from data.assembly import assemble
 from data.feedback import BITS
 from data.raw.quarantine import Quarantine
-from data.readers import canonical
+from data.readers.canonical.layout import read_tables
 from data.traits import measured
 from tests.logs import small_world
 
@@ -34,7 +34,7 @@ def assert_declared(made, declared, *, within):
 
 def test_the_synthetic_feed_has_what_is_declared_of_it(tmp_path):
     small_world.write(tmp_path, num_users=150, num_events=18_000)
-    made = assemble(canonical.read_tables(tmp_path / "tables", quarantine=Quarantine()))
+    made = assemble(read_tables(tmp_path / "tables", quarantine=Quarantine()))
     assert_declared(made, readers.named("tiny").traits, within=3.0)  # rare kinds are drawn seldom
 
 

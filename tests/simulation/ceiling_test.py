@@ -10,7 +10,7 @@ from configs.world import get_config
 from data import assembly, timelines
 from data.feedback import SKIP_BELOW_MS, has
 from data.raw import quarantine
-from data.readers import canonical
+from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, thresholds, watch_feedback
 from metrics import binary
@@ -29,7 +29,7 @@ DRAWS = 4_000
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("world")
     small_world.write(root)
-    made = assembly.assemble(canonical.read_tables(root / "tables", quarantine=quarantine.Quarantine()))
+    made = assembly.assemble(read_tables(root / "tables", quarantine=quarantine.Quarantine()))
     timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
     true_probabilities.run(world=str(root), data=str(root / "timelines"), workdir=str(root / "ceiling"))
     return root

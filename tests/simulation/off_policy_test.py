@@ -11,7 +11,7 @@ import pytest
 from configs.off_policy import get_config
 from data import assembly, feedback, timelines
 from data.raw.quarantine import Quarantine
-from data.readers.canonical import read_tables
+from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from simulation.exported.recommender import load

@@ -3,12 +3,12 @@
 `layout` reads the official CSV files, `builder` fetches the archives and registers them with TensorFlow Datasets.
 """
 
-from pathlib import Path
 from typing import Any
 
-from data.readers import Dataset
+from data.readers import Dataset, later
 from data.traits import Traits
 
+_HERE = "data.readers.kuairand"
 _EXPLICIT = "log_explicit_27k.csv"
 # Validation and test begin on these days in China, whose log it is. A row's time decides, not its `date`: 0.9% of the
 # rows, all within hours of midnight, carry the next day's date because they were received after it.
@@ -42,26 +42,13 @@ _PIPELINE = {
 }
 
 
-def _layout() -> Any:
-    from data.readers.kuairand import layout
-
-    return layout
-
-
-def _download(version: str, folder: Path) -> Path:
-    from data.readers.kuairand import builder
-
-    return builder.download(version, folder)
-
-
 def _version(version: str, description: str, events: int, **more: Any) -> Dataset:
     return Dataset(
         name=f"kuairand_{version}",
         description=description,
-        source_files=lambda folder, **options: _layout().source_files(folder, version, **options),
-        read=lambda folder, **options: _layout().read_kuairand(folder, version, **options),
-        log=lambda folder, **options: _layout().log_kuairand(folder, version, **options),
-        download=lambda folder, **_: _download(version, folder),
+        source_files=later(f"{_HERE}.layout.source_files", version=version),
+        read=later(f"{_HERE}.layout.read_kuairand", version=version),
+        download=later(f"{_HERE}.builder.download", version=version),
         traits=Traits(events, _FEEDBACK, play_times=True, random_exposures=True, creators=True, clusters=True),
         # What users did before the log begins, where a file beside it tells (KuaiRand-Pure only).
         options={"earlier_history": True},
@@ -94,7 +81,7 @@ DATASETS = (
         name="kuairand_27k_explicit",
         description="the likes and hates of KuaiRand-27K's users who gave both",
         source_files=lambda folder: [folder / _EXPLICIT],
-        read=lambda folder, **options: _layout().read_log(folder / _EXPLICIT, **options),
+        read=later(f"{_HERE}.layout.read_log", name=_EXPLICIT),
         traits=Traits(33_388, {"click": 0.66, "long_view": 0.46, "like": 0.807, "dislike": 0.193}, play_times=True),
         settings={"satisfaction": {"base.num_epochs": 3}},
     ),

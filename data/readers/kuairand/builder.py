@@ -120,11 +120,12 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def download(version: str, folder: Path) -> Path:
+def download(folder: Path, version: str, **options: Any) -> Path:
     """Where the logs of a version (`pure`, `1k`, `27k`) lie: in `folder`, or below it once it is fetched.
 
     `folder` may hold the archive already; nothing is downloaded then.
     """
+    del options
     if has_logs(folder, version):
         return folder
     folder.mkdir(parents=True, exist_ok=True)

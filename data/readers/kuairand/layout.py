@@ -91,24 +91,19 @@ def source_files(folder: str | os.PathLike[str], version: str, *, earlier_histor
     )
 
 
-def read_log(path: str | os.PathLike[str], *, quarantine: Quarantine) -> Tables:
+def read_log(folder: str | os.PathLike[str], name: str, *, quarantine: Quarantine) -> Tables:
     """Reads and checks one log file, without videos and users; errors as `data.raw.rows.read`."""
-    events, rows_read = read(path, LOG, quarantine=quarantine)
+    events, rows_read = read(Path(folder) / name, LOG, quarantine=quarantine)
     return Tables(events, None, None, None, rows_read)
 
 
 def read_kuairand(
     folder: str | os.PathLike[str], version: str, *, earlier_history: bool, quarantine: Quarantine
-) -> Tables:
-    """Reads and checks one version of KuaiRand; errors as `data.raw.rows.read`.
+) -> Log:
+    """Reads and checks one version of KuaiRand; errors as `data.raw.rows.read`, of events while one goes through them.
 
     Item attributes: second_tag, video_type, upload_type, music. A video's cluster is its first tag.
     """
-    return log_kuairand(folder, version, earlier_history=earlier_history, quarantine=quarantine).whole()
-
-
-def log_kuairand(folder: str | os.PathLike[str], version: str, *, earlier_history: bool, quarantine: Quarantine) -> Log:
-    """As `read_kuairand`, but the events some rows at a time: their errors come while one goes through them."""
     videos, people, *rest = source_files(folder, version, earlier_history=earlier_history)
     items = _items(read(videos, VIDEOS, quarantine=quarantine)[0])
     user_columns = [

@@ -7,7 +7,7 @@ import pytest
 from data import timelines
 from data.assembly import assemble
 from data.raw.quarantine import Quarantine
-from data.readers.canonical import read_tables
+from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
 from runtime import artifact
 from runtime.errors import UsageError

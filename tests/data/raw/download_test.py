@@ -11,7 +11,9 @@ import pytest
 
 from data.raw import download
 from data.raw.download import Digest
-from data.readers import movielens, vk_lsvd, yambda
+from data.readers.movielens import layouts as movielens
+from data.readers.vk_lsvd import layout as vk_lsvd
+from data.readers.yambda import layout as yambda
 from runtime.errors import DataError, UsageError
 from tests.logs import official_logs
 
@@ -153,7 +155,7 @@ def test_yambda_is_fetched_from_hugging_face(tmp_path, monkeypatch):
 
 def test_vk_lsvd_is_fetched_week_by_week(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(download, "hugging_face", lambda dataset, names, folder: asked.append((dataset, list(names))))
+    monkeypatch.setattr(vk_lsvd, "hugging_face", lambda dataset, names, folder: asked.append((dataset, list(names))))
     vk_lsvd.download(tmp_path, subsample="up0.001_ip0.001", user_share=1.0)
     ((dataset, names),) = asked
     assert dataset == "deepvk/VK-LSVD"

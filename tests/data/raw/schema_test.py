@@ -9,7 +9,7 @@ import pytest
 
 from data.raw.quarantine import Quarantine
 from data.raw.schema import event_types, yaml_file
-from data.readers.canonical import read_tables, source_files
+from data.readers.canonical.layout import read_tables, source_files
 from runtime.errors import DataError, UsageError
 
 NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
@@ -21,7 +21,7 @@ def tables(folder: Path, schema: str, quarantine: Quarantine | None = None, **lo
     for name, log in logs.items():
         (folder / f"{name}.csv").write_text(log if isinstance(log, str) else log.write_csv())
     (folder / "schema.yaml").write_text(schema)
-    return read_tables(folder, quarantine=quarantine or Quarantine())
+    return read_tables(folder, quarantine=quarantine or Quarantine()).whole()
 
 
 def test_renamed_columns_units_and_ratings(tmp_path):
@@ -111,9 +111,11 @@ def test_date_times_in_parquet(tmp_path):
         folder = tmp_path / str(k)
         folder.mkdir()
         pl.DataFrame({**base, "timestamp_ms": cells}).write_parquet(folder / "events.parquet")
-        assert read_tables(folder, quarantine=Quarantine()).events["timestamp_ms"].to_list() == [NOON_MS]
+        assert read_tables(folder, quarantine=Quarantine()).whole().events["timestamp_ms"].to_list() == [NOON_MS]
     pl.DataFrame({**base, "timestamp_ms": [naive.date()]}).write_parquet(folder / "events.parquet")
-    assert read_tables(folder, quarantine=Quarantine()).events["timestamp_ms"].to_list() == [NOON_MS - 12 * 3_600_000]
+    assert read_tables(folder, quarantine=Quarantine()).whole().events["timestamp_ms"].to_list() == [
+        NOON_MS - 12 * 3_600_000
+    ]
 
 
 def test_hours_that_come_twice_and_never(tmp_path):
@@ -307,15 +309,15 @@ def test_tables_of_one_name_in_two_folders(tmp_path):
     ],
 )
 def test_rules_for_columns_of_other_types(tmp_path, said, column, told):
-    log = {"user_id": ["a", "b"], "item_id": ["v", "w"], "timestamp_ms": [NOON_MS, NOON_MS + 1]}
-    log = pl.DataFrame({**log, "tags": [["good"], []], "bytes": [b"\xff", b"\xfe"]})
-    log.write_parquet(tmp_path / "events.parquet")
+    columns = {"user_id": ["a", "b"], "item_id": ["v", "w"], "timestamp_ms": [NOON_MS, NOON_MS + 1]}
+    columns |= {"tags": [["good"], []], "bytes": [b"\xff", b"\xfe"]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "events.parquet")
     (tmp_path / "schema.yaml").write_text(f"events: {{{said}}}")
     if not told:
-        assert read_tables(tmp_path, quarantine=Quarantine()).events["like"].to_list() == [0, 0]
+        assert read_tables(tmp_path, quarantine=Quarantine()).whole().events["like"].to_list() == [0, 0]
         return
     with pytest.raises(DataError, match=re.escape(told)) as caught:
-        read_tables(tmp_path, quarantine=Quarantine())
+        read_tables(tmp_path, quarantine=Quarantine()).whole()
     assert f"column {column}" in str(caught.value)
 
 
@@ -380,7 +382,7 @@ def test_a_schema_elsewhere_and_an_empty_one(tmp_path):
     assert [path.name for path in source_files(tmp_path)] == ["events.csv", "schema.yaml"]
     elsewhere = tmp_path / "mine.yaml"
     elsewhere.write_text("events: {dislike: like}")
-    read = read_tables(tmp_path, quarantine=Quarantine(), schema=str(elsewhere))
+    read = read_tables(tmp_path, quarantine=Quarantine(), schema=str(elsewhere)).whole()
     assert read.events.columns == ["user_id", "item_id", "timestamp_ms", "like", "dislike"][:3] + ["dislike", "like"][
         1:
     ] + ["dislike"]
@@ -389,7 +391,7 @@ def test_a_schema_elsewhere_and_an_empty_one(tmp_path):
         yaml_file.find(tmp_path, str(tmp_path / "no.yaml"))
     (tmp_path / "schema.yml").touch()
     with pytest.raises(UsageError, match="both are there"):
-        read_tables(tmp_path, quarantine=Quarantine())
+        read_tables(tmp_path, quarantine=Quarantine()).whole()
 
 
 def test_decimal_commas_are_read_where_it_is_said_and_ids_and_lists_stay_as_they_are(tmp_path):
@@ -433,7 +435,7 @@ def test_nan_stands_for_nothing_where_it_is_said(tmp_path):
     )
     frame.with_columns(pl.col("play_ms").fill_null(float("nan"))).write_parquet(tmp_path / "events.parquet")
     (tmp_path / "schema.yaml").write_text("empty: [nan]")
-    assert read_tables(tmp_path, quarantine=Quarantine()).events["play_ms"].to_list() == [5, None]
+    assert read_tables(tmp_path, quarantine=Quarantine()).whole().events["play_ms"].to_list() == [5, None]
 
 
 def test_counts_are_no_flags_and_what_to_say_of_them_is_told(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from data.assembly import assemble
 from data.raw.quarantine import Quarantine
 from data.raw.tables import merge_relogged
-from data.readers.canonical import read_tables
+from data.readers.canonical.layout import read_tables
 from runtime.errors import DataError
 
 T = 1_650_000_000_000
@@ -20,7 +20,7 @@ EVENTS = pl.DataFrame(
 def tables(folder, *, quarantine=None, **frames):
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
-    return read_tables(folder, quarantine=quarantine or Quarantine())
+    return read_tables(folder, quarantine=quarantine or Quarantine()).whole()
 
 
 def fault(folder, **frames):
@@ -68,7 +68,7 @@ def test_lists_and_numbers_are_the_same_in_parquet_and_csv(tmp_path):
     quarantine = Quarantine()
     frames = [
         tables(tmp_path, events=EVENTS, items=pl.DataFrame(columns), quarantine=quarantine).items,
-        read_tables(tmp_path / "csv", quarantine=Quarantine()).items,
+        read_tables(tmp_path / "csv", quarantine=Quarantine()).whole().items,
     ]
     assert quarantine.column_lines()[:3] == [
         "items.parquet: read item_id, cluster_id",
@@ -145,10 +145,10 @@ def test_text_of_its_own_for_every_item_is_no_category(tmp_path):
 
 def test_csv_tables(tmp_path):
     EVENTS.write_csv(tmp_path / "events.csv")
-    assert read_tables(tmp_path, quarantine=Quarantine()).events["user_id"].to_list() == ["1", "1", "2"]
+    assert read_tables(tmp_path, quarantine=Quarantine()).whole().events["user_id"].to_list() == ["1", "1", "2"]
     EVENTS.write_parquet(tmp_path / "events.parquet")
     with pytest.raises(DataError, match="both are there"):
-        read_tables(tmp_path, quarantine=Quarantine())
+        read_tables(tmp_path, quarantine=Quarantine()).whole()
 
 
 @pytest.mark.parametrize(

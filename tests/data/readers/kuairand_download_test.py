@@ -30,7 +30,7 @@ def archive(tmp_path, monkeypatch):
 
 
 def test_an_archive_is_checked_unpacked_and_registered(archive):
-    found = kuairand_builder.download("1k", archive.parent)
+    found = kuairand_builder.download(archive.parent, "1k")
     names = [path.name for path in layout.source_files(found, "1k")]
     assert names[2:] == [
         "log_standard_4_08_to_4_21_1k.csv",
@@ -41,7 +41,7 @@ def test_an_archive_is_checked_unpacked_and_registered(archive):
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"standard": 2, "random": 1}
     # A second run finds it without unpacking again.
     archive.unlink()
-    assert kuairand_builder.download("1k", archive.parent) == found
+    assert kuairand_builder.download(archive.parent, "1k") == found
 
 
 def test_a_record_is_a_file(tmp_path):
@@ -55,21 +55,21 @@ def test_a_record_is_a_file(tmp_path):
 def test_an_altered_archive_is_refused_and_kept(archive):
     archive.write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"KuaiRand-1K\.tar\.gz: md5 .* the record lists"):
-        kuairand_builder.download("1k", archive.parent)
+        kuairand_builder.download(archive.parent, "1k")
     assert archive.exists()
 
 
 def test_unpacked_logs_are_used_where_they_lie(tmp_path):
     for name in ("log_standard_4_22_to_5_08_pure", "user_features_pure", "video_features_basic_pure"):
         (tmp_path / f"{name}.csv").write_text(LOG)
-    assert kuairand_builder.download("pure", tmp_path) == tmp_path
+    assert kuairand_builder.download(tmp_path, "pure") == tmp_path
     assert not (tmp_path / "tfds").exists()
 
 
 def test_without_a_network_the_remedy_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(kuairand_builder, "RECORD", "http://127.0.0.1:9/records/1")
     with pytest.raises(UsageError, match=r"--download: http.*cannot be fetched .*; put KuaiRand-27K\.tar\.gz into"):
-        kuairand_builder.download("27k", tmp_path)
+        kuairand_builder.download(tmp_path, "27k")
 
 
 def test_every_version_has_a_config_and_a_checksum():

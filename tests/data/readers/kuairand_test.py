@@ -45,9 +45,8 @@ def layout(folder, version, logs):
 
 
 def read(folder, version="pure", *, earlier_history=True, quarantine=None):
-    return official.read_kuairand(
-        folder, version, earlier_history=earlier_history, quarantine=quarantine or Quarantine()
-    )
+    rejected = quarantine or Quarantine()
+    return official.read_kuairand(folder, version, earlier_history=earlier_history, quarantine=rejected).whole()
 
 
 LAYOUTS = {

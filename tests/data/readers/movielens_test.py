@@ -1,7 +1,7 @@
 import pytest
 
 from data.raw.quarantine import Quarantine
-from data.readers import movielens
+from data.readers.movielens import layouts as movielens
 from runtime.errors import DataError
 from tests.logs import official_logs
 

@@ -3,7 +3,7 @@ import pytest
 
 from data.assembly import assemble
 from data.raw.quarantine import Quarantine
-from data.readers import tsinghua_shortvideo as reader
+from data.readers.tsinghua_shortvideo import layout as reader
 from runtime.errors import DataError
 from tests.logs import official_logs
 

@@ -6,6 +6,7 @@ from data import clock
 from data.raw.quarantine import Quarantine
 from data.raw.sampled import of_share
 from data.readers import named, vk_lsvd
+from data.readers.vk_lsvd import layout
 from runtime.errors import DataError
 from tests.logs import official_logs
 
@@ -14,7 +15,7 @@ WEEK = 7 * 86_400_000
 
 
 def read(folder, subsample="", user_share=1.0, quarantine=None):
-    return vk_lsvd.read_vk_lsvd(
+    return layout.read_vk_lsvd(
         folder, subsample=subsample, user_share=user_share, quarantine=quarantine or Quarantine()
     )
 

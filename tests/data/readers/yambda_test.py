@@ -8,6 +8,7 @@ from data.assembly import assemble
 from data.raw.quarantine import Quarantine
 from data.raw.sampled import of_share
 from data.readers import yambda
+from data.readers.yambda import layout
 from runtime.errors import DataError
 from tests.logs import official_logs
 
@@ -42,7 +43,7 @@ def write(folder, rows=ROWS):
 
 
 def read(folder, size="50m", user_share=1.0, quarantine=None):
-    return yambda.read_yambda(folder, size, user_share=user_share, quarantine=quarantine or Quarantine())
+    return layout.read_yambda(folder, size, user_share=user_share, quarantine=quarantine or Quarantine())
 
 
 def test_events_are_what_the_card_says(tmp_path):

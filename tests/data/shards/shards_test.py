@@ -11,7 +11,7 @@ from data.assembly import assemble, summary
 from data.raw.hashes import hashes
 from data.raw.quarantine import Quarantine
 from data.raw.tables import Log, Tables
-from data.readers.canonical import read_log, read_tables
+from data.readers.canonical.layout import read_tables
 from data.shards import spill
 from data.shards.spill import BUCKETS, Spill, buckets
 from data.timelines import EVENT_DTYPES, Timelines
@@ -97,8 +97,8 @@ def test_what_comes_in_pieces_is_what_comes_at_once(tmp_path):
     (tmp_path / "schema.yaml").write_text(
         "events:\n  event_type: {like: heart, dislike: hide, undo: {like: unheart}}\n"
     )
-    whole = assemble(read_tables(tmp_path, quarantine=Quarantine()))
-    sharded = assemble(read_log(tmp_path, quarantine=Quarantine()), shard_rows=300)
+    whole = assemble(read_tables(tmp_path, quarantine=Quarantine()).whole())
+    sharded = assemble(read_tables(tmp_path, quarantine=Quarantine()), shard_rows=300)
     (expected, people), (found, same_people) = by_user(whole), by_user(sharded)
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)

@@ -1,33 +1,25 @@
-"""One's own logs: canonical tables, with the columns that data/raw/tables.py names, in any format that data/raw reads.
-
-A folder holds `events` and, if there are any, `items` and `users`: each a file, as events.csv, or a folder of files.
-schema.yaml beside them, or elsewhere, says what the log's own columns are to Heed (data/raw/schema).
-Further columns of the items' table are categories, several of them, numbers or embeddings, by their type as
-data/raw/attributes.py has it; those of the users' table categories or numbers. A category for which nearly every row
-has a value of its own is left out: such a column, of names or addresses, would be a second id.
-"""
+"""Reads one's own tables as their schema says, events some rows at a time, into canonical ones."""
 
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from data.raw import sources
+import polars as pl
+
+from data.raw import attributes, files, rows, sources
+from data.raw.names import asked
+from data.raw.quarantine import Quarantine
+from data.raw.rows import Column, Known, Pieces
+from data.raw.schema import rules, yaml_file
+from data.raw.schema.said import Schema, TableSchema, check, columns_of
 from data.raw.sources import Source, ending
-from data.readers import Dataset
+from data.raw.tables import FEEDBACK_COLUMNS, Log, events_as_they_are, no_events
+from data.raw.times import Moments
 from runtime.errors import DataError, UsageError
 
 _FEW = 20  # as many values are a category, however short the table
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from data.raw.quarantine import Quarantine
-    from data.raw.rows import Column, Known, Pieces
-    from data.raw.schema.said import Schema, TableSchema
-    from data.raw.tables import Log, Tables
 
 
 def source_files(folder: str | os.PathLike[str], *, schema: str = "") -> list[Path]:
@@ -35,33 +27,24 @@ def source_files(folder: str | os.PathLike[str], *, schema: str = "") -> list[Pa
 
     Args: schema, the file that says how the log's columns become Heed's; "": schema.yaml in `folder`, if it is there.
     """
-    from data.raw.schema import yaml_file
-
     said = yaml_file.read(yaml_file.find(Path(folder), schema))
     parts = [part.path for source in _sources(Path(folder), said).values() for part in source.parts]
     return [*parts, *([said.path] if said.path else [])]
 
 
-def read_tables(folder: str | os.PathLike[str], *, quarantine: "Quarantine", schema: str = "") -> "Tables":
+def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schema: str = "") -> Log:
     """Reads and checks the tables in `folder`, with a schema as in `source_files`.
 
-    Errors: as `data.raw.rows.read`; UsageError for a schema that is no YAML or not true of the tables.
+    Errors: as `data.raw.rows.read`, those of events while one goes through them; UsageError for a schema that is no
+    YAML or not true of the tables.
     """
-    return read_log(folder, quarantine=quarantine, schema=schema).whole()
-
-
-def read_log(folder: str | os.PathLike[str], *, quarantine: "Quarantine", schema: str = "") -> "Log":
-    """As `read_tables`, but the events some rows at a time: their errors come while one goes through them."""
-    from data.raw.schema import yaml_file
-    from data.raw.tables import Log, events_as_they_are, no_events
-
     said = yaml_file.read(yaml_file.find(Path(folder), schema))
     of_name = _sources(Path(folder), said)
     log = _Log(of_name, said, quarantine, [])
     items = log.read("items") if "items" in of_name else None
     users = log.read("users") if "users" in of_name else None
     known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
-    events, expected = log.events(known)
+    events, expected = log.opened("events", known)
     types, source = said.of("events").event_types, of_name["events"]
 
     def told() -> tuple[int, tuple[str, ...]]:
@@ -77,25 +60,19 @@ class _Log:
     """Tables where they lie, what is said of them, and what there is to tell about reading them."""
 
     sources: Mapping[str, Source]
-    schema: "Schema"
-    quarantine: "Quarantine"
+    schema: Schema
+    quarantine: Quarantine
     notes: list[str]
-    columns: dict[str, Sequence["Column"]] = dataclasses.field(default_factory=dict)
+    columns: dict[str, Sequence[Column]] = dataclasses.field(default_factory=dict)
 
-    def read(self, name: str) -> "pl.DataFrame":
+    def read(self, name: str) -> pl.DataFrame:
         """The table of this name, which is not that of the events."""
-        table, _ = self._opened(name, {})[0].whole()
+        table, _ = self.opened(name, {})[0].whole()
         self.finish(name)
         return self._without_names(name, table)
 
-    def events(self, known: "Known") -> tuple["Pieces", int | None]:
-        """The events' table, to go through, and how many rows it has, where its files say."""
-        return self._opened("events", known)
-
-    def _opened(self, name: str, known: "Known") -> tuple["Pieces", int | None]:
-        from data.raw import files, rows
-        from data.raw.schema.said import check
-
+    def opened(self, name: str, known: Known) -> tuple[Pieces, int | None]:
+        """The table of this name, to go through, and how many rows it has, where its files say."""
         source, said = self.sources[name], self.schema.of(name)
         if source.others:
             such = f"{len(source.others):,} files such as {source.others[0].name}"
@@ -123,18 +100,13 @@ class _Log:
         )
         return pieces, opened.num_rows()
 
-    def _columns(self, name: str) -> Sequence["Column"]:
-        from data.raw.schema.said import columns_of
-
+    def _columns(self, name: str) -> Sequence[Column]:
         if name not in self.columns:
             self.columns[name] = columns_of(name, self.schema.of(name))
         return self.columns[name]
 
     def finish(self, name: str) -> None:
         """Checks what is said of a table that has been gone through, and notes what there is to tell of it."""
-        from data.raw.schema.said import check
-        from data.raw.times import Moments
-
         source = self.sources[name]
         check(self.schema, name, source.name, self.quarantine.columns[source.name].all)
         for column in self._columns(name):
@@ -142,14 +114,8 @@ class _Log:
                 of_rows = f"{column.convert.without_zone:,} times of {column.in_file} name no zone"
                 self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")
 
-    def _attribute(self, table: str, said: "TableSchema", cells: "pl.Series") -> "Column | None":
+    def _attribute(self, table: str, said: TableSchema, cells: pl.Series) -> Column | None:
         # Any further column of which something can be made. Others are left out, and it is said.
-        import polars as pl
-
-        from data.raw import attributes
-        from data.raw.rows import Column
-        from data.raw.schema import rules
-
         name = cells.name
         if name in (said.numbers or ()):
             return Column(name, category=True, convert=partial(rules.numbers, decimal=self.schema.decimal))
@@ -162,7 +128,7 @@ class _Log:
         self.notes.append(f"{table}: column {name} is {cells.dtype}, no category: left out")
         return None
 
-    def _without_names(self, name: str, table: "pl.DataFrame") -> "pl.DataFrame":
+    def _without_names(self, name: str, table: pl.DataFrame) -> pl.DataFrame:
         source, said = self.sources[name], self.schema.of(name)
         for column in self.quarantine.columns[source.name].categories.copy():
             why = _why_left_out(table[column], said, of_users=name == "users")
@@ -173,10 +139,7 @@ class _Log:
         return table
 
 
-def _check_feedback(path: Path, names: Sequence[str], columns: Sequence["Column"]) -> None:
-    from data.raw.names import asked
-    from data.raw.tables import FEEDBACK_COLUMNS
-
+def _check_feedback(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:
     kinds = {*FEEDBACK_COLUMNS, "play_ms"}
     if not any(column.name in kinds and column.in_file in names for column in columns):
         raise DataError(
@@ -185,7 +148,7 @@ def _check_feedback(path: Path, names: Sequence[str], columns: Sequence["Column"
         )
 
 
-def _sources(folder: Path, said: "Schema") -> dict[str, Source]:
+def _sources(folder: Path, said: Schema) -> dict[str, Source]:
     there = {}
     for name in ("events", "items", "users"):
         path = said.of(name).path
@@ -209,9 +172,7 @@ def _sources(folder: Path, said: "Schema") -> dict[str, Source]:
     return there
 
 
-def _why_left_out(column: "pl.Series", said: "TableSchema", *, of_users: bool) -> str:
-    from data.raw import attributes
-
+def _why_left_out(column: pl.Series, said: TableSchema, *, of_users: bool) -> str:
     if attributes.is_number(column.dtype):
         listed = said.numbers
         return "" if listed is None or column.name in listed else "is none of the numbers of schema.yaml"
@@ -226,15 +187,3 @@ def _why_left_out(column: "pl.Series", said: "TableSchema", *, of_users: bool) -
     column = column.drop_nulls()
     distinct = column.n_unique()
     return "has a value of its own for most rows: no category" if _FEW < distinct > len(column) / 2 else ""
-
-
-DATASETS = (
-    Dataset(
-        "tables",
-        "your own logs as canonical tables",
-        source_files,
-        read_tables,
-        options={"schema": ""},  # --schema
-        log=read_log,
-    ),
-)
