@@ -1,7 +1,6 @@
 """Splits each user's events into those to learn from, to validate on and to test on.
 
-`by_time` is the split for measuring a system: whatever happens before a moment is known, whatever comes after is not.
-`leave_one_out` exists to compare with numbers published that way; it lets a model see the future of other users.
+All splits are by time: whatever happens before a moment is known, whatever comes after is not.
 """
 
 from collections.abc import Mapping
@@ -118,10 +117,3 @@ def check_none_empty(sizes: Mapping[str, int], *, first_ms: int, last_ms: int) -
         if not sizes[name]:
             span = f"the log runs from {clock.show(first_ms)} to {clock.show(last_ms)}"
             raise DataError(f"no event is left for {name} ({span}); move --config.valid_start or --config.test_start")
-
-
-def leave_one_out(offsets: Positions) -> tuple[Positions, Positions]:
-    """A user's last event is test, the one before it validation; users of under three events only train."""
-    end = offsets[1:]
-    enough = np.diff(offsets) >= 3
-    return end - 2 * enough, end - enough

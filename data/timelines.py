@@ -299,12 +299,10 @@ class Timelines:
         items[ranges.begins(lengths)] = 0
         return ranges.owners(lengths), items
 
-    def held_out(
-        self, split: str, names: Iterable[str], unseen: bool = True
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def held_out(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The (user, item) pairs of `split` with any of the named feedback, once each, ordered by user, then item.
 
-        With `unseen`, without the items that the user has met before the split begins.
+        Without the items that the user has met before the split begins.
 
         Returns: user index [M], item index [M].
         """
@@ -314,8 +312,7 @@ class Timelines:
         wanted = feedback.has(self.feedback[position], *names)
         user = ranges.owners(end - start)[wanted]
         pairs = ranges.distinct(user * width + self.item[position[wanted]])
-        if unseen:
-            pairs = pairs[~self._are_met(pairs, start)]
+        pairs = pairs[~self._are_met(pairs, start)]
         return pairs // width, pairs % width
 
     def _are_met(self, pairs: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_]:

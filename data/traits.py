@@ -81,11 +81,6 @@ def counted(arrays: Mapping[str, Any]) -> Counts:
     )
 
 
-def measured(arrays: Mapping[str, Any], items: "pl.DataFrame", embeddings: Any = None) -> Traits:
-    """The traits of the event arrays [E], the item table and the items' embeddings of timelines."""
-    return of_counts(counted(arrays), items, embeddings)
-
-
 def of_counts(counts: Counts, items: "pl.DataFrame", embeddings: Any = None) -> Traits:
     """The traits of events that have been `counted`."""
 

@@ -8,7 +8,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from data.raw import attributes, spellings
-from data.raw.batches import Batch
 from data.raw.schema.rules import flags
 from data.raw.times import Moments
 
@@ -105,11 +104,6 @@ def look(cells: pl.Series) -> Look:
         nothing,
         comma,
     )
-
-
-def sample(batch: Batch, rows: int) -> list[Look]:
-    """At all columns of a table's first rows."""
-    return [look(cells) for cells in batch.frame.head(rows).get_columns()]
 
 
 def _text(cell: object) -> str | None:

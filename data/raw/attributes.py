@@ -37,11 +37,6 @@ def is_number(dtype: pl.DataType) -> bool:
     return dtype == pl.Float64
 
 
-def is_one_category(dtype: pl.DataType) -> bool:
-    """Whether a canonical column of this type holds one category a row."""
-    return dtype == pl.Int64 or dtype == pl.String
-
-
 def are_several(dtype: pl.DataType) -> bool:
     """Whether a canonical column of this type holds several categories a row."""
     return isinstance(dtype, pl.List)

@@ -55,11 +55,6 @@ def fetch(url: str, path: Path, digest: Callable[[], Digest]) -> Path:
         partial.unlink(missing_ok=True)
 
 
-def md5_beside(url: str) -> Digest:
-    """The md5 that GroupLens serves beside an archive, in a file of its name and `.md5`."""
-    return Digest("md5", _found(f"{url}.md5", r"\b[0-9a-f]{32}\b"), f"{url}.md5")
-
-
 def git_lfs(pointer_url: str) -> Digest:
     """The sha256 that a Git LFS pointer tells of its file, as Hugging Face serves them under `raw`."""
     return Digest("sha256", _found(pointer_url, r"(?<=oid sha256:)[0-9a-f]{64}\b"), pointer_url)

@@ -87,11 +87,6 @@ class Tables:
     rows_joined: int = 0
     path: Path | None = None
 
-    @property
-    def attributes(self) -> list[str]:
-        """Those of `items`, as the function of this name has it."""
-        return attributes(self.items)
-
     def log(self) -> "Log":
         """The same as a log to go through, all of it at once."""
         return Log(

@@ -14,11 +14,6 @@ class Times:
         self.first = min(int(piece[0]) for piece in self._pieces)
         self.last = max(int(piece[-1]) for piece in self._pieces)
 
-    @classmethod
-    def of(cls, timestamp_ms: NDArray[np.int64]) -> "Times":
-        """Of times in any order."""
-        return cls([np.sort(timestamp_ms)])
-
     @staticmethod
     def has(piece: NDArray[np.int64], moment: int) -> bool:
         """Whether a sorted piece has this time."""

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data import feedback, splits, timelines
+from data import feedback, timelines
 from data.reading import Reader, Reading
 from data.timelines import Timelines
-from data.traits import measured
+from data.traits import counted, of_counts
 from runtime.errors import DataError, UsageError
 from tests.logs import random_timelines
 
@@ -104,22 +104,20 @@ def test_held_out_pairs_are_those_of_a_loop(tmp_path, monkeypatch, split, at_onc
     """However many events of histories are looked through at a time, users without any among them."""
     monkeypatch.setattr(timelines, "_EVENTS_AT_ONCE", at_once)
     log = random_timelines.write(tmp_path / "log", lengths=[0, 9, 1, 40, 0, 13, 2, 30, 0], num_items=12)
-    for unseen in (True, False):
-        expected = set()
-        for user, (start, end) in enumerate(zip(*log.bounds(split))):
-            met = set(log.item[log.offsets[user] : start]) if unseen else set()
-            liked = [log.item[at] for at in range(start, end) if log.feedback[at] & LIKE]
-            expected |= {(user, item) for item in liked if item not in met}
-        found = log.held_out(split, ["like"], unseen=unseen)
-        assert list(zip(*(side.tolist() for side in found))) == sorted(expected)
+    expected = set()
+    for user, (start, end) in enumerate(zip(*log.bounds(split))):
+        met = set(log.item[log.offsets[user] : start])
+        liked = [log.item[at] for at in range(start, end) if log.feedback[at] & LIKE]
+        expected |= {(user, item) for item in liked if item not in met}
+    found = log.held_out(split, ["like"])
+    assert list(zip(*(side.tolist() for side in found))) == sorted(expected)
 
 
 def test_held_out_pairs_are_unique_and_unseen(opened):
-    def pairs(*arguments, **options):
-        return list(zip(*(side.tolist() for side in opened.held_out(*arguments, **options))))
+    def pairs(*arguments):
+        return list(zip(*(side.tolist() for side in opened.held_out(*arguments))))
 
     assert pairs("test", ["click"]) == [(0, 4)]  # user 0 has met item 2 in training
-    assert pairs("test", ["click"], unseen=False) == [(0, 2), (0, 4)]
     assert pairs("valid", ["click", "like"]) == [(0, 3), (1, 1)]
     assert pairs("test", ["skip"]) == [(1, 2)]
     assert pairs("test", ["dislike"]) == []
@@ -136,8 +134,8 @@ def test_items_met_on_validation_days_are_seen_on_test_days(tmp_path):
 
 
 def test_another_split_is_another_view_of_the_same_events(opened):
-    valid_start, test_start = splits.leave_one_out(opened.offsets)
-    view = dataclasses.replace(opened, valid_start=valid_start, test_start=test_start)
+    last = opened.offsets[1:] - 1
+    view = dataclasses.replace(opened, valid_start=last - 1, test_start=last)
     np.testing.assert_array_equal(np.flatnonzero(view.in_split("test")), [5, 8])
 
 
@@ -179,6 +177,6 @@ def test_what_counts_as_positive_is_what_happens(tmp_path, happened, positive):
     log = random_timelines.write(tmp_path / "log", longest_play_ms=0, without=random_timelines.NAMES)
     bits = np.full(len(log.item), feedback.mask_of(happened), np.uint16)
     made = dataclasses.replace(log, feedback=bits)
-    traits = measured({name: getattr(made, name) for name in timelines.EVENT_DTYPES}, made.items)
+    traits = of_counts(counted({name: getattr(made, name) for name in timelines.EVENT_DTYPES}), made.items)
     manifest = {**log.manifest, "traits": dataclasses.asdict(traits), "feedback": list(feedback.BITS)}
     assert dataclasses.replace(made, manifest=manifest).positive_feedback == positive

@@ -13,7 +13,7 @@ from data.assembly import assemble
 from data.feedback import BITS
 from data.raw.quarantine import Quarantine
 from data.readers.canonical.layout import read_tables
-from data.traits import measured
+from data.traits import counted, of_counts
 from tests.logs import small_world
 
 CLICK, DISLIKE = 1 << BITS["click"], 1 << BITS["dislike"]
@@ -22,7 +22,7 @@ ITEMS = pl.DataFrame({"item_id": [None, 1, 2], "creator": [0, 1, 2], "cluster": 
 
 def assert_declared(made, declared, *, within):
     """What was assembled has the traits that are declared, shares of events up to a factor `within`."""
-    has = dataclasses.asdict(measured(made.arrays, made.items))
+    has = dataclasses.asdict(of_counts(counted(made.arrays), made.items))
     shares = has.pop("feedback")
     assert shares.keys() == declared.feedback.keys()
     for name, share in declared.feedback.items():
@@ -55,7 +55,7 @@ def arrays(**changed):
 
 
 def test_feedback_is_of_the_events_of_known_time():
-    has = measured(arrays(), ITEMS)
+    has = of_counts(counted(arrays()), ITEMS)
     assert has.events == 4
     assert has.feedback == {"click": 2 / 3, "dislike": 1 / 3}
     assert (has.creators, has.clusters) == (True, False)  # all items are of one cluster
@@ -68,15 +68,15 @@ def test_feedback_is_of_the_events_of_known_time():
 )
 def test_one_event_is_enough(column, trait):
     values = np.where(np.arange(4) == 2, 1, arrays()[column])
-    assert getattr(measured(arrays(**{column: values}), ITEMS), trait)
+    assert getattr(of_counts(counted(arrays(**{column: values})), ITEMS), trait)
 
 
 def test_a_log_of_nothing_but_likes_and_dislikes_is_explicit():
     bits = np.array([0, DISLIKE, 1 << BITS["like"], DISLIKE], np.uint16)
-    assert measured(arrays(feedback=bits), ITEMS).is_explicit
+    assert of_counts(counted(arrays(feedback=bits)), ITEMS).is_explicit
 
 
 def test_a_log_without_events_has_nothing():
     empty = {name: values[:0] for name, values in arrays().items()}
-    has = dataclasses.asdict(measured(empty, ITEMS.drop("creator", "cluster")))
+    has = dataclasses.asdict(of_counts(counted(empty), ITEMS.drop("creator", "cluster")))
     assert not any(has.values())

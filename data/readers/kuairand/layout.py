@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from data import clock
-from data.raw.files import header
+from data.raw import files
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, pieces, read
 from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Log, Tables, events_as_they_are
@@ -107,7 +107,9 @@ def read_kuairand(
     videos, people, *rest = source_files(folder, version, earlier_history=earlier_history)
     items = _items(read(videos, VIDEOS, quarantine=quarantine)[0])
     user_columns = [
-        Column(name, pl.String, category=True) for name in header(people) if name not in {"user_id", *_USER_NUMBERS}
+        Column(name, pl.String, category=True)
+        for name in files.header(people)
+        if name not in {"user_id", *_USER_NUMBERS}
     ]
     user_id = replace(USER_ID, dtype=pl.Int64, unique=True)
     users, _ = read(people, (user_id, *user_columns), quarantine=quarantine)
@@ -147,14 +149,11 @@ def read_history(path: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, int]:
     case is returned beside the events.
     """
     lists = ("watch_seq", "like_seq", "long_watch_seq")
-    names = header(path)
+    names = files.header(path)
     for name in ("user_id", *lists):
         if name not in names:
             raise DataError(f"{path}: no column '{name}', only {', '.join(names)}; remove the file or mend it")
-    try:
-        table = pl.read_parquet(path, columns=["user_id", *lists], glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: damaged ({error}); copy it again or remove it") from None
+    table = files.read(path, ["user_id", *lists]).frame
     for name in lists:
         if not isinstance(table.schema[name], pl.List):
             raise DataError(f"{path}: column {name} holds no lists; remove the file or mend it")

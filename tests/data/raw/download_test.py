@@ -49,7 +49,6 @@ def site(tmp_path):
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "a.zip").write_bytes(CONTENT)
-    (folder / "a.zip.md5").write_text(f"MD5 (a.zip) = {hashlib.md5(CONTENT).hexdigest()}\n")
     (folder / "pointer").write_text(
         f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(CONTENT).hexdigest()}\nsize 9\n"
     )
@@ -59,9 +58,8 @@ def site(tmp_path):
 
 def test_a_file_is_fetched_once_and_has_the_published_digest(site, tmp_path):
     path = tmp_path / "here/a.zip"
-    for digest in (lambda: download.md5_beside(f"{site}/a.zip"), lambda: download.git_lfs(f"{site}/pointer")):
-        assert download.fetch(f"{site}/a.zip", path, digest) == path
-        assert path.read_bytes() == CONTENT
+    assert download.fetch(f"{site}/a.zip", path, lambda: download.git_lfs(f"{site}/pointer")) == path
+    assert path.read_bytes() == CONTENT
     # Nothing is fetched where it is there already.
     md5 = Digest("md5", hashlib.md5(CONTENT).hexdigest(), "me")
     assert download.fetch("https://nowhere.invalid/a.zip", path, lambda: md5) == path
@@ -76,15 +74,13 @@ def test_an_altered_file_is_refused_and_not_kept(site, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(DataError, match="cut short or altered; remove it"):
-        download.fetch(f"{site}/a.zip", path, lambda: download.md5_beside(f"{site}/a.zip"))
+        download.fetch(f"{site}/a.zip", path, lambda: download.git_lfs(f"{site}/pointer"))
     assert path.exists()
 
 
-@pytest.mark.parametrize("missing", ["b.zip", "b.zip.md5"])
+@pytest.mark.parametrize("missing", ["file", "pointer"])
 def test_what_cannot_be_fetched_is_for_the_user_to_put_there(site, tmp_path, missing):
-    digest = (
-        (lambda: download.md5_beside(f"{site}/{missing[:5]}")) if "md5" in missing else (lambda: Digest("md5", "", ""))
-    )
+    digest = (lambda: Digest("md5", "", "")) if missing == "file" else lambda: download.git_lfs(f"{site}/b.pointer")
     with pytest.raises(UsageError, match=rf"--download: {site}/b\.zip cannot be fetched .*404.*; put b\.zip into"):
         download.fetch(f"{site}/b.zip", tmp_path / "b.zip", digest)
 

@@ -9,6 +9,7 @@ import pytest
 
 from data.raw.quarantine import Quarantine
 from data.raw.schema import event_types, yaml_file
+from data.raw.tables import attributes
 from data.readers.canonical.layout import read_tables, source_files
 from runtime.errors import DataError, UsageError
 
@@ -280,7 +281,11 @@ def test_attributes_that_are_named(tmp_path):
     )
     assert read.items["cluster_id"].head(4).to_list() == [["a", "b", "c"], None, ["d"], ["a"]]
     assert read.items.schema["year"] == pl.Float64
-    assert {name: read.items[name][3] for name in read.attributes} == {"year": 1993.0, "brand": "3", "price": "3.5"}
+    assert {name: read.items[name][3] for name in attributes(read.items)} == {
+        "year": 1993.0,
+        "brand": "3",
+        "price": "3.5",
+    }
     assert "items.csv: ignored shop" in quarantine.column_lines()
     assert read.notes == ("items.csv: column shop is none of the categories of schema.yaml",)
 

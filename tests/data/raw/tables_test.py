@@ -7,7 +7,7 @@ import pytest
 
 from data.assembly import assemble
 from data.raw.quarantine import Quarantine
-from data.raw.tables import merge_relogged
+from data.raw.tables import attributes, merge_relogged
 from data.readers.canonical.layout import read_tables
 from runtime.errors import DataError
 
@@ -32,7 +32,7 @@ def fault(folder, **frames):
 def test_events_alone_are_enough(tmp_path):
     read = tables(tmp_path, events=EVENTS)
     assert read.events.to_dict(as_series=False) == EVENTS.to_dict(as_series=False)
-    assert (read.items, read.users, read.earlier, read.rows_read, read.attributes) == (None, None, None, 3, [])
+    assert (read.items, read.users, read.earlier, read.rows_read, attributes(read.items)) == (None, None, None, 3, [])
 
 
 def test_further_columns_of_items_are_what_their_type_says_and_others_are_told(tmp_path):
@@ -46,7 +46,7 @@ def test_further_columns_of_items_are_what_their_type_says_and_others_are_told(t
         }
     )
     read = tables(tmp_path, events=EVENTS, items=items, users=pl.DataFrame({"user_id": [1, 2, 3], "region": [1, 1, 2]}))
-    assert read.attributes == ["colour", "price"]
+    assert attributes(read.items) == ["colour", "price"]
     assert read.items.schema["price"] == pl.Float64
     assert read.items["creator_id"].to_list() == [5, None]
     assert read.users.columns == ["user_id", "region"]
@@ -128,7 +128,7 @@ def test_text_of_its_own_for_every_item_is_no_category(tmp_path):
     )
     quarantine = Quarantine()
     read = tables(tmp_path, events=events, items=items, users=users, quarantine=quarantine)
-    assert read.attributes == ["brand", "author"]
+    assert attributes(read.items) == ["brand", "author"]
     assert read.items["title"].to_list() == items["title"].to_list()
     assert read.users.columns == ["user_id", "plan"]
     why = "has a value of its own for most rows: no category"

@@ -7,6 +7,7 @@ import pytest
 from data import clock
 from data.assembly import assemble
 from data.raw.quarantine import Quarantine
+from data.raw.tables import attributes
 from data.readers import named
 from data.readers.kuairand import layout as official
 from runtime.errors import DataError
@@ -100,7 +101,7 @@ def test_columns_get_their_canonical_names(tmp_path):
     assert items["second_tag"].to_list() == [None, "39", None]
     assert items["duration_ms"].to_list() == [87433, None, 5000]
     assert items["uploaded_ms"][0] == clock.parse("2022-04-10T00:00+08:00")
-    assert tables.attributes == ["video_type", "upload_type", "music", "second_tag"]
+    assert attributes(tables.items) == ["video_type", "upload_type", "music", "second_tag"]
     assert tables.users.columns == ["user_id", "user_active_degree", "follow_user_num_range", "onehot_feat3"]
 
 
