@@ -8,6 +8,7 @@ Users lie by shard, and within a shard by id: of a log of one shard, as a small 
 
 import contextlib
 import dataclasses
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -18,16 +19,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import clock, feedback, splits, traits, vocabulary
+from data import clock, feedback, splits, timelines, traits, vocabulary
 from data.items import buckets, catalogue
-from data.raw.tables import Log, Tables, attributes
+from data.raw import plausibility
+from data.raw.tables import Log, Tables
 from data.shards import flat
 from data.shards.gathered import Each, Gathered, gather, one_by_one
 from data.shards.ordered import Kept
 from data.shards.part import Decided, Part, item_counts, part, surfaces_of
 from data.shards.spill import SHARD_ROWS
 from data.shards.times import Times
-from data.timelines import SPLITS
 from runtime.errors import DataError
 from runtime.progress import progress
 
@@ -38,8 +39,8 @@ USER_ATTRIBUTE = "user."  # before the name of each attribute of users, as catal
 class Assembled:
     """What `timelines.write` takes, and what a user should be told; fields["counts"] is what became of each row.
 
-    arrays may be mapped from files. counts: of the events. sample: some of the events where they are many, else all.
-    first_ms: when the log begins.
+    arrays may be mapped from files. counts: of the events. sizes: events in train, valid and test. sample: some of the
+    events where they are many, else all. first_ms: when the log begins.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -50,8 +51,37 @@ class Assembled:
     fields: dict[str, Any]
     notes: tuple[str, ...]
     counts: traits.Counts
+    sizes: Mapping[str, int]
     sample: Mapping[str, NDArray[Any]]
     first_ms: int
+
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        fields: Mapping[str, Any] | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes the timelines at `path`, with further fields in the manifest, and texts beside the arrays."""
+        timelines.write(
+            path,
+            arrays=self.arrays,
+            items=self.items,
+            users=self.users,
+            embeddings=self.embeddings,
+            codes=self.codes,
+            fields={**(fields or {}), **self.fields},
+            extra=extra,
+            counts=self.counts,
+        )
+
+    def warnings(self) -> list[str]:
+        """What looks wrong about the log as a whole."""
+        return plausibility.warnings(
+            self.sample,
+            item_duration_ms=self.items["duration_ms"].to_numpy(),
+            user_ids=self.users["user_id"],
+            item_ids=self.items["item_id"],
+        )
 
 
 def assemble(
@@ -112,14 +142,7 @@ def assemble(
     notes += whole.notes
     user_ids = pl.concat([of_shard.users for of_shard in whole.parts])
 
-    durations = pl.DataFrame({"item_id": item_ids, "duration_ms": whole.duration_ms[1:]})
-    table = catalogue.build(
-        item_ids,
-        items,
-        attributes=attributes(items),
-        durations=durations,
-        seen=whole.train_count > 0,
-    )
+    table = catalogue.build(item_ids, items, duration_ms=whole.duration_ms, seen=whole.train_count > 0)
     notes += [*table.notes, *why]
     users = pl.DataFrame({"user_id": user_ids})
     if gathered.users is not None:
@@ -152,6 +175,7 @@ def assemble(
         fields,
         tuple(notes),
         whole.counts,
+        whole.sizes,
         flat.sampled(arrays),
         times.first,
     )
@@ -175,7 +199,7 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
     folders = [place / f"part-{number}" if several else None for number in range(len(gathered.kept))]
     rows = len(decided.items) + 1
     train_count, duration_ms = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
-    whole = _Whole([], traits.Counts(), 0, dict.fromkeys(SPLITS, 0), train_count, duration_ms, [])
+    whole = _Whole([], traits.Counts(), 0, dict.fromkeys(splits.PARTS, 0), train_count, duration_ms, [])
     undone: dict[str, tuple[int, int]] = {}
     with progress(label="write", total=len(gathered.times), unit="row", quiet=quiet or not several) as bar:
         arguments = list(zip(gathered.kept, folders, strict=True))
@@ -228,29 +252,18 @@ def _an_event(kept: Sequence[Kept], moment: int) -> tuple[Any, Any]:
     return shard.users[user], shard.items[int(shard.item[at]) - 1]
 
 
-def split_sizes(made: Assembled) -> dict[str, int]:
-    """Events in train, valid and test."""
-    edges = (
-        made.arrays["offsets"][:-1],
-        made.arrays["valid_start"],
-        made.arrays["test_start"],
-        made.arrays["offsets"][1:],
-    )
-    return {name: int((edges[i + 1] - edges[i]).sum()) for i, name in enumerate(SPLITS)}
-
-
 def metrics(made: Assembled) -> dict[str, int]:
     """The counts as flat names."""
     counts = made.fields["counts"]
     flat = {f"rows/{name}": counts[name] for name in ("read", "kept", "merged", "earlier_history")}
     flat |= {f"rows/dropped/{reason}": count for reason, count in counts["dropped"].items()}
-    flat |= {f"events/{name}": size for name, size in split_sizes(made).items()}
+    flat |= {f"events/{name}": size for name, size in made.sizes.items()}
     return flat | {"users": len(made.users), "items": len(made.items) - 1}
 
 
 def summary(made: Assembled) -> str:
     """What came in and what became of it, for people."""
-    counts, fields, sizes = made.fields["counts"], made.fields, split_sizes(made)
+    counts, fields, sizes = made.fields["counts"], made.fields, made.sizes
     lines = [("rows read", counts["read"], ""), ("  kept", counts["kept"], "")]
     lines += [("  merged", counts["merged"], "logged again, or by another row of the same event")]
     lines += [("  dropped", count, reason) for reason, count in counts["dropped"].items()]

@@ -70,7 +70,6 @@ def _read(folder: Path, schema: Path, last: str) -> None:
     """Reads the log as the schema says, and tells what came of it."""
     from data import assembly, clock, traits
     from data.inspection import needs
-    from data.raw import plausibility
     from data.raw.quarantine import Quarantine
     from data.readers.canonical import layout
 
@@ -79,16 +78,10 @@ def _read(folder: Path, schema: Path, last: str) -> None:
         made = assembly.assemble(layout.read_tables(folder, quarantine=rejected, schema=str(schema)))
     except DataError as error:
         raise DataError(f"{error}; mend {schema}") from None
-    warnings = plausibility.warnings(
-        made.sample,
-        item_duration_ms=made.items["duration_ms"].to_numpy(),
-        user_ids=made.users["user_id"],
-        item_ids=made.items["item_id"],
-    )
     print("\n".join([*rejected.column_lines(), "", assembly.summary(made)]))
     print(f"{'first and last':<16}  {clock.show(made.first_ms)}, {clock.show(made.fields['end_ms'] - 1)}", end="\n\n")
     of_bad_rows = [note.replace("quarantined", "bad rows") for note in rejected.notes()]
-    for note in (*made.notes, *of_bad_rows, *(f"warning: {warning}" for warning in warnings)):
+    for note in (*made.notes, *of_bad_rows, *(f"warning: {warning}" for warning in made.warnings())):
         print(note)
     for line in needs.lines(traits.of_counts(made.counts, made.items, made.embeddings)):
         print(line)

@@ -163,8 +163,8 @@ def main(argv: Sequence[str]) -> int | None:
     """Reads, checks, assembles, writes, and says what became of every row."""
     del argv
     # Imported here so that --help does not wait for them.
-    from data import assembly, timelines
-    from data.raw import plausibility, quarantine
+    from data import assembly
+    from data.raw import quarantine
     from data.shards import beam
     from data.shards.gathered import one_by_one
     from runtime.artifact import scratch
@@ -215,23 +215,8 @@ def main(argv: Sequence[str]) -> int | None:
         if len(rejected.frame()):
             extra[quarantine.FILE] = rejected.frame().write_csv()
         columns = rejected.column_lines()
-        warnings = plausibility.warnings(
-            made.sample,
-            item_duration_ms=made.items["duration_ms"].to_numpy(),
-            user_ids=made.users["user_id"],
-            item_ids=made.items["item_id"],
-        )
-        timelines.write(
-            workdir,
-            arrays=made.arrays,
-            items=made.items,
-            users=made.users,
-            embeddings=made.embeddings,
-            codes=made.codes,
-            fields={"dataset": dataset.name, "columns": columns, "warnings": warnings, **made.fields},
-            extra=extra,
-            counts=made.counts,
-        )
+        warnings = made.warnings()
+        made.write(workdir, {"dataset": dataset.name, "columns": columns, "warnings": warnings}, extra)
     print(assembly.summary(made))
     for note in (*columns, *made.notes, *rejected.notes()):
         print(note)

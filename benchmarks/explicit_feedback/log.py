@@ -77,7 +77,7 @@ def read_timelines(path: str, folder: Path) -> Timelines:
     sizes = [np.bincount(user, split == part, len(arrays["offsets"]) - 1).astype(np.int64) for part in (0, 1)]
     arrays["valid_start"] = arrays["offsets"][:-1] + sizes[0]
     arrays["test_start"] = arrays["valid_start"] + sizes[1]
-    timelines.write(folder, arrays=arrays, items=made.items, users=made.users, fields=made.fields)
+    dataclasses.replace(made, arrays=arrays).write(folder)
     return Timelines.open(folder)
 
 

@@ -35,7 +35,7 @@ def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "n
     feed = simulate(config)
     log, known = tables(feed), truth(feed, config)["impressions"]
     made = assembly.assemble(Tables(log["events"], log["items"], log["users"], None, len(log["events"])))
-    timelines.write(folder, arrays=made.arrays, items=made.items, users=made.users, fields=made.fields)
+    made.write(folder)
     opened = timelines.Timelines.open(folder)
     known = known.sort("user_id", "timestamp_ms", maintain_order=True)  # as timelines lie
     same = opened.items["item_id"].gather(pl.Series(opened.item)).to_numpy() == known["item_id"].to_numpy()

@@ -3,7 +3,6 @@
 Only what is known when an item is uploaded is kept: totals of plays or likes would tell a model the future.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from data import vocabulary
 from data.items import buckets
 from data.items.content import ALL, CODES_SCHEMA
 from data.raw import attributes as kinds
+from data.raw.tables import attributes
 
 ATTRIBUTE = "item."  # before the name of each attribute in the table: no log's column can be taken for one of Heed's
 DURATION_EDGES_MS = (7_000, 18_000, 30_000, 60_000, 120_000, 300_000)
@@ -51,18 +51,17 @@ def build(
     item_ids: pl.Series,
     items: pl.DataFrame | None,
     *,
-    attributes: Sequence[str],
-    durations: pl.DataFrame,
-    seen: NDArray[np.bool_] | None = None,
+    duration_ms: NDArray[np.int32],
+    seen: NDArray[np.bool_],
 ) -> Catalogue:
     """The item table and its features.
 
     Args:
       item_ids: the vocabulary; row i of the result describes item_ids[i - 1], row 0 is padding (null ids, zeros).
-      items: canonical items, or None where the log has no such table.
-      attributes: further columns of `items` to keep, as what their type says (data/raw/attributes.py).
-      durations: item_id, duration_ms as the events tell it, for items whose own is unknown.
-      seen: [N + 1], the items of the training days, whose numbers decide about buckets; None: all.
+      items: canonical items, or None where the log has no such table. Further columns are what their type says
+        (data/raw/attributes.py).
+      duration_ms: [N + 1] as the events tell it, for items whose own is unknown; -1 where they do not.
+      seen: [N + 1], the items of the training days, whose numbers decide about buckets.
     """
     table = pl.DataFrame({"item_id": item_ids})
     if items is not None:
@@ -70,14 +69,12 @@ def build(
     for name in ("creator_id", "cluster_id", "duration_ms"):
         if name not in table.columns:
             table = table.with_columns(pl.lit(None, pl.Int64).alias(name))
-    of_events = table.select("item_id").join(durations, on="item_id", how="left", maintain_order="left")["duration_ms"]
-    duration_ms = table["duration_ms"].cast(pl.Int64).fill_null(of_events.cast(pl.Int64))
-
     padding = pl.DataFrame({name: [None] for name in table.columns}, schema=table.schema)
     table = pl.concat([padding, table])
-    duration_ms = pl.concat([pl.Series([None], dtype=pl.Int64), duration_ms])
-    seen = np.ones(len(table), bool) if seen is None else seen
-    sources = {"creator": "creator_id", "cluster": "cluster_id"} | {ATTRIBUTE + name: name for name in attributes}
+    known_ms = table["duration_ms"].fill_null(-1).to_numpy()
+    duration_ms = np.where(known_ms >= 0, known_ms, duration_ms).astype(np.int32)
+    sources = {"creator": "creator_id", "cluster": "cluster_id"}
+    sources |= {ATTRIBUTE + name: name for name in attributes(items)}
     embedded = {name: source for name, source in sources.items() if kinds.is_embedding(table.schema[source])}
     columns: dict[str, pl.Series] = {}
     features: list[dict[str, Any]] = []
@@ -91,7 +88,7 @@ def build(
             code = pl.int_range(1, len(made.values) + 1, dtype=pl.Int32, eager=True)
             stand_for = pl.DataFrame({"value": made.values.cast(pl.String), "code": code})
             codes.append(stand_for.select(pl.lit(name).alias("feature"), "value", "code"))
-    durations_code = duration_buckets(duration_ms.fill_null(-1).to_numpy())
+    durations_code = duration_buckets(duration_ms)
     columns["duration"] = pl.Series(durations_code)
     if len(np.unique(durations_code[1:])) > 1:
         told = {"name": "duration", "cardinality": int(durations_code.max()) + 1}
@@ -99,9 +96,7 @@ def build(
     ids = [_first(table[name]) for name in ("creator_id", "cluster_id")]
     title = ["title"] if "title" in table.columns else []
     return Catalogue(
-        table.select("item_id", *ids, *title).with_columns(
-            **columns, duration_ms=duration_ms.fill_null(-1).cast(pl.Int32)
-        ),
+        table.select("item_id", *ids, *title).with_columns(**columns, duration_ms=pl.Series(duration_ms)),
         features,
         pl.concat(codes),
         np.concatenate([_embeddings(table[source]) for source in embedded.values()], axis=1) if embedded else None,

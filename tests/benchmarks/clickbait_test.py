@@ -16,7 +16,7 @@ from benchmarks.clickbait.comparison import (
     weight_that_keeps,
 )
 from configs.satisfaction import get_config
-from data import assembly, timelines
+from data import assembly
 from data.raw import quarantine
 from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("clickbait")
     small_world.write(root, num_users=200, num_events=16_000)
     made = assembly.assemble(read_tables(root / "tables", quarantine=quarantine.Quarantine()))
-    timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
+    made.write(root / "timelines")
     log = Timelines.open(root / "timelines")
 
     config, rng, run = get_config("tiny"), np.random.default_rng(0), root / "run"

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.clickbait.comparison import true_satisfaction
 from configs.world import get_config
-from data import assembly, timelines
+from data import assembly
 from data.raw import quarantine
 from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
             for name, frame in frames.items():
                 frame.write_parquet(partial / f"{name}.parquet")
     made = assembly.assemble(read_tables(root / "tables", quarantine=quarantine.Quarantine()))
-    timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
+    made.write(root / "timelines")
     return root
 
 

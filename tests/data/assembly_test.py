@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from data import feedback
-from data.assembly import assemble, split_sizes, summary
+from data.assembly import assemble, summary
 from data.raw.tables import Tables
 from runtime.errors import DataError
 
@@ -132,7 +132,7 @@ def test_a_gap_in_the_log_leaves_no_split_empty():
 def test_shares_of_the_log():
     rows = [(user, 1, second, 1, 0) for second in range(100) for user in ("u", "v")]
     made = assemble(log(rows), valid_share=0.05, test_share=0.2)
-    assert split_sizes(made) == {"train": 2 * 75, "valid": 2 * 5, "test": 2 * 20}
+    assert made.sizes == {"train": 2 * 75, "valid": 2 * 5, "test": 2 * 20}
 
 
 def test_attributes_of_users_and_surfaces():

@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from data import assembly
-from data.raw import plausibility
 from data.raw.quarantine import Quarantine
 from data.readers.canonical.layout import read_tables
-from data.timelines import Timelines, write
+from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from tests import command_line
 
@@ -212,10 +211,7 @@ def adds_up(folder: Path, read: Any, made: Any, rejected: Quarantine) -> None:
     """Each row is kept, merged or set aside; users and items are as many as the tables tell apart; codes fit."""
     assert assembly.summary(made)
     assert rejected.column_lines()
-    durations = made.items["duration_ms"].to_numpy()
-    plausibility.warnings(
-        made.arrays, item_duration_ms=durations, user_ids=made.users["user_id"], item_ids=made.items["item_id"]
-    )
+    made.warnings()
     counts = made.fields["counts"]
     of_events = rejected.frame().filter(pl.col("file").str.starts_with("events")).height
     assert counts["dropped"]["quarantined"] == of_events
@@ -224,14 +220,7 @@ def adds_up(folder: Path, read: Any, made: Any, rejected: Quarantine) -> None:
     things = [frame["item_id"] for frame in (read.events, read.items) if frame is not None]
     assert made.users["user_id"].n_unique() == people.n_unique()
     assert made.items["item_id"].drop_nulls().n_unique() == len({str(one) for ids in things for one in ids})
-    write(
-        folder / "made",
-        arrays=made.arrays,
-        items=made.items,
-        users=made.users,
-        embeddings=made.embeddings,
-        fields=made.fields,
-    )
+    made.write(folder / "made")
     opened = Timelines.open(folder / "made")
     cardinalities = [feature["cardinality"] for feature in opened.manifest["item_features"]]
     assert (opened.item_features() < cardinalities).all()

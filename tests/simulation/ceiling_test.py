@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.world import get_config
-from data import assembly, timelines
+from data import assembly
 from data.feedback import SKIP_BELOW_MS, has
 from data.raw import quarantine
 from data.readers.canonical.layout import read_tables
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("world")
     small_world.write(root)
     made = assembly.assemble(read_tables(root / "tables", quarantine=quarantine.Quarantine()))
-    timelines.write(root / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields={**made.fields})
+    made.write(root / "timelines")
     true_probabilities.run(world=str(root), data=str(root / "timelines"), workdir=str(root / "ceiling"))
     return root
 

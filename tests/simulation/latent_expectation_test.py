@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.realism import comparison as realism
 from configs.world import get_config
-from data import assembly, timelines
+from data import assembly
 from data.raw.tables import Tables
 from data.timelines import Timelines
 from pipelines.systems.retrieval.ceiling import run
@@ -59,7 +59,7 @@ def test_items_are_shown_as_often_as_their_distribution_says() -> None:
 def _timelines(folder, feed, config) -> Timelines:
     log = tables(feed)
     made = assembly.assemble(Tables(log["events"], log["items"], log["users"], None, len(log["events"])))
-    timelines.write(folder / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields=made.fields)
+    made.write(folder / "timelines")
     for kind, frames in (("tables", log), ("truth", truth(feed, config))):
         write(folder / "world" / kind, frames, kind=kind, config=config.to_dict())
     return Timelines.open(folder / "timelines")

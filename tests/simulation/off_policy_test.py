@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from configs.off_policy import get_config
-from data import assembly, feedback, timelines
+from data import assembly, feedback
 from data.raw.quarantine import Quarantine
 from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
@@ -35,8 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("all")
     small_world.write(folder / "world")
     made = assembly.assemble(read_tables(folder / "world" / "tables", quarantine=Quarantine(enabled=False)))
-    fields = {"arrays": made.arrays, "items": made.items, "users": made.users}
-    timelines.write(folder / "timelines", fields={"dataset": "tables", **made.fields}, **fields)
+    made.write(folder / "timelines", {"dataset": "tables"})
     known = Timelines.open(folder / "timelines").manifest["vocabulary_hash"]
     small_world.arm(folder / "arm", num_items=NUM_ITEMS, seed=0, vocabulary_hash=known)
     return folder

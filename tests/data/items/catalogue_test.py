@@ -3,7 +3,16 @@ import polars as pl
 
 from data.items import catalogue
 
-NO_DURATIONS = pl.DataFrame({"item_id": [], "duration_ms": []}, schema={"item_id": pl.Int64, "duration_ms": pl.Int32})
+
+def build(item_ids, items, *, durations=None, seen=None):
+    """Durations as events tell them, of row 0 too; none, and all items seen, by default."""
+    nothing = np.full(len(item_ids) + 1, -1)
+    return catalogue.build(
+        pl.Series(item_ids),
+        items,
+        duration_ms=nothing if durations is None else np.array(durations),
+        seen=nothing < 0 if seen is None else seen,
+    )
 
 
 def test_row_i_is_item_i_and_row_0_is_padding():
@@ -16,8 +25,7 @@ def test_row_i_is_item_i_and_row_0_is_padding():
             "kind": ["long", "long"],
         }
     )
-    durations = pl.DataFrame({"item_id": [10, 20, 30], "duration_ms": [6_999, 1, -1]})
-    table, features, *_ = catalogue.build(pl.Series([10, 20, 30]), items, attributes=["kind"], durations=durations)
+    table, features, *_ = build([10, 20, 30], items, durations=[-1, 6_999, 1, -1])
     assert table["item_id"].to_list() == [None, 10, 20, 30]
     assert table["creator_id"].to_list() == [None, None, "z", None]
     assert table["creator"].to_list() == [0, 0, 1, 0]
@@ -41,8 +49,7 @@ def test_names_of_the_log_are_never_names_of_the_table():
     ours = ["creator", "cluster", "duration", "train_count", "duration_ms_of_events", "index", "item.creator", ""]
     items = pl.DataFrame({"item_id": [1, 2], "creator_id": [9, 9], "title": ["One", None]})
     items = items.with_columns(pl.Series(name, [f"{name} b", f"{name} a"]) for name in ours)
-    durations = pl.DataFrame({"item_id": [1, 2], "duration_ms": [10_000, 20_000]})
-    table, features, *_ = catalogue.build(pl.Series([1, 2]), items, attributes=ours, durations=durations)
+    table, features, *_ = build([1, 2], items, durations=[-1, 10_000, 20_000])
     assert table["creator"].to_list() == [0, 1, 1]
     assert table["duration"].to_list() == [0, 2, 3]
     assert table["title"].to_list() == [None, "One", None]
@@ -52,7 +59,7 @@ def test_names_of_the_log_are_never_names_of_the_table():
 
 
 def test_without_an_items_table_the_columns_are_there_and_no_feature_is():
-    table, features, *_ = catalogue.build(pl.Series([1, 2]), None, attributes=[], durations=NO_DURATIONS)
+    table, features, *_ = build([1, 2], None)
     assert table.select("creator", "cluster", "duration").rows() == [(0, 0, 0)] * 3
     assert features == []
 
@@ -61,7 +68,7 @@ def test_of_several_categories_the_first_is_the_one_and_all_are_there():
     items = pl.DataFrame(
         {"item_id": [1, 2, 3], "cluster_id": [["jazz", "live"], ["live"], None], "tag": [[5], [9], [5]]},
     )
-    made = catalogue.build(pl.Series([1, 2, 3]), items, attributes=["tag"], durations=NO_DURATIONS)
+    made = build([1, 2, 3], items)
     assert made.table["cluster_id"].to_list() == [None, "jazz", "live", None]
     assert made.table["cluster"].to_list() == [0, 1, 2, 0]
     assert made.table["all.cluster"].to_list() == [None, [1, 2], [2], None]
@@ -76,7 +83,7 @@ def test_of_several_categories_the_first_is_the_one_and_all_are_there():
 
 def test_too_many_categories_are_cut_and_it_is_said():
     items = pl.DataFrame({"item_id": [1, 2], "tag": [list(range(30)), [29]]})
-    made = catalogue.build(pl.Series([1, 2]), items, attributes=["tag"], durations=NO_DURATIONS)
+    made = build([1, 2], items)
     assert made.features == [{"name": "item.tag", "cardinality": 18, "width": 16}]  # 0 to 15, and 29
     assert made.table["all.item.tag"].to_list() == [None, list(range(1, 17)), [17]]
     assert made.notes == ["items: tag has up to 30 values: the first 16 are taken"]
@@ -86,7 +93,7 @@ def test_numbers_lie_in_buckets_of_the_items_of_the_training_days():
     price = [2.0, 2.0, 5.0, 8.0, None, 1000.0, 1.0]
     items = pl.DataFrame({"item_id": range(7), "price": price})
     seen = np.array([False, True, True, True, True, False, False, False])  # 2, 2, 5 and 8
-    made = catalogue.build(pl.Series(range(7)), items, attributes=["price"], durations=NO_DURATIONS, seen=seen)
+    made = build(range(7), items, seen=seen)
     # Up to 5, up to 8, from 8 on; no number is a state of its own; below the least there is no bucket more.
     assert made.table["item.price"].to_list() == [0, 2, 2, 3, 4, 1, 4, 2]
     assert made.features == [{"name": "item.price", "cardinality": 5, "edges": [5.0, 8.0], "first": 2}]
@@ -97,7 +104,7 @@ def test_embeddings_stand_beside_the_table():
     items = items.with_columns(
         pl.col("look").cast(pl.Array(pl.Float32, 2)), pl.col("sound").cast(pl.Array(pl.Float32, 1))
     )
-    made = catalogue.build(pl.Series([1, 2, 3]), items, attributes=["look", "sound"], durations=NO_DURATIONS)
+    made = build([1, 2, 3], items)
     assert made.embeddings.dtype == np.float32
     np.testing.assert_array_equal(made.embeddings, [[0, 0, 0], [0, 0, 4], [0, 0, 0], [0.5, 2, 1]])
     assert made.embedded == [{"name": "item.look", "size": 2}, {"name": "item.sound", "size": 1}]

@@ -30,9 +30,7 @@ def log(tmp_path_factory):
         }
     ).write_parquet(folder / "items.parquet")
     made = assemble(read_tables(folder, quarantine=Quarantine()))
-    parts = {"arrays": made.arrays, "items": made.items, "users": made.users, "embeddings": made.embeddings}
-    parts["codes"] = made.codes
-    timelines.write(folder / "log", **parts, fields=made.fields)
+    made.write(folder / "log")
     return Timelines.open(folder / "log")
 
 

@@ -20,9 +20,7 @@ def timelines(folder, text, **options):
     tables = read(folder / "sequences.txt", quarantine=Quarantine(**options))
     moments = {f"{split}_start_ms": clock.parse(getattr(dataset, f"{split}_start")) for split in ("valid", "test")}
     made = assemble(tables, **moments)
-    timelines_format.write(
-        folder / "timelines", arrays=made.arrays, items=made.items, users=made.users, fields=made.fields
-    )
+    made.write(folder / "timelines")
     return timelines_format.Timelines.open(folder / "timelines"), made
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data import timelines
 from data.assembly import assemble
 from data.raw.tables import Tables
 from data.shards import beam
@@ -45,8 +44,7 @@ def test_every_byte_is_as_without_beam(tmp_path, options):
         scratch = tmp_path / f"{name} scratch"
         each = one_by_one if name == "here" else beam.OnRunner("DirectRunner", scratch, options)
         made = assemble(log(), folder=scratch, shard_rows=500, each=each)
-        fields = {"items": made.items, "users": made.users, "fields": made.fields, "counts": made.counts}
-        timelines.write(tmp_path / name, arrays=made.arrays, **fields)
+        made.write(tmp_path / name)
     written = sorted(file.name for file in (tmp_path / "here").iterdir())
     assert written == sorted(file.name for file in (tmp_path / "beam").iterdir())
     for name in written:

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data import timelines
 from data.assembly import assemble, summary
 from data.raw.hashes import hashes
 from data.raw.quarantine import Quarantine
@@ -15,6 +14,7 @@ from data.readers.canonical.layout import read_tables
 from data.shards import spill
 from data.shards.spill import BUCKETS, Spill, buckets
 from data.timelines import EVENT_DTYPES, Timelines
+from data.traits import counted
 from runtime.errors import DataError
 
 T, N = 1_650_000_000_000, 3000
@@ -114,14 +114,8 @@ def test_arrays_of_shards_are_written_as_those_in_memory(tmp_path):
     for name, folder in (("mapped", tmp_path / "scratch"), ("in memory", None)):
         made = assemble(log(rows), shard_rows=300, folder=folder)
         assert isinstance(made.arrays["item"], np.memmap) == (name == "mapped")
-        timelines.write(
-            tmp_path / name,
-            arrays=made.arrays,
-            items=made.items,
-            users=made.users,
-            fields=made.fields,
-            counts=made.counts if folder else None,
-        )
+        assert made.counts == counted(made.arrays)
+        made.write(tmp_path / name)
     one, other = tmp_path / "mapped", tmp_path / "in memory"
     assert {file.name for file in one.iterdir()} == {file.name for file in other.iterdir()}
     for file in one.iterdir():
