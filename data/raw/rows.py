@@ -402,12 +402,6 @@ def stacked(frames: Sequence[pl.DataFrame], names: Iterable[str] | None = None) 
 
     Ids that are numbers in some of the frames and text in others are text.
     """
-    table: dict[str, pl.Series] = {}
-    for name in dict.fromkeys((name for frame in frames for name in frame.columns) if names is None else names):
-        pieces = [
-            frame[name] if name in frame.columns else pl.Series([None] * len(frame), dtype=pl.Null) for frame in frames
-        ]
-        filled = [piece for piece in pieces if piece.dtype != pl.Null]
-        kind = filled[0].dtype if len({piece.dtype for piece in filled}) == 1 else pl.String
-        table[name] = pl.concat([piece.cast(kind) for piece in pieces]).rename(name)
-    return pl.DataFrame(table)
+    table = pl.concat(frames, how="diagonal_relaxed")
+    table = table if names is None else table.select(names)
+    return table.with_columns(pl.col(pl.Null).cast(pl.String))

@@ -91,7 +91,7 @@ class Tables:
         """The same as a log to go through, all of it at once."""
         return Log(
             [self.events],
-            partial(events_as_they_are, joined=self.rows_joined),
+            partial(Events, joined=self.rows_joined),
             self.items,
             self.users,
             lambda: self.earlier,
@@ -110,11 +110,6 @@ class Events(NamedTuple):
     frame: pl.DataFrame
     undoing: int = 0
     joined: int = 0
-
-
-def events_as_they_are(rows: pl.DataFrame, joined: int = 0) -> Events:
-    """Each row as an event; `joined` rows of others are part of them."""
-    return Events(rows, joined=joined)
 
 
 @dataclass(frozen=True)
@@ -160,21 +155,21 @@ def attributes(items: pl.DataFrame | None) -> list[str]:
     return [] if items is None else [name for name in items.columns if name not in _NOT_ATTRIBUTES]
 
 
-def no_events() -> pl.DataFrame | None:
-    """None: a log without earlier history."""
-    return None
-
-
-def merge_relogged(events: pl.DataFrame) -> pl.DataFrame:
+def merge_relogged(events: pl.DataFrame, among: pl.Series | None = None) -> pl.DataFrame:
     """One event for each (user, item, time): an app that sends an event again repeats these three exactly.
 
     0/1 fields are OR-ed, play and item durations take the largest, the rest and the place in order are the first row's.
+
+    Args: among, True for all rows that may be such, where that is known; it is no more than a matter of time.
     """
     key = ["user_id", "item_id", "timestamp_ms"]
-    again = pl.struct(key).is_duplicated()
-    events = events.with_row_index("_order")
-    largest = [c for c, dtype in events.schema.items() if dtype in (pl.Int8, pl.Int32)]
-    first = [c for c in events.columns if c not in {*key, *largest}]
-    merged = events.filter(again).group_by(key, maintain_order=True).agg(pl.col(first).first(), pl.col(largest).max())
-    kept = pl.concat([events.filter(~again), merged.select(events.columns)])
-    return kept.sort("_order").drop("_order")
+    rows = events.with_row_index("_order")
+    again = rows if among is None else rows.filter(among)
+    again = again.filter(pl.struct(key).is_duplicated())
+    if again.is_empty():
+        return events
+    largest = [c for c, dtype in rows.schema.items() if dtype in (pl.Int8, pl.Int32)]
+    first = [c for c in rows.columns if c not in {*key, *largest}]
+    merged = again.group_by(key, maintain_order=True).agg(pl.col(first).first(), pl.col(largest).max())
+    once = pl.repeat(True, len(rows), eager=True).scatter(again["_order"], False)
+    return pl.concat([rows.filter(once), merged.select(rows.columns)]).sort("_order").drop("_order")

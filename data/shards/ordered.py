@@ -93,9 +93,8 @@ def ordered(
     frame = rows.load()
     made = of_users(frame.cast({name: dtype for name, dtype in dtypes.items() if name in frame.columns}))  # type: ignore[arg-type]
     del frame
-    log = made.frame
-    log = _by_user_and_time(log)
-    log = _merged(log)
+    log = _by_user_and_time(made.frame)
+    log = merge_relogged(log, among=_at_one_time(log))
     times, in_log = np.sort(log["timestamp_ms"].to_numpy()), log["user_id"]
     users, merged = in_log.n_unique(), len(log)
     a_user = str(in_log[0]) if merged else ""
@@ -148,16 +147,8 @@ def _by_user_and_time(log: pl.DataFrame) -> pl.DataFrame:
     return log.sort("user_id", "timestamp_ms", maintain_order=True)
 
 
-def _merged(log: pl.DataFrame) -> pl.DataFrame:
-    """As `merge_relogged`, of events in order: only those of one user and time can be one, and they are neighbours."""
-    if not len(log):
-        return log
-    time = log["timestamp_ms"].to_numpy()
-    user = log["user_id"]
-    same = (np.diff(time) == 0) & (user.slice(1) == user.slice(0, len(user) - 1)).to_numpy()
-    if not same.any():
-        return log
-    near = np.append(False, same) | np.append(same, False)
-    again = merge_relogged(log.filter(pl.Series(near)).with_columns(_at=pl.Series(np.flatnonzero(near))))
-    rest = log.filter(pl.Series(~near)).with_columns(_at=pl.Series(np.flatnonzero(~near)))
-    return pl.concat([rest, again.select(rest.columns)]).sort("_at").drop("_at")
+def _at_one_time(log: pl.DataFrame) -> pl.Series:
+    """True for the events, in order, that have the user and time of another: of a neighbour."""
+    time, user = log["timestamp_ms"], log["user_id"]
+    as_before = ((time == time.shift()) & (user == user.shift())).fill_null(False)
+    return as_before | as_before.shift(-1, fill_value=False)

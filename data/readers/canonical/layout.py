@@ -15,7 +15,7 @@ from data.raw.rows import Column, Known, Pieces
 from data.raw.schema import rules, yaml_file
 from data.raw.schema.said import Schema, TableSchema, check, columns_of
 from data.raw.sources import Source, ending
-from data.raw.tables import FEEDBACK_COLUMNS, Log, events_as_they_are, no_events
+from data.raw.tables import FEEDBACK_COLUMNS, Events, Log
 from data.raw.times import Moments
 from runtime.errors import DataError, UsageError
 
@@ -51,8 +51,8 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schem
         log.finish("events")
         return events.count, (*log.notes, *(types.notes(source.name) if types else ()))
 
-    of_users = types.events if types else events_as_they_are
-    return Log(events, of_users, items, users, no_events, told, expected, path=source.path)
+    of_users = types.events if types else Events
+    return Log(events, of_users, items, users, lambda: None, told, expected, path=source.path)
 
 
 @dataclasses.dataclass

@@ -19,7 +19,7 @@ from data import clock
 from data.raw import files
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, pieces, read
-from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Log, Tables, events_as_they_are
+from data.raw.tables import FLAG, ITEM_ID, LENGTH, TIME, USER_ID, Events, Log, Tables
 from runtime.errors import DataError
 
 FOLDERS = {"pure": "KuaiRand-Pure", "1k": "KuaiRand-1K", "27k": "KuaiRand-27K"}
@@ -138,7 +138,7 @@ def read_kuairand(
     def told() -> tuple[int, tuple[str, ...]]:
         return sum(of_file.count for of_file in logs), tuple(notes)
 
-    return Log(events(), events_as_they_are, items, users, earlier, told)
+    return Log(events(), Events, items, users, earlier, told)
 
 
 def read_history(path: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, int]:
