@@ -40,21 +40,15 @@ def looked_at(folder: Path, said: Schema, *, rows: int) -> dict[str, Looked]:
 
     Errors: DataError for a folder without a table of events, and for tables that cannot be read.
     """
-    found: dict[str, tuple[Source, str]] = {}
-    for name in TABLES:
-        path = said.of(name).path
-        source = sources.of(folder / path, path.strip("/")) if path else sources.find(folder, name)
-        if source:
-            found[name] = (source, "")
+    in_place = sources.tables(folder, {name: said.of(name).path for name in TABLES})
+    found = {name: (source, "") for name, source in in_place.items()}
     if "events" not in found:
         others = _others(folder)
         named = tables_of({source.path: files.header(source) for source in others})
         by_path = {source.path: source for source in others}
         found = {name: (by_path[path], path.name) for name, path in named.items()} | found
     if "events" not in found:
-        names = [source.name for source in others] or sorted(
-            entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "_"))
-        )
+        names = [source.name for source in others] or [entry.name for entry in sources.entries(folder)]
         there = f", only {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else ""
         raise DataError(
             f"{folder}: no table with a user and an item in each row{there}; call it events.csv, or say in schema.yaml "
@@ -73,8 +67,8 @@ def _first(source: Source, rows: int) -> tuple[Look, ...]:
 
 def _others(folder: Path) -> Sequence[Source]:
     found = []
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")) or not (entry.is_dir() or sources.ending(entry)):
+    for entry in sources.entries(folder):
+        if not (entry.is_dir() or sources.ending(entry)):
             continue
         try:
             source = sources.of(entry)

@@ -52,6 +52,21 @@ def ending(path: Path) -> str:
     return next((known for known in ENDINGS if name.endswith(known) and name != known), "")
 
 
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, without what begins with `.` or `_`, such as what Spark writes beside data."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted(entry for entry in there if not entry.name.startswith((".", "_")))
+
+
+def tables(folder: Path, paths: Mapping[str, str]) -> dict[str, Source]:
+    """Those tables that are there: each at its path in the folder, or, where that is "", found by its name.
+
+    Errors: as of `of` and `find`.
+    """
+    found = {name: of(folder / path, path.strip("/")) if path else find(folder, name) for name, path in paths.items()}
+    return {name: source for name, source in found.items() if source}
+
+
 def find(folder: str | os.PathLike[str], table: str) -> Source | None:
     """The table of this name in `folder`, None where there is none.
 
@@ -59,9 +74,7 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
     """
     folder = Path(folder)
     candidates = [
-        entry
-        for entry in (sorted(folder.iterdir()) if folder.is_dir() else [])
-        if _stem(entry).lower() == table and (ending(entry) or entry.is_dir())
+        entry for entry in entries(folder) if _stem(entry).lower() == table and (ending(entry) or entry.is_dir())
     ]
     if len(candidates) > 1:
         raise DataError(f"{candidates[0]} and {candidates[1]}: both are there; keep one of them")
@@ -70,8 +83,6 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
 
 def of(path: str | os.PathLike[str], name: str = "") -> Source:
     """The table in a file or folder, called by a `name`, or else by the last part of its path.
-
-    Files whose names begin with `.` or `_` are no part of it, as those that Spark and Hadoop write beside the data.
 
     Errors: DataError where nothing is there, where a folder holds no file with one of ENDINGS, or such of two kinds.
     """
@@ -112,9 +123,7 @@ def _stem(path: Path) -> str:
 
 def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:
     seen.add(folder.resolve())
-    for entry in folder.iterdir():
-        if entry.name.startswith((".", "_")):
-            continue
+    for entry in entries(folder):
         if not entry.is_dir():
             yield entry
         elif entry.resolve() not in seen:  # links may lead back

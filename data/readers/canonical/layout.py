@@ -13,7 +13,7 @@ from data.raw.names import asked
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, Known, Pieces
 from data.raw.schema import rules, yaml_file
-from data.raw.schema.said import Schema, TableSchema, check, columns_of
+from data.raw.schema.said import TABLES, Schema, TableSchema, check, columns_of
 from data.raw.sources import Source, ending
 from data.raw.tables import FEEDBACK_COLUMNS, Events, Log
 from data.raw.times import Moments
@@ -149,20 +149,14 @@ def _check_feedback(path: Path, names: Sequence[str], columns: Sequence[Column])
 
 
 def _sources(folder: Path, said: Schema) -> dict[str, Source]:
-    there = {}
-    for name in ("events", "items", "users"):
-        path = said.of(name).path
-        source = sources.of(folder / path, path.strip("/")) if path else sources.find(folder, name)
-        if source:
-            there[name] = source
+    there = sources.tables(folder, {name: said.of(name).path for name in TABLES})
     unfound = next((name for name in said.tables if name not in there), None)
     if unfound and "events" in there:
         raise UsageError(f"{said.path}: speaks of {unfound}, but there is no such table in {folder}; check its path")
     if "events" not in there:
         if folder.is_file():
             raise DataError(f"{folder}: a file; give the folder that it lies in, and call it events.csv, say")
-        there_is = sorted(folder.iterdir()) if folder.is_dir() else []
-        shown = [entry for entry in there_is if not entry.name.startswith((".", "_"))]
+        shown = sources.entries(folder)
         others = [entry.name for entry in shown if ending(entry)] or [entry.name for entry in shown]
         lies = f"; there is {', '.join(others[:3])}{', …' if len(others) > 3 else ''}" if others else ""
         raise DataError(
