@@ -68,6 +68,6 @@ def tables_of(headers: Mapping[Path, Sequence[str]]) -> dict[str, Path]:
         if unlike(path) and (has(names, "item_id") or (own and any(has(names, name) for name in of_items))):
             found.setdefault("items", path)
     for path, names in headers.items():
-        if unlike(path) and (has(names, "user_id") or any("user" in path.name.lower() for _ in names[:1])):
+        if unlike(path) and (has(names, "user_id") or (names and "user" in path.name.lower())):
             found.setdefault("users", path)
     return found if "events" in found else {}

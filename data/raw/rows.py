@@ -131,19 +131,16 @@ def pieces(
     source, names = opened.source, opened.names
     _check_required(opened, columns)
     # What is looked at as a whole is read as a whole.
-    batches: Iterable[Batch]
-    if further:
-        batches = whole = [_emptied(batch, empty) for batch in _whole(opened, names)]
-        named = {column.in_file for column in columns}
-        others = (further(cells) for cells in whole[0].frame.get_columns() if cells.name not in named)
-        columns = [*columns, *(column for column in others if column is not None)]
-    else:
-        is_whole = opened.format.is_whole
-        wanted = dict.fromkeys(c.in_file for c in columns if c.in_file in names or not is_whole)
-        as_whole = any(column.unique or column.category for column in columns)
-        batches = _whole(opened, list(wanted)) if as_whole else opened.batches(list(wanted))
-
+    as_whole = further is not None or any(column.unique or column.category for column in columns)
+    of_columns = dict.fromkeys(c.in_file for c in columns if c.in_file in names or not opened.format.is_whole)
+    wanted = names if further else list(of_columns)
+    batches: Iterable[Batch] = _whole(opened, wanted) if as_whole else opened.batches(wanted)
     batches = (_emptied(batch, empty) for batch in batches) if empty else batches
+    if further:
+        (whole,) = batches
+        named = {column.in_file for column in columns}
+        others = (further(cells) for cells in whole.frame.get_columns() if cells.name not in named)
+        batches, columns = [whole], [*columns, *(column for column in others if column is not None)]
     if decimal == ",":
         # Ids and lists in one field stay the text that they are.
         kinds = {c.in_file: c.dtype is not None and c.dtype.is_integer() for c in columns}

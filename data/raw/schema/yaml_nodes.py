@@ -4,7 +4,7 @@ All scalars are text, as they are written: `no` is the word no. A key stands onc
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,27 +38,20 @@ class Nodes:
 
     def mapping(self, node: yaml.Node | None, known: Iterable[str], what: str) -> dict[str, yaml.Node]:
         """Key -> node of a mapping of these keys; {} where nothing stands there."""
-        known = list(known)
-        found: dict[str, yaml.Node] = {}
-        for key, value in self.any_mapping(node, what).items():
-            if key not in known:
-                guess = meant(key, known) or next(iter(difflib.get_close_matches(key, known, n=1)), None)
-                hint = f"did you mean {guess}?" if guess else f"there are {', '.join(known)}"
-                self.fail(value, f"{what} knows no '{key}'; {hint}")
-            found[key] = value
-        return found
-
-    def any_mapping(self, node: yaml.Node | None, what: str) -> Mapping[str, yaml.Node]:
-        """Key -> node of a mapping."""
         if node is None or self._is_nothing(node):
             return {}
         if not isinstance(node, yaml.MappingNode):
             self.fail(node, f"{what} is a list of `name: value`")
+        known = list(known)
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = self.text(key, "a name")
             if name in found:
                 self.fail(key, f"'{name}' stands there more than once; keep one of them")
+            if name not in known:
+                guess = meant(name, known) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
+                hint = f"did you mean {guess}?" if guess else f"there are {', '.join(known)}"
+                self.fail(value, f"{what} knows no '{name}'; {hint}")
             found[name] = value
         return found
 
