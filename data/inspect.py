@@ -15,7 +15,7 @@ from runtime import app
 from runtime.errors import DataError, UsageError
 from runtime.paths import define_path
 
-_DATA = define_path("data", None, "Folder of the log.")
+_DATA = define_path("data", None, "Folder of the log.", required=True)
 _SCHEMA = define_path("schema", None, "A schema.yaml that is not in --data.")
 _WORKDIR = define_path("workdir", None, "Folder for the first schema.yaml, if not --data.")
 _ROWS = flags.DEFINE_integer(
@@ -30,8 +30,6 @@ def main(argv: Sequence[str]) -> int | None:
     from data.raw.schema import yaml_file
     from data.raw.schema.said import NAMES
 
-    if not _DATA.value:
-        raise UsageError("--data is required: see --help")
     folder = Path(_DATA.value)
     if not folder.is_dir():
         what = "a file; give the folder that it lies in" if folder.is_file() else "no such folder"

@@ -39,9 +39,9 @@ _KNOWN = "; ".join(f"{name} ({dataset.description})" for name, dataset in _DATAS
 _CONFIG = define_config("configs/data.py:kuairand_pure", f"The log and its split, configs/data.py:NAME: {_KNOWN}.")
 _DATASET = flags.DEFINE_enum("dataset", None, list(_DATASETS), "The log's name, where it is not the config's.")
 _DATA = define_path(
-    "data", None, "Folder of the log: as its dataset is published, or your own tables, events.csv, say."
+    "data", None, "Folder of the log: as its dataset is published, or your own tables, events.csv, say.", required=True
 )
-_WORKDIR = define_path("workdir", None, "Folder for the timelines: new or empty.")
+_WORKDIR = define_path("workdir", None, "Folder for the timelines: new or empty.", required=True)
 _SCHEMA = define_path(
     "schema",
     None,
@@ -176,8 +176,6 @@ def main(argv: Sequence[str]) -> int | None:
     except ValueError as error:
         raise UsageError(f"--config.dataset: {error}") from None
     config["dataset"] = dataset.name
-    if not _DATA.value or not _WORKDIR.value:
-        raise UsageError(f"--{'workdir' if _DATA.value else 'data'} is required: see --help")
     folder, workdir = Path(_DATA.value), Path(_WORKDIR.value)
     boundaries = {**moments(config, dataset), **shares(config)}
     max_share = share(_MAX_QUARANTINE.value)

@@ -20,7 +20,7 @@ from absl import flags
 from runtime import app
 from runtime.paths import define_path
 
-_DATA = define_path("data", None, "Timelines of the feed.", required=True)
+_DATA = define_path("data", None, "Timelines of the synthetic feed.", required=True)
 _LOG = define_path("log", None, "Timelines of a real log.")
 _MODEL = define_path("model", None, "Workdir of a retrieval.evaluate on --data: a row `plain GRU`.")
 _LOG_MODEL = define_path("log_model", None, "The same on --log.")
