@@ -80,7 +80,7 @@ class ImpressionBatches:
         num_epochs: int,
         seed: int,
         num_shards: int = 1,
-        shard: slice | None = None,
+        shard: slice = slice(None),
     ):
         """Args: positions [n] of events; batch_size B over all hosts, a multiple of num_shards; shard, the parts that
         this host loads. Errors: UsageError for sizes that do not fit together."""
@@ -88,7 +88,7 @@ class ImpressionBatches:
             raise UsageError(f"--config.batch_size={batch_size}: not divisible by {num_shards} shards of the mesh")
         self._positions, self._gather, self._batch_size, self._seed = positions, gather, batch_size, seed
         self._num_shards = num_shards
-        self._shards = range(num_shards)[shard if shard is not None else slice(None)]
+        self._shards = range(num_shards)[shard]
         self.batches_per_epoch = math.ceil(len(positions) / batch_size)
         self._num_batches = self.batches_per_epoch * num_epochs
         self._shuffled = functools.lru_cache(maxsize=1)(self._shuffle)

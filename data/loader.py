@@ -157,7 +157,7 @@ class PackedBatches:
         train_on: Sequence[str] = ("train",),
         reading: Reading | None = None,
         num_shards: int = 1,
-        shard: slice | None = None,
+        shard: slice = slice(None),
         of_labels: Mapping[str, np.ndarray] | None = None,
     ):
         """Plans all epochs.
@@ -183,7 +183,7 @@ class PackedBatches:
             raise UsageError(f"--config.batch_size={batch_size}: not divisible by {num_shards} shards of the mesh")
         self._timelines = timelines
         self._length, self._batch_size, self._seed, self._num_shards = length, batch_size, seed, num_shards
-        self._shards = range(num_shards)[shard if shard is not None else slice(None)]
+        self._shards = range(num_shards)[shard]
         end = np.asarray(timelines.learned_end(train_on))
         windows = cut_windows(np.asarray(timelines.offsets[:-1]), end, length=length)
         self._of_labels = {f"label_{name}": values for name, values in (of_labels or {}).items()}

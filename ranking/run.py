@@ -120,11 +120,11 @@ def training_batches(
     labels: Labels,
     *,
     num_shards: int = 1,
-    shard: slice | None = None,
+    shard: slice = slice(None),
 ) -> ImpressionBatches:
     """The batches to learn from: impressions at these positions [n], each with the other items that the loss asks for.
 
-    `shard`: the parts, of `num_shards`, that this host loads; None is all. Errors: UsageError for a batch size that
+    `shard`: the parts, of `num_shards`, that this host loads, all by default. Errors: UsageError for a batch size that
     the shards do not divide.
     """
     gather = TrainingInputs(

@@ -135,7 +135,7 @@ def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[Packe
         reading=towers_reading(config),
         num_shards=mesh.shape["data"],
         # To number the rows that a batch touches a host has to know all of it.
-        shard=None if config.touched_rows else local_parts(mesh),
+        shard=slice(None) if config.touched_rows else local_parts(mesh),
         of_labels={} if moment is None else {"moment": moment},
     )
     return batches, trends
