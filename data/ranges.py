@@ -58,16 +58,6 @@ def gathered(columns: Mapping[str, NDArray[Any]], position: NDArray[np.int64]) -
     }
 
 
-def marked(
-    values: NDArray[np.integer], starts: NDArray[np.integer], ends: NDArray[np.integer], width: int
-) -> NDArray[np.bool_]:
-    """Which of the numbers 0..width − 1 stand among the values of each stretch [start, end): bool [B, width]."""
-    lengths = ends - starts
-    mask = np.zeros((len(lengths), width), bool)
-    mask[owners(lengths), values[positions(starts, lengths)]] = True
-    return mask
-
-
 def padded(rows: ArrayLike, values: ArrayLike, *, num_rows: int, fill: int = -1) -> NDArray[np.int64]:
     """The values of each row side by side, in the order given: [num_rows, most of any row], `fill` after the last."""
     rows, values = np.asarray(rows, np.int64), np.asarray(values)

@@ -197,16 +197,6 @@ class Timelines:
         """N: dense item indices are 1..N."""
         return len(self.items) - 1
 
-    def item_features(self) -> NDArray[np.int32]:
-        """Codes [N + 1, F] of the manifest's `item_features`, 0 unknown; row 0 is padding.
-
-        Of several codes of one feature the first: what takes one, as trees do. All of them: `item_content`.
-        """
-        codes = np.zeros((self.num_items + 1, len(self.manifest["item_features"])), np.int32)
-        for column, feature in enumerate(self.manifest["item_features"]):
-            codes[:, column] = self.items[feature["name"]].fill_null(0).to_numpy()
-        return codes
-
     def item_content(self) -> ItemContent:
         """All that models of this log may know of an item before anybody has met it."""
         return content.of(self.items, self.manifest, self.embeddings)
@@ -286,8 +276,8 @@ class Timelines:
 
         Args: users [B]; before [B], positions in the event arrays. Item 0, the padding, counts as met.
         """
-        met = ranges.marked(self.item, self.offsets[users], before, self.num_items + 1)
-        met[:, 0] = True
+        met = np.zeros((len(users), self.num_items + 1), bool)
+        met[self.items_met(users, before)] = True
         return met
 
     def items_met(

@@ -40,7 +40,7 @@ def _quantiles(timelines: Timelines, min_plays: int) -> NDArray[np.float64]:
     item, play_ms = timelines.item[counted], timelines.play_ms[counted].astype(np.float64)
     if not len(play_ms):
         return np.full((timelines.num_items + 1, len(QUANTILES)), np.inf)
-    bucket = _duration_bucket(timelines)
+    bucket = timelines.item_column("duration")
     overall, _ = group_quantiles(play_ms, np.zeros(len(item), np.int64), 1)  # [1, 2]
     per_bucket, plays = group_quantiles(play_ms, bucket[item], int(bucket.max()) + 1)
     per_bucket = np.where(plays[:, None] >= min_plays, per_bucket, overall)
@@ -88,9 +88,3 @@ def watch_known(
     known = np.asarray(play_ms) >= 0
     bounded = np.isfinite(thresholds_ms)[np.asarray(item)]  # [E, 6]
     return {**{name: known & bounded[..., column] for column, name in enumerate(BOUNDED)}, "GVV": known}
-
-
-def _duration_bucket(timelines: Timelines) -> NDArray[np.int64]:
-    if "duration" not in timelines.items.columns:
-        return np.zeros(timelines.num_items + 1, np.int64)
-    return timelines.items["duration"].fill_null(0).to_numpy().astype(np.int64)

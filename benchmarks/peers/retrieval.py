@@ -26,7 +26,8 @@ class TwoTower(nn.Module):
     def __init__(self, config: ConfigDict, timelines: Timelines):
         super().__init__()
         features = timelines.manifest["item_features"]
-        self.register_buffer("features", torch.tensor(timelines.item_features()[1:], dtype=torch.long))  # [N, F]
+        codes = np.stack([timelines.item_column(feature["name"])[1:] for feature in features], axis=1)
+        self.register_buffer("features", torch.tensor(codes))  # [N, F], of several codes the first
         seen = timelines.item_counts(("train",))[1:] > 0
         self.register_buffer("seen", torch.tensor(seen, dtype=torch.float32)[:, None])
         self.register_buffer("bits", torch.tensor([BITS[name] for name in config.input_feedback]))

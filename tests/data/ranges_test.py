@@ -35,11 +35,6 @@ def test_the_newest_of_each_stretch_from_the_left():
     assert read["b"].dtype == np.float32
 
 
-def test_what_stands_in_each_stretch():
-    marked = ranges.marked(np.array([3, 1, 1, 0, 2]), np.array([0, 1, 4]), np.array([3, 1, 5]), 4)
-    np.testing.assert_array_equal(marked, [[0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]])
-
-
 def test_sums_before_and_the_last_true():
     np.testing.assert_array_equal(ranges.sums_before([True, False, True]), [0, 1, 1, 2])
     np.testing.assert_array_equal(ranges.sums_before([[0.5, 1.0], [2.0, 3.0]]), [[0, 0], [0.5, 1.0], [2.5, 4.0]])

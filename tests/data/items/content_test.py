@@ -42,7 +42,7 @@ def test_all_codes_of_an_item_stand_side_by_side(log):
     np.testing.assert_array_equal(content.codes[:, :3], clusters)
     np.testing.assert_array_equal(content.codes[:, 3], [0, 2, 3, 1, 2, 3, 2, 3])  # below 2.5, above, 1 is missing
     assert (content.codes.max(axis=0) < np.array(content.cardinalities)[list(content.owner)]).all()
-    np.testing.assert_array_equal(log.item_features()[:, 0], content.codes[:, 0])  # the first of several
+    np.testing.assert_array_equal(log.item_column("cluster"), content.codes[:, 0])  # the first of several
 
 
 def test_embeddings_are_kept_as_they_are_logged(log):
