@@ -12,12 +12,11 @@ from data import event_artifacts, feedback
 from data.timelines import Timelines
 from data.watch_time import WATCH_FEEDBACK, watch_feedback
 from runtime.errors import DataError, UsageError
+from runtime.formats import SATISFACTION_SCORES
 
 SATISFACTION = "satisfaction"
 LOGGED = ("long_view", "click", "like", "dislike")
 TASKS = (*WATCH_FEEDBACK, *LOGGED, SATISFACTION)
-
-SCORES_KIND, SCORES_VERSION = "satisfaction_scores", 1
 
 
 class Labels(NamedTuple):
@@ -112,7 +111,7 @@ def read_satisfaction(path: str | os.PathLike[str] | None, timelines: Timelines)
     """
     if not path:
         return None
-    event_artifacts.open_manifest(path, timelines, kind=SCORES_KIND, version=SCORES_VERSION, flag="--satisfaction")
+    event_artifacts.open_manifest(path, timelines, **SATISFACTION_SCORES._asdict(), flag="--satisfaction")
     scores = np.load(Path(path) / "satisfaction.npy")
     if scores.shape != timelines.item.shape or not np.all(np.isnan(scores) | ((scores >= 0) & (scores <= 1))):
         raise DataError(f"{path}/satisfaction.npy: not one number between 0 and 1 for each event; write it again")

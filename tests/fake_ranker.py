@@ -10,6 +10,7 @@ import numpy as np
 
 from data.feedback import BITS, DWELL_EDGES_MS
 from runtime.artifact import writing
+from runtime.formats import RANKER
 
 INPUTS = ["item", "feedback", "surface", "user", "platform", "hour", "gap", "candidate", "rates"]
 
@@ -39,7 +40,7 @@ def write(
         **{"feedback_bits": BITS, "dwell_edges_ms": DWELL_EDGES_MS, "inputs": INPUTS, **fields},
     }
     kept = {name: value for name, value in manifest.items() if name != without}
-    with writing(path, kind="exported_ranker", version=1, fields=kept) as folder:
+    with writing(path, **RANKER._asdict(), fields=kept) as folder:
         (folder / "ranker.jax").write_bytes(jax.export.export(jax.jit(probabilities))(*shapes).serialize())
         np.save(folder / "rates.npy", rates)
         np.save(folder / "thresholds.npy", thresholds)

@@ -12,6 +12,7 @@ import polars as pl
 
 from data.feedback import BITS, DWELL_EDGES_MS
 from runtime.artifact import writing
+from runtime.formats import RECOMMENDER
 
 
 def sign(feedback: jax.Array, *, sees_dislikes: bool) -> jax.Array:
@@ -96,8 +97,8 @@ def write(
     tower: Callable[..., Any],
     step: Callable[..., Any] | None = None,
     history: int = 16,
-    kind: str = "recommender",
-    version: int = 2,
+    kind: str = RECOMMENDER.kind,
+    version: int = RECOMMENDER.version,
     **fields: Any,
 ) -> Path:
     """Writes the folder that `simulation/exported/recommender.py` reads, its tower for that many events of `history`.

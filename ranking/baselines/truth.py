@@ -15,8 +15,8 @@ from data import event_artifacts
 from data.timelines import Timelines
 from ranking.predictions import KnownProbabilities
 from runtime.errors import DataError, UsageError
+from runtime.formats import TRUE_PROBABILITIES
 
-KIND, VERSION = "true_probabilities", 1
 FLAG = "--truth"
 
 
@@ -25,7 +25,7 @@ def read_truth(path: str | os.PathLike[str], timelines: Timelines, tasks: Sequen
 
     Errors: UsageError where it is of other events, or knows none of the tasks; DataError where the array is none.
     """
-    manifest = event_artifacts.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=FLAG)
+    manifest = event_artifacts.open_manifest(path, timelines, **TRUE_PROBABILITIES._asdict(), flag=FLAG)
     known = list(manifest["tasks"])
     shared = [task for task in tasks if task in known]
     if not shared:

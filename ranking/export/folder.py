@@ -30,10 +30,9 @@ from ranking.export.gamma_and_calibration import Choice, choose
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from runtime.exporting import export_once
+from runtime.formats import RANKER
 from runtime.progress import progress
 
-KIND = "exported_ranker"
-VERSION = 1
 FOLDER = "ranker"
 CANDIDATES, TIMED_REQUESTS = 500, 200  # of what the milliseconds are measured on
 
@@ -88,8 +87,7 @@ def export(
         workdir,
         identity,
         name=FOLDER,
-        kind=KIND,
-        version=VERSION,
+        **RANKER._asdict(),
         write=partial(
             write,
             ranker=ranker,
@@ -138,7 +136,7 @@ def write(
     shapes = scoring.shapes(length=ranker.config.length, num_rates=rates.shape[1])
     metrics: dict[str, float] = {}
     bar = progress(label="export", total=3 if with_serving else 2, unit="step")
-    with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
+    with bar, artifact.writing(path, **RANKER._asdict(), fields=fields) as folder:
         np.save(folder / "rates.npy", rates)
         np.save(folder / "thresholds.npy", ranker.statistics.thresholds)
         timelines.items.select("item_id").with_row_index("index").write_parquet(folder / "item_table.parquet")

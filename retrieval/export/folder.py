@@ -37,11 +37,10 @@ from retrieval.export.tuned_index import tuned_index, users_queries
 from runtime import artifact
 from runtime.errors import UsageError
 from runtime.exporting import export_once
+from runtime.formats import RECOMMENDER
 from runtime.progress import progress
 from runtime.workdir import METRICS
 
-KIND = "recommender"
-VERSION = 2  # 1 had the tables in its programs
 FOLDER = "recommender"
 TABLE_COLUMNS = ("item_id", "creator_id", "cluster_id", "creator", "cluster", "train_count")
 
@@ -76,8 +75,7 @@ def export(
         workdir,
         {"export": options.to_dict(), "serving": with_serving, "lineage": lineage, **judged},
         name=FOLDER,
-        kind=KIND,
-        version=VERSION,
+        **RECOMMENDER._asdict(),
         write=partial(
             write,
             retriever=retriever,
@@ -144,7 +142,7 @@ def write(
     }
     metrics: dict[str, float] = {}
     bar = progress(label="export", total=4 if with_serving else 2, unit="step")
-    with bar, artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
+    with bar, artifact.writing(path, **RECOMMENDER._asdict(), fields=fields) as folder:
         np.save(folder / f"{ITEM_VECTORS}.npy", vectors)
         if timelines.embeddings is not None:
             np.save(folder / "item_embeddings.npy", timelines.embeddings)

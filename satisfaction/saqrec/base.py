@@ -22,6 +22,7 @@ from encoders.item_tower import ItemTower
 from encoders.labels import asked
 from runtime import artifact
 from runtime.errors import DataError, UsageError
+from runtime.formats import RECOMMENDER
 from satisfaction.saqrec.batch_loss import exact_click_loss
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.saqrec.gru_recommender import GRURecommender
@@ -110,7 +111,7 @@ def check_exported(path: str, protocol: str) -> None:
 def exported(config: ConfigDict, timelines: Timelines) -> BaseEmbeddings:
     """Those of an exported recommender's item vectors; errors name --config.base.recommender."""
     flag, path = "--config.base.recommender", config.base.recommender
-    manifest = artifact.open_manifest(path, kind="recommender", version=1, flag=flag)
+    manifest = artifact.open_manifest(path, **RECOMMENDER._asdict(), flag=flag)
     if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"{flag}={path}: exported for other items than --data={timelines.path} has; give its own")
     vectors = np.load(Path(path) / "item_vectors.npy")

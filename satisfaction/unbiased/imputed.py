@@ -17,9 +17,7 @@ from data import event_artifacts
 from data.timelines import Timelines
 from runtime import artifact
 from runtime.errors import DataError
-
-KIND = "satisfaction_scores"
-VERSION = 1
+from runtime.formats import SATISFACTION_SCORES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +51,7 @@ def write(
         if len(wrong):
             raise DataError(f"{name} of event {wrong[0]} is {column[wrong[0]]}, no probability; train the model again")
     fields = {**event_artifacts.fields(timelines), "method": method, "clip": clip}
-    with artifact.writing(path, kind=KIND, version=VERSION, fields=fields) as folder:
+    with artifact.writing(path, **SATISFACTION_SCORES._asdict(), fields=fields) as folder:
         for name, column in columns.items():
             np.save(folder / f"{name}.npy", column.astype(np.float32))
 
@@ -63,7 +61,7 @@ def open_scores(path: str | os.PathLike[str], timelines: Timelines, flag: str) -
 
     Errors: those of `event_artifacts.open_manifest`.
     """
-    manifest = event_artifacts.open_manifest(path, timelines, kind=KIND, version=VERSION, flag=flag)
+    manifest = event_artifacts.open_manifest(path, timelines, **SATISFACTION_SCORES._asdict(), flag=flag)
     folder = Path(path)
     satisfaction, propensity = (
         np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("satisfaction", "propensity")

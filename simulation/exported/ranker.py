@@ -17,11 +17,11 @@ from data.reading import Reading, events_of
 from data.watch_time import BOUNDED
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError, UsageError
+from runtime.formats import RANKER
 from simulation.exported.files import DEFINITIONS, load_array, load_function, read_manifest
 from simulation.exported.recommender import Recommender
 from simulation.exported.serving import Rank
 
-KIND, VERSION = "exported_ranker", 1
 _INPUTS = ["item", "feedback", "surface", "user", "platform", "hour", "gap", "candidate", "rates"]
 _FIELDS = ("vocabulary_hash", "num_items", "tasks", "gamma", "history_feedback", "length", "surfaces")
 _BEHIND = -5e3  # logits below are of items that the user has met, which stay behind all that is new
@@ -39,7 +39,7 @@ def load(path: str | Path, recommender: Recommender, *, flag: str = "--ranker") 
     folder = Path(path)
     definitions = {**DEFINITIONS, "inputs": _INPUTS}
     manifest = read_manifest(
-        folder, kind=KIND, version=VERSION, model="ranker", fields=_FIELDS, definitions=definitions, flag=flag
+        folder, **RANKER._asdict(), model="ranker", fields=_FIELDS, definitions=definitions, flag=flag
     )
     unweighted = [task for task in manifest["tasks"] if task not in manifest["gamma"]]
     if unweighted:

@@ -24,6 +24,7 @@ from data.feedback import mask_of
 from data.reading import Reading, events_of
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError
+from runtime.formats import RECOMMENDER
 from runtime.progress import chunks
 from simulation.exported.files import load_array, load_function, load_weights, read_manifest
 
@@ -142,7 +143,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
     """
     folder = Path(path)
     fields = ("length", "dim", "num_items")
-    manifest = read_manifest(folder, kind="recommender", version=2, model="recommender", fields=fields, flag=flag)
+    manifest = read_manifest(folder, **RECOMMENDER._asdict(), model="recommender", fields=fields, flag=flag)
     length, dim, num_items = (int(manifest[name]) for name in fields)
 
     reading = _reading(folder, manifest)

@@ -8,13 +8,13 @@ from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCH_FEEDBACK, thresholds, watch_feedback
 from metrics import binary
 from runtime import artifact
+from runtime.formats import TRUE_PROBABILITIES
 from runtime.progress import progress
 from runtime.workdir import METRICS, begin
 from simulation.world.chances import TASKS, chances
 from simulation.world.matching import numbers
 from simulation.world.state import World, open_world
 
-KIND, VERSION = "true_probabilities", 1
 FOLDER = "truth"
 _CHUNK = 4096  # impressions at a time: each has a row of its user's aversions
 
@@ -37,7 +37,7 @@ def run(*, world: str, data: str, workdir: str | None) -> None:
         "vocabulary_hash": timelines.manifest["vocabulary_hash"],
         "num_events": len(timelines.item),
     }
-    with artifact.writing(folder / FOLDER, kind=KIND, version=VERSION, fields=fields) as partial:
+    with artifact.writing(folder / FOLDER, **TRUE_PROBABILITIES._asdict(), fields=fields) as partial:
         np.save(partial / "probabilities.npy", values)
     artifact.write_json(folder / METRICS, _facts(values, timelines))
     print(f"{len(positions):,} impressions: {folder / FOLDER}")

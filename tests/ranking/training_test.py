@@ -24,6 +24,7 @@ from ranking.inputs import Impressions, TrainingInputs
 from ranking.objective import make_loss
 from runtime import artifact
 from runtime.errors import DataError, UsageError
+from runtime.formats import SATISFACTION_SCORES
 from tests.killed_training import kill_at, results
 from tests.logs import random_timelines
 from training.mesh import make_mesh, shard_batch
@@ -248,7 +249,7 @@ def test_a_task_of_one_class_is_named(log, tmp_path):
 
 def satisfaction_scores(folder, log, scores, **fields):
     manifest = {"vocabulary_hash": "x", "num_events": len(log.item), **fields}
-    with artifact.writing(folder, kind="satisfaction_scores", version=1, fields=manifest) as path:
+    with artifact.writing(folder, **SATISFACTION_SCORES._asdict(), fields=manifest) as path:
         np.save(path / "satisfaction.npy", np.asarray(scores, np.float32))
     return str(folder)
 

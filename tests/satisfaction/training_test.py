@@ -7,15 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 
+from configs import retrieval as retrieval_configs
 from configs.satisfaction import get_config
 from data import feedback, timelines
 from data.timelines import Timelines
+from retrieval import checkpoint
+from retrieval import run as retrieval_training
+from retrieval.export import folder as exporting
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from satisfaction import run as training
 from satisfaction.saqrec import alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
-from satisfaction.splits import in_training
+from satisfaction.splits import in_training, is_click
 from satisfaction.unbiased import imputed, predictions, satisfaction_model
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.fitting import Fitted, mean_of
@@ -36,10 +40,12 @@ def write(folder, *, answered=0.5, satisfied=0.6, reactions=True, vocabulary_has
     arrays["questionnaire_answer"] = np.where(rng.random(len(says)) < answered, says, -1)
     if not reactions:
         arrays["feedback"] &= ~np.uint16(feedback.mask_of(("like", "dislike")))
-    fields = {name: log.manifest[name] for name in ("vocabulary_hash", "item_features", "feedback")}
+    names = ("vocabulary_hash", "item_features", "feedback", "valid_start_ms", "test_start_ms")
+    fields = {name: log.manifest[name] for name in names}
     if not reactions:
         fields["feedback"] = [name for name in fields["feedback"] if name not in ("like", "dislike")]
-    timelines.write(folder, arrays=arrays, items=log.items, users=log.users, fields=fields)
+    items = log.items.with_columns(creator_id="creator", cluster_id="cluster")
+    timelines.write(folder, arrays=arrays, items=items, users=log.users, fields=fields)
     return Timelines.open(folder)
 
 
@@ -237,6 +243,20 @@ def test_one_line_for_each_mistake(tmp_path, made, options, message) -> None:
     with pytest.raises((UsageError, DataError), match=message) as raised:
         run(other, tmp_path / "workdir", only="base", **options)
     assert "\n" not in str(raised.value)
+
+
+def test_an_exported_recommender_is_a_base(log, tmp_path) -> None:
+    config = retrieval_configs.get_config("tiny,no_dislike_signal")
+    config.update({"dim": 6, "hidden": 7, "length": 16, "batch_size": 4, "num_epochs": 1, "warmup_steps": 2})
+    retrieval_training.train(config, data=str(log.path), workdir=str(tmp_path / "retrieval"))
+    model = checkpoint.load(tmp_path / "retrieval", log)
+    export = tmp_path / "recommender"
+    exporting.write(export, retriever=model, timelines=log, options=config.export, lineage={}, with_serving=False)
+    run(log, tmp_path / "workdir", only="base", base={"recommender": str(export)})
+    found = BaseEmbeddings.open(tmp_path / "workdir" / "base_embeddings", log, "--w")
+    np.testing.assert_array_equal(found.item, model.item_vectors())
+    clicked = log.item[is_click(log) & log.in_split("train") & (log.user_of_event() == 0)]
+    np.testing.assert_allclose(found.user[0], found.item[clicked].mean(axis=0), rtol=1e-5)
 
 
 def test_everybody_answers(tmp_path) -> None:
