@@ -1,8 +1,6 @@
 """How well scorers rank held-out clicks: among 99 sampled items, and among all; by activity, with paired intervals."""
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,16 +43,6 @@ def rank(score: ScoreFn, clicks: Clicks, negatives: NDArray[np.int32], *, split:
         excluded = (row[others], clicked[others])
         ranks.full[rows] = ranking.target_places(scores, items[:, None], excluded=excluded)[:, 0]
     return ranks
-
-
-def kept_ranks(file: Path, measure: Callable[[], Ranks]) -> Ranks:
-    """The ranks kept in `file`, an .npz; where there is none, those of `measure`, kept in one step."""
-    if not file.exists():
-        partial = file.with_suffix(".partial.npz")
-        np.savez(partial, **measure()._asdict())
-        os.replace(partial, file)
-    with np.load(file) as saved:
-        return Ranks(**saved)
 
 
 def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

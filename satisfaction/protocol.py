@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from data import ranges
 from metrics import ranking
 from runtime.errors import DataError
+from satisfaction.kept_arrays import kept
 from satisfaction.saqrec.clicks import Clicks
 
 NEGATIVES = 99
@@ -50,14 +51,14 @@ def saved_negatives(
     """
     users, _ = clicks.targets(split)
     file = Path(folder) / FILE
-    if not file.exists():
-        drawn = draw_negatives(clicks, users, seed=seed)
-        np.savez_compressed(file, users=users, items=clicks.corpus[drawn], seed=seed)
-        return drawn
-    with np.load(file) as saved:
-        if int(saved["seed"]) != seed or not np.array_equal(saved["users"], users):
-            raise DataError(f"{file}: drawn for other users or another seed; delete it to draw again")
-        items = saved["items"]
+
+    def draw() -> dict[str, ArrayLike]:
+        return {"users": users, "items": clicks.corpus[draw_negatives(clicks, users, seed=seed)], "seed": seed}
+
+    saved = kept(file, draw)
+    if int(saved["seed"]) != seed or not np.array_equal(saved["users"], users):
+        raise DataError(f"{file}: drawn for other users or another seed; delete it to draw again")
+    items = saved["items"]
     known = items < len(clicks.code)
     drawn = clicks.code[np.where(known, items, 0)]
     drawn = np.where(drawn <= clicks.num_items, drawn, 0)

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from ml_collections import ConfigDict
+from numpy.typing import ArrayLike
 
 from data.timelines import Timelines
-from satisfaction.click_ranks import Ranks, ScoreFn, kept_ranks, rank
+from satisfaction.click_ranks import Ranks, ScoreFn, rank
+from satisfaction.kept_arrays import kept
 from satisfaction.protocol import saved_negatives
 from satisfaction.saqrec.clicks import clicks_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
@@ -39,8 +41,8 @@ class HeldOut:
     ) -> Ranks:
         """The places that a `model` of the step in `align` gives them, asked once and kept in `file`."""
 
-        def measure() -> Ranks:
+        def measure() -> dict[str, ArrayLike]:
             models = load_aligned(config, self.timelines, base, scores, align, flag="--workdir")
-            return self.ranks(models[model].score, label)
+            return self.ranks(models[model].score, label)._asdict()
 
-        return kept_ranks(file, measure)
+        return Ranks(**kept(file, measure))

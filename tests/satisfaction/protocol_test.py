@@ -1,6 +1,7 @@
 """The evaluation protocol on hand-made cases: clicks, negatives, ranks with ties, groups, paired differences."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,22 @@ def test_negatives_are_saved_and_read_again(tmp_path):
     for other in (fewer, only_read, clicks_of_lists([[1, 2, 3], [4, 5, 6]])):
         with pytest.raises(DataError, match=r"negatives\.npz: holds item \d+, which the corpus has not; delete it"):
             protocol.saved_negatives(tmp_path, other, seed=1)
+
+
+def test_a_kill_while_negatives_are_saved_leaves_none(tmp_path, monkeypatch):
+    wide = clicks_of_lists([[1, 2, 3], [4, 5, 6]], num_items=120)
+
+    def killed(file, **arrays):
+        Path(file).write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez_compressed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            protocol.saved_negatives(tmp_path, wide, seed=1)
+    expected = protocol.draw_negatives(wide, wide.targets("test")[0], seed=1)
+    np.testing.assert_array_equal(protocol.saved_negatives(tmp_path, wide, seed=1), expected)
+    assert [file.name for file in tmp_path.iterdir()] == [protocol.FILE]
 
 
 @pytest.mark.parametrize(
