@@ -35,7 +35,7 @@ def config_of(path: str | os.PathLike[str], timelines: Timelines, flag: str) -> 
     if not (Path(path) / CONFIG).exists():
         raise UsageError(f"{flag}={path}: no run of satisfaction.train here; give its workdir")
     saved = read_json(Path(path) / CONFIG)
-    # A run of before runs knew their log is taken at its word; its artifacts still know the vocabulary.
+    # A config without `log` is of an older version, and trusted; the artifacts of the run still know the vocabulary.
     if saved.get("log", timelines.fingerprint) != timelines.fingerprint:
         raise UsageError(f"{flag}={path}: trained on other timelines than --data={timelines.path}; give its own")
     return ConfigDict(saved["config"])

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from ml_collections import ConfigDict
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -16,6 +15,7 @@ from runtime.artifact import checksum, read_json, write_json
 from runtime.errors import DataError, UsageError
 from runtime.progress import chunks
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
+from satisfaction.run_folder import config_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased.steps import EMBEDDINGS, SATISFACTION, SCORES, Imputation
 
@@ -27,7 +27,7 @@ def open_run(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> I
     folder = Path(run)
     if not is_complete(folder / SATISFACTION):
         raise UsageError(f"{flag}={run}: no trained satisfaction model here; run satisfaction.train on it first")
-    config = ConfigDict(read_json(folder / CONFIG)["config"])
+    config = config_of(run, timelines, flag)
     return Imputation(config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag), folder)
 
 

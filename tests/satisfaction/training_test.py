@@ -280,8 +280,15 @@ def test_scores_of_other_timelines(trained, tmp_path) -> None:
     other = write(tmp_path / "timelines", vocabulary_hash="y")
     with pytest.raises(UsageError, match=r"--scores=.*: of other events than --data=.* has"):
         imputed.open_scores(trained / "scores", other, "--scores")
-    with pytest.raises(UsageError, match=r"--run=.*: made of other timelines than --data"):
+    with pytest.raises(UsageError, match=r"--run=.*: trained on other timelines than --data"):
         predictions.open_run(trained, other)
+
+
+def test_a_run_scores_no_other_log_of_the_same_users_and_items(log, trained, tmp_path) -> None:
+    other = write(tmp_path / "timelines", answered=0.4)
+    assert other.manifest["vocabulary_hash"] == log.manifest["vocabulary_hash"]
+    with pytest.raises(UsageError, match=r"--run=.*: trained on other timelines than --data=.*; give its own"):
+        score(other, trained, tmp_path / "scored")
 
 
 def score(log, trained, folder, pairs=""):
