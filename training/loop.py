@@ -43,6 +43,7 @@ class Validation:
     Attributes:
       measure: params -> metrics, after every `every` steps and after the last one.
       best: the metric of which each new best step is saved and kept.
+      higher_is_better: of that metric; where it is a loss, False.
       patience: the measurements without a new best after which training ends; never without it.
     """
 

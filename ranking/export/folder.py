@@ -115,7 +115,7 @@ def write(
     """Writes the artifact at `path`, whole or not at all, and returns its metrics.
 
     Args:
-      rates: [N + 1, R], as ranking.statistics saves them. choice: γ and calibrators.
+      rates: [N + 1, R], as ranking.log_statistics saves them. choice: γ and calibrators.
       with_serving: also write the SavedModel, which takes TensorFlow.
     Errors: DataError where the model's scores are not finite, or an id stands for padding in requests.
     """

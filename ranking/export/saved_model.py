@@ -66,7 +66,7 @@ class ServedRanker(tf.Module):
         max_candidates: int,
         reject_unknown_ids: bool,
     ):
-        """Args: scorer, of scores.py; length T; weights, γ [K]; thresholds [N + 1, 6] ms; rates [N + 1, R];
+        """Args: scorer, of scorer.py; length T; weights, γ [K]; thresholds [N + 1, 6] ms; rates [N + 1, R];
         item_ids [N] and user_ids [U], the original ones of rows from 1; surfaces, the original ones of codes from 1.
         """
         super().__init__()
