@@ -1,6 +1,7 @@
 """Each user's clicks in order: which may be learned from, which are held out, and which items may be recommended."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ class Clicks:
     test_start: NDArray[np.int64]  # [U]
     num_items: int  # n
 
-    @property
+    @functools.cached_property
     def target(self) -> NDArray[np.int32]:
         """[C], the items that may be asked for, 0 where a click is on another."""
         return np.where(self.item <= self.num_items, self.item, 0)
@@ -57,8 +58,7 @@ class Clicks:
         ends = self.offsets[users + 1] if before is None else before
         row, place = ranges.last(self.offsets[users], ends)
         rows = np.concatenate([np.arange(len(users)), row])
-        asked_for = np.where(self.item[place] <= self.num_items, self.item[place], 0)
-        items = np.concatenate([np.zeros(len(users), np.int64), asked_for])
+        items = np.concatenate([np.zeros(len(users), np.int64), self.target[place]])
         order = np.argsort(rows, kind="stable")
         return rows[order], items[order]
 
