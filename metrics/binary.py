@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlog1py, xlogy
 
+from metrics.intervals import divide
 from metrics.lists import ranks_within
 
 Floats = NDArray[np.float64]
@@ -21,20 +22,19 @@ NUM_BINS = 15  # of the reliability diagram, as in Guo et al., ICML 2017
 _BLOCK = 1 << 20  # weights held at a time
 
 
-class Gauc(NamedTuple):
-    """`value` over `groups` groups; `left_out` more hold one class only, and have no AUC."""
-
-    value: float
-    groups: int
-    left_out: int
-
-
 class Reliability(NamedTuple):
     """Per bin of predicted probability [B]: examples, mean prediction and share of positives (NaN where empty)."""
 
     examples: Floats
     predicted: Floats
     observed: Floats
+
+    @property
+    def gap(self) -> float:
+        """Σ_b n_b/E · |mean prediction − share of positives|; NaN of none."""
+        filled = self.examples > 0
+        gaps = np.abs(self.predicted - self.observed)[filled]
+        return float(np.average(gaps, weights=self.examples[filled])) if filled.any() else np.nan
 
 
 def auc(scores: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> float:
@@ -63,22 +63,7 @@ def auc_of_groups(
     ranks = size[kept] + 1 - ranks_within(scores, kept)
     wins = np.bincount(kept, labels * ranks, num_groups) - positives * (positives + 1) / 2
     pairs = positives * (size - positives)
-    return np.divide(wins, pairs, out=np.full(num_groups, np.nan), where=pairs > 0)
-
-
-def gauc(scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, *, where: ArrayLike | None = None) -> Gauc:
-    """Σ_g n_g AUC_g / Σ_g n_g over the groups (users) that hold both classes, n_g their examples.
-
-    Zhu et al., KDD 2017 (Optimized Cost per Click in Taobao). NaN where no group holds both.
-    """
-    present = np.asarray(groups)[... if where is None else np.asarray(where, bool)]
-    names, group = np.unique(present, return_inverse=True)
-    scores, labels = _examples(scores, labels, where)
-    areas = auc_of_groups(scores, labels, group.reshape(-1), num_groups=len(names))
-    size = np.bincount(group.reshape(-1), minlength=len(names))
-    both = ~np.isnan(areas)
-    value = float(np.average(areas[both], weights=size[both])) if both.any() else np.nan
-    return Gauc(value, int(both.sum()), int((~both).sum()))
+    return divide(wins, pairs)
 
 
 def log_losses(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
@@ -96,35 +81,23 @@ def logloss(probabilities: ArrayLike, labels: ArrayLike, *, where: ArrayLike | N
     return float(losses.mean()) if len(losses) else np.nan
 
 
-def bin_of(probabilities: ArrayLike, *, num_bins: int = NUM_BINS) -> NDArray[np.int64]:
-    """The bin of each probability among `num_bins` of equal width: [b/B, (b+1)/B), 1 in the last."""
-    if num_bins < 1:
-        raise ValueError(f"num_bins = {num_bins}: at least 1")
-    return np.minimum((np.asarray(probabilities, np.float64) * num_bins).astype(np.int64), num_bins - 1)
+def bin_of(probabilities: ArrayLike) -> NDArray[np.int64]:
+    """The bin of each probability among NUM_BINS of equal width: [b/B, (b+1)/B), 1 in the last."""
+    return np.minimum((np.asarray(probabilities, np.float64) * NUM_BINS).astype(np.int64), NUM_BINS - 1)
 
 
-def reliability(
-    probabilities: ArrayLike, labels: ArrayLike, *, num_bins: int = NUM_BINS, where: ArrayLike | None = None
-) -> Reliability:
-    """What was predicted beside what came true, in bins of equal width (Guo et al., ICML 2017)."""
+def reliability(probabilities: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> Reliability:
+    """What was predicted beside what came true, in NUM_BINS bins of equal width (Guo et al., ICML 2017)."""
     probabilities, labels = _probabilities(probabilities, labels, where)
-    bins = bin_of(probabilities, num_bins=num_bins)
-    count = np.bincount(bins, minlength=num_bins).astype(np.float64)
-    predicted, observed = (
-        np.divide(np.bincount(bins, column, num_bins), count, out=np.full(num_bins, np.nan), where=count > 0)
-        for column in (probabilities, labels)
-    )
+    bins = bin_of(probabilities)
+    count = np.bincount(bins, minlength=NUM_BINS).astype(np.float64)
+    predicted, observed = (divide(np.bincount(bins, column, NUM_BINS), count) for column in (probabilities, labels))
     return Reliability(count, predicted, observed)
 
 
-def ece(
-    probabilities: ArrayLike, labels: ArrayLike, *, num_bins: int = NUM_BINS, where: ArrayLike | None = None
-) -> float:
-    """Expected calibration error Σ_b n_b/E · |mean p − share of positives| (Naeini et al., AAAI 2015); NaN of none."""
-    count, predicted, observed = reliability(probabilities, labels, num_bins=num_bins, where=where)
-    filled = count > 0
-    gaps = np.abs(predicted - observed)[filled]
-    return float(np.average(gaps, weights=count[filled])) if filled.any() else np.nan
+def ece(probabilities: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> float:
+    """Expected calibration error (Naeini et al., AAAI 2015): the gap of `reliability`."""
+    return reliability(probabilities, labels, where=where).gap
 
 
 def weighted_auc(
@@ -163,6 +136,26 @@ def weighted_auc(
             pairs = own.sum(axis=0) * before[-1]
             np.divide(wins, pairs, out=areas[start : start + rows], where=pairs > 0)
         return areas
+
+    return area
+
+
+def weighted_gauc(
+    scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, *, num_groups: int
+) -> Callable[[ArrayLike], Floats]:
+    """GAUC as a function of how much each group (user) weighs, as `weighted_auc` has it:
+
+        Σ_g w_g n_g AUC_g / Σ_g w_g n_g   over the groups that hold both classes, n_g their examples
+
+    Zhu et al., KDD 2017 (Optimized Cost per Click in Taobao). NaN where no such group has weight.
+    """
+    areas = auc_of_groups(scores, labels, groups, num_groups=num_groups)
+    size = np.bincount(np.asarray(groups, np.int64), minlength=num_groups)
+    won, counted = np.nan_to_num(areas) * size, size * ~np.isnan(areas)
+
+    def area(weights: ArrayLike) -> Floats:
+        weights = np.asarray(weights, np.float64)
+        return divide(weights @ won, weights @ counted)
 
     return area
 

@@ -123,10 +123,9 @@ def _labelled(predictions: Predictions, k: int, inside: Any = True) -> tuple[Flo
 
 def _areas(prefix: str, p: Floats, positive: Floats, user: NDArray[np.int64], days: HeldOut) -> dict[str, Statistic]:
     size = {"num_groups": len(days.users)}
-    areas, examples = binary.auc_of_groups(p, positive, user, **size), np.bincount(user, minlength=len(days.users))
     return {
         f"{prefix}auc": binary.weighted_auc(p, positive, user, **size),
-        f"{prefix}gauc": _ratio(np.nan_to_num(areas) * examples, examples * ~np.isnan(areas)),
+        f"{prefix}gauc": binary.weighted_gauc(p, positive, user, **size),
     }
 
 

@@ -94,14 +94,12 @@ def train(
     diagram = reliability(predicted, valid.label)
     columns = {name: column.tolist() for name, column in diagram._asdict().items()}
     by_first(lambda: write_json(folder / RELIABILITY, columns))
-    filled = diagram.examples > 0
-    gaps = np.abs(diagram.predicted - diagram.observed)[filled]
     return model, {
         **metrics,
         "answered": share,
         "auc": binary.auc(predicted, valid.label),
         "logloss": binary.logloss(predicted, valid.label),
-        "ece": float(np.average(gaps, weights=diagram.examples[filled])),
+        "ece": diagram.gap,
         "lowest": float(shares[0]),
         "highest": float(shares[-1]),
     }

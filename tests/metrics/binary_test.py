@@ -46,7 +46,9 @@ def test_masked_examples_count_nowhere():
     scores, labels, groups = _examples(1)
     where = np.arange(60) % 3 > 0
     assert binary.auc(scores, labels, where=where) == pytest.approx(binary.auc(scores[where], labels[where]))
-    assert binary.gauc(scores, labels, groups, where=where) == binary.gauc(scores[where], labels[where], groups[where])
+    of_groups = binary.auc_of_groups(scores, labels, groups, num_groups=7, where=where)
+    kept = binary.auc_of_groups(scores[where], labels[where], groups[where], num_groups=7)
+    np.testing.assert_array_equal(of_groups, kept)
     spoiled = np.where(where, scores, np.nan)
     assert binary.ece(spoiled, labels, where=where) == binary.ece(scores[where], labels[where])
     assert binary.logloss(np.clip(spoiled, 0.1, 0.9), labels, where=where) == pytest.approx(
@@ -62,16 +64,16 @@ def test_gauc_weighs_the_groups_that_hold_both_classes(seed):
     size = np.bincount(groups, minlength=8)
     both = ~np.isnan(own)
     np.testing.assert_allclose(binary.auc_of_groups(scores, labels, groups, num_groups=8), own, atol=1e-12)
-    found = binary.gauc(scores, labels, groups)
-    assert found.value == pytest.approx((np.array(own)[both] * size[both]).sum() / size[both].sum())
-    assert (found.groups, found.left_out) == (both.sum(), (size > 0).sum() - both.sum())
-    assert found.left_out >= 1
+    assert not both[2]
+    gauc = binary.weighted_gauc(scores, labels, groups, num_groups=8)
+    weights = np.stack([np.ones(8), np.random.default_rng(seed).integers(0, 4, 8)])
+    n = (weights * size)[:, both]
+    np.testing.assert_allclose(gauc(weights), (n * np.array(own)[both]).sum(axis=1) / n.sum(axis=1))
 
 
-def test_gauc_of_one_class_groups_is_undefined_and_counts_them():
-    found = binary.gauc([0.1, 0.2, 0.3], [1, 1, 0], [5, 5, 9])
-    assert np.isnan(found.value)
-    assert found[1:] == (0, 2)
+def test_gauc_of_one_class_groups_is_undefined():
+    gauc = binary.weighted_gauc([0.1, 0.2, 0.3, 0.4], [1, 1, 0, 1], [0, 0, 1, 1], num_groups=2)
+    np.testing.assert_array_equal(gauc([[1, 1], [1, 0]]), [1.0, np.nan])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,9 +135,9 @@ def test_soft_labels_are_a_mixture_of_hard_ones():
     "call",
     [
         lambda s, y, g: binary.auc(s, y),
-        lambda s, y, g: binary.gauc(s, y, g),
         lambda s, y, g: binary.auc_of_groups(s, y, g, num_groups=1),
         lambda s, y, g: binary.weighted_auc(s, y, g, num_groups=1),
+        lambda s, y, g: binary.weighted_gauc(s, y, g, num_groups=1),
     ],
 )
 def test_an_area_of_soft_labels_is_refused(call):
@@ -144,15 +146,18 @@ def test_an_area_of_soft_labels_is_refused(call):
 
 
 def test_reliability_sorts_predictions_into_bins_of_equal_width():
-    found = binary.reliability([0.0, 0.1, 0.25, 0.3, 1.0], [0, 1, 1, 0, 1], num_bins=4)
-    np.testing.assert_array_equal(found.examples, [2, 2, 0, 1])
-    np.testing.assert_allclose(found.predicted, [(0.0 + 0.1) / 2, (0.25 + 0.3) / 2, np.nan, 1.0])
-    np.testing.assert_allclose(found.observed, [1 / 2, 1 / 2, np.nan, 1.0])
+    found = binary.reliability([0.0, 0.05, 0.25, 0.26, 1.0], [0, 1, 1, 0, 1])
+    bins, empty = [0, 3, 14], np.setdiff1d(np.arange(15), [0, 3, 14])  # of 15: [0, 1/15), [3/15, 4/15), [14/15, 1]
+    np.testing.assert_array_equal(found.examples[bins], [2, 2, 1])
+    np.testing.assert_allclose(found.predicted[bins], [(0.0 + 0.05) / 2, (0.25 + 0.26) / 2, 1.0])
+    np.testing.assert_allclose(found.observed[bins], [1 / 2, 1 / 2, 1.0])
+    np.testing.assert_array_equal(found.examples[empty], 0)
+    assert np.isnan([found.predicted[empty], found.observed[empty]]).all()
 
 
 def test_ece_is_the_weighted_gap_of_the_bins():
-    gap = 2 * abs(0.05 - 0.5) + 2 * abs(0.275 - 0.5) + 1 * 0.0
-    assert binary.ece([0.0, 0.1, 0.25, 0.3, 1.0], [0, 1, 1, 0, 1], num_bins=4) == pytest.approx(gap / 5)
+    gap = 2 * abs(0.025 - 0.5) + 2 * abs(0.255 - 0.5) + 1 * 0.0
+    assert binary.ece([0.0, 0.05, 0.25, 0.26, 1.0], [0, 1, 1, 0, 1]) == pytest.approx(gap / 5)
     assert binary.ece([0.5, 0.5], [0, 1]) == 0.0
     assert np.isnan(binary.ece([], []))
 
@@ -164,7 +169,6 @@ def test_ece_is_the_weighted_gap_of_the_bins():
         (lambda: binary.auc([0.1, 0.2], [0, 2]), "labels are 0 or 1"),
         (lambda: binary.auc([0.1, 0.2], [0]), r"all \[E\]"),
         (lambda: binary.logloss([1.5], [1]), "outside 0..1"),
-        (lambda: binary.ece([0.5], [1], num_bins=0), "num_bins"),
         (lambda: binary.auc_of_groups([0.1], [1], [3], num_groups=2), "outside 0..1"),
         (lambda: binary.weighted_auc([0.1], [1], [0], num_groups=1)([1.0]), r"\[R, 1\]"),
     ],
