@@ -93,7 +93,7 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
     from retrieval.large_corpus.touched_rows import TouchedRows
     from retrieval.objective import make_loss, make_loss_of_touched_rows
     from training.mesh import make_mesh, shard_batch
-    from training.optimizer import from_config
+    from training.optimizer import make_optimizer
     from training.row_tables import RowTables
     from training.step import create_state, make_train_step
 
@@ -107,11 +107,11 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
         model = architecture_of(config, none, seen[:1], table_rows=len(seen))
         loss_fn = make_loss_of_touched_rows(model, config)
         batches, rows = TouchedRows(batches, config, items, num_items=num_items), RowTables(items.tables(), mesh)
-        optimizer = from_config(config, total_steps=1000, rowwise=(ITEM_TABLES, config.table_learning_rate))
+        optimizer = make_optimizer(config, total_steps=1000, rowwise=(ITEM_TABLES, config.table_learning_rate))
     else:
         model = architecture_of(config, content, seen)
         loss_fn = make_loss(model.merge, config, num_items=num_items, label_counts=batches.label_counts())
-        optimizer = from_config(config, total_steps=1000)
+        optimizer = make_optimizer(config, total_steps=1000)
     ready = [shard_batch(batches[index], mesh) for index in range(_READY)]
     key = jax.random.key(0)
     state = create_state(model.init, optimizer, key=key, mesh=mesh)

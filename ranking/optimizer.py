@@ -3,7 +3,7 @@
 import optax
 from ml_collections import ConfigDict
 
-from training.optimizer import from_config
+from training.optimizer import make_optimizer
 
 
 def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTransformation:
@@ -19,4 +19,4 @@ def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTrans
         (r"position_embedding$", config.weight_decay),  # every example moves them
         (r"embedding$", config.embedding_decay),
     )
-    return from_config(config, total_steps=total_steps, decays=decays)
+    return make_optimizer(config, total_steps=total_steps, decays=decays)

@@ -19,7 +19,7 @@ from retrieval.objective import LossFn, make_loss, make_loss_of_touched_rows
 from retrieval.trends import Trends
 from retrieval.validation import make_validation
 from training.mesh import local_parts
-from training.optimizer import from_config
+from training.optimizer import make_optimizer
 from training.row_tables import RowTables
 
 Validate = Callable[[Any], dict[str, jax.Array]]
@@ -48,7 +48,7 @@ def all_rows(
         label_counts=np.pad(batches.label_counts(), (0, -(timelines.num_items + 1) % mesh.shape["model"])),
         mesh=mesh if mesh.size > 1 else None,
     )
-    optimizer = from_config(config, total_steps=len(batches))
+    optimizer = make_optimizer(config, total_steps=len(batches))
     return Updates(
         model.init, loss_fn, optimizer, batches, None, lambda: make_validation(config, timelines, model.merge, mesh)
     )
@@ -71,7 +71,7 @@ def touched_rows(
         shard=local_parts(mesh),
     )
     rows = RowTables(items.tables(), mesh)
-    optimizer = from_config(config, total_steps=len(batches), rowwise=(ITEM_TABLES, config.table_learning_rate))
+    optimizer = make_optimizer(config, total_steps=len(batches), rowwise=(ITEM_TABLES, config.table_learning_rate))
     return Updates(
         model.init,
         make_loss_of_touched_rows(model, config),

@@ -36,56 +36,35 @@ def warmup_cosine(
 
 
 def make_optimizer(
-    *,
-    learning_rate: float,
-    total_steps: int,
-    warmup_steps: int = 0,
-    final_fraction: float = 0.0,
-    weight_decay: float = 0.0,
-    decays: Sequence[tuple[str, float]] = (),
-    clip_norm: float = 1.0,
-    rowwise: tuple[str, float] | None = None,
-) -> optax.GradientTransformation:
-    """AdamW (Loshchilov & Hutter, 2019) on gradients clipped to a global norm of `clip_norm`.
-
-    Biases, gains and other vectors are not decayed. A matrix in whose name the first of the expressions of `decays` is
-    found has that weight decay instead of `weight_decay`: tables of ids that occur a few times each need a thousand
-    times more of it than matrices that every example moves.
-
-    rowwise: an expression and a learning rate, for tables that have row-wise Adagrad (training/rowwise_adagrad.py) in
-    place of Adam. Their rate has the same schedule; `learning_rate` is that of their decay.
-    """
-    schedule = warmup_cosine(
-        learning_rate=learning_rate,
-        total_steps=total_steps,
-        warmup_steps=warmup_steps,
-        final_fraction=final_fraction,
-    )
-    return optax.chain(
-        optax.clip_by_global_norm(clip_norm),
-        optax.scale_by_adam() if rowwise is None else _rowwise(rowwise[0], rowwise[1] / learning_rate),
-        _decay(weight_decay, decays),
-        optax.scale_by_learning_rate(schedule),
-    )
-
-
-def from_config(
     options: ConfigDict,
     *,
     total_steps: int,
     decays: Sequence[tuple[str, float]] = (),
     rowwise: tuple[str, float] | None = None,
 ) -> optax.GradientTransformation:
-    """`make_optimizer` as the settings of the same names in `options` say; a warm-up is at most the whole training."""
-    return make_optimizer(
+    """AdamW (Loshchilov & Hutter, 2019) on gradients clipped to a global norm of `options.clip_norm`.
+
+    Biases, gains and other vectors are not decayed. A matrix in whose name the first of the expressions of `decays` is
+    found has that weight decay instead of `options.weight_decay`: tables of ids that occur a few times each need a
+    thousand times more of it than matrices that every example moves.
+
+    Args:
+      options: learning_rate, final_fraction, weight_decay, clip_norm; warmup_steps, 0 where there is none, and at most
+        the whole training.
+      rowwise: an expression and a learning rate, for tables that have row-wise Adagrad (training/rowwise_adagrad.py) in
+        place of Adam. Their rate has the same schedule; `options.learning_rate` is that of their decay.
+    """
+    schedule = warmup_cosine(
         learning_rate=options.learning_rate,
         total_steps=total_steps,
         warmup_steps=min(options.get("warmup_steps", 0), total_steps),
         final_fraction=options.final_fraction,
-        weight_decay=options.weight_decay,
-        decays=decays,
-        clip_norm=options.clip_norm,
-        rowwise=rowwise,
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(options.clip_norm),
+        optax.scale_by_adam() if rowwise is None else _rowwise(rowwise[0], rowwise[1] / options.learning_rate),
+        _decay(options.weight_decay, decays),
+        optax.scale_by_learning_rate(schedule),
     )
 
 

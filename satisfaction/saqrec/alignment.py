@@ -35,7 +35,7 @@ from training.architecture import Architecture, architecture
 from training.distributed.hosts import by_first, open_shared_workdir
 from training.loop import Result, Validation
 from training.mesh import local_parts, make_mesh
-from training.optimizer import from_config
+from training.optimizer import make_optimizer
 from training.run import fit
 from training.settings import COUNT, DROPOUT, NOT_NEGATIVE, POSITIVE, TRAINING, WHOLE, WINDOW, Kind, one_of
 from training.settings import check as check_settings
@@ -230,7 +230,7 @@ def _fit(
     result = fit(
         model.init,
         loss_fn,
-        from_config(options, total_steps=len(batches)),
+        make_optimizer(options, total_steps=len(batches)),
         batches,
         num_steps=batches.batches_per_epoch * (epochs or align.num_epochs),
         folder=folder,

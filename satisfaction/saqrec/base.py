@@ -31,7 +31,7 @@ from satisfaction.splits import is_click, training_end
 from training.architecture import Architecture, architecture
 from training.loop import Validation
 from training.mesh import local_parts, make_mesh
-from training.optimizer import from_config
+from training.optimizer import make_optimizer
 from training.run import fit
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import LossFn
@@ -84,7 +84,7 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> tuple[BaseE
     result = fit(
         model.init,
         loss_fn,
-        from_config(options, total_steps=len(batches)),
+        make_optimizer(options, total_steps=len(batches)),
         batches,
         num_steps=len(batches),
         folder=folder,

@@ -20,7 +20,7 @@ from training.architecture import Architecture, architecture
 from training.distributed.hosts import of_first
 from training.loop import Validation
 from training.mesh import local_copy, local_parts, make_mesh
-from training.optimizer import from_config
+from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 _CHUNK = 1 << 14  # impressions predicted at a time
@@ -141,7 +141,7 @@ def fit(
     result = run.fit(
         build.init,
         loss_fn,
-        from_config(options, total_steps=options.num_steps),
+        make_optimizer(options, total_steps=options.num_steps),
         batches,
         num_steps=options.num_steps,
         folder=folder,

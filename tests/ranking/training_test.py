@@ -27,9 +27,9 @@ from runtime.errors import DataError, UsageError
 from runtime.formats import SATISFACTION_SCORES
 from tests.killed_training import kill_at, results
 from tests.logs import random_timelines
+from tests.plain_optimizer import plain_optimizer
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
-from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
@@ -143,7 +143,7 @@ def trained(data, mesh):
             model.shapes,
         )
 
-    optimizer = make_optimizer(learning_rate=1e-2, total_steps=STEPS, warmup_steps=1)
+    optimizer = plain_optimizer(learning_rate=1e-2, total_steps=STEPS, warmup_steps=1)
     rules = training.RULES if mesh.shape["model"] > 1 else ()
     state = create_state(init, optimizer, key=jax.random.key(0), mesh=mesh, rules=rules)
     step = make_train_step(make_loss(model.merge, config, config.tasks), optimizer, state)

@@ -29,10 +29,10 @@ from runtime.errors import DataError, UsageError
 from tests.killed_training import kill_at, results
 from tests.logs import random_timelines
 from tests.nn.softmax_test import KERNELS, kernels
+from tests.plain_optimizer import plain_optimizer
 from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
 from training.mesh import make_mesh, replicated, shard_batch
 from training.names import named_leaves
-from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 from training.step import create_state, make_train_step
 
@@ -207,7 +207,7 @@ def parts(data, mesh):
             model.shapes,
         )
 
-    optimizer = make_optimizer(learning_rate=1e-2, total_steps=STEPS, warmup_steps=1)
+    optimizer = plain_optimizer(learning_rate=1e-2, total_steps=STEPS, warmup_steps=1)
     rules = training.RULES if model_shards > 1 else ()
     state = create_state(init, optimizer, key=jax.random.key(0), mesh=mesh, rules=rules)
     return batches, loss_fn, optimizer, state

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from runtime.errors import DataError
+from tests.plain_optimizer import plain_optimizer
 from training.loop import DivergedError, Validation, train
 from training.mesh import make_mesh
 from training.metric_log import MetricLog
-from training.optimizer import make_optimizer
 from training.saving.checkpoints import Checkpoints, restore_params
 from training.step import create_state, make_train_step
 
@@ -56,7 +56,7 @@ def init_fn(key):
 def compiled():
     """First state and step, compiled once for all tests of a process."""
     mesh = make_mesh(devices=jax.devices()[:1])
-    optimizer = make_optimizer(learning_rate=1e-2, total_steps=12, warmup_steps=2, weight_decay=0.1)
+    optimizer = plain_optimizer(learning_rate=1e-2, total_steps=12, warmup_steps=2, weight_decay=0.1)
     state = create_state(init_fn, optimizer, key=jax.random.key(0), mesh=mesh)
     return state, make_train_step(loss_fn, optimizer, state)
 

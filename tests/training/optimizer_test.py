@@ -5,7 +5,8 @@ import numpy as np
 import optax
 import pytest
 
-from training.optimizer import make_optimizer, warmup_cosine
+from tests.plain_optimizer import plain_optimizer
+from training.optimizer import warmup_cosine
 
 
 def test_schedule_warms_up_then_follows_a_cosine():
@@ -26,7 +27,7 @@ def test_warmup_longer_than_training():
 
 
 def updates(grads, params, **options):
-    optimizer = make_optimizer(learning_rate=0.1, total_steps=10, final_fraction=1.0, **options)
+    optimizer = plain_optimizer(learning_rate=0.1, total_steps=10, final_fraction=1.0, **options)
     return optimizer.update(grads, optimizer.init(params), params)[0]
 
 
@@ -49,7 +50,7 @@ def test_the_first_expression_found_in_a_name_decides_its_decay():
 
 def test_gradients_are_clipped_by_their_global_norm():
     # Adam's first moment is at first a tenth of the gradient it was given, (30, 40) / 50.
-    optimizer = make_optimizer(learning_rate=0.1, total_steps=10, clip_norm=1.0)
+    optimizer = plain_optimizer(learning_rate=0.1, total_steps=10, clip_norm=1.0)
     params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
     _, state = optimizer.update({"a": jnp.array([30.0]), "b": jnp.array([40.0])}, optimizer.init(params), params)
     moment = optax.tree_utils.tree_get(state, "mu")

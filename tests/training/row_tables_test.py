@@ -11,8 +11,8 @@ import optax
 import pytest
 from jax.sharding import PartitionSpec
 
+from tests.plain_optimizer import plain_optimizer
 from training.mesh import make_mesh, shard_batch
-from training.optimizer import make_optimizer
 from training.row_tables import RowTables
 from training.rowwise_adagrad import scale_by_rowwise_adagrad
 from training.saving.checkpoints import Checkpoints
@@ -59,7 +59,7 @@ def batch_of(step):
 
 
 def optimizer_of():
-    return make_optimizer(learning_rate=RATE, total_steps=STEPS, clip_norm=0.7, rowwise=("table", TABLE_RATE))
+    return plain_optimizer(learning_rate=RATE, total_steps=STEPS, clip_norm=0.7, rowwise=("table", TABLE_RATE))
 
 
 def trained(mesh, *, by_rows, optimizer=None, steps=STEPS):
@@ -132,7 +132,7 @@ def test_touched_rows_follow_numpy_and_the_others_keep_their_bits(one):
 
 def test_moments_of_rows_and_decay_are_those_of_touched_rows(one):
     """Adam on the rows alone: lazy Adam. A row that is not touched has no moments, and does not decay."""
-    optimizer = make_optimizer(learning_rate=RATE, total_steps=1, weight_decay=0.2)
+    optimizer = plain_optimizer(learning_rate=RATE, total_steps=1, weight_decay=0.2)
     before = np.asarray(jax.jit(first)(jax.random.key(0))["table"])
     (dense, _), (rows, _) = (trained(one, by_rows=by, optimizer=optimizer, steps=1) for by in (False, True))
     touched = np.unique(batch_of(0)["item"])
