@@ -1,14 +1,15 @@
 """Calibration: probabilities that come true as often as they say, by Platt's scaling.
 
-Platt, "Probabilistic Outputs for Support Vector Machines" (1999), with the targets that he gives against overfitting
-and the Newton steps of Lin, Lin and Weng (2007). Two numbers, so that a day of validation suffices for rare feedback
-too; strictly increasing, so that no order, AUC or list changes.
+Platt, "Probabilistic Outputs for Support Vector Machines" (1999), with the targets that he gives against overfitting.
+Two numbers, so that a day of validation suffices for rare feedback too; strictly increasing, so that no order, AUC or
+list changes.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 _LEAST_SLOPE = 1e-3
@@ -29,7 +30,7 @@ class Calibrator(NamedTuple):
 IDENTITY = Calibrator(1.0, 0.0)
 
 
-def fit(probabilities: ArrayLike, labels: ArrayLike, *, max_steps: int = 100) -> Calibrator:
+def fit(probabilities: ArrayLike, labels: ArrayLike) -> Calibrator:
     """The slope and bias of the least logloss on held-out examples.
 
     Targets are (P + 1)/(P + 2) for the P positives and 1/(N + 2) for the N negatives instead of 1 and 0, and between
@@ -49,38 +50,23 @@ def fit(probabilities: ArrayLike, labels: ArrayLike, *, max_steps: int = 100) ->
     positives = truth.sum()
     negatives = len(truth) - positives
     target = truth * (positives + 1) / (positives + 2) + (1 - truth) / (negatives + 2)
-    logits = _logit(values)
-    slope, bias = _minimise(logits, target, slope_free=True, max_steps=max_steps)
-    if slope < _LEAST_SLOPE:
-        slope, bias = _minimise(logits, target, slope_free=False, max_steps=max_steps)
-    return Calibrator(float(slope), float(bias))
+    logits, mean = _logit(values), target.mean()
 
+    def loss(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = at[0] * logits + at[1]
+        excess = expit(z) - target
+        return (np.logaddexp(0, z) - target * z).mean(), np.array([(excess * logits).mean(), excess.mean()])
 
-def _minimise(logits: NDArray, target: NDArray, *, slope_free: bool, max_steps: int) -> tuple[float, float]:
-    # Newton's method with halved steps; Σ softplus(z) − t z is convex in (slope, bias), z = slope · logit + bias.
-    mean = target.mean()
-    at = np.array([0.0 if slope_free else _LEAST_SLOPE, np.log(mean / (1 - mean))])
-    features = np.stack([logits, np.ones_like(logits)], axis=1)  # [E, 2]
-    free = np.array([slope_free, True])
-
-    def loss(at: NDArray) -> float:
-        z = features @ at
-        return float((np.logaddexp(0, z) - target * z).sum())
-
-    current = loss(at)
-    for _ in range(max_steps):
-        p = expit(features @ at)
-        gradient = np.where(free, features.T @ (p - target), 0.0)
-        curvature = (features * (p * (1 - p))[:, None]).T @ features + 1e-12 * np.eye(2)
-        curvature[~free] = np.eye(2)[~free]
-        step = np.linalg.solve(curvature, gradient)
-        size = 1.0
-        while size > 1e-10 and (lower := loss(at - size * step)) > current:
-            size /= 2
-        if size <= 1e-10 or np.abs(size * step).max() < 1e-10:
-            break
-        at, current = at - size * step, lower
-    return at[0], at[1]
+    # Convex. From a slope of 1, scores that tell nothing would keep it: their gradient is 0 nearly everywhere.
+    best = minimize(
+        loss,
+        (_LEAST_SLOPE, logit(mean)),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=((_LEAST_SLOPE, None), (None, None)),
+        options={"ftol": 0, "gtol": 1e-12},
+    )
+    return Calibrator(float(best.x[0]), float(best.x[1]))
 
 
 def _logit(probabilities: ArrayLike) -> NDArray[np.float64]:

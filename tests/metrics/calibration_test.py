@@ -55,6 +55,7 @@ def test_separable_scores_and_one_class_stay_finite():
     assert separable.slope > 0
     always = calibration.fit([0.3, 0.4, 0.6], [1, 1, 1])
     np.testing.assert_allclose(always([0.3, 0.4, 0.6]), (3 + 1) / (3 + 2), atol=1e-2)
+    assert calibration.fit([0.3] * 4, [0, 0, 0, 1]).slope == 1e-3  # these tell nothing
     np.testing.assert_allclose(calibration.fit([0.5] * 4, [0, 0, 0, 1])([0.5]), (1 / 5 * 3 + 2 / 3) / 4, atol=1e-6)
 
 
