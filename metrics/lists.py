@@ -7,6 +7,7 @@ have the figures of chance.
 """
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from metrics.ranking import mean_discount, share_within
@@ -21,16 +22,8 @@ def ranks_within(scores: ArrayLike, groups: ArrayLike) -> Floats:
         raise ValueError(f"scores {scores.shape} and groups {groups.shape} are both [E]")
     if np.isnan(scores).any():
         raise ValueError("scores hold NaN: no ranking")
-    order = np.lexsort((-scores, groups))
-    group, score = groups[order], scores[order]
-    index = np.arange(len(order))
-    new_list = np.concatenate([[True], group[1:] != group[:-1]])[: len(order)]
-    starts = np.flatnonzero(new_list | np.concatenate([[True], score[1:] != score[:-1]])[: len(order)])
-    ends = np.append(starts[1:], len(order))[: len(starts)]
-    list_start = np.maximum.accumulate(np.where(new_list, index, 0))
-    ranks = np.empty(len(order))
-    ranks[order] = np.repeat((starts + 1 + ends) / 2, ends - starts) - list_start
-    return ranks
+    items = pl.DataFrame({"score": scores, "group": groups})
+    return items.select(pl.col("score").rank("average", descending=True).over("group")).to_series().to_numpy()
 
 
 def ndcg(ranks: ArrayLike, relevant: ArrayLike, groups: ArrayLike, *, num_groups: int, k: int) -> Floats:
