@@ -19,6 +19,7 @@ from runtime.artifact import MANIFEST, digest, read_json
 from runtime.errors import UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete
 from training.architecture import Architecture, architecture
+from training.chunks import by_chunks
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
 _CHUNK = 1024  # impressions at a time
@@ -100,14 +101,9 @@ class Ranker:
     def predict(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Probabilities [n, K] of the impressions at event positions [n]."""
         positions = np.asarray(positions, np.int64)
-        probabilities = np.zeros((len(positions), len(self.tasks)), np.float32)
-        for start in range(0, len(positions), _CHUNK):
-            part = positions[start : start + _CHUNK]
-            filled = np.pad(part, (0, _CHUNK - len(part)), mode="edge")  # one shape, so one compilation
-            probabilities[start : start + _CHUNK] = np.asarray(self.score(self.impressions.inputs(filled)))[
-                : len(part), 0
-            ]
-        return probabilities
+        if not len(positions):
+            return np.zeros((0, len(self.tasks)), np.float32)
+        return by_chunks(lambda part: self.score(self.impressions.inputs(part)), positions, _CHUNK)[:, 0]
 
     def labels(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Labels [n, K], and where there is one [n, K], of the impressions at event positions [n]."""

@@ -17,13 +17,16 @@ from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.pair_model import PairModel
 from training import run
 from training.architecture import Architecture, architecture
+from training.chunks import by_chunks
 from training.distributed.hosts import of_first
 from training.loop import Validation
 from training.mesh import local_copy, local_parts, make_mesh
 from training.optimizer import make_optimizer
 from training.saving.checkpoints import CHECKPOINTS, restore_params
 
-_CHUNK = 1 << 14  # impressions predicted at a time
+_FEW, _CHUNK = 512, 1 << 14  # impressions predicted at a time: two shapes, so two compilations
+
+Rows = Mapping[str, NDArray[np.float32]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,17 +85,18 @@ class ExampleBatches:
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model's predictions: `logits(rows)` of PairFeatures' rows [B], float64 on the host."""
+    """A model's predictions: `logits(rows)` of PairFeatures' rows [B], float64 on the host, compiled for each B."""
 
-    logits: Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float64]]
+    logits: Callable[[Rows], NDArray[np.float64]]
 
     def events(self, features: PairFeatures, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Logits of the impressions at `positions`."""
-        parts = [
-            self.logits(features.events(positions[start : start + _CHUNK]))
-            for start in range(0, len(positions), _CHUNK)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self.of(features.events, positions)
+
+    def of(self, rows_of: Callable[[NDArray[np.int64]], Rows], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Logits of `rows_of(asked)` [n], some at a time."""
+        size = _CHUNK if len(asked) > _FEW else _FEW
+        return by_chunks(lambda part: self.logits(rows_of(part)), asked, size) if len(asked) else np.zeros(0)
 
 
 def fit(
@@ -198,10 +202,4 @@ def _fitted(merge: Callable[[Any], PairModel], params: Any) -> Fitted:
     def predict(params, rows):
         return merge(params)(rows["user"], rows["item"], rows["attributes"])
 
-    def logits(rows: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-        count = len(rows["user"])
-        size = _CHUNK if count > 512 else 512  # two shapes: two compilations
-        padded = {name: np.pad(row, [(0, size - count), (0, 0)]) for name, row in rows.items()}
-        return np.asarray(predict(params, padded), np.float64)[:count]
-
-    return Fitted(logits)
+    return Fitted(lambda rows: np.asarray(predict(params, rows), np.float64))

@@ -13,7 +13,6 @@ from data.raw import values
 from data.timelines import Timelines
 from runtime.artifact import checksum, read_json, write_json
 from runtime.errors import DataError, UsageError
-from runtime.progress import chunks
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 from satisfaction.run_folder import config_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
@@ -33,10 +32,7 @@ def open_run(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> I
 
 def of_pairs(trained: Imputation, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
     """ŝ of users [n] and items [n], dense indices, by the trained satisfaction model."""
-    fitted, satisfaction = trained.reopen(), np.empty(len(users))
-    for rows in chunks(len(users), 1 << 14):
-        satisfaction[rows] = expit(fitted.logits(trained.features.pairs(users[rows], items[rows])))
-    return satisfaction
+    return expit(trained.reopen().of(lambda n: trained.features.pairs(users[n], items[n]), np.arange(len(users))))
 
 
 def read_pairs(path: str | Path) -> pl.DataFrame:
