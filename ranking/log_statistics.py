@@ -56,12 +56,11 @@ class LogStatistics:
         arrays = {field.name: np.load(Path(path) / f"{field.name}.npy") for field in _arrays()}
         return cls(**arrays, manifest=manifest)
 
-    def write(self, path: str | os.PathLike[str], rates: NDArray[np.float32]) -> None:
-        """Writes them with `rates` [N + 1, R], each item's after the last event: what serving starts from."""
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes the artifact."""
         with artifact.writing(path, kind=KIND, version=VERSION, fields=self.manifest) as folder:
             for field in _arrays():
                 np.save(folder / f"{field.name}.npy", getattr(self, field.name))
-            np.save(folder / "rates.npy", rates)
 
 
 def build(

@@ -85,7 +85,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
         f"{len(batches)} steps on {mesh.size} device(s) {jax.devices()[0].platform}"
     )
     if is_first():
-        statistics.write(folder / log_statistics.FOLDER, impressions.rates(np.arange(timelines.num_items + 1)))
+        statistics.write(folder / log_statistics.FOLDER)
     result = fit(
         model.init,
         loss_fn,

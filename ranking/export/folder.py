@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from data import feedback
 from data.timelines import Timelines
 from nn import exported
-from ranking import checkpoint, log_statistics
+from ranking import checkpoint
 from ranking.checkpoint import Ranker
 from ranking.export import scorer as scoring
 from ranking.export.gamma_and_calibration import Choice, choose
@@ -92,7 +92,6 @@ def export(
             write,
             ranker=ranker,
             timelines=timelines,
-            rates=np.load(Path(trained) / log_statistics.FOLDER / "rates.npy"),
             choice=choice,
             options=options,
             lineage=lineage,
@@ -106,7 +105,6 @@ def write(
     *,
     ranker: Ranker,
     timelines: Timelines,
-    rates: NDArray[np.float32],
     choice: Choice,
     options: Options,
     lineage: dict[str, Any],
@@ -115,7 +113,7 @@ def write(
     """Writes the artifact at `path`, whole or not at all, and returns its metrics.
 
     Args:
-      rates: [N + 1, R], as ranking.log_statistics saves them. choice: γ and calibrators.
+      choice: γ and calibrators.
       with_serving: also write the SavedModel, which takes TensorFlow.
     Errors: DataError where the model's scores are not finite, or an id stands for padding in requests.
     """
@@ -133,6 +131,7 @@ def write(
         "inputs": scoring.INPUTS,
         "lineage": lineage,
     }
+    rates = ranker.impressions.rates(np.arange(timelines.num_items + 1))  # [N + 1, R]
     shapes = scoring.shapes(length=ranker.config.length, num_rates=rates.shape[1])
     metrics: dict[str, float] = {}
     bar = progress(label="export", total=3 if with_serving else 2, unit="step")

@@ -78,7 +78,6 @@ def exported(log, ranker, rates, tmp_path_factory):
         built / "strict",
         ranker=ranker,
         timelines=log,
-        rates=rates,
         choice=CHOICE,
         options=Options(NUM_ITEMS, (1,), reject_unknown_ids=True),
         lineage={"checkpoint": 7},
@@ -357,10 +356,8 @@ def test_sizes_that_are_compiled():
 
 
 @pytest.fixture
-def run(log, ranker, rates, tmp_path, monkeypatch):
+def run(log, ranker, tmp_path, monkeypatch):
     """Exports to tmp_path/out, from a training run that stands in for one, and returns the last line."""
-    (tmp_path / "train" / "log_statistics").mkdir(parents=True)
-    np.save(tmp_path / "train" / "log_statistics" / "rates.npy", rates)
     monkeypatch.setattr(checkpoint, "load", lambda path, timelines: ranker)
 
     def export(gamma=("EVV=1", "GVV=-1"), evaluation=None, **options):
