@@ -1,7 +1,6 @@
 """Step "propensity": how likely an impression is to be answered (Zhang et al., CIKM '24, equation 5), calibrated."""
 
 import dataclasses
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
 from scipy.special import logit
 
 from data import ranges
@@ -125,17 +125,9 @@ def binned_shares(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floa
     wanted = np.searchsorted(hits, hits[-1] * np.arange(1, num_bins) / num_bins)  # where each next bin begins
     begin = np.unique(np.searchsorted(z, z[np.minimum(wanted, len(z) - 1)], side="left"))
     begin = np.concatenate([[0], begin[begin > 0], [len(z)]])
-    bins: list[tuple[int, int]] = []  # pooled adjacent violators
-    for first, last in itertools.pairwise(begin.tolist()):
-        bins.append((first, last))
-        while len(bins) > 1 and _share(hits, bins[-2]) >= _share(hits, bins[-1]):
-            merged = (bins[-2][0], bins[-1][1])
-            bins[-2:] = [merged]
-    return z[[first for first, _ in bins[1:]]], np.array([_share(hits, part) for part in bins])
-
-
-def _share(hits: NDArray[np.float64], part: tuple[int, int]) -> float:
-    return float((hits[part[1]] - hits[part[0]]) / (part[1] - part[0]))
+    size = np.diff(begin)
+    begin = begin[isotonic_regression(np.diff(hits[begin]) / size, weights=size).blocks]
+    return z[begin[1:-1]], np.diff(hits[begin]) / np.diff(begin)
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike) -> binary.Reliability:
