@@ -22,12 +22,12 @@ def state_of(step, *, rows=4):
     return TrainState(jnp.int32(step), {"table": values, "bias": values[0]}, {"mu": {"table": -values}})
 
 
-def open_run(folder, **options):
-    return Checkpoints(folder, fingerprint={"vocabulary": "abc", "batch_size": 8}, **options)
+def open_run(folder):
+    return Checkpoints(folder, fingerprint={"vocabulary": "abc", "batch_size": 8})
 
 
-def saved(folder, steps, scores=None, **options):
-    with open_run(folder, **options) as checkpoints:
+def saved(folder, steps, scores=None):
+    with open_run(folder) as checkpoints:
         for step in steps:
             checkpoints.save(step, state_of(step), {"next_index": step}, score=(scores or {}).get(step))
 

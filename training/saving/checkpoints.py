@@ -1,7 +1,7 @@
 """Checkpoints that survive kills, flipped bits, full disks and a second writer.
 
-The newest steps and the one of the best score are kept. A step is used only where it verifies (`saved_step`); else the
-next one is, and stderr says why.
+The two newest steps and the one of the best score are kept. A step is used only where it verifies (`saved_step`); else
+the next one is, and stderr says why.
 """
 
 import contextlib
@@ -41,13 +41,13 @@ class Checkpoints:
     mean nothing to another run. Errors: UsageError where the folder is locked or has another fingerprint.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, fingerprint: Mapping[str, Any], keep: int = 2) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, fingerprint: Mapping[str, Any]) -> None:
         self.path = Path(path).absolute()
         self.path.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as on_error:
             on_error.enter_context(together(lambda: lock_folder(self.path) if is_first() else contextlib.nullcontext()))
             together(lambda: _check_fingerprint(self.path / FINGERPRINT, json.loads(json.dumps(fingerprint))))
-            self._policy = _LatestAndBest(keep)
+            self._policy = _LatestAndBest()
             self._manager = _manager(self.path, preservation_policy=self._policy)
             self._policy.scores = scores(self._manager)
             self._held = on_error.pop_all()
@@ -151,15 +151,14 @@ def _own(params: Any) -> Any:
 
 
 class _LatestAndBest(checkpoint_managers.PreservationPolicy):
-    """Keeps the newest steps and the one with the highest score."""
+    """Keeps the two newest steps and the one with the highest score."""
 
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
+    def __init__(self) -> None:
         self.scores: dict[int, float | None] = {}
 
     def should_preserve(self, checkpoints: Sequence[Any], **_: Any) -> list[bool]:
         steps = [checkpoint.step for checkpoint in checkpoints]
-        kept = {*sorted(steps)[-self._keep :], *best_first({step: self.scores.get(step) for step in steps})[:1]}
+        kept = {*sorted(steps)[-2:], *best_first({step: self.scores.get(step) for step in steps})[:1]}
         return [step in kept for step in steps]
 
 
