@@ -33,25 +33,20 @@ _FEW_OUT = 1 << 12  # columns that are left out of the highest; of more, the oth
 
 
 def target_places(
-    scores: ArrayLike,
-    targets: ArrayLike,
-    *,
-    eligible: ArrayLike | None = None,
-    excluded: Pairs | None = None,
-    where: ArrayLike | None = None,
+    scores: ArrayLike, targets: ArrayLike, *, excluded: Pairs | None = None, where: ArrayLike | None = None
 ) -> Floats:
-    """[1 + #(eligible items that score higher), #(eligible items that score the same, itself included)] of each target.
+    """[1 + #(items that score higher), #(items that score the same, itself included)] of each target.
 
-    Targets count among the items: three targets ahead of everything else have places 1, 2, 3. Counted, not sorted, one
-    row at a time: memory O(N) beyond the inputs.
+    Targets count among the items, and what is excluded does not: three targets ahead of everything else have places 1,
+    2, 3. Counted, not sorted, one row at a time: memory O(N) beyond the inputs.
 
     Args:
-      scores: [U, N], NaN only where not eligible. targets: [U, M] column indices into `scores`.
-      eligible: [U, N], items that may be shown to this user. excluded: (rows, columns), flat, rows rising: the others,
-        where they are few. where: [U, M], real targets. All by default.
+      scores: [U, N], NaN only where excluded. targets: [U, M] column indices into `scores`.
+      excluded: (rows, columns), flat: the items that may not be shown to a user. where: [U, M], real targets, by
+        default all.
     Returns:
-      [U, M, 2]; (inf, 1) where masked, and where the target itself is not eligible: it is never shown.
-    Errors: ValueError where an eligible score is NaN, a target is no column, or shapes differ.
+      [U, M, 2]; (inf, 1) where masked, and where the target itself is excluded: it is never shown.
+    Errors: ValueError where a score that counts is NaN, a target is no column, or shapes differ.
     """
     scores, targets = np.asarray(scores), np.asarray(targets)
     where = np.ones(targets.shape, bool) if where is None else np.asarray(where, bool)
@@ -61,7 +56,7 @@ def target_places(
         )
     if where.any() and not 0 <= targets[where].min() <= targets[where].max() < scores.shape[1]:
         raise ValueError(f"targets {targets[where].min()}..{targets[where].max()} outside 0..{scores.shape[1] - 1}")
-    left_out, gone = _left_out(scores.shape, eligible, excluded), np.zeros(scores.shape[1], bool)
+    left_out, gone = _left_out(scores.shape, excluded), np.zeros(scores.shape[1], bool)
     places = np.empty((*targets.shape, 2))
     places[:] = np.inf, 1
     for row in np.flatnonzero(where.any(axis=1)).tolist():
@@ -78,15 +73,8 @@ def target_places(
     return places
 
 
-def _left_out(
-    shape: tuple[int, ...], eligible: ArrayLike | None, excluded: Pairs | None
-) -> Callable[[int], NDArray[np.int64]]:
+def _left_out(shape: tuple[int, ...], excluded: Pairs | None) -> Callable[[int], NDArray[np.int64]]:
     # row -> the columns that may not be shown, each once.
-    if eligible is not None:
-        shown = np.asarray(eligible, bool)
-        if shown.shape != shape:
-            raise ValueError(f"scores {shape} and eligible {shown.shape} are [U, N]")
-        return lambda row: np.flatnonzero(~shown[row])
     rows, columns = (np.zeros(0, np.int64),) * 2 if excluded is None else excluded
     pairs = np.unique(rows.astype(np.int64) * shape[1] + columns)
     begin = np.searchsorted(pairs, np.arange(shape[0] + 1) * shape[1])
@@ -125,17 +113,15 @@ def mean_discount(first: ArrayLike, tied: ArrayLike, k: int) -> Floats:
     return np.where(tied == 1, (first <= k) / np.log2(1 + first), (total[up_to] - total[before]) / tied)
 
 
-def top_k(
-    scores: ArrayLike, k: int, *, eligible: ArrayLike | None = None, excluded: Pairs | None = None
-) -> NDArray[np.int64]:
-    """The k eligible columns of highest score, best first, the lower column first among equals: [U, k].
+def top_k(scores: ArrayLike, k: int, *, excluded: Pairs | None = None) -> NDArray[np.int64]:
+    """The k columns of highest score, best first, the lower column first among equals: [U, k].
 
-    -1 fills the places of a row that has fewer than k eligible items. `eligible`, `excluded` as in `target_places`.
+    -1 fills the places of a row that has fewer than k. `excluded` as in `target_places`.
     """
     scores = np.asarray(scores)
     if k < 1 or scores.ndim != 2:
         raise ValueError(f"k = {k} items of scores {scores.shape}: k is at least 1, scores are [U, N]")
-    left_out, gone = _left_out(scores.shape, eligible, excluded), np.zeros(scores.shape[1], bool)
+    left_out, gone = _left_out(scores.shape, excluded), np.zeros(scores.shape[1], bool)
     best = np.full((len(scores), k), -1, np.int64)
     for row, of_row in enumerate(scores):
         out = left_out(row)

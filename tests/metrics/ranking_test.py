@@ -16,6 +16,11 @@ def untied(ranks):
     return np.stack([ranks, np.ones_like(ranks)], axis=-1)
 
 
+def others(eligible):
+    """What may not be shown, as pairs."""
+    return np.nonzero(~np.asarray(eligible))
+
+
 def brute_force_places(scores, targets, eligible, where):
     """By counting, in float64."""
     places = np.tile([INF, 1.0], (*targets.shape, 1))
@@ -38,9 +43,9 @@ def test_places_by_hand():
 def test_what_may_not_be_shown_takes_no_place_and_is_never_found():
     scores = [[0.1, 0.9, 0.5, 0.5, 0.2]]
     eligible = [[True, False, True, False, True]]
-    places = ranking.target_places(scores, [[0, 1, 2, 4]], eligible=eligible)
+    places = ranking.target_places(scores, [[0, 1, 2, 4]], excluded=others(eligible))
     np.testing.assert_array_equal(places, untied([[3, INF, 1, 2]]))
-    never = ranking.target_places(scores, [[1]], eligible=eligible)
+    never = ranking.target_places(scores, [[1]], excluded=others(eligible))
     for figure in (ranking.hits, ranking.recall, ranking.hit_rate, ranking.ndcg):
         np.testing.assert_array_equal(figure(never, 5), [0.0])
     np.testing.assert_array_equal(ranking.reciprocal_rank(never), [0.0])
@@ -94,14 +99,14 @@ def test_places_are_those_of_counting(dtype, targets_a_row):
     eligible, where = rng.random(scores.shape) < 0.8, rng.random(targets.shape) < 0.7
     where[3], eligible[4] = False, False
     np.testing.assert_array_equal(
-        ranking.target_places(scores, targets, eligible=eligible, where=where),
+        ranking.target_places(scores, targets, excluded=others(eligible), where=where),
         brute_force_places(scores, targets, eligible, where),
     )
 
 
 @pytest.mark.parametrize("targets_a_row", [3, 30])
 @pytest.mark.parametrize("num_items", [1, 63, 1000])
-def test_what_is_left_out_may_be_named_by_pairs(monkeypatch, num_items, targets_a_row):
+def test_what_is_left_out_may_be_named_twice_and_may_be_anything(monkeypatch, num_items, targets_a_row):
     monkeypatch.setattr(counting, "_BLOCK", 64)  # which divides none of them
     rng = np.random.default_rng(0)
     scores = rng.integers(0, 50, size=(6, num_items)).astype(np.float32)  # many ties
@@ -122,7 +127,6 @@ def test_what_is_left_out_may_be_named_by_pairs(monkeypatch, num_items, targets_
     )
     for k in (1, 7, num_items + 5):
         best = ranking.top_k(scores, k, excluded=(rows, columns))
-        np.testing.assert_array_equal(best, ranking.top_k(scores, k, eligible=eligible))
         for row in range(6):
             allowed = sorted(np.flatnonzero(eligible[row]), key=lambda j: -scores[row, j])[:k]
             np.testing.assert_array_equal(best[row], [*allowed, *[-1] * (k - len(allowed))])
@@ -143,7 +147,7 @@ def test_places_refuse_what_has_no_order():
     with pytest.raises(ValueError, match="row 1 hold NaN"):
         ranking.target_places([[0.0, 1.0], [NAN, 1.0]], [[0], [1]])
     # ... but not where the NaN may not be shown.
-    shown = ranking.target_places([[NAN, 1.0]], [[1]], eligible=[[False, True]])
+    shown = ranking.target_places([[NAN, 1.0]], [[1]], excluded=others([[False, True]]))
     np.testing.assert_array_equal(shown, untied([[1]]))
     with pytest.raises(ValueError, match=r"outside 0\.\.1"):
         ranking.target_places([[0.0, 1.0]], [[2]])
@@ -199,7 +203,7 @@ def test_figures_without_any_target():
 def test_top_k_is_a_stable_sort():
     rng = np.random.default_rng(1)
     scores, eligible = rng.integers(0, 6, size=(30, 25)).astype(np.float32), rng.random((30, 25)) < 0.7
-    best = ranking.top_k(scores, 10, eligible=eligible)
+    best = ranking.top_k(scores, 10, excluded=others(eligible))
     for row in range(30):
         allowed = [j for j in range(25) if eligible[row, j]]
         expected = sorted(allowed, key=lambda j: -scores[row, j])[:10]  # Python's sort keeps the order of ties
@@ -217,6 +221,6 @@ def test_the_highest_are_those_of_a_stable_sort_where_only_groups_are_looked_at(
 
 def test_top_k_of_fewer_items():
     np.testing.assert_array_equal(ranking.top_k([[1.0, 3.0, 2.0]], 5), [[1, 2, 0, -1, -1]])
-    np.testing.assert_array_equal(ranking.top_k([[1.0, 3.0]], 2, eligible=[[False, False]]), [[-1, -1]])
+    np.testing.assert_array_equal(ranking.top_k([[1.0, 3.0]], 2, excluded=others([[False, False]])), [[-1, -1]])
     with pytest.raises(ValueError, match="k = 0"):
         ranking.top_k([[1.0]], 0)
