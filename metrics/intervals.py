@@ -137,28 +137,37 @@ def over_seeds(values: ArrayLike, *, seed: int = 0, row: int = 0) -> NDArray[np.
     return means
 
 
-def over_users_and_seeds(values: ArrayLike, *, samples: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
-    """Mean of values [S, U], a row of users for each training; the interval of `over_seeds`.
+def over_users_and_seeds(
+    values: Mapping[str, ArrayLike], *, samples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Mean of each of `values` [S, U], a row of users for each training; the interval of `over_seeds`.
 
-    Of two rows whose trainings belong together seed by seed, such as a model and what it was started from, give the
-    differences; of others take `paired_over_users_and_seeds`.
+    All are seen on the same drawn users, at the cost of one. Of two rows whose trainings belong together seed by seed,
+    such as a model and what it was started from, give the differences; of others take `paired_over_users_and_seeds`.
     """
     means = _means_of_seeds(values, samples=samples, seed=seed)
-    return of_resamples(over_seeds(means, seed=seed), level=level)
+    return {name: of_resamples(over_seeds(one, seed=seed), level=level) for name, one in means.items()}
 
 
 def paired_over_users_and_seeds(
-    before: ArrayLike, after: ArrayLike, *, samples: int = 1000, seed: int = 0, level: float = 0.95
-) -> Interval:
-    """Mean of after [S, U] − before [S', U]: paired by users, who are the same in both, and not by seeds.
+    before: Mapping[str, ArrayLike],
+    after: Mapping[str, ArrayLike],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Mean of each of after [S, U] − before [S', U]: paired by users, who are the same in both, and not by seeds.
 
     The interval of `over_seeds`. A rule without seed is one row, [1, U]. Errors: ValueError for other users, or NaN.
     """
-    rows = [_means_of_seeds(values, samples=samples, seed=seed) for values in (before, after)]
-    if np.shape(before)[1:] != np.shape(after)[1:]:
-        raise ValueError(f"before {np.shape(before)} and after {np.shape(after)} are [seeds, users] of the same users")
-    old, new = (over_seeds(values, seed=seed, row=row) for row, values in enumerate(rows))
-    return of_resamples(new - old, level=level)
+    for name, values in before.items():
+        if np.shape(values)[1:] != np.shape(after[name])[1:]:
+            shapes = f"before {np.shape(values)} and after {np.shape(after[name])}"
+            raise ValueError(f"{name}: {shapes} are [seeds, users] of the same users")
+    old, new = (_means_of_seeds(values, samples=samples, seed=seed) for values in (before, after))
+    gains = {name: over_seeds(new[name], seed=seed, row=1) - over_seeds(old[name], seed=seed) for name in before}
+    return {name: of_resamples(gain, level=level) for name, gain in gains.items()}
 
 
 def jackknife(value: float, without: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -220,14 +229,17 @@ def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDA
     return data.sum(axis=1, keepdims=True), np.concatenate(drawn).T
 
 
-def _means_of_seeds(values: ArrayLike, *, samples: int, seed: int) -> NDArray[np.float64]:
-    # [S, U] -> [S, 1 + samples]: of each seed the mean over all users and over each resample of them.
-    if np.ndim(values) != 2:
-        raise ValueError(f"values {np.shape(values)} are [seeds, users]")
-    users = np.shape(values)[1]
-    own, drawn = _sums([*np.asarray(values), np.ones(users)], samples=samples, seed=seed)
-    sums = np.concatenate([own, drawn], axis=1)  # [S + 1, 1 + samples]
-    return divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
+def _means_of_seeds(values: Mapping[str, ArrayLike], *, samples: int, seed: int) -> dict[str, NDArray[np.float64]]:
+    # Each [S, U] -> [S, 1 + samples]: of each seed the mean over all users and over each resample of them.
+    rows = {name: np.asarray(one) for name, one in values.items()}
+    if any(one.ndim != 2 for one in rows.values()):
+        raise ValueError(f"values {[one.shape for one in rows.values()]} are each [seeds, users]")
+    together = np.concatenate([*rows.values()])  # [ΣS, U]
+    own, drawn = _sums([*together, np.ones(together.shape[1])], samples=samples, seed=seed)
+    sums = np.concatenate([own, drawn], axis=1)  # [ΣS + 1, 1 + samples]
+    means = divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
+    ends = np.cumsum([len(one) for one in rows.values()])
+    return dict(zip(rows, np.split(means, ends[:-1]), strict=True))
 
 
 def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: float) -> Interval:

@@ -1,13 +1,13 @@
-"""How well scorers rank held-out clicks: among 99 sampled items, and among all; by activity, with paired intervals."""
+"""How well scorers rank held-out clicks: among 99 sampled items, and among all; and who clicks how much."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data.scored import scored
-from metrics import intervals, ranking
+from metrics import ranking
 from satisfaction.protocol import places_among
 from satisfaction.saqrec.clicks import Clicks
 
@@ -59,23 +59,6 @@ def per_user_among_all(ranks: Ranks) -> dict[str, NDArray[np.float64]]:
     return per_user(ranks.sampled) | full
 
 
-def summarize(ranks: Ranks, *, prefix: str = "") -> dict[str, float]:
-    """Means over users with 95% bounds."""
-    return _means(per_user_among_all(ranks), prefix)
-
-
-def compare(before: Ranks, after: Ranks, *, prefix: str, samples: int = 1000) -> dict[str, float]:
-    """Mean differences after − before, paired over users, with 95% bounds."""
-    was, now = per_user_among_all(before), per_user_among_all(after)
-    changes = {name: intervals.difference(was[name], now[name], samples=samples) for name in was}
-    return intervals.flat(changes, prefix)
-
-
-def _means(values: Mapping[str, NDArray[np.float64]], prefix: str) -> dict[str, float]:
-    pairs = {name: (of_users, np.ones(len(of_users))) for name, of_users in values.items()}
-    return intervals.flat(intervals.ratios(pairs), prefix)
-
-
 def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
     """0..3 [Q] for G1..G4, quarters of the users by clicks before `split`, few to many (Zhang et al., section 5.4.1).
 
@@ -86,23 +69,3 @@ def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
     place = np.empty(len(users), np.int64)
     place[np.argsort(count, kind="stable")] = np.arange(len(users))
     return place * len(GROUPS) // max(len(users), 1)
-
-
-def by_group(ranks: Ranks, groups: NDArray[np.int64], *, prefix: str = "") -> dict[str, float]:
-    """`G1/hr@10`, `G1/ndcg@5`, `G1/mrr`, … with bounds, of the sampled protocol."""
-    figures: dict[str, float] = {}
-    for number, name in enumerate(GROUPS):
-        figures |= _means(per_user(ranks.sampled[groups == number]), f"{prefix}{name}/")
-    return figures
-
-
-def flat_rows(rows: Mapping[str, Ranks], *, main: str, groups: NDArray[Any]) -> dict[str, float]:
-    """All figures of metrics.json: the main model's without a prefix, the others' under their name, and what the main
-    model gains over each, paired, under `gain_over/<name>/`."""
-    figures: dict[str, float] = {}
-    for name, ranks in rows.items():
-        prefix = "" if name == main else f"{name}/"
-        figures |= summarize(ranks, prefix=prefix) | by_group(ranks, groups, prefix=prefix)
-        if name != main:
-            figures |= compare(ranks, rows[main], prefix=f"gain_over/{name}/")
-    return figures

@@ -11,9 +11,9 @@ from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, begin
 from satisfaction import simple_rules
-from satisfaction.click_ranks import Ranks, activity_groups, flat_rows, rank
+from satisfaction.click_ranks import Ranks, activity_groups, rank
 from satisfaction.experiments.examples import examples
-from satisfaction.experiments.summary import table
+from satisfaction.experiments.summary import figures_by_activity, table
 from satisfaction.protocol import saved_negatives
 from satisfaction.run_folder import TrainedRun, open_run
 from satisfaction.saqrec.alignment import SAQREC
@@ -73,7 +73,7 @@ def run(
     scorers |= {name: other.models[SAQREC].score for name, other in others.items()}
     ranks = {name: rank(score, clicks, negatives, split=split, label=name) for name, score in scorers.items()}
 
-    metrics = flat_rows(ranks, main=SAQREC, groups=activity_groups(clicks, split))
+    metrics = figures_by_activity(ranks, main=SAQREC, groups=activity_groups(clicks, split))
     metrics |= {"users": float(len(negatives)), "items": float(clicks.num_items)}
     metrics |= satisfaction_figures(saqrec, main, timelines, split=split)
     _, before = clicks.targets(split)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import intervals
-from satisfaction.click_ranks import Ranks, per_user_among_all
+from satisfaction.click_ranks import GROUPS, Ranks, per_user_among_all
 
 Users = dict[str, NDArray[np.float64]]
 """Metric -> its value for each seed and user, [S, Q]."""
@@ -21,16 +21,30 @@ def by_user(seeds: Sequence[Ranks]) -> Users:
 def row_figures(name: str, users: Users, main: Users | None) -> dict[str, float]:
     """`<name>/<metric>` with 95% bounds over users and seeds, of several seeds their standard deviation `/seeds_std`.
 
-    With the main row's values also `gain_over/<name>/<metric>`: what it gains, paired over users, not over seeds.
+    Without a name they are `<metric>`. With the main row's values also `gain_over/<name>/<metric>`: what it gains,
+    paired over users, not over seeds.
     """
-    means = {metric: intervals.over_users_and_seeds(values) for metric, values in users.items()}
-    figures = intervals.flat(means, f"{name}/")
+    prefix = f"{name}/" if name else ""
+    figures = intervals.flat(intervals.over_users_and_seeds(users), prefix)
     if len(next(iter(users.values()))) > 1:
         spread = {metric: values.mean(axis=1).std(ddof=1) for metric, values in users.items()}
-        figures |= {f"{name}/{metric}/seeds_std": float(value) for metric, value in spread.items()}
+        figures |= {f"{prefix}{metric}/seeds_std": float(value) for metric, value in spread.items()}
     if main is not None:
-        gains = {m: intervals.paired_over_users_and_seeds(values, main[m]) for m, values in users.items()}
-        figures |= intervals.flat(gains, f"gain_over/{name}/")
+        figures |= intervals.flat(intervals.paired_over_users_and_seeds(users, main), f"gain_over/{prefix}")
+    return figures
+
+
+def figures_by_activity(rows: Mapping[str, Ranks], *, main: str, groups: NDArray[np.int64]) -> dict[str, float]:
+    """`row_figures` of one training each, the main row's without a name, and below them those among the sampled items
+    of each of GROUPS: `G1/hr@10`, `<row>/G1/mrr`, …. `groups` [Q]."""
+    users = {name: by_user([ranks]) for name, ranks in rows.items()}
+    figures: dict[str, float] = {}
+    for name, values in users.items():
+        figures |= row_figures("", values, None) if name == main else row_figures(name, values, users[main])
+        sampled = {metric: each for metric, each in values.items() if not metric.startswith("full/")}
+        for number, group in enumerate(GROUPS):
+            inside = {metric: each[:, groups == number] for metric, each in sampled.items()}
+            figures |= row_figures(group if name == main else f"{name}/{group}", inside, None)
     return figures
 
 

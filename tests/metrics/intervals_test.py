@@ -143,23 +143,42 @@ def test_resamples_where_the_statistic_is_undefined_are_left_out():
     assert intervals.of_resamples([2.0, np.nan, 1.0, 3.0], level=0.5) == (2.0, 1.5, 2.5)
 
 
+def over_users_and_seeds(values, **options):
+    return intervals.over_users_and_seeds({"x": values}, **options)["x"]
+
+
+def paired_over_users_and_seeds(before, after, **options):
+    return intervals.paired_over_users_and_seeds({"x": before}, {"x": after}, **options)["x"]
+
+
 def test_over_users_and_seeds_by_hand():
     before, after = [[1.0, 3.0], [2.0, 4.0]], [[5.0, 5.0], [6.0, 6.0], [7.0, 7.0]]
-    assert intervals.over_users_and_seeds(before).value == (1 + 3 + 2 + 4) / 4
-    assert intervals.paired_over_users_and_seeds(before, after).value == 6 - 2.5
+    assert over_users_and_seeds(before).value == (1 + 3 + 2 + 4) / 4
+    assert paired_over_users_and_seeds(before, after).value == 6 - 2.5
+
+
+def test_many_figures_are_seen_on_the_same_drawn_users():
+    rng = np.random.default_rng(0)
+    one, other, before, after = rng.random((3, 40)), rng.random((2, 40)), rng.random((1, 40)), rng.random((3, 40))
+    both = intervals.over_users_and_seeds({"one": one, "other": other}, samples=200)
+    assert both["one"] == pytest.approx(over_users_and_seeds(one, samples=200))
+    assert both["other"] == pytest.approx(over_users_and_seeds(other, samples=200))
+    gains = intervals.paired_over_users_and_seeds({"a": before, "b": one}, {"b": other, "a": after}, samples=200)
+    assert gains["a"] == pytest.approx(paired_over_users_and_seeds(before, after, samples=200))
+    assert gains["b"] == pytest.approx(paired_over_users_and_seeds(one, other, samples=200))
 
 
 def test_one_seed_has_an_interval_over_users_alone():
     first, second = np.random.default_rng(0).random((2, 40))
-    one = intervals.paired_over_users_and_seeds(first[None], second[None], samples=200)
+    one = paired_over_users_and_seeds(first[None], second[None], samples=200)
     assert one == pytest.approx(intervals.difference(first, second, samples=200))
-    assert intervals.over_users_and_seeds(first[None], samples=200) == pytest.approx(intervals.mean(first, samples=200))
+    assert over_users_and_seeds(first[None], samples=200) == pytest.approx(intervals.mean(first, samples=200))
 
 
 def test_seeds_alone_give_students_interval():
     # All users alike, so that nothing but the seeds varies: mean ± 4.303 sd / √3, of two degrees of freedom.
     means = np.array([0.5, 0.6, 0.7])
-    value, low, high = intervals.over_users_and_seeds(np.repeat(means[:, None], 5, axis=1), samples=40_000)
+    value, low, high = over_users_and_seeds(np.repeat(means[:, None], 5, axis=1), samples=40_000)
     half = 4.3027 * 0.1 / np.sqrt(3)
     assert (value, low, high) == pytest.approx((0.6, 0.6 - half, 0.6 + half), abs=0.02)
 
@@ -167,10 +186,10 @@ def test_seeds_alone_give_students_interval():
 def test_the_seeds_of_two_rows_differ_independently():
     # Equal rows of equal seeds: the difference is 0, but another three trainings of each would not be equal.
     values = np.repeat([[0.5], [0.6], [0.7]], 5, axis=1)
-    value, low, high = intervals.paired_over_users_and_seeds(values, values)
+    value, low, high = paired_over_users_and_seeds(values, values)
     assert value == 0
     assert low < -0.1 < 0.1 < high
-    assert intervals.over_users_and_seeds(values - values) == (0.0, 0.0, 0.0)  # trainings that belong together
+    assert over_users_and_seeds(values - values) == (0.0, 0.0, 0.0)  # trainings that belong together
 
 
 @pytest.mark.parametrize(("of_users", "of_seeds"), [(1.0, 0.0), (0.0, 1.0), (2.0, 0.1)])
@@ -183,15 +202,15 @@ def test_a_gain_is_covered_as_often_as_its_level_says(of_users, of_seeds):
         old, new = (
             people + gain + of_seeds * rng.normal(size=(3, 1)) + of_users * rng.normal(size=100) for gain in (0, 0.3)
         )
-        gained = intervals.paired_over_users_and_seeds(old, new, samples=300, seed=n)
+        gained = paired_over_users_and_seeds(old, new, samples=300, seed=n)
         held += gained.low <= 0.3 <= gained.high
     assert held / 200 >= 0.9
 
 
 def test_seeds_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"\[seeds, users\]"):
-        intervals.over_users_and_seeds([1.0, 2.0])
+        over_users_and_seeds([1.0, 2.0])
     with pytest.raises(ValueError, match="of the same users"):
-        intervals.paired_over_users_and_seeds(np.ones((2, 3)), np.ones((2, 4)))
+        paired_over_users_and_seeds(np.ones((2, 3)), np.ones((2, 4)))
     with pytest.raises(ValueError, match="at least one seed"):
         intervals.over_seeds(np.ones((0, 5)))

@@ -8,7 +8,8 @@ import pytest
 from configs.satisfaction import get_config
 from runtime.artifact import write_json
 from runtime.errors import UsageError
-from satisfaction.experiments import measurement
+from satisfaction.click_ranks import Ranks
+from satisfaction.experiments import measurement, summary
 from satisfaction.saqrec.alignment import train_alignment
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
@@ -107,3 +108,18 @@ def test_satisfaction_in_the_ranking_changes_it(measured, log, run, tmp_path):
 def test_a_checkpoint_that_is_none(log, tmp_path):
     with pytest.raises(UsageError, match=r"--checkpoint=.*: no run of satisfaction\.train here"):
         evaluate(log, tmp_path, tmp_path / "workdir")
+
+
+def test_gains_are_paired():
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(1, 100, 400).astype(float)
+    was, now = (np.stack([r, np.ones(400)], axis=-1) for r in (ranks, np.maximum(1, ranks - 1)))
+    old, new = Ranks(was, was), Ranks(now, was)
+    found = summary.figures_by_activity({"saqrec": new, "base": old}, main="saqrec", groups=np.arange(400) % 4)
+    expected = (1 / np.maximum(1, ranks - 1) - 1 / ranks).mean()
+    np.testing.assert_allclose(found["gain_over/base/mrr"], expected)
+    assert found["mrr"] - found["base/mrr"] == pytest.approx(expected)
+    assert found["base/G2/mrr"] == pytest.approx((1 / ranks[1::4]).mean())
+    assert not {"G1/full/mrr", "gain_over/saqrec/mrr", "gain_over/G1/mrr"} & found.keys()
+    assert 0 < found["gain_over/base/mrr/low"] < expected < found["gain_over/base/mrr/high"]
+    assert [found[f"gain_over/base/full/mrr{end}"] for end in ("", "/low", "/high")] == [0, 0, 0]

@@ -168,17 +168,6 @@ def test_groups_are_quarters_from_few_clicks_to_many():
     np.testing.assert_array_equal(click_ranks.activity_groups(clicks_of_lists(lists), "test"), [3, 0, 2, 1, 0, 3, 1, 2])
 
 
-def test_gains_are_paired():
-    rng = np.random.default_rng(0)
-    ranks = rng.integers(1, 100, 400).astype(float)
-    was, now = (np.stack([r, np.ones(400)], axis=-1) for r in (ranks, np.maximum(1, ranks - 1)))
-    found = click_ranks.compare(click_ranks.Ranks(was, was), click_ranks.Ranks(now, was), prefix="gain/")
-    expected = (1 / np.maximum(1, ranks - 1) - 1 / ranks).mean()
-    np.testing.assert_allclose(found["gain/mrr"], expected)
-    assert 0 < found["gain/mrr/low"] < expected < found["gain/mrr/high"]
-    assert found["gain/full/mrr"] == found["gain/full/mrr/low"] == found["gain/full/mrr/high"] == 0
-
-
 def test_clicks_outside_the_corpus_are_history_and_never_candidates():
     """Items 8 and 9 are only read: they fill no place of a draw, and stand in no ranking."""
     read = dataclasses.replace(CLICKS, num_items=7)
