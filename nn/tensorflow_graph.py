@@ -1,9 +1,10 @@
-"""Parts of the TensorFlow graphs that servers run: ids to rows, last events, and a JAX function as one operation.
+"""Parts of the TensorFlow graphs that servers run: ids to rows, last events, a JAX function as one operation, checks.
 
 Stock operations only. What is wrong with a request is an InvalidArgumentError that names the input.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -136,3 +137,23 @@ def _counted_from_the_end(mask):
 def check(condition, message, values):
     """An operation that fails with `message` and some of `values` where `condition` is false."""
     return tf.debugging.Assert(condition, [message, values], summarize=3)
+
+
+def same_rows(inputs, *, columns, rows):
+    """Operations that fail where one of the inputs `columns` has another shape than history_item_id [b, t], or one of
+    `rows` other than b rows."""
+    shape = tf.shape(inputs["history_item_id"])
+    of_events = [
+        check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
+        for name in columns
+    ]
+    of_requests = [
+        check(tf.shape(inputs[name])[0] == shape[0], f"{name}: not one row for each row of history_item_id", shape)
+        for name in rows
+    ]
+    return of_events + of_requests
+
+
+def save(module: tf.Module, signature: Any, folder: Path) -> None:
+    """Writes `module` as a SavedModel with the one signature `serving_default`, a concrete function."""
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": signature})

@@ -156,7 +156,7 @@ def _write_saved_model(
 ) -> dict[str, float]:
     # With its warm-up requests. Returns the milliseconds in which it ranks up to CANDIDATES items for one user.
     from nn import latency, warmup  # loads TensorFlow
-    from nn.tensorflow_graph import XlaFunction
+    from nn.tensorflow_graph import XlaFunction, save
     from ranking.export import saved_model
     from ranking.export.requests import Requests
 
@@ -177,7 +177,7 @@ def _write_saved_model(
         max_candidates=options.max_candidates,
         reject_unknown_ids=options.reject_unknown_ids,
     )
-    saved_model.save(served, path)
+    save(served, served.signature(), path)
     requests = Requests(timelines, ranker)
     most = min(options.max_candidates, timelines.num_items)
     of_each_size = [

@@ -25,7 +25,6 @@ InvalidArgumentError that names the input.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ from numpy.typing import NDArray
 
 from data.feedback import MAX_PACKED, SKIP_BELOW_MS
 from data.watch_time import BOUNDED, WATCHED
-from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check
+from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check, same_rows
 from runtime.errors import DataError
 
 _SMALLEST = 32
@@ -115,15 +114,8 @@ class ServedRanker(tf.Module):
         return traced.get_concrete_function(**{one.name: one for one in specs})
 
     def _checks(self, inputs):
-        shape = tf.shape(inputs["history_item_id"])
         columns = [f"history_{name}" for name in ("play_ms", "surface", "timestamp_ms", *self.asked)]
-        checks = [
-            check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
-            for name in columns
-        ]
-        for name in ("candidate_item_id", "user_id", "platform", "time_ms"):
-            same_batch = tf.shape(inputs[name])[0] == shape[0]
-            checks.append(check(same_batch, f"{name}: not one row for each row of history_item_id", shape))
+        checks = same_rows(inputs, columns=columns, rows=("candidate_item_id", "user_id", "platform", "time_ms"))
         number = tf.shape(inputs["candidate_item_id"])[1]
         most = self.sizes[-1]
         checks.append(check(number <= most, f"candidate_item_id: more than {most} candidates", number))
@@ -193,11 +185,6 @@ class ServedRanker(tf.Module):
                 known, value = inputs[f"history_{name}"] >= 0, inputs[f"history_{name}"] == 1
             packed += tf.where(known & value, 1 << place, 0) + tf.where(known, 1 << (place + MAX_PACKED), 0)
         return packed
-
-
-def save(ranker: ServedRanker, folder: Path) -> None:
-    """Writes `ranker` as a SavedModel with the one signature `serving_default`."""
-    tf.saved_model.save(ranker, str(folder), signatures={"serving_default": ranker.signature()})
 
 
 def unknown_surface(surfaces: Sequence[Any]) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from nn.tensorflow_graph import XlaFunction
+from nn.tensorflow_graph import XlaFunction, save
 from retrieval.checkpoint import Retriever
 from retrieval.export.user_tower import item_tower
 
@@ -35,4 +35,4 @@ class ItemVectors(tf.Module):
             return {"vector": self.tower.in_buckets(codes, embedding)}
 
         signature = tf.function(vectors, autograph=False).get_concrete_function(*self.inputs)
-        tf.saved_model.save(self, str(folder), signatures={"serving_default": signature})
+        save(self, signature, folder)

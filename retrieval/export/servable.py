@@ -11,7 +11,7 @@ from data import feedback
 from data.reading import events_read
 from data.timelines import Timelines
 from nn import latency, warmup
-from nn.tensorflow_graph import XlaFunction
+from nn.tensorflow_graph import XlaFunction, save
 from retrieval.checkpoint import ITEM_VECTORS, Retriever
 from retrieval.export import saved_items, saved_model, user_tower
 from retrieval.export.index import Effort
@@ -59,7 +59,7 @@ def write(
             max_k=options.max_k,
             reject_unknown_ids=options.reject_unknown_ids,
         )
-        saved_model.save(recommender, folder / subfolder)
+        save(recommender, recommender.signature(), folder / subfolder)
         warmup.write(folder / subfolder, [warmup.repeated(requests[0], size) for size in options.warmup_batch_sizes])
         figures = latency.percentiles(latency.milliseconds(folder / subfolder, requests))
         metrics |= {f"{name}/{key}": value for key, value in figures.items()}

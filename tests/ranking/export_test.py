@@ -70,7 +70,7 @@ def rates(ranker):
 @pytest.fixture(scope="module")
 def exported(log, ranker, rates, tmp_path_factory):
     """Written in one place and moved to another, with its metrics; and beside it lenient ones of the scorers below."""
-    from nn.tensorflow_graph import XlaFunction
+    from nn.tensorflow_graph import XlaFunction, save
     from ranking.export import saved_model
 
     built = tmp_path_factory.mktemp("built") / "rankers"
@@ -97,7 +97,7 @@ def exported(log, ranker, rates, tmp_path_factory):
             max_candidates=NUM_ITEMS,
             reject_unknown_ids=Options().reject_unknown_ids,
         )
-        saved_model.save(lenient, built / name / "saved_model")
+        save(lenient, lenient.signature(), built / name / "saved_model")
     return shutil.move(built, built.with_name("moved")), metrics
 
 

@@ -127,7 +127,7 @@ WRONG = {  # name -> request, and what the message must say
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from nn.tensorflow_graph import XlaFunction
+    from nn.tensorflow_graph import XlaFunction, save
     from retrieval.export import saved_model, user_tower
 
     built = tmp_path_factory.mktemp("built")
@@ -151,7 +151,7 @@ def folder(tmp_path_factory):
             max_k=MAX_K,
             reject_unknown_ids=name != "lenient",
         )
-        saved_model.save(recommender, built / name)
+        save(recommender, recommender.signature(), built / name)
     shutil.rmtree(built / "index_scann_tree_string")
     return shutil.move(built, built.with_name("moved"))
 
