@@ -46,8 +46,7 @@ def bootstrap(
       statistic: maps sums over users, each [R], to [R]. NaN says that it is undefined; such resamples are left out.
       columns: per-user arrays [U]; users are drawn whole, the same ones in every column.
     """
-    own, drawn = _sums(columns, samples=samples, seed=seed)
-    return _interval(statistic(*own), statistic(*drawn), level=level)
+    return of_resamples(statistic(*sums(columns, samples=samples, seed=seed)), level=level)
 
 
 def resampled(
@@ -64,19 +63,22 @@ def resampled(
 
 def of_resamples(values: ArrayLike, *, level: float = 0.95) -> Interval:
     """The figure and its percentile interval of what `resampled` gives, or of the difference of two such arrays."""
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level}: between 0 and 1")
     values = np.asarray(values, np.float64)
-    return _interval(values[:1], values[1:], level=level)
+    value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
+    if not np.isfinite(value) or not len(drawn):
+        return Interval(value, np.nan, np.nan)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
 
 
 def ratios(
     pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], *, samples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
     """`ratio` of many (numerators, denominators) at the cost of one: all are seen on the same drawn users."""
-    own, drawn = _sums([column for pair in pairs.values() for column in pair], samples=samples, seed=seed)
-    return {
-        name: _interval(divide(*own[2 * n : 2 * n + 2]), divide(*drawn[2 * n : 2 * n + 2]), level=level)
-        for n, name in enumerate(pairs)
-    }
+    both = sums([column for pair in pairs.values() for column in pair], samples=samples, seed=seed)
+    return {name: of_resamples(divide(*both[2 * n : 2 * n + 2]), level=level) for n, name in enumerate(pairs)}
 
 
 def mean(values: ArrayLike, *, where: ArrayLike | None = None, **options) -> Interval:
@@ -218,15 +220,18 @@ def divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.flo
     return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)
 
 
-def _sums(columns: Sequence[ArrayLike], *, samples: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # Of C columns [U]: their sums over the users [C, 1], and over each resample of the users [C, samples].
+def sums(columns: Sequence[ArrayLike], *, samples: int, seed: int | np.random.Generator) -> NDArray[np.float64]:
+    """Of C columns [U] their sums over the users, then over each resample of the users: [C, 1 + samples].
+
+    Errors: ValueError for NaN and infinity.
+    """
     data = np.stack([np.asarray(column, np.float64) for column in columns])  # [C, U]
     if data.ndim != 2:
         raise ValueError(f"a per-user array is [U], not {data.shape[1:]}")
     if not np.isfinite(data).all():
         raise ValueError("a per-user array holds NaN or infinity: mask such users out with `where`")
     drawn = [times @ data.T for times in draws(data.shape[1], samples=samples, seed=seed)]
-    return data.sum(axis=1, keepdims=True), np.concatenate(drawn).T
+    return np.concatenate([data.sum(axis=1)[None], *drawn]).T
 
 
 def _means_of_seeds(values: Mapping[str, ArrayLike], *, samples: int, seed: int) -> dict[str, NDArray[np.float64]]:
@@ -235,18 +240,7 @@ def _means_of_seeds(values: Mapping[str, ArrayLike], *, samples: int, seed: int)
     if any(one.ndim != 2 for one in rows.values()):
         raise ValueError(f"values {[one.shape for one in rows.values()]} are each [seeds, users]")
     together = np.concatenate([*rows.values()])  # [ΣS, U]
-    own, drawn = _sums([*together, np.ones(together.shape[1])], samples=samples, seed=seed)
-    sums = np.concatenate([own, drawn], axis=1)  # [ΣS + 1, 1 + samples]
-    means = divide(sums[:-1], np.broadcast_to(sums[-1:], sums[:-1].shape))
+    *totals, users = sums([*together, np.ones(together.shape[1])], samples=samples, seed=seed)
+    means = np.stack([divide(total, users) for total in totals])  # [ΣS, 1 + samples]
     ends = np.cumsum([len(one) for one in rows.values()])
     return dict(zip(rows, np.split(means, ends[:-1]), strict=True))
-
-
-def _interval(own: NDArray[np.float64], drawn: NDArray[np.float64], *, level: float) -> Interval:
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level}: between 0 and 1")
-    value, drawn = float(own[0]), drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or not len(drawn):
-        return Interval(value, np.nan, np.nan)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.intervals import Interval, draws
+from metrics.intervals import Interval, divide, sums
 
 
 class Changes(NamedTuple):
@@ -47,7 +47,7 @@ def relative_changes(
     rng = np.random.default_rng(seed)
     before, after = (_ratios(group, samples=samples, rng=rng) for group in (control, treatment))
     known = np.minimum(*(np.count_nonzero(group[0], axis=0) for group in (control, treatment))) >= least_users  # [M]
-    change = np.divide(after, before, out=np.full(before.shape, np.nan), where=before != 0) - 1  # [1 + samples, M]
+    change = divide(after, before) - 1  # [1 + samples, M]
     change = np.where(known, change, np.nan)
     defined = np.isfinite(change[1:]).any(axis=0) & np.isfinite(change[0])
     bounds = np.full((2, change.shape[1]), np.nan)
@@ -75,11 +75,5 @@ def _ratios(group: tuple[ArrayLike, ArrayLike], *, samples: int, rng: np.random.
     numerators, denominators = (np.asarray(part, np.float64) for part in group)
     if numerators.ndim != 2 or numerators.shape != denominators.shape:
         raise ValueError(f"numerators {numerators.shape} and denominators {denominators.shape} are both [U, M]")
-    data = np.concatenate([numerators, denominators], axis=1)  # [U, 2M]
-    if not np.isfinite(data).all():
-        raise ValueError("a per-user array holds NaN or infinity")
-    figures = numerators.shape[1]
-    drawn = [times @ data for times in draws(len(data), samples=samples, seed=rng)]
-    sums = np.concatenate([data.sum(axis=0, keepdims=True), *drawn])  # [1 + samples, 2 M]
-    top, bottom = sums[:, :figures], sums[:, figures:]
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
+    top, bottom = np.split(sums([*numerators.T, *denominators.T], samples=samples, seed=rng), 2)  # [M, 1 + samples]
+    return divide(top, bottom).T
