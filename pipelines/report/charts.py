@@ -59,6 +59,11 @@ _STYLE: Any = {
 }
 
 
+def colour_of(name: str) -> str:
+    """That of these signals, or of this order, in every chart."""
+    return COLOURS.get(name, INK)
+
+
 def draw(
     paint: Callable[[Figure, bool], None], *, title: str, height: float, phone_height: float, width: float = 8.2
 ) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jinja2
 
 from pipelines.graph.sources import ROOT
-from pipelines.report.charts import COLOURS
+from pipelines.report.charts import colour_of
 from pipelines.report.intervals import interval, minus, precise, signed
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
@@ -33,7 +33,7 @@ def render(run: Run, sections: Sequence[Section]) -> str:
         "precise": precise,
         "minus": minus,
     }
-    environment.globals |= {"run": run, "colours": COLOURS, "interval": interval}
+    environment.globals |= {"run": run, "colour_of": colour_of, "interval": interval}
     macros = environment.get_template("report/macros.html.j2").module
     environment.globals |= {name: macro for name, macro in vars(macros).items() if not name.startswith("_")}
 

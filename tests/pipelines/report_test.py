@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from configs import pipeline
 from pipelines.fit import fitted
@@ -39,22 +40,27 @@ def empty(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workdir(empty: Path) -> Path:
-    config = pipeline.get_config("tiny")
+    return measured(empty, pipeline.get_config("tiny"))
+
+
+def measured(folder: Path, config: ConfigDict) -> Path:
+    """A run of this pipeline in `folder`, all of whose models have been measured."""
+    write(folder / "pipeline.json", config.to_dict())
     slate = [{"item_id": 7, "creator_id": 3, "cluster_id": 2, "same_content": True, "same_creator": True}]
     for variant in variants(config):
         learns = variant.signals == "dislike_input_and_label"
         recall, skips = (0.38, 0.1) if learns else (0.4, 0.2)
         rules = {"item_knn/recall@100": 0.45, "item_knn/skip@100": 0.3, "popularity_7d/recall@100": 0.2}
         test = {**with_interval("recall@100", recall, 0.01), "skip@100": skips, **rules}
-        write(empty / "test" / variant.name / "metrics.json", test)
+        write(folder / "test" / variant.name / "metrics.json", test)
         per_user = {"user": np.arange(9), "recall@100": np.full(9, recall), "skip@100": np.full(9, skips)}
-        np.savez(empty / "test" / variant.name / "per_user.npz", **per_user)
-        change = CHANGES[variant.signals]
+        np.savez(folder / "test" / variant.name / "per_user.npz", **per_user)
+        change = CHANGES.get(variant.signals, -0.2)
         kinds = {}
         for kind in ("content", "creator"):
             kinds |= with_interval(f"long_watch+dislike/{kind}", change, 0.02 if change else 0.0)
-        folder = empty / "counterfactual" / variant.name
-        write(folder / "metrics.json", kinds)
+        simulation = folder / "counterfactual" / variant.name
+        write(simulation / "metrics.json", kinds)
         simulated = {
             "users": 50,
             "k": 8,
@@ -62,22 +68,22 @@ def workdir(empty: Path) -> Path:
             "baseline": "long_watch",
             "branches": ["long_watch+dislike"],
         }
-        write(folder / "config.json", {"config": simulated})
+        write(simulation / "config.json", {"config": simulated})
         moved = {**slate[0], "item_id": 8, "same_content": False, "same_creator": False}
         after = [{**moved, "place_before": 9}, {**moved, "item_id": 9, "place_before": None}]
         slates = {"long_watch": [{**slate[0], "place_before": 1}], "long_watch+dislike": after}
         shares = {"long_watch": {"content": 6, "creator": 2}, "long_watch+dislike": {"content": 1, "creator": 0}}
         history = [{"item_id": 5, "action": "skip"}, {"item_id": 6, "title": "Rain & sun", "action": "skip"}]
         example = {"user": 0, "history": history, "item": slate[0], "slates": slates, "shares": shares}
-        write(folder / "examples.json", [example])
+        write(simulation / "examples.json", [example])
         curve = [{"step": s, "name": "train_loss", "value": 9.0 - s} for s in (0, 1, 1, 2)]
-        (empty / "train" / variant.name).mkdir(parents=True)
+        (folder / "train" / variant.name).mkdir(parents=True)
         lines = "\n".join(json.dumps(point) for point in curve) + '\n{"step": 3, "na'  # cut by a kill
-        (empty / "train" / variant.name / "metrics.jsonl").write_text(lines)
+        (folder / "train" / variant.name / "metrics.jsonl").write_text(lines)
     chosen = {f"{signals}/negative_weight": sweep.weights[0] for signals, sweep in config.sweeps.items()}
     recalls = {f"{signals}/recall@100{end}": 0.4 for signals in config.sweeps for end in ("", "/reference")}
-    write(empty / "selected" / "metrics.json", {**chosen, **recalls})
-    return empty
+    write(folder / "selected" / "metrics.json", {**chosen, **recalls})
+    return folder
 
 
 def test_headline_states_the_change_its_interval_and_its_price(workdir: Path) -> None:
@@ -338,6 +344,20 @@ def test_only_models_and_published_figures_that_there_are_have_a_row(workdir: Pa
     for kind in ("content", "creator"):
         without(workdir, kind)
     assert set(Models(Run(workdir)).compared) == {*config.plain, *kept}
+
+
+@pytest.mark.parametrize("others", [("no_dislike_signal", "dislike_input"), ()])
+def test_a_model_whose_signals_have_no_name_in_the_report_is_called_by_them(
+    others: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Whatever configs/retrieval.py knows can be trained, and the report comes after it has been."""
+    config = pipeline.get_config("tiny")
+    config.plain = (*others, "dislike_excluded")
+    if not others:
+        config.serve, config.sweeps, config.gate, config.experiments = "dislike_excluded", {}, {}, {}
+    page = page_of(measured(tmp_path, config))
+    for section in ("retrieval", "training"):
+        assert "dislike excluded" in page.split(f'<section id="{section}">')[1].split("</section>")[0]
 
 
 def test_a_response_that_may_be_none_is_not_called_a_change(workdir: Path) -> None:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipelines.report.charts import COLOURS, INK, MUTED, draw
+from pipelines.report.charts import MUTED, colour_of, draw
 from pipelines.systems.ab.published import PUBLISHED
 from pipelines.systems.ab.results import Test
 
@@ -32,10 +32,10 @@ def by_day(test: Test, days: Mapping[str, bool]) -> str:
         axes_of = list(figure.subplots(len(panels) if narrow else 2, 1 if narrow else 2, squeeze=False).flat)
         for axes, (name, lines) in zip(axes_of, panels.items(), strict=False):
             for arm, days in lines.items():
-                _line(axes, days, COLOURS.get(arm, INK))
+                _line(axes, days, colour_of(arm))
                 for published in PUBLISHED.get(arm, {}).get(name, ())[:1]:
                     dashes: Any = (0, (4, 3))
-                    axes.axhline(published.change, color=COLOURS.get(arm, INK), linewidth=1, linestyle=dashes)
+                    axes.axhline(published.change, color=colour_of(arm), linewidth=1, linestyle=dashes)
             axes.axhline(0, color=MUTED, linewidth=0.8)
             axes.set_title(test.definitions[name]["title"])
             axes.set_xlabel("day")
@@ -65,7 +65,7 @@ def long_run(test: Test) -> str:
         shape = (len(groups), 1) if narrow else (1, len(groups))
         for axes, group in zip(figure.subplots(*shape, squeeze=False).flat, groups, strict=True):
             for arm, groups_of_arm in arms.items():
-                one(axes, groups_of_arm[group]["bins"], COLOURS.get(arm, INK))
+                one(axes, groups_of_arm[group]["bins"], colour_of(arm))
             axes.set_title(EXPOSURE[group])
             axes.set_xlabel("dislikes per 100 impressions")
             axes.set_ylabel("entropy, nats")

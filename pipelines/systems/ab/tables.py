@@ -9,7 +9,7 @@ from pipelines.report.tables import best_of
 from pipelines.systems.ab.charts import EXPOSURE
 from pipelines.systems.ab.published import LIVE, PUBLISHED, Published
 from pipelines.systems.ab.results import Test
-from pipelines.systems.retrieval.models import TITLES
+from pipelines.systems.retrieval.models import title_of
 
 GROUPS = {"low_activity": "Low activity", "medium_activity": "Medium", "high_activity": "High activity"}
 REWARDS = {"dislike": "Dislike rate", "long_view": "Long-view rate"}
@@ -61,7 +61,7 @@ class OffPolicyRow(NamedTuple):
 
 def arm_title(arm: str) -> str:
     """What a reader calls the model, or the order, of this arm."""
-    return (TITLES | ORDERS).get(arm, arm.replace("_", " "))
+    return ORDERS.get(arm) or title_of(arm)
 
 
 def rows(test: Test, first: Sequence[str] = ()) -> list[AbRow]:

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, PercentFormatter
 
-from pipelines.report.charts import COLOURS, MUTED, draw, side_by_side
+from pipelines.report.charts import MUTED, colour_of, draw, side_by_side
 from pipelines.report.intervals import Point, interval
 from pipelines.systems.response.results import Response
 from pipelines.systems.response.stages import MODELS, signals
@@ -77,7 +77,7 @@ def chart(name: str, responses: Sequence[Response], pipeline: Mapping[str, Any])
         for style, of_line in places(response).items():
             points = [(x, p) for x, key in of_line.items() if (p := interval(response.metrics, f"{key}/{kind}"))]
             if points:
-                panels.setdefault(panel, []).append((COLOURS[signals(pipeline, response.model)], style, points))
+                panels.setdefault(panel, []).append((colour_of(signals(pipeline, response.model)), style, points))
         if response.config.get("beyond") and "events_read" in response.metrics:
             ends[panel] = int(response.metrics["events_read"])
     if not panels:

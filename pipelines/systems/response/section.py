@@ -5,7 +5,7 @@ from pipelines.report.section import Section
 from pipelines.systems.response import charts, tables
 from pipelines.systems.response.results import responses
 from pipelines.systems.response.stages import FOLDER, REFERENCE, signals
-from pipelines.systems.retrieval.models import TITLES, models
+from pipelines.systems.retrieval.models import models, titles
 
 
 def section(run: Run) -> Section | None:
@@ -27,7 +27,7 @@ def section(run: Run) -> Section | None:
             "tables": tables.tables(measured, models(run)),
             "charts": charts,
             "models": [signals(run.pipeline, model) for model in charts.models(measured)],
-            "signals": TITLES,
+            "signals": titles(run.config),
             "reference": signals(run.pipeline, REFERENCE),
         },
         numbers=numbers,

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from pipelines.report.charts import COLOURS, INK, MUTED, draw, logarithmic, side_by_side
+from pipelines.report.charts import INK, MUTED, colour_of, draw, logarithmic, side_by_side
 from pipelines.report.intervals import Point, interval, signed
 from pipelines.systems.retrieval.models import Model, Models, titles
 
@@ -30,7 +30,7 @@ def training(models: Models) -> str:
             for signals, points in lines:
                 style = _STYLES[seen.get(signals, 0) % len(_STYLES)]
                 seen[signals] = seen.get(signals, 0) + 1
-                axes.plot(*zip(*points), style, color=COLOURS[signals], linewidth=1.3)
+                axes.plot(*zip(*points), style, color=colour_of(signals), linewidth=1.3)
             axes.set_title(heading)
             axes.set_xlabel("step")
             if heading == _NEGATIVE:
@@ -70,7 +70,7 @@ def responsiveness(models: Models) -> str:
             paper = {signals: models.compared[signals].get(kind) for signals in measured}
             for place, (signals, point) in enumerate(shown.items()):
                 published = paper[signals]
-                axes.barh(place, point.value, height=0.52, color=COLOURS[signals])
+                axes.barh(place, point.value, height=0.52, color=colour_of(signals))
                 axes.plot([point.low, point.high], [place, place], color=INK, linewidth=1.1, solid_capstyle="butt")
                 if published is not None:
                     axes.plot(published, place, "D", color=INK, markersize=6.5, fillstyle="none", clip_on=False)
@@ -128,14 +128,14 @@ def _frontier(models: Models, metric: str, y_label: str) -> str:
         axes = figure.subplots()
         beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": MUTED}
         for signals, points in series.items():
-            colour, xs, ys = COLOURS[signals], [x for x, _, _ in points], [p.value for _, p, _ in points]
+            colour, xs, ys = colour_of(signals), [x for x, _, _ in points], [p.value for _, p, _ in points]
             axes.plot(xs, ys, "-", color=colour, linewidth=1.4, alpha=0.75)
             for x, p, model in points:
                 axes.plot([x, x], [p.low, p.high], color=colour, linewidth=1, alpha=0.6)
                 axes.annotate(f"{model.variant.weight:g}", (x, p.value), (5, 5), **beside)
             axes.plot(xs, ys, "o", color=colour, markersize=5)
         for signals, reference in references.items():
-            axes.plot(*reference, "s", color=COLOURS[signals], markersize=6)
+            axes.plot(*reference, "s", color=colour_of(signals), markersize=6)
         for x, p, model in (point for points in series.values() for point in points):
             if model.chosen:
                 axes.plot(x, p.value, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)

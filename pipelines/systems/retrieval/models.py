@@ -60,9 +60,15 @@ PAPER = {
 }
 
 
+def title_of(signals: str) -> str:
+    """What a reader calls the model of these signals, which need not be among those that have a name here."""
+    return TITLES.get(signals, signals.replace("_", " "))
+
+
 def titles(config: ConfigDict) -> Mapping[str, str]:
     """What a reader calls the models of a pipeline: nobody is blind to dislikes where there are none."""
-    return TITLES if len({*config.plain, *config.sweeps} - _OF_NO_DISLIKES) else {**TITLES, _PLAIN: "Positives alone"}
+    words = {signals: title_of(signals) for signals in (*TITLES, *config.plain, *config.sweeps)}
+    return words if len({*config.plain, *config.sweeps} - _OF_NO_DISLIKES) else {**words, _PLAIN: "Positives alone"}
 
 
 class Model:
