@@ -5,15 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from data.feedback import BITS
 from data.timelines import Timelines
 from metrics.intervals import Interval, flat
 from retrieval import full_corpus, simple_rules
 from retrieval.checkpoint import load
-from retrieval.queries import ScoreFn, asked
+from retrieval.queries import ScoreFn, asked, positives
 from runtime import table as text_table
 from runtime.artifact import checksum, write_json
-from runtime.errors import UsageError
 from runtime.workdir import METRICS, begin
 
 _SHOWN = (
@@ -42,10 +40,8 @@ def run(
     events: int,
 ) -> None:
     """The whole measurement, from a checkpoint and timelines to the files in `workdir`."""
-    if not set(positive) <= BITS.keys():
-        raise UsageError(f"--config.positive={tuple(positive)}: only {', '.join(BITS)}")
     timelines = Timelines.open(data)
-    positive = tuple(positive) or timelines.positive_feedback
+    positive = positives(positive, timelines)
     retriever = load(checkpoint, timelines, split=split)
     vectors = retriever.item_vectors()
     identity = {

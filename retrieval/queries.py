@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data import ranges
-from data.feedback import has
+from data.feedback import BITS, has
 from data.timelines import Timelines
-from runtime.errors import DataError
+from runtime.errors import DataError, UsageError
 
 NEXT_ITEM = "next_item/"  # before the names of its figures; those of next_days have none
 
@@ -65,6 +65,13 @@ class Queries:
     def rows(self, chosen: slice | NDArray[np.integer]) -> "Queries":
         """Some of them."""
         return Queries(self.moments.rows(chosen), self.items[chosen], self.kind[chosen], self.names, self.drawn_from)
+
+
+def positives(asked_for: Sequence[str], timelines: Timelines) -> tuple[str, ...]:
+    """The feedback of --config.positive, or () for what the log has. Errors: UsageError for what is none."""
+    if not set(asked_for) <= BITS.keys():
+        raise UsageError(f"--config.positive={tuple(asked_for)}: only {', '.join(BITS)}")
+    return tuple(asked_for) or timelines.positive_feedback
 
 
 def asked(

@@ -72,7 +72,10 @@ def test_no_rule_that_counts_finds_more_than_the_truth(tmp_path) -> None:
     for protocol in realism.PROTOCOLS:
         assert realism.order(found, protocol)[0] == "ceiling"
         assert found[f"{protocol}/ceiling"] > 1.2 * found[f"{protocol}/item_knn_popularity"]
-    run(positive=(), data=str(log.path), world=str(tmp_path / "world"), workdir=str(tmp_path), users=150, events=2_000)
+    files = {"data": str(log.path), "world": str(tmp_path / "world"), "workdir": str(tmp_path)}
+    with pytest.raises(UsageError, match=r"--config.positive=\('clicks',\): only click, "):
+        run(positive=("clicks",), **files, users=150, events=2_000)
+    run(positive=(), **files, users=150, events=2_000)
     metrics = read_json(tmp_path / METRICS)
     for protocol, prefix in (("next_days", ""), ("next_item", NEXT_ITEM)):
         assert metrics[f"{prefix}recall@100"] == pytest.approx(found[f"{protocol}/ceiling"], abs=1e-12)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from data.timelines import Timelines
 from retrieval import full_corpus
-from retrieval.queries import NEXT_ITEM, ScoreFn, asked
+from retrieval.queries import NEXT_ITEM, ScoreFn, asked, positives
 from runtime.artifact import write_json
 from runtime.workdir import METRICS, begin
 from simulation.world.latent.expectation import Expectation
@@ -14,9 +14,12 @@ SPLIT = "test"
 
 
 def run(*, positive: Sequence[str], data: str, world: str, workdir: str | None, users: int, events: int) -> None:
-    """Writes metrics.json. Errors: UsageError where the timelines are not of this world, or it is not a latent one."""
+    """Writes metrics.json.
+
+    Errors: UsageError where the timelines are not of this world, it is not a latent one, or a positive is no feedback.
+    """
     timelines, feed = Timelines.open(data), open_world(world)
-    positive = tuple(positive) or timelines.positive_feedback
+    positive = positives(positive, timelines)
     scorers = truth(timelines, feed)
     identity = {
         "world": feed.config.to_dict(),
