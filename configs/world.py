@@ -7,13 +7,13 @@ users, 10,000 items and 1M events (about 6 s on one core). README's first table 
 second of `demo`. Expect about 1% dislikes.
 
 The parameters are set from what logs show, where they show it: `python -m benchmarks.feedback_facts` prints both side
-by side. Some things are the feed's own. Dislikes are commoner
-than in KuaiRand (1% of impressions, not 0.09%), so that a small log can carry the signal; where nothing has turned sour
-they are as rare as there. And the platform is sticky by premise: KuaiRand-Pure keeps 7,583 of millions of videos, so
-little of it is left there (the next video has the same first tag in 17% of cases within a minute and 14% hours later;
-on the feed it is 26% and 16%), and hardly two of one author. How sticky a feed is decides how much there is to say no
-to, and no log here settles it: `demo,sticky` and `standard,sticky` serve the cluster just watched again in half of the
-cases, learn more slowly what is watched, and are disliked three times as often where nothing has turned sour.
+by side. Some things are the feed's own. Dislikes are commoner than in KuaiRand (1% of impressions, not 0.09%), so that
+a small log can carry the signal; where nothing has turned sour they are as rare as there. And the platform is sticky by
+premise: KuaiRand-Pure keeps 7,583 of millions of videos, so little of it is left there (the next video has the same
+first tag in 17% of cases within a minute and 14% hours later; on the feed it is 26% and 16%), and hardly two of one
+author. How sticky a feed is decides how much there is to say no to, and no log here settles it: `demo,sticky` and
+`standard,sticky` serve the cluster just watched again in half of the cases, learn more slowly what is watched, and are
+disliked three times as often where nothing has turned sour.
 
 In that feed clusters say all of a taste, so that nothing finds more than counting by cluster, which on KuaiRand-Pure
 finds no more than popularity. `demo,latent` (5,000 users, 300k events) and `standard,latent` (15,000 users, 1M events)

@@ -25,9 +25,7 @@ class Stage:
     flags: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""  # its folder, where that is not called like the stage
     inputs: tuple[Path, ...] = ()  # files of earlier stages
-    outside: Mapping[str, Path] = field(
-        default_factory=dict
-    )  # files from elsewhere, by the names that they count under
+    outside: Mapping[str, Path] = field(default_factory=dict)  # files from elsewhere, by the names they count under
     writes: tuple[str, ...] = ("metrics.json",)  # files in its folder whose presence says that it has ended well
     settings: Mapping[str, Any] | None = None  # of a stage that sees the whole run folder: what it reads of its config
     aim: str = ""  # what it is for, in a few words: stages of one aim are listed together
