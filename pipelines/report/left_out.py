@@ -6,13 +6,11 @@ from pipelines.report.section import Section
 _HTML = """
 <h2>What this log cannot tell</h2>
 <p>Left out before anything was trained, as the log has not what it takes.</p>
-<div class="scroll"><table class="facts words">
-<thead><tr><th>Left out</th><th>Since</th><th>It would take</th></tr></thead>
-<tbody>
+{% call table(["Left out", "Since", "It would take"], "facts words") %}
 {% for lost in left_out %}
 <tr><td>{{ lost.what[0] | upper }}{{ lost.what[1:] }}</td><td>{{ lost.why }}</td><td>{{ lost.remedy }}</td></tr>
 {% endfor %}
-</tbody></table></div>
+{% endcall %}
 """
 
 
