@@ -228,15 +228,8 @@ def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
     config.ab_test, config.off_policy = "", ""
     assert ab_stages.stages(config) == []
     config.ab_test, config.off_policy = "demo", "standard"
-    *others, export, ab, off_policy = ab_stages.stages(config)
-    # Weights that the validation days choose.
+    ab, off_policy = ab_stages.stages(config)
     learning = "dislike_input_and_label"
-    assert [stage.name for stage in (*others, export)] == [
-        f"export/{learning}_paper_tower",
-        f"export/{learning}_without_counts",
-        "export/skip_label",
-    ]
-    assert export.flags["checkpoint"] == Path("selected/skip_label")
     assert list(ab.flags["arms"]) == [
         *ARMS[:3],
         "dislike_input_paper_tower",
@@ -244,7 +237,10 @@ def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
         f"{learning}_without_counts",
         "skip_label",
     ]
-    assert ab.flags["arms"]["skip_label"] == export.outputs[1].parent
+    # Of the weights that the validation days choose from, which settle what the link is of.
+    assert ab.flags["arms"]["skip_label"] == Path("selected/skip_label-export/recommender")
+    swept = [f"export/skip_label-w{weight:g}/recommender/manifest.json" for weight in config.sweeps.skip_label.weights]
+    assert {Path(file) for file in (*swept, "selected/metrics.json")} <= {*ab.inputs}
     assert ab.flags["aa_tests"] == 50
     assert ab.config == "configs/ab_test.py:demo"
     assert ab.flags["world"] == Path("world")

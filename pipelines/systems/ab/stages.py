@@ -1,6 +1,6 @@
 """The stages of the closed-loop A/B tests and of the off-policy check.
 
-    world, export/<arm>, serve -> ab_test
+    world, [select], export/<arm>, serve -> ab_test
     world, serve, ranking/export, ranking/aligned/export -> ab_ranked
     [world], prepare, export/<control>, serve -> off_policy
 
@@ -11,7 +11,7 @@ of `ab_ranked` differ in what stands behind the served retrieval: the ranker, th
 such test where the pipeline has no aligned ranker.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from pipelines.graph.stage import Stage
 from pipelines.systems.feed.stages import FEED, LOG, TIMELINES, WORLD
 from pipelines.systems.ranking.stages import ALIGNED, FULL, exported_ranker, has_aligned
-from pipelines.systems.retrieval.stages import RECOMMENDER, SELECTED, has_final
+from pipelines.systems.retrieval.served import chosen
 from runtime.errors import UsageError
 
 AB_TEST, AB_RANKED, OFF_POLICY = FOLDERS = ("ab_test", "ab_ranked", "off_policy")
@@ -39,12 +39,7 @@ def stages(config: ConfigDict) -> list[Stage]:
     if config.world and config.get(AB_TEST, ""):
         _check(config)
         arms = {signals: _recommender(signals, config) for signals in config.ab_arms}
-        # Which weight of a sweep that will be is known when the pipeline runs; of the served model `serve` exports it.
-        swept = [arm for arm in arms if arm in config.sweeps and arm != config.serve and not has_final(config, arm)]
-        planned += [
-            *(_export(arm, config) for arm in swept),
-            _test(AB_TEST, config, arms, {}, aa_tests=config.aa_tests),
-        ]
+        planned.append(_test(AB_TEST, config, arms, {}, aa_tests=config.aa_tests))
     if config.world and config.get(AB_RANKED, "") and has_aligned(config):
         rankers = {arm: exported_ranker(variant) for arm, variant in RANKED_ARMS.items() if variant}
         planned.append(_test(AB_RANKED, config, dict.fromkeys(RANKED_ARMS, SERVED), rankers))
@@ -57,7 +52,7 @@ def stages(config: ConfigDict) -> list[Stage]:
             module="simulation.off_policy",
             config=f"configs/off_policy.py:{config.off_policy}",
             flags={"data": TIMELINES, "arms": arms, **truth},
-            inputs=(*([FEED] if config.world else []), LOG, *_manifests(arms)),
+            inputs=(*([FEED] if config.world else []), LOG, *_files(arms, config)),
             aim=_AIM,
         )
         planned.append(check)
@@ -70,7 +65,7 @@ def _test(name: str, config: ConfigDict, arms: Mapping[str, Path], rankers: Mapp
         module="simulation.ab_test",
         config=f"configs/ab_test.py:{config[name]}",
         flags={"world": WORLD, "arms": arms, "rankers": rankers or None, **more},
-        inputs=(FEED, *_manifests(arms), *_manifests(rankers)),
+        inputs=(FEED, *_files(arms, config), *(folder / "manifest.json" for folder in rankers.values())),
         writes=("metrics.json", "by_day.json", "long_run.json", "definitions.json"),
         aim=_AIM,
         effort=2.0,
@@ -88,23 +83,10 @@ def _check(config: ConfigDict) -> None:
 
 
 def _recommender(signals: str, config: ConfigDict) -> Path:
-    if signals == config.serve:
-        return SERVED
-    return Path("export") / (f"{signals}-final" if has_final(config, signals) else signals) / "recommender"
+    return SERVED if signals == config.serve else chosen(config, signals).recommender
 
 
-def _export(signals: str, config: ConfigDict) -> Stage:
-    chosen = SELECTED.parent / signals
-    return Stage(
-        name=f"export/{signals}",
-        module="retrieval.export",
-        config=f"configs/retrieval.py:{config.retrieval},{signals}",
-        flags={"data": TIMELINES, "checkpoint": chosen, "serving": False},
-        inputs=(LOG, SELECTED, chosen / "metrics.json"),
-        writes=RECOMMENDER,
-        aim=_AIM,
-    )
-
-
-def _manifests(folders: Mapping[str, Path]) -> Sequence[Path]:
-    return tuple(dict.fromkeys(folder / "manifest.json" for folder in folders.values()))
+def _files(arms: Mapping[str, Path], config: ConfigDict) -> tuple[Path, ...]:
+    # What has to be there before these recommenders are, which of a sweep are links, and their manifests.
+    made_from = [file for arm, folder in arms.items() if folder != SERVED for file in chosen(config, arm).made_from]
+    return tuple(dict.fromkeys([*made_from, *(folder / "manifest.json" for folder in arms.values())]))
