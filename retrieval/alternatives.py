@@ -80,29 +80,14 @@ def reinforce_loss(
     return -reward * jax.lax.stop_gradient(correction) * log_p
 
 
-def upweighted_margins(
-    margins: jax.Array, label_logits: jax.Array, disliked_logits: jax.Array, *, weight: float, where: jax.Array
-) -> jax.Array:
-    """Margins against a corpus in which some disliked items count `weight` times.
-
-    m' = l_y − log(Σ_{j≠y} exp(l_j) + (weight − 1) Σ_d exp(l_d)): the alternative of section 2 that includes disliked
-    items among the softmax negatives of adjacent positive labels (Wang et al., RecSys '23).
-
-    Args:
-      weight: at least 1; 1 changes nothing. The others: as in `joined_margins`.
-    """
-    if weight < 1:
-        raise ValueError(f"weight must be at least 1, got {weight}")
-    return joined_margins(margins, label_logits, disliked_logits, weight=weight - 1, where=where)
-
-
 def joined_margins(
     margins: jax.Array, label_logits: jax.Array, disliked_logits: jax.Array, *, weight: float, where: jax.Array
 ) -> jax.Array:
     """Margins where disliked items join those that a label is held up against, `weight` times each.
 
-    m' = l_y − log(Σ_{j≠y} exp(l_j) + weight Σ_d exp(l_d)). Of a sample that holds nothing but the label, m is 0 and so
-    read as a sum of exp(l_y).
+    m' = l_y − log(Σ_{j≠y} exp(l_j) + weight Σ_d exp(l_d)). Of a corpus that has them already, a weight of w − 1 lets
+    them count w times among the softmax negatives (Wang et al., RecSys '23, section 2). Of a sample that holds nothing
+    but the label, m is 0 and so read as a sum of exp(l_y).
 
     Args:
       margins, label_logits: [rows], m and l_y.
@@ -179,11 +164,11 @@ def _upweighted_beside(asked: Asked, margins: jax.Array, is_negative: jax.Array,
     places, there = beside(is_negative.reshape(window.shape), window)  # [S, R, 2]
     item = asked.item.reshape(*window.shape, 1)
     disliked = jnp.take_along_axis(item, places, axis=1).reshape(-1, 2)  # [S * R, 2]
-    return upweighted_margins(
+    return joined_margins(
         margins,
         jnp.sum(asked.queries * asked.vectors[asked.item], axis=1),
         jnp.einsum("rd,rad->ra", asked.queries, asked.vectors[disliked]),
-        weight=weight,
+        weight=weight - 1,
         where=there.reshape(-1, 2) & (disliked != asked.item[:, None]),
     )
 

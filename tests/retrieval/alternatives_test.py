@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from retrieval.alternatives import beside, negative_weight_loss, reinforce_loss, upweighted_margins
+from retrieval.alternatives import beside, joined_margins, negative_weight_loss, reinforce_loss
 from retrieval.losses import joint_loss
 
 M = np.array([-30.0, -6.0, -1.5, 0.0, 0.7, 5.0])
@@ -155,7 +155,7 @@ def test_disliked_items_count_more_among_the_negatives(weight):
         others = jnp.where(jnp.arange(8) == LABEL[:, None], -jnp.inf, logits)
         plain = logits[rows, LABEL] - jax.nn.logsumexp(others, axis=1)
         disliked = logits[rows[:, None], DISLIKED]
-        return upweighted_margins(plain, logits[rows, LABEL], disliked, weight=weight, where=THERE)
+        return joined_margins(plain, logits[rows, LABEL], disliked, weight=weight - 1, where=THERE)
 
     found, gradient = margins(jnp.float32(LOGITS)), jax.grad(lambda x: margins(x).sum())(jnp.float32(LOGITS))
     np.testing.assert_allclose(found, upweighted(LOGITS, weight), rtol=1e-4, atol=1e-6)
@@ -183,5 +183,5 @@ def test_the_dislikes_beside_a_label_are_those_of_its_own_window():
 def test_impossible_settings():
     with pytest.raises(ValueError, match="top_k must be at least 1"):
         reinforce_loss(jnp.zeros(6), jnp.zeros(6), is_positive=EVERY, is_negative=NONE, top_k=0)
-    with pytest.raises(ValueError, match="weight must be at least 1"):
-        upweighted_margins(jnp.zeros(3), jnp.zeros(3), jnp.zeros((3, 2)), weight=0.5, where=THERE)
+    with pytest.raises(ValueError, match="weight must be 0 or more"):
+        joined_margins(jnp.zeros(3), jnp.zeros(3), jnp.zeros((3, 2)), weight=-0.5, where=THERE)
