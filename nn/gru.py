@@ -30,10 +30,6 @@ class GRU(nnx.Module):
         self.recurrent_kernel = nnx.Param(jnp.concatenate(recurrent, axis=1))
         self.recurrent_bias = nnx.Param(jnp.zeros(3 * hidden))
 
-    def initial_state(self, batch_size: int) -> jax.Array:
-        """The state of an empty history, [B, H]."""
-        return jnp.zeros((batch_size, self.hidden), jnp.float32)
-
     def step(self, state: jax.Array, inputs: jax.Array) -> jax.Array:
         """One event: state [B, H], inputs [B, I] -> state [B, H]."""
         input_kernel, input_bias, recurrent_kernel, recurrent_bias = self._weights

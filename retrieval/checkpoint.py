@@ -245,8 +245,7 @@ class Retriever:
 
         vectors = table(towers.weights, *(part.vectors for part in self._parts))
         self.weights: dict[str, jax.Array] = {**named, ITEM_VECTORS: vectors}
-        self._encode, self._step = jax.jit(self.encode_with), jax.jit(self.step_with)
-        self._of_content = jax.jit(self.of_content_with)
+        self._encode = jax.jit(self.encode_with)
 
     def encode_with(self, weights: Mapping[str, jax.Array], inputs: Mapping[str, Any]) -> jax.Array:
         """`encode` with other `weights` of the same names; can be traced."""
@@ -258,7 +257,7 @@ class Retriever:
         return jnp.concatenate(queries, axis=-1)
 
     def step_with(self, weights: Mapping[str, jax.Array], state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
-        """`step` with other `weights` of the same names; can be traced."""
+        """State [B, state], zeros of an empty history, and one event each [B] -> the next state, queries [B, D]."""
         model, (vectors, *counted) = self._model(weights), self._tables(weights)
         towers, *states = jnp.split(state, np.cumsum(self._state_sizes)[:-1], axis=-1)
         towers = model.step(towers, vectors, item, dwell, feedback)
@@ -274,7 +273,7 @@ class Retriever:
         return jnp.concatenate([towers, *after], axis=-1), jnp.concatenate(queries, axis=-1)
 
     def of_content_with(self, weights: Mapping[str, jax.Array], codes, embeddings) -> jax.Array:
-        """`of_content` with other `weights` of the same names; can be traced."""
+        """Codes [b, C] and embeddings [b, E] of items of no catalogue -> their vectors [b, D]."""
         assert self._new_items is not None
         vectors = self._new_items(self._model(weights).items, codes, embeddings)
         vectors = jnp.pad(vectors, ((0, 0), (0, self._sizes[0] - vectors.shape[1])))  # no trend: nobody has met them
@@ -284,17 +283,10 @@ class Retriever:
         """Item, dwell, feedback [B, T] int32, in order, zeros anywhere -> queries [B, D]."""
         return self._encode(self.weights, dict(inputs))
 
-    def initial_state(self, batch_size: int) -> jax.Array:
-        """The state of an empty history, zeros [B, state]."""
-        return jnp.zeros((batch_size, sum(self._state_sizes)), jnp.float32)
-
-    def step(self, state, item, dwell, feedback) -> tuple[jax.Array, jax.Array]:
-        """State [B, state] and one event each [B] -> the next state and queries [B, D]."""
-        return self._step(self.weights, state, item, dwell, feedback)
-
-    def of_content(self, codes, embeddings) -> jax.Array:
-        """Codes [b, C] and embeddings [b, E] of items of no catalogue -> their vectors [b, D]."""
-        return self._of_content(self.weights, codes, embeddings)
+    @property
+    def state_size(self) -> int:
+        """How many numbers a user's state has."""
+        return sum(self._state_sizes)
 
     def item_vectors(self) -> NDArray[np.float32]:
         """[N + 1, D], the towers' and those of each part; row 0, the padding, is zero. Not to be written to."""

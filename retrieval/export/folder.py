@@ -133,7 +133,7 @@ def write(
         "feedback_bits": feedback.BITS,
         "dwell_edges_ms": feedback.DWELL_EDGES_MS,
         "input_features": ["item", "dwell", *retriever.input_feedback],
-        "state_size": retriever.initial_state(1).shape[1],
+        "state_size": retriever.state_size,
         "lineage": lineage,
         "item_features": timelines.manifest.get("item_features", []),
         "item_embeddings": timelines.manifest.get("item_embeddings", []),

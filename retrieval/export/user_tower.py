@@ -51,7 +51,7 @@ def write_step(folder: Path, retriever: Retriever) -> None:
     The zero state is the empty history, and item 0 leaves the state as it is.
     """
     (batch,) = jax.export.symbolic_shape("b")
-    state = jax.ShapeDtypeStruct((batch, retriever.initial_state(1).shape[1]), np.float32)
+    state = jax.ShapeDtypeStruct((batch, retriever.state_size), np.float32)
     inputs = (state, *[jax.ShapeDtypeStruct((batch,), np.int32)] * 3)
     step = apart(retriever.step_with, retriever.weights, *inputs, name="weights/user_step")
     exported.save(folder, "user_step.jax", step)

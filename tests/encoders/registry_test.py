@@ -11,6 +11,7 @@ from encoders import registry
 from retrieval import checkpoint
 from retrieval import run as training
 from runtime.errors import UsageError
+from tests.event_by_event import last_queries
 from tests.logs import random_timelines
 
 B, T, IN, HIDDEN, DIM = 3, 7, 5, 4, 6
@@ -70,11 +71,7 @@ def test_an_added_encoder_trains_and_serves_one_event_at_a_time(added, tmp_path)
     model = checkpoint.load(tmp_path / "run", log)
     history = {"item": [[1, 2, 3]], "dwell": [[3, 4, 5]], "feedback": [[0, 4, 0]]}
     padded = {name: np.pad(np.array(values, np.int32), ((0, 0), (5, 0))) for name, values in history.items()}
-    state = model.initial_state(1)
-    for t in range(3):
-        event = (jnp.asarray(np.array(values, np.int32)[:, t]) for values in history.values())
-        state, query = model.step(state, *event)
-    np.testing.assert_allclose(model.encode(padded), query, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.encode(padded), last_queries(model, history), rtol=1e-5, atol=1e-6)
 
 
 def test_an_encoder_that_is_not_there_is_refused(tmp_path):

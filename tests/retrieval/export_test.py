@@ -33,6 +33,7 @@ class StandIn:
     input_feedback = ("dislike", "skip")
     config = ConfigDict()
     train_on = ("train",)
+    state_size = H
 
     def __init__(self):
         rng = np.random.default_rng(0)
@@ -56,9 +57,6 @@ class StandIn:
     def of_content_with(self, weights, codes, embeddings):
         return jnp.asarray(weights["weights/cluster"])[codes[:, 0]] + embeddings @ weights["weights/look"]
 
-    def initial_state(self, batch_size):
-        return jnp.zeros((batch_size, H), jnp.float32)
-
     def step_with(self, weights, state, item, dwell, bits):
         w = {name.removeprefix("weights/"): jnp.asarray(value) for name, value in weights.items() if value is not None}
         flags = jnp.stack([(bits >> feedback.BITS[name]) & 1 for name in self.input_feedback], axis=-1)  # [b, 2]
@@ -69,11 +67,8 @@ class StandIn:
 
     def encode_with(self, weights, inputs):
         events = tuple(jnp.transpose(inputs[name]) for name in ("item", "dwell", "feedback"))  # [T, b]
-        state = self.initial_state(events[0].shape[1])
+        state = jnp.zeros((events[0].shape[1], H))
         return jax.lax.scan(lambda state, event: self.step_with(weights, state, *event), state, events)[1][-1]
-
-    def of_content(self, *inputs):
-        return self.of_content_with(self.weights, *inputs)
 
     def encode(self, inputs):
         return self.encode_with(self.weights, inputs)
@@ -243,12 +238,12 @@ def test_an_export_of_before_is_refused_in_one_line(exported, tmp_path):
 def test_servers_have_vectors_of_items_that_came_after_the_export(exported):
     import tensorflow as tf
 
-    folder, _ = exported
+    (folder, _), model = exported, StandIn()
     vectors = tf.saved_model.load(str(folder / "saved_model_items")).signatures["serving_default"]
     codes, looks = np.array([[1], [3], [0]], np.int32), np.float32([[0.5, -1], [2, 0], [0, 0]])
     for number in (3, 0):  # three are filled up to four
         found = vectors(codes=tf.constant(codes[:number]), embedding=tf.constant(looks[:number]))["vector"].numpy()
-        expected = StandIn().of_content(codes[:number], looks[:number])
+        expected = model.of_content_with(model.weights, codes[:number], looks[:number])
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

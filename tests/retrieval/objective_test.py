@@ -14,6 +14,7 @@ from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.trends import served
 from runtime.errors import UsageError
+from tests.event_by_event import last_queries
 from tests.logs import random_timelines
 from training.names import named_leaves
 
@@ -294,10 +295,7 @@ def test_excluded_events_are_not_read(log):
     disliked = (inputs["feedback"] & (1 << BITS["dislike"])) > 0
     without = {name: np.where(disliked, 0, column) for name, column in inputs.items()}
     np.testing.assert_array_equal(retriever.encode(inputs), retriever.encode(without))
-    state = retriever.initial_state(log.num_users)
-    for position in range(T):
-        state, queries = retriever.step(state, *(inputs[name][:, position] for name in ("item", "dwell", "feedback")))
-    np.testing.assert_allclose(queries, retriever.encode(without), atol=1e-5)
+    np.testing.assert_allclose(last_queries(retriever, inputs), retriever.encode(without), atol=1e-5)
 
 
 def test_a_batch_without_positives_or_without_labels_is_finite(log, model, params, batches):
@@ -330,10 +328,7 @@ def test_dislikes_are_read_where_the_config_says_so(log, signals, reads):
 def test_one_event_at_a_time_is_the_same_and_padding_may_stand_anywhere(log, retriever):
     inputs = log.histories(np.arange(log.num_users), log.test_start, Reader(log.feedback, Reading(T)))
     expected = retriever.encode(inputs)
-    state = retriever.initial_state(log.num_users)
-    for position in range(T):
-        state, queries = retriever.step(state, *(inputs[name][:, position] for name in ("item", "dwell", "feedback")))
-    np.testing.assert_allclose(queries, expected, atol=1e-5)
+    np.testing.assert_allclose(last_queries(retriever, inputs), expected, atol=1e-5)
     order = np.argsort(inputs["item"] > 0, axis=1, kind="stable")  # padding first
     moved = {name: np.take_along_axis(array, order, axis=1) for name, array in inputs.items()}
     np.testing.assert_allclose(retriever.encode(moved), expected, atol=1e-5)

@@ -11,6 +11,7 @@ from retrieval import checkpoint
 from retrieval import run as retrieval
 from runtime.errors import UsageError
 from satisfaction import run as satisfaction
+from tests.event_by_event import last_queries
 from tests.logs import random_timelines
 from tests.ranking import training_test as ranking_training_test
 from tests.retrieval import training_test as retrieval_training_test
@@ -117,7 +118,4 @@ def test_a_model_that_reads_no_feedback_trains_and_steps_as_it_encodes(log, tmp_
     assert model.input_feedback == ("dislike",)
     events = {"item": [[3, 5]], "dwell": [[1, 2]], "feedback": [[4, 1]]}
     events = {name: np.asarray(values, np.int32) for name, values in events.items()}
-    state = model.initial_state(1)
-    for place in range(2):
-        state, queries = model.step(state, *(events[name][:, place] for name in ("item", "dwell", "feedback")))
-    np.testing.assert_allclose(queries, model.encode(events), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(last_queries(model, events), model.encode(events), rtol=1e-5, atol=1e-6)

@@ -18,6 +18,7 @@ from retrieval.counted.reactions import Reactions
 from retrieval.queries import asked
 from retrieval.run import refit_config, train
 from runtime.errors import DataError, UsageError
+from tests.event_by_event import last_queries
 from tests.logs import random_timelines
 
 R, T = 4, 16
@@ -105,10 +106,7 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
     scores = np.asarray(run.encode(inputs)) @ run.item_vectors().T
     expected = scores_by_hand(folder, log, "test", inputs, weights)
     np.testing.assert_allclose(scores[:, 1:], expected[:, 1:], rtol=1e-4, atol=1e-4)
-    state = run.initial_state(6)
-    for t in range(8):
-        state, query = run.step(state, *(inputs[name][:, t] for name in ("item", "dwell", "feedback")))
-    np.testing.assert_allclose(query @ run.item_vectors().T, scores, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(last_queries(run, inputs) @ run.item_vectors().T, scores, rtol=1e-3, atol=1e-3)
 
 
 def test_of_a_longer_history_the_towers_read_the_newest_and_older_noes(trained):
@@ -130,7 +128,7 @@ def test_new_items_have_the_vectors_of_their_content(trained):
     weights = {"towers": 1.0, "covisitation": 3.0, "categories": 4.0, "popularity_7d": 0.2}
     run = checkpoint.load(folder, log, weights=weights)
     content = log.item_content()
-    vectors = np.asarray(run.of_content(content.codes[1:3], content.embeddings[1:3]))
+    vectors = np.asarray(run.of_content_with(run.weights, content.codes[1:3], content.embeddings[1:3]))
     assert vectors.shape == (2, run.item_vectors().shape[1])
     assert vectors[:, :6].any()
     met = 6 + len(run.config.trend_days) + R  # nobody has met them
