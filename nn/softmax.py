@@ -277,8 +277,6 @@ def sampled_label_margins(
     label_vectors: jax.Array,
     labels: jax.Array,
     *,
-    candidate_bias: jax.Array | None = None,
-    label_bias: jax.Array | None = None,
     where: jax.Array | None = None,
 ) -> jax.Array:
     """Margins of the labels against sampled candidates, with the logQ correction.
@@ -296,8 +294,6 @@ def sampled_label_margins(
       log_expected_counts: [C]; infinity takes a candidate out.
       label_vectors: [rows, D], the labels' item vectors.
       labels: [rows] int, in the numbering of `candidate_ids`.
-      candidate_bias: [C]; −inf takes a candidate out.
-      label_bias: [rows].
       where: [rows] bool; False rows have margin 0 and no gradient.
 
     Returns:
@@ -321,14 +317,9 @@ def sampled_label_margins(
             f"{label_vectors.shape} and labels {labels.shape} do not fit"
         )
     label_logits = jnp.sum(queries * label_vectors, axis=1, dtype=jnp.float32)
-    if label_bias is not None:
-        label_logits += label_bias
     logits = jnp.matmul(queries, candidate_vectors.T, preferred_element_type=jnp.float32)  # [rows, C]
     logits -= log_expected_counts
     counted = (candidate_ids != labels[:, None]) & jnp.isfinite(log_expected_counts)
-    if candidate_bias is not None:
-        logits += candidate_bias
-        counted &= jnp.isfinite(candidate_bias)
     comparable = counted.any(axis=1)
     # A row without candidates would make log-sum-exp's gradient NaN even where its result is not used.
     logits = jnp.where(counted, logits, jnp.where(comparable, -jnp.inf, 0.0)[:, None])

@@ -183,17 +183,18 @@ def test_rows_and_items_must_divide_by_the_mesh():
 
 def test_sampled_from_all_items_is_exact():
     @jax.jit
-    def sampled_and_gradients(queries, table, bias, labels, cotangents):
-        def weighted(queries, table, bias):
-            ids, options = jnp.arange(N), {"candidate_bias": bias, "label_bias": bias[labels]}
-            margins = sampled_label_margins(queries, table, ids, jnp.zeros(N), table[labels], labels, **options)
+    def sampled_and_gradients(queries, table, labels, cotangents):
+        def weighted(queries, table):
+            margins = sampled_label_margins(queries, table, jnp.arange(N), jnp.zeros(N), table[labels], labels)
             return jnp.sum(margins * cotangents), margins
 
-        return jax.grad(weighted, argnums=(0, 1, 2), has_aux=True)(queries, table, bias)
+        return jax.grad(weighted, argnums=(0, 1), has_aux=True)(queries, table)
 
-    for case in (random_case(), extreme_case()):
-        gradients, margins = sampled_and_gradients(*case)
-        exact, exact_gradients = margins_and_gradients(*case, block_size=7)
+    for queries, table, _, labels, cotangents in (random_case(), extreme_case()):
+        gradients, margins = sampled_and_gradients(queries, table, labels, cotangents)
+        exact, (*exact_gradients, _) = margins_and_gradients(
+            queries, table, np.zeros(N, np.float32), labels, cotangents, block_size=7
+        )
         np.testing.assert_allclose(margins, exact, rtol=1e-5, atol=1e-5)
         for gradient, reference in zip(gradients, exact_gradients, strict=True):
             scale = max(1.0, np.abs(reference).max())
@@ -227,17 +228,14 @@ def test_expected_counts_divide_and_own_labels_are_left_out():
 
 def test_a_row_with_nothing_to_compare_has_margin_zero_and_no_gradient():
     queries, vectors = jnp.ones((2, D)), jnp.asarray(random_case()[1])
-    # The third candidate is taken out, by its count or by its bias; the first two are row 0's label.
-    for log_counts, bias in (([0.0, 0.0, np.inf], [0.0, 0.0, 0.0]), ([0.0, 0.0, 0.0], [0.0, 0.0, -np.inf])):
-        margins, gradient = sampled(
-            queries, vectors, jnp.array([4, 4, 9]), log_counts, jnp.array([4, 1]), candidate_bias=jnp.array(bias)
-        )
-        assert margins[0] == 0.0
-        assert not np.any(gradient[0])
-        # Row 1 meets item 4 twice.
-        expected = jnp.sum(queries[1] * (vectors[1] - vectors[4])) - jnp.log(2.0)
-        np.testing.assert_allclose(margins[1], expected, rtol=1e-5)
-        np.testing.assert_allclose(gradient[1], vectors[1] - vectors[4], rtol=1e-5)
+    # The third candidate is taken out by its count; the first two are row 0's label.
+    margins, gradient = sampled(queries, vectors, jnp.array([4, 4, 9]), [0.0, 0.0, np.inf], jnp.array([4, 1]))
+    assert margins[0] == 0.0
+    assert not np.any(gradient[0])
+    # Row 1 meets item 4 twice.
+    expected = jnp.sum(queries[1] * (vectors[1] - vectors[4])) - jnp.log(2.0)
+    np.testing.assert_allclose(margins[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(gradient[1], vectors[1] - vectors[4], rtol=1e-5)
 
 
 def test_no_candidate_at_all():
