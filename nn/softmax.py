@@ -105,15 +105,8 @@ def _label_margins(block_size, mesh, queries, item_table, item_bias, labels):
 
 
 def _forward(block_size, mesh, queries, item_table, item_bias, labels):
-    local = functools.partial(_local_forward, block_size, mesh is not None)
-    if mesh is not None:
-        local = jax.shard_map(
-            local,
-            mesh=mesh,
-            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS)),
-            out_specs=(P(_ROWS), P(_ROWS), P(_ROWS), P(_ITEMS, _ROWS)),
-            check_vma=False,
-        )
+    takes = (P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS))
+    local = _sharded(_local_forward, block_size, mesh, takes, (P(_ROWS), P(_ROWS), P(_ROWS), P(_ITEMS, _ROWS)))
     label_logits, largest, log_total, exponentials = local(queries, item_table, item_bias, labels)
     # In this order: largest + log_total, at large logits, would round log_total away.
     margins = (label_logits - largest) - log_total
@@ -125,15 +118,8 @@ def _backward(block_size, mesh, residuals, cotangents):
     queries, item_table, item_bias, labels, largest, log_total, exponentials = residuals
     alone = jnp.isneginf(log_total)
     log_total, cotangents = jnp.where(alone, 0.0, log_total), jnp.where(alone, 0.0, cotangents)
-    local = functools.partial(_local_backward, block_size, mesh is not None)
-    if mesh is not None:
-        local = jax.shard_map(
-            local,
-            mesh=mesh,
-            in_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS), P(_ITEMS, _ROWS), P(_ROWS)),
-            out_specs=(P(_ROWS), P(_ITEMS), P(_ITEMS)),
-            check_vma=False,
-        )
+    takes = (P(_ROWS), P(_ITEMS), P(_ITEMS), P(_ROWS), P(_ROWS), P(_ROWS), P(_ITEMS, _ROWS), P(_ROWS))
+    local = _sharded(_local_backward, block_size, mesh, takes, (P(_ROWS), P(_ITEMS), P(_ITEMS)))
     d_queries, d_table, d_bias = local(
         queries, item_table, item_bias, labels, largest, log_total, exponentials, cotangents
     )
@@ -141,6 +127,14 @@ def _backward(block_size, mesh, residuals, cotangents):
 
 
 _label_margins.defvjp(_forward, _backward)
+
+
+def _sharded(function, block_size, mesh, takes, gives):
+    # The function of each device's part of its arguments, which the mesh shards as `takes` and its results as `gives`.
+    local = functools.partial(function, block_size, mesh is not None)
+    if mesh is None:
+        return local
+    return jax.shard_map(local, mesh=mesh, in_specs=takes, out_specs=gives, check_vma=False)
 
 
 def _local_labels(labels, num_local, sharded):
