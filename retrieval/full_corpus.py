@@ -31,8 +31,6 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data import ranges
-from data.feedback import has
 from data.reading import Reader, Reading
 from data.scored import scored
 from data.timelines import Timelines
@@ -92,7 +90,7 @@ def evaluate(
         if prefix:
             figures_of_users, pairs = _pooled(places, of, users)
         else:
-            figures_of_users, pairs = _by_user(places, of, said_no=_have_said_no(timelines, of.moments))
+            figures_of_users, pairs = _by_user(places, of)
             variety = _diversity(slates, timelines.items["cluster"].to_numpy())
             figures_of_users |= counts | variety
             pairs |= {name: _mean_of(values) for name, values in variety.items()}
@@ -172,21 +170,11 @@ def model_scorer(
     return ModelScorer(encode, np.asarray(item_vectors), timelines, Reader(timelines.feedback, reading), compiled)
 
 
-def _have_said_no(timelines: Timelines, moments: Moments) -> NDArray[np.bool_]:
-    # Whether users [B] had disliked anything by these moments.
-    first = timelines.offsets[moments.user]
-    position = ranges.positions(first, moments.before - first)
-    noes = has(timelines.feedback[position], "dislike")
-    return np.bincount(ranges.owners(moments.before - first)[noes], minlength=len(first)) > 0
-
-
-def _by_user(
-    places: NDArray[np.float64], of: Queries, *, said_no: NDArray[np.bool_]
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     # Figures of each user, and what is summed up for those of all: means over users, pooled shares of mistakes.
     figures: dict[str, NDArray[Any]] = _quality(places, of.of("targets"))
-    if (said_no & of.of("targets").any(axis=1)).any():
-        figures[_SAID_NO] = np.where(said_no, figures[f"recall@{SLATE}"], np.nan)
+    if (of.said_no & of.of("targets").any(axis=1)).any():
+        figures[_SAID_NO] = np.where(of.said_no, figures[f"recall@{SLATE}"], np.nan)
     pairs: dict[str, Any] = {name: _mean_of(values) for name, values in figures.items()}
     for name, kind in _MISTAKES.items():
         where = of.of(kind)

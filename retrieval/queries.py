@@ -12,6 +12,7 @@ to those of the first, the positives, a recommender should lead; to others, skip
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -49,13 +50,14 @@ ScoreFn = Callable[[Moments], ArrayLike]
 class Queries:
     """Moments [Q], their targets `items` [Q, M], and the kind of each, by its place in `names` [Q, M], −1 padding.
 
-    `drawn_from`: how many users there were, where only some are asked for; 0 for all.
+    `timelines`: of what log. `drawn_from`: how many users there were, where only some are asked for; 0 for all.
     """
 
     moments: Moments
     items: NDArray[np.int64]
     kind: NDArray[np.int64]
     names: tuple[str, ...]
+    timelines: Timelines
     drawn_from: int = 0
 
     def of(self, name: str) -> NDArray[np.bool_]:
@@ -64,7 +66,23 @@ class Queries:
 
     def rows(self, chosen: slice | NDArray[np.integer]) -> "Queries":
         """Some of them."""
-        return Queries(self.moments.rows(chosen), self.items[chosen], self.kind[chosen], self.names, self.drawn_from)
+        moments, items, kind = self.moments.rows(chosen), self.items[chosen], self.kind[chosen]
+        return dataclasses.replace(self, moments=moments, items=items, kind=kind)
+
+    def drawn(self, name: str, most: int) -> "Queries":
+        """Those that have a target of this kind, or so many of them, the same each time."""
+        rows = np.flatnonzero(self.of(name).any(axis=1))
+        if len(rows) > most:
+            rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+        return self.rows(rows)
+
+    @functools.cached_property
+    def said_no(self) -> NDArray[np.bool_]:
+        """Whether the user had disliked anything by each moment, [Q]."""
+        first = self.timelines.offsets[self.moments.user]
+        position = ranges.positions(first, self.moments.before - first)
+        noes = has(self.timelines.feedback[position], "dislike")
+        return np.bincount(ranges.owners(self.moments.before - first)[noes], minlength=len(first)) > 0
 
 
 def positives(asked_for: Sequence[str], timelines: Timelines) -> tuple[str, ...]:
@@ -107,7 +125,7 @@ def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
         for values in (item, ranges.owners([len(items_of_kind) for _, items_of_kind in pairs]))
     )
     begins = np.full(len(users), timelines.manifest[f"{split}_start_ms"], np.int64)
-    return Queries(Moments(users, timelines.bounds(split)[0][users], begins), items, kind, tuple(kinds))
+    return Queries(Moments(users, timelines.bounds(split)[0][users], begins), items, kind, tuple(kinds), timelines)
 
 
 def next_item(
@@ -140,4 +158,4 @@ def next_item(
     event, kind = event[order], kind[order]
     user = np.searchsorted(timelines.offsets, event, side="right") - 1
     moments = Moments(user.astype(np.int64), event, timelines.timestamp_ms[event])
-    return Queries(moments, timelines.item[event].astype(np.int64)[:, None], kind[:, None], tuple(kinds))
+    return Queries(moments, timelines.item[event].astype(np.int64)[:, None], kind[:, None], tuple(kinds), timelines)

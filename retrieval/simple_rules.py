@@ -198,12 +198,10 @@ def choose(log: Log, queries: Queries | None, timelines: Timelines) -> dict[str,
     """
     if queries is None:
         return simple_rules.choose(RULES, ())
-    with_targets = np.flatnonzero(queries.of("targets").any(axis=1))
     settings = sum(len(rule.grid) for rule in RULES.values())
     most = min(_QUERIES, max(1, _SCORES // (settings * (log.num_items + 1))))
-    if len(with_targets) > most:
-        with_targets = np.sort(np.random.default_rng(0).choice(with_targets, most, replace=False))
-    batches = (queries.rows(with_targets[rows]) for rows in chunks(len(with_targets), 64))
+    drawn = queries.drawn("targets", most)
+    batches = (drawn.rows(rows) for rows in chunks(len(drawn.items), 64))
     return simple_rules.choose(RULES, ((PartsAt(log, of.moments), _recall(of, timelines)) for of in batches))
 
 

@@ -79,7 +79,7 @@ def fit(
         questions = asked(timelines, split="valid", positive=tuple(config.positive)).values()
     except DataError:  # no positive of an unmet item
         return unfitted
-    drawn = [_drawn(of, most) for of in questions]
+    drawn = [of.drawn("targets", most) for of in questions]
     if sum(len(of.items) for of in drawn) < _FEWEST:
         return unfitted
     content = timelines.item_content()
@@ -110,14 +110,6 @@ def _loss(weights: jax.Array, of_all: list[_Asked]) -> jax.Array:
         log_p = jax.nn.log_softmax(jnp.where(of.met, -1e9, scores), axis=1)
         losses.append(-(of.share * jnp.take_along_axis(log_p, of.items, axis=1)).sum(axis=1).mean())
     return jnp.stack(losses).mean()
-
-
-def _drawn(queries: Queries, most: int) -> Queries:
-    # Some of those that have something to find.
-    rows = np.flatnonzero(queries.of("targets").any(axis=1))
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-    return queries.rows(rows)
 
 
 def _scored(queries: Queries, towers: Retriever, parts: Iterable[Part | None], timelines: Timelines) -> _Asked:
