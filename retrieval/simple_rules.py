@@ -28,13 +28,14 @@ from data.timelines import Timelines
 from metrics import ranking, simple_rules
 from metrics.simple_rules import Parts, Rule, Scores, Settings, grid
 from retrieval.queries import Moments, Queries, ScoreFn, asked
+from retrieval.trends import Positives
 from runtime.errors import DataError
 from runtime.progress import chunks
 
 NEIGHBOURS = 200
 MOST_READ = 500  # events of a user that count towards who is near whom: its time grows with their square
 TURNED_DOWN = ("skip", "dislike")
-_DAY, _HOUR = 86_400_000, 3_600_000
+_HOUR = 3_600_000
 CUT = 100  # settings are chosen by Recall at this
 _QUERIES, _SCORES = 2_000, 1 << 29  # of the validation days that settings are chosen by, at most
 
@@ -62,10 +63,7 @@ class Log:
         self.num_items = timelines.num_items
         self._begin = timelines.manifest[f"{split}_start_ms"]
         self._taken = np.flatnonzero(~has(timelines.feedback, *TURNED_DOWN))  # rising positions
-        liked = np.flatnonzero(has(timelines.feedback, *positive))
-        liked = liked[np.argsort(timelines.timestamp_ms[liked], kind="stable")]
-        self._liked, self._liked_ms = timelines.item[liked], timelines.timestamp_ms[liked]
-
+        self._positives = Positives(timelines, positive)
         self._similarities = similarities(timelines, timelines.bounds(split)[0])
         cluster, creator = (self._codes(name) for name in ("cluster", "creator"))
         # Items of one cluster and creator are a group: codes of both [N + 1], and the cluster of each group.
@@ -95,10 +93,7 @@ class Log:
         return np.asarray(values @ self._members[code])
 
     def _count(self, hour: int, days: float) -> Scores:
-        end_ms = self._begin + hour * _HOUR
-        since = np.searchsorted(self._liked_ms, end_ms - int(days * _DAY)) if days else 0
-        liked = self._liked[since : np.searchsorted(self._liked_ms, end_ms)]
-        return simple_rules.counts(liked, num_items=self.num_items)
+        return self._positives.before(self._begin + hour * _HOUR, (days,))[:, 0]
 
     def history(self, moments: Moments, read: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Row and item of the last `read` events before each moment that were not turned down."""

@@ -47,7 +47,7 @@ class Trends(NamedTuple):
 
 def served(timelines: Timelines, config: ConfigDict, split: str) -> Trends:
     """Of one moment, when `split` begins: exact, R = W."""
-    counted = Positives(timelines, config).before(timelines.manifest[f"{split}_start_ms"], config.trend_days)
+    counted = Positives(timelines, config.positive).before(timelines.manifest[f"{split}_start_ms"], config.trend_days)
     return Trends(np.log1p(counted), np.eye(len(config.trend_days), dtype=np.float32)[None])
 
 
@@ -57,7 +57,7 @@ def learned(timelines: Timelines, config: ConfigDict) -> tuple[Trends, NDArray[n
     day = np.minimum((timelines.timestamp_ms - end) // _DAY_MS, -1)
     days = np.unique(day)
     begins = np.array([group[0] for group in np.array_split(days, min(_MOMENTS - 1, len(days)))])
-    positives = Positives(timelines, config)
+    positives = Positives(timelines, config.positive)
     moments = [*(end + begins * _DAY_MS), end]
     counted = np.stack([positives.before(moment, config.trend_days) for moment in moments], axis=1)  # [N + 1, M, W]
     moment = (np.searchsorted(begins, day, side="right") - 1).astype(np.int32)
@@ -65,22 +65,18 @@ def learned(timelines: Timelines, config: ConfigDict) -> tuple[Trends, NDArray[n
 
 
 class Positives:
-    """The positive events of a log, by their times, to be counted by item."""
+    """The positive events of a log, of this feedback or by default the log's own, by their times, to be counted."""
 
-    def __init__(self, timelines: Timelines, config: ConfigDict):
-        positive = tuple(config.positive) or timelines.positive_feedback
-        liked = np.flatnonzero(has(timelines.feedback, *positive))
+    def __init__(self, timelines: Timelines, positive: Sequence[str]):
+        liked = np.flatnonzero(has(timelines.feedback, *(positive or timelines.positive_feedback)))
         order = liked[np.argsort(timelines.timestamp_ms[liked], kind="stable")]
-        self._time, self._item, self._num_items = (
-            timelines.timestamp_ms[order],
-            timelines.item[order],
-            timelines.num_items,
-        )
+        self._time, self._item = timelines.timestamp_ms[order], timelines.item[order]
+        self._num_items = timelines.num_items
 
     def before(self, moment: int, days: Sequence[float]) -> NDArray[np.float32]:
-        """n [N + 1, W]: of each item in so many days before a moment in ms, for each of `days`."""
+        """n [N + 1, W]: of each item in so many days before a moment in ms, for each of `days`, 0 for ever."""
         last = np.searchsorted(self._time, moment)
-        first = np.searchsorted(self._time, [moment - round(window * _DAY_MS) for window in days])
+        first = [np.searchsorted(self._time, moment - round(window * _DAY_MS)) if window else 0 for window in days]
         counts = [simple_rules.counts(self._item[begin:last], num_items=self._num_items) for begin in first]
         return np.stack(counts, axis=1)
 

@@ -22,7 +22,7 @@ from retrieval.trends import Positives
 
 def count(timelines: Timelines, split: str, config: ConfigDict, *, days: int) -> Arrays:
     """n_j of so many days before `split`, `positives` [N + 1] float32."""
-    counted = Positives(timelines, config).before(timelines.manifest[f"{split}_start_ms"], (days,))
+    counted = Positives(timelines, config.positive).before(timelines.manifest[f"{split}_start_ms"], (days,))
     return {"positives": counted[:, 0]}
 
 
