@@ -111,9 +111,7 @@ def evaluate(
     return Evaluation(metrics, per_user)
 
 
-def compare(
-    before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]], *, samples: int = 1000
-) -> dict[str, Interval]:
+def compare(before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]]) -> dict[str, Interval]:
     """Relative change of each metric from one model's `per_user` to another's, −0.1 being 10% less; coverage has none.
 
     Paired: both models are seen on the same drawn users, so the intervals are of the change alone.
@@ -124,7 +122,7 @@ def compare(
     changes = {}
     for name in [name for name in before if name in after and name not in ("user", "targets", "skips", "dislikes")]:
         defined = ~np.isnan(before[name])
-        change = intervals.relative_change(before[name][defined], after[name][defined], samples=samples)
+        change = intervals.relative_change(before[name][defined], after[name][defined])
         if np.isfinite(change.value):
             changes[name] = change
     return changes

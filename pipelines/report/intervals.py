@@ -8,12 +8,11 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its 95% interval; `label` names it in a chart."""
+    """A value with its 95% interval."""
 
     value: float
     low: float
     high: float
-    label: str = ""
 
     @property
     def holds_zero(self) -> bool:
@@ -21,12 +20,12 @@ class Point:
         return self.low <= 0 <= self.high
 
 
-def interval(metrics: Metrics, name: str, label: str = "") -> Point | None:
+def interval(metrics: Metrics, name: str) -> Point | None:
     """A metric with its bounds, or None where it was not measured."""
     if name not in metrics:
         return None
     value = metrics[name]
-    return Point(value, metrics.get(f"{name}/low", value), metrics.get(f"{name}/high", value), label)
+    return Point(value, metrics.get(f"{name}/low", value), metrics.get(f"{name}/high", value))
 
 
 def apart(points: Mapping[str, Point]) -> tuple[dict[str, Point], dict[str, Point], dict[str, Point]]:

@@ -28,7 +28,6 @@ class Reactions:
 
     def __init__(self, config: ConfigDict):
         """Args: of a training run, configs/retrieval.py."""
-        self.remembers = bool(config.memory_feedback)
         self._no, self._yes = mask_of(config.memory_feedback), mask_of(config.forgiving_feedback)
         self._turned_down, self._acted = (
             mask_of(set(names) & set(config.input_feedback)) for names in (TURNED_DOWN, POSITIVE_ACTIONS)

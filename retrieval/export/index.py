@@ -192,11 +192,11 @@ def recalls(
     return np.mean((score >= (threshold - rounding)[:, None]) & (items > 0), axis=1)
 
 
-def queries_per_second(index: Index, queries: NDArray[np.float32], k: int, repeats: int = 3) -> float:
-    """Queries answered per second on one thread, in one batch: the median of `repeats`, after a warm-up."""
+def queries_per_second(index: Index, queries: NDArray[np.float32], k: int) -> float:
+    """Queries answered per second on one thread, in one batch: the median of three times, after a warm-up."""
     index.search(queries, k)
     seconds = []
-    for _ in range(repeats):
+    for _ in range(3):
         start = time.perf_counter()
         index.search(queries, k)
         seconds.append(time.perf_counter() - start)

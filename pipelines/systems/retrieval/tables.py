@@ -55,13 +55,13 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
     return rows + ([row(THE_CEILING, models.ceiling, names)] if rows and models.ceiling else [])
 
 
-def best_rule(models: Models, metric: str = "recall@100") -> tuple[str, float] | None:
-    """The simple rule that has most of a metric on the test days, and how much; None where none was measured."""
+def best_rule(models: Models) -> tuple[str, float] | None:
+    """The simple rule that has most Recall@100 on the test days, and how much; None where none was measured."""
     figures = {
-        label: model.test[f"{name}/{metric}"]
+        label: model.test[f"{name}/recall@100"]
         for model in models.all
         for name, label in RULES.items()
-        if f"{name}/{metric}" in model.test
+        if f"{name}/recall@100" in model.test
     }
     return max(figures.items(), key=lambda entry: entry[1]) if figures else None
 
