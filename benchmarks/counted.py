@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> None:
         )
         weights = fit(towers, counted, timelines, terms=terms)
         model = checkpoint.load(_CHECKPOINT.value, timelines, split=_SPLIT.value, settings=settings, weights=weights)
-        score = full_corpus.model_scorer(model.encode, model.item_vectors(), timelines, reading=model.reading)
+        score = full_corpus.ModelScorer(model.encode, model.item_vectors(), timelines, reading=model.reading)
         found[label] = cells(dict.fromkeys(queries, score), label)
         weights_of[label] = [f"{weights.get(name, 0.0):.3g}" for name in (checkpoint.TOWERS, *parts)]
     rules = simple_rules.tuned(timelines, tuple(queries), split=_SPLIT.value, positive=positive)

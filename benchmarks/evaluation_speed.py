@@ -109,7 +109,7 @@ def mean_model(log: "Timelines") -> "ModelScorer":
         where = (item > 0)[..., None]
         return (table[item] * where).sum(axis=1) / jax.numpy.maximum(where.sum(axis=1), 1)
 
-    return full_corpus.model_scorer(lambda inputs: encode(table, inputs["item"]), vectors, log, reading=Reading(READ))
+    return full_corpus.ModelScorer(lambda inputs: encode(table, inputs["item"]), vectors, log, reading=Reading(READ))
 
 
 def by_counting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:

@@ -23,7 +23,6 @@ Users with skips but no positives count there, and only there. Nothing after a q
 that the log cannot give (dislike@100 without a held-out dislike) are left out.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -128,18 +127,25 @@ def compare(before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]
     return changes
 
 
-@dataclasses.dataclass(frozen=True)
 class ModelScorer:
     """q · v_j, q = encode(what `reading` reads of the events before the moment) [B, D], item_vectors [N + 1, D].
 
-    `compiled`: scored, counted and ranked in one program (retrieval/compiled_ranks.py), as accelerators want it.
+    `compiled`: scored, counted and ranked in one program (retrieval/compiled_ranks.py), by default where there is an
+    accelerator.
     """
 
-    encode: Callable[[dict[str, NDArray[np.int32]]], ArrayLike]
-    item_vectors: NDArray[Any]
-    timelines: Timelines
-    reader: Reader
-    compiled: bool
+    def __init__(
+        self,
+        encode: Callable[[dict[str, NDArray[np.int32]]], ArrayLike],
+        item_vectors: ArrayLike,
+        timelines: Timelines,
+        *,
+        reading: Reading,
+        compiled: bool | None = None,
+    ) -> None:
+        self.item_vectors: NDArray[Any] = np.asarray(item_vectors)
+        self.compiled = jax.default_backend() != "cpu" if compiled is None else compiled
+        self._encode, self._timelines, self._reader = encode, timelines, Reader(timelines.feedback, reading)
 
     def __call__(self, moments: Moments) -> NDArray[np.float32]:
         """Scores of every item, [B, N + 1]."""
@@ -150,22 +156,8 @@ class ModelScorer:
         # Filled up to a power of two by its last row: each other size would be compiled anew.
         size = len(moments.user)
         filled = moments.rows(np.minimum(np.arange(1 << (size - 1).bit_length()), size - 1))
-        queries = np.asarray(self.encode(self.timelines.histories(filled.user, filled.before, self.reader)))
+        queries = np.asarray(self._encode(self._timelines.histories(filled.user, filled.before, self._reader)))
         return queries[:size]
-
-
-def model_scorer(
-    encode: Callable[[dict[str, NDArray[np.int32]]], ArrayLike],
-    item_vectors: ArrayLike,
-    timelines: Timelines,
-    *,
-    reading: Reading,
-    compiled: bool | None = None,
-) -> ModelScorer:
-    """The scores of a model; compiled where there is an accelerator."""
-    if compiled is None:
-        compiled = jax.default_backend() != "cpu"
-    return ModelScorer(encode, np.asarray(item_vectors), timelines, Reader(timelines.feedback, reading), compiled)
 
 
 def _by_user(places: NDArray[np.float64], of: Queries) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -58,7 +58,7 @@ def run(
         return
 
     queries = asked(timelines, split=split, positive=positive, users=users, events=events)
-    model_score = full_corpus.model_scorer(retriever.encode, vectors, timelines, reading=retriever.reading)
+    model_score = full_corpus.ModelScorer(retriever.encode, vectors, timelines, reading=retriever.reading)
     scorers: dict[str, Mapping[str, ScoreFn]] = {"model": dict.fromkeys(queries, model_score)}
     if with_baselines:
         scorers |= simple_rules.tuned(timelines, tuple(queries), split=split, positive=positive)

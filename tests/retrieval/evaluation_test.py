@@ -261,7 +261,7 @@ def test_the_model_scores_by_its_last_events(log):
     def encode(inputs):  # the sum of the item vectors of the history
         return (vectors[inputs["item"]] * (inputs["item"] > 0)[..., None]).sum(axis=1)
 
-    score = full_corpus.model_scorer(encode, vectors, log, reading=Reading(2))
+    score = full_corpus.ModelScorer(encode, vectors, log, reading=Reading(2))
     moments = asked(log, split="test", positive=("click",))[""].moments
     assert list(moments.user) == [0, 1, 2, 4]
     np.testing.assert_allclose(score(moments.rows(slice(0, 3))), score(moments)[:3], rtol=1e-5)  # three as four
@@ -281,7 +281,7 @@ def test_a_compiled_model_has_the_same_figures(log, monkeypatch, held):
         return (vectors[inputs["item"]] * (inputs["item"] > 0)[..., None]).sum(axis=1)
 
     def figures(compiled):
-        score = full_corpus.model_scorer(encode, vectors, log, reading=Reading(2), compiled=compiled)
+        score = full_corpus.ModelScorer(encode, vectors, log, reading=Reading(2), compiled=compiled)
         return measured(score, log, split="test")
 
     expected, found = figures(False), figures(True)
@@ -292,7 +292,7 @@ def test_a_compiled_model_has_the_same_figures(log, monkeypatch, held):
 
 def test_a_compiled_model_that_has_diverged_is_named(log):
     vectors = np.full((N + 1, 3), np.nan, np.float32)
-    score = full_corpus.model_scorer(
+    score = full_corpus.ModelScorer(
         lambda inputs: np.ones((len(inputs["item"]), 3)), vectors, log, reading=Reading(2), compiled=True
     )
     with pytest.raises(DataError, match="gru: a score is not finite"):

@@ -77,7 +77,7 @@ def test_it_is_the_full_measurements_recall(log, levels):
     def encode(inputs):
         return model.queries(model.states(inputs, None, at=last_places(inputs["item"])))
 
-    scorer = full_corpus.model_scorer(encode, params["vectors"], log, reading=Reading(LENGTH))
+    scorer = full_corpus.ModelScorer(encode, params["vectors"], log, reading=Reading(LENGTH))
     queries = asked(log, split="valid", positive=POSITIVE)
     expected = full_corpus.evaluate(dict.fromkeys(queries, scorer), queries, log).metrics["recall@100"]
     assert validated(log, params) == {"recall@100": pytest.approx(expected, abs=1e-6)}
