@@ -69,9 +69,9 @@ def main(argv: Sequence[str]) -> int:
     data = Path(_DATA.value) if _DATA.value else None
 
     # What is wrong with these is told before anything is written.
+    settings.check(config)
     asked = stages(config, data=data)
     positive_of(config)
-    settings.check(config)
     # One folder for NAME and NAME_full: the one goes on from what the other has trained.
     workdir = open_workdir(_WORKDIR.value, {"pipeline": config.name.removesuffix("_full")})
 

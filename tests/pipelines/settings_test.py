@@ -109,6 +109,16 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(flag: str, ne
     assert not (tmp_path / "run").exists()
 
 
+def test_a_number_that_no_pipeline_can_have_is_refused_before_its_stages_are_made(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipelines.run", "--config=configs/pipeline.py:tiny", "--config.ranking_seeds=0"]
+    done = subprocess.run(
+        [*command, f"--workdir={tmp_path / 'run'}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "pipelines.run: --config.ranking_seeds=0: must be at least 1\n"
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_setting_that_each_stage_takes_its_own_way_is_left_to_the_stage() -> None:
     config = pipeline.get_config("tiny")
     config.stages.ranking.hidden = (16, 8)  # of layers there, a number in retrieval

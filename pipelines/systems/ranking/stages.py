@@ -56,8 +56,6 @@ def stages(config: ConfigDict) -> list[Stage]:
     """
     if not config.ranking:
         return []
-    if config.ranking_seeds < 1:
-        raise UsageError(f"--config.ranking_seeds={config.ranking_seeds}: at least 1")
     trained = {
         variant: [_train(variant, config, seed) for seed in range(config.ranking_seeds)]
         for variant in ranking_variants(config)
