@@ -109,19 +109,11 @@ def _days(timestamp_ms: Any) -> tuple[str, ...]:
 def _learnable(timelines: Timelines, known: Mapping[str, Any]) -> tuple[str, ...]:
     possible = tasks.available(timelines, has_satisfaction=False)
     labels = tasks.labels(possible, timelines, thresholds(timelines), None)
-    return tuple(
-        task for task in possible if all(_both(task, possible, labels, np.flatnonzero(w)) for w in known.values())
-    )
 
+    def classes(column: int, where: Any) -> int:
+        return len(np.unique(labels.values[where & labels.where[:, column], column]))
 
-def _both(task: str, order: Sequence[str], labels: tasks.Labels, positions: Any) -> bool:
-    column = order.index(task)
-    one = tasks.Labels(labels.values[:, [column]], labels.where[:, [column]])
-    try:
-        tasks.check_classes((task,), one, positions, "")
-    except DataError:
-        return False
-    return True
+    return tuple(task for n, task in enumerate(possible) if all(classes(n, where) > 1 for where in known.values()))
 
 
 def _answers(timelines: Timelines, source: str, where: Any) -> tuple[int, int, int]:
