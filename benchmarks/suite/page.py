@@ -16,12 +16,12 @@ _LIBRARIES = ("jax", "flax", "optax", "numpy", "scann", "torch", "faiss-cpu", "h
 
 def circumstances(*, quick: bool, log: str) -> dict[str, str]:
     """Machine, versions, date and commit."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory, made_at = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, commit()
     return {
         "machine": f"{_processor()}, {cores.count()} cores, {memory:.0f} GiB",
         "versions": ", ".join([f"Python {platform.python_version()}", *(_version(name) for name in _LIBRARIES)]),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit() or "unknown",
+        "commit": made_at[:7] + "+" * made_at.endswith("+") or "unknown",
         "log": log,
         "size": "quick: tests the commands, measures nothing" if quick else "full",
     }
