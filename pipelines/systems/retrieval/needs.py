@@ -14,8 +14,8 @@ from runtime.errors import DataError
 from simulation.counterfactual.settings import most_events
 
 LEAST_LABELS = 100  # negative labels on the training days: fewer than these move no weight
-# Of all events, as labels of the not-to-recommend term: of half as many, on KuaiRand-Pure, it learns nothing that reading
-# them does not tell (benchmarks/README.md, "What was published elsewhere").
+# Of all events, as labels of the not-to-recommend term: from half as many, on KuaiRand-Pure, it learns nothing
+# beyond what reading them tells (benchmarks/README.md, "What was published elsewhere").
 LEAST_SHARE = 0.002
 _NOT_TO_RECOMMEND = "not_to_recommend"
 _BLIND, _SKIPS, _SKIPS_ALONE = "no_dislike_signal", "skip_label", "skip_label_alone"
