@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,14 @@ from ml_collections import ConfigDict
 
 from configs import pipeline
 from pipelines.fit import fitted
-from pipelines.report.charts import COLOURS
+from pipelines.report.charts import COLOURS, draw, side_by_side
 from pipelines.report.intervals import Point, in_words
 from pipelines.report.run_folder import Run
 from pipelines.report.tables import best_of
 from pipelines.systems.retrieval import tables
 from pipelines.systems.retrieval.charts import training
 from pipelines.systems.retrieval.findings import cards, headline
-from pipelines.systems.retrieval.models import Models
+from pipelines.systems.retrieval.models import TITLES, Models
 from pipelines.systems.retrieval.stages import variants
 from tests import browser
 from tests.logs.made_up_log import log_of
@@ -458,3 +459,17 @@ def test_a_log_without_dislikes_is_reported_by_skips(tmp_path: Path) -> None:
     ):
         assert of_dislikes not in page
     assert "a column `dislike` in events" in page
+
+
+def test_names_of_models_leave_room_for_their_bars_on_a_phone():
+    names = [title.replace(", ", ",\n", 1) for title in TITLES.values()]
+
+    def paint(figure, narrow):
+        (axes,) = side_by_side(figure, 1, narrow)
+        axes.barh(range(len(names)), -0.5)
+        axes.set_yticks(range(len(names)), names)
+        axes.annotate("paper −22.7%", (1, 0), (7, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of matplotlib, where nothing is left for the bars
+        assert "<svg" in draw(paint, title="", height=5, phone_height=5)

@@ -38,7 +38,7 @@ TITLES = {
     WITHOUT_COUNTS: "Dislikes as input and label, with memory, nothing counted",
     "dislike_input": "Dislikes as input, with memory",
     "dislike_input_and_label": "Dislikes as input and label, with memory",
-    AMONG: "Dislikes as input and among the negatives, with memory",
+    AMONG: "Dislikes among the negatives, with memory",
     "skip_label": "Skips as label, with memory",
     "skip_label_alone": "Skips as label",
 }
