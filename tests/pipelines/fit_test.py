@@ -25,7 +25,7 @@ def test_clicks_alone_train_one_model_and_nothing_is_said_to_learn_from_dislikes
     config, models, _, said = planned(log_of(click=EVENTS))
     assert models == {"no_dislike_signal"}
     assert (config.serve, config.ranking, config.counterfactual) == ("no_dislike_signal", "", "")
-    for part in ("a column `dislike`", "`play_ms`", "the ranker", "nothing in the log is a no"):
+    for part in ("a column `dislike`", "learn from skips", "`play_ms`", "the ranker", "nothing in the log is a no"):
         assert part in said
 
 

@@ -57,11 +57,14 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
     settings = {signals: config_of(f"configs/retrieval.py:{config.retrieval},{signals}") for signals in named}
     too_few = {signals: _too_few(log, of) for signals, of in settings.items()}
     gone = [signals for signals in config.sweeps if too_few[signals]]
-    stand_in = next((each for each in config.stand_in if not too_few[each[0]]), None)
-    if config.serve in gone and stand_in:
-        of_few = {"weights": stand_in[1], "reference": config.sweeps[config.serve].reference}
-        config.serve = stand_in[0]
-        config.sweeps[config.serve] = config.sweeps.get(config.serve, of_few)
+    if config.serve in gone:
+        reference = config.sweeps[config.serve].reference
+        for signals, weights in config.stand_in:
+            if not too_few[signals]:
+                config.serve = signals
+                config.sweeps[signals] = config.sweeps.get(signals, {"weights": weights, "reference": reference})
+                break
+            gone.append(signals)
     lacking = {kind for signals in gone for kind in too_few[signals]}
     if not has_dislikes:
         gone += [signals for signals, of in settings.items() if "dislike" in of.input_feedback or of.memory_feedback]
