@@ -19,7 +19,6 @@ from absl import flags
 
 from benchmarks.shared import record
 from runtime import app, cores
-from runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +138,6 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
-    keep_freed_memory()
     import jax  # here so that --help does not wait for it
 
     from configs.retrieval import get_config

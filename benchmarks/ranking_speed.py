@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _CONFIG = define_config("configs/ranking.py:kuairand_pure", "What to train.")
 _DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
-for _name in ("keep_memory", "steps", "repeats", "threads"):
+for _name in ("steps", "repeats", "threads"):
     flags.declare_key_flag(_name)
 
 _MANY_EPOCHS = 10  # more steps than are taken
@@ -109,4 +109,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, keep_memory=False)
+    app.run(main)

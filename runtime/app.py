@@ -15,7 +15,6 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from runtime.errors import DataError, FellShortError, HostError, UsageError
-from runtime.memory import keep_freed_memory
 from runtime.paths import refuse_missing
 
 OTHER_HOST = 5  # exit status
@@ -42,14 +41,9 @@ _REMEDIES = {
 }
 
 
-def run(main: Callable[[Sequence[str]], int | None], *, keep_memory: bool = True) -> None:
-    """Runs `main(argv)` as an absl app and exits with the status described in this module's docstring.
-
-    keep_memory: as runtime/memory.py has it.
-    """
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Runs `main(argv)` as an absl app and exits with the status described in this module's docstring."""
     logging.set_verbosity(logging.WARNING)
-    if keep_memory:
-        keep_freed_memory()
 
     def guarded(argv: Sequence[str]) -> int:
         try:

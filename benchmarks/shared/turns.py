@@ -16,15 +16,11 @@ from ml_collections import ConfigDict
 from benchmarks.shared import record
 from benchmarks.shared.our_training import Count, Training, endless, started
 from runtime import cores
-from runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
 
 flags.disclaim_key_flags()  # --help shows these among the flags of the benchmark
-_KEEP_MEMORY = flags.DEFINE_boolean(
-    "keep_memory", False, "Keep freed memory, as Heed's commands do (runtime/memory.py): PyTorch gains by it too."
-)
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", lower_bound=1)
@@ -34,9 +30,7 @@ Run = Callable[[], float]  # trains for some steps and returns how many examples
 
 
 def prepare() -> bool:
-    """What comes before anything else: --keep_memory, and PyTorch's threads; whether PyTorch is installed."""
-    if _KEEP_MEMORY.value:
-        keep_freed_memory()
+    """Sets PyTorch's threads and precision, before anything else; False where PyTorch is not installed."""
     try:
         import torch
     except ImportError:

@@ -42,8 +42,8 @@ SUITE = (
         Benchmark(
             f"training_speed: {tower}, {where}",
             "benchmarks.training_speed",
-            (*model, *_TURNS, "--keep_memory"),
-            (*model, *_FEW_TURNS, "--keep_memory"),
+            (*model, *_TURNS),
+            (*model, *_FEW_TURNS),
             cores=cores,
         )
         for tower, model in (("the paper's tower", _PAPER), ("with memory", _TRAINING))
