@@ -44,7 +44,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, labels_per_batch: floa
     from data.feedback import label_kinds
 
     torch.manual_seed(config.seed)
-    signals = {"positive": tuple(config.positive) or timelines.positive_feedback, "negative": config.negative}
+    signals = {"positive": config.positive, "negative": config.negative}
     in_training = np.zeros(len(timelines.item) + 1, np.int64)
     np.add.at(in_training, timelines.offsets[:-1], 1)
     np.add.at(in_training, timelines.valid_start, -1)
@@ -61,11 +61,12 @@ def main(argv: Sequence[str]) -> None:
 
     # Imported here so that --help does not wait for them.
     from data.timelines import Timelines
+    from retrieval.run import filled_in
     from training.compilation import set_cpu_devices
 
-    config = _CONFIG.value
-    set_cpu_devices(config.cpu_devices)
+    set_cpu_devices(_CONFIG.value.cpu_devices)
     timelines = Timelines.open(_DATA.value)
+    config = filled_in(_CONFIG.value, timelines)
     our_run, labels_per_batch = ours(config, timelines)
     torch_run = torchs(config, timelines, labels_per_batch=labels_per_batch) if has_torch else None
     print(f"{timelines.num_items:,} items, T = {config.length}, {labels_per_batch:,.0f} labels a step")

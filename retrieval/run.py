@@ -56,7 +56,8 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
     On several hosts (training/distributed/hosts.py) all of them call it alike.
     Errors: UsageError and DataError of the parts, each one line; a run that diverges leaves diverged.json too.
     """
-    timelines, config = together(lambda: _opened(config, data))
+    timelines = together(lambda: Timelines.open(data))
+    config = together(lambda: filled_in(config, timelines))
     mesh = mesh_of(config)
     together(lambda: check_fits(config, timelines.num_items, mesh))
     run_of = identity(config, timelines, model_shards=mesh.shape["model"])
@@ -176,14 +177,16 @@ def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
     return config
 
 
-def _opened(config: ConfigDict, data: str) -> tuple[Timelines, ConfigDict]:
-    """The timelines, and the config with what it leaves to them filled in; one that makes no sense is refused."""
-    timelines = Timelines.open(data)
+def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
+    """`config` with what it leaves to the log: the positives, and what the model reads of each event.
+
+    Errors: UsageError, DataError for one that makes no sense, by itself or on this log.
+    """
     config = ConfigDict(config.to_dict())
     config.positive = tuple(config.positive) or timelines.positive_feedback
     config.input_feedback = _told_apart(config, timelines)
     _check(config, timelines)
-    return timelines, config
+    return config
 
 
 def _told_apart(config: ConfigDict, timelines: Timelines) -> tuple[str, ...]:

@@ -28,16 +28,17 @@ class Training:
 
 
 def training(config: ConfigDict, timelines: "Timelines") -> Training:
-    """Of `config` on `timelines`, on all devices. Errors: UsageError where it is to train touched rows alone."""
-    from retrieval.run import RULES, planned
+    """Of `config` on `timelines`, on all devices.
+
+    Errors: UsageError where it is to train touched rows alone; those of `retrieval.run.filled_in`.
+    """
+    from retrieval.run import RULES, filled_in, planned
     from retrieval.updates import all_rows
     from training.mesh import mesh_of
 
     if config.touched_rows:
         raise UsageError("--config.touched_rows=True: not timed here; see benchmarks.large_corpus, or leave it out")
-    mesh = mesh_of(config)
-    config = ConfigDict(config.to_dict())
-    config.positive = tuple(config.positive) or timelines.positive_feedback
+    config, mesh = filled_in(config, timelines), mesh_of(config)
     batches, trends = planned(config, timelines, mesh)
     parts = all_rows(config, timelines, batches, mesh, trends)
     rules = RULES if mesh.shape["model"] > 1 else ()

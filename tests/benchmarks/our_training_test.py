@@ -10,6 +10,7 @@ import pytest
 from benchmarks.shared.our_training import endless, labels, started, training
 from configs.retrieval import get_config
 from data.timelines import Timelines
+from retrieval.run import filled_in
 from runtime.errors import UsageError
 from tests.command_line import ROOT
 from tests.logs import random_timelines
@@ -56,3 +57,12 @@ def test_batches_come_over_and_over_with_their_labels(log):
 def test_touched_rows_are_not_timed_as_all_rows(log):
     with pytest.raises(UsageError, match=r"--config\.touched_rows=True: not timed here; see benchmarks\.large_corpus"):
         training(config_of(touched_rows=True, softmax="uniform"), log)
+
+
+def test_in_a_log_without_likes_the_model_reads_what_retrieval_train_has_it_read(tmp_path):
+    without = {"without": ("like", "long_view"), "longest_play_ms": 0}
+    log = random_timelines.write(tmp_path / "timelines", lengths=[40, 30, 20], **without)
+    asked, filled = (training(config, log).init for config in (config_of(), filled_in(config_of(), log)))
+    key = jax.random.key(0)
+    assert filled_in(config_of(), log).input_feedback != tuple(config_of().input_feedback)
+    assert jax.eval_shape(asked, key) == jax.eval_shape(filled, key)

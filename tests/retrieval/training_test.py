@@ -168,7 +168,7 @@ def test_what_there_is_to_learn_is_learned(tmp_path):
 def test_in_a_log_without_likes_its_other_positives_are_read(tmp_path, without, longest_play_ms, read):
     log = random_timelines.write(tmp_path / "log", without=without, longest_play_ms=longest_play_ms)
     asked = config_of(positive=())
-    _, config = training._opened(asked, str(log.path))
+    config = training.filled_in(asked, log)
     assert config.input_feedback == (*asked.input_feedback, *read)
 
 
