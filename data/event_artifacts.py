@@ -1,8 +1,10 @@
 """Artifacts with a row for every event of a log: satisfaction scores, true probabilities.
 
-Their manifest says of which events, by `vocabulary_hash` and `num_events`; stages meet in such a folder.
+Their manifest says of which events: `vocabulary_hash`, and `events`, a digest of whose they are, of what and when.
+Stages meet in such a folder.
 """
 
+import json
 import os
 from typing import Any
 
@@ -12,8 +14,12 @@ from runtime.errors import UsageError
 
 
 def fields(timelines: Timelines) -> dict[str, Any]:
-    """What such a manifest says of the events."""
-    return {"vocabulary_hash": timelines.manifest["vocabulary_hash"], "num_events": len(timelines.item)}
+    """What such a manifest says of the events; how they are split into days, and what was felt, is no part of it."""
+    crc32 = [timelines.manifest["files"][f"{name}.npy"]["crc32"] for name in ("offsets", "item", "timestamp_ms")]
+    return {
+        "vocabulary_hash": timelines.manifest["vocabulary_hash"],
+        "events": artifact.checksum(json.dumps(crc32).encode()),
+    }
 
 
 def open_manifest(

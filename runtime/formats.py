@@ -12,5 +12,5 @@ class Format(NamedTuple):
 
 RECOMMENDER = Format("recommender", 2)  # 1 had the tables in its programs
 RANKER = Format("exported_ranker", 1)
-SATISFACTION_SCORES = Format("satisfaction_scores", 1)
-TRUE_PROBABILITIES = Format("true_probabilities", 1)
+SATISFACTION_SCORES = Format("satisfaction_scores", 2)  # 1 told logs apart by their number of events
+TRUE_PROBABILITIES = Format("true_probabilities", 2)  # likewise

@@ -1,6 +1,6 @@
 """The scores artifact: for every impression of the timelines, how satisfied its user is likely to be.
 
-manifest.json       vocabulary_hash, num_events, method (the estimator), clip (M of equation 6)
+manifest.json       vocabulary_hash, events (data/event_artifacts.py), method (the estimator), clip (M of equation 6)
 satisfaction.npy    float32 [E], ŝ of equation 1, aligned with the events of the timelines
 propensity.npy      float32 [E], ô of equation 5, before clipping
 """

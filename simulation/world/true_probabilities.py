@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from data import feedback
+from data import event_artifacts, feedback
 from data.timelines import Timelines
 from data.watch_time import RELATIVE, WATCH_FEEDBACK, thresholds, watch_feedback
 from metrics import binary
@@ -32,11 +32,7 @@ def run(*, world: str, data: str, workdir: str | None) -> None:
     bounds = thresholds(timelines)[:, : len(RELATIVE)]
     values = np.full((len(timelines.item), len(TASKS)), np.nan, np.float32)
     values[positions] = true_probabilities(feed, timelines, positions, bounds)
-    fields = {
-        "tasks": list(TASKS),
-        "vocabulary_hash": timelines.manifest["vocabulary_hash"],
-        "num_events": len(timelines.item),
-    }
+    fields = {"tasks": list(TASKS), **event_artifacts.fields(timelines)}
     with artifact.writing(folder / FOLDER, **TRUE_PROBABILITIES._asdict(), fields=fields) as partial:
         np.save(partial / "probabilities.npy", values)
     artifact.write_json(folder / METRICS, _facts(values, timelines))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from configs.ranking import get_config
+from data import event_artifacts
 from data import timelines as timelines_format
 from data.impressions import ImpressionBatches, ranked_positions
 from data.timelines import Timelines
@@ -248,7 +249,7 @@ def test_a_task_of_one_class_is_named(log, tmp_path):
 
 
 def satisfaction_scores(folder, log, scores, **fields):
-    manifest = {"vocabulary_hash": "x", "num_events": len(log.item), **fields}
+    manifest = {**event_artifacts.fields(log), **fields}
     with artifact.writing(folder, **SATISFACTION_SCORES._asdict(), fields=manifest) as path:
         np.save(path / "satisfaction.npy", np.asarray(scores, np.float32))
     return str(folder)
@@ -271,7 +272,7 @@ def test_satisfaction_is_a_task_and_a_feature(log, tmp_path):
         run(log, tmp_path / "workdir", satisfaction=scores, **options)
 
 
-@pytest.mark.parametrize("fields", [{"vocabulary_hash": "y"}, {"num_events": 3}])
+@pytest.mark.parametrize("fields", [{"vocabulary_hash": "y"}, {"events": "00000000"}])
 def test_satisfaction_of_other_events(log, tmp_path, fields):
     scores = satisfaction_scores(tmp_path / "scores", log, np.zeros(len(log.item)), **fields)
     with pytest.raises(UsageError, match=r"--satisfaction=.*: of other events than --data=.* has; give its own"):
