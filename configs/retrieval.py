@@ -137,6 +137,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
     config.softmax = "exact"
     config.block_size = 0  # items a block; 0: as suits the device (nn/softmax.py)
+    # Of what the exact softmax multiplies, whose sums are float32; "bfloat16" is faster on a GPU, and not on a CPU.
+    config.softmax_dtype = "float32"
     config.num_candidates = 4096
     # With a sampled softmax: whether a step's gradients and updates are of the rows of the item tables that its batch
     # touches, and no others. For corpora of a million items and more (BUILD.md); then the tables have row-wise Adagrad,

@@ -31,8 +31,9 @@ def call(kernel: Callable[..., None], *, warps: int, stages: int = 1, **options:
 
 
 def dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a b of [M, K] and [K, N], of TF32 numbers as XLA's of float32 are on these GPUs, summed in float32."""
-    precision = None if _on_cpu() else lax.DotAlgorithmPreset.TF32_TF32_F32
+    """a b of [M, K] and [K, N], summed in float32; float32 factors as TF32 numbers, as XLA takes them on these GPUs."""
+    in_tf32 = a.dtype == jnp.float32 and not _on_cpu()
+    precision = lax.DotAlgorithmPreset.TF32_TF32_F32 if in_tf32 else None
     return jnp.dot(a, b, precision=precision, preferred_element_type=jnp.float32)
 
 

@@ -20,9 +20,9 @@ Sampler = Callable[[Any, Any, Any], negatives.Candidates]
 
 
 def exact(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mesh: Mesh | None) -> MarginsFn:
-    """Against all items 1..`num_items`, in blocks of `config.block_size`."""
+    """Against all items 1..`num_items`, in blocks of `config.block_size`, products of `config.softmax_dtype`."""
     bias = corpus_bias(len(label_counts), num_items)
-    options = {"block_size": config.block_size, "item_bias": bias, "mesh": mesh}
+    options = {"block_size": config.block_size, "item_bias": bias, "mesh": mesh, "dtype": config.softmax_dtype}
     return lambda asked, key: label_margins(asked.queries, asked.vectors, asked.item, where=asked.where, **options)
 
 
@@ -78,3 +78,5 @@ DRAWING = ("uniform", "log_uniform", "mixed")
 """Those that draw --config.num_candidates items; the labels of a batch are there anyway."""
 MARGINS: dict[str, Callable[..., MarginsFn]] = {"exact": exact, **dict.fromkeys(SAMPLERS, sampled)}
 """Names of --config.softmax."""
+DTYPES = ("float32", "bfloat16")
+"""Names of --config.softmax_dtype; a sampled softmax has the first."""

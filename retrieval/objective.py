@@ -14,7 +14,7 @@ from data.feedback import NEGATIVE, POSITIVE
 from encoders.labels import Asked, asked
 from retrieval import alternatives
 from retrieval.losses import joint_loss
-from retrieval.margins import MARGINS, SAMPLERS, MarginsFn, drawn
+from retrieval.margins import DTYPES, MARGINS, SAMPLERS, MarginsFn, drawn
 from retrieval.model import TwoTower
 from runtime.errors import UsageError
 from training.architecture import Architecture
@@ -38,6 +38,12 @@ def check(config: ConfigDict) -> None:
     """Errors: UsageError names the first setting of the objective that makes no sense."""
     if config.softmax not in MARGINS:
         raise UsageError(f"--config.softmax={config.softmax}: one of {', '.join(MARGINS)}")
+    dtypes = DTYPES if config.softmax == "exact" else DTYPES[:1]
+    if config.softmax_dtype not in dtypes:
+        raise UsageError(
+            f"--config.softmax_dtype={config.softmax_dtype}: with --config.softmax={config.softmax} one of "
+            f"{', '.join(dtypes)}"
+        )
     if config.objective not in OBJECTIVES:
         raise UsageError(f"--config.objective={config.objective}: one of {', '.join(OBJECTIVES)}")
     times = {"softmax_negatives": "negative_weight", "label_and_softmax_negatives": "denominator_weight"}

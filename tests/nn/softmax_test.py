@@ -59,11 +59,11 @@ def extreme_case():
     return queries, table, np.zeros(N, np.float32), labels, np.linspace(-1, 1, ROWS)
 
 
-@functools.partial(jax.jit, static_argnames="block_size")
-def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_size, where=None):
+@functools.partial(jax.jit, static_argnames=("block_size", "dtype"))
+def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_size, where=None, dtype=jnp.float32):
     def weighted(queries, table, bias):
         with kernels(block_size == KERNELS):
-            options = {"item_bias": bias, "block_size": max(block_size, 0), "where": where}
+            options = {"item_bias": bias, "block_size": max(block_size, 0), "where": where, "dtype": dtype}
             margins = label_margins(queries, table, labels, **options)
         return jnp.sum(margins * cotangents), margins
 
@@ -80,6 +80,21 @@ def test_margins_and_gradients(case, block_size):
     for gradient, reference in zip(gradients, expected_gradients, strict=True):
         scale = max(1.0, np.abs(reference).max())
         np.testing.assert_allclose(gradient, reference, rtol=1e-4, atol=3e-5 * scale)
+
+
+@pytest.mark.parametrize("block_size", [0, 7, KERNELS])
+def test_products_of_bfloat16_numbers_are_summed_in_float32(block_size):
+    """The margins of rounded queries and vectors, to float32's own error; gradients to that of one more rounding."""
+    queries, table, bias, labels, cotangents = random_case(dim=75)
+    rounded = [np.asarray(jnp.asarray(factor, jnp.bfloat16), np.float32) for factor in (queries, table)]
+    case = (queries, table, bias, labels, cotangents)
+    margins, gradients = margins_and_gradients(*case, block_size=block_size, dtype=jnp.bfloat16)
+    expected, expected_gradients = brute_force(*rounded, bias, labels, cotangents)
+    np.testing.assert_allclose(margins, expected, rtol=1e-5, atol=3e-5)
+    assert np.abs(margins - brute_force(*case)[0]).max() > 1e-3  # what float32 factors would give is another
+    for gradient, reference in zip(gradients, expected_gradients, strict=True):
+        assert gradient.dtype == np.float32
+        assert np.linalg.norm(gradient - reference) < 2**-8 * np.linalg.norm(reference)
 
 
 @pytest.mark.parametrize("block_size", [0, 7, KERNELS])

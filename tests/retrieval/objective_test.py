@@ -366,6 +366,14 @@ def test_rows_that_fill_up_a_sharded_table_change_nothing(log, model, params, ba
 
 
 def test_unknown_settings(log, model, batches):
+    with pytest.raises(
+        UsageError, match=r"--config\.softmax_dtype=float16: with --config\.softmax=exact one of float32, b"
+    ):
+        loss_of(log, config_of(softmax_dtype="float16"), model, batches)
+    with pytest.raises(
+        UsageError, match=r"--config\.softmax_dtype=bfloat16: with --config\.softmax=mixed one of float32$"
+    ):
+        loss_of(log, config_of(softmax="mixed", softmax_dtype="bfloat16"), model, batches)
     with pytest.raises(UsageError, match=r"--config\.softmax=hierarchical: one of exact, uniform"):
         loss_of(log, config_of(softmax="hierarchical"), model, batches)
     with pytest.raises(UsageError, match=r"--config\.objective=hinge: one of not_to_recommend"):
