@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _ITEMS = flags.DEFINE_multi_integer("items", [10_000, 100_000, 1_000_000], "Items; once for each row of the table.")
 _ROWS = flags.DEFINE_integer("rows", 512, "Labels.", lower_bound=1)
 _BLOCK_SIZE = flags.DEFINE_integer("block_size", 0, "Items a block; 0 for what suits the device.", lower_bound=0)
+_DTYPE = flags.DEFINE_enum(
+    "dtype", "float32", ["float32", "bfloat16"], "Of what is multiplied; sums are float32. PyTorch's by its autocast."
+)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Timed runs; the median counts.", lower_bound=1)
 _MOST_GIB = flags.DEFINE_float("most_gib", 1.0, "Programs that need more are compiled, not run.")
 
@@ -35,21 +38,28 @@ def blocks_loss(queries: "jax.Array", table: "jax.Array", labels: "jax.Array") -
 
     from nn.softmax import label_margins
 
-    return jax.nn.softplus(-label_margins(queries, table, labels, block_size=_BLOCK_SIZE.value)).mean()
+    return jax.nn.softplus(
+        -label_margins(queries, table, labels, block_size=_BLOCK_SIZE.value, dtype=_DTYPE.value)
+    ).mean()
 
 
 def full_loss(queries: "jax.Array", table: "jax.Array", labels: "jax.Array") -> "jax.Array":
     """The same on all logits at once, [rows, items]."""
     import optax
 
-    return optax.softmax_cross_entropy_with_integer_labels(queries @ table.T, labels).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(_product(queries, table.T), labels).mean()
 
 
 def products(queries: "jax.Array", table: "jax.Array", labels: "jax.Array") -> tuple["jax.Array", "jax.Array"]:
     """The three products without which no such loss has a gradient: logits, and logits with either side."""
     del labels
-    logits = queries @ table.T
-    return logits @ table, logits.T @ queries
+    logits = _product(queries, table.T)
+    return _product(logits, table), _product(logits.T, queries)
+
+
+def _product(a: "jax.Array", b: "jax.Array") -> "jax.Array":
+    # In bfloat16 as PyTorch's autocast has it: what comes out is rounded too.
+    return (a.astype(_DTYPE.value) @ b.astype(_DTYPE.value)).astype("float32")
 
 
 def gradient(loss: Callable[..., "jax.Array"]) -> Callable[..., Any]:
@@ -86,7 +96,7 @@ def main(argv: Sequence[str]) -> None:
     device, size = jax.devices()[0], _BLOCK_SIZE.value
     where = f"{cores.count()} core(s)" if device.platform == "cpu" else device.device_kind
     blocks_of = f"blocks of {size}" if size else "blocks as suit the device"
-    print(f"{_ROWS.value} rows of {DIM}, {blocks_of}, {where}; forward and backward")
+    print(f"{_ROWS.value} rows of {DIM} in {_DTYPE.value}, {blocks_of}, {where}; forward and backward")
     print(f"{'items':>9} {'bare products':>14} {'full logits':>24} {'blocks':>24} {'memory':>9} {'time':>7}")
     keys = jax.random.split(jax.random.key(0), 3)
     for items in _ITEMS.value:
@@ -103,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
         faster = "" if full[1] is None or blocks[1] is None else f"{full[1] / blocks[1]:.1f}x"
         less = f"1/{full[0] / blocks[0]:.0f}"
         print(f"{items:>9,} {_in_words(bare[1]):>14} {cells[0]:>24} {cells[1]:>24} {less:>9} {faster:>7}", flush=True)
-        what = f"{items:,} items, {_ROWS.value} rows"
+        what = f"{items:,} items, {_ROWS.value} rows" + ("" if _DTYPE.value == "float32" else f" in {_DTYPE.value}")
         _hand_over(f"{what}: memory", "MiB", blocks[0], full[0], against="full logits in JAX")
         _hand_over(f"{what}: time", "ms", blocks[1], full[1], against="full logits in JAX")
         _hand_over(f"{what}: time", "ms", blocks[1], bare[1], against="the three bare products in JAX")
@@ -126,7 +136,9 @@ def _torchs(arguments: Sequence[Any]) -> tuple[float | None, float | None, str]:
     queries, table, labels = (np.asarray(argument) for argument in arguments)
     if cross_entropy.needed(len(queries), len(table)) > _MOST_GIB.value * 1024:
         return None, None, "not run"
-    return *cross_entropy.measure(queries, table, labels.astype(np.int64), repeats=_REPEATS.value), ""
+    in_bfloat16, answers = _DTYPE.value == "bfloat16", labels.astype(np.int64)
+    measured = cross_entropy.measure(queries, table, answers, repeats=_REPEATS.value, in_bfloat16=in_bfloat16)
+    return *measured, ""
 
 
 def _hand_over(what: str, unit: str, ours: float | None, peer: float | None, *, against: str, note: str = "") -> None:

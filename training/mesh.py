@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from runtime.errors import UsageError
 from training.names import leaf_name
+from training.transfer import packed, unpacked
 
 Rules = Sequence[tuple[str, PartitionSpec]]
 
@@ -79,14 +80,16 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     Errors: ValueError where the parts are not all of one size.
     """
     parts = local_parts(mesh)
-
-    def whole(name: str, array: np.ndarray) -> jax.Array:
-        each, left = divmod(array.shape[0], parts.stop - parts.start)
-        if left:
+    here = parts.stop - parts.start
+    for name, array in batch.items():
+        if array.shape[0] % here:
             raise ValueError(
                 f"batch['{name}'] has {array.shape[0]} rows on this host: not a multiple of its "
-                f"{parts.stop - parts.start} parts of the mesh's data axis; choose another batch size"
+                f"{here} parts of the mesh's data axis; choose another batch size"
             )
+
+    def whole(array: np.ndarray) -> jax.Array:
+        each = array.shape[0] // here
 
         def local(index: tuple[slice, ...] | None) -> np.ndarray:
             assert index is not None
@@ -96,7 +99,10 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
         sharding = NamedSharding(mesh, PartitionSpec("data"))
         return jax.make_array_from_callback((each * mesh.shape["data"], *array.shape[1:]), sharding, local)
 
-    return {name: whole(name, array) for name, array in batch.items()}
+    if mesh.devices.flat[0].platform == "gpu":
+        in_bytes, layout = packed(batch, here)
+        return unpacked(whole(in_bytes), layout, mesh)
+    return {name: whole(array) for name, array in batch.items()}
 
 
 def parameter_shardings(mesh: Mesh, params: Any, rules: Rules = ()) -> Any:

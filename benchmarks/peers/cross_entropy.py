@@ -20,12 +20,17 @@ def needed(rows: int, items: int) -> float:
 
 
 def measure(
-    queries: NDArray[np.float32], table: NDArray[np.float32], labels: NDArray[np.int64], *, repeats: int
+    queries: NDArray[np.float32],
+    table: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    repeats: int,
+    in_bfloat16: bool = False,
 ) -> tuple[float, float]:
     """(MiB, milliseconds) of forward and backward: what memory grew by in the first, the median of the others.
 
     Memory is the process's own on a CPU: less than it takes, where the process has kept memory that it had freed
-    before; 0 where /proc does not tell.
+    before; 0 where /proc does not tell. `in_bfloat16` is by PyTorch's autocast.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high" if device.type == "cuda" else "highest")  # TF32, as JAX on a GPU
@@ -35,7 +40,9 @@ def measure(
     def step() -> None:
         for one in inputs:
             one.grad = None
-        torch.nn.functional.cross_entropy(inputs[0] @ inputs[1].T, answers).backward()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bfloat16):
+            loss = torch.nn.functional.cross_entropy(inputs[0] @ inputs[1].T, answers)
+        loss.backward()
 
     before = _from_now_on(device)
     step()
