@@ -1,6 +1,7 @@
 """A gated recurrent unit over padded or packed sequences."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ class GRU(nnx.Module):
         """One event: state [B, H], inputs [B, I] -> state [B, H]."""
         input_kernel, input_bias, recurrent_kernel, recurrent_bias = self._weights
         projected = _blocks(inputs @ input_kernel + input_bias)
-        return _next(projected, state, state @ recurrent_kernel + recurrent_bias)
+        return _next(_gates(projected, _blocks(state @ recurrent_kernel + recurrent_bias)), state)
 
     def __call__(self, inputs: jax.Array, *, where: jax.Array, reset: jax.Array | None = None) -> jax.Array:
         """The state after each position: inputs [B, T, I], where [B, T] bool, reset [B, T] bool -> [B, T, H]."""
@@ -56,17 +57,24 @@ def _blocks(array: jax.Array) -> _Blocks:
     return jnp.split(array, 3, axis=-1)
 
 
-def _gates(projected: _Blocks, recurrent: _Blocks) -> tuple[jax.Array, jax.Array, jax.Array]:
-    # r, u and c [..., H] of x W + b and h U + b.
+class _Gates(NamedTuple):
+    # r, u, c and c' of the docstring, [..., H] each.
+    r: jax.Array
+    u: jax.Array
+    c: jax.Array
+    recurrent_c: jax.Array
+
+
+def _gates(projected: _Blocks, recurrent: _Blocks) -> _Gates:
+    # Of x W + b and h U + b'.
     (xr, xu, xc), (hr, hu, hc) = projected, recurrent
     r = jax.nn.sigmoid(xr + hr)
-    return r, jax.nn.sigmoid(xu + hu), jnp.tanh(xc + r * hc)
+    return _Gates(r, jax.nn.sigmoid(xu + hu), jnp.tanh(xc + r * hc), hc)
 
 
-def _next(projected: _Blocks, state: jax.Array, recurrent: jax.Array) -> jax.Array:
-    # The state [B, H] after one event, whose x W + b is `projected`, and h U + b `recurrent` [B, 3 H].
-    _, u, c = _gates(projected, _blocks(recurrent))
-    return (1.0 - u) * c + u * state
+def _next(gates: _Gates, state: jax.Array) -> jax.Array:
+    # The state after an event whose gates these are.
+    return (1.0 - gates.u) * gates.c + gates.u * state
 
 
 @jax.custom_vjp
@@ -75,21 +83,20 @@ def _states(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, re
     # exported, and runs anywhere; what trains, `_forward` and `_backward`, may have kernels of the device instead.
     #
     # Its gradient is written out, since jax.grad would add a small product of each step to those of the kernels, inside
-    # the scan. Here the scan back carries the state's gradient and nothing else, and all that needs no state is one
-    # product over all positions before or after it, which all cores share.
+    # the scan. Here they are one product over all positions, before or after it, which all cores share.
     projected = _blocks(inputs @ input_kernel + input_bias)  # 3 x [T, B, H]
     return _scanned_states(projected, where, reset, recurrent_kernel, recurrent_bias)[0]
 
 
 def _scanned_states(projected, where, reset, kernel, bias):
-    # The states of gru_kernels.states, and of each position h U + b [T, B, 3 H], which the gradient asks for: a step of
-    # retrieval on a CPU is a twentieth faster than with these computed again. Where nobody asks, XLA leaves them out.
+    # The states of gru_kernels.states, and the gates [T, B, H] of each position, which the gradient asks for. Where
+    # nobody asks, XLA leaves them out.
     def body(state, position):
         x, is_event, is_start = position
         state = jnp.where(is_start[:, None], 0.0, state)
-        recurrent = state @ kernel + bias
-        state = jnp.where(is_event[:, None], _next(x, state, recurrent), state)
-        return state, (state, recurrent)
+        gates = _gates(x, _blocks(state @ kernel + bias))
+        state = jnp.where(is_event[:, None], _next(gates, state), state)
+        return state, (state, gates)
 
     _, found = lax.scan(body, jnp.zeros_like(projected[0][0]), (projected, where, reset), unroll=_unrolled())
     return found
@@ -99,35 +106,19 @@ def _forward(inputs, where, reset, input_kernel, input_bias, recurrent_kernel, r
     projected = _blocks(inputs @ input_kernel + input_bias)
     arguments = (projected, where, reset, recurrent_kernel, recurrent_bias)
     if gru_kernels.suit(recurrent_kernel.shape[0]):
-        states, recurrent = gru_kernels.states(*arguments), None
+        states = gru_kernels.states(*arguments)
+        gates = _gates(projected, _blocks(_before(states, reset) @ recurrent_kernel + recurrent_bias))
     else:
-        states, recurrent = _scanned_states(*arguments)
-    return states, (inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states, recurrent)
+        states, gates = _scanned_states(*arguments)
+    return states, (inputs, where, reset, input_kernel, recurrent_kernel, states, gates)
 
 
 def _backward(residuals, cotangents):
-    inputs, where, reset, input_kernel, recurrent_kernel, recurrent_bias, projected, states, recurrent = residuals
-    before = jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]])  # [T, B, H], the state that an event meets
-    before = jnp.where(reset[..., None], 0.0, before)
-    if recurrent is None:
-        recurrent = before @ recurrent_kernel + recurrent_bias
-    recurrent = _blocks(recurrent)
-    r, u, c = _gates(projected, recurrent)
-
-    # The derivatives of the next state by what goes into σ, σ and tanh, and by the state before directly.
-    is_event = where[..., None]
-    by_u = jnp.where(is_event, (before - c) * u * (1.0 - u), 0.0)
-    by_c = jnp.where(is_event, (1.0 - u) * (1.0 - c * c), 0.0)
-    by_r = by_c * recurrent[2] * r * (1.0 - r)
-    by_hc = by_c * r  # c' of the docstring is multiplied by r before it goes into tanh
-    directly = jnp.where(is_event, u, 1.0)
-
-    go_back = gru_kernels.state_gradients if gru_kernels.suit(recurrent_kernel.shape[0]) else _scanned_state_gradients
-    d_states = go_back(cotangents, (by_r, by_u, by_hc), directly, reset, recurrent_kernel)
-
-    d_r, d_u = by_r * d_states, by_u * d_states
-    d_projected = jnp.concatenate([d_r, d_u, by_c * d_states], axis=-1)  # [T, B, 3 H]
-    d_recurrent = jnp.concatenate([d_r, d_u, by_hc * d_states], axis=-1)
+    inputs, where, reset, input_kernel, recurrent_kernel, states, gates = residuals
+    before = _before(states, reset)
+    go_back = _gradients_by_kernels if gru_kernels.suit(recurrent_kernel.shape[0]) else _scanned_gradients
+    d_recurrent, d_c = go_back(cotangents, before, gates, where, reset, recurrent_kernel)
+    d_projected = d_recurrent.at[..., -d_c.shape[-1] :].set(d_c)
     return (
         d_projected @ input_kernel.T,
         None,
@@ -142,18 +133,43 @@ def _backward(residuals, cotangents):
 _states.defvjp(_forward, _backward)
 
 
-def _scanned_state_gradients(cotangents, by_gates, directly, reset, kernel):
-    # As gru_kernels.state_gradients.
-    def body(d_state, position):
-        cotangent, by_gates, directly, is_start = position
-        d_state += cotangent
-        d_recurrent = jnp.concatenate([by * d_state for by in by_gates], axis=-1)  # [B, 3 H]
-        d_before = directly * d_state + d_recurrent @ kernel.T
-        return jnp.where(is_start[:, None], 0.0, d_before), d_state
+def _before(states, reset):
+    # The state that each position meets [T, B, H].
+    return jnp.where(reset[..., None], 0.0, jnp.concatenate([jnp.zeros_like(states[:1]), states[:-1]]))
 
-    positions = (cotangents, by_gates, directly, reset)
-    _, d_states = lax.scan(body, jnp.zeros_like(cotangents[0]), positions, reverse=True, unroll=_unrolled())
-    return d_states
+
+def _derivatives(before, gates, is_event):
+    # The derivatives of the next state by what goes into σ, σ and tanh, by c' and by the state before directly.
+    r, u, c, recurrent_c = gates
+    by_c = jnp.where(is_event, (1.0 - u) * (1.0 - c * c), 0.0)
+    by_recurrent_c = by_c * r
+    by_r = by_recurrent_c * recurrent_c * (1.0 - r)
+    by_u = jnp.where(is_event, (before - c) * u * (1.0 - u), 0.0)
+    return by_r, by_u, by_c, by_recurrent_c, jnp.where(is_event, u, 1.0)
+
+
+def _scanned_gradients(cotangents, before, gates, where, reset, kernel):
+    # The gradients by h U + b' [T, B, 3 H] and by what goes into tanh [T, B, H], through all later states too. A step
+    # computes its derivatives itself: they lie in the cache, where those of all positions would go through memory.
+    def body(d_state, position):
+        cotangent, before, gates, is_event, is_start = position
+        by_r, by_u, by_c, by_recurrent_c, directly = _derivatives(before, gates, is_event[:, None])
+        d_state += cotangent
+        d_recurrent = jnp.concatenate([by * d_state for by in (by_r, by_u, by_recurrent_c)], axis=-1)
+        d_before = directly * d_state + d_recurrent @ kernel.T
+        return jnp.where(is_start[:, None], 0.0, d_before), (d_recurrent, by_c * d_state)
+
+    positions = (cotangents, before, gates, where, reset)
+    _, found = lax.scan(body, jnp.zeros_like(cotangents[0]), positions, reverse=True, unroll=_unrolled())
+    return found
+
+
+def _gradients_by_kernels(cotangents, before, gates, where, reset, kernel):
+    # The same.
+    by_r, by_u, by_c, by_recurrent_c, directly = _derivatives(before, gates, where[..., None])
+    by_gates = (by_r, by_u, by_recurrent_c)
+    d_states = gru_kernels.state_gradients(cotangents, by_gates, directly, reset, kernel)
+    return jnp.concatenate([by * d_states for by in by_gates], axis=-1), by_c * d_states
 
 
 def _summed_product(a, b):
