@@ -2,8 +2,8 @@
 
   python -m benchmarks.input_pipeline --config=configs/retrieval.py:demo --data=TIMELINES
 
-Loader: data/loader.py as retrieval.train reads it, by a thread ahead that puts each batch on the device; nothing is
-computed meanwhile. Step: retrieval.train's own on one batch that lies there. The two take turns.
+Loader: data/loader.py as retrieval.train reads it, by a thread ahead that, where there are several devices, puts each
+batch there; nothing is computed meanwhile. Step: retrieval.train's own on one batch that lies there. The two take turns.
 """
 
 import statistics

@@ -7,6 +7,7 @@ inputs and outputs, as XLA reports it. Where PyTorch is installed, F.cross_entro
 what the process grows by. Full logits are not run where they need more than --most_gib.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -91,6 +92,8 @@ def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[flo
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
+    # On a GPU JAX would take most of its memory at once, and leave PyTorch too little.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax  # here so that --help does not wait for it
 
     device, size = jax.devices()[0], _BLOCK_SIZE.value

@@ -38,7 +38,7 @@ def fit(
     """Trains `init_fn(key) -> params` in `folder`, or goes on there; called again it ends in the same parameters.
 
     Args:
-      batches: of this host, by number; a thread reads them ahead, and puts them on the devices.
+      batches: of this host, by number; a thread reads them ahead, and splits them over several devices.
       fingerprint: what the run is of; a checkpoint of another is refused.
       seed: of the first parameters and of every step's key.
       mesh: the devices. rules: which parameters it splits, as training.mesh has them.
