@@ -118,6 +118,7 @@ def _backward(residuals, cotangents):
     before = _before(states, reset)
     go_back = _gradients_by_kernels if gru_kernels.suit(recurrent_kernel.shape[0]) else _scanned_gradients
     d_recurrent, d_c = go_back(cotangents, before, gates, where, reset, recurrent_kernel)
+    # x W + b and h U + b' are added, but for c', which r comes before.
     d_projected = d_recurrent.at[..., -d_c.shape[-1] :].set(d_c)
     return (
         d_projected @ input_kernel.T,
@@ -139,7 +140,7 @@ def _before(states, reset):
 
 
 def _derivatives(before, gates, is_event):
-    # The derivatives of the next state by what goes into σ, σ and tanh, by c' and by the state before directly.
+    # Of the next state, by what goes into r's σ, u's σ and tanh, by c', and by the state before, past the gates.
     r, u, c, recurrent_c = gates
     by_c = jnp.where(is_event, (1.0 - u) * (1.0 - c * c), 0.0)
     by_recurrent_c = by_c * r
