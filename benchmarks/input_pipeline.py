@@ -3,7 +3,7 @@
   python -m benchmarks.input_pipeline --config=configs/retrieval.py:demo --data=TIMELINES
 
 Loader: data/loader.py as retrieval.train reads it, by a thread ahead that, where there are several devices, puts each
-batch there; nothing is computed meanwhile. Step: retrieval.train's own on one batch that lies there. The two take turns.
+batch there; nothing is computed meanwhile. Step: retrieval.train's own, of one batch over and over. The two take turns.
 """
 
 import statistics
