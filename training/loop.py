@@ -29,7 +29,7 @@ class DivergedError(DataError):
 
 
 class Batches(Protocol):
-    """An iterator of batches {name: [B, ...]} on the devices, whose position is a JSON value, as Grain's is."""
+    """An iterator of batches {name: [B, ...]} of `shard_batch`, whose position is a JSON value, as Grain's is."""
 
     def __next__(self) -> Mapping[str, jax.Array]: ...
     def get_state(self) -> Any: ...

@@ -76,8 +76,8 @@ def local_parts(mesh: Mesh) -> slice:
 def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Mapping[str, jax.Array | np.ndarray]:
     """The rows of `local_parts` on each host -> global arrays with the rows split over `data`.
 
-    On one device the batch as it is: a compiled function takes NumPy's arrays to its device itself, which takes it less
-    time than this host one array after the other.
+    On one device the batch as it is: a compiled function puts NumPy's arrays there itself, and takes less of the host's
+    time for it than one transfer after the other does.
 
     Errors: ValueError where the parts are not all of one size.
     """

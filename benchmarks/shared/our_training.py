@@ -53,7 +53,7 @@ def labels(batch: Mapping[str, Any]) -> int:
 def started(
     parts: Training, *, seed: int, compiler_options: dict[str, Any] | None = None
 ) -> tuple[Any, Callable[[Any, Any], tuple[Any, Any]]]:
-    """The state before the first step, and the step: (state, batch on the devices) -> (state, metrics)."""
+    """The state before the first step, and the step: (state, batch of `shard_batch`) -> (state, metrics)."""
     import jax
 
     from training.step import create_state, make_train_step
@@ -65,7 +65,7 @@ def started(
 
 
 def endless(parts: Training, count: Count) -> Iterator[tuple[int, Any]]:
-    """What `count` says of each batch, and the batch on the devices, as the loader brings them; all over and over."""
+    """What `count` says of each batch, and the batch as the loader hands it to a step; all over and over."""
     from data.loader import iterate
     from training.mesh import shard_batch
 
