@@ -84,16 +84,14 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Mapping[str, jax
     if mesh.devices.size == 1:
         return batch
     parts = local_parts(mesh)
-    here = parts.stop - parts.start
-    for name, array in batch.items():
-        if array.shape[0] % here:
+
+    def whole(name: str, array: np.ndarray) -> jax.Array:
+        each, left = divmod(array.shape[0], parts.stop - parts.start)
+        if left:
             raise ValueError(
                 f"batch['{name}'] has {array.shape[0]} rows on this host: not a multiple of its "
-                f"{here} parts of the mesh's data axis; choose another batch size"
+                f"{parts.stop - parts.start} parts of the mesh's data axis; choose another batch size"
             )
-
-    def whole(array: np.ndarray) -> jax.Array:
-        each = array.shape[0] // here
 
         def local(index: tuple[slice, ...] | None) -> np.ndarray:
             assert index is not None
@@ -103,7 +101,7 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Mapping[str, jax
         sharding = NamedSharding(mesh, PartitionSpec("data"))
         return jax.make_array_from_callback((each * mesh.shape["data"], *array.shape[1:]), sharding, local)
 
-    return {name: whole(array) for name, array in batch.items()}
+    return {name: whole(name, array) for name, array in batch.items()}
 
 
 def parameter_shardings(mesh: Mesh, params: Any, rules: Rules = ()) -> Any:
