@@ -3,8 +3,8 @@
     python -m simulation.world --config=configs/world.py:demo --workdir=runs/world
 
 `tiny` is for tests; `demo` (2,000 users, 3,000 items, 300k events) is what `make demo` runs; `standard` has 5,000
-users, 10,000 items and 1M events (about 6 s on one core). README's first table of results is of `standard,latent`, its
-second of `demo`. Expect about 1% dislikes.
+users, 10,000 items and 1M events (about 6 s on one core). README's table of responsiveness is of
+`standard,latent`, docs/results.md has `demo` too. Expect about 1% dislikes.
 
 The parameters are set from what logs show, where they show it: `python -m benchmarks.feedback_facts` prints both side
 by side. Some things are the feed's own. Dislikes are commoner than in KuaiRand (1% of impressions, not 0.09%), so that

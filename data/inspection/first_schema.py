@@ -10,7 +10,7 @@ from data.raw.schema.said import TABLES
 
 _HEAD = """\
 # What the columns of this log are to Heed, guessed by `python -m data.inspect`: mend what is wrong, and take the # from
-# lines that are right. Heed's name comes first, the log's after it; README.md lists all that can be said here.
+# lines that are right. Heed's name comes first, the log's after it; Heed's docs/logs.md lists all that can be said.
 # Columns that are not spoken of are read by Heed's own names, and further ones of items and users as categories.
 """
 
