@@ -89,10 +89,10 @@ def main(argv: Sequence[str]) -> None:
         settings = {"counted_weights": (), **of_row}  # fitted, whatever the run was given
         # Once to fit the weights, on the validation days, and once to be asked with them.
         towers = checkpoint.load(
-            _CHECKPOINT.value, timelines, split="valid", settings=settings, weights={checkpoint.TOWERS: 1.0}
+            _CHECKPOINT.value, timelines, until="valid", settings=settings, weights={checkpoint.TOWERS: 1.0}
         )
         weights = fit(towers, counted, timelines, terms=terms)
-        model = checkpoint.load(_CHECKPOINT.value, timelines, split=_SPLIT.value, settings=settings, weights=weights)
+        model = checkpoint.load(_CHECKPOINT.value, timelines, until=_SPLIT.value, settings=settings, weights=weights)
         score = full_corpus.ModelScorer(model.encode, model.item_vectors(), timelines, reading=model.reading)
         found[label] = cells(dict.fromkeys(queries, score), label)
         weights_of[label] = [f"{weights.get(name, 0.0):.3g}" for name in (checkpoint.TOWERS, *parts)]

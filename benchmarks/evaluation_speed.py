@@ -87,6 +87,7 @@ def write_log(folder: Path, num_items: int, num_users: int) -> "Timelines":
             "vocabulary_hash": "made up",
             "valid_start_ms": (_DAYS - 2) * _DAY,
             "test_start_ms": (_DAYS - 1) * _DAY,
+            "end_ms": _DAYS * _DAY,
             "feedback": list(feedback.BITS),
         },
     )

@@ -38,6 +38,7 @@ KIND = "timelines"
 VERSION = 4
 EMBEDDINGS, CODES = "item_embeddings.npy", "item_codes.parquet"
 SPLITS = splits.PARTS
+END = "end"  # after the last event, when a server begins
 EARLIER_MS = 0  # the time of earlier history: unknown, and before everything else
 
 EVENT_DTYPES = {
@@ -226,6 +227,14 @@ class Timelines:
             raise ValueError(f"split '{split}': one of {', '.join(SPLITS)}")
         at = SPLITS.index(split)
         return edges[at], edges[at + 1]
+
+    def until(self, moment: str) -> tuple[NDArray[np.int64], int]:
+        """What lies before a moment, the begin of the split of that name or END: its end for each user, [U] positions,
+        and the moment in ms.
+        """
+        if moment == END:
+            return self.offsets[1:], self.manifest["end_ms"]
+        return self.bounds(moment)[0], self.manifest[f"{moment}_start_ms"]
 
     def learned_end(self, train_on: Sequence[str]) -> NDArray[np.int64]:
         """Where what may be learned from ends for each user, [U]: `train_on` is ("train",) or ("train", "valid")."""

@@ -111,7 +111,7 @@ def build(
     Errors: those of `check`.
     """
     check(config)
-    items = _items(config, timelines, model_shards, trends or _trends(config, timelines, "test"))
+    items = _items(config, timelines, model_shards, _trends(config, timelines, "test") if trends is None else trends)
     return architecture_of(
         config, items.content, items.seen, hashed=items.hashed, table_rows=items.table_rows, trends=items.trends
     )
@@ -126,14 +126,14 @@ def build_by_rows(
     Errors: those of `check`.
     """
     check(config)
-    items = _items(config, timelines, model_shards, trends or _trends(config, timelines, "test"))
+    items = _items(config, timelines, model_shards, _trends(config, timelines, "test") if trends is None else trends)
     none = items.content._replace(codes=items.content.codes[:1], embeddings=items.content.embeddings[:1])
     features = tower_features(items.content, items.seen)
     unhashed, of_none = None, None
     if items.hashed is not None:
         features["hashed"], unhashed = items.hashed, items.hashed[:1]
     if items.trends is not None:
-        features["columns"], of_none = items.trends.columns, items.trends._replace(columns=items.trends.columns[:1])
+        features["columns"], of_none = items.trends.reshape(len(items.trends), -1), items.trends[:1]
     model = architecture_of(
         config, none, np.zeros(1, bool), hashed=unhashed, table_rows=items.table_rows, trends=of_none
     )
@@ -187,7 +187,7 @@ def _items(config: ConfigDict, timelines: Timelines, model_shards: int, trends: 
     # The items, with rows of padding up to what `model_shards` divides, as is the size of the table of ids.
     added = -(timelines.num_items + 1) % model_shards
     content, seen = _known(config, timelines, added=added)
-    trends = None if trends is None else trends.padded(added)
+    trends = None if trends is None else np.pad(trends, ((0, added), (0, 0), (0, 0)))
     rows = config.get("id_rows", 0)
     if not rows:
         return _Items(content, seen, None, len(seen), trends)
@@ -325,17 +325,18 @@ def load(
     path: str | os.PathLike[str],
     timelines: Timelines,
     *,
-    split: str = "test",
+    until: str = "test",
     settings: Mapping[str, Any] | None = None,
     weights: Mapping[str, float] | None = None,
 ) -> Retriever:
     """The best checkpoint of the training run in `path`.
 
     Args:
-      split: what it is asked about: the parts beside its towers are counted of what lies before.
+      until: the moment, as `Timelines.until` has it, up to which is counted what is popular and what stands beside the
+        towers: when it is asked.
       settings: of those parts, in place of the run's config: they are no matter of training.
       weights: of TOWERS and of each part, in place of those that were fitted.
-    Errors: UsageError where the run is not complete or was trained on other timelines.
+    Errors: UsageError where the run is not complete, was trained on other timelines, or has learned from later days.
     """
     folder = Path(path)
     if not is_complete(folder):
@@ -344,11 +345,15 @@ def load(
     config = ConfigDict({**saved["config"], **(settings or {})})
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
-    model, params = _restored(folder, config, timelines, split, saved.get("model_shards", 1))
+    if until in config.train_on:
+        raise UsageError(
+            f"--checkpoint={path}: has learned from the {until} days, which say nothing of it; use --split=test"
+        )
+    model, params = _restored(folder, config, timelines, until, saved.get("model_shards", 1))
     parts: list[Part] = []
     towers_weight = 1.0
     if config.get("counted", ()):
-        counted, fitted = files.read(folder, split)
+        counted, fitted = files.read(folder, until)
         weights = fitted if weights is None else weights
         towers_weight = weights.get(TOWERS, 0.0)
         parts = made(counted, weights, timelines.item_content(), config)
@@ -357,20 +362,20 @@ def load(
 
 
 def towers_of(
-    folder: Path, config: ConfigDict, timelines: Timelines, *, split: str, model_shards: int = 1
+    folder: Path, config: ConfigDict, timelines: Timelines, *, until: str, model_shards: int = 1
 ) -> Retriever:
     """The best checkpoint's towers, with nothing beside them, in the folder of a run that need not be complete."""
-    model, params = _restored(folder, config, timelines, split, model_shards)
+    model, params = _restored(folder, config, timelines, until, model_shards)
     return Retriever(model.merge, params, config, timelines.num_items)
 
 
 def _restored(
-    folder: Path, config: ConfigDict, timelines: Timelines, split: str, model_shards: int
+    folder: Path, config: ConfigDict, timelines: Timelines, until: str, model_shards: int
 ) -> tuple[Architecture[TwoTower], Any]:
-    model = build(config, timelines, trends=_trends(config, timelines, split), model_shards=model_shards)
+    model = build(config, timelines, trends=_trends(config, timelines, until), model_shards=model_shards)
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
     return model, params
 
 
-def _trends(config: ConfigDict, timelines: Timelines, split: str) -> Trends | None:
-    return served(timelines, config, split) if config.get("trend_days", ()) else None
+def _trends(config: ConfigDict, timelines: Timelines, until: str) -> Trends | None:
+    return served(timelines, config, until) if config.get("trend_days", ()) else None

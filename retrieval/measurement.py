@@ -42,7 +42,7 @@ def run(
     """The whole measurement, from a checkpoint and timelines to the files in `workdir`."""
     timelines = Timelines.open(data)
     positive = positives(positive, timelines)
-    retriever = load(checkpoint, timelines, split=split)
+    retriever = load(checkpoint, timelines, until=split)
     vectors = retriever.item_vectors()
     identity = {
         "checkpoint": checksum(vectors.tobytes()),

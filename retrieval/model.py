@@ -13,7 +13,6 @@ from encoders.item_content import Content
 from encoders.item_tower import ItemTower
 from encoders.labels import at_places
 from encoders.registry import Encoder, MakeEncoder
-from nn.constant import Constant
 from nn.dropout import Dropout
 from retrieval.aversion import AversionMemory
 from retrieval.trends import Trends
@@ -57,11 +56,10 @@ class TwoTower(nnx.Module):
         excluded_bits: those of events that are not read.
         opposing_bits: those of the events that a second encoder reads, and nothing else; it takes part in training
           alone (`separate_histories` of retrieval/alternatives.py).
-        trends: E [rows, R] and C [M, W, R].
+        trends: x of the items at M moments, [rows, M, W].
         """
-        columns = None if trends is None else trends.columns
+        columns = None if trends is None else trends.reshape(len(trends), -1)
         self.items = ItemTower(content, seen, dim=dim, table_rows=table_rows, hashed=hashed, columns=columns, rngs=rngs)
-        self.mixes = None if trends is None else Constant(jnp.asarray(trends.mixes))
         self.input_bits = tuple(input_bits)
         # From zero: a dwell bucket or a feedback that no training event shows says nothing when it first comes.
         self.dwell_embedding = nnx.Param(jnp.zeros((NUM_DWELL_BUCKETS, dim)))
@@ -69,12 +67,20 @@ class TwoTower(nnx.Module):
         flags = jnp.zeros((len(self.input_bits), dim))
         self.flag_embedding = nnx.Param(flags) if self.input_bits else None
         self.dropout = Dropout(dropout)
-        windows = 0 if trends is None else trends.mixes.shape[1]
-        self.encoder = encoder(2 * dim, hidden, dim + windows, rngs=rngs)
+        self.moments, windows = (0, 0) if trends is None else trends.shape[1:]
+
+        def trend(encoder: Encoder) -> nnx.Linear | None:
+            # From zero, as what is popular may be unknown to all labels.
+            zeros = nnx.initializers.zeros_init()
+            return nnx.Linear(encoder.state_size, windows, kernel_init=zeros, rngs=rngs) if windows else None
+
+        self.encoder = encoder(2 * dim, hidden, dim, rngs=rngs)
+        self.trend = trend(self.encoder)
         self.no_mask = sum(1 << bit for bit in memory_bits)
         self.excluded_mask = sum(1 << bit for bit in excluded_bits)
         self.opposing_mask = sum(1 << bit for bit in opposing_bits)
-        self.opposing = encoder(2 * dim, hidden, dim + windows, rngs=rngs) if opposing_bits else None
+        self.opposing = encoder(2 * dim, hidden, dim, rngs=rngs) if opposing_bits else None
+        self.opposing_trend = trend(self.opposing) if self.opposing is not None else None
         self.yes_mask = sum(1 << bit for bit in forgiving_bits)
         self.aversion = AversionMemory(dim, memory_size) if memory_bits else None
 
@@ -131,12 +137,12 @@ class TwoTower(nnx.Module):
         return jnp.where((item > 0)[:, None], jnp.concatenate(updated, axis=-1), state)
 
     def queries(self, states: jax.Array, *, moment: jax.Array | None = None) -> jax.Array:
-        """States [..., state] -> queries [..., D + R], asked at `moment` [...], one of the M; by default the last."""
+        """States [..., state] -> queries [..., D + M W], asked at `moment` [...], one of the M; by default the last."""
         hidden, memory = jnp.split(states, [self.encoder.state_size], axis=-1)
-        queries, trend = jnp.split(self.encoder.queries(hidden), [self.items.dim], axis=-1)
+        queries = self.encoder.queries(hidden)
         if self.aversion is not None:
             queries = self.aversion.forget(queries, memory)
-        return self._with_trends(queries, trend, moment)
+        return self._with_trends(queries, self.trend, hidden, moment)
 
     def opposing_queries(
         self,
@@ -147,7 +153,7 @@ class TwoTower(nnx.Module):
         moment: jax.Array | None = None,
         dropout_rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
-        """Queries [S * R, D + R] of the encoder of noes, args as `states`: what its user would say no to next.
+        """Queries [S * R, D + M W] of the encoder of noes, args as `states`: what its user would say no to next.
 
         Errors: ValueError for a model that has none.
         """
@@ -156,8 +162,8 @@ class TwoTower(nnx.Module):
         item = jnp.where(inputs["feedback"] & self.opposing_mask > 0, inputs["item"], 0)
         met = self.met(item_vectors, item)  # [B, T, D]
         hidden = self._encoded(self.opposing, inputs, met, where=item > 0, at=at, dropout_rngs=dropout_rngs)
-        queries, trend = jnp.split(self.opposing.queries(hidden), [self.items.dim], axis=-1)
-        return self._with_trends(queries, trend, moment if moment is None else moment.reshape(-1))
+        moment = moment if moment is None else moment.reshape(-1)
+        return self._with_trends(self.opposing.queries(hidden), self.opposing_trend, hidden, moment)
 
     def _encoded(
         self,
@@ -173,8 +179,11 @@ class TwoTower(nnx.Module):
         events = self.dropout(self.events(met, inputs["dwell"], inputs["feedback"]), dropout_rngs)  # [B, T, 2 D]
         return at_places(at, encoder.states(events, where=where, reset=inputs.get("reset")))
 
-    def _with_trends(self, queries: jax.Array, trend: jax.Array, moment: jax.Array | None) -> jax.Array:
-        if self.mixes is None:
+    def _with_trends(
+        self, queries: jax.Array, trend: nnx.Linear | None, hidden: jax.Array, moment: jax.Array | None
+    ) -> jax.Array:
+        if trend is None:
             return queries
-        mix = self.mixes[...][-1 if moment is None else moment]  # [..., W, R]
-        return jnp.concatenate([queries, jnp.einsum("...w,...wr->...r", trend, mix)], axis=-1)
+        asked = jax.nn.one_hot(self.moments - 1 if moment is None else moment, self.moments)  # [..., M]
+        placed = asked[..., :, None] * trend(hidden)[..., None, :]  # [..., M, W]
+        return jnp.concatenate([queries, placed.reshape(*queries.shape[:-1], -1)], axis=-1)

@@ -124,8 +124,9 @@ def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
         ranges.padded(row, values, num_rows=len(users))
         for values in (item, ranges.owners([len(items_of_kind) for _, items_of_kind in pairs]))
     )
-    begins = np.full(len(users), timelines.manifest[f"{split}_start_ms"], np.int64)
-    return Queries(Moments(users, timelines.bounds(split)[0][users], begins), items, kind, tuple(kinds), timelines)
+    before, begins_ms = timelines.until(split)
+    moments = Moments(users, before[users], np.full(len(users), begins_ms, np.int64))
+    return Queries(moments, items, kind, tuple(kinds), timelines)
 
 
 def next_item(

@@ -145,11 +145,11 @@ def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[Packe
 def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shards: int) -> dict[str, float]:
     """Counts what is beside the towers and fits how much of it; returns the weights, as metrics."""
     counted = {
-        split: {name: KINDS[name].counted(timelines, split, config) for name in config.counted}
-        for split in files.SPLITS
+        moment: {name: KINDS[name].counted(timelines, moment, config) for name in config.counted}
+        for moment in files.MOMENTS
     }
     # On every host: a checkpoint of several is read by all of them.
-    towers = checkpoint.towers_of(folder, config, timelines, split="valid", model_shards=model_shards)
+    towers = checkpoint.towers_of(folder, config, timelines, until="valid", model_shards=model_shards)
     weights = fit_weights(towers, counted["valid"], timelines)
     if is_first():
         files.write(folder, counted, weights=weights)

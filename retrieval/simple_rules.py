@@ -61,10 +61,10 @@ class Log:
     def __init__(self, timelines: Timelines, *, split: str, positive: Sequence[str]):
         self._timelines = timelines
         self.num_items = timelines.num_items
-        self._begin = timelines.manifest[f"{split}_start_ms"]
+        before, self._begin = timelines.until(split)
         self._taken = np.flatnonzero(~has(timelines.feedback, *TURNED_DOWN))  # rising positions
         self._positives = Positives(timelines, positive)
-        self._similarities = similarities(timelines, timelines.bounds(split)[0])
+        self._similarities = similarities(timelines, before)
         cluster, creator = (self._codes(name) for name in ("cluster", "creator"))
         # Items of one cluster and creator are a group: codes of both [N + 1], and the cluster of each group.
         both = cluster.astype(np.int64) * (creator.max() + 1) + creator

@@ -14,7 +14,7 @@ from data.reading import Reader
 from data.timelines import Timelines
 from encoders.labels import last_places
 from metrics import ranking
-from retrieval.checkpoint import reading
+from retrieval.checkpoint import towers_reading
 from retrieval.model import TwoTower
 from runtime.errors import DataError
 from training.chunks import in_chunks
@@ -39,7 +39,8 @@ def cut(num_items: int) -> int:
 class Questions(NamedTuple):
     """What users are asked when the validation days begin, [U, ...], item 0 filling up.
 
-    inputs: their histories, as a model reads them. targets: the unmet items that they then like. met: those they know.
+    inputs: their histories, as the towers read them. targets: the unmet items that they then like. met: those that they
+    know.
     """
 
     inputs: dict[str, np.ndarray]
@@ -57,12 +58,12 @@ def questions(config: ConfigDict, timelines: Timelines) -> Questions:
         )
     users = np.unique(user)
     users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
-    start = timelines.bounds("valid")[0]
+    start, _ = timelines.until("valid")
     chosen = np.isin(user, users)
     before = start[users] - timelines.offsets[users]
     met_events = ranges.positions(timelines.offsets[users], before)
     return Questions(
-        timelines.histories(users, start[users], Reader(timelines.feedback, reading(config))),
+        timelines.histories(users, start[users], Reader(timelines.feedback, towers_reading(config))),
         ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0),
         ranges.padded(ranges.owners(before), timelines.item[met_events], num_rows=len(users), fill=0),
     )

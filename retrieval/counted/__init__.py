@@ -16,8 +16,8 @@ files.py         what was counted and fitted, in the folder of a training run
 
 No part is trained with the towers: a label's own user is in the counts, and towers that are trained on top of them
 trust them too much. All is counted, in seconds, of what lies before the days that are asked about, as the rules are
-that it is compared with (retrieval/simple_rules.py): of the training days for the validation days, and of both for the
-test days, for simulated people and for servers.
+that it is compared with (retrieval/simple_rules.py): of the training days for the validation days, of both for the test
+days and for simulated people, and of the whole log for servers.
 """
 
 from collections.abc import Mapping

@@ -37,8 +37,8 @@ MOST = 128  # categories that are told apart, those that are taken most; each is
 _BROUGHT_BACK = 0.5  # of what a no has sent away, by a like
 
 
-def count(timelines: Timelines, split: str, config: ConfigDict) -> Arrays:
-    """Which categories are told apart, of what users took before `split`.
+def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:
+    """Which categories are told apart, of what users took until a moment of `Timelines.until`.
 
     Returns: `columns` [K], those of the items' codes that are categories; `places` int32, for each code the place of
     its category, 1 to C, 0 for one that is not told apart; `shares` [C] float32, P_c. C = 0 in a log without any.
@@ -47,7 +47,7 @@ def count(timelines: Timelines, split: str, config: ConfigDict) -> Arrays:
     content = timelines.item_content()
     columns = [n for n, owner in enumerate(content.owner) if content.names[owner] == FEATURE]
     codes = content.codes[:, columns]
-    before = np.arange(len(timelines.item)) < timelines.bounds(split)[0][timelines.user_of_event()]
+    before = np.arange(len(timelines.item)) < timelines.until(until)[0][timelines.user_of_event()]
     taken = timelines.item[before & ~has(timelines.feedback, *TURNED_DOWN)]
     weight = 1.0 / np.maximum((codes > 0).sum(axis=1), 1)  # of each code of an item
     there = np.bincount(codes.ravel(), minlength=1) > 0

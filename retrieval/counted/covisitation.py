@@ -53,9 +53,9 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     return vectors
 
 
-def count(timelines: Timelines, split: str, config: ConfigDict) -> Arrays:
-    """`vectors`, B [N + 1, R] of what users took before `split`."""
-    cosines = similarities(timelines, timelines.bounds(split)[0])
+def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:
+    """`vectors`, B [N + 1, R] of what users took until a moment of `Timelines.until`."""
+    cosines = similarities(timelines, timelines.until(until)[0])
     return {"vectors": counted_vectors(cosines, config.covisitation_dim)}
 
 

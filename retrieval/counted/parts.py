@@ -12,7 +12,7 @@ from retrieval.counted import Arrays, Part, categories, covisitation, popularity
 
 
 class Kind(NamedTuple):
-    """How a part is counted, of what lies in a log before a split, and made of that at a `weight`."""
+    """How a part is counted, of what lies in a log before a moment, and made of that at a `weight`."""
 
     counted: Callable[[Timelines, str, ConfigDict], Arrays]
     make: Callable[..., Part]

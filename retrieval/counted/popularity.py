@@ -20,9 +20,10 @@ from retrieval.counted.reactions import Read
 from retrieval.trends import Positives
 
 
-def count(timelines: Timelines, split: str, config: ConfigDict, *, days: int) -> Arrays:
-    """n_j of so many days before `split`, `positives` [N + 1] float32."""
-    counted = Positives(timelines, config.positive).before(timelines.manifest[f"{split}_start_ms"], (days,))
+def count(timelines: Timelines, until: str, config: ConfigDict, *, days: int) -> Arrays:
+    """n_j of so many days before a moment of `Timelines.until`, `positives` [N + 1] float32."""
+    _, moment_ms = timelines.until(until)
+    counted = Positives(timelines, config.positive).before(moment_ms, (days,))
     return {"positives": counted[:, 0]}
 
 

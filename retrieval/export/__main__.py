@@ -23,6 +23,13 @@ _DATA = define_path("data", None, "The timelines that the model was trained on."
 _CHECKPOINT = define_path("checkpoint", None, "The workdir of retrieval.train.", required=True)
 _WORKDIR = define_path("workdir", None, "The folder where the recommender goes.")
 _SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedModels; simulation needs neither.")
+_COUNTED_UNTIL = flags.DEFINE_enum(
+    "counted_until",
+    "end",
+    ["test", "end"],
+    "Where what is popular and what is counted beside the towers ends: with the log, as servers want it, or where the "
+    "test days begin, as whoever measures on these has to.",
+)
 _VERDICT = define_path("verdict", None, "verdict.json of a gate, for the manifest.")
 _LEFT_OUT = define_path("left_out", None, "JSON of what the log could not carry, for the manifest.")
 
@@ -43,6 +50,7 @@ def main(argv: Sequence[str]) -> None:
             trained=_CHECKPOINT.value,
             workdir=_WORKDIR.value,
             with_serving=_SERVING.value,
+            counted_until=_COUNTED_UNTIL.value,
             verdict=_VERDICT.value,
             left_out=_LEFT_OUT.value,
         )

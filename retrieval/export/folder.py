@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from data import feedback
-from data.timelines import Timelines
+from data.timelines import END, Timelines
 from retrieval import checkpoint
 from retrieval.checkpoint import ITEM_VECTORS, Retriever
 from retrieval.export import index, user_tower
@@ -52,22 +52,25 @@ def export(
     trained: str,
     workdir: str | None,
     with_serving: bool,
+    counted_until: str = END,
     verdict: str | None = None,
     left_out: str | None = None,
 ) -> str:
     """Exports the model of the training run in `trained` into `workdir`; returns the line that says where it is.
 
-    Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines; verdict, the file of one
-    on this model; left_out, the file of what a pipeline has left out.
+    Args: options, `config.export` of configs/retrieval.py; data, the folder of the timelines; counted_until, the moment
+    of `Timelines.until` up to which is counted what is popular and what stands beside the towers; verdict, the file of
+    one on this model; left_out, the file of what a pipeline has left out.
     Errors: UsageError names the flag or setting at fault; DataError as `write`.
     """
     check(options)
     timelines = Timelines.open(data)
-    retriever = checkpoint.load(trained, timelines)
+    retriever = checkpoint.load(trained, timelines, until=counted_until)
     lineage = {
         "timelines": artifact.digest(timelines.path / artifact.MANIFEST),
         "checkpoint": artifact.digest(Path(trained) / METRICS),  # of the run; no two runs take the same time
         "config": retriever.config.to_dict(),
+        "counted_until": counted_until,
     }
     judged: dict[str, Any] = {"verdict": _verdict(verdict, lineage["checkpoint"])} if verdict else {}
     judged |= {"left_out": artifact.read_json(left_out)} if left_out else {}

@@ -73,6 +73,7 @@ def write(folder, *, num_users=40, num_items=30, per_day=4, seed=0, watch_times=
             "surfaces": ["feed", "search"],
             "valid_start_ms": valid_ms,
             "test_start_ms": test_ms,
+            "end_ms": int(time.max()) + 1,
         },
     )
     return Timelines.open(folder)

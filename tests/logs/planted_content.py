@@ -20,7 +20,8 @@ def write(folder, *, users=48, events=20, num_items=60, unseen=20, seed=0):
     noise = np.random.default_rng(seed).normal(size=(num_items + 1, SIZE))
     embeddings = 5 + np.eye(SIZE)[group] + 0.2 * noise
     embeddings[[0, 3]] = 0
-    fields = {name: log.manifest[name] for name in ("vocabulary_hash", "feedback", "valid_start_ms", "test_start_ms")}
+    kept = ("vocabulary_hash", "feedback", "valid_start_ms", "test_start_ms", "end_ms")
+    fields = {name: log.manifest[name] for name in kept}
     timelines.write(
         folder / "log",
         arrays={name: getattr(log, name) for name in (*EVENT_DTYPES, *USER_DTYPES)},

@@ -344,7 +344,7 @@ def test_an_item_never_seen_in_training_has_the_vector_of_its_content(log, param
     assert 0 < seen.sum() < log.num_items
     learned, trends = np.split(vectors, [6], axis=1)
     np.testing.assert_allclose(learned[1:], content + seen[:, None] * leaves["items/id_embedding"][1:], atol=1e-6)
-    np.testing.assert_allclose(trends, served(log, config_of(), "test").columns, rtol=1e-6)
+    np.testing.assert_allclose(trends, served(log, config_of(), "test")[:, 0], rtol=1e-6)
     np.testing.assert_array_equal(vectors[0], 0.0)
 
 

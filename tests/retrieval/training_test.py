@@ -114,6 +114,10 @@ def test_a_run_is_repeated_on_the_validation_days_too(log, uninterrupted, tmp_pa
     assert (config.learning_rate, tuple(config.negative)) == (0.03, ("dislike",))  # of the run, not of the defaults
     training.train(config, data=str(log.path), workdir=str(tmp_path / "final"))
     assert results(tmp_path / "final")["labels_per_epoch"] > before["labels_per_epoch"]
+    checkpoint.load(uninterrupted, log, until="valid")
+    checkpoint.load(tmp_path / "final", log)
+    with pytest.raises(UsageError, match=r"final: has learned from the valid days, .* use --split=test"):
+        checkpoint.load(tmp_path / "final", log, until="valid")
 
     # Items first met on the validation days are told apart by ids of their own, once a model has learned from these.
     known, later = (log.item_counts(days) > 0 for days in (("train",), ("train", "valid")))

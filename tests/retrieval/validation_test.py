@@ -83,6 +83,12 @@ def test_it_is_the_full_measurements_recall(log, levels):
     assert validated(log, params) == {"recall@100": pytest.approx(expected, abs=1e-6)}
 
 
+def test_the_towers_read_what_they_read_when_served_however_much_is_counted_beside_them(log):
+    assert (log.valid_start - log.offsets[:-1]).max() > LENGTH
+    counting = validated(log, tables(1, 3), counted=("covisitation",), counted_length=4 * LENGTH)
+    assert counting == validated(log, tables(1, 3))
+
+
 def test_a_model_of_zeros_has_the_recall_of_chance(log):
     found = validated(log, tables(0, 0))["recall@100"]
     assert found == pytest.approx(chance(log, 100), abs=1e-6)

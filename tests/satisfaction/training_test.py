@@ -40,7 +40,7 @@ def write(folder, *, answered=0.5, satisfied=0.6, reactions=True, vocabulary_has
     arrays["questionnaire_answer"] = np.where(rng.random(len(says)) < answered, says, -1)
     if not reactions:
         arrays["feedback"] &= ~np.uint16(feedback.mask_of(("like", "dislike")))
-    names = ("vocabulary_hash", "item_features", "feedback", "valid_start_ms", "test_start_ms")
+    names = ("vocabulary_hash", "item_features", "feedback", "valid_start_ms", "test_start_ms", "end_ms")
     fields = {name: log.manifest[name] for name in names}
     if not reactions:
         fields["feedback"] = [name for name in fields["feedback"] if name not in ("like", "dislike")]

@@ -1,14 +1,15 @@
 """The stages of the closed-loop A/B tests and of the off-policy check.
 
-    world, [select], export/<arm>, serve -> ab_test
+    world, [select], export/<arm> -> ab_test
     world, serve, ranking/export, ranking/aligned/export -> ab_ranked
-    [world], prepare, export/<control>, serve -> off_policy
+    [world], prepare, [select], export/<control>, export/<served> -> off_policy
 
 A pipeline's config says which: `ab_test`, `ab_ranked` and `off_policy`, sizes in configs/ab_test.py and
 configs/off_policy.py, "" or nothing for none. The A/B tests need a synthetic feed; the off-policy check a log with
-random exposures. The arms are those of `ab_arms`, the control first; of a sweep it is the model that was chosen. Those
-of `ab_ranked` differ in what stands behind the served retrieval: the ranker, the aligned ranker, nothing; there is no
-such test where the pipeline has no aligned ranker.
+random exposures. The arms are those of `ab_arms`, the control first; of a sweep it is the model that was chosen. All
+have counted up to the same moment, so that of the served model too it is the export for those who simulate. Those of
+`ab_ranked` differ in what stands behind the served retrieval: the ranker, the aligned ranker, nothing; there is no such
+test where the pipeline has no aligned ranker.
 """
 
 from collections.abc import Mapping
@@ -31,21 +32,21 @@ SERVED = Path("serve/recommender")
 
 
 def stages(config: ConfigDict) -> list[Stage]:
-    """The arms on the feed for days; the served model and the control on the log's random exposures.
+    """The arms on the feed for days; the model that is served and the control on the log's random exposures.
 
     Errors: UsageError where `ab_arms` are fewer than two or one of them is not trained.
     """
     planned = []
     if config.world and config.get(AB_TEST, ""):
         _check(config)
-        arms = {signals: _recommender(signals, config) for signals in config.ab_arms}
+        arms = {signals: chosen(config, signals).recommender for signals in config.ab_arms}
         planned.append(_test(AB_TEST, config, arms, {}, aa_tests=config.aa_tests))
     if config.world and config.get(AB_RANKED, "") and has_aligned(config):
         rankers = {arm: exported_ranker(variant) for arm, variant in RANKED_ARMS.items() if variant}
         planned.append(_test(AB_RANKED, config, dict.fromkeys(RANKED_ARMS, SERVED), rankers))
     if config.get(OFF_POLICY, ""):
         _check(config)
-        arms = {signals: _recommender(signals, config) for signals in (config.ab_arms[0], config.serve)}
+        arms = {signals: chosen(config, signals).recommender for signals in (config.ab_arms[0], config.serve)}
         truth = {"world": WORLD, "coverage_seeds": COVERAGE_SEEDS} if config.world else {}
         check = Stage(
             name=OFF_POLICY,
@@ -80,10 +81,6 @@ def _check(config: ConfigDict) -> None:
             f"--config.ab_arms={tuple(config.ab_arms)}: give two or more of {', '.join(trained)}, which "
             f"'{config.name}' trains, the first of them one of {', '.join(config.plain)}"
         )
-
-
-def _recommender(signals: str, config: ConfigDict) -> Path:
-    return SERVED if signals == config.serve else chosen(config, signals).recommender
 
 
 def _files(arms: Mapping[str, Path], config: ConfigDict) -> tuple[Path, ...]:

@@ -154,7 +154,7 @@ def export(train: Stage, retrieval: str) -> Stage:
         name=train.name.replace("train", "export", 1),
         module="retrieval.export",
         config=retrieval,
-        flags={"data": TIMELINES, "checkpoint": train.folder, "serving": False},
+        flags={"data": TIMELINES, "checkpoint": train.folder, "serving": False, "counted_until": "test"},
         inputs=(*train.inputs, *train.outputs),
         writes=RECOMMENDER,
         aim=_EXPORT,

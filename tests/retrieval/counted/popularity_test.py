@@ -17,12 +17,12 @@ DAY = 86_400_000
 def log(tmp_path_factory):
     log = random_timelines.write(tmp_path_factory.mktemp("popularity") / "timelines", lengths=[20] * 12, num_items=30)
     times = np.random.default_rng(0).integers(0, 10 * DAY, len(log.item))
-    manifest = {**log.manifest, "valid_start_ms": 8 * DAY, "test_start_ms": 9 * DAY}
+    manifest = {**log.manifest, "valid_start_ms": 8 * DAY, "test_start_ms": 9 * DAY, "end_ms": 10 * DAY}
     return dataclasses.replace(log, timestamp_ms=times, manifest=manifest)
 
 
 @pytest.mark.parametrize("days", [1, 7])
-@pytest.mark.parametrize(("split", "begin"), [("valid", 8), ("test", 9)])
+@pytest.mark.parametrize(("split", "begin"), [("valid", 8), ("test", 9), ("end", 10)])
 def test_scores_are_logarithms_of_how_many_liked_an_item_lately(log, split, begin, days):
     config = get_config()
     config.positive = ("like",)

@@ -68,7 +68,7 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
     assert weights.keys() == {"towers", *KINDS}
     assert min(weights.values()) >= 0
 
-    run = checkpoint.load(folder, log, split="valid")
+    run = checkpoint.load(folder, log, until="valid")
     questions = asked(log, split="valid", positive=run.config.positive)
     reader = Reader(log.feedback, run.reading)
     names = list(weights)
