@@ -255,9 +255,9 @@ class Timelines:
         """The user index of every event, int32 [E]."""
         return np.repeat(np.arange(self.num_users, dtype=np.int32), np.diff(self.offsets))
 
-    def in_split(self, split: str) -> NDArray[np.bool_]:
-        """True for the events of `split`, [E]."""
-        return ranges.inside(self.offsets, *self.bounds(split))
+    def in_split(self, *splits: str) -> NDArray[np.bool_]:
+        """True for the events of any of `splits`, [E]."""
+        return np.logical_or.reduce([ranges.inside(self.offsets, *self.bounds(split)) for split in splits])
 
     def histories(self, users: ArrayLike, before: ArrayLike, reader: Reader) -> dict[str, NDArray[np.int32]]:
         """What `reader` reads of each user's events strictly before a position: the user tower's input.
