@@ -154,18 +154,14 @@ def _event_arrays(events: pl.DataFrame, decided: Decided) -> dict[str, NDArray[A
         return events[name].fill_null(_UNKNOWN.get(name, 0)).to_numpy()
 
     play_ms, duration_ms = column("play_ms"), column("duration_ms")
-    has_play = "play_ms" in decided.columns
     flags = {name: events[name].fill_null(0).to_numpy() for name in FEEDBACK_COLUMNS if name in events.columns}
-    if has_play and "long_view" not in decided.columns:
+    if "long_view" not in decided.columns:
         flags["long_view"] = feedback.is_long_view(play_ms, duration_ms)
-    arrays = {
+    return {
         "timestamp_ms": events["timestamp_ms"].to_numpy(),
         "play_ms": play_ms,
         "duration_ms": duration_ms,
         "dwell": feedback.dwell_bucket(play_ms),
-        "feedback": feedback.to_bits(flags, play_ms=play_ms if has_play else None)
-        if flags or has_play
-        else np.zeros(len(events), np.uint16),
+        "feedback": feedback.to_bits(flags, play_ms=play_ms),
+        **{name: column(name) for name in ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")},
     }
-    asked = ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")
-    return arrays | {name: column(name) for name in asked}
