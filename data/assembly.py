@@ -28,7 +28,6 @@ from data.shards.gathered import Each, Gathered, gather, one_by_one
 from data.shards.ordered import Kept
 from data.shards.part import Decided, Part, item_counts, part, surfaces_of
 from data.shards.spill import SHARD_ROWS
-from data.shards.times import Times
 from runtime.errors import DataError
 from runtime.progress import progress
 
@@ -131,7 +130,7 @@ def assemble(
             known, surfaces = _common(gathered, each, before_ms=valid_start_ms, min_count=min_item_count)
             items = None if items is None else items.filter(pl.col("item_id").is_in(known.implode()))
         item_ids = vocabulary.build(known, *([] if items is None else [items["item_id"]]))
-        decided = Decided(item_ids, surfaces, gathered.columns, **moments)
+        decided = Decided(item_ids, surfaces, gathered.columns, moments)
         whole = _joined(gathered, decided, place, each=each, quiet=quiet)
         arrays = dict(flat.joined(whole.parts, place / "arrays"))
         if folder is None:
@@ -245,7 +244,7 @@ def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) 
 
 def _an_event(kept: Sequence[Kept], moment: int) -> tuple[Any, Any]:
     """The user and the item of an event of this moment, of which there is one."""
-    there = next(of for of in kept if Times.has(of.sorted_times(), moment))
+    there = next(of for of in kept if moment in of.sorted_times())
     shard = there.load()
     at = int(np.flatnonzero(shard.events["timestamp_ms"].to_numpy() == moment)[0])
     user = int(np.searchsorted(np.cumsum(shard.lengths), at, side="right"))

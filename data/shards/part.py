@@ -22,19 +22,14 @@ class Decided:
     """What is decided of a log as a whole.
 
     items: ids, sorted, row i being dense item i + 1; those of events that are not among them leave the log. surfaces,
-    likewise. columns: that events of any shard have. valid_start_ms, test_start_ms: where validation and test begin.
+    likewise. columns: that events of any shard have. moments: valid_start_ms and test_start_ms, where validation and
+    test begin.
     """
 
     items: pl.Series
     surfaces: pl.Series
     columns: Sequence[str]
-    valid_start_ms: int
-    test_start_ms: int
-
-    @property
-    def moments(self) -> dict[str, int]:
-        """valid_start_ms and test_start_ms by name."""
-        return {"valid_start_ms": self.valid_start_ms, "test_start_ms": self.test_start_ms}
+    moments: Mapping[str, int]
 
     @property
     def feedback(self) -> list[str]:
