@@ -54,9 +54,7 @@ class Unobserved:
         open_ = np.arange(len(user))
         for _ in range(_DRAWS):
             drawn = rng.integers(1, self._num_items + 1, len(open_))
-            key = user[open_] * (self._num_items + 1) + drawn
-            at = np.minimum(np.searchsorted(self._met, key), max(len(self._met) - 1, 0))
-            is_met = self._met[at] == key if len(self._met) else np.zeros(len(key), bool)
+            is_met = ranges.among(user[open_] * (self._num_items + 1) + drawn, self._met)
             items[open_[~is_met]] = drawn[~is_met]
             open_ = open_[is_met]
         return items.reshape(-1, count).astype(np.int32)
