@@ -17,6 +17,7 @@ import dataclasses
 import io
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def write(
     embeddings: NDArray[np.float32] | None = None,
     codes: pl.DataFrame | None = None,
     extra: Mapping[str, str] | None = None,
-    counts: traits.Counts | None = None,
+    counts: Counter[str] | None = None,
 ) -> None:
     """Writes the artifact at `path`, whole or not at all.
 

@@ -1,6 +1,7 @@
 """The timelines of a shard's users: their events in order, as arrays, once it is decided what concerns all shards."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Part:
     arrays: Mapping[str, NDArray[Any]] | None
     folder: Path | None
     users: pl.Series
-    counts: traits.Counts
+    counts: Counter[str]
     earlier: int
     trained: NDArray[np.bool_]
     sizes: Mapping[str, int]
