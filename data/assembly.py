@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import clock, feedback, splits, timelines, traits, vocabulary
+from data import clock, feedback, splits, timelines, vocabulary
 from data.items import buckets, catalogue
 from data.raw import plausibility
 from data.raw.tables import Log, Tables
@@ -28,7 +29,6 @@ from data.shards.gathered import Each, Gathered, gather, one_by_one
 from data.shards.ordered import Kept
 from data.shards.part import Decided, Part, item_counts, part, surfaces_of
 from data.shards.spill import SHARD_ROWS
-from data.shards.times import Times
 from runtime.errors import DataError
 from runtime.progress import progress
 
@@ -50,7 +50,7 @@ class Assembled:
     codes: pl.DataFrame
     fields: dict[str, Any]
     notes: tuple[str, ...]
-    counts: traits.Counts
+    counts: Counter[str]
     sizes: Mapping[str, int]
     sample: Mapping[str, NDArray[Any]]
     first_ms: int
@@ -131,7 +131,7 @@ def assemble(
             known, surfaces = _common(gathered, each, before_ms=valid_start_ms, min_count=min_item_count)
             items = None if items is None else items.filter(pl.col("item_id").is_in(known.implode()))
         item_ids = vocabulary.build(known, *([] if items is None else [items["item_id"]]))
-        decided = Decided(item_ids, surfaces, gathered.columns, **moments)
+        decided = Decided(item_ids, surfaces, gathered.columns, moments)
         whole = _joined(gathered, decided, place, each=each, quiet=quiet)
         arrays = dict(flat.joined(whole.parts, place / "arrays"))
         if folder is None:
@@ -186,7 +186,7 @@ class _Whole:
     """The parts of all shards, and what they say together: as of `Part`, of [N + 1] items."""
 
     parts: list[Part]
-    counts: traits.Counts
+    counts: Counter[str]
     earlier: int
     sizes: dict[str, int]
     train_count: NDArray[np.int32]
@@ -199,12 +199,12 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
     folders = [place / f"part-{number}" if several else None for number in range(len(gathered.kept))]
     rows = len(decided.items) + 1
     train_count, duration_ms = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
-    whole = _Whole([], traits.Counts(), 0, dict.fromkeys(splits.PARTS, 0), train_count, duration_ms, [])
+    whole = _Whole([], Counter(), 0, dict.fromkeys(splits.PARTS, 0), train_count, duration_ms, [])
     undone: dict[str, tuple[int, int]] = {}
     with progress(label="write", total=len(gathered.times), unit="row", quiet=quiet or not several) as bar:
         arguments = list(zip(gathered.kept, folders, strict=True))
         for found in each(partial(part, decided=decided), arguments):
-            whole.counts += found.counts
+            whole.counts.update(found.counts)
             whole.earlier += found.earlier
             whole.sizes = {name: size + found.sizes[name] for name, size in whole.sizes.items()}
             train_count[found.items] += found.train_count
@@ -214,7 +214,7 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
                 undone[name] = before[0] + lost, before[1] + kept_it
             whole.parts.append(found.without_items())
             gathered.kept[len(whole.parts) - 1].remove()
-            bar.update(found.counts.events)
+            bar.update(found.counts["events"])
     for name, (lost, kept_it) in sorted(undone.items()):
         whole.notes.append(
             f"{name}: {lost:,} events are stored without it, as it was taken back; {kept_it:,} more were taken back in "
@@ -245,7 +245,7 @@ def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) 
 
 def _an_event(kept: Sequence[Kept], moment: int) -> tuple[Any, Any]:
     """The user and the item of an event of this moment, of which there is one."""
-    there = next(of for of in kept if Times.has(of.sorted_times(), moment))
+    there = next(of for of in kept if moment in of.sorted_times())
     shard = there.load()
     at = int(np.flatnonzero(shard.events["timestamp_ms"].to_numpy() == moment)[0])
     user = int(np.searchsorted(np.cumsum(shard.lengths), at, side="right"))
@@ -274,8 +274,8 @@ def summary(made: Assembled) -> str:
     lines += [("test", sizes["test"], f"events, up to {clock.show(fields['end_ms'])}")]
     lines += [("users", len(made.users), ""), ("items", len(made.items) - 1, "")]
     for name in feedback.BITS:
-        count = made.counts.feedback[name]
-        rate = f"{count / max(made.counts.dated, 1):.2%} of events of known time"
+        count = made.counts[name]
+        rate = f"{count / max(made.counts['dated'], 1):.2%} of events of known time"
         lines += [(name, count, rate if name in fields["feedback"] else "not in this log")]
     return "\n".join(f"{name:<16}{count:>13,}  {note}".rstrip() for name, count, note in lines)
 
@@ -306,7 +306,7 @@ def _common(gathered: Gathered, each: Each, *, before_ms: int, min_count: int) -
 
 def _counts(gathered: Gathered, whole: _Whole) -> dict[str, Any]:
     read, rows, merged = gathered.rows_read, gathered.rows, len(gathered.times)
-    kept = whole.counts.events - whole.earlier
+    kept = whole.counts["events"] - whole.earlier
     dropped = {"quarantined": read - rows, "rare item": merged - kept}
     relogged = rows - merged
     if read != kept + relogged + sum(dropped.values()):

@@ -55,22 +55,19 @@ def has(bits: ArrayLike, *names: str) -> NDArray[np.bool_]:
     return (np.asarray(bits) & np.array(mask_of(names), np.asarray(bits).dtype)) != 0
 
 
-def to_bits(columns: Mapping[str, ArrayLike], *, play_ms: ArrayLike | None = None) -> NDArray[np.uint16]:
+def to_bits(columns: Mapping[str, ArrayLike], *, play_ms: ArrayLike) -> NDArray[np.uint16]:
     """Packs 0/1 columns, keyed by feedback name, into uint16 bitmasks and adds `skip` where `play_ms` tells.
 
     Args:
       columns: name -> [E] of 0/1 or bool; `skip` may not be among them.
-      play_ms: [E] milliseconds, negative where unknown; None where the log has no play times.
+      play_ms: [E] milliseconds, negative where unknown.
     """
     if "skip" in columns:
         raise ValueError("skip is derived from play_ms: it cannot be given as a column")
-    length = len(np.asarray(next(iter(columns.values()) if columns else iter([play_ms]))))
-    bits = np.zeros(length, np.uint16)
+    bits = np.zeros(len(np.asarray(play_ms)), np.uint16)
     for name, column in columns.items():
         bits |= np.asarray(column).astype(np.uint16) << np.uint16(BITS[name])
-    if play_ms is not None:
-        bits |= is_skip(bits, play_ms).astype(np.uint16) << np.uint16(BITS["skip"])
-    return bits
+    return bits | is_skip(bits, play_ms).astype(np.uint16) << np.uint16(BITS["skip"])
 
 
 def is_skip(bits: ArrayLike, play_ms: ArrayLike) -> NDArray[np.bool_]:

@@ -25,8 +25,7 @@ _DRAWS = 8
 
 def ranked_positions(timelines: Timelines, *splits: str) -> NDArray[np.int64]:
     """Positions of the events of `splits` whose time is known, in order. Errors: DataError where there is none."""
-    inside = np.logical_or.reduce([timelines.in_split(split) for split in splits])
-    positions = np.flatnonzero(inside & (timelines.timestamp_ms > 0))
+    positions = np.flatnonzero(timelines.in_split(*splits) & (timelines.timestamp_ms > 0))
     if not len(positions):
         raise DataError(f"{timelines.path}: no event of known time in {' or '.join(splits)}: there is nothing to rank")
     return positions
@@ -43,8 +42,7 @@ class Unobserved:
     """Draws items that a user never met: not in earlier history, nor in the splits that are trained on."""
 
     def __init__(self, timelines: Timelines, splits: Sequence[str] = ("train",)):
-        inside = np.logical_or.reduce([timelines.in_split(split) for split in splits])
-        trained = np.flatnonzero(inside | (timelines.timestamp_ms <= 0))
+        trained = np.flatnonzero(timelines.in_split(*splits) | (timelines.timestamp_ms <= 0))
         self._num_items = timelines.num_items
         user = timelines.user_of_event()[trained].astype(np.int64)
         self._met = ranges.distinct(user * (self._num_items + 1) + timelines.item[trained])
@@ -56,9 +54,7 @@ class Unobserved:
         open_ = np.arange(len(user))
         for _ in range(_DRAWS):
             drawn = rng.integers(1, self._num_items + 1, len(open_))
-            key = user[open_] * (self._num_items + 1) + drawn
-            at = np.minimum(np.searchsorted(self._met, key), max(len(self._met) - 1, 0))
-            is_met = self._met[at] == key if len(self._met) else np.zeros(len(key), bool)
+            is_met = ranges.among(user[open_] * (self._num_items + 1) + drawn, self._met)
             items[open_[~is_met]] = drawn[~is_met]
             open_ = open_[is_met]
         return items.reshape(-1, count).astype(np.int32)

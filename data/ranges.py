@@ -108,6 +108,13 @@ def distinct(values: NDArray[np.integer]) -> NDArray[Any]:
     return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
 
 
+def among(values: NDArray[np.integer], rising: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether each of the values, of any shape, is one of the `rising` ones."""
+    if not len(rising):
+        return np.zeros(values.shape, bool)
+    return rising.take(np.searchsorted(rising, values), mode="clip") == values
+
+
 def last_true(where: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The position of the last True at or before each position, 0 where there is none: where its stretch begins."""
     return np.maximum.accumulate(np.where(where, np.arange(len(where)), 0))

@@ -93,7 +93,7 @@ class Reader:
         before = np.searchsorted(self._no, older) + places
         said_no = self._no[np.clip(before, 0, None)] if len(self._no) else np.full_like(before, -1)
         said_no = np.where((before >= 0) & (said_no >= begin), said_no, -1)
-        others = np.where(self._says_no(others), -1, others)
+        others = np.where(ranges.among(others, self._no), -1, others)
         # Where there are j of the latter, the j oldest of the 2 S go: a −1 is none.
         count = (said_no >= 0).sum(axis=1, keepdims=True)
         kept = np.sort(others, axis=1)  # −1 first
@@ -102,9 +102,3 @@ class Reader:
         everything = np.concatenate([first, newest], axis=1)  # [B, T]
         order = np.argsort(everything < 0, axis=1, kind="stable")  # what is there to the front
         return np.take_along_axis(everything, order, axis=1)
-
-    def _says_no(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        if not len(self._no):
-            return np.zeros(positions.shape, bool)
-        place = np.searchsorted(self._no, positions)
-        return self._no[np.minimum(place, len(self._no) - 1)] == positions

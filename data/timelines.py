@@ -17,6 +17,7 @@ import dataclasses
 import io
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def write(
     embeddings: NDArray[np.float32] | None = None,
     codes: pl.DataFrame | None = None,
     extra: Mapping[str, str] | None = None,
-    counts: traits.Counts | None = None,
+    counts: Counter[str] | None = None,
 ) -> None:
     """Writes the artifact at `path`, whole or not at all.
 
@@ -264,9 +265,9 @@ class Timelines:
         """The user index of every event, int32 [E]."""
         return np.repeat(np.arange(self.num_users, dtype=np.int32), np.diff(self.offsets))
 
-    def in_split(self, split: str) -> NDArray[np.bool_]:
-        """True for the events of `split`, [E]."""
-        return ranges.inside(self.offsets, *self.bounds(split))
+    def in_split(self, *splits: str) -> NDArray[np.bool_]:
+        """True for the events of any of `splits`, [E]."""
+        return np.logical_or.reduce([ranges.inside(self.offsets, *self.bounds(split)) for split in splits])
 
     def histories(self, users: ArrayLike, before: ArrayLike, reader: Reader) -> dict[str, NDArray[np.int32]]:
         """What `reader` reads of each user's events strictly before a position: the user tower's input.

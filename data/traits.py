@@ -5,6 +5,7 @@ Configs and pipelines ask this, and no dataset's name. Of a dataset that Heed kn
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,60 +41,38 @@ class Traits:
         return round(self.feedback.get("like", 0.0) + self.feedback.get("dislike", 0.0), 6) >= 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Counts:
-    """What `counted` tells of events; that of all of them is the sum of those of any parts of them.
+def counted(arrays: Mapping[str, Any]) -> Counter[str]:
+    """Of event arrays [E] of timelines: their `events`; `dated`, those of known time, and how many of these have each
+    kind of feedback; how many events have `play_times`, `questionnaires`, `random_exposures`.
 
-    events; dated, those of known time. feedback: kind -> how many of the dated have it. play_times, questionnaires,
-    random_exposures: how many events have any.
+    Of all events it is the sum of those of any parts of them.
     """
-
-    events: int = 0
-    dated: int = 0
-    feedback: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    play_times: int = 0
-    questionnaires: int = 0
-    random_exposures: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.events + other.events,
-            self.dated + other.dated,
-            {name: self.feedback.get(name, 0) + count for name, count in other.feedback.items()},
-            self.play_times + other.play_times,
-            self.questionnaires + other.questionnaires,
-            self.random_exposures + other.random_exposures,
-        )
-
-
-def counted(arrays: Mapping[str, Any]) -> Counts:
-    """Of event arrays [E] of timelines."""
     from data import feedback
 
     bits = arrays["feedback"][arrays["timestamp_ms"] > 0]
-    return Counts(
-        len(arrays["item"]),
-        len(bits),
-        {name: int(feedback.has(bits, name).sum()) for name in feedback.BITS},
-        int((arrays["play_ms"] >= 0).sum()),
-        int((arrays["questionnaire_answer"] >= 0).sum()),
-        int((arrays["randomly_exposed"] > 0).sum()),
+    return Counter(
+        events=len(arrays["item"]),
+        dated=len(bits),
+        play_times=int((arrays["play_ms"] >= 0).sum()),
+        questionnaires=int((arrays["questionnaire_answer"] >= 0).sum()),
+        random_exposures=int((arrays["randomly_exposed"] > 0).sum()),
+        **{name: int(feedback.has(bits, name).sum()) for name in feedback.BITS},
     )
 
 
-def of_counts(counts: Counts, items: "pl.DataFrame", embeddings: Any = None) -> Traits:
+def of_counts(counts: Mapping[str, int], items: "pl.DataFrame", embeddings: Any = None) -> Traits:
     """The traits of events that have been `counted`."""
+    from data import feedback
 
     def distinct(name: str) -> bool:
         return name in items.columns and items[name][1:].n_unique() > 1
 
-    shares = {name: count / counts.dated if counts.dated else 0.0 for name, count in counts.feedback.items()}
     return Traits(
-        events=counts.events,
-        feedback={name: share for name, share in shares.items() if share > 0},
-        play_times=counts.play_times > 0,
-        questionnaires=counts.questionnaires > 0,
-        random_exposures=counts.random_exposures > 0,
+        events=counts["events"],
+        feedback={name: counts[name] / counts["dated"] for name in feedback.BITS if counts[name]},
+        play_times=counts["play_times"] > 0,
+        questionnaires=counts["questionnaires"] > 0,
+        random_exposures=counts["random_exposures"] > 0,
         creators=distinct("creator"),
         clusters=distinct("cluster"),
         embeddings=embeddings is not None and bool(embeddings.any()),

@@ -6,20 +6,11 @@ columns (metrics, days) are seen on the same drawn users, at the cost of one mat
 """
 
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.intervals import Interval, divide, sums
-
-
-class Changes(NamedTuple):
-    """Relative changes of M figures and the bounds of their intervals, each [M]; NaN where a figure is undefined."""
-
-    value: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+from metrics.intervals import Interval, divide, of_resamples, sums
 
 
 def relative_changes(
@@ -30,11 +21,11 @@ def relative_changes(
     seed: int = 0,
     level: float = 0.95,
     least_users: int = 10,
-) -> Changes:
+) -> list[Interval]:
     """(Σ_t numerators / Σ_t denominators) / (Σ_c numerators / Σ_c denominators) − 1 for each of M figures.
 
-    Percentile bootstrap, users of the two groups drawn independently; resamples in which a figure is undefined are left
-    out of its interval.
+    NaN where it is undefined. Percentile bootstrap, users of the two groups drawn independently; resamples in which a
+    figure is undefined are left out of its interval.
 
     Args:
       control, treatment: (numerators [U, M], denominators [U, M]) of the users in each group; finite.
@@ -47,13 +38,8 @@ def relative_changes(
     rng = np.random.default_rng(seed)
     before, after = (_ratios(group, samples=samples, rng=rng) for group in (control, treatment))
     known = np.minimum(*(np.count_nonzero(group[0], axis=0) for group in (control, treatment))) >= least_users  # [M]
-    change = divide(after, before) - 1  # [1 + samples, M]
-    change = np.where(known, change, np.nan)
-    defined = np.isfinite(change[1:]).any(axis=0) & np.isfinite(change[0])
-    bounds = np.full((2, change.shape[1]), np.nan)
-    if defined.any():
-        bounds[:, defined] = np.nanquantile(change[1:, defined], [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Changes(np.where(np.isfinite(change[0]), change[0], np.nan), bounds[0], bounds[1])
+    changes = np.where(known, divide(after, before) - 1, np.nan)  # [1 + samples, M]
+    return [of_resamples(change, level=level) for change in changes.T]
 
 
 def share(hits: float, trials: float, *, level: float = 0.95) -> Interval:

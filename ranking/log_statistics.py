@@ -77,7 +77,7 @@ def build(
             raise UsageError(f"--config.history_feedback: no feedback '{name}'; one of {known}")
     bounds = thresholds(timelines)
     observed, is_known = outcomes(timelines, history_feedback, bounds)
-    learned = np.logical_or.reduce([timelines.in_split(split) for split in train_on])
+    learned = timelines.in_split(*train_on)
     met = learned & (timelines.timestamp_ms > 0)
     count = is_known[met].sum(axis=0)
     prior = (observed & is_known)[met].sum(axis=0) / np.maximum(count, 1)

@@ -49,6 +49,7 @@ class Guess:
 def of_table(table: str, looks: Sequence[Look]) -> list[Guess]:
     """The lines of a table's part of schema.yaml, for the columns that are looked at."""
     there = {look.name: look for look in looks}
+    canonical = {column.name for column in TABLES[table]}
     taken: set[str] = set()
     guesses: list[Guess] = []
     for column in TABLES[table]:
@@ -57,7 +58,7 @@ def of_table(table: str, looks: Sequence[Look]) -> list[Guess]:
             taken.add(name)
             guesses += _of_known(name, there[name])
             continue
-        others = [look for look in looks if look.name not in taken and look.name not in _canonical(table)]
+        others = [look for look in looks if look.name not in {*taken, *canonical}]
         exact = next((look for look in others if named(look.name, [name]) or _is_own_id(table, name, look)), None)
         near = next((look for look in others if meant(look.name, [name])), None)
         found = exact or near
@@ -76,10 +77,6 @@ def of_table(table: str, looks: Sequence[Look]) -> list[Guess]:
 def written(name: str) -> str:
     """A name as YAML has it."""
     return name if _PLAIN.match(name) else json.dumps(name, ensure_ascii=False)
-
-
-def _canonical(table: str) -> set[str]:
-    return {column.name for column in TABLES[table]}
 
 
 def _is_own_id(table: str, name: str, look: Look) -> bool:

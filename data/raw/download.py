@@ -57,7 +57,12 @@ def fetch(url: str, path: Path, digest: Callable[[], Digest]) -> Path:
 
 def git_lfs(pointer_url: str) -> Digest:
     """The sha256 that a Git LFS pointer tells of its file, as Hugging Face serves them under `raw`."""
-    return Digest("sha256", _found(pointer_url, r"(?<=oid sha256:)[0-9a-f]{64}\b"), pointer_url)
+    with _open(pointer_url) as answer:
+        text = answer.read(_BLOCK).decode("utf-8", errors="replace")
+    found = re.search(r"oid sha256:([0-9a-f]{64})\b", text)
+    if found is None:
+        raise OSError(f"{pointer_url} holds no checksum")
+    return Digest("sha256", found[1], pointer_url)
 
 
 def hugging_face(dataset: str, names: Iterable[str], folder: Path) -> None:
@@ -79,15 +84,6 @@ def _open(url: str):  # type: ignore[no-untyped-def]
     if not url.startswith(("https://", "http://127.0.0.1:")):
         raise ValueError(f"{url}: no https")
     return urllib.request.urlopen(url, timeout=_SECONDS)
-
-
-def _found(url: str, pattern: str) -> str:
-    with _open(url) as answer:
-        text = answer.read(_BLOCK).decode("utf-8", errors="replace")
-    match = re.search(pattern, text)
-    if match is None:
-        raise OSError(f"{url} holds no checksum")
-    return match.group()
 
 
 def _told(digest: Callable[[], Digest], url: str, path: Path) -> Digest:

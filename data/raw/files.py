@@ -84,9 +84,7 @@ class Opened:
                     for name, value in part.partition.items()
                     if name in names and name not in rows.frame.columns
                 }
-                whole_rows = (
-                    dataclasses.replace(rows, frame=rows.frame.with_columns(**partition)) if partition else rows
-                )
+                whole_rows = dataclasses.replace(rows, frame=rows.frame.with_columns(**partition))
                 yield of_part(whole_rows, place, self.source.parts, is_text=self.format.is_text)
 
 

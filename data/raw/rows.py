@@ -311,8 +311,8 @@ def _faults(
         where = f"{path}: column {column.in_file}"
         meant = column.convert(cells) if column.convert and not cells.dtype.is_nested() else cells
         value, unusable = _canonical(column, meant, where, in_text=is_text and not column.convert)
-        again = column.name in of_column
-        of_column[column.name] = _largest(of_column[column.name], value) if again else value
+        before = of_column.get(column.name)
+        of_column[column.name] = value if before is None else pl.select(pl.max_horizontal(before, value)).to_series()
 
         shown = attributes.shown(cells)
         filled = cells.is_not_null() if cells.dtype != pl.String else cells.fill_null("") != ""
@@ -340,10 +340,6 @@ def _faults(
         if column.name in known:
             listed = known[column.name]
             yield fault(listed.lacks(value), f"is not in {listed.file}", f"add it to {listed.file}")
-
-
-def _largest(one: pl.Series, other: pl.Series) -> pl.Series:
-    return pl.select(pl.max_horizontal(one, other)).to_series()
 
 
 def _canonical(

@@ -74,7 +74,9 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
     """
     folder = Path(folder)
     candidates = [
-        entry for entry in entries(folder) if _stem(entry).lower() == table and (ending(entry) or entry.is_dir())
+        entry
+        for entry in entries(folder)
+        if entry.name.lower().removesuffix(ending(entry)) == table and (ending(entry) or entry.is_dir())
     ]
     if len(candidates) > 1:
         raise DataError(f"{candidates[0]} and {candidates[1]}: both are there; keep one of them")
@@ -114,11 +116,6 @@ def kind(path: Path) -> tuple[str, ...]:
     found = ending(path)
     plain = next((found.removesuffix(more) for more in COMPRESSED if found.endswith(more)), found)
     return next((endings for endings in (CSV, JSON_LINES) if plain in endings), PARQUET)
-
-
-def _stem(path: Path) -> str:
-    found = ending(path)
-    return path.name[: len(path.name) - len(found)]
 
 
 def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:

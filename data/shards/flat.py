@@ -22,7 +22,7 @@ def joined(parts: Sequence[Part], folder: Path) -> Iterator[tuple[str, NDArray[A
     if len(parts) == 1 and parts[0].arrays is not None:
         yield from parts[0].arrays.items()
         return
-    events = [part.counts.events for part in parts]
+    events = [part.counts["events"] for part in parts]
     begins = np.cumsum([0, *events])
     folder.mkdir(parents=True, exist_ok=True)
     for name, dtype in EVENT_DTYPES.items():

@@ -104,7 +104,9 @@ def ordered(
         log = _by_user_and_time(pl.concat([before, log], how="diagonal"))
     user_ids, user = _coded(log["user_id"])
     item_ids, item = _coded(log["item_id"])
-    surfaces, surface = _coded(log["surface"]) if "surface" in log.columns else _none(len(log))
+    surfaces, surface = pl.Series([], dtype=pl.String), np.zeros(len(log), np.int32)
+    if "surface" in log.columns:
+        surfaces, surface = _coded(log["surface"])
     made_of = Ordered(
         user_ids,
         item_ids,
@@ -137,10 +139,6 @@ def ordered(
 def _coded(ids: pl.Series) -> tuple[pl.Series, NDArray[np.int32]]:
     known = vocabulary.build(ids)
     return known, vocabulary.encode(ids, known)
-
-
-def _none(length: int) -> tuple[pl.Series, NDArray[np.int32]]:
-    return pl.Series([], dtype=pl.String), np.zeros(length, np.int32)
 
 
 def _by_user_and_time(log: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """The timelines of a shard's users: their events in order, as arrays, once it is decided what concerns all shards."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,14 @@ class Decided:
     """What is decided of a log as a whole.
 
     items: ids, sorted, row i being dense item i + 1; those of events that are not among them leave the log. surfaces,
-    likewise. columns: that events of any shard have. valid_start_ms, test_start_ms: where validation and test begin.
+    likewise. columns: that events of any shard have. moments: valid_start_ms and test_start_ms, where validation and
+    test begin.
     """
 
     items: pl.Series
     surfaces: pl.Series
     columns: Sequence[str]
-    valid_start_ms: int
-    test_start_ms: int
-
-    @property
-    def moments(self) -> dict[str, int]:
-        """valid_start_ms and test_start_ms by name."""
-        return {"valid_start_ms": self.valid_start_ms, "test_start_ms": self.test_start_ms}
+    moments: Mapping[str, int]
 
     @property
     def feedback(self) -> list[str]:
@@ -61,7 +57,7 @@ class Part:
     arrays: Mapping[str, NDArray[Any]] | None
     folder: Path | None
     users: pl.Series
-    counts: traits.Counts
+    counts: Counter[str]
     earlier: int
     trained: NDArray[np.bool_]
     sizes: Mapping[str, int]
@@ -154,18 +150,14 @@ def _event_arrays(events: pl.DataFrame, decided: Decided) -> dict[str, NDArray[A
         return events[name].fill_null(_UNKNOWN.get(name, 0)).to_numpy()
 
     play_ms, duration_ms = column("play_ms"), column("duration_ms")
-    has_play = "play_ms" in decided.columns
     flags = {name: events[name].fill_null(0).to_numpy() for name in FEEDBACK_COLUMNS if name in events.columns}
-    if has_play and "long_view" not in decided.columns:
+    if "long_view" not in decided.columns:
         flags["long_view"] = feedback.is_long_view(play_ms, duration_ms)
-    arrays = {
+    return {
         "timestamp_ms": events["timestamp_ms"].to_numpy(),
         "play_ms": play_ms,
         "duration_ms": duration_ms,
         "dwell": feedback.dwell_bucket(play_ms),
-        "feedback": feedback.to_bits(flags, play_ms=play_ms if has_play else None)
-        if flags or has_play
-        else np.zeros(len(events), np.uint16),
+        "feedback": feedback.to_bits(flags, play_ms=play_ms),
+        **{name: column(name) for name in ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")},
     }
-    asked = ("randomly_exposed", "questionnaire_shown", "questionnaire_answer")
-    return arrays | {name: column(name) for name in asked}

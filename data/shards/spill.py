@@ -99,10 +99,7 @@ class Spill:
 def _read(path: Path, wanted: range) -> pl.DataFrame:
     with pa.OSFile(str(path)) as file:
         reader = pa.ipc.open_file(file)
-        table = pa.Table.from_batches([reader.get_batch(bucket) for bucket in wanted], reader.schema)
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        return pl.DataFrame(pa.Table.from_batches([reader.get_batch(bucket) for bucket in wanted], reader.schema))
 
 
 def buckets(ids: pl.Series) -> NDArray[np.uint8]:

@@ -14,11 +14,6 @@ class Times:
         self.first = min(int(piece[0]) for piece in self._pieces)
         self.last = max(int(piece[-1]) for piece in self._pieces)
 
-    @staticmethod
-    def has(piece: NDArray[np.int64], moment: int) -> bool:
-        """Whether a sorted piece has this time."""
-        return bool(np.searchsorted(piece, moment, side="right") > np.searchsorted(piece, moment))
-
     def __len__(self) -> int:
         return sum(map(len, self._pieces))
 

@@ -164,8 +164,7 @@ def changes(
     relative = relative_changes(before, after, samples=samples, seed=seed)
     levels = [divide(*(part.sum(axis=0) for part in group)).tolist() for group in (before, after)]
     spans = 1 + (control["impressions"].shape[1] if by_day else 0)
-    intervals = [Interval(*column) for column in np.stack(relative, axis=1).tolist()]
-    rows = [Change(*change) for change in zip(*levels, intervals, strict=True)]
+    rows = [Change(*change) for change in zip(*levels, relative, strict=True)]
     return {name: rows[n * spans : (n + 1) * spans] for n, name in enumerate(metrics)}
 
 

@@ -50,7 +50,7 @@ def run(
     loaded = load_arms(folders)
     check(config, timelines, loaded, data=data)
     feed = open_world(world) if world else None
-    later = np.any([timelines.in_split(split) for split in config.splits], axis=0)
+    later = timelines.in_split(*config.splits)
     at = contexts(timelines, later & (timelines.randomly_exposed > 0))
     if not len(at):
         raise UsageError(

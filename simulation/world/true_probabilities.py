@@ -26,9 +26,7 @@ def run(*, world: str, data: str, workdir: str | None) -> None:
     folder, complete = begin(workdir, identity)
     if complete:
         return
-    positions = np.flatnonzero(
-        (timelines.in_split("valid") | timelines.in_split("test")) & (timelines.timestamp_ms > 0)
-    )
+    positions = np.flatnonzero(timelines.in_split("valid", "test") & (timelines.timestamp_ms > 0))
     bounds = thresholds(timelines)[:, : len(RELATIVE)]
     values = np.full((len(timelines.item), len(TASKS)), np.nan, np.float32)
     values[positions] = true_probabilities(feed, timelines, positions, bounds)

@@ -14,7 +14,7 @@ def test_bits_are_the_contract():
 
 
 def test_to_bits_packs_columns():
-    bits = feedback.to_bits({"click": [1, 0, 1], "dislike": np.array([False, True, True])})
+    bits = feedback.to_bits({"click": [1, 0, 1], "dislike": np.array([False, True, True])}, play_ms=[-1] * 3)
     np.testing.assert_array_equal(bits, [1, 1 << 6, 1 + (1 << 6)])
     assert bits.dtype == np.uint16
 
@@ -37,7 +37,7 @@ def test_to_bits_of_play_times_alone():
 
 def test_skip_cannot_be_given():
     with pytest.raises(ValueError, match="derived"):
-        feedback.to_bits({"skip": [1]})
+        feedback.to_bits({"skip": [1]}, play_ms=[0])
 
 
 def test_has_is_any_of_the_names():

@@ -50,6 +50,12 @@ def test_distinct_values_rise_and_stand_once(values):
     assert found.tolist() == sorted(set(values))
 
 
+@pytest.mark.parametrize("rising", [[], [3], [2, 3, 7]])
+def test_among_asks_whether_a_value_is_there(rising):
+    values = np.array([[1, 2, 3], [6, 7, 8]])
+    np.testing.assert_array_equal(ranges.among(values, np.array(rising, np.int64)), np.isin(values, rising))
+
+
 def test_padded_sets_values_side_by_side():
     table = ranges.padded([2, 0, 2, 2], [7, 8, 9, 5], num_rows=4)
     np.testing.assert_array_equal(table, [[8, -1, -1], [-1, -1, -1], [7, 9, 5], [-1, -1, -1]])

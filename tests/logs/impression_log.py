@@ -51,7 +51,7 @@ def write(folder, *, num_users=40, num_items=30, per_day=4, seed=0, watch_times=
             "play_ms": play_ms,
             "duration_ms": np.full(len(item), 60_000),
             "dwell": feedback.dwell_bucket(play_ms),
-            "feedback": feedback.to_bits(flags, play_ms=play_ms if watch_times else None),
+            "feedback": feedback.to_bits(flags, play_ms=play_ms),
             "surface": 1 + (np.arange(len(item)) % 5 == 0),
             "offsets": offsets,
             **bounds,

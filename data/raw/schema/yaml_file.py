@@ -116,8 +116,9 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
     known = ["unit", "zone", "format"] if name in TIMES else ["unit"] if name in LENGTHS else []
     parts = _parts(nodes, node, name, [*known, *(["separator"] if name in _LISTS else [])], name)
     made = replace(plain(column), source=of_log(parts["column"], node))
-    if "unit" in parts and parts["unit"] not in UNITS:
-        nodes.fail(node, f"{name}: unit '{parts['unit']}' is none of {', '.join(UNITS)}")
+    unit = parts.get("unit", "ms")
+    if unit not in UNITS:
+        nodes.fail(node, f"{name}: unit '{unit}' is none of {', '.join(UNITS)}")
     if "zone" in parts and not _is_zone(parts["zone"]):
         guess = difflib.get_close_matches(parts["zone"], sorted(zoneinfo.available_timezones()), n=1)
         hint = f"did you mean {guess[0]}?" if guess else "write it like Europe/Berlin"
@@ -127,8 +128,7 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
             node, f"{name}: format '{parts['format']}' names no part of a time, such as %Y; write it as strptime has it"
         )
     if name in TIMES:
-        moments = Moments(parts.get("unit", "ms"), zone=parts.get("zone", ""), layout=parts.get("format", ""))
-        unit = parts.get("unit", "ms")
+        moments = Moments(unit, zone=parts.get("zone", ""), layout=parts.get("format", ""))
         layout = f" of the format {parts['format']}" if "format" in parts else ""
         return [
             replace(
@@ -139,7 +139,6 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
             )
         ]
     if name in LENGTHS:
-        unit = parts.get("unit", "ms")
         return [replace(made, convert=Lengths(unit), what=f"a number of {unit}" if unit != "ms" else made.what)]
     if "separator" in parts:
         return [replace(made, convert=partial(split, separator=parts["separator"]))]

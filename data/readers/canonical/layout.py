@@ -40,7 +40,7 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schem
     """
     said = yaml_file.read(yaml_file.find(Path(folder), schema))
     of_name = _sources(Path(folder), said)
-    log = _Log(of_name, said, quarantine, [])
+    log = _Log(of_name, said, {name: columns_of(name, said.of(name)) for name in of_name}, quarantine, [])
     items = log.read("items") if "items" in of_name else None
     users = log.read("users") if "users" in of_name else None
     known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
@@ -61,9 +61,9 @@ class _Log:
 
     sources: Mapping[str, Source]
     schema: Schema
+    columns: Mapping[str, Sequence[Column]]
     quarantine: Quarantine
     notes: list[str]
-    columns: dict[str, Sequence[Column]] = dataclasses.field(default_factory=dict)
 
     def read(self, name: str) -> pl.DataFrame:
         """The table of this name, which is not that of the events."""
@@ -77,7 +77,7 @@ class _Log:
         if source.others:
             such = f"{len(source.others):,} files such as {source.others[0].name}"
             self.notes.append(f"{source.name}: {such} are left out: no table by their names")
-        columns = self._columns(name)
+        columns = self.columns[name]
         opened = files.opened(source)
         if opened.format.is_whole:
             check(self.schema, name, source.name, opened.names)
@@ -100,16 +100,11 @@ class _Log:
         )
         return pieces, opened.num_rows()
 
-    def _columns(self, name: str) -> Sequence[Column]:
-        if name not in self.columns:
-            self.columns[name] = columns_of(name, self.schema.of(name))
-        return self.columns[name]
-
     def finish(self, name: str) -> None:
         """Checks what is said of a table that has been gone through, and notes what there is to tell of it."""
         source = self.sources[name]
         check(self.schema, name, source.name, self.quarantine.columns[source.name].all)
-        for column in self._columns(name):
+        for column in self.columns[name]:
             if isinstance(column.convert, Moments) and column.convert.without_zone:
                 of_rows = f"{column.convert.without_zone:,} times of {column.in_file} name no zone"
                 self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")

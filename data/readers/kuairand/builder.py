@@ -97,7 +97,8 @@ class KuaiRand(tfds.core.GeneratorBasedBuilder):
             request = urllib.request.Request(url(version), method="HEAD")
             urllib.request.urlopen(request, timeout=30).close()
             downloaded = Path(dl_manager.download(url(version)))
-        md5 = _md5(downloaded)
+        with open(downloaded, "rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
         if md5 != MD5[version]:
             if given is None or downloaded.parent != given:
                 downloaded.unlink()  # or the next run would take it for done
@@ -113,11 +114,6 @@ def has_logs(folder: Path, version: str) -> bool:
         return bool(layout.source_files(folder, version))
     except DataError:
         return False
-
-
-def _md5(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def download(folder: Path, version: str, **options: Any) -> Path:

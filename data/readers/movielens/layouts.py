@@ -66,6 +66,39 @@ LINES = {
 }
 
 
+def _stars(cells: pl.Series) -> pl.Series:
+    number = cells.cast(pl.Float64, strict=False)
+    return number.set(~number.is_between(0.5, 5.0).fill_null(False), None)
+
+
+_BY_STARS = replace(FLAG, source="rating", what="a number of stars from 0.5 to 5", remedy="mend the row").always()
+RATINGS = (
+    replace(USER_ID, dtype=pl.Int64, source="userId"),
+    replace(ITEM_ID, dtype=pl.Int64, source="movieId"),
+    replace(_BY_STARS, name="like", convert=lambda cells: (_stars(cells) >= LIKE_FROM).cast(pl.Int64)),
+    replace(_BY_STARS, name="dislike", convert=lambda cells: (_stars(cells) <= DISLIKE_UP_TO).cast(pl.Int64)),
+    replace(
+        TIME,
+        name="timestamp_ms",
+        source="timestamp",
+        low=clock.parse(_FIRST),
+        convert=Lengths("s"),
+        what="a number of seconds",
+        remedy="times are seconds since 1970, from 1995 to now",
+    ).always(),
+)
+FILMS = (
+    replace(ITEM_ID, dtype=pl.Int64, source="movieId", unique=True),
+    Column("title", pl.String, required=True),
+    Column("genres", pl.String, required=True, category=True),
+    Column("year", pl.String),
+)
+USERS = (
+    replace(USER_ID, dtype=pl.Int64, source="userId", unique=True),
+    *(Column(name, required=True, category=True) for name in ("gender", "age", "occupation")),
+)
+
+
 def source_files(folder: str | os.PathLike[str], archive: str) -> list[Path]:
     """Ratings, films and, up to 1M, users: in the folder itself or in the one that the archive unpacks to."""
     for names in FILES[archive]:
@@ -123,50 +156,12 @@ def films(path: Path) -> Rows:
 def read_movielens(folder: str | os.PathLike[str], archive: str, *, quarantine: Quarantine) -> Tables:
     """Reads and checks one of the sizes; errors as `data.raw.rows.read`."""
     ratings, titles, *people = source_files(folder, archive)
-    items, _ = _read(titles, _film_columns(), quarantine, opened=films)
+    items, _ = _read(titles, FILMS, quarantine, opened=films)
     items = _films(items)
     known = {"item_id": (items["item_id"], titles.name)}
-    events, count = _read(ratings, _rating_columns(), quarantine, known)
-    users = _read(people[0], _user_columns(), quarantine)[0] if people else None
+    events, count = _read(ratings, RATINGS, quarantine, known)
+    users = _read(people[0], USERS, quarantine)[0] if people else None
     return Tables(events, items, users, None, count)
-
-
-def _rating_columns() -> tuple[Column, ...]:
-    def stars(cells: pl.Series) -> pl.Series:
-        number = cells.cast(pl.Float64, strict=False)
-        return number.set(~number.is_between(0.5, 5.0).fill_null(False), None)
-
-    what = "a number of stars from 0.5 to 5"
-    flag = replace(FLAG, source="rating", what=what, remedy="mend the row").always()
-    return (
-        replace(USER_ID, dtype=pl.Int64, source="userId"),
-        replace(ITEM_ID, dtype=pl.Int64, source="movieId"),
-        replace(flag, name="like", convert=lambda cells: (stars(cells) >= LIKE_FROM).cast(pl.Int64)),
-        replace(flag, name="dislike", convert=lambda cells: (stars(cells) <= DISLIKE_UP_TO).cast(pl.Int64)),
-        replace(
-            TIME,
-            name="timestamp_ms",
-            source="timestamp",
-            low=clock.parse(_FIRST),
-            convert=Lengths("s"),
-            what="a number of seconds",
-            remedy="times are seconds since 1970, from 1995 to now",
-        ).always(),
-    )
-
-
-def _film_columns() -> tuple[Column, ...]:
-    return (
-        replace(ITEM_ID, dtype=pl.Int64, source="movieId", unique=True),
-        Column("title", pl.String, required=True),
-        Column("genres", pl.String, required=True, category=True),
-        Column("year", pl.String),
-    )
-
-
-def _user_columns() -> tuple[Column, ...]:
-    attributes = (Column(name, required=True, category=True) for name in ("gender", "age", "occupation"))
-    return (replace(USER_ID, dtype=pl.Int64, source="userId", unique=True), *attributes)
 
 
 def _films(films: pl.DataFrame) -> pl.DataFrame:

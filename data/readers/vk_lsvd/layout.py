@@ -20,6 +20,22 @@ from data.readers.vk_lsvd import ORIGIN, VALID_WEEK, WEEK_MS
 from runtime.errors import DataError
 
 _DATASET = "deepvk/VK-LSVD"
+_EVENTS = (
+    replace(USER_ID, dtype=pl.Int64),
+    replace(ITEM_ID, dtype=pl.Int64),
+    Column("surface", pl.Int64, source="place").always(),
+    replace(LENGTH, name="play_ms", source="timespent", convert=Lengths("s")).always(),
+    *(replace(FLAG, name=name).always() for name in ("like", "dislike", "share", "bookmark")),
+)
+_OF_VIDEO = (
+    replace(ITEM_ID, dtype=pl.Int64, unique=True),
+    Column("creator_id", pl.Int64, source="author_id", required=True),
+    replace(LENGTH, name="duration_ms", source="duration", convert=Lengths("s"), required=True),
+)
+_OF_USER = (
+    replace(USER_ID, dtype=pl.Int64, unique=True),
+    *(Column(name, pl.Int64, required=True, category=True) for name in ("age", "gender", "geo")),
+)
 _ABOUT = _ITEMS, _USERS, _EMBEDDINGS = "items_metadata.parquet", "users_metadata.parquet", "item_embeddings.npz"
 
 
@@ -56,9 +72,9 @@ def read_vk_lsvd(
     events = pl.concat([frame for frame, _ in read])
     items = users = None
     if path := by_name.get(_ITEMS):
-        items = _of(path, "item_id", events["item_id"], quarantine)
+        items = _of(path, _OF_VIDEO, events["item_id"], quarantine)
     if path := by_name.get(_USERS):
-        users = _of(path, "user_id", events["user_id"], quarantine)
+        users = _of(path, _OF_USER, events["user_id"], quarantine)
     if path := by_name.get(_EMBEDDINGS):
         items = pl.DataFrame({"item_id": events["item_id"].unique().sort()}) if items is None else items
         items = items.join(_vectors(path, items["item_id"]), on="item_id", how="left", maintain_order="left")
@@ -76,19 +92,9 @@ def download(folder: Path, *, subsample: str = "", user_share: float = 1.0) -> P
     return folder
 
 
-def _columns() -> tuple[Column, ...]:
-    return (
-        replace(USER_ID, dtype=pl.Int64),
-        replace(ITEM_ID, dtype=pl.Int64),
-        Column("surface", pl.Int64, source="place").always(),
-        replace(LENGTH, name="play_ms", source="timespent", convert=Lengths("s")).always(),
-        *(replace(FLAG, name=name).always() for name in ("like", "dislike", "share", "bookmark")),
-    )
-
-
 def _week(path: Path, share: float, quarantine: Quarantine) -> tuple[pl.DataFrame, int]:
     skip = sampled.others("user_id", share)
-    frame, count = rows.read(path, _columns(), quarantine=quarantine, skip=skip, number="number")
+    frame, count = rows.read(path, _EVENTS, quarantine=quarantine, skip=skip, number="number")
     begin = clock.parse(ORIGIN) + WEEK_MS * int(path.stem.removeprefix("week_"))
     # Some 1.5 billion rows a week, times its milliseconds: 64 bits hold ten times as much.
     time = begin + (pl.col("number") - 1) * WEEK_MS // parquet.num_rows(path)
@@ -96,20 +102,10 @@ def _week(path: Path, share: float, quarantine: Quarantine) -> tuple[pl.DataFram
     return frame.with_columns(timestamp_ms=time, like=liked).drop("number", "bookmark"), count
 
 
-def _of(path: Path, key: str, ids: pl.Series, quarantine: Quarantine) -> pl.DataFrame:
+def _of(path: Path, columns: tuple[Column, ...], ids: pl.Series, quarantine: Quarantine) -> pl.DataFrame:
     """The metadata of the items or users that the events name."""
-    columns: tuple[Column, ...]
-    if key == "item_id":
-        columns = (
-            replace(ITEM_ID, dtype=pl.Int64, unique=True),
-            Column("creator_id", pl.Int64, source="author_id", required=True),
-            replace(LENGTH, name="duration_ms", source="duration", convert=Lengths("s"), required=True),
-        )
-    else:
-        attributes = (Column(name, pl.Int64, required=True, category=True) for name in ("age", "gender", "geo"))
-        columns = (replace(USER_ID, dtype=pl.Int64, unique=True), *attributes)
     table, _ = rows.read(path, columns, quarantine=quarantine)
-    return table.filter(pl.col(key).is_in(ids.unique().implode()))
+    return table.filter(pl.col(ids.name).is_in(ids.unique().implode()))
 
 
 def _vectors(path: Path, ids: pl.Series) -> pl.DataFrame:
