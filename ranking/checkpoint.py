@@ -65,8 +65,6 @@ class Ranker:
     what it took from the training days. `run` is a digest of the training run, "" of none: no two take the same time.
     """
 
-    run = ""
-
     def __init__(
         self,
         merge: Callable[[Any], RankingModel],
@@ -75,8 +73,9 @@ class Ranker:
         timelines: Timelines,
         statistics: LogStatistics,
         satisfaction: NDArray[np.float32] | None,
+        run: str = "",
     ):
-        self.config, self.statistics = config, statistics
+        self.config, self.statistics, self.run = config, statistics, run
         self.tasks: tuple[str, ...] = tuple(config.tasks)
         self._timelines, self._satisfaction = timelines, satisfaction
         self._labels: ranking_tasks.Labels | None = None
@@ -114,25 +113,23 @@ class Ranker:
         return self._labels.values[positions], self._labels.where[positions]
 
 
-def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
+def load(path: str | os.PathLike[str], timelines: Timelines, flag: str = "--checkpoint") -> Ranker:
     """The best checkpoint of the training run in `path`.
 
-    Errors: UsageError where the run is not complete or was trained on other timelines.
+    Errors: UsageError, which names `flag`, where the run is not complete or was trained on other timelines.
     """
     folder = Path(path)
     if not is_complete(folder):
-        raise UsageError(f"--checkpoint={path}: no complete training run here; run ranking.train on it first")
+        raise UsageError(f"{flag}={path}: no complete training run here; run ranking.train on it first")
     saved = read_json(folder / CONFIG)
     config = ConfigDict(saved["config"])
     if saved["timelines"] != timelines.fingerprint:
-        raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
-    statistics = LogStatistics.open(folder / FOLDER)
+        raise UsageError(f"{flag}={path}: trained on another log than --data={timelines.path} has; give its own")
+    statistics = LogStatistics.open(folder / FOLDER, flag)
     model = build(config, timelines, statistics, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
-    satisfaction = _satisfaction(saved["satisfaction"], timelines, path)
-    ranker = Ranker(model.merge, params, config, timelines, statistics, satisfaction)
-    ranker.run = digest(folder / METRICS)
-    return ranker
+    satisfaction = _satisfaction(saved["satisfaction"], timelines, f"{flag}={path}")
+    return Ranker(model.merge, params, config, timelines, statistics, satisfaction, digest(folder / METRICS))
 
 
 def load_row(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Ranker]:
@@ -158,10 +155,7 @@ def load_row(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Rank
 
 
 def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
-    try:
-        ranker = load(path, timelines)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--checkpoint", flag, 1)) from None
+    ranker = load(path, timelines, flag)
     if "valid" in ranker.config.train_on:
         raise UsageError(
             f"{flag}={path}: has learned from the validation days, on which its probabilities are calibrated; "
@@ -170,15 +164,13 @@ def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
     return ranker
 
 
-def _satisfaction(
-    saved: Mapping[str, str] | None, timelines: Timelines, path: str | os.PathLike[str]
-) -> NDArray[np.float32] | None:
+def _satisfaction(saved: Mapping[str, str] | None, timelines: Timelines, run: str) -> NDArray[np.float32] | None:
     if saved is None:
         return None
     manifest = Path(saved["path"]) / MANIFEST
     if not manifest.is_file() or digest(manifest) != saved["digest"]:
         raise UsageError(
-            f"--checkpoint={path}: learned from the satisfaction scores in {saved['path']}, which are gone or others "
+            f"{run}: learned from the satisfaction scores in {saved['path']}, which are gone or others "
             "by now; put them back, or train again"
         )
     return ranking_tasks.read_satisfaction(saved["path"], timelines)
