@@ -21,6 +21,7 @@ from runtime.workdir import CONFIG, METRICS, is_complete
 from training.architecture import Architecture, architecture
 from training.chunks import by_chunks
 from training.saving.checkpoints import CHECKPOINTS, restore_params
+from training.settings import of_model
 
 _CHUNK = 1024  # impressions at a time
 
@@ -28,16 +29,10 @@ _CHUNK = 1024  # impressions at a time
 def identity(
     config: ConfigDict, timelines: Timelines, satisfaction: str | None, *, model_shards: int = 1
 ) -> dict[str, Any]:
-    """What a training run is of: its config, without what has no influence on the model, and its data.
-
-    Of the devices it is only what shapes the tables, the size of the mesh's `model` axis: the same run may go on with
-    more hosts, or fewer.
-    """
-    ignored = ("save_every", "mesh", "cpu_devices")
-    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
+    """What a training run is of: its config, its data, and what shapes the tables, the mesh's `model` axis."""
     scores = {"path": satisfaction, "digest": digest(Path(satisfaction) / MANIFEST)} if satisfaction else None
     return {
-        "config": kept,
+        "config": of_model(config),
         "timelines": timelines.fingerprint,
         "satisfaction": scores,
         "model_shards": model_shards,
