@@ -21,6 +21,7 @@ from runtime.workdir import CONFIG, METRICS, is_complete
 from training.architecture import Architecture, architecture
 from training.chunks import by_chunks
 from training.saving.checkpoints import CHECKPOINTS, restore_params
+from training.settings import of_model
 
 _CHUNK = 1024  # impressions at a time
 
@@ -28,16 +29,10 @@ _CHUNK = 1024  # impressions at a time
 def identity(
     config: ConfigDict, timelines: Timelines, satisfaction: str | None, *, model_shards: int = 1
 ) -> dict[str, Any]:
-    """What a training run is of: its config, without what has no influence on the model, and its data.
-
-    Of the devices it is only what shapes the tables, the size of the mesh's `model` axis: the same run may go on with
-    more hosts, or fewer.
-    """
-    ignored = ("save_every", "mesh", "cpu_devices")
-    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
+    """What a training run is of: its config, its data, and what shapes the tables, the mesh's `model` axis."""
     scores = {"path": satisfaction, "digest": digest(Path(satisfaction) / MANIFEST)} if satisfaction else None
     return {
-        "config": kept,
+        "config": of_model(config),
         "timelines": timelines.fingerprint,
         "satisfaction": scores,
         "model_shards": model_shards,
@@ -65,8 +60,6 @@ class Ranker:
     what it took from the training days. `run` is a digest of the training run, "" of none: no two take the same time.
     """
 
-    run = ""
-
     def __init__(
         self,
         merge: Callable[[Any], RankingModel],
@@ -75,8 +68,9 @@ class Ranker:
         timelines: Timelines,
         statistics: LogStatistics,
         satisfaction: NDArray[np.float32] | None,
+        run: str = "",
     ):
-        self.config, self.statistics = config, statistics
+        self.config, self.statistics, self.run = config, statistics, run
         self.tasks: tuple[str, ...] = tuple(config.tasks)
         self._timelines, self._satisfaction = timelines, satisfaction
         self._labels: ranking_tasks.Labels | None = None
@@ -114,25 +108,23 @@ class Ranker:
         return self._labels.values[positions], self._labels.where[positions]
 
 
-def load(path: str | os.PathLike[str], timelines: Timelines) -> Ranker:
+def load(path: str | os.PathLike[str], timelines: Timelines, flag: str = "--checkpoint") -> Ranker:
     """The best checkpoint of the training run in `path`.
 
-    Errors: UsageError where the run is not complete or was trained on other timelines.
+    Errors: UsageError, which names `flag`, where the run is not complete or was trained on other timelines.
     """
     folder = Path(path)
     if not is_complete(folder):
-        raise UsageError(f"--checkpoint={path}: no complete training run here; run ranking.train on it first")
+        raise UsageError(f"{flag}={path}: no complete training run here; run ranking.train on it first")
     saved = read_json(folder / CONFIG)
     config = ConfigDict(saved["config"])
     if saved["timelines"] != timelines.fingerprint:
-        raise UsageError(f"--checkpoint={path}: trained on another log than --data={timelines.path} has; give its own")
-    statistics = LogStatistics.open(folder / FOLDER)
+        raise UsageError(f"{flag}={path}: trained on another log than --data={timelines.path} has; give its own")
+    statistics = LogStatistics.open(folder / FOLDER, flag)
     model = build(config, timelines, statistics, model_shards=saved.get("model_shards", 1))
     params, _ = restore_params(folder / CHECKPOINTS, model.shapes)
-    satisfaction = _satisfaction(saved["satisfaction"], timelines, path)
-    ranker = Ranker(model.merge, params, config, timelines, statistics, satisfaction)
-    ranker.run = digest(folder / METRICS)
-    return ranker
+    satisfaction = _satisfaction(saved["satisfaction"], timelines, f"{flag}={path}")
+    return Ranker(model.merge, params, config, timelines, statistics, satisfaction, digest(folder / METRICS))
 
 
 def load_row(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Ranker]:
@@ -158,10 +150,7 @@ def load_row(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Rank
 
 
 def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
-    try:
-        ranker = load(path, timelines)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--checkpoint", flag, 1)) from None
+    ranker = load(path, timelines, flag)
     if "valid" in ranker.config.train_on:
         raise UsageError(
             f"{flag}={path}: has learned from the validation days, on which its probabilities are calibrated; "
@@ -170,15 +159,13 @@ def _load_one(path: str, timelines: Timelines, flag: str) -> Ranker:
     return ranker
 
 
-def _satisfaction(
-    saved: Mapping[str, str] | None, timelines: Timelines, path: str | os.PathLike[str]
-) -> NDArray[np.float32] | None:
+def _satisfaction(saved: Mapping[str, str] | None, timelines: Timelines, run: str) -> NDArray[np.float32] | None:
     if saved is None:
         return None
     manifest = Path(saved["path"]) / MANIFEST
     if not manifest.is_file() or digest(manifest) != saved["digest"]:
         raise UsageError(
-            f"--checkpoint={path}: learned from the satisfaction scores in {saved['path']}, which are gone or others "
+            f"{run}: learned from the satisfaction scores in {saved['path']}, which are gone or others "
             "by now; put them back, or train again"
         )
     return ranking_tasks.read_satisfaction(saved["path"], timelines)

@@ -64,8 +64,8 @@ def fuse(probabilities: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(probabilities, np.float64) @ np.asarray(weights, np.float64)
 
 
-def parse(entries: Sequence[str], tasks: Sequence[str], *, flag: str = "--gamma") -> NDArray[np.float64]:
-    """γ [K] of entries like `GVV=-1`, 0 for tasks without one, scaled to Σ|γ_k| = 1.
+def parse(entries: Sequence[str], tasks: Sequence[str]) -> NDArray[np.float64]:
+    """γ [K] of --gamma, entries like `GVV=-1`, 0 for tasks without one, scaled to Σ|γ_k| = 1.
 
     Errors: UsageError names an entry that is no TASK=NUMBER, an unknown or repeated task, or that all are 0.
     """
@@ -77,11 +77,11 @@ def parse(entries: Sequence[str], tasks: Sequence[str], *, flag: str = "--gamma"
         except ValueError:
             value = np.nan
         if not equals or not np.isfinite(value):
-            raise UsageError(f"{flag}={entry}: written TASK=NUMBER, like {tasks[0]}=1")
+            raise UsageError(f"--gamma={entry}: written TASK=NUMBER, like {tasks[0]}=1")
         if task in given:
-            raise UsageError(f"{flag}={entry}: {task} is given twice; name each task once")
+            raise UsageError(f"--gamma={entry}: {task} is given twice; name each task once")
         given[task] = value
-    return weights(given, tasks, flag=flag)
+    return weights(given, tasks)
 
 
 def weights(given: Mapping[str, float], tasks: Sequence[str], *, flag: str = "--gamma") -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ from data.feedback import has
 from data.impressions import ranked_positions
 from data.timelines import Timelines
 from ranking.fusion import Lists
+from ranking.tasks import SOFT
 
 MIN_GROUP = 200  # impressions; smaller platforms are one group, `other`
-_SOFT = 0.5
 
 
 class HeldOut(NamedTuple):
@@ -38,7 +38,7 @@ class HeldOut(NamedTuple):
     @property
     def positive(self) -> NDArray[np.bool_]:
         """Labels as classes [n, K]: a soft label above 0.5 is a positive."""
-        return self.label > _SOFT
+        return self.label > SOFT
 
     @property
     def lists(self) -> Lists:

@@ -81,6 +81,7 @@ def build(
     met = learned & (timelines.timestamp_ms > 0)
     count = is_known[met].sum(axis=0)
     prior = (observed & is_known)[met].sum(axis=0) / np.maximum(count, 1)
+    yes, no = ((value & is_known)[learned].any(axis=0) for value in (observed, ~observed))
     codes, features = _user_features(timelines.users)
     surfaces = len(timelines.manifest.get("surfaces", ())) + 1
     return LogStatistics(
@@ -90,7 +91,7 @@ def build(
         item_seen=np.bincount(timelines.item[met], minlength=timelines.num_items + 1) > 0,
         user_seen=np.bincount(timelines.user_of_event()[met] + 1, minlength=timelines.num_users + 1) > 0,
         platform_seen=np.bincount(timelines.surface[met], minlength=surfaces) > 0,
-        feedback_seen=np.logical_and(_any(observed & is_known, learned), _any(~observed & is_known, learned)),
+        feedback_seen=np.logical_and(yes, no),
         manifest={
             "history_feedback": list(history_feedback),
             "user_features": features,
@@ -161,10 +162,6 @@ def _shares_with_unknown(codes: NDArray[np.int32], owner: Sequence[int]) -> NDAr
         columns = np.flatnonzero(np.asarray(owner) == feature)
         weights[weights[:, columns].sum(axis=1) == 0, columns[0]] = 1
     return weights
-
-
-def _any(of: NDArray[np.bool_], events: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.asarray(of[events].any(axis=0), bool)
 
 
 def _item_numbers(duration_ms: NDArray[np.int64], thresholds_ms: NDArray[np.float32]) -> NDArray[np.float32]:

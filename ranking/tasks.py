@@ -17,6 +17,7 @@ from runtime.formats import SATISFACTION_SCORES
 SATISFACTION = "satisfaction"
 LOGGED = ("long_view", "click", "like", "dislike")
 TASKS = (*WATCH_FEEDBACK, *LOGGED, SATISFACTION)
+SOFT = 0.5  # a soft label of more is a positive
 
 
 class Labels(NamedTuple):

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from metrics.binary import auc
 from ranking.inputs import Impressions
 from ranking.model.ranker import RankingModel
-from ranking.tasks import Labels
+from ranking.tasks import SOFT, Labels
 from runtime.errors import DataError
 from training.mesh import local_parts, replicated, shard_batch
 
 _CHUNK = 1024  # impressions at a time
-_SOFT = 0.5  # a soft label of more is a positive
 
 
 def make_validation(
@@ -37,7 +36,7 @@ def make_validation(
     parts = filled.reshape(-1, mesh.shape["data"], chunk // mesh.shape["data"])[:, local_parts(mesh)]
     of_host = parts.reshape(len(parts), -1)  # [chunks, this host's impressions of one]
     logits = jax.jit(lambda params, inputs: merge(params)(inputs)[:, 0], out_shardings=replicated(mesh))
-    values, where = labels.values[positions] > _SOFT, labels.where[positions]
+    values, where = labels.values[positions] > SOFT, labels.where[positions]
     if not any(0 < values[where[:, k], k].mean() < 1 for k in range(len(tasks)) if where[:, k].any()):
         raise DataError(
             f"no task of {', '.join(tasks)} has both classes on the validation days: nothing says when to stop"

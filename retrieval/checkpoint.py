@@ -36,21 +36,16 @@ from runtime.workdir import CONFIG, is_complete
 from training.architecture import Architecture, architecture
 from training.names import named_leaves
 from training.saving.checkpoints import CHECKPOINTS, restore_params
+from training.settings import of_model
 
 TOWERS = "towers"  # among the weights of what is counted, retrieval/counted/
 ITEM_VECTORS = "item_vectors"  # of a retriever's weights, and of the files of its export
 
 
 def identity(config: ConfigDict, timelines: Timelines, *, model_shards: int = 1) -> dict[str, Any]:
-    """What a training run is of: its config, without what has no influence on the model, and its data.
-
-    Of the devices it is only what shapes the tables, the size of the mesh's `model` axis: the same run may go on with
-    more hosts, or fewer.
-    """
-    ignored = ("export", "save_every", "mesh", "cpu_devices")
-    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
+    """What a training run is of: its config, its data, and what shapes the tables, the mesh's `model` axis."""
     return {
-        "config": kept,
+        "config": of_model(config),
         "timelines": timelines.manifest["vocabulary_hash"],
         "log": timelines.fingerprint,
         "model_shards": model_shards,

@@ -53,12 +53,6 @@ def per_user(places: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     return figures | {"mrr": ranking.reciprocal_rank(column)}
 
 
-def per_user_among_all(ranks: Ranks) -> dict[str, NDArray[np.float64]]:
-    """`per_user` among the sampled items and, under `full/`, among all."""
-    full = {f"full/{name}": values for name, values in per_user(ranks.full).items()}
-    return per_user(ranks.sampled) | full
-
-
 def activity_groups(clicks: Clicks, split: str) -> NDArray[np.int64]:
     """0..3 [Q] for G1..G4, quarters of the users by clicks before `split`, few to many (Zhang et al., section 5.4.1).
 

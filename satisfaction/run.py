@@ -20,7 +20,7 @@ from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
 from training.distributed.hosts import by_first, of_first, open_shared_workdir, together
-from training.settings import COUNT, PART, TRAINING, WHOLE, WINDOW, check
+from training.settings import COUNT, PART, TRAINING, WHOLE, WINDOW, check, of_model
 
 STEPS = ("base", "propensity", "satisfaction", "align")
 _BASE = {**TRAINING, **dict.fromkeys(("dim", "hidden", "eval_users"), COUNT), "block_size": WHOLE, "length": WINDOW}
@@ -68,11 +68,9 @@ def train(config: ConfigDict, *, data: str, workdir: str, only: str = "") -> str
 
 
 def identity(config: ConfigDict, timelines: Timelines) -> dict[str, Any]:
-    """What a run is of: its config, without what has no influence on the models, and its data."""
-    ignored = ("save_every", "cpu_devices")
-    kept = {name: value for name, value in config.to_dict().items() if name not in ignored}
+    """What a run is of: its config and its data."""
     return {
-        "config": kept,
+        "config": of_model(config),
         "timelines": timelines.manifest["vocabulary_hash"],
         "log": timelines.fingerprint,
     }

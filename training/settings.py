@@ -26,6 +26,8 @@ RATE = Kind(lambda x: 0 < x <= 1, "must be above 0 and at most 1")
 PART = Kind(lambda x: 0 < x < 1, "between 0 and 1")
 WINDOW = Kind(lambda x: x >= 2 and x == int(x), "a window needs at least 2 positions")
 
+_OF_NO_MODEL = ("export", "save_every", "mesh", "cpu_devices")
+
 
 def one_of(names: Collection[str]) -> Kind:
     """Any of these."""
@@ -61,6 +63,14 @@ def check(options: ConfigDict, kinds: Mapping[str, Kind], *, flag: str = "--conf
     for name, kind in kinds.items():
         if name in options and not _holds(kind, options[name]):
             raise UsageError(f"{flag}.{name}={options[name]}: {kind.words}")
+
+
+def of_model(config: ConfigDict) -> dict[str, Any]:
+    """The settings but those without influence on the model: what a training run is of.
+
+    Of the devices nothing is among them: the same run may go on with more hosts, or fewer.
+    """
+    return {name: value for name, value in config.to_dict().items() if name not in _OF_NO_MODEL}
 
 
 def _holds(kind: Kind, value: Any) -> bool:

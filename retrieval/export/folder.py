@@ -30,6 +30,7 @@ import numpy as np
 
 from data import feedback
 from data.timelines import END, Timelines
+from nn import exported
 from retrieval import checkpoint
 from retrieval.checkpoint import ITEM_VECTORS, Retriever
 from retrieval.export import index, user_tower
@@ -154,11 +155,12 @@ def write(
         table = timelines.items.with_columns(train_count=learned).select(columns).with_row_index("index")
         table.write_parquet(folder / "item_table.parquet")
         bar.update()
-        user_tower.write_tower(folder, retriever)
-        user_tower.write_step(folder, retriever)
+        exported.save(folder, "user_tower.jax", user_tower.tower(retriever))
+        exported.save(folder, "user_step.jax", user_tower.step(retriever))
         content = timelines.item_content()
         if content.owner or content.sizes:
-            user_tower.write_item_tower(folder, retriever, codes=len(content.owner), size=sum(content.sizes))
+            sizes = {"codes": len(content.owner), "size": sum(content.sizes)}
+            exported.save(folder, "item_tower.jax", user_tower.item_tower(retriever, **sizes))
             timelines.item_codes().write_parquet(folder / "item_codes.parquet")
         bar.update()
         if with_serving:

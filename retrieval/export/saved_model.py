@@ -32,7 +32,7 @@ from scann.scann_ops.py import scann_ops
 
 from data import feedback
 from data.reading import Reading
-from nn.tensorflow_graph import EventsRead, IdTable, XlaFunction, check
+from nn.tensorflow_graph import EventsRead, IdTable, XlaFunction, check, same_rows
 from retrieval.export.index import Effort
 from runtime.errors import DataError
 
@@ -91,15 +91,8 @@ class Recommender(tf.Module):
         return traced.get_concrete_function(**{one.name: one for one in specs})
 
     def _checks(self, inputs):
-        shape = tf.shape(inputs["history_item_id"])
         columns = ["history_play_ms", *(f"history_{name}" for name in self.input_feedback)]
-        checks = [
-            check(tf.reduce_all(tf.shape(inputs[name]) == shape), f"{name}: shape is not history_item_id's", shape)
-            for name in columns
-        ]
-        for name in ("exclude_item_id", "k"):
-            same_batch = tf.shape(inputs[name])[0] == shape[0]
-            checks.append(check(same_batch, f"{name}: not one row for each row of history_item_id", shape))
+        checks = same_rows(inputs, columns=columns, rows=("exclude_item_id", "k"))
         for name in ("history_item_id", "exclude_item_id") if self.reject_unknown_ids else ():
             checks.append(self.items.all_known(inputs[name], name))
         for name in columns[1:]:
@@ -178,11 +171,6 @@ class ScannSearch(tf.Module):
 
 
 Search = ExactSearch | ScannSearch
-
-
-def save(recommender: Recommender, folder: Path) -> None:
-    """Writes `recommender` as a SavedModel with the one signature `serving_default`."""
-    tf.saved_model.save(recommender, str(folder), signatures={"serving_default": recommender.signature()})
 
 
 def _best(score, k):

@@ -35,7 +35,7 @@ def examples(
         newest = list(zip(events, levels, strict=True))[: -clicks - 1 : -1]
         shown.append(
             {
-                "user": _plain(timelines.users["user_id"][int(asked[q])]),
+                "user": timelines.users["user_id"][int(asked[q])],
                 "clicks": [
                     _click(timelines, event)
                     | {"satisfaction": float(scores.satisfaction[event]), "level": int(level) + 1}
@@ -49,8 +49,8 @@ def examples(
 def _click(timelines: Timelines, event: int) -> dict[str, Any]:
     item, of_cluster = int(timelines.item[event]), "cluster_id" in timelines.items.columns
     return {
-        "item": _plain(timelines.items["item_id"][item]),
-        "cluster": _plain(timelines.items["cluster_id"][item]) if of_cluster else None,
+        "item": timelines.items["item_id"][item],
+        "cluster": timelines.items["cluster_id"][item] if of_cluster else None,
         "reactions": [name for name in _REACTIONS if has(timelines.feedback[event], name)],
     }
 
@@ -58,7 +58,3 @@ def _click(timelines: Timelines, event: int) -> dict[str, Any]:
 def _levels(imputed: np.ndarray, num_levels: int) -> np.ndarray:
     scores, visible = jnp.asarray(imputed, jnp.float32)[None], jnp.ones((1, 1, len(imputed)), bool)
     return np.asarray(level_of(scores, visible=visible, num_levels=num_levels))[0, 0]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value

@@ -6,15 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import intervals
-from satisfaction.click_ranks import GROUPS, Ranks, per_user_among_all
+from satisfaction.click_ranks import GROUPS, Ranks, per_user
 
 Users = dict[str, NDArray[np.float64]]
 """Metric -> its value for each seed and user, [S, Q]."""
 
 
 def by_user(seeds: Sequence[Ranks]) -> Users:
-    """Every metric of each seed and user; `full/…` is among all items of the corpus."""
-    each = [per_user_among_all(ranks) for ranks in seeds]
+    """Every metric of each seed and user, among the sampled items; `full/…` is among all items of the corpus."""
+    each = [
+        per_user(ranks.sampled) | {f"full/{name}": values for name, values in per_user(ranks.full).items()}
+        for ranks in seeds
+    ]
     return {name: np.stack([values[name] for values in each]) for name in each[0]}
 
 

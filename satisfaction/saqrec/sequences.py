@@ -130,7 +130,7 @@ class SequenceBatches:
         seed: int,
         dated_weight: float = 1.0,
         num_shards: int = 1,
-        shard: slice | None = None,
+        shard: slice = slice(None),
     ):
         """`correct_from`: N_mix, the epoch counted from 0 at which label correction begins.
 
@@ -142,7 +142,7 @@ class SequenceBatches:
         if batch_size % num_shards:
             raise UsageError(f"--config.align.batch_size={batch_size}: not divisible by the {num_shards} devices")
         self._num_shards = num_shards
-        self._shards = range(num_shards)[shard if shard is not None else slice(None)]
+        self._shards = range(num_shards)[shard]
         clicks = histories.clicks
         self._histories, self._seed = histories, seed
         self._correct_from = correct_from

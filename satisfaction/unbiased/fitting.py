@@ -58,12 +58,12 @@ class ExampleBatches:
         num_batches: int,
         seed: int,
         num_shards: int = 1,
-        shard: slice | None = None,
+        shard: slice = slice(None),
     ) -> None:
         self._features, self._examples, self._seed, self._num_batches = features, examples, seed, num_batches
         self._batch_size = min(batch_size, len(examples.position))
         rows = -(-self._batch_size // num_shards)  # of a shard
-        shards = range(num_shards)[shard if shard is not None else slice(None)]
+        shards = range(num_shards)[shard]
         self._rows = range(rows * shards.start, rows * shards.stop)  # of the batch
         self._per_epoch = -(-len(examples.position) // self._batch_size)
         self._order = functools.lru_cache(maxsize=1)(self._shuffle)

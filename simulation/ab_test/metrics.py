@@ -43,11 +43,6 @@ def known(number: float) -> float | None:
     return float(number) if np.isfinite(number) else None
 
 
-def impressions(sums: Sums) -> np.ndarray:
-    """Items shown."""
-    return sums["impressions"]
-
-
 def assigned(sums: Sums) -> np.ndarray:
     """1 for every user of the arm and day, there or not."""
     return np.ones_like(sums["impressions"])
@@ -66,26 +61,26 @@ def on_day(name: str, least: float = 1.0) -> Part:
 def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
     """name -> metric; a long day has that much watch time."""
 
-    def per_impression(title: str, part: Part, better: int, text: str, unit: str = "") -> Metric:
-        return Metric(title, part, impressions, better, f"{text} / impressions{unit}")
+    def per_impression(title: str, name: str, better: int, text: str, unit: str = "") -> Metric:
+        return Metric(title, counted(name), counted("impressions"), better, f"{text} / impressions{unit}")
 
     def per_user_day(title: str, part: Part, better: int, text: str, unit: str = "") -> Metric:
         return Metric(title, part, assigned, better, f"{text} / user-days assigned{unit}")
 
+    def watching(title: str, least_ms: float) -> Metric:
+        text = f"user-days with at least {least_ms / 60_000:g} minutes of watch time"
+        return per_user_day(title, on_day("play_ms", least_ms), 1, text)
+
     again = "a creator whom the user had {} before, in the log or since"
-    watched = f"user-days with at least {long_day_ms / 60_000:g} minutes of watch time"
     windows = "mean entropy of content clusters over full windows of consecutive impressions, nats"
     return {
-        "dislike_rate": per_impression("Dislike rate", counted("dislikes"), -1, "dislikes"),
+        "dislike_rate": per_impression("Dislike rate", "dislikes", -1, "dislikes"),
         "repeated_dislike_rate": per_impression(
-            "Repeated dislikes, same creator",
-            counted("repeated_dislikes"),
-            -1,
-            f"dislikes on {again.format('disliked')}",
+            "Repeated dislikes, same creator", "repeated_dislikes", -1, f"dislikes on {again.format('disliked')}"
         ),
-        "skip_rate": per_impression("Skip rate", counted("skips"), -1, "plays under 3 s without a positive action"),
+        "skip_rate": per_impression("Skip rate", "skips", -1, "plays under 3 s without a positive action"),
         "repeated_skip_rate": per_impression(
-            "Repeated skips, same creator", counted("repeated_skips"), -1, f"skips of {again.format('skipped')}"
+            "Repeated skips, same creator", "repeated_skips", -1, f"skips of {again.format('skipped')}"
         ),
         "dismissing_users": per_user_day(
             "Dismissing users",
@@ -95,13 +90,8 @@ def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
         ),
         "viewers": per_user_day("Viewers", on_day("clicks"), 1, "user-days with a click"),
         "active_users": per_user_day("Active users", on_day("impressions"), 1, "user-days with an impression"),
-        "long_day_users": per_user_day("Users with a long day", on_day("play_ms", long_day_ms), 1, watched),
-        "hour_users": per_user_day(
-            "Users with an hour or more",
-            on_day("play_ms", _HOUR_MS),
-            1,
-            "user-days with at least 60 minutes of watch time",
-        ),
+        "long_day_users": watching("Users with a long day", long_day_ms),
+        "hour_users": watching("Users with an hour or more", _HOUR_MS),
         "satisfied_consumption": per_user_day(
             "Satisfied consumption", counted("satisfied_plays"), 1, "clicks that satisfied (the feed's truth)"
         ),
@@ -115,7 +105,7 @@ def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
             "Enjoyment", counted("satisfied_ms"), 1, "watch time of plays that satisfied", ", ms"
         ),
         "watch_time": per_user_day("Watch time a user", counted("play_ms"), 1, "watch time", ", ms"),
-        "watch_time_per_item": per_impression("Watch time an item", counted("play_ms"), 1, "watch time", ", ms"),
+        "watch_time_per_item": per_impression("Watch time an item", "play_ms", 1, "watch time", ", ms"),
         "likes": per_user_day("Likes", counted("likes"), 1, "likes"),
         "diversity": Metric("Diversity", counted("window_entropy"), counted("windows"), 1, windows),
         "positive_to_negative": Metric(
@@ -128,7 +118,7 @@ def all_metrics(*, long_day_ms: float) -> dict[str, Metric]:
         "true_satisfaction": Metric(
             "True satisfaction",
             counted("satisfaction"),
-            impressions,
+            counted("impressions"),
             1,
             "mean P(satisfied) of impressions (the feed's truth)",
         ),

@@ -34,7 +34,7 @@ from simulation.counterfactual.similarity import (
     true_similarity,
 )
 from simulation.counterfactual.trajectories import Slates, Trajectories
-from simulation.counterfactual.user_model import living_users
+from simulation.counterfactual.user_model import LivingUsers
 from simulation.exported.arms import world_items
 from simulation.exported.ranker import load as load_ranker
 from simulation.exported.recommender import Recommender, load, reencoding
@@ -168,7 +168,7 @@ def _source(
     if world:
         people = open_world(world)
         world_items(recommender, people, flag="--recommender")
-        return lambda k: living_users(people, _plan(config, recommender, users=users, k=k, seed=seed), seed=seed)
+        return lambda k: LivingUsers(people, _plan(config, recommender, users=users, k=k, seed=seed), seed=seed)
     return lambda k: _plan(config, recommender, users=users, k=k, seed=seed)
 
 

@@ -6,9 +6,6 @@ feed, and then dislike it. They take places in the slate as a plan says. They ar
 feed's log were, and start without history and aversions.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,17 +19,15 @@ from simulation.world.newcomers import child, draw_people
 from simulation.world.state import World, take
 
 
-@dataclass(frozen=True)
 class LivingUsers:
     """New people of a world, each in the place of one of `plan`'s users, with its first item and places in slates.
 
-    people [U]: who they are, before their first event.
+    Nobody is there twice, and none of the world's own.
     """
 
-    world: World
-    plan: Plan
-    people: Any
-    seed: int
+    def __init__(self, world: World, plan: Plan, *, seed: int):
+        self.world, self.plan, self.seed = world, plan, seed
+        self.people = draw_people(world, plan.num_users, child(np.random.SeedSequence(seed), 0))  # [U]
 
     @property
     def num_users(self) -> int:
@@ -60,9 +55,3 @@ class LivingUsers:
             planned = tuple(jnp.asarray(column) for column in (place, reactions.dwell, reactions.bits))
             walk = go_on(walk, planned, item_vectors, step=recommender.step, slates=slates)
         return walk
-
-
-def living_users(world: World, plan: Plan, *, seed: int) -> LivingUsers:
-    """As many new people of the world as the plan has users: nobody twice, and none of the world's own."""
-    people = draw_people(world, plan.num_users, child(np.random.SeedSequence(seed), 0))
-    return LivingUsers(world, plan, people, seed)

@@ -7,8 +7,9 @@ creators in the first feed (simulation/world/population.py), points and caps of 
 exposures at once: `users` [n] and `items` [n] are rows of the people and of the catalogue of an `Environment`.
 """
 
+import abc
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,29 +36,32 @@ class Environment:
     config: Any
 
 
-class People(Protocol):
+@dataclass(frozen=True)
+class People(abc.ABC):
     """Users, U of them: what the behaviour model asks of them, of users [n] and items [n] beside each other."""
 
-    @property
-    def willingness(self) -> np.ndarray:
-        """To answer questionnaires, standard normal [U]."""
+    willingness: np.ndarray  # [U] to answer questionnaires, standard normal
+    readiness: np.ndarray  # [U] to press dislike on what they are averse to, a probability
 
-    @property
-    def readiness(self) -> np.ndarray:
-        """To press dislike on what they are averse to, a probability [U]."""
-
+    @abc.abstractmethod
     def interest_in(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """In [0, 1]."""
 
     def follows(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray | float:
-        """Whether the item's creator is a favourite."""
+        """Whether the item's creator is a favourite; 0, of nobody, by default."""
+        del environment, users, items
+        return 0.0
 
+    @abc.abstractmethod
     def averse_to(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether the user has had enough of what the item is."""
 
     def temper(self, kind: str, environment: Environment, users: np.ndarray) -> np.ndarray | float:
-        """What is added to the log odds to `engage`, or to be `satisfied`."""
+        """What is added to the log odds to `engage`, or to be `satisfied`; nothing by default."""
+        del kind, environment, users
+        return 0.0
 
+    @abc.abstractmethod
     def take_in(
         self,
         rng: np.random.Generator,
@@ -75,7 +79,9 @@ class People(Protocol):
     def begin_session(
         self, rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray
     ) -> None:
-        """Users come, at moments [n], days after the log's start and never before their last. Updates the people."""
+        """Users come, at moments [n], days after the log's start and never before their last. Updates the people, or
+        by default nothing."""
+        del rng, environment, users, days
 
 
 @dataclass(frozen=True)

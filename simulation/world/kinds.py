@@ -27,9 +27,6 @@ from simulation.world.population import Catalogue
 class Truth(Protocol):
     """What is known of a feed because it was made, as tables beside the world, and back again: a module `truth`."""
 
-    def impressions(self, feed: Feed, order: np.ndarray) -> list[pl.Series]:
-        """Columns of truth/impressions, in this order of the events, beside those of every feed."""
-
     def items(self, catalogue: Any) -> dict[str, Any]:
         """Columns of truth/items beside those of every feed."""
 

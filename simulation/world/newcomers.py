@@ -5,10 +5,7 @@ have what the log's people have: a history, and aversions that have set in. Noth
 was trained on, and each is there once: an experiment on them may resample people.
 """
 
-import dataclasses
-from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,13 +17,9 @@ from simulation.world import kinds
 from simulation.world.behaviour import People
 from simulation.world.happened import Feed
 from simulation.world.population import lengths_apart
-from simulation.world.state import World, of_tables
+from simulation.world.state import World, joined, of_tables
 from simulation.world.tables import tables, truth
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-_Record = TypeVar("_Record", bound="DataclassInstance")
 _CHUNK = 4_000  # people who live in lock-step
 
 
@@ -79,13 +72,7 @@ def _together(parts: list[World], config: ConfigDict) -> World:
     return World(
         config=config,
         catalogue=parts[0].catalogue,
-        people=_joined([part.people for part in parts]),
-        log=_joined([part.log for part in parts]),
+        people=joined([part.people for part in parts]),
+        log=joined([part.log for part in parts]),
         aversions=pl.concat(aversions),
     )
-
-
-def _joined(records: Sequence[_Record]) -> _Record:
-    # Of several records of arrays the one whose arrays are theirs, one after the other.
-    names = [field.name for field in dataclasses.fields(records[0])]
-    return type(records[0])(**{name: np.concatenate([getattr(part, name) for part in records]) for name in names})

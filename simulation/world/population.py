@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simulation.world.behaviour import Environment
+from simulation.world.behaviour import Environment, People
 from simulation.world.draws import GroupSampler, choose
 
 LEAST_EVENTS = 3  # of a user
@@ -35,13 +35,11 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
-class Users:
+class Users(People):
     """Users, U of them. `sour_cluster` and `sour_creator` are state: they turn true as aversions set in."""
 
     interest: np.ndarray  # [U, clusters], in [0, 1], 1 for the dearest cluster, 0 for most
     favourites: np.ndarray  # [U, F] creators
-    willingness: np.ndarray  # [U] to answer questionnaires, standard normal
-    readiness: np.ndarray  # [U] to press dislike on what has turned sour, a probability
     sour_cluster: np.ndarray  # [U, clusters] bool
     sour_creator: np.ndarray  # [U, creators] bool
 
@@ -57,11 +55,6 @@ class Users:
         """Whether users [n] have turned against the cluster or the creator of items [n]."""
         catalogue = environment.catalogue
         return self.sour_cluster[users, catalogue.cluster[items]] | self.sour_creator[users, catalogue.creator[items]]
-
-    def temper(self, kind: str, environment: Environment, users: np.ndarray) -> float:
-        """Nobody engages more readily than others here: 0 is added to the log odds."""
-        del kind, environment, users
-        return 0.0
 
     def take_in(
         self,
@@ -84,11 +77,6 @@ class Users:
         self.sour_cluster[users[cluster_now], cluster[cluster_now]] = True
         self.sour_creator[users[creator_now], creator[creator_now]] = True
         return cluster_now, creator_now
-
-    def begin_session(
-        self, rng: np.random.Generator, environment: Environment, users: np.ndarray, days: np.ndarray
-    ) -> None:
-        """Nothing changes between sessions here."""
 
 
 def draw_catalogue(rng: np.random.Generator, config: Any) -> Catalogue:

@@ -5,7 +5,7 @@ The log says what everybody did; the truth beside it what they like and what has
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +23,7 @@ from simulation.world.population import Catalogue
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_People = TypeVar("_People", bound="DataclassInstance")
+_Record = TypeVar("_Record", bound="DataclassInstance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +82,15 @@ class World:
         return Environment(people, self.catalogue, self.config)
 
 
-def take(people: _People, users: np.ndarray) -> _People:
+def take(people: _Record, users: np.ndarray) -> _Record:
     """A copy of the users [n], each a row of its own; who is named twice is there twice."""
     return type(people)(**{field.name: getattr(people, field.name)[users] for field in dataclasses.fields(people)})
+
+
+def joined(records: Sequence[_Record]) -> _Record:
+    """Of several records of arrays the one whose arrays are theirs, one after the other."""
+    names = [field.name for field in dataclasses.fields(records[0])]
+    return type(records[0])(**{name: np.concatenate([getattr(part, name) for part in records]) for name in names})
 
 
 def open_world(path: str, *, flag: str = "--world") -> World:

@@ -51,8 +51,10 @@ def tables(feed: Feed) -> dict[str, pl.DataFrame]:
 def truth(feed: Feed, config: Any) -> dict[str, pl.DataFrame]:
     """What is known of the feed of `config` because it was made: probabilities, tastes, qualities, aversions."""
     order = np.argsort(feed.timestamp_ms, kind="stable")
-    reactions, catalogue = feed.reactions, feed.catalogue
-    impressions = pl.DataFrame({**_keys(feed, order), **{name: getattr(reactions, name)[order] for name in HIDDEN}})
+    catalogue = feed.catalogue
+    # Of a latent feed what the session was about, and its number.
+    of_session = {name: column for name in ("intent", "session") if (column := getattr(feed, name)) is not None}
+    known = {name: getattr(feed.reactions, name) for name in HIDDEN} | of_session
     columns = {
         "item_id": np.arange(len(catalogue.creator)),
         "quality": catalogue.quality,
@@ -65,7 +67,7 @@ def truth(feed: Feed, config: Any) -> dict[str, pl.DataFrame]:
     }
     kind = kinds.of(config).truth
     return {
-        "impressions": impressions.with_columns(kind.impressions(feed, order)),
+        "impressions": pl.DataFrame({**_keys(feed, order), **{name: column[order] for name, column in known.items()}}),
         "items": pl.DataFrame(columns | kind.items(catalogue)),
         "users": kind.users(feed, np.argsort(feed.user_id)),
         "aversions": pl.DataFrame(who_and_when | kind.aversions(feed)).sort(list(who_and_when), maintain_order=True),

@@ -32,7 +32,7 @@ def ranker(log):
 def measured(log, ranker, tmp_path_factory):
     folder = tmp_path_factory.mktemp("test")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "load", lambda path, timelines: ranker)
+        patch.setattr(checkpoint, "load", lambda path, timelines, flag: ranker)
         comparison.run(
             data=str(log.path),
             checkpoint=["full"],

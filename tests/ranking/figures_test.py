@@ -208,7 +208,7 @@ def runs(log, model, monkeypatch):
     nan = Oracle(log)
     nan._p = np.full_like(nan._p, np.nan)
     found["nan"] = nan
-    monkeypatch.setattr(checkpoint, "load", lambda folder, timelines: found[folder])
+    monkeypatch.setattr(checkpoint, "load", lambda folder, timelines, flag: found[folder])
     return found
 
 
@@ -278,7 +278,7 @@ def test_predictions_that_diverged_are_refused(log, runs, tmp_path):
 def test_a_log_without_watch_time_measures_the_other_tasks(tmp_path, monkeypatch):
     log = impression_log.write(tmp_path / "log", watch_times=False)
     model = Oracle(log, ("click",))
-    monkeypatch.setattr(checkpoint, "load", lambda folder, timelines: model)
+    monkeypatch.setattr(checkpoint, "load", lambda folder, timelines, flag: model)
     _run(log, tmp_path / "out")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "click/auc" in metrics

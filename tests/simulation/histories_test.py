@@ -18,7 +18,7 @@ from simulation.counterfactual.histories import read, replay
 from simulation.counterfactual.plans import draw_plan
 from simulation.counterfactual.responsiveness import simulate
 from simulation.counterfactual.trajectories import Slates
-from simulation.counterfactual.user_model import living_users
+from simulation.counterfactual.user_model import LivingUsers
 from simulation.exported.recommender import Recommender, incremental
 from simulation.world.feed import simulate as simulate_feed
 from simulation.world.state import open_world
@@ -181,14 +181,14 @@ def world(tmp_path_factory):
 def living(world, *, users=40, k=30):
     behaviours = {"skip": 1.0}
     settings = {"slate_size": 10, "place_power": 0.0, "first_item_power": 0.0, "behaviours": behaviours}
-    return living_users(world, draw_plan(ConfigDict(settings), np.ones(91), users=users, k=k, seed=5), seed=5)
+    return LivingUsers(world, draw_plan(ConfigDict(settings), np.ones(91), users=users, k=k, seed=5), seed=5)
 
 
 def lived(world, model, *, k=30, **people):
     """What comes of them, with these fields of theirs in place of what was drawn."""
     branches, _ = with_baselines("long_watch", ("skip",))
     users = living(world, k=k)
-    users = dataclasses.replace(users, people=dataclasses.replace(users.people, **people))
+    users.people = dataclasses.replace(users.people, **people)
     return simulate(model, users, branches, slates=Slates(10))
 
 

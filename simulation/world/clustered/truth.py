@@ -10,12 +10,6 @@ from simulation.world.happened import Feed
 from simulation.world.population import Catalogue, Users
 
 
-def impressions(feed: Feed, order: np.ndarray) -> list[pl.Series]:
-    """Columns of truth/impressions beside those of every feed: none."""
-    del feed, order
-    return []
-
-
 def items(catalogue: Catalogue) -> dict[str, Any]:
     """Columns of truth/items beside those of every feed: none."""
     del catalogue

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from simulation.world.behaviour import Environment
+from simulation.world.behaviour import Environment, People
 from simulation.world.draws import choose
 from simulation.world.latent.catalogue import LatentCatalogue, on_sphere
 
@@ -25,15 +25,13 @@ NO_INTENT = -1
 
 
 @dataclass(frozen=True)
-class LatentUsers:
+class LatentUsers(People):
     """Users, U of them. What stands below `belief` is their state, which changes as they go."""
 
     path: np.ndarray  # [U, days, K, D] tastes on each day of the log
     weight: np.ndarray  # [U, K] how often each is a session's intent
     belief: np.ndarray  # [U, K, D] what the platform gets wrong about them
     eagerness: np.ndarray  # [U] to engage with anything, standard normal
-    willingness: np.ndarray  # [U] to answer questionnaires, standard normal
-    readiness: np.ndarray  # [U] to press dislike on what is averse, a probability
     taste: np.ndarray  # [U, K, D] now
     intent: np.ndarray  # [U] the taste that the session is about, NO_INTENT outside one
     had: np.ndarray  # [U, D] m: what the session has had
@@ -51,11 +49,6 @@ class LatentUsers:
         rise = np.clip((cosine - p.low) / (p.high - p.low), 0, 1) * np.where(meant, 1, p.other_tastes)
         tired = p.satiation * np.maximum(np.einsum("nd,nd->n", self.had[users], vector), 0)
         return np.maximum(rise.max(axis=1) - tired, 0).astype(np.float64)
-
-    def follows(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> float:
-        """Nobody follows a creator here: 0."""
-        del environment, users, items
-        return 0.0
 
     def averse_to(self, environment: Environment, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Whether items [n] lie in an aversion of users [n] that is not over."""

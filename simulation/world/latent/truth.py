@@ -16,13 +16,6 @@ _ARRAYS = ("path", "weight", "belief", "eagerness", "willingness", "readiness", 
 _LOOKS_BACK = 80  # events of a session: at `keep` = 0.8 what lies before weighs 2e-8
 
 
-def impressions(feed: Feed, order: np.ndarray) -> list[pl.Series]:
-    """Columns of truth/impressions beside those of every feed: the session's number, and the taste it was about."""
-    assert feed.intent is not None
-    assert feed.session is not None
-    return [pl.Series("intent", feed.intent[order]), pl.Series("session", feed.session[order])]
-
-
 def items(catalogue: LatentCatalogue) -> dict[str, Any]:
     """Columns of truth/items beside those of every feed: where an item lies, its true genre, its popularity by time."""
     return {"vector": catalogue.vector, "genre": catalogue.genre, "log_popularity": catalogue.path.T}
