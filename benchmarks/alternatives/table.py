@@ -99,17 +99,17 @@ def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
 
     from matplotlib.figure import Figure
 
-    from benchmarks.alternatives.results import curve
     from pipelines.report.charts import draw, side_by_side
+    from pipelines.report.run_folder import curves
 
     rows = list(measured)
-    colours = colours_of(rows)
+    colours, logged = colours_of(rows), {row: curves(row.folder("train")) for row in rows}
 
     def paint(figure: Figure, narrow: bool) -> None:
         panels = zip(side_by_side(figure, len(_PANELS), narrow), _PANELS.items(), strict=True)
         for axes, (title, metric) in panels:
             for row in rows:
-                points = [(step, value) for step, value in curve(row, metric) if value > 0]
+                points = [(step, value) for step, value in logged[row].get(metric, ()) if value > 0]
                 if points:
                     style = "-" if row.clip_norm is None else "--"
                     colour = colours[row.signals, row.weight]

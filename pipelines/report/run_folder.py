@@ -1,6 +1,7 @@
 """Reads the folder of a pipeline run. What a stage has not written reads as empty."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,8 @@ class Run:
         return self.json(f"{stage}/metrics.json", {})
 
     def curves(self, stage: str) -> Curves:
-        """What a training has logged: metric -> (step, value) in order of steps."""
-        path = self.workdir / stage / "metrics.jsonl"
-        curves: dict[str, dict[int, float]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:  # the line that a kill cut short
-                continue
-            curves.setdefault(entry["name"], {})[entry["step"]] = entry["value"]
-        return {name: sorted(points.items()) for name, points in curves.items()}
+        """What a training has logged."""
+        return curves(self.workdir / stage)
 
     def arrays(self, path: str) -> Mapping[str, np.ndarray]:
         """The arrays of an .npz file."""
@@ -52,6 +45,20 @@ class Run:
             return {}
         with np.load(self.workdir / path) as arrays:
             return {name: arrays[name] for name in arrays.files}
+
+
+def curves(training: Path) -> Curves:
+    """What the training in this folder has logged: metric -> (step, value) in order of steps, of finite values."""
+    path = training / "metrics.jsonl"
+    found: dict[str, dict[int, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # the line that a kill cut short
+            continue
+        if entry["value"] is not None and math.isfinite(entry["value"]):
+            found.setdefault(entry["name"], {})[entry["step"]] = entry["value"]
+    return {name: sorted(points.items()) for name, points in found.items()}
 
 
 def prefixed(prefix: str, metrics: Metrics) -> dict[str, float]:
