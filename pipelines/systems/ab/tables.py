@@ -75,8 +75,8 @@ def rows(test: Test, first: Sequence[str] = ()) -> list[AbRow]:
 
 def _row(test: Test, name: str, *, title: str, formula: str, better: int, **_: Any) -> AbRow:
     changes = [test.change(arm, name) for arm in test.treated]
-    # The control's change from itself is 0; changes are printed to a tenth of a percent.
-    control, *best = best_of([0.0, *(change.value if change else None for change in changes)], better=better, digits=3)
+    # The control's change from itself is 0.
+    control, *best = best_of([0.0, *(change.value if change else None for change in changes)], better=better)
     cells = [
         Cell(
             arm=arm,
