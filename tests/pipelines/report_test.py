@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import pipeline
-from pipelines.fit import fitted
+from pipelines.planning import fitted
 from pipelines.report.charts import COLOURS, draw, side_by_side
 from pipelines.report.intervals import Point, in_words
 from pipelines.report.run_folder import Run
