@@ -49,7 +49,7 @@ def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> di
     settings = readers.named(dataset).of_stage("retrieval")
     positive = tuple(settings.get("positive", ())) or timelines.positive_feedback
     queries = asked(timelines, split="test", positive=positive, users=users)
-    found = {}
+    found: dict[str, float] = {}
     rules = dict(simple_rules.tuned(timelines, tuple(queries), split="test", positive=positive))
     if world:
         rules[CEILING] = truth(timelines, open_world(world))
