@@ -113,15 +113,11 @@ def report(our_run: Run, torch_run: Run | None, *, unit: str) -> None:
     torch_run()
     pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
     our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratios = sorted(a / b for a, b in pairs)
+    ratios = tuple(a / b for a, b in pairs)
     print(f"{our_name:<50} {our_rate:>12,.0f} {unit}")
     print(f"{_torch_name():<50} {torch_rate:>12,.0f} {unit}")
-    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")
-    record.hand_over(
-        record.Row(
-            "training step", unit, our_rate, torch_rate, against=_torch_name(), turns=tuple(a / b for a, b in pairs)
-        )
-    )
+    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {min(ratios):.2f} to {max(ratios):.2f})")
+    record.hand_over(record.Row("training step", unit, our_rate, torch_rate, against=_torch_name(), turns=ratios))
 
 
 def _torch_name() -> str:
