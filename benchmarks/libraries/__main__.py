@@ -62,14 +62,10 @@ def ours(config: "ConfigDict", timelines: "Timelines") -> dict[str, Run]:
 
     def run_of(batches: Iterator[tuple[int, Any]]) -> Run:
         state, step = started(parts, seed=config.seed)
-        compiled = False
+        state, _ = jax.block_until_ready(step(state, next(batches)[1]))  # compiled before anything is timed
 
         def run() -> float:
-            nonlocal state, compiled
-            if not compiled:
-                state, _ = step(state, next(batches)[1])
-                jax.block_until_ready(state)
-                compiled = True
+            nonlocal state
             begin, learned = time.perf_counter(), 0
             while time.perf_counter() - begin < _SECONDS.value:
                 number, batch = next(batches)
