@@ -35,10 +35,6 @@ class Run:
         """What a stage has measured."""
         return self.json(f"{stage}/metrics.json", {})
 
-    def curves(self, stage: str) -> Curves:
-        """What a training has logged."""
-        return curves(self.workdir / stage)
-
     def arrays(self, path: str) -> Mapping[str, np.ndarray]:
         """The arrays of an .npz file."""
         if not (self.workdir / path).exists():
