@@ -39,7 +39,7 @@ def rate() -> float:
     config = _CONFIG.value
     set_cpu_devices(config.cpu_devices)
     run = turns.ours(training(config, Timelines.open(_DATA.value)), seed=config.seed, count=labels)
-    return statistics.median([run() for _ in range(1 + turns.repeats())][1:])
+    return statistics.median([run() for _ in range(1 + turns.REPEATS.value)][1:])
 
 
 def rate_on(devices: int, axis: str) -> float:
