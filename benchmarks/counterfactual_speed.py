@@ -7,7 +7,6 @@ through jax.export as a trained one does. The time is everything from a drawn pl
 --repeats after one that compiles. The bare products are as many queries @ item_vectors.T, in as many threads.
 """
 
-import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -139,8 +138,7 @@ def main(argv: Sequence[str]) -> None:
         print(f"{num_items:>9,} {first:>8.1f} s {best:>6.1f} s {rate:>18,.0f} {bare:>12.1f} s {best / bare:>5.1f}x")
         what = f"{users:,} users, {k} items each, of {num_items:,}"
         record.hand_over(record.Row(what, "s", best, bare, against="its bare matrix products", less_is_better=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
-    print(f"peak memory: {peak:.1f} GiB")
+    print(f"peak memory: {record.peak_gib():.1f} GiB")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ model is timed on --users, all figures and intervals of both ways of asking incl
 simple rule on --rule_users, and the choice of its settings.
 """
 
-import resource
 import statistics
 import tempfile
 import time
@@ -166,11 +165,6 @@ def turns(log: "Timelines", score: "ModelScorer", of: "Queries") -> list[float]:
     return [statistics.median(column) for column in times.T.tolist()]
 
 
-def peak_gib() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
-
-
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
@@ -192,7 +186,7 @@ def main(argv: Sequence[str]) -> None:
             of_each = " + ".join(f"{len(of.moments.user):,}" for of in asked.values())
             print(
                 f"{num_items:>9,} {scores:>8.2f} {sorted_:>8.2f} {counted:>8.2f} {sorted_ / counted:>5.1f}x   "
-                f"{of_each} queries {seconds:.0f} s, {busy:.0f} s of CPU, peak {peak_gib():.1f} GiB",
+                f"{of_each} queries {seconds:.0f} s, {busy:.0f} s of CPU, peak {record.peak_gib():.1f} GiB",
                 flush=True,
             )
             what = f"places and top {SLATE}, {num_items:,} items, CPU a query"
@@ -213,7 +207,7 @@ def main(argv: Sequence[str]) -> None:
                 busy = time.process_time()
                 full_corpus.evaluate(scorers, some, log, label=name)
                 print(f"{'':>9} {name:<20} {1e3 * (time.process_time() - busy) / total:>8.1f}", flush=True)
-            print(f"{'':>9} peak {peak_gib():.1f} GiB")
+            print(f"{'':>9} peak {record.peak_gib():.1f} GiB")
 
 
 if __name__ == "__main__":

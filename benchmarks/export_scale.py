@@ -10,7 +10,6 @@ without the files that are mapped into it, which the machine may drop.
 
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -142,7 +141,7 @@ def main(argv: Sequence[str]) -> None:
             path, retriever=model, timelines=log, options=options, lineage={}, with_serving=_SERVING.value
         )
         seconds = time.perf_counter() - begin
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+        peak = record.peak_gib()
         sizes = {
             name: file["bytes"] for name, file in json.loads((path / "manifest.json").read_text())["files"].items()
         }

@@ -8,7 +8,6 @@ thousand. Every size and way takes its turn in every repeat. Memory is what the 
 as XLA reports it; where all rows need more than --most_gib that way is not run.
 """
 
-import resource
 import statistics
 import time
 from collections.abc import Sequence
@@ -150,10 +149,9 @@ def main(argv: Sequence[str]) -> None:
             config.touched_rows = touched
             # All rows of a corpus ten times larger need ten times more: not even their state is made then.
             smaller = steps.get((items // 10, touched))
-            too_large = smaller and smaller.gib * 10 > _MOST_GIB.value and not touched
             if not _MOST_GIB.value and not touched:
                 steps[items, touched] = Step(0.0, None)
-            elif smaller and too_large:
+            elif smaller and smaller.gib * 10 > _MOST_GIB.value and not touched:
                 steps[items, touched] = Step(smaller.gib * 10, None)
             else:
                 steps[items, touched] = step_of(config, items)
@@ -182,8 +180,7 @@ def main(argv: Sequence[str]) -> None:
         for what, (unit, ours, peer) in rows.items():
             against = "all rows" if peer else ""
             record.hand_over(record.Row(what, unit, ours, peer, against=against, less_is_better=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
-    print(f"peak memory of this process, which held all that was run at once: {peak:.1f} GiB")
+    print(f"peak memory of this process, which held all that was run at once: {record.peak_gib():.1f} GiB")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,15 @@ The softmax is retrieval.train's over the whole corpus; by size of the corpus: b
 """
 
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from benchmarks.shared import record, turns
+from benchmarks.shared.waiting import printed
 from runtime import app, cores
 from runtime.config import define_config
-from runtime.errors import UsageError
 from runtime.paths import define_path
 
 _CONFIG = define_config("configs/retrieval.py:demo", "What to train.")
@@ -40,18 +39,15 @@ def rate() -> float:
     config = _CONFIG.value
     set_cpu_devices(config.cpu_devices)
     run = turns.ours(training(config, Timelines.open(_DATA.value)), seed=config.seed, count=labels)
-    return statistics.median([run() for _ in range(1 + turns.repeats())][1:])
+    return statistics.median([run() for _ in range(1 + turns.REPEATS.value)][1:])
 
 
 def rate_on(devices: int, axis: str) -> float:
     """The same in a process of `devices` devices, all of them on `axis`."""
     mesh = {"data": 1, "model": 1, axis: devices}
-    command = [sys.executable, "-m", "benchmarks.scaling", *sys.argv[1:], "--child", f"--config.cpu_devices={devices}"]
-    command += [f"--config.mesh.{name}={number}" for name, number in mesh.items()]
-    done = subprocess.run(command, cwd=app.ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UsageError(f"{devices} devices on `{axis}`: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-    return float(done.stdout.splitlines()[-1])
+    words = ["-m", "benchmarks.scaling", *sys.argv[1:], "--child", f"--config.cpu_devices={devices}"]
+    words += [f"--config.mesh.{name}={number}" for name, number in mesh.items()]
+    return float(printed(*words, what=f"{devices} devices on `{axis}`").splitlines()[-1])
 
 
 def main(argv: Sequence[str]) -> None:

@@ -37,7 +37,6 @@ def ours(config: ConfigDict, timelines: "Timelines") -> tuple[turns.Run, float]:
 
 def torchs(config: ConfigDict, timelines: "Timelines", *, labels_per_batch: float) -> turns.Run:
     """A run of the PyTorch model on batches of about `labels_per_batch` labels."""
-    import numpy as np
     import torch
 
     from benchmarks.peers import retrieval as torch_peer
@@ -45,10 +44,7 @@ def torchs(config: ConfigDict, timelines: "Timelines", *, labels_per_batch: floa
 
     torch.manual_seed(config.seed)
     signals = {"positive": config.positive, "negative": config.negative}
-    in_training = np.zeros(len(timelines.item) + 1, np.int64)
-    np.add.at(in_training, timelines.offsets[:-1], 1)
-    np.add.at(in_training, timelines.valid_start, -1)
-    of_training = int(((np.cumsum(in_training)[:-1] > 0) & (label_kinds(timelines.feedback, **signals) > 0)).sum())
+    of_training = int((timelines.in_split("train") & (label_kinds(timelines.feedback, **signals) > 0)).sum())
     batch_size = round(labels_per_batch * torch_peer.num_windows(timelines, length=config.length) / of_training)
     batches = torch_peer.padded_batches(timelines, length=config.length, batch_size=batch_size, **signals)
     return turns.torchs(config, torch_peer.TwoTower(config, timelines), batches, count=labels)

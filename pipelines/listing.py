@@ -1,6 +1,6 @@
 """Prints a pipeline: its stages, grouped by what they are for, and what was left out as the log could not carry it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pipelines.graph.stage import Stage
 from pipelines.systems.left_out import LeftOut
@@ -8,14 +8,9 @@ from pipelines.systems.left_out import LeftOut
 TRAIN = (".train", ".ablate")  # the ends of the modules that train models
 
 
-def trainings(stages: Iterable[Stage]) -> int:
-    """How many stages train models."""
-    return sum(stage.module.endswith(TRAIN) for stage in stages)
-
-
 def of_plan(stages: Sequence[Stage], left_out: Sequence[LeftOut], *, fitted: bool) -> Iterator[str]:
     """What is run, in a few lines, before it is."""
-    trained = trainings(stages)
+    trained = sum(stage.module.endswith(TRAIN) for stage in stages)
     yield f"{len(stages)} stages, {trained} of them train models" + (
         "; how long it takes is said when the first has ended" if trained else ""
     )

@@ -1,4 +1,8 @@
-"""Plans a run: the pipeline as it was asked for, then fitted to its log, as soon as that is prepared."""
+"""Plans a run: the pipeline as it was asked for, then fitted to its log, as soon as that is prepared.
+
+What the log cannot carry is left out before anything is trained, and said. Each system says itself what it asks of a
+log, in its `needs.py`; whoever adds one that asks for something names it here.
+"""
 
 import contextlib
 from collections.abc import Sequence
@@ -8,16 +12,23 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from data import feedback
-from pipelines.fit import fitted
 from pipelines.graph.configs import config_of
 from pipelines.graph.records import STATE
 from pipelines.graph.stage import PIPELINE, Stage
+from pipelines.systems.ab import needs as ab
 from pipelines.systems.feed.log import Log
 from pipelines.systems.feed.stages import LOG, TIMELINES
 from pipelines.systems.left_out import FILE, LeftOut
+from pipelines.systems.ranking import needs as ranking
+from pipelines.systems.response import needs as response
+from pipelines.systems.retrieval import needs as retrieval
+from pipelines.systems.satisfaction import needs as satisfaction
+from pipelines.systems.serving import needs as serving
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 
+# Each sees what those before it have left.
+NEEDS = (retrieval, satisfaction, ranking, response, serving, ab)
 _MEMORY = "log.json"  # in STATE: what was measured of the log
 
 
@@ -64,10 +75,20 @@ def positive_of(config: ConfigDict) -> tuple[str, ...]:
     return tuple(positive)
 
 
+def fitted(config: ConfigDict, log: Log) -> tuple[ConfigDict, list[LeftOut]]:
+    """A pipeline that `log` can carry, and what it leaves out of `config`.
+
+    Errors: DataError where nothing can be learned; UsageError where what was asked for by hand cannot be.
+    """
+    carried = ConfigDict(config.to_dict())
+    left_out = [lost for system in NEEDS for lost in system.fit(carried, log)]
+    return carried, left_out
+
+
 def plan(config: ConfigDict, asked: Sequence[Stage], workdir: Path, *, only: Sequence[str]) -> Planned:
     """`config` fitted to the log in `workdir`; as it is where there is none yet.
 
-    Errors: DataError and UsageError as `pipelines.fit`, where more than single stages are to be run.
+    Errors: DataError and UsageError as `fitted`, where more than single stages are to be run.
     """
     if not (workdir / LOG).exists():
         return Planned(config)

@@ -68,7 +68,8 @@ def typed(text: str, stage: Stage, config: ConfigDict) -> str:
     """What a stage has said, with every setting that it names as this pipeline takes it."""
 
     def as_typed(match: re.Match[str]) -> str:
-        own = group(stage) or _of_program(stage)
+        # ranking.evaluate has no config of its own, but its folder's settings are those that it speaks of.
+        own = group(stage) or stage.module.partition(".")[0]
         groups = [own, *(other for other in config.stages if other != own)]
         taker = next((name for name in groups if match[1] in config.stages.get(name, ())), None)
         return f"--config.stages.{taker}.{match[1]}{match[2]}" if taker else match[0]
@@ -76,8 +77,3 @@ def typed(text: str, stage: Stage, config: ConfigDict) -> str:
     for flag, instead in _FLAGS.items():
         text = text.replace(flag, instead)
     return _ADVICE.sub(as_typed, text)
-
-
-def _of_program(stage: Stage) -> str:
-    # ranking.evaluate has no config of its own, but its folder's settings are those that it speaks of.
-    return stage.module.partition(".")[0]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-LARGE = 1 << 26  # bytes: a smaller file is read in a tenth of a second
+LARGE = 1 << 23  # bytes: a smaller file is read in a hundredth of a second
 _FRESH_SECONDS = 2.0  # a file written since may be written again within one tick of its clock
 
 

@@ -4,6 +4,7 @@
 written last, so its presence means that the run is complete.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,11 +54,7 @@ def is_complete(folder: str | os.PathLike[str]) -> bool:
 
 def _plain(value: Any) -> Any:
     # What JSON makes of it: tuples become lists, keys become strings.
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in sorted(value.items(), key=lambda kv: str(kv[0]))}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
+    return json.loads(json.dumps(value, default=dict))
 
 
 def _first_difference(old: Any, new: Any, where: str = "") -> str:

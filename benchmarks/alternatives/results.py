@@ -5,14 +5,13 @@ best; or where the training loss ends further below zero than it began above, wh
 does. The last is not asked of REINFORCE, whose loss is a number without a meaning.
 """
 
-import json
-import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.alternatives.runs import Row
+from pipelines.report.run_folder import curves
 from retrieval.run import DIVERGED
 from runtime.artifact import read_json
 
@@ -44,10 +43,11 @@ def collect(row: Row) -> dict[str, float]:
     # Their disliked items stand in the positives' own term: 0, as a matter of course.
     if row.signals in ("softmax_negatives", "contrastive"):
         kept.pop("valid/negative_gradient_norm", None)
-    if recall := curve(row, "valid/recall@100"):
+    logged = curves(row.folder("train"))
+    if recall := logged.get("valid/recall@100"):
         best = max(value for _, value in recall)
         kept["recall_kept"] = recall[-1][1] / best if best > 0 else 0.0
-    if (loss := curve(row, "train_loss")) and row.signals != "reinforce":
+    if (loss := logged.get("train_loss")) and row.signals != "reinforce":
         kept["loss_sank"] = float(loss[-1][1] < -abs(loss[0][1]))
     return {**kept, "diverged": float(kept.get("recall_kept", 1.0) < LEAST_KEPT or kept.get("loss_sank", 0.0) > 0)}
 
@@ -123,17 +123,6 @@ def flat(measured: Mapping[Row, Mapping[str, float]]) -> dict[str, float]:
         for row, metrics in measured.items():
             numbers |= {f"{row.label}/seed{row.seed}/{name}": value for name, value in metrics.items()}
     return numbers | order(measured)
-
-
-def curve(row: Row, metric: str) -> list[tuple[int, float]]:
-    """(step, value) of what the training logged under this name; where it was not finite, nothing."""
-    found = {line["step"]: line["value"] for line in _log(row) if line["name"] == metric and line["value"] is not None}
-    return sorted((step, value) for step, value in found.items() if math.isfinite(value))
-
-
-def _log(row: Row) -> Iterable[dict[str, Any]]:
-    log = row.folder("train") / "metrics.jsonl"
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The comparison of the alternatives as a table, for the terminal and as a page. Work of benchmarks.alternatives."""
 
+import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from benchmarks.alternatives.results import by_label, how, order, over_seeds
+from benchmarks.alternatives.runs import Row
+from pipelines.report.charts import draw, side_by_side
+from pipelines.report.run_folder import curves
 from runtime import table as text_table
-
-if TYPE_CHECKING:
-    from benchmarks.alternatives.runs import Row
 
 _COLUMNS = (
     ("content", "long_watch+dislike/content", "{:+.1%}"),
@@ -31,7 +34,7 @@ _PANELS = {
 _PALEST = 0.1  # of the strength of the largest weight's colour, below that of the smallest
 
 
-def rows_of(measured: "Mapping[Row, Mapping[str, float]]") -> tuple[list[str], dict[str, list[str]]]:
+def rows_of(measured: Mapping[Row, Mapping[str, float]]) -> tuple[list[str], dict[str, list[str]]]:
     """Headings, and of each row its cells as text: of several seeds the mean and, after ±, their spread.
 
     What no row has, such as a judgement by the truth of a feed whose labels are the truth, is no column.
@@ -57,7 +60,7 @@ def with_spread(pooled: Mapping[str, float], name: str, form: str) -> str:
     return form.format(pooled[name]) + ("" if spread is None else f" ± {form.replace('+', '').format(spread)}")
 
 
-def ordered(measured: "Mapping[Row, Mapping[str, float]]") -> str:
+def ordered(measured: Mapping[Row, Mapping[str, float]]) -> str:
     """In how many seeds the models respond in the order of the paper; "" where that is not asked."""
     seeds = len({row.seed for row in measured})
     held = ", ".join(f"{_in_words(name)} {share * seeds:.0f}" for name, share in order(measured).items())
@@ -71,15 +74,13 @@ def _in_words(name: str) -> str:
     return f"{'on the paper’s tower ' if tower else ''}by {kind}"
 
 
-def table(measured: "Mapping[Row, Mapping[str, float]]") -> str:
+def table(measured: Mapping[Row, Mapping[str, float]]) -> str:
     """For the terminal."""
     return f"{text_table.text('', *rows_of(measured))}\n{ordered(measured)}".rstrip()
 
 
-def colours_of(rows: "Sequence[Row]") -> dict[tuple[str, float | None], tuple[float, ...]]:
+def colours_of(rows: Sequence[Row]) -> dict[tuple[str, float | None], tuple[float, ...]]:
     """(signals, weight) -> red, green and blue: a colour for each signals, darker for a larger weight."""
-    from matplotlib import colormaps
-
     weights: dict[str, set[float | None]] = {}
     for row in rows:
         weights.setdefault(row.signals, set()).add(row.weight)
@@ -93,23 +94,16 @@ def colours_of(rows: "Sequence[Row]") -> dict[tuple[str, float | None], tuple[fl
     return found
 
 
-def page(measured: "Mapping[Row, Mapping[str, float]]") -> str:
+def page(measured: Mapping[Row, Mapping[str, float]]) -> str:
     """The table and the gradient norms over training as one self-contained page."""
-    import html
-
-    from matplotlib.figure import Figure
-
-    from benchmarks.alternatives.results import curve
-    from pipelines.report.charts import draw, side_by_side
-
     rows = list(measured)
-    colours = colours_of(rows)
+    colours, logged = colours_of(rows), {row: curves(row.folder("train")) for row in rows}
 
     def paint(figure: Figure, narrow: bool) -> None:
         panels = zip(side_by_side(figure, len(_PANELS), narrow), _PANELS.items(), strict=True)
         for axes, (title, metric) in panels:
             for row in rows:
-                points = [(step, value) for step, value in curve(row, metric) if value > 0]
+                points = [(step, value) for step, value in logged[row].get(metric, ()) if value > 0]
                 if points:
                     style = "-" if row.clip_norm is None else "--"
                     colour = colours[row.signals, row.weight]

@@ -15,8 +15,6 @@ environment. They take turns with ours; what is not installed has a row that say
 """
 
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +25,7 @@ from absl import flags
 
 from benchmarks.libraries.others import DIM, EQUAL, HIDDEN, LENGTH, SEQUENCES, NotRunError, Peer, measured, peers
 from benchmarks.shared import record
+from benchmarks.shared.waiting import printed
 from runtime import app, cores
 from runtime.paths import define_path
 
@@ -63,14 +62,10 @@ def ours(config: "ConfigDict", timelines: "Timelines") -> dict[str, Run]:
 
     def run_of(batches: Iterator[tuple[int, Any]]) -> Run:
         state, step = started(parts, seed=config.seed)
-        compiled = False
+        state, _ = jax.block_until_ready(step(state, next(batches)[1]))  # compiled before anything is timed
 
         def run() -> float:
-            nonlocal state, compiled
-            if not compiled:
-                state, _ = step(state, next(batches)[1])
-                jax.block_until_ready(state)
-                compiled = True
+            nonlocal state
             begin, learned = time.perf_counter(), 0
             while time.perf_counter() - begin < _SECONDS.value:
                 number, batch = next(batches)
@@ -91,7 +86,6 @@ def main(argv: Sequence[str]) -> None:
     # Imported here so that --help does not wait for them.
     from configs.retrieval import get_config
     from data.timelines import Timelines
-    from runtime.errors import UsageError
 
     config = get_config("sequences,no_dislike_signal_paper_tower")
     config.update({"length": LENGTH, "dim": DIM, "hidden": HIDDEN, "batch_size": 32})
@@ -99,12 +93,8 @@ def main(argv: Sequence[str]) -> None:
         sequences = Path(folder) / "sequences.txt"
         with open(_SEQUENCES.value, encoding="utf-8") as lines:
             sequences.write_text("".join(line for line, _ in zip(lines, range(_USERS.value), strict=False)))
-        command = [sys.executable, "-m", "data.prepare", "--config=configs/data.py:sequences"]
-        command += [f"--data={sequences}", f"--workdir={folder}/timelines"]
-        prepared = subprocess.run(command, capture_output=True, text=True, check=False)
-        if prepared.returncode:
-            said = prepared.stderr.strip() or f"data.prepare: exit status {prepared.returncode}"
-            raise UsageError(f"--sequences={_SEQUENCES.value}: {said.splitlines()[-1]}")
+        asked = ("--config=configs/data.py:sequences", f"--data={sequences}", f"--workdir={folder}/timelines")
+        printed("-m", "data.prepare", *asked, what=f"--sequences={_SEQUENCES.value}")
         timelines = Timelines.open(f"{folder}/timelines")
         runs = ours(config, timelines)
         chosen, missing = peers(_GRU4REC.value), {}

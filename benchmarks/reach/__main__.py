@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs every row of every feed, then writes and prints the table."""
     del argv
     # Here, so that --help stays fast.
-    from benchmarks.alternatives.results import collect, over_seeds
+    from benchmarks.alternatives.results import by_label, collect, over_seeds
     from benchmarks.alternatives.runs import run_all
     from benchmarks.reach.rows import Feed, feeds, markdown, rows
     from runtime.artifact import read_json, write_json
@@ -38,10 +38,8 @@ def main(argv: Sequence[str]) -> int:
     for feed, found in of_feed.items():
         world = read_json(found[0].workdir / "world" / METRICS)
         metrics |= {f"{feed.name}/{name}": world[name] for name in ("rate/dislike", "events")}
-        labels = dict.fromkeys(row.label for row in found)
-        measured[feed.name] = {
-            label: over_seeds([collect(row) for row in found if row.label == label]) for label in labels
-        }
+        of_rows = by_label({row: collect(row) for row in found})
+        measured[feed.name] = {label: over_seeds(of_seeds) for label, of_seeds in of_rows.items()}
         metrics |= {
             f"{feed.name}/{label}/{name}": value
             for label, numbers in measured[feed.name].items()

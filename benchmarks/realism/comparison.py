@@ -21,7 +21,7 @@ from simulation.world.state import open_world
 TOLERANCE = 0.15
 REFERENCE = "popularity_7d"  # what rules are measured by
 GRU, CEILING = "plain GRU", "ceiling"
-PROTOCOLS = ("next_days", "next_item")
+PROTOCOLS = {"next_days": "", "next_item": NEXT_ITEM}  # -> what stands before the names of its figures
 TESTED_FACTS = (
     "next_same_cluster/within_a_minute",
     "next_same_cluster/hours_later",
@@ -37,10 +37,7 @@ def facts(timelines: Timelines, *, users: int, model: str | None = None, world: 
         path = Path(model) / METRICS
         if not path.is_file():
             raise UsageError(f"{path}: no such file; give the workdir of a retrieval.evaluate")
-        metrics = read_json(path)
-        for protocol, prefix in zip(PROTOCOLS, ("", "next_item/"), strict=True):
-            if f"{prefix}recall@100" in metrics:
-                found[f"{protocol}/{GRU}"] = metrics[f"{prefix}recall@100"]
+        found |= _by_protocol(read_json(path), GRU)
     events, items = frames(timelines)
     return found | log_facts(events, items) | by_chance(events, items) | ages(timelines)
 
@@ -52,18 +49,21 @@ def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> di
     settings = readers.named(dataset).of_stage("retrieval")
     positive = tuple(settings.get("positive", ())) or timelines.positive_feedback
     queries = asked(timelines, split="test", positive=positive, users=users)
-    found = {}
+    found: dict[str, float] = {}
     rules = dict(simple_rules.tuned(timelines, tuple(queries), split="test", positive=positive))
     if world:
         rules[CEILING] = truth(timelines, open_world(world))
     for rule, scorers in rules.items():
         metrics = full_corpus.evaluate(scorers, queries, timelines, label=rule, samples=1).metrics
-        found[f"next_days/{rule}"] = metrics["recall@100"]
-        if f"{NEXT_ITEM}recall@100" in metrics:
-            found[f"next_item/{rule}"] = metrics[f"{NEXT_ITEM}recall@100"]
+        found |= _by_protocol(metrics, rule)
         if "skip@100" in metrics:
             found[f"skips/{rule}"] = _ratio(metrics["skip@100"], metrics["recall@100"])
     return found
+
+
+def _by_protocol(metrics: Mapping[str, float], rule: str) -> dict[str, float]:
+    recalls = {f"{protocol}/{rule}": metrics.get(f"{prefix}recall@100") for protocol, prefix in PROTOCOLS.items()}
+    return {name: recall for name, recall in recalls.items() if recall is not None}
 
 
 def frames(timelines: Timelines) -> tuple[pl.DataFrame, pl.DataFrame]:

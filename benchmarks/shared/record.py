@@ -5,6 +5,7 @@
 
 import dataclasses
 import json
+import resource
 import statistics
 from typing import Any
 
@@ -53,6 +54,11 @@ def hand_over(row: Row) -> None:
     if _JSON.value:
         with open(_JSON.value, "a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(row)) + "\n")
+
+
+def peak_gib() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # Linux counts KiB
 
 
 def read(lines: str) -> list[Row]:

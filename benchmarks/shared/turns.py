@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 flags.disclaim_key_flags()  # --help shows these among the flags of the benchmark
 _STEPS = flags.DEFINE_integer("steps", 30, "Steps of each in a repeat.", lower_bound=1)
-_REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 9, "Turns of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", cores.count(), "PyTorch's threads.", lower_bound=1)
 _COMPILE = flags.DEFINE_boolean("torch_compile", False, "Compile PyTorch's model with torch.compile.")
 
@@ -39,11 +39,6 @@ def prepare() -> bool:
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32, which is what JAX does on a GPU by default
     return True
-
-
-def repeats() -> int:
-    """--repeats."""
-    return _REPEATS.value
 
 
 def ours(training: Training, *, seed: int, count: Count, compiler_options: dict[str, Any] | None = None) -> Run:
@@ -105,23 +100,19 @@ def report(our_run: Run, torch_run: Run | None, *, unit: str) -> None:
     our_name = f"Heed, jax {jax.__version__}, {jax.devices()[0].device_kind}"
     our_run()
     if torch_run is None:
-        rate = statistics.median(our_run() for _ in range(_REPEATS.value))
+        rate = statistics.median(our_run() for _ in range(REPEATS.value))
         missing = "PyTorch is not installed: pip install -r requirements-benchmarks.txt"
         print(f"{our_name:<50} {rate:>12,.0f} {unit}\n{missing}")
         record.hand_over(record.Row("training step", unit, rate, against="PyTorch", note=missing))
         return
     torch_run()
-    pairs = [(our_run(), torch_run()) for _ in range(_REPEATS.value)]
+    pairs = [(our_run(), torch_run()) for _ in range(REPEATS.value)]
     our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratios = sorted(a / b for a, b in pairs)
+    ratios = tuple(a / b for a, b in pairs)
     print(f"{our_name:<50} {our_rate:>12,.0f} {unit}")
     print(f"{_torch_name():<50} {torch_rate:>12,.0f} {unit}")
-    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {ratios[0]:.2f} to {ratios[-1]:.2f})")
-    record.hand_over(
-        record.Row(
-            "training step", unit, our_rate, torch_rate, against=_torch_name(), turns=tuple(a / b for a, b in pairs)
-        )
-    )
+    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {min(ratios):.2f} to {max(ratios):.2f})")
+    record.hand_over(record.Row("training step", unit, our_rate, torch_rate, against=_torch_name(), turns=ratios))
 
 
 def _torch_name() -> str:

@@ -1,4 +1,4 @@
-"""How long processes take until they have done something."""
+"""Python processes: what they print, and how long they take until they have done something."""
 
 import os
 import subprocess
@@ -24,14 +24,20 @@ def commands() -> list[str]:
     return sorted(".".join(name.parts).removesuffix(".__main__") for name in names)
 
 
-def seconds_of(*words: str) -> float:
-    """Of a Python process from start to end; UsageError with its last line where it fails."""
-    begin = time.perf_counter()
+def printed(*words: str, what: str) -> str:
+    """What `python words` prints, run in the checkout. Errors: UsageError, `what` and its last line, where it fails."""
     done = subprocess.run([sys.executable, *words], cwd=app.ROOT, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - begin
     if done.returncode:
-        raise UsageError(f"{' '.join(words)[:60]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-    return seconds
+        last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise UsageError(f"{what}: {last}")
+    return done.stdout
+
+
+def seconds_of(*words: str) -> float:
+    """Of `python words` from start to end. Errors: as `printed`."""
+    begin = time.perf_counter()
+    printed(*words, what=" ".join(words)[:60])
+    return time.perf_counter() - begin
 
 
 def first_step(module: str, words: Sequence[str], *, cache: Path) -> tuple[float, float]:

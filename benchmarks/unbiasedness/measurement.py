@@ -5,14 +5,24 @@ Work of `python -m benchmarks.unbiasedness`.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from data.timelines import Timelines
+from data import assembly
+from data.raw.tables import Tables
+from data.timelines import Timelines
+from metrics import binary, intervals
+from satisfaction.saqrec import base
+from satisfaction.unbiased import propensity, satisfaction_model
+from satisfaction.unbiased.answers import answers
+from satisfaction.unbiased.estimators import ESTIMATORS, terms
+from satisfaction.unbiased.features import make_features
+from simulation.world.feed import simulate
+from simulation.world.tables import tables, truth
 
 CLIPS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 TRAINED = (
@@ -23,20 +33,13 @@ TRAINED = (
 )
 
 
-def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "np.ndarray"]]:
+def feed_of(config: ConfigDict, folder: Path) -> tuple[Timelines, dict[str, np.ndarray]]:
     """Timelines of the feed of `config`, and its truth, row for row: propensity, probability, satisfied."""
-    import polars as pl
-
-    from data import assembly, timelines
-    from data.raw.tables import Tables
-    from simulation.world.feed import simulate
-    from simulation.world.tables import tables, truth
-
     feed = simulate(config)
     log, known = tables(feed), truth(feed, config)["impressions"]
     made = assembly.assemble(Tables(log["events"], log["items"], log["users"], None, len(log["events"])))
     made.write(folder)
-    opened = timelines.Timelines.open(folder)
+    opened = Timelines.open(folder)
     known = known.sort("user_id", "timestamp_ms", maintain_order=True)  # as timelines lie
     same = opened.items["item_id"].gather(pl.Series(opened.item)).to_numpy() == known["item_id"].to_numpy()
     assert same.all(), "truth and timelines are not in the same order"
@@ -49,15 +52,6 @@ def feed_of(config: ConfigDict, folder: Path) -> tuple["Timelines", dict[str, "n
 
 def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, float]:
     """All figures of one seed: `truth`, estimates with their bounds, AUCs, clipping's."""
-    import numpy as np
-
-    from metrics import binary, intervals
-    from satisfaction.saqrec import base
-    from satisfaction.unbiased import propensity, satisfaction_model
-    from satisfaction.unbiased.answers import answers
-    from satisfaction.unbiased.estimators import ESTIMATORS, terms
-    from satisfaction.unbiased.features import make_features
-
     timelines, known = feed_of(world, folder / "timelines")
     given = answers(timelines, settings.answers)
     trained = np.ones(len(given), bool)  # all impressions: the truth is held out, not a day
@@ -112,11 +106,9 @@ def measure(world: ConfigDict, settings: ConfigDict, folder: Path) -> dict[str, 
 
 def summarise(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Over the seeds: each estimate's bias (mean error), its share of the naive one's, AUC wins, clipping."""
-    import numpy as np
-
     truth = np.array([seed["truth"] for seed in seeds])
 
-    def errors(name: str) -> "np.ndarray":
+    def errors(name: str) -> np.ndarray:
         return np.array([seed[name] for seed in seeds]) - truth
 
     naive = errors("naive/true")
@@ -150,12 +142,8 @@ def summarise(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def plot(figures: Mapping[str, float], path: Path) -> None:
     """Bias and standard deviation over the seeds, by the clip M."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
     places = range(len(CLIPS))
     for axis, name in zip(axes, ("ips", "snips"), strict=True):
         for what in ("bias", "deviation"):
@@ -167,7 +155,6 @@ def plot(figures: Mapping[str, float], path: Path) -> None:
     axes[0].set_ylabel("error of the mean satisfaction")
     axes[1].legend(frameon=False)
     figure.savefig(path)
-    plt.close(figure)
 
 
 def table(figures: Mapping[str, float], seeds: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.graph import duration, process
-from pipelines.graph.recipe import Contents, Recipe, difference, recipes, with_inputs
+from pipelines.graph.recipe import Recipe, difference, recipes, with_inputs
 from pipelines.graph.records import STATE, Records, log_of
 from pipelines.graph.stage import Stage
 from runtime.errors import UsageError
@@ -48,8 +48,7 @@ class Engine:
         self._stages = {stage.name: stage for stage in stages}
         self._recipes = recipes(stages)
         self._workdir, self._lock, self._commit = workdir, lock, process.commit()
-        self._as_typed = as_typed
-        self._records, self._contents = Records(workdir), Contents(workdir / STATE / "contents.json")
+        self._as_typed, self._records = as_typed, Records(workdir)
         self._needs: dict[str, set[str]] = {}  # stage -> the stages that write its inputs
         for stage in stages:
             writers = (other for other in self._needs if any(self._stages[other].makes(file) for file in stage.inputs))
@@ -120,7 +119,6 @@ class Engine:
                 one.process.terminate()
             for one in running:
                 self._close(one)
-            self._contents.save()
         return status
 
     def run_anyway(self, name: str) -> int:
@@ -140,7 +138,7 @@ class Engine:
         return [stage for stage in self._stages.values() if stage.name in wanted]
 
     def _recipe(self, stage: Stage) -> Recipe:
-        return with_inputs(self._recipes[stage.name], stage, self._workdir, self._contents)
+        return with_inputs(self._recipes[stage.name], stage, self._workdir)
 
     def _missing(self, stage: Stage) -> list[str]:
         return [str(self._workdir / file) for file in stage.outputs if not (self._workdir / file).exists()]

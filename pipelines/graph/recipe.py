@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,35 +15,10 @@ from typing import Any
 from pipelines.graph import sources
 from pipelines.graph.configs import config_of
 from pipelines.graph.stage import Stage
-from runtime.artifact import digest, read_json, write_json
+from runtime.artifact import digest
 
 Recipe = Mapping[str, Any]
 MISSING = ""  # in place of the content of a file that is not there
-_FRESH_SECONDS = 2.0  # a file written since may be written again within one tick of its clock
-
-
-class Contents:
-    """The sha256 of files, remembered in `memory` by device, inode, size and time of change: a move changes none."""
-
-    def __init__(self, memory: Path) -> None:
-        self._memory = memory
-        self._known: dict[str, str] = read_json(memory) if memory.exists() else {}
-        self._used: dict[str, str] = {}
-
-    def digest(self, file: Path) -> str:
-        """What `file` holds, MISSING where there is none."""
-        if not file.is_file():
-            return MISSING
-        status = file.stat()
-        key = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-        found = self._known.get(key) or digest(file)
-        if time.time() - status.st_mtime > _FRESH_SECONDS:
-            self._used[key] = self._known[key] = found
-        return found
-
-    def save(self) -> None:
-        """Keeps what was asked for since the beginning, and forgets the rest."""
-        write_json(self._memory, self._used)
 
 
 def recipes(stages: Sequence[Stage]) -> dict[str, Recipe]:
@@ -61,10 +35,10 @@ def recipes(stages: Sequence[Stage]) -> dict[str, Recipe]:
     }
 
 
-def with_inputs(recipe: Recipe, stage: Stage, workdir: Path, contents: Contents) -> Recipe:
+def with_inputs(recipe: Recipe, stage: Stage, workdir: Path) -> Recipe:
     """The whole recipe: that of `recipes` and what the input files hold now."""
     files = {file.as_posix(): workdir / file for file in stage.inputs} | dict(stage.outside)
-    return {**recipe, **{f"input {name}": contents.digest(file) for name, file in files.items()}}
+    return {**recipe, **{f"input {name}": digest(file) if file.is_file() else MISSING for name, file in files.items()}}
 
 
 def _made_of(module: str) -> Recipe:

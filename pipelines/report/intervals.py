@@ -1,18 +1,14 @@
 """Figures with their 95% intervals, as numbers and as sentences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from metrics.intervals import Interval
 
 Metrics = Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Point:
-    """A value with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
+class Point(Interval):
+    """A value with its 95% interval, as a report speaks of it."""
 
     @property
     def holds_zero(self) -> bool:

@@ -1,6 +1,7 @@
 """Reads the folder of a pipeline run. What a stage has not written reads as empty."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,24 +35,26 @@ class Run:
         """What a stage has measured."""
         return self.json(f"{stage}/metrics.json", {})
 
-    def curves(self, stage: str) -> Curves:
-        """What a training has logged: metric -> (step, value) in order of steps."""
-        path = self.workdir / stage / "metrics.jsonl"
-        curves: dict[str, dict[int, float]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:  # the line that a kill cut short
-                continue
-            curves.setdefault(entry["name"], {})[entry["step"]] = entry["value"]
-        return {name: sorted(points.items()) for name, points in curves.items()}
-
     def arrays(self, path: str) -> Mapping[str, np.ndarray]:
         """The arrays of an .npz file."""
         if not (self.workdir / path).exists():
             return {}
         with np.load(self.workdir / path) as arrays:
             return {name: arrays[name] for name in arrays.files}
+
+
+def curves(training: Path) -> Curves:
+    """What the training in this folder has logged: metric -> (step, value) in order of steps, of finite values."""
+    path = training / "metrics.jsonl"
+    found: dict[str, dict[int, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # the line that a kill cut short
+            continue
+        if entry["value"] is not None and math.isfinite(entry["value"]):
+            found.setdefault(entry["name"], {})[entry["step"]] = entry["value"]
+    return {name: sorted(points.items()) for name, points in found.items()}
 
 
 def prefixed(prefix: str, metrics: Metrics) -> dict[str, float]:

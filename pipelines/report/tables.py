@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from pipelines.report.intervals import Metrics, Point, interval
 
-_DIGITS = 3  # that the page prints
+_DIGITS = 3  # that pages print: .123, or a tenth of a percent
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def marked(rows: Sequence[Row], more_is_better: Sequence[bool] | None = None) ->
     """The same rows, each with the columns in which its value, as printed, is the best; more is better unless said."""
     better = more_is_better or [True] * max((len(row.cells) for row in rows), default=0)
     best_of_columns = [
-        best_of([cell.value if cell else None for cell in column], better=1 if more else -1, digits=_DIGITS)
+        best_of([cell.value if cell else None for cell in column], better=1 if more else -1)
         for column, more in zip(zip(*(row.cells for row in rows)), better)
     ]
     return [
@@ -38,14 +38,14 @@ def marked(rows: Sequence[Row], more_is_better: Sequence[bool] | None = None) ->
     ]
 
 
-def best_of(values: Sequence[float | None], *, better: int, digits: int) -> list[bool]:
-    """True at each value that equals the column's best one when both are rounded to `digits`, as they are printed.
+def best_of(values: Sequence[float | None], *, better: int) -> list[bool]:
+    """True at each value that equals the column's best one when both are rounded as they are printed.
 
     Args:
       better: 1 where more is better, -1 where less is, 0 where neither: then none is best. Nor is any where fewer than
         two values are known (None is not): there is nothing to be best of.
     """
-    printed = [None if value is None else better * round(value, digits) for value in values]
+    printed = [None if value is None else better * round(value, _DIGITS) for value in values]
     known = [value for value in printed if value is not None]
     if not better or len(known) < 2:
         return [False] * len(printed)

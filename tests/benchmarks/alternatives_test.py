@@ -7,10 +7,11 @@ import pytest
 
 from benchmarks.alternatives import runs as alternatives_runs
 from benchmarks.alternatives import table as alternatives_table
-from benchmarks.alternatives.results import collect, curve, flat, order, over_seeds
+from benchmarks.alternatives.results import collect, flat, order, over_seeds
 from benchmarks.alternatives.runs import Row, graph, rows, run
 from configs.alternatives import get_config
 from configs.retrieval import get_config as retrieval_config
+from pipelines.report.run_folder import curves
 from runtime.artifact import write_json
 
 
@@ -233,8 +234,8 @@ def test_the_page_draws_what_was_logged_and_survives_what_was_not(tmp_path):
     values = [(50, 2.0), (100, None), (150, 40.0)]
     lines = [{"step": step, "name": "train/grad_norm_max", "value": value} for step, value in values]
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert curve(chosen[0], "train/grad_norm_max") == [(50, 2.0), (150, 40.0)]
-    assert curve(chosen[1], "train/grad_norm_max") == []
+    assert curves(chosen[0].folder("train")) == {"train/grad_norm_max": [(50, 2.0), (150, 40.0)]}
+    assert curves(chosen[1].folder("train")) == {}
     measured = {row: {"recall@100": 0.25} for row in chosen}
     page = alternatives_table.page(measured)
     assert page.count("<svg") == 2

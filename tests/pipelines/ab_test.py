@@ -13,7 +13,6 @@ from pipelines.systems.ab import charts as ab_charts
 from pipelines.systems.ab import stages as ab_stages
 from pipelines.systems.ab import tables as ab_tables
 from pipelines.systems.ab.published import PUBLISHED
-from pipelines.systems.ab.ranked import finding
 from pipelines.systems.ab.results import Test
 from runtime.errors import UsageError
 from simulation.ab_test.experiment import definitions
@@ -196,7 +195,7 @@ def test_what_was_found_of_the_aligned_ranker_follows_the_intervals(
     figures |= with_interval("true_satisfaction/relative", satisfaction, 0.01)
     figures |= with_interval("watch_time/relative", watch_time, 0.02)
     write(ranked / "ab_ranked" / "metrics.json", figures)
-    said = finding(Test(Run(ranked), "ab_ranked"))
+    said = ab_tables.finding(Test(Run(ranked), "ab_ranked"))
     assert f". {verdict} Retrieval alone, against the ranker: true satisfaction falls by 6.0% (95% " in said
     assert said.startswith("Ranker aligned with satisfaction, against the ranker: true satisfaction ")
     assert said in page_of(ranked)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from configs import pipeline
-from pipelines.fit import fitted
+from pipelines.planning import fitted
 from pipelines.registry import stages
 from pipelines.systems.feed.log import Log
 from pipelines.systems.retrieval.needs import LEAST_LABELS, LEAST_SHARE

@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import pipeline
-from pipelines.fit import fitted
+from pipelines.planning import fitted
 from pipelines.report.charts import COLOURS, draw, side_by_side
 from pipelines.report.intervals import Point, in_words
 from pipelines.report.run_folder import Run
@@ -171,7 +171,7 @@ def test_the_ceiling_is_the_last_row_and_no_contestant(workdir: Path) -> None:
     ],
 )
 def test_the_best_are_those_that_print_as_the_best(values, better: int, best: list[int]) -> None:
-    assert [n for n, is_best in enumerate(best_of(values, better=better, digits=3)) if is_best] == best
+    assert [n for n, is_best in enumerate(best_of(values, better=better)) if is_best] == best
 
 
 def test_changes_are_paired_with_the_sweeps_reference(workdir: Path) -> None:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipelines.report.charts import MUTED, colour_of, draw
+from pipelines.report.charts import MUTED, colour_of, draw, side_by_side
 from pipelines.systems.ab.published import PUBLISHED
 from pipelines.systems.ab.results import Test
 
@@ -62,8 +62,7 @@ def long_run(test: Test) -> str:
         axes.plot(x, [row["entropy"] for row in bins], "-o", color=colour, linewidth=1.4, markersize=4)
 
     def paint(figure: Figure, narrow: bool) -> None:
-        shape = (len(groups), 1) if narrow else (1, len(groups))
-        for axes, group in zip(figure.subplots(*shape, squeeze=False).flat, groups, strict=True):
+        for axes, group in zip(side_by_side(figure, len(groups), narrow), groups, strict=True):
             for arm, groups_of_arm in arms.items():
                 one(axes, groups_of_arm[group]["bins"], colour_of(arm))
             axes.set_title(EXPOSURE[group])

@@ -2,7 +2,7 @@
 
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
-from pipelines.systems.ab import charts, ranked, tables
+from pipelines.systems.ab import charts, tables
 from pipelines.systems.ab.results import Test
 from pipelines.systems.ab.stages import AB_TEST, FOLDERS, OFF_POLICY
 from pipelines.systems.serving.sections import refused
@@ -30,7 +30,6 @@ def section(run: Run) -> Section | None:
             "off_policy": off_policy,
             "tables": tables,
             "charts": charts,
-            "ranked": ranked,
         },
         numbers=numbers,
     )

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pipelines.report.intervals import Point, interval, minus, precise
+from pipelines.report.intervals import Point, in_words, interval, minus, precise
 from pipelines.report.tables import best_of
 from pipelines.systems.ab.charts import EXPOSURE
 from pipelines.systems.ab.published import LIVE, PUBLISHED, Published
@@ -15,6 +15,8 @@ GROUPS = {"low_activity": "Low activity", "medium_activity": "Medium", "high_act
 REWARDS = {"dislike": "Dislike rate", "long_view": "Long-view rate"}
 ALPHA = 0.05  # what intervals of 95% should leave out where nothing differs
 ORDERS = {"ranked": "The ranker", "aligned": "Ranker aligned with satisfaction", "retrieval": "Retrieval alone"}
+FIRST = ("true_satisfaction", "watch_time")  # rows that come first in the test of rankers
+ALIGNED = "aligned"  # of its arms
 ESTIMATORS = {"ips": "IPS", "snips": "SNIPS", "dr": "Doubly robust"}
 
 
@@ -75,8 +77,8 @@ def rows(test: Test, first: Sequence[str] = ()) -> list[AbRow]:
 
 def _row(test: Test, name: str, *, title: str, formula: str, better: int, **_: Any) -> AbRow:
     changes = [test.change(arm, name) for arm in test.treated]
-    # The control's change from itself is 0; changes are printed to a tenth of a percent.
-    control, *best = best_of([0.0, *(change.value if change else None for change in changes)], better=better, digits=3)
+    # The control's change from itself is 0.
+    control, *best = best_of([0.0, *(change.value if change else None for change in changes)], better=better)
     cells = [
         Cell(
             arm=arm,
@@ -134,6 +136,32 @@ def slopes(test: Test) -> list[str]:
         ]
         said += [f"{arm_title(arm)}: {', '.join(parts)}."] if parts else []
     return said
+
+
+def finding(test: Test) -> str:
+    """What each arm does to true satisfaction and to watch time, and what that says of the aligned ranker."""
+    said = [_changes(test, arm) for arm in test.treated]
+    if ALIGNED in test.treated:
+        said.insert(1 + list(test.treated).index(ALIGNED), _verdict(*(test.change(ALIGNED, name) for name in FIRST)))
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def _changes(test: Test, arm: str) -> str:
+    points = {name: test.change(arm, name) for name in FIRST}
+    parts = [f"{test.definitions[name]['title'].lower()} {in_words(p)}" for name, p in points.items() if p]
+    return f"{arm_title(arm)}, against {arm_title(test.control).lower()}: {', '.join(parts)}." if parts else ""
+
+
+def _verdict(satisfaction: Point | None, watch_time: Point | None) -> str:
+    if satisfaction is None or watch_time is None:
+        return ""
+    if satisfaction.holds_zero:
+        return "So whether it satisfies more cannot be told from these users."
+    if satisfaction.high < 0:
+        return "So it satisfies less."
+    if watch_time.holds_zero:
+        return "So it satisfies more, at a watch time that cannot be told from equal."
+    return f"So it satisfies more, and is watched {'longer' if watch_time.low > 0 else 'for a shorter time'}."
 
 
 def off_policy(check: Test) -> list[OffPolicyRow]:

@@ -1,7 +1,5 @@
 """Charts of the ranking section; each is an empty string where its numbers are missing."""
 
-from typing import Any
-
 from matplotlib.figure import Figure
 
 from pipelines.report.charts import INK, MUTED, draw, side_by_side
@@ -103,8 +101,8 @@ def calibration(ranking: Ranking) -> str:
 
 def trade_off(ranking: Ranking) -> str:
     """NDCG@10 of long views against skip@10 as the penalty of skips grows, on the test days."""
-    points = [_point(trade) for trade in ranking.fusion.get("trade_off", ())]
-    points = [point for point in points if point]
+    points = [{**trade["test"], "penalty": trade["penalty"]} for trade in ranking.fusion.get("trade_off", ())]
+    points = [point for point in points if {"ndcg", "skip"} <= point.keys()]
     if not points:
         return ""
 
@@ -118,22 +116,16 @@ def trade_off(ranking: Ranking) -> str:
             if at not in labelled:
                 axes.annotate(f"{point['penalty']:g}", at, (5, 5), textcoords="offset points", fontsize=8, color=MUTED)
             labelled.add(at)
-        for name, colour in ((None, INK), ("lightgbm", _COLOURS[1])):
-            prefix = f"{name}/" if name else ""
+        for prefix, colour in (("", INK), ("lightgbm/", _COLOURS[1])):
             here = [ranking.test[f"{prefix}{metric}"] for metric in _FUSED if f"{prefix}{metric}" in ranking.test]
             if len(here) == len(_FUSED):
-                axes.plot(*here, "s" if name else "o", color=colour, markersize=10, fillstyle="none")
+                axes.plot(*here, "s" if prefix else "o", color=colour, markersize=10, fillstyle="none")
         axes.set_xlabel("Skip@10")
         axes.set_title("NDCG@10 of long views")
         axes.margins(0.12, 0.14)
         axes.locator_params(nbins=6)
 
     return draw(paint, title="What fewer skips cost the fused list", height=3.2, phone_height=3.2, width=5.2)
-
-
-def _point(trade: dict[str, Any]) -> dict[str, float]:
-    measured = trade.get("test", trade.get("valid", {}))
-    return {**measured, "penalty": trade["penalty"]} if {"ndcg", "skip"} <= measured.keys() else {}
 
 
 def _words(name: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipelines.report.intervals import Metrics
-from pipelines.report.run_folder import Run, prefixed
+from pipelines.report.run_folder import Run, curves, prefixed
 from pipelines.systems.ranking.stages import ALIGNED_FOLDER, FOLDER, FULL
 
 _BASELINES = ("lightgbm", "popularity", "ceiling")
@@ -15,7 +15,7 @@ class Ranking:
     def __init__(self, run: Run) -> None:
         trained = sorted((run.workdir / FOLDER / "train").glob("*/metrics.json"))
         self.train = {path.parent.name: run.metrics(f"{FOLDER}/train/{path.parent.name}") for path in trained}
-        self.curves = run.curves(f"{FOLDER}/train/{FULL}")
+        self.curves = curves(run.workdir / FOLDER / "train" / FULL)
         self.validate, self.test = (run.metrics(f"{FOLDER}/{split}") for split in ("validate", "test"))
         self.reliability: dict[str, Any] = run.json(f"{FOLDER}/test/reliability.json", {})
         self.fusion: dict[str, Any] = run.json(f"{FOLDER}/test/curves.json", {})

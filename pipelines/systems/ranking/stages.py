@@ -143,5 +143,5 @@ def _aligned(trained: Mapping[str, Sequence[Stage]], config: ConfigDict) -> list
         return []
     train = _train(ALIGNED, config, 0)
     more = {"satisfaction_weight": config.satisfaction_weight, "lightgbm": False}
-    validate = _measure(f"{ALIGNED_FOLDER}/validate", "valid", {ALIGNED: [train]}, more=more, after=())
+    validate = _measure(f"{ALIGNED_FOLDER}/validate", "valid", {ALIGNED: [train]}, more=more)
     return [*([] if ALIGNED in trained else [train]), validate, _export(ALIGNED, train, validate)]

@@ -100,7 +100,7 @@ def _on_dislikes(models: Models) -> str:
     signals = _first(models)
     if not (point := models.response(models.chosen(signals))):
         return ""
-    changes = "is not seen to change" if point.low <= 0 <= point.high else "changes"
+    changes = "is not seen to change" if point.holds_zero else "changes"
     return (
         f"With {_WHO[signals]}, {models.no_in_words} {changes} what comes next: "
         f"{KINDS[models.kinds[0]].format(models.simulation['slate_size'])} {in_words(point)}."

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
-from pipelines.report.run_folder import Run, prefixed
+from pipelines.report.run_folder import Run, curves, prefixed
 from pipelines.systems.retrieval.stages import CEILING, Variant, variants
 from retrieval.full_corpus import compare
 
@@ -84,7 +84,7 @@ class Model:
         # By the rule, on validation days; variants without a weight and final ones are, too.
         self.chosen = variant.weight in (None, weight)
         self.train, self.validate, self.test, self.counterfactual = (run.metrics(f"{s}/{self.name}") for s in STAGES)
-        self.curves = run.curves(f"train/{self.name}")
+        self.curves = curves(run.workdir / "train" / self.name)
         self.test_users = run.arrays(f"test/{self.name}/per_user.npz")  # metric -> [users], NaN where a user has none
         self.examples: list[dict[str, Any]] = run.json(f"counterfactual/{self.name}/examples.json", [])
 

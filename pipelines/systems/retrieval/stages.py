@@ -69,13 +69,12 @@ def stages(config: ConfigDict) -> list[Stage]:
     models, responses = (
         [s for s in of_variants if s.name.startswith("counterfactual/") == last] for last in (False, True)
     )
-    validated = [stage.outputs[0] for stage in models if stage.name.startswith("validate/")]
     select = Stage(
         name="select",
         module="pipelines.choose",
         settings=without_settings(config),
         place=SELECTED.parent.name,
-        inputs=(*validated,),
+        inputs=tuple(stage.outputs[0] for stage in models if stage.name.startswith("validate/")),
         aim=_CHOICE,
     )
     first, final = ([s for s in models if s.name.endswith("-final") == is_final] for is_final in (False, True))
@@ -144,7 +143,6 @@ def _ceiling(config: ConfigDict) -> Stage:
         flags={"data": TIMELINES, "world": WORLD},
         inputs=(FEED, LOG),
         aim=_TEST,
-        effort=0.2,
     )
 
 

@@ -6,7 +6,6 @@ from pipelines.graph.configs import config_of
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
-from pipelines.systems.retrieval import tables
 from pipelines.systems.retrieval.models import DISLIKE, KINDS, models, titles
 from pipelines.systems.serving.stages import VERDICT
 
@@ -45,7 +44,6 @@ def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
     verdict = _verdict(run)
     parts = {
         "models": models(run),
-        "tables": tables,
         "signals": titles(run.config),
         "refused": refused(run),
         "left_out": run.left_out,
