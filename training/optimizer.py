@@ -50,14 +50,14 @@ def make_optimizer(
 
     Args:
       options: learning_rate, final_fraction, weight_decay, clip_norm; warmup_steps, 0 where there is none, and at most
-        the whole training.
+        a quarter of the training, so that a short one is not all warm-up.
       rowwise: an expression and a learning rate, for tables that have row-wise Adagrad (training/rowwise_adagrad.py) in
         place of Adam. Their rate has the same schedule; `options.learning_rate` is that of their decay.
     """
     schedule = warmup_cosine(
         learning_rate=options.learning_rate,
         total_steps=total_steps,
-        warmup_steps=min(options.get("warmup_steps", 0), total_steps),
+        warmup_steps=min(options.get("warmup_steps", 0), total_steps // 4),
         final_fraction=options.final_fraction,
     )
     return optax.chain(

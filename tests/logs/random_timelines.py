@@ -78,7 +78,7 @@ def write(
             "feedback": list(feedback.BITS),
             "valid_start_ms": int(valid_start.min(initial=0)),
             "test_start_ms": int(test_start.min(initial=0)),
-            "end_ms": num_events,
+            "end_ms": int(num_events),
         },
     )
     return Timelines.open(folder)

@@ -55,3 +55,14 @@ def test_gradients_are_clipped_by_their_global_norm():
     _, state = optimizer.update({"a": jnp.array([30.0]), "b": jnp.array([40.0])}, optimizer.init(params), params)
     moment = optax.tree_utils.tree_get(state, "mu")
     np.testing.assert_allclose([moment["a"][0], moment["b"][0]], [0.06, 0.08], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(8, 2), (400, 100), (3, 0)])  # of 100 asked for
+def test_a_short_training_warms_up_for_a_quarter_of_its_steps(total, warmup):
+    optimizer = plain_optimizer(learning_rate=1.0, total_steps=total, warmup_steps=100, final_fraction=1.0)
+    parameters = {"x": jnp.zeros(())}
+    state = optimizer.init(parameters)
+    for step in range(total):
+        update, state = optimizer.update({"x": jnp.ones(())}, state, parameters)
+        # Adam's step of a constant gradient is the rate.
+        np.testing.assert_allclose(-update["x"], min(1.0, (step + 1) / max(warmup, 1)), rtol=1e-4)
