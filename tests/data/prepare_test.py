@@ -205,7 +205,7 @@ def test_what_is_not_read_and_what_looks_wrong_is_said(tmp_path):
     assert "events.parquet: ignored dislikes (did you mean dislike?), playMs, remark" in said
     assert "items.parquet: categories author (did you mean creator_id?)" in said
     warnings = [line for line in said if line.startswith("warning: ")]
-    assert warnings[0].startswith("warning: 100.0% of plays are skips")
+    assert warnings[0].startswith("warning: 99% of plays last at most 0.019 seconds: is play_ms in seconds?")
     assert warnings[1].startswith("warning: the median play lasts 0.0003333 times as long as its item")  # 10 of 30,000
     assert len(warnings) == 2
     # The report shows them too.
