@@ -1,7 +1,7 @@
 """Reads schema.yaml: how a log's own columns become Heed's, in a file beside the log.
 
     events:
-      path: clicks                        # where the table lies, if not in events.*
+      path: clicks                        # where the table lies, with or without .csv, say, if not in events.*
       user_id: uid                        # Heed's name: the log's
       timestamp_ms: {column: ts, unit: s}                                 # also: zone, format
       play_ms: {column: watched, unit: s}
