@@ -130,7 +130,7 @@ def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
     run = prepare(*flags, "--quarantine")
     assert run.returncode == 3
     assert (
-        "2 of 40 rows (5.0%) are bad, more than --max_quarantine=0.01; "
+        "2 of 40 rows (5.0%) are bad, more than --max_quarantine=1%; "
         "most often column play_ms: '-600' is below 0 (2 rows)"
     ) in last_line(run)
     assert not (tmp_path / "out").exists()

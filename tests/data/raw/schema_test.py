@@ -160,6 +160,29 @@ def test_times_that_seem_to_be_of_another_unit(tmp_path):
         )
 
 
+def test_rows_without_a_user_are_counted_so_that_one_run_tells_how_many_to_allow(tmp_path):
+    log = pl.DataFrame(
+        {"user_id": ["a", "", "b", "", "c", "d", "e"], "item_id": "v", "timestamp_ms": NOON_MS, "like": 1}
+    )
+    with pytest.raises(DataError) as caught:  # 2 of 7, and one in a hundred more for the rows that follow
+        tables(tmp_path, "", Quarantine(max_share=0.01), events=log)
+    assert str(caught.value).endswith(
+        "row 3, column user_id: is empty (1 more rows like it, 28.6% of the first 7); mend the row, or give "
+        "--quarantine --max_quarantine=30% to set such rows aside"
+    )
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, "", Quarantine(enabled=True, max_share=0.01), events=log)
+    assert str(caught.value).endswith(
+        "2 of 7 rows (28.6%) are bad, more than --max_quarantine=1%; most often column user_id: is empty (2 rows); "
+        "mend the log, or give --max_quarantine=29%"
+    )
+    allowed = Quarantine(enabled=True, max_share=0.29)
+    assert len(tables(tmp_path, "", allowed, events=log).events) == 5
+    assert allowed.frame().columns == ["file", "row", "column", "value", "reason"]
+    with pytest.raises(DataError, match=r"like it\); mend the row, or give --quarantine to set such rows aside$"):
+        tables(tmp_path, "", Quarantine(max_share=0.3), events=log)
+
+
 def test_a_long_table(tmp_path):
     """What a user did with an item within an hour is one event, at the time of its first row."""
     minute = 60_000
@@ -426,7 +449,7 @@ def test_what_schema_yaml_can_tell_of_a_cell_is_said(tmp_path, cell, told):
     log = "user_id;item_id;timestamp_ms;play_ms\n" + f"u;v;{NOON_MS};{cell}\n" * 2
     with pytest.raises(DataError) as caught:
         tables(tmp_path, "", events=log)
-    assert f"'{cell}' is not a whole number (1 more rows like it); {told}" in str(caught.value)
+    assert f"'{cell}' is not a whole number (1 more rows like it, all of the first 2); {told}" in str(caught.value)
     with pytest.raises(DataError) as caught:  # of all rows the commonest fault is named
         tables(tmp_path, "", Quarantine(enabled=True), events=log)
     assert f"none of 2 rows is good; most often column play_ms: '{cell}' is not a whole number (2 rows)" in str(
