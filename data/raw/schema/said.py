@@ -22,10 +22,6 @@ NAMES = ("schema.yaml", "schema.yml")
 TABLES = {"events": EVENTS, "items": ITEMS, "users": USERS}
 TIMES, LENGTHS = {"timestamp_ms", "uploaded_ms"}, {"play_ms", "duration_ms"}
 FLAGS = {*FEEDBACK_COLUMNS, "randomly_exposed", "questionnaire_shown", "questionnaire_answer"}
-_OTHER_UNIT = (
-    "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others schema.yaml says "
-    '`{0}: {{unit: s}}` or `{0}: {{format: "%d.%m.%Y %H:%M"}}`'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +72,30 @@ class Schema:
 def plain(column: Column) -> Column:
     """The canonical column where the log has it by Heed's name: times of any kind, lengths in milliseconds, words."""
     if column.name in TIMES:
-        return replace(column, convert=Moments(), what="a time", remedy=_OTHER_UNIT.format(column.name))
+        return replace(column, convert=Moments(), what="a time", remedy=other_unit(column))
     if column.name in LENGTHS:
-        return replace(column, convert=Lengths())
+        return replace(column, convert=Lengths(), remedy=other_unit(column))
     if column.name in FLAGS:
         remedy = f"of counts and words schema.yaml says which mean yes: `{column.name}: {column.name} >= 1`"
         return replace(column, convert=flags, what="0 or 1, true or false", remedy=remedy)
     return column
+
+
+def other_unit(column: Column, *, unit: str = "", layout: str = "", file: str = NAMES[0]) -> str:
+    """What to do about cells of a time or a length of time that are out of bounds.
+
+    Args: unit, layout: what the schema `file` says of the column, "" where it says nothing.
+    """
+    named = f"column: {column.source}, " if column.source not in ("", column.name) else ""
+    of_unit = f"{column.name}: {{{named}unit: {'ms' if unit not in ('', 'ms') else 's'}}}"
+    as_said = f", as {file} says" if unit or layout else ""
+    if column.name in LENGTHS:
+        units = unit if unit else "milliseconds"
+        return f"lengths of time are {units}{as_said}, at most 24 days; of others {file} says `{of_unit}`"
+    kind = f"of the format {layout}" if layout else f"{unit or 'milliseconds'} since 1970"
+    iso = "" if layout else ", or ISO 8601"
+    of_format = f'{column.name}: {{{named}format: "%d.%m.%Y %H:%M"}}'
+    return f"times are {kind}{as_said}{iso}, from 2000 to now; of others {file} says `{of_unit}` or `{of_format}`"
 
 
 def columns_of(table: str, schema: TableSchema) -> list[Column]:

@@ -36,7 +36,7 @@ import yaml
 from data.raw.rows import Column
 from data.raw.schema.event_types import HOUR_MS, TYPE, EventTypes
 from data.raw.schema.rules import OPERATORS, Compared, OneOf, split
-from data.raw.schema.said import FLAGS, LENGTHS, NAMES, TABLES, TIMES, Schema, TableSchema, plain
+from data.raw.schema.said import FLAGS, LENGTHS, NAMES, TABLES, TIMES, Schema, TableSchema, other_unit, plain
 from data.raw.schema.yaml_nodes import Nodes
 from data.raw.tables import FEEDBACK_COLUMNS
 from data.raw.times import UNITS, Lengths, Moments
@@ -116,8 +116,8 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
     known = ["unit", "zone", "format"] if name in TIMES else ["unit"] if name in LENGTHS else []
     parts = _parts(nodes, node, name, [*known, *(["separator"] if name in _LISTS else [])], name)
     made = replace(plain(column), source=of_log(parts["column"], node))
-    unit = parts.get("unit", "ms")
-    if unit not in UNITS:
+    unit = parts.get("unit", "")
+    if unit and unit not in UNITS:
         nodes.fail(node, f"{name}: unit '{unit}' is none of {', '.join(UNITS)}")
     if "zone" in parts and not _is_zone(parts["zone"]):
         guess = difflib.get_close_matches(parts["zone"], sorted(zoneinfo.available_timezones()), n=1)
@@ -127,19 +127,15 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
         nodes.fail(
             node, f"{name}: format '{parts['format']}' names no part of a time, such as %Y; write it as strptime has it"
         )
+    remedy = partial(other_unit, made, unit=unit, file=nodes.path.name)
     if name in TIMES:
-        moments = Moments(unit, zone=parts.get("zone", ""), layout=parts.get("format", ""))
-        layout = f" of the format {parts['format']}" if "format" in parts else ""
-        return [
-            replace(
-                made,
-                convert=moments,
-                what=f"a time{layout}",
-                remedy=f"times are {unit} since 1970, from 2000 to now, as {nodes.path.name} says",
-            )
-        ]
+        layout = parts.get("format", "")
+        moments = Moments(unit or "ms", zone=parts.get("zone", ""), layout=layout)
+        what = f"a time of the format {layout}" if layout else "a time"
+        return [replace(made, convert=moments, what=what, remedy=remedy(layout=layout))]
     if name in LENGTHS:
-        return [replace(made, convert=Lengths(unit), what=f"a number of {unit}" if unit != "ms" else made.what)]
+        what = made.what if unit in ("", "ms") else f"a number of {unit}"
+        return [replace(made, convert=Lengths(unit or "ms"), what=what, remedy=remedy())]
     if "separator" in parts:
         return [replace(made, convert=partial(split, separator=parts["separator"]))]
     return [made]

@@ -149,15 +149,37 @@ def test_cells_that_are_nothing_of_the_kind(tmp_path, said, column, told):
         tables(tmp_path, f"events: {{{said}}}", events=pl.DataFrame([row]))
 
 
-def test_times_that_seem_to_be_of_another_unit(tmp_path):
-    with pytest.raises(DataError, match=r"is below 2000-.*schema\.yaml.*unit: s"):
-        tables(tmp_path, "", events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS // 1000},1\n")
-    with pytest.raises(DataError, match=r"times are s since 1970, from 2000 to now, as schema\.yaml says"):
-        tables(
-            tmp_path,
-            "events: {timestamp_ms: {unit: s}}",
-            events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\n",
-        )
+@pytest.mark.parametrize(
+    ("said", "row", "told"),
+    [
+        ("", {}, "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others schema.yaml says "
+         "`timestamp_ms: {unit: s}` or `timestamp_ms: {format: "),
+        ("timestamp_ms: at", {}, "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others "
+         "schema.yaml says `timestamp_ms: {column: at, unit: s}` or `timestamp_ms: {column: at, format: "),
+        ("timestamp_ms: {column: at, unit: ms}", {}, "times are ms since 1970, as schema.yaml says, or ISO 8601, "
+         "from 2000 to now; of others schema.yaml says `timestamp_ms: {column: at, unit: s}`"),
+        ("timestamp_ms: {unit: s}", {"timestamp_ms": NOON_MS}, "times are s since 1970, as schema.yaml says, or ISO "
+         "8601, from 2000 to now; of others schema.yaml says `timestamp_ms: {unit: ms}`"),
+        ("timestamp_ms: {format: '%Y'}", {"timestamp_ms": "1999"}, "times are of the format %Y, as schema.yaml says, "
+         "from 2000 to now; of others schema.yaml says `timestamp_ms: {unit: s}`"),
+        # 40 minutes in milliseconds are 28 days in seconds.
+        ("timestamp_ms: {unit: s}, play_ms: {unit: s}", {"play_ms": 2_400_000}, "lengths of time are s, as schema.yaml "
+         "says, at most 24 days; of others schema.yaml says `play_ms: {unit: ms}`"),
+        ("timestamp_ms: {unit: s}, play_ms: watched", {"watched": 10**10}, "lengths of time are milliseconds, at most "
+         "24 days; of others schema.yaml says `play_ms: {column: watched, unit: s}`"),
+    ],
+)  # fmt: skip
+def test_times_that_seem_to_be_of_another_unit(tmp_path, said, row, told):
+    row = {"user_id": "a", "item_id": "v", "timestamp_ms": NOON_MS // 1000, "at": NOON_MS // 1000, "like": 1} | row
+    log = pl.DataFrame([row] * 2)
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, f"events: {{{said}}}", events=log)
+    assert f" (1 more rows like it, all of the first 2); {told}" in str(caught.value)
+    assert "--quarantine" not in str(caught.value)  # nothing would be left
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, f"events: {{{said}}}", Quarantine(enabled=True), events=log)
+    assert "none of 2 rows is good" in str(caught.value)
+    assert f" (2 rows); {told}" in str(caught.value)
 
 
 def test_rows_without_a_user_are_counted_so_that_one_run_tells_how_many_to_allow(tmp_path):
