@@ -13,7 +13,7 @@ import polars as pl
 from data.raw.names import meant
 from data.raw.rows import Column
 from data.raw.schema.event_types import TYPE, EventTypes
-from data.raw.schema.rules import OneOf, flags
+from data.raw.schema.rules import OPERATORS, OneOf, flags
 from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS
 from data.raw.times import Lengths, Moments
 from runtime.errors import UsageError
@@ -118,4 +118,7 @@ def check(schema: Schema, table: str, file: str, names: Sequence[str]) -> None:
         if name not in names:
             guess = meant(name, names)
             only = f"did you mean {guess}?" if guess else f"only {', '.join(names)}"
+            compared = name.partition("=")[0].strip()
+            if compared in names and compared != name:
+                only = f"to compare, write `{compared} == …`, or another of {', '.join(OPERATORS)}"
             raise UsageError(f"{schema.path}: line {line}: {file} has no column '{name}'; {only}")

@@ -35,7 +35,7 @@ import yaml
 
 from data.raw.rows import Column
 from data.raw.schema.event_types import HOUR_MS, TYPE, EventTypes
-from data.raw.schema.rules import OPERATORS, Compared, OneOf, split
+from data.raw.schema.rules import OPERATORS, Compared, OneOf, Watched, split
 from data.raw.schema.said import FLAGS, LENGTHS, NAMES, TABLES, TIMES, Schema, TableSchema, other_unit, plain
 from data.raw.schema.yaml_nodes import Nodes
 from data.raw.tables import FEEDBACK_COLUMNS
@@ -152,13 +152,13 @@ def _rule(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, 
         number = float(right)
         if math.isnan(number):
             raise ValueError
-        return replace(made, convert=Compared(symbol, number), what="a number")
+        return replace(made, convert=Watched(Compared(symbol, number), text), what="a number")
     except ValueError:
         if symbol not in ("==", "!="):
             nodes.fail(
                 node, f"{column.name}: '{right}' is no number to compare with; words are compared with == and !="
             )
-        return replace(made, convert=OneOf([right.strip("'\"")], symbol == "=="))
+        return replace(made, convert=Watched(OneOf([right.strip("'\"")], symbol == "=="), text))
 
 
 def _parts(nodes: Nodes, node: yaml.Node, column: str, further: Sequence[str], what: str) -> dict[str, str]:

@@ -108,6 +108,8 @@ class _Log:
             if isinstance(column.convert, Moments) and column.convert.without_zone:
                 of_rows = f"{column.convert.without_zone:,} times of {column.in_file} name no zone"
                 self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")
+            if isinstance(column.convert, rules.Watched) and (told := column.convert.never()):
+                self.notes.append(f"{source.name}: {told}")
 
     def _attribute(self, table: str, said: TableSchema, cells: pl.Series) -> Column | None:
         # Any further column of which something can be made. Others are left out, and it is said.

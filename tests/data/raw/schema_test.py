@@ -371,6 +371,32 @@ def test_rules_for_columns_of_other_types(tmp_path, said, column, told):
     assert f"column {column}" in str(caught.value)
 
 
+def test_a_comparison_that_never_holds_is_told_with_what_is_there(tmp_path):
+    log = pl.DataFrame(
+        {
+            "user_id": ["a", "b", "c"],
+            "item_id": "v",
+            "timestamp_ms": NOON_MS,
+            "thumb": ["up", "", "down"],
+            "stars": ["3", "1.5", ""],
+            "mood": ["a", "b", "c"],
+            "none": "",
+        }
+    )
+    said = "{{events: {{like: [thumb == {0}, stars >= {1}, mood == b], dislike: [none == x, mood != z]}}}}"
+    assert tables(tmp_path, said.format("up", 3), events=log).notes == (
+        "events.csv: no row has none == x; it holds nothing",
+    )
+    assert tables(tmp_path, said.format("UP", 4), events=log).notes == (
+        "events.csv: no row has thumb == UP; it holds up, down",
+        "events.csv: no row has stars >= 4; it holds numbers from 1.5 to 3",
+        "events.csv: no row has none == x; it holds nothing",
+    )
+    # Of many words some are shown.
+    many = pl.concat([log.with_columns(thumb=pl.lit(f"w{k}")) for k in range(9)])
+    assert tables(tmp_path, said.format("UP", 3), events=many).notes[0].endswith("it holds w0, w1, w2, w3, w4, …")
+
+
 def test_text_for_empty_fields(tmp_path):
     log = f"user_id,item_id,timestamp_ms,play_ms,like\na,v,{NOON_MS},NULL,1\nb,v,{NOON_MS},\\N,0\nc,v,{NOON_MS},5,\n"
     assert tables(tmp_path, 'empty: ["NULL", "\\\\N"]', events=log).events["play_ms"].to_list() == [None, None, 5]
@@ -402,6 +428,8 @@ def test_text_for_empty_fields(tmp_path):
         ("events: {like: }", "like is made of a column: that is one word or text"),
         ("items: {categories: [{separator: x}]}", "categories lacks the name"),
         ("a: [", "line 1: no YAML"),
+        ("events:\n  dislike: like = 0", "line 2: events.csv has no column 'like = 0'; to compare, write `like == …`"),
+        ("events:\n  dislike: like => 1", "line 2: events.csv has no column 'like ='; to compare, write `like == …`"),
         ("- a\n- b", "line 1: schema.yaml is a list of `name: value`"),
         ("events: {path: nowhere.csv}", "nowhere.csv: no such file"),
         ("users: {user_id: id}", "schema.yaml: speaks of users, but there is no such table"),
