@@ -15,6 +15,7 @@ from data import feedback
 from data.raw import spellings
 
 MAX_SKIPS = 0.8  # of the plays; of KuaiRand's 41%
+MAX_LONG_VIEWS = 0.9  # of the plays; of KuaiRand's 32%
 MAX_LIKES, MAX_DISLIKES = 0.95, 0.5  # of the events
 SHORTEST, LONGEST = 0.02, 5.0  # the median play, in durations of its item
 MAX_PLAY_MS = 6 * 3_600_000  # the median play
@@ -65,6 +66,12 @@ def warnings(
         median = np.median(play_ms[played])
         if median > MAX_PLAY_MS:
             found.append(f"the median play lasts {median / 3_600_000:,.0f} hours: is play_ms in milliseconds?")
+        long_views = feedback.has(bits[played], "long_view").mean()
+        if long_views > MAX_LONG_VIEWS and longest_ms >= MIN_PLAY_MS and median <= MAX_PLAY_MS:
+            found.append(
+                f"{long_views:.1%} of plays are long views, which are positive, so that they tell little: schema.yaml "
+                "says what is one, such as half of the item, `long_view: {played: 0.5}`"
+            )
         both = (play_ms > 0) & (duration_ms > 0)
         times = float(np.median(play_ms[both] / duration_ms[both])) if both.any() else 1.0
         if not SHORTEST <= times <= LONGEST:

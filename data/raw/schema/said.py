@@ -32,6 +32,8 @@ class TableSchema:
       path: where it lies, "" for its usual place.
       columns: Heed's name -> how the columns of the log that it is made of are read.
       event_types: of a long table, what its types say.
+      played: the share of an item's duration from which on a play is a long view, besides what `columns` say of
+        long_view; None where nobody says.
       categories, numbers: further columns that are such; None where nobody says, and their types tell.
       separators: column -> what stands between the values in it.
       lines: the log's columns that it speaks of -> the line where.
@@ -40,6 +42,7 @@ class TableSchema:
     path: str = ""
     columns: Mapping[str, tuple[Column, ...]] = dataclasses.field(default_factory=dict)
     event_types: EventTypes | None = None
+    played: float | None = None
     categories: tuple[str, ...] | None = None
     numbers: tuple[str, ...] | None = None
     separators: Mapping[str, str] = dataclasses.field(default_factory=dict)

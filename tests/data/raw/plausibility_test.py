@@ -55,6 +55,12 @@ PLAYS = np.array([1_000, 2_000, 9_000, 20_000, 30_000])
         ({"play_ms": PLAYS, "duration_ms": 900_000}, ["lasts 0.01 times as long as its item"]),
         ({"play_ms": PLAYS, "duration_ms": 1_000}, ["half of the items", "lasts 9 times as long as its item"]),
         ({"play_ms": PLAYS * 10_000}, ["lasts 25 hours"]),
+        # 10 of 11 plays are more than nine tenths, 9 of 10 are not; in hours or in seconds any play is one.
+        ({"play_ms": np.full(11, 19_000), "long_view": np.arange(11) > 0}, ["90.9% of plays are long views"]),
+        ({"play_ms": np.full(10, 19_000), "long_view": np.arange(10) > 0}, []),
+        ({"play_ms": [19_000, -1], "long_view": [1, 0]}, ["100.0% of plays are long views"]),
+        ({"play_ms": PLAYS * 10_000, "long_view": 1}, ["lasts 25 hours"]),
+        ({"play_ms": PLAYS // 1000, "long_view": 1}, ["is play_ms in seconds?"]),
         ({"play_ms": PLAYS, "like": 1}, ["100.0% of events have a like"]),
         ({"play_ms": PLAYS, "dislike": [1, 1, 1, 0, 0]}, ["60.0% of events have a dislike"]),
         # 7 of 26 events are more than a quarter, 6 of 25 are not.

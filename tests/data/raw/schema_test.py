@@ -371,6 +371,54 @@ def test_rules_for_columns_of_other_types(tmp_path, said, column, told):
     assert f"column {column}" in str(caught.value)
 
 
+def test_a_share_of_the_duration_is_a_long_view(tmp_path):
+    log = pl.DataFrame(
+        [
+            # item, seconds played, of the event's duration, half of which is a long view
+            ("v", 5.0, 10.0, 1),
+            ("v", 4.999, 10.0, 0),
+            ("v", None, 10.0, None),
+            ("v", 5.0, None, None),
+            ("v", 0.0, 0.0, 0),
+            ("w", 5.0, 10.0, 0),  # w's own duration is 20 s
+            ("w", 10.0, None, 1),
+            ("x", 5.0, 10.0, 1),  # x's own is not known, as it is 0
+        ],
+        schema=["item_id", "played", "length", "long"],
+        orient="row",
+    ).with_columns(user_id=pl.lit("a"), timestamp_ms=NOON_MS + 1000 * pl.int_range(8), done=pl.lit(0))
+    columns = "play_ms: {column: played, unit: s}, duration_ms: {column: length, unit: s}"
+    items = "item_id,duration_ms\nv,\nw,20000\nx,0\n"
+    read = tables(
+        tmp_path, f"events: {{{columns}, long_view: {{played: 0.5}}}}", items=items, events=log.drop("long", "done")
+    )
+    assert read.events["long_view"].to_list() == log["long"].to_list()
+    # Either of these; and a share that binary numbers do not hold: 0.55 · 1000 is more than 550 to a computer.
+    some = log.with_columns(pl.lit(0.55).alias("played"), pl.lit(1.0).alias("length"), done=pl.col("item_id") == "w")
+    said = f"events: {{{columns}, long_view: [{{played: 0.55}}, done]}}"
+    assert tables(tmp_path, said, items=items, events=some.drop("long")).events["long_view"].to_list() == [1] * 8
+    few = some.with_columns(played=0.1).drop("long")
+    assert tables(tmp_path, said, items=items, events=few).events["long_view"].to_list() == [0] * 5 + [1] * 2 + [0]
+    # The items alone may have the duration, ids in numbers there and in text here.
+    numbered = log.select("user_id", "timestamp_ms", item_id=pl.col("item_id").replace({"w": "7"}), play_ms=10_000)
+    numbered.write_parquet(tmp_path / "log.parquet")
+    pl.DataFrame({"item_id": [7], "duration_ms": [20_000]}).write_parquet(tmp_path / "songs.parquet")
+    (tmp_path / "schema.yaml").write_text("{events: {path: log, long_view: {played: 0.5}}, items: {path: songs}}")
+    quarantine = Quarantine(enabled=True)
+    assert read_tables(tmp_path, quarantine=quarantine).whole().events["long_view"].to_list() == [1, 1]
+
+
+def test_a_share_of_what_is_not_there_is_refused(tmp_path):
+    for columns, missing in (("like,duration_ms", "play_ms"), ("like,play_ms", "duration_ms")):
+        with pytest.raises(UsageError, match=rf"schema\.yaml: long_view: .* there is no {missing}; say which column"):
+            tables(
+                tmp_path,
+                "events: {long_view: {played: 1}}",
+                events=f"user_id,item_id,timestamp_ms,{columns}\na,v,{NOON_MS},1,5\n",
+                items="item_id\nv\n",
+            )
+
+
 def test_a_comparison_that_never_holds_is_told_with_what_is_there(tmp_path):
     log = pl.DataFrame(
         {
@@ -430,6 +478,11 @@ def test_text_for_empty_fields(tmp_path):
         ("a: [", "line 1: no YAML"),
         ("events:\n  dislike: like = 0", "line 2: events.csv has no column 'like = 0'; to compare, write `like == …`"),
         ("events:\n  dislike: like => 1", "line 2: events.csv has no column 'like ='; to compare, write `like == …`"),
+        ("events:\n  long_view: {played: 50%}", "line 2: long_view: write {played: 0.5}, a share of the"),
+        ("events:\n  long_view: [{played: 0}]", "line 2: long_view: write {played: 0.5}, a share of the"),
+        ("events:\n  long_view: {played: 1, column: x}", "line 2: long_view: write {played: 0.5}, a share"),
+        ("events:\n  like: {played: 0.5}", "line 2: like knows no 'played'"),
+        ("events:\n  long_view: a >= 0.5 * b", "== and !=; a share of the duration is {played: 0.5}"),
         ("- a\n- b", "line 1: schema.yaml is a list of `name: value`"),
         ("events: {path: nowhere.csv}", "nowhere.csv: no such file"),
         ("users: {user_id: id}", "schema.yaml: speaks of users, but there is no such table"),
