@@ -15,11 +15,16 @@ from data import feedback
 from data.raw import spellings
 
 MAX_SKIPS = 0.8  # of the plays; of KuaiRand's 41%
+MAX_LONG_VIEWS = 0.9  # of the plays; of KuaiRand's 32%
 MAX_LIKES, MAX_DISLIKES = 0.95, 0.5  # of the events
 SHORTEST, LONGEST = 0.02, 5.0  # the median play, in durations of its item
 MAX_PLAY_MS = 6 * 3_600_000  # the median play
+# Of KuaiRand the 99th percentile of plays is 217 s, the median video 81 s; two hours in seconds would be 7.2 s.
+MIN_PLAY_MS = 10_000  # the 99th percentile of plays that are not 0
+MIN_DURATION_MS = 3_000  # the median item
 MAX_SURFACES = 1_000
 MANY_USERS, MAX_OF_ONE_USER = 20, 0.25  # of the events
+_IN_SECONDS = "is {0} in seconds? Then schema.yaml says `{0}: {{column: …, unit: s}}`"
 _DAY_MS, _MINUTE_MS = 86_400_000, 60_000
 _LOST_MS = 1_000_000  # times in steps of so much that are no whole minutes: no clock ticks so
 
@@ -44,9 +49,16 @@ def warnings(
     duration_ms = item_duration_ms[item]
     found = []
     played = play_ms >= 0
+    longest_ms, long_ms = _quantile(play_ms, 0.99), _quantile(item_duration_ms, 0.5)
+    if longest_ms < MIN_PLAY_MS:
+        found.append(f"99% of plays last at most {longest_ms / 1000:.2g} seconds: {_IN_SECONDS.format('play_ms')}")
+    if long_ms < MIN_DURATION_MS:
+        found.append(
+            f"half of the items last at most {long_ms / 1000:.2g} seconds: {_IN_SECONDS.format('duration_ms')}"
+        )
     if played.any():
         skips = feedback.has(bits[played], "skip").mean()
-        if skips > MAX_SKIPS:
+        if skips > MAX_SKIPS and longest_ms >= MIN_PLAY_MS:
             found.append(
                 f"{skips:.1%} of plays are skips, under three seconds without a positive action: "
                 "is play_ms in milliseconds, and empty where nothing was played?"
@@ -54,6 +66,12 @@ def warnings(
         median = np.median(play_ms[played])
         if median > MAX_PLAY_MS:
             found.append(f"the median play lasts {median / 3_600_000:,.0f} hours: is play_ms in milliseconds?")
+        long_views = feedback.has(bits[played], "long_view").mean()
+        if long_views > MAX_LONG_VIEWS and longest_ms >= MIN_PLAY_MS and median <= MAX_PLAY_MS:
+            found.append(
+                f"{long_views:.1%} of plays are long views, which are positive, so that they tell little: schema.yaml "
+                "says what is one, such as half of the item, `long_view: {played: 0.5}`"
+            )
         both = (play_ms > 0) & (duration_ms > 0)
         times = float(np.median(play_ms[both] / duration_ms[both])) if both.any() else 1.0
         if not SHORTEST <= times <= LONGEST:
@@ -95,6 +113,12 @@ def warnings(
     for name, ids in (("user_id", user_ids), ("item_id", item_ids)):
         found += _of_ids(name, ids.drop_nulls()) if ids.dtype == pl.String else []
     return found
+
+
+def _quantile(lengths: NDArray[np.integer], share: float) -> float:
+    """The length that this share of those above 0 do not exceed, infinite where there are none."""
+    known = lengths[lengths > 0]
+    return float(np.quantile(known, share)) if len(known) else np.inf
 
 
 def _of_ids(name: str, ids: pl.Series) -> list[str]:

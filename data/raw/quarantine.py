@@ -5,17 +5,20 @@ And which columns of its files are read, so that none is left out unsaid.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from data.raw import names, spellings
+from data.raw import names
 from data.raw.sources import Part
 from runtime.errors import DataError
 
 FILE = "quarantine.csv"
+MEND = "mend the row"  # what to do about a bad row of which there is nothing else to say
 _SCHEMA = {"file": pl.String, "row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
+_REMEDY = "remedy"  # of the frames alone
 
 
 @dataclasses.dataclass
@@ -60,36 +63,37 @@ class Quarantine:
     def __init__(self, *, enabled: bool = False, max_share: float = 1.0):
         self.enabled, self.max_share = enabled, max_share
         self.columns: dict[str, ColumnsOf] = {}
-        self._frames = [pl.DataFrame(schema=_SCHEMA)]
+        self._frames = [pl.DataFrame(schema={**_SCHEMA, _REMEDY: pl.String})]
 
     def finish(self, path: Path, name: str, rows: int, columns: ColumnsOf) -> None:
         """Takes note of a table that has been read. Errors: DataError where too many of its `rows` were set aside."""
         self.columns[name] = columns
         of_table = self._of_table(name)
-        if len(of_table) > self.max_share * rows:
+        share = len(of_table) / max(rows, 1)
+        if share > self.max_share:
             raise DataError(
-                f"{path}: {len(of_table):,} of {rows:,} rows ({len(of_table) / rows:.1%}) are bad, more than "
-                f"--max_quarantine={self.max_share:.4g}; most often {self.most_often(name)}; mend the log, or give a "
-                "higher --max_quarantine"
+                f"{path}: {len(of_table):,} of {rows:,} rows ({share:.1%}) are bad, more than "
+                f"--max_quarantine={100 * self.max_share:.4g}%; most often {self.most_often(name)}, or give "
+                f"--max_quarantine={math.ceil(100 * share)}%"
             )
 
     def most_often(self, name: str) -> str:
-        """What is wrong with most of the rows that were set aside of a table, one of them, and how many they are."""
-        column, reason, count, value = (
+        """What is wrong with most of the rows that were set aside of a table, one of them, how many, and the remedy."""
+        column, reason, count, value, remedy = (
             self._of_table(name)
             .group_by("column", "reason", maintain_order=True)
-            .agg(pl.len().alias("count"), pl.col("value").first())
+            .agg(pl.len().alias("count"), pl.col("value", _REMEDY).first())
             .sort("count", descending=True, maintain_order=True)
-            .select("column", "reason", "count", "value")
+            .select("column", "reason", "count", "value", _REMEDY)
             .row(0)
         )
         shown = "" if value is None else f" '{value}'" if column else f" {value}"
-        remedy = spellings.remedy(value or "", "") if reason.startswith("is not ") else ""
         where = f"column {column}:" if column else "row:"
-        return f"{where}{shown} {reason} ({count:,} rows){f', {remedy}' if remedy else ''}"
+        return f"{where}{shown} {reason} ({count:,} rows); {'mend the log' if remedy == MEND else remedy}"
 
     def _of_table(self, name: str) -> pl.DataFrame:
-        return self.frame().filter((pl.col("file") == name) | pl.col("file").str.starts_with(f"{name}/"))
+        frame = pl.concat(self._frames)
+        return frame.filter((pl.col("file") == name) | pl.col("file").str.starts_with(f"{name}/"))
 
     def ignore(self, name: str, column: str) -> None:
         """Takes note that a category of a table was left out after all."""
@@ -113,27 +117,50 @@ class Quarantine:
         values: pl.Series,
         reason: str,
         remedy: str,
+        *,
+        among: int,
     ) -> None:
         """Takes the rows of these numbers, each of the file parts[part_of], whose `column` ("": the row itself) holds
-        `values`."""
+        `values`, out of as many that were looked at as `among` says."""
         if not self.enabled:
             where = f"row {rows[0]}, column {column}" if column else f"row {rows[0]}"
             shown = "" if values[0] is None else f" '{values[0]}'" if column else f" {values[0]}"
-            more = f" ({len(rows) - 1:,} more rows like it)" if len(rows) > 1 else ""
             raise DataError(
-                f"{parts[part_of[0]].path}: {where}:{shown} {reason}{more}; {remedy}, or give --quarantine to set such "
-                "rows aside"
+                f"{parts[part_of[0]].path}: {where}:{shown} {reason}{self._more(len(rows), among)}; {remedy}"
+                f"{self._or_aside(len(rows) / among)}"
             )
         labels = pl.Series([part.label for part in parts], dtype=pl.String)
         self._frames.append(
             pl.DataFrame(
                 {"file": labels.gather(part_of), "row": rows.cast(pl.Int64), "value": values.cast(pl.String)}
-            ).select("file", "row", pl.lit(column).alias("column"), "value", pl.lit(reason).alias("reason"))
+            ).select(
+                "file",
+                "row",
+                pl.lit(column).alias("column"),
+                "value",
+                pl.lit(reason).alias("reason"),
+                pl.lit(remedy).alias(_REMEDY),
+            )
         )
+
+    def _more(self, bad: int, among: int) -> str:
+        # Only as many rows have been looked at: the others may be a long file, which is not read to its end for this.
+        if bad == 1:
+            return ""
+        share = "all" if bad == among else f"{bad / among:.1%}"
+        of_all = f", {share} of the first {among:,}" if bad > self.max_share * among or bad == among else ""
+        return f" ({bad - 1:,} more rows like it{of_all})"
+
+    def _or_aside(self, share: float) -> str:
+        if share == 1:
+            return ""  # nothing would be left
+        # Of the rows that follow a few more may be bad.
+        most = f" --max_quarantine={min(math.ceil(100 * share + 1), 100)}%" if share > self.max_share else ""
+        return f", or give --quarantine{most} to set such rows aside"
 
     def frame(self) -> pl.DataFrame:
         """All rows set aside: file, row, column, value, reason."""
-        return pl.concat(self._frames)
+        return pl.concat(self._frames).drop(_REMEDY)
 
     def notes(self) -> list[str]:
         """How many rows of which file were set aside, and why, for people."""

@@ -16,11 +16,10 @@ from data.raw import attributes, files, spellings, values
 from data.raw.batches import Batch, Rows
 from data.raw.hashes import hashes
 from data.raw.names import asked
-from data.raw.quarantine import ColumnsOf, Quarantine
+from data.raw.quarantine import MEND, ColumnsOf, Quarantine
 from data.raw.sources import Part, Source
 from runtime.errors import DataError
 
-_MEND = "mend the row"
 _COPY = "copy or download the file again"
 
 
@@ -51,7 +50,7 @@ class Column:
     several: bool = False
     low: int | None = None
     high: int | None = None
-    remedy: str = _MEND
+    remedy: str = MEND
     convert: Callable[[pl.Series], pl.Series] | None = None
     what: str = "a whole number"
     show: Callable[[int], str] = str
@@ -215,7 +214,7 @@ class Pieces:
             raise DataError(f"{source.path}: no rows{only}; give a file that holds some")
         if not is_any:
             most = quarantine.most_often(source.name)
-            raise DataError(f"{source.path}: none of {self.count:,} rows is good; most often {most}; mend the log")
+            raise DataError(f"{source.path}: none of {self.count:,} rows is good; most often {most}")
         # What a category is after all its cells tell: a table with one has been read as a whole, in one piece.
         quarantine.finish(source.path, source.name, self.count, _columns_of(self._columns, list(self._seen), schema))
 
@@ -268,7 +267,16 @@ def _good(
     """The good rows of a batch, under canonical names, as numbers or text; the others go to the quarantine."""
     for of_reason in batch.broken.partition_by("reason", maintain_order=True):
         reason = of_reason["reason"][0]
-        quarantine.add(batch.parts, of_reason["part_of"], of_reason["row"], "", of_reason["value"], reason, _COPY)
+        quarantine.add(
+            batch.parts,
+            of_reason["part_of"],
+            of_reason["row"],
+            "",
+            of_reason["value"],
+            reason,
+            _COPY,
+            among=len(batch),
+        )
     frame = batch.frame
     missing = [column.in_file for column in columns if column.required and column.in_file not in frame.columns]
     frame = frame.with_columns(pl.lit(None).alias(name) for name in missing)
@@ -282,7 +290,7 @@ def _good(
             wrong = shown.filter(mask)
             # What fits nothing may be written in a way that schema.yaml can tell.
             remedy = spellings.remedy(str(wrong[0]), remedy) if reason.startswith("is not ") else remedy
-            quarantine.add(batch.parts, part_of, numbers, name, wrong, reason, remedy)
+            quarantine.add(batch.parts, part_of, numbers, name, wrong, reason, remedy, among=len(batch))
             good &= ~mask
     checked = pl.DataFrame(of_column | ({number: batch.numbers} if number else {}))
     checked = checked if good.all() else checked.filter(good)
@@ -318,7 +326,7 @@ def _faults(
         filled = cells.is_not_null() if cells.dtype != pl.String else cells.fill_null("") != ""
 
         def fault(
-            mask: pl.Series, reason: str, remedy: str = _MEND, *, at: Column = column, shown: pl.Series = shown
+            mask: pl.Series, reason: str, remedy: str = MEND, *, at: Column = column, shown: pl.Series = shown
         ) -> Fault:
             return mask, at.in_file, shown, reason, remedy
 

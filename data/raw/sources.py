@@ -1,7 +1,7 @@
 """Finds the files of a table: one file, or a folder of them, at any depth, some of its folders named COLUMN=VALUE.
 
 Such a folder is a partition as Hive has them: its COLUMN is a column of the files in it, with one VALUE, as text. A
-table `events` is a file or folder of that name, with or without one of the ENDINGS.
+table `events`, or at the path `events`, is a file or folder of that name, with or without one of the ENDINGS.
 """
 
 import os
@@ -61,10 +61,21 @@ def entries(folder: Path) -> list[Path]:
 def tables(folder: Path, paths: Mapping[str, str]) -> dict[str, Source]:
     """Those tables that are there: each at its path in the folder, or, where that is "", found by its name.
 
-    Errors: as of `of` and `find`.
+    A path may lack one of ENDINGS, as a name does. Errors: as of `of` and `find`; DataError where a path leads nowhere.
     """
-    found = {name: of(folder / path, path.strip("/")) if path else find(folder, name) for name, path in paths.items()}
+    found = {name: _at(folder / path, path) if path else find(folder, name) for name, path in paths.items()}
     return {name: source for name, source in found.items() if source}
+
+
+def _at(place: Path, path: str) -> Source:
+    name = path.strip("/")
+    if place.exists():
+        return of(place, name)
+    if source := find(place.parent, place.name):
+        return of(source.path, f"{name}{source.path.name[len(place.name) :]}")
+    there = [entry.name for entry in entries(place.parent) if ending(entry) or entry.is_dir()]
+    lies = f"; in {place.parent} there is {', '.join(there[:3])}{', …' if len(there) > 3 else ''}" if there else ""
+    raise DataError(f"{place}: no such file, with or without an ending such as .csv; check path: {path}{lies}")
 
 
 def find(folder: str | os.PathLike[str], table: str) -> Source | None:
@@ -76,7 +87,7 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
     candidates = [
         entry
         for entry in entries(folder)
-        if entry.name.lower().removesuffix(ending(entry)) == table and (ending(entry) or entry.is_dir())
+        if entry.name.lower().removesuffix(ending(entry)) == table.lower() and (ending(entry) or entry.is_dir())
     ]
     if len(candidates) > 1:
         raise DataError(f"{candidates[0]} and {candidates[1]}: both are there; keep one of them")

@@ -130,7 +130,7 @@ def test_a_bad_row_stops_the_run_or_is_set_aside(tmp_path):
     run = prepare(*flags, "--quarantine")
     assert run.returncode == 3
     assert (
-        "2 of 40 rows (5.0%) are bad, more than --max_quarantine=0.01; "
+        "2 of 40 rows (5.0%) are bad, more than --max_quarantine=1%; "
         "most often column play_ms: '-600' is below 0 (2 rows)"
     ) in last_line(run)
     assert not (tmp_path / "out").exists()
@@ -205,7 +205,7 @@ def test_what_is_not_read_and_what_looks_wrong_is_said(tmp_path):
     assert "events.parquet: ignored dislikes (did you mean dislike?), playMs, remark" in said
     assert "items.parquet: categories author (did you mean creator_id?)" in said
     warnings = [line for line in said if line.startswith("warning: ")]
-    assert warnings[0].startswith("warning: 100.0% of plays are skips")
+    assert warnings[0].startswith("warning: 99% of plays last at most 0.019 seconds: is play_ms in seconds?")
     assert warnings[1].startswith("warning: the median play lasts 0.0003333 times as long as its item")  # 10 of 30,000
     assert len(warnings) == 2
     # The report shows them too.

@@ -53,6 +53,46 @@ class OneOf:
         return (text.is_in(list(self.words)) == self.holds).cast(pl.Int64)
 
 
+_SHOWN = 5
+
+
+class Watched:
+    """A rule that takes note of whether it has held of any cell, and else of what was there: `UP` holds of no `up`."""
+
+    def __init__(self, rule: Compared | OneOf, text: str) -> None:
+        """text: the rule as schema.yaml has it."""
+        self._rule, self._text = rule, text
+        self._has_held = False
+        self._words: dict[str, None] = {}
+        self._bounds: list[float] = []
+
+    def __call__(self, cells: pl.Series) -> pl.Series:
+        """Int64."""
+        holds = self._rule(cells)
+        self._has_held = self._has_held or bool((holds == 1).any())
+        if not self._has_held:
+            self._look(cells)
+        return holds
+
+    def never(self) -> str:
+        """What to tell of a rule that has held of no cell, "" of one that has."""
+        if self._has_held:
+            return ""
+        there = f"numbers from {min(self._bounds):.4g} to {max(self._bounds):.4g}" if self._bounds else ""
+        if self._words:
+            more = ", …" if len(self._words) > _SHOWN else ""
+            there = ", ".join([*self._words][:_SHOWN]) + more
+        return f"no row has {self._text}; it holds {there or 'nothing'}"
+
+    def _look(self, cells: pl.Series) -> None:
+        if isinstance(self._rule, Compared):
+            number = _plain(cells).cast(pl.Float64, strict=False).drop_nulls().drop_nans()
+            self._bounds += [number.min(), number.max()] if len(number) else []  # type: ignore[list-item]
+        elif len(self._words) <= _SHOWN:
+            words = _plain(cells).cast(pl.String).replace("", None).drop_nulls().unique(maintain_order=True)
+            self._words |= dict.fromkeys(words.head(_SHOWN + 1))
+
+
 def flags(cells: pl.Series) -> pl.Series:
     """Int64 of booleans, 0 and 1, and the words true and false in any case."""
     if cells.dtype != pl.String:

@@ -13,7 +13,7 @@ import polars as pl
 from data.raw.names import meant
 from data.raw.rows import Column
 from data.raw.schema.event_types import TYPE, EventTypes
-from data.raw.schema.rules import OneOf, flags
+from data.raw.schema.rules import OPERATORS, OneOf, flags
 from data.raw.tables import EVENTS, FEEDBACK_COLUMNS, ITEMS, USERS
 from data.raw.times import Lengths, Moments
 from runtime.errors import UsageError
@@ -22,10 +22,6 @@ NAMES = ("schema.yaml", "schema.yml")
 TABLES = {"events": EVENTS, "items": ITEMS, "users": USERS}
 TIMES, LENGTHS = {"timestamp_ms", "uploaded_ms"}, {"play_ms", "duration_ms"}
 FLAGS = {*FEEDBACK_COLUMNS, "randomly_exposed", "questionnaire_shown", "questionnaire_answer"}
-_OTHER_UNIT = (
-    "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others schema.yaml says "
-    '`{0}: {{unit: s}}` or `{0}: {{format: "%d.%m.%Y %H:%M"}}`'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +32,8 @@ class TableSchema:
       path: where it lies, "" for its usual place.
       columns: Heed's name -> how the columns of the log that it is made of are read.
       event_types: of a long table, what its types say.
+      played: the share of an item's duration from which on a play is a long view, besides what `columns` say of
+        long_view; None where nobody says.
       categories, numbers: further columns that are such; None where nobody says, and their types tell.
       separators: column -> what stands between the values in it.
       lines: the log's columns that it speaks of -> the line where.
@@ -44,6 +42,7 @@ class TableSchema:
     path: str = ""
     columns: Mapping[str, tuple[Column, ...]] = dataclasses.field(default_factory=dict)
     event_types: EventTypes | None = None
+    played: float | None = None
     categories: tuple[str, ...] | None = None
     numbers: tuple[str, ...] | None = None
     separators: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -76,13 +75,30 @@ class Schema:
 def plain(column: Column) -> Column:
     """The canonical column where the log has it by Heed's name: times of any kind, lengths in milliseconds, words."""
     if column.name in TIMES:
-        return replace(column, convert=Moments(), what="a time", remedy=_OTHER_UNIT.format(column.name))
+        return replace(column, convert=Moments(), what="a time", remedy=other_unit(column))
     if column.name in LENGTHS:
-        return replace(column, convert=Lengths())
+        return replace(column, convert=Lengths(), remedy=other_unit(column))
     if column.name in FLAGS:
         remedy = f"of counts and words schema.yaml says which mean yes: `{column.name}: {column.name} >= 1`"
         return replace(column, convert=flags, what="0 or 1, true or false", remedy=remedy)
     return column
+
+
+def other_unit(column: Column, *, unit: str = "", layout: str = "", file: str = NAMES[0]) -> str:
+    """What to do about cells of a time or a length of time that are out of bounds.
+
+    Args: unit, layout: what the schema `file` says of the column, "" where it says nothing.
+    """
+    named = f"column: {column.source}, " if column.source not in ("", column.name) else ""
+    of_unit = f"{column.name}: {{{named}unit: {'ms' if unit not in ('', 'ms') else 's'}}}"
+    as_said = f", as {file} says" if unit or layout else ""
+    if column.name in LENGTHS:
+        units = unit if unit else "milliseconds"
+        return f"lengths of time are {units}{as_said}, at most 24 days; of others {file} says `{of_unit}`"
+    kind = f"of the format {layout}" if layout else f"{unit or 'milliseconds'} since 1970"
+    iso = "" if layout else ", or ISO 8601"
+    of_format = f'{column.name}: {{{named}format: "%d.%m.%Y %H:%M"}}'
+    return f"times are {kind}{as_said}{iso}, from 2000 to now; of others {file} says `{of_unit}` or `{of_format}`"
 
 
 def columns_of(table: str, schema: TableSchema) -> list[Column]:
@@ -105,4 +121,7 @@ def check(schema: Schema, table: str, file: str, names: Sequence[str]) -> None:
         if name not in names:
             guess = meant(name, names)
             only = f"did you mean {guess}?" if guess else f"only {', '.join(names)}"
+            compared = name.partition("=")[0].strip()
+            if compared in names and compared != name:
+                only = f"to compare, write `{compared} == …`, or another of {', '.join(OPERATORS)}"
             raise UsageError(f"{schema.path}: line {line}: {file} has no column '{name}'; {only}")

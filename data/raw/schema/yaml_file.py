@@ -1,12 +1,13 @@
 """Reads schema.yaml: how a log's own columns become Heed's, in a file beside the log.
 
     events:
-      path: clicks                        # where the table lies, if not in events.*
+      path: clicks                        # where the table lies, with or without .csv, say, if not in events.*
       user_id: uid                        # Heed's name: the log's
       timestamp_ms: {column: ts, unit: s}                                 # also: zone, format
       play_ms: {column: watched, unit: s}
       like: rating >= 4
       dislike: [rating <= 2, hidden]      # any of these
+      long_view: {played: 0.5}            # a play of half of the item's duration, or longer
       event_type: {like: [heart, save], dislike: [hide, report]}          # also: undo, column, left_out, within
     items:
       creator_id: author
@@ -35,8 +36,8 @@ import yaml
 
 from data.raw.rows import Column
 from data.raw.schema.event_types import HOUR_MS, TYPE, EventTypes
-from data.raw.schema.rules import OPERATORS, Compared, OneOf, split
-from data.raw.schema.said import FLAGS, LENGTHS, NAMES, TABLES, TIMES, Schema, TableSchema, plain
+from data.raw.schema.rules import OPERATORS, Compared, OneOf, Watched, split
+from data.raw.schema.said import FLAGS, LENGTHS, NAMES, TABLES, TIMES, Schema, TableSchema, other_unit, plain
 from data.raw.schema.yaml_nodes import Nodes
 from data.raw.tables import FEEDBACK_COLUMNS
 from data.raw.times import UNITS, Lengths, Moments
@@ -96,28 +97,47 @@ def _table(nodes: Nodes, node: yaml.Node, table: str) -> TableSchema:
                 separators[parts["column"]] = parts["separator"]
         return tuple(names)
 
-    columns = {
-        name: tuple(_columns(nodes, said[name], column, of_log)) for name, column in canonical.items() if name in said
-    }
+    played = None
+    columns: dict[str, tuple[Column, ...]] = {}
+    for name, column in canonical.items():
+        if name in said and name in FLAGS:
+            shares, rules = _shares(nodes, said[name], name)
+            played = min(shares, default=None) if name == "long_view" else played
+            columns[name] = tuple(_rule(nodes, rule, column, of_log) for rule in rules)
+        elif name in said:
+            columns[name] = (_column(nodes, said[name], column, of_log),)
     types = _event_types(nodes, said[TYPE]) if TYPE in said else None
     if types:
         of_log(types.column, said[TYPE])
     path = nodes.text(said["path"], "path") if "path" in said else ""
-    return TableSchema(path, columns, types, listed("categories"), listed("numbers"), separators, lines)
+    return TableSchema(path, columns, types, played, listed("categories"), listed("numbers"), separators, lines)
 
 
-def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, yaml.Node], str]) -> list[Column]:
-    """How one canonical column is made."""
+def _shares(nodes: Nodes, node: yaml.Node, name: str) -> tuple[list[float], list[yaml.Node]]:
+    """Of what feedback is made of: shares of the duration, `{played: 0.5}` of long views, and the rules."""
+    if not (rules := nodes.several(node)):
+        nodes.fail(node, f"{name} is made of no column; name one, or leave the line out")
+    shares = []
+    for rule in rules if name == "long_view" else ():
+        said = nodes.mapping(rule, ["column", "played"], name) if nodes.is_mapping(rule) else {}
+        if "played" in said:
+            text = nodes.text(said["played"], f"played of {name}")
+            share = float(text) if re.fullmatch(r"\d*\.?\d+", text) else 0.0
+            if not 0 < share <= 1 or "column" in said:
+                nodes.fail(rule, f"{name}: write {{played: 0.5}}, a share of the duration above 0 and up to 1, alone")
+            shares.append(share)
+            rules = [other for other in rules if other is not rule]
+    return shares, rules
+
+
+def _column(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, yaml.Node], str]) -> Column:
+    """How one canonical column that is no flag is made."""
     name = column.name
-    if name in FLAGS:
-        if not (rules := nodes.several(node)):
-            nodes.fail(node, f"{name} is made of no column; name one, or leave the line out")
-        return [_rule(nodes, rule, column, of_log) for rule in rules]
     known = ["unit", "zone", "format"] if name in TIMES else ["unit"] if name in LENGTHS else []
     parts = _parts(nodes, node, name, [*known, *(["separator"] if name in _LISTS else [])], name)
     made = replace(plain(column), source=of_log(parts["column"], node))
-    unit = parts.get("unit", "ms")
-    if unit not in UNITS:
+    unit = parts.get("unit", "")
+    if unit and unit not in UNITS:
         nodes.fail(node, f"{name}: unit '{unit}' is none of {', '.join(UNITS)}")
     if "zone" in parts and not _is_zone(parts["zone"]):
         guess = difflib.get_close_matches(parts["zone"], sorted(zoneinfo.available_timezones()), n=1)
@@ -127,22 +147,18 @@ def _columns(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[st
         nodes.fail(
             node, f"{name}: format '{parts['format']}' names no part of a time, such as %Y; write it as strptime has it"
         )
+    remedy = partial(other_unit, made, unit=unit, file=nodes.path.name)
     if name in TIMES:
-        moments = Moments(unit, zone=parts.get("zone", ""), layout=parts.get("format", ""))
-        layout = f" of the format {parts['format']}" if "format" in parts else ""
-        return [
-            replace(
-                made,
-                convert=moments,
-                what=f"a time{layout}",
-                remedy=f"times are {unit} since 1970, from 2000 to now, as {nodes.path.name} says",
-            )
-        ]
+        layout = parts.get("format", "")
+        moments = Moments(unit or "ms", zone=parts.get("zone", ""), layout=layout)
+        what = f"a time of the format {layout}" if layout else "a time"
+        return replace(made, convert=moments, what=what, remedy=remedy(layout=layout))
     if name in LENGTHS:
-        return [replace(made, convert=Lengths(unit), what=f"a number of {unit}" if unit != "ms" else made.what)]
+        what = made.what if unit in ("", "ms") else f"a number of {unit}"
+        return replace(made, convert=Lengths(unit or "ms"), what=what, remedy=remedy())
     if "separator" in parts:
-        return [replace(made, convert=partial(split, separator=parts["separator"]))]
-    return [made]
+        return replace(made, convert=partial(split, separator=parts["separator"]))
+    return made
 
 
 def _rule(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, yaml.Node], str]) -> Column:
@@ -156,13 +172,14 @@ def _rule(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, 
         number = float(right)
         if math.isnan(number):
             raise ValueError
-        return replace(made, convert=Compared(symbol, number), what="a number")
+        return replace(made, convert=Watched(Compared(symbol, number), text), what="a number")
     except ValueError:
         if symbol not in ("==", "!="):
+            share = "; a share of the duration is {played: 0.5}" if column.name == "long_view" else ""
             nodes.fail(
-                node, f"{column.name}: '{right}' is no number to compare with; words are compared with == and !="
+                node, f"{column.name}: '{right}' is no number to compare with; words are compared with == and !={share}"
             )
-        return replace(made, convert=OneOf([right.strip("'\"")], symbol == "=="))
+        return replace(made, convert=Watched(OneOf([right.strip("'\"")], symbol == "=="), text))
 
 
 def _parts(nodes: Nodes, node: yaml.Node, column: str, further: Sequence[str], what: str) -> dict[str, str]:

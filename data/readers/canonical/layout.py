@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.raw import attributes, files, rows, sources
+from data.raw import attributes, files, rows, sources, values
 from data.raw.names import asked
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, Known, Pieces
@@ -52,7 +52,9 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schem
         return events.count, (*log.notes, *(types.notes(source.name) if types else ()))
 
     of_users = types.events if types else Events
-    return Log(events, of_users, items, users, lambda: None, told, expected, path=source.path)
+    played = said.of("events").played
+    with_long_views = events if played is None else (_with_long_views(rows, played, items) for rows in events)
+    return Log(with_long_views, of_users, items, users, lambda: None, told, expected, path=source.path)
 
 
 @dataclasses.dataclass
@@ -88,6 +90,8 @@ class _Log:
             raise DataError(f"{error}, or say in schema.yaml which it is{begins}") from None
         if name == "events":
             _check_feedback(opened.source.path, opened.names, columns)
+            if said.played is not None:
+                self._check_played(opened.names)
         pieces = rows.pieces(
             source,
             columns,
@@ -100,6 +104,17 @@ class _Log:
         )
         return pieces, opened.num_rows()
 
+    def _check_played(self, names: Sequence[str]) -> None:
+        # Of the events' columns `names`, and of the items, which have been read before.
+        there = {column.name for column in self.columns["events"] if column.in_file in names}
+        if "items" in self.sources:
+            there |= {name for of in self.quarantine.columns[self.sources["items"].name].used.values() for name in of}
+        if missing := [name for name in ("play_ms", "duration_ms") if name not in there]:
+            raise UsageError(
+                f"{self.schema.path}: long_view: {{played: …}} is a share of duration_ms in play_ms, and there is no "
+                f"{missing[0]}; say which column it is"
+            )
+
     def finish(self, name: str) -> None:
         """Checks what is said of a table that has been gone through, and notes what there is to tell of it."""
         source = self.sources[name]
@@ -108,6 +123,8 @@ class _Log:
             if isinstance(column.convert, Moments) and column.convert.without_zone:
                 of_rows = f"{column.convert.without_zone:,} times of {column.in_file} name no zone"
                 self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")
+            if isinstance(column.convert, rules.Watched) and (told := column.convert.never()):
+                self.notes.append(f"{source.name}: {told}")
 
     def _attribute(self, table: str, said: TableSchema, cells: pl.Series) -> Column | None:
         # Any further column of which something can be made. Others are left out, and it is said.
@@ -132,6 +149,24 @@ class _Log:
                 self.notes.append(f"{source.name}: column {column} {why}")
                 table = table.drop(column)
         return table
+
+
+def _with_long_views(events: pl.DataFrame, played: float, items: pl.DataFrame | None) -> pl.DataFrame:
+    """The events with `long_view` 1 also where play_ms >= played · duration_ms, which is that of the item's row first.
+
+    Where either is not known, or the duration is 0, this says nothing.
+    """
+    unknown = pl.Series([None] * len(events), dtype=pl.Int32)
+    play_ms, duration_ms = (events[name] if name in events.columns else unknown for name in ("play_ms", "duration_ms"))
+    if items is not None and "duration_ms" in items.columns:
+        item, listed = values.alike(events["item_id"], items["item_id"])
+        known = pl.DataFrame({"item": listed, "ms": items["duration_ms"]}).filter(pl.col("ms") > 0)
+        of_items = pl.DataFrame({"item": item}).join(known, on="item", how="left", maintain_order="left")["ms"]
+        duration_ms = of_items.fill_null(duration_ms)
+    # Half a microsecond is less than any length of time, and more than rounding makes of a product.
+    is_long = (play_ms >= duration_ms * played - 0.0005) & (duration_ms > 0)
+    said = [events["long_view"]] if "long_view" in events.columns else []
+    return events.with_columns(long_view=pl.max_horizontal(is_long.cast(pl.Int8), *said))
 
 
 def _check_feedback(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:

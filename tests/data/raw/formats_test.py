@@ -185,6 +185,22 @@ def test_a_table_stands_there_once(tmp_path):
         sources.find(tmp_path, "users")
 
 
+def test_a_path_may_lack_the_ending(tmp_path):
+    write(tmp_path / "log" / "Clicks.csv.gz", TABLE)
+    found = sources.tables(tmp_path, {"events": "log/Clicks", "items": "log/Clicks.csv.gz", "users": ""})
+    assert [*found] == ["events", "items"]
+    for source in found.values():
+        assert (source.path, source.name) == (tmp_path / "log" / "Clicks.csv.gz", "log/Clicks.csv.gz")
+    write(tmp_path / "log" / "Clicks" / "a.csv", TABLE)  # what is called so to the letter comes first
+    assert sources.tables(tmp_path, {"events": "log/Clicks"})["events"].path == tmp_path / "log" / "Clicks"
+    with pytest.raises(
+        DataError, match=r"log/views: no such file.*check path: log/views; in .* Clicks, Clicks\.csv\.gz$"
+    ):
+        sources.tables(tmp_path, {"events": "log/views"})
+    with pytest.raises(DataError, match=r"nowhere/views: no such file.*check path: nowhere/views$"):
+        sources.tables(tmp_path, {"events": "nowhere/views"})
+
+
 def test_a_table_without_rows(tmp_path):
     for columns in (COLUMNS, (Column("user_id", unique=True),)):
         for name in FILES[:2]:

@@ -36,27 +36,50 @@ PLAYS = np.array([1_000, 2_000, 9_000, 20_000, 30_000])
     [
         ({"play_ms": PLAYS, "duration_ms": 15_000, "like": [1, 0, 0, 0, 0]}, []),
         ({"play_ms": -np.ones(5, int)}, []),
-        ({"play_ms": PLAYS // 1000}, ["100.0% of plays are skips"]),
+        # The 99th percentile lies .96 of the way from the fourth to the last, 20 and 30: 29.6, as ms or as s.
+        (
+            {"play_ms": PLAYS // 1000},
+            ["99% of plays last at most 0.03 seconds: is play_ms in seconds? Then schema.yaml"],
+        ),
+        ({"play_ms": PLAYS // 1000 * 330}, ["`play_ms: {column: …, unit: s}`"]),  # 9.768 s
+        ({"play_ms": PLAYS // 1000 * 340}, []),  # 10.064 s
+        # Nothing played is no short play.
+        ({"play_ms": [0, 0, 0, 0, 0, 30_000]}, ["83.3% of plays are skips"]),
+        (
+            {"play_ms": PLAYS // 1000, "duration_ms": 15},
+            ["99% of plays last at most 0.03 seconds", "half of the items last at most 0.015 seconds: is duration_ms"],
+        ),
+        ({"play_ms": PLAYS, "duration_ms": 3_000}, []),
+        ({"play_ms": PLAYS, "duration_ms": 2_999}, ["half of the items last at most 3 seconds"]),
         # The median of 1, 2, 9, 20, 30 is 9: of 900 s a hundredth, of 1 s nine times.
         ({"play_ms": PLAYS, "duration_ms": 900_000}, ["lasts 0.01 times as long as its item"]),
-        ({"play_ms": PLAYS, "duration_ms": 1_000}, ["lasts 9 times as long as its item"]),
+        ({"play_ms": PLAYS, "duration_ms": 1_000}, ["half of the items", "lasts 9 times as long as its item"]),
         ({"play_ms": PLAYS * 10_000}, ["lasts 25 hours"]),
+        # 10 of 11 plays are more than nine tenths, 9 of 10 are not; in hours or in seconds any play is one.
+        ({"play_ms": np.full(11, 19_000), "long_view": np.arange(11) > 0}, ["90.9% of plays are long views"]),
+        ({"play_ms": np.full(10, 19_000), "long_view": np.arange(10) > 0}, []),
+        ({"play_ms": [19_000, -1], "long_view": [1, 0]}, ["100.0% of plays are long views"]),
+        ({"play_ms": PLAYS * 10_000, "long_view": 1}, ["lasts 25 hours"]),
+        ({"play_ms": PLAYS // 1000, "long_view": 1}, ["is play_ms in seconds?"]),
         ({"play_ms": PLAYS, "like": 1}, ["100.0% of events have a like"]),
         ({"play_ms": PLAYS, "dislike": [1, 1, 1, 0, 0]}, ["60.0% of events have a dislike"]),
         # 7 of 26 events are more than a quarter, 6 of 25 are not.
-        ({"play_ms": np.full(26, 9_000), "lengths": [1, 7] + [1] * 18}, ["one of 20 users, 'u1', has 26.9% of"]),
-        ({"play_ms": np.full(25, 9_000), "lengths": [1, 6] + [1] * 18}, []),
-        ({"play_ms": np.full(1_001, 9_000), "surface": np.arange(1_001)}, []),  # code 0 is none
-        ({"play_ms": np.full(1_001, 9_000), "surface": 1 + np.arange(1_001)}, ["surface has 1,001 values"]),
+        ({"play_ms": np.full(26, 19_000), "lengths": [1, 7] + [1] * 18}, ["one of 20 users, 'u1', has 26.9% of"]),
+        ({"play_ms": np.full(25, 19_000), "lengths": [1, 6] + [1] * 18}, []),
+        ({"play_ms": np.full(1_001, 19_000), "surface": np.arange(1_001)}, []),  # code 0 is none
+        ({"play_ms": np.full(1_001, 19_000), "surface": 1 + np.arange(1_001)}, ["surface has 1,001 values"]),
         ({"play_ms": PLAYS, "time": T // 86_400_000 * 86_400_000 + 86_400_000 * np.arange(5)}, ["moment of a day"]),
         # 1.73569E+12 keeps six digits, so that a step is 10^7 ms; whole minutes and days are what clocks make.
         ({"play_ms": PLAYS, "time": 1_650_000 * 10**6 + 10**7 * np.arange(5)}, ["multiples of 10,000 seconds"]),
         ({"play_ms": PLAYS, "time": T // 60_000 * 60_000 + 300_000 * np.arange(5)}, []),
         (
-            {"play_ms": [9_000, 9_000], "lengths": [1, 1], "user_ids": ["None", "ann"]},
+            {"play_ms": [19_000, 19_000], "lengths": [1, 1], "user_ids": ["None", "ann"]},
             ["user_id 'None': does it stand"],
         ),
-        ({"play_ms": [9_000, 9_000], "lengths": [1, 1], "user_ids": ["ann", "ann "]}, ["'ann ' differs from another"]),
+        (
+            {"play_ms": [19_000, 19_000], "lengths": [1, 1], "user_ids": ["ann", "ann "]},
+            ["'ann ' differs from another"],
+        ),
         ({"play_ms": PLAYS, "item_ids": ["1.23457E+12", "v"]}, ["1 of item_id are written like 1.23457E+12"]),
         ({"play_ms": PLAYS, "item_ids": ["1.5", "NaNa", "n 1"]}, []),
     ],

@@ -91,7 +91,7 @@ def test_csv_rows_are_numbered_as_an_editor_does(tmp_path):
 
 def test_how_many_more_and_the_remedy_are_told(tmp_path):
     told = fault(parquet(tmp_path, GOOD.with_columns(like=pl.lit(2))))
-    assert "row 1, column like: '2' is above 1 (2 more rows like it); likes are 0 or 1" in told
+    assert "row 1, column like: '2' is above 1 (2 more rows like it, all of the first 3); likes are 0 or 1" in told
 
 
 def test_an_empty_required_field(tmp_path):

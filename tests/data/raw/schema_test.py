@@ -149,15 +149,60 @@ def test_cells_that_are_nothing_of_the_kind(tmp_path, said, column, told):
         tables(tmp_path, f"events: {{{said}}}", events=pl.DataFrame([row]))
 
 
-def test_times_that_seem_to_be_of_another_unit(tmp_path):
-    with pytest.raises(DataError, match=r"is below 2000-.*schema\.yaml.*unit: s"):
-        tables(tmp_path, "", events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS // 1000},1\n")
-    with pytest.raises(DataError, match=r"times are s since 1970, from 2000 to now, as schema\.yaml says"):
-        tables(
-            tmp_path,
-            "events: {timestamp_ms: {unit: s}}",
-            events=f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\n",
-        )
+@pytest.mark.parametrize(
+    ("said", "row", "told"),
+    [
+        ("", {}, "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others schema.yaml says "
+         "`timestamp_ms: {unit: s}` or `timestamp_ms: {format: "),
+        ("timestamp_ms: at", {}, "times are milliseconds since 1970, or ISO 8601, from 2000 to now; of others "
+         "schema.yaml says `timestamp_ms: {column: at, unit: s}` or `timestamp_ms: {column: at, format: "),
+        ("timestamp_ms: {column: at, unit: ms}", {}, "times are ms since 1970, as schema.yaml says, or ISO 8601, "
+         "from 2000 to now; of others schema.yaml says `timestamp_ms: {column: at, unit: s}`"),
+        ("timestamp_ms: {unit: s}", {"timestamp_ms": NOON_MS}, "times are s since 1970, as schema.yaml says, or ISO "
+         "8601, from 2000 to now; of others schema.yaml says `timestamp_ms: {unit: ms}`"),
+        ("timestamp_ms: {format: '%Y'}", {"timestamp_ms": "1999"}, "times are of the format %Y, as schema.yaml says, "
+         "from 2000 to now; of others schema.yaml says `timestamp_ms: {unit: s}`"),
+        # 40 minutes in milliseconds are 28 days in seconds.
+        ("timestamp_ms: {unit: s}, play_ms: {unit: s}", {"play_ms": 2_400_000}, "lengths of time are s, as schema.yaml "
+         "says, at most 24 days; of others schema.yaml says `play_ms: {unit: ms}`"),
+        ("timestamp_ms: {unit: s}, play_ms: watched", {"watched": 10**10}, "lengths of time are milliseconds, at most "
+         "24 days; of others schema.yaml says `play_ms: {column: watched, unit: s}`"),
+    ],
+)  # fmt: skip
+def test_times_that_seem_to_be_of_another_unit(tmp_path, said, row, told):
+    row = {"user_id": "a", "item_id": "v", "timestamp_ms": NOON_MS // 1000, "at": NOON_MS // 1000, "like": 1} | row
+    log = pl.DataFrame([row] * 2)
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, f"events: {{{said}}}", events=log)
+    assert f" (1 more rows like it, all of the first 2); {told}" in str(caught.value)
+    assert "--quarantine" not in str(caught.value)  # nothing would be left
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, f"events: {{{said}}}", Quarantine(enabled=True), events=log)
+    assert "none of 2 rows is good" in str(caught.value)
+    assert f" (2 rows); {told}" in str(caught.value)
+
+
+def test_rows_without_a_user_are_counted_so_that_one_run_tells_how_many_to_allow(tmp_path):
+    log = pl.DataFrame(
+        {"user_id": ["a", "", "b", "", "c", "d", "e"], "item_id": "v", "timestamp_ms": NOON_MS, "like": 1}
+    )
+    with pytest.raises(DataError) as caught:  # 2 of 7, and one in a hundred more for the rows that follow
+        tables(tmp_path, "", Quarantine(max_share=0.01), events=log)
+    assert str(caught.value).endswith(
+        "row 3, column user_id: is empty (1 more rows like it, 28.6% of the first 7); mend the row, or give "
+        "--quarantine --max_quarantine=30% to set such rows aside"
+    )
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, "", Quarantine(enabled=True, max_share=0.01), events=log)
+    assert str(caught.value).endswith(
+        "2 of 7 rows (28.6%) are bad, more than --max_quarantine=1%; most often column user_id: is empty (2 rows); "
+        "mend the log, or give --max_quarantine=29%"
+    )
+    allowed = Quarantine(enabled=True, max_share=0.29)
+    assert len(tables(tmp_path, "", allowed, events=log).events) == 5
+    assert allowed.frame().columns == ["file", "row", "column", "value", "reason"]
+    with pytest.raises(DataError, match=r"like it\); mend the row, or give --quarantine to set such rows aside$"):
+        tables(tmp_path, "", Quarantine(max_share=0.3), events=log)
 
 
 def test_a_long_table(tmp_path):
@@ -326,6 +371,80 @@ def test_rules_for_columns_of_other_types(tmp_path, said, column, told):
     assert f"column {column}" in str(caught.value)
 
 
+def test_a_share_of_the_duration_is_a_long_view(tmp_path):
+    log = pl.DataFrame(
+        [
+            # item, seconds played, of the event's duration, half of which is a long view
+            ("v", 5.0, 10.0, 1),
+            ("v", 4.999, 10.0, 0),
+            ("v", None, 10.0, None),
+            ("v", 5.0, None, None),
+            ("v", 0.0, 0.0, 0),
+            ("w", 5.0, 10.0, 0),  # w's own duration is 20 s
+            ("w", 10.0, None, 1),
+            ("x", 5.0, 10.0, 1),  # x's own is not known, as it is 0
+        ],
+        schema=["item_id", "played", "length", "long"],
+        orient="row",
+    ).with_columns(user_id=pl.lit("a"), timestamp_ms=NOON_MS + 1000 * pl.int_range(8), done=pl.lit(0))
+    columns = "play_ms: {column: played, unit: s}, duration_ms: {column: length, unit: s}"
+    items = "item_id,duration_ms\nv,\nw,20000\nx,0\n"
+    read = tables(
+        tmp_path, f"events: {{{columns}, long_view: {{played: 0.5}}}}", items=items, events=log.drop("long", "done")
+    )
+    assert read.events["long_view"].to_list() == log["long"].to_list()
+    # Either of these; and a share that binary numbers do not hold: 0.55 · 1000 is more than 550 to a computer.
+    some = log.with_columns(pl.lit(0.55).alias("played"), pl.lit(1.0).alias("length"), done=pl.col("item_id") == "w")
+    said = f"events: {{{columns}, long_view: [{{played: 0.55}}, done]}}"
+    assert tables(tmp_path, said, items=items, events=some.drop("long")).events["long_view"].to_list() == [1] * 8
+    few = some.with_columns(played=0.1).drop("long")
+    assert tables(tmp_path, said, items=items, events=few).events["long_view"].to_list() == [0] * 5 + [1] * 2 + [0]
+    # The items alone may have the duration, ids in numbers there and in text here.
+    numbered = log.select("user_id", "timestamp_ms", item_id=pl.col("item_id").replace({"w": "7"}), play_ms=10_000)
+    numbered.write_parquet(tmp_path / "log.parquet")
+    pl.DataFrame({"item_id": [7], "duration_ms": [20_000]}).write_parquet(tmp_path / "songs.parquet")
+    (tmp_path / "schema.yaml").write_text("{events: {path: log, long_view: {played: 0.5}}, items: {path: songs}}")
+    quarantine = Quarantine(enabled=True)
+    assert read_tables(tmp_path, quarantine=quarantine).whole().events["long_view"].to_list() == [1, 1]
+
+
+def test_a_share_of_what_is_not_there_is_refused(tmp_path):
+    for columns, missing in (("like,duration_ms", "play_ms"), ("like,play_ms", "duration_ms")):
+        with pytest.raises(UsageError, match=rf"schema\.yaml: long_view: .* there is no {missing}; say which column"):
+            tables(
+                tmp_path,
+                "events: {long_view: {played: 1}}",
+                events=f"user_id,item_id,timestamp_ms,{columns}\na,v,{NOON_MS},1,5\n",
+                items="item_id\nv\n",
+            )
+
+
+def test_a_comparison_that_never_holds_is_told_with_what_is_there(tmp_path):
+    log = pl.DataFrame(
+        {
+            "user_id": ["a", "b", "c"],
+            "item_id": "v",
+            "timestamp_ms": NOON_MS,
+            "thumb": ["up", "", "down"],
+            "stars": ["3", "1.5", ""],
+            "mood": ["a", "b", "c"],
+            "none": "",
+        }
+    )
+    said = "{{events: {{like: [thumb == {0}, stars >= {1}, mood == b], dislike: [none == x, mood != z]}}}}"
+    assert tables(tmp_path, said.format("up", 3), events=log).notes == (
+        "events.csv: no row has none == x; it holds nothing",
+    )
+    assert tables(tmp_path, said.format("UP", 4), events=log).notes == (
+        "events.csv: no row has thumb == UP; it holds up, down",
+        "events.csv: no row has stars >= 4; it holds numbers from 1.5 to 3",
+        "events.csv: no row has none == x; it holds nothing",
+    )
+    # Of many words some are shown.
+    many = pl.concat([log.with_columns(thumb=pl.lit(f"w{k}")) for k in range(9)])
+    assert tables(tmp_path, said.format("UP", 3), events=many).notes[0].endswith("it holds w0, w1, w2, w3, w4, …")
+
+
 def test_text_for_empty_fields(tmp_path):
     log = f"user_id,item_id,timestamp_ms,play_ms,like\na,v,{NOON_MS},NULL,1\nb,v,{NOON_MS},\\N,0\nc,v,{NOON_MS},5,\n"
     assert tables(tmp_path, 'empty: ["NULL", "\\\\N"]', events=log).events["play_ms"].to_list() == [None, None, 5]
@@ -357,6 +476,13 @@ def test_text_for_empty_fields(tmp_path):
         ("events: {like: }", "like is made of a column: that is one word or text"),
         ("items: {categories: [{separator: x}]}", "categories lacks the name"),
         ("a: [", "line 1: no YAML"),
+        ("events:\n  dislike: like = 0", "line 2: events.csv has no column 'like = 0'; to compare, write `like == …`"),
+        ("events:\n  dislike: like => 1", "line 2: events.csv has no column 'like ='; to compare, write `like == …`"),
+        ("events:\n  long_view: {played: 50%}", "line 2: long_view: write {played: 0.5}, a share of the"),
+        ("events:\n  long_view: [{played: 0}]", "line 2: long_view: write {played: 0.5}, a share of the"),
+        ("events:\n  long_view: {played: 1, column: x}", "line 2: long_view: write {played: 0.5}, a share"),
+        ("events:\n  like: {played: 0.5}", "line 2: like knows no 'played'"),
+        ("events:\n  long_view: a >= 0.5 * b", "== and !=; a share of the duration is {played: 0.5}"),
         ("- a\n- b", "line 1: schema.yaml is a list of `name: value`"),
         ("events: {path: nowhere.csv}", "nowhere.csv: no such file"),
         ("users: {user_id: id}", "schema.yaml: speaks of users, but there is no such table"),
@@ -426,7 +552,7 @@ def test_what_schema_yaml_can_tell_of_a_cell_is_said(tmp_path, cell, told):
     log = "user_id;item_id;timestamp_ms;play_ms\n" + f"u;v;{NOON_MS};{cell}\n" * 2
     with pytest.raises(DataError) as caught:
         tables(tmp_path, "", events=log)
-    assert f"'{cell}' is not a whole number (1 more rows like it); {told}" in str(caught.value)
+    assert f"'{cell}' is not a whole number (1 more rows like it, all of the first 2); {told}" in str(caught.value)
     with pytest.raises(DataError) as caught:  # of all rows the commonest fault is named
         tables(tmp_path, "", Quarantine(enabled=True), events=log)
     assert f"none of 2 rows is good; most often column play_ms: '{cell}' is not a whole number (2 rows)" in str(

@@ -61,9 +61,7 @@ def test_lines_that_are_none_are_named_or_set_aside(tmp_path):
 
 def test_as_many_lines_may_be_bad_as_is_said(tmp_path):
     (tmp_path / "sequences.txt").write_text("".join(f"u{n}{' 5 3 9' if n < 4 else ''}\n" for n in range(10)))
-    with pytest.raises(
-        DataError, match=r"sequences.txt: 6 of 10 rows \(60.0%\) are bad, .*--max_quarantine=0.01; most"
-    ):
+    with pytest.raises(DataError, match=r"sequences.txt: 6 of 10 rows \(60.0%\) are bad, .*--max_quarantine=1%; most"):
         read(tmp_path, quarantine=Quarantine(enabled=True, max_share=0.01))
     lenient = Quarantine(enabled=True, max_share=0.6)
     assert read(tmp_path, quarantine=lenient).rows_read == 4 * 3 + 6
