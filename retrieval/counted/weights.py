@@ -40,6 +40,7 @@ _QUERIES, _SCORES = 1_000, 1 << 28  # of each way of asking, and scores that are
 _FEWEST = 50  # queries, of both together, that fit anything
 _CHUNK = 250  # histories read at a time
 _LEAST, _MOST = 1e-3, 1e3  # a weight below the one is none
+ONLY_COUNTS = "the validation days gave the towers no weight: what is served only counts"
 
 Histories = Mapping[str, NDArray[np.int32]]
 Scores = NDArray[np.float32]
@@ -52,6 +53,11 @@ class _Asked(NamedTuple):
     met: NDArray[np.bool_]
     items: NDArray[np.int64]  # [Q, M]
     share: NDArray[np.float32]  # [Q, M]: of each item in its question, 0 for padding
+
+
+def only_counts(weights: Mapping[str, float]) -> bool:
+    """Whether the towers weigh nothing beside what is counted, so that nothing they have learned has an effect."""
+    return weights.get(TOWERS) == 0.0
 
 
 def fit(

@@ -361,6 +361,51 @@ def test_a_model_whose_signals_have_no_name_in_the_report_is_called_by_them(
         assert "dislike excluded" in page.split(f'<section id="{section}">')[1].split("</section>")[0]
 
 
+def weigh(workdir: Path, *names: str, towers: float) -> None:
+    """Has these models' training fitted these weights."""
+    for name in names:
+        of_parts = {"weight/towers": towers, "weight/covisitation": 26.2, "weight/popularity_7d": 0.0}
+        write(workdir / "train" / name / "metrics.json", {"steps": 9, **of_parts})
+
+
+def test_the_training_table_has_the_weight_of_the_towers_and_of_each_part(workdir: Path) -> None:
+    weigh(workdir, "dislike_input", towers=0.567)
+    page = page_of(workdir).split('id="training"')[1]
+    row = page.split("<tr><td>Dislikes as input, with memory</td>")[1].split("</tr>")[0]
+    assert re.findall(r"<td>(.*?)</td>", row)[2:] == ["0.567", "26.2", "0"]
+    assert [heading in page for heading in ("<th>Towers</th>", "<th>Co-visitation</th>", "<th>Categories</th>")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_served_model_without_weight_on_its_towers_is_credited_with_counting_alone(workdir: Path) -> None:
+    before = page_of(workdir)
+    assert "only count" not in before
+    assert "a gated recurrent unit over a user’s recent events" in before.split('id="card"')[1]
+    both = ("dislike_input", "dislike_input_and_label")
+    of_both = [variant.name for variant in variants(pipeline.get_config("tiny")) if variant.signals in both]
+    weigh(workdir, *of_both, towers=0.0)
+    models = Models(Run(workdir))
+    said = headline(models)
+    assert said[0].startswith("With the model whose towers have no weight, which only counts, one “not interested”")
+    assert said[1].startswith("The validation days gave the towers no weight: what is served only counts, and nothing")
+    for of_learning in ("learns from dislikes", "only an input", "The price"):
+        assert of_learning not in " ".join(said)
+    captions = " ".join(card.caption for card in cards(models))
+    assert "with what is counted alone" in captions
+    assert "Recall@100 kept" not in captions
+    assert not any(row.emphasis for row in tables.retrieval(models) if "input and label, with memory" in row.label)
+    page = page_of(workdir)
+    assert "input and label, with memory, weight 100 (only counts)</td>" in page
+    assert "so no weight of the negative labels has an effect" in page.split('id="frontier"')[1]
+    card = page.split('id="card"')[1]
+    assert "the validation days gave the towers no weight: what is served only counts" in card
+    assert "gated recurrent unit" not in card
+    assert "<td>Dislikes as input and label, with memory</td>" in card
+
+
 def test_a_response_that_may_be_none_is_not_called_a_change(workdir: Path) -> None:
     for folder in (workdir / "counterfactual").iterdir():
         write(folder / "metrics.json", with_interval("long_watch+dislike/content", 0.01, 0.02))

@@ -10,6 +10,7 @@ from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
 from pipelines.report.run_folder import Run, curves, prefixed
 from pipelines.systems.retrieval.stages import CEILING, Variant, variants
+from retrieval.counted.weights import only_counts
 from retrieval.full_corpus import compare
 
 STAGES = ("train", "validate", "test", "counterfactual")
@@ -43,6 +44,7 @@ TITLES = {
     "skip_label_alone": "Skips as label",
 }
 _PLAIN = "no_dislike_signal"
+_WEIGHT = "weight/"  # before the names of the fitted weights, in the metrics of a training
 _OF_NO_DISLIKES = {_PLAIN, "skip_label_alone"}
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
@@ -84,6 +86,10 @@ class Model:
         # By the rule, on validation days; variants without a weight and final ones are, too.
         self.chosen = variant.weight in (None, weight)
         self.train, self.validate, self.test, self.counterfactual = (run.metrics(f"{s}/{self.name}") for s in STAGES)
+        # Of its towers and of each part that is counted beside them; {} where nothing is.
+        self.weights = {
+            name.removeprefix(_WEIGHT): value for name, value in self.train.items() if name.startswith(_WEIGHT)
+        }
         self.curves = curves(run.workdir / "train" / self.name)
         self.test_users = run.arrays(f"test/{self.name}/per_user.npz")  # metric -> [users], NaN where a user has none
         self.examples: list[dict[str, Any]] = run.json(f"counterfactual/{self.name}/examples.json", [])
@@ -92,12 +98,17 @@ class Model:
     def title(self) -> str:
         """What a reader calls this model."""
         weight = "" if self.weight is None else f", weight {self.weight:g}"
-        return self._words + weight + (", final" if self.variant.final else "")
+        return f"{self._words}{weight}{', final' if self.variant.final else ''}{' (only counts)' * self.only_counts}"
 
     @property
     def emphasis(self) -> bool:
-        """Whether its weight is the one that was chosen."""
-        return self.chosen and self.weight is not None
+        """Whether its weight is the one that was chosen, and has an effect."""
+        return self.chosen and self.weight is not None and not self.only_counts
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether its towers weigh nothing: then nothing that it has learned, and no weight of its labels, tells."""
+        return only_counts(self.weights)
 
 
 class Models:

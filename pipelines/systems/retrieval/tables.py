@@ -30,6 +30,14 @@ RULES = {
     "item_knn_popularity": "Item-kNN × popularity",
     "counts": "Counts by cluster and creator",
 }
+# What a model's scores are a weighted sum of (retrieval/counted/), by the name of its weight.
+PARTS = {
+    "towers": "Towers",
+    "covisitation": "Co-visitation",
+    "categories": "Categories",
+    "popularity_1d": "Popularity, last day",
+    "popularity_7d": "Popularity, last 7 days",
+}
 THE_CEILING = "Ceiling: what the feed itself expects"
 
 
@@ -53,6 +61,11 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
     rows += [row(m.title, m.test, names, emphasis=m.emphasis) for m in measured]
     rows = marked(rows, [more for _, _, more in columns(models, prefix)])
     return rows + ([row(THE_CEILING, models.ceiling, names)] if rows and models.ceiling else [])
+
+
+def parts(models: Models) -> dict[str, str]:
+    """Those of PARTS that any model has a weight of, with their headings."""
+    return {name: heading for name, heading in PARTS.items() if any(name in model.weights for model in models.all)}
 
 
 def best_rule(models: Models) -> tuple[str, float] | None:

@@ -8,6 +8,7 @@ from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.retrieval.models import DISLIKE, KINDS, models, titles
 from pipelines.systems.serving.stages import VERDICT
+from retrieval.counted.weights import ONLY_COUNTS
 
 _LABELS = {"recall_loss": "Recall@100 lost on the test days, against no negatives"}
 _LABELS |= {f"{DISLIKE}/{kind}": f"Change in similar items after a dislike, by {kind}" for kind in KINDS}
@@ -46,6 +47,7 @@ def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
         "models": models(run),
         "signals": titles(run.config),
         "refused": refused(run),
+        "only_counts": ONLY_COUNTS,
         "left_out": run.left_out,
         "remembers": bool(config_of(f"configs/retrieval.py:{run.config.retrieval},{run.config.serve}").memory_feedback),
         "unjudged": verdict.get("unjudged", {}),

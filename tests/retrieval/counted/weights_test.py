@@ -144,6 +144,15 @@ def test_a_model_trained_once_more_keeps_its_weights(trained, tmp_path):
     assert files.read(tmp_path / "final", "test")[1] == files.read(folder, "test")[1]
 
 
+@pytest.mark.parametrize("towers", [0.0, 0.5])
+def test_training_says_where_the_towers_have_no_weight(trained, tmp_path, towers):
+    _, folder = trained
+    config = settings(counted_weights=(towers, 3.0, 0.0, 0.0, 0.2))
+    said = train(config, data=str(folder.parent / "timelines"), workdir=str(tmp_path / "train"))
+    assert ("; the validation days gave the towers no weight: what is served only counts: /" in said) == (towers == 0)
+    assert said.endswith(f": {tmp_path / 'train'}")
+
+
 def test_without_anything_to_fit_by_weights_are_those_of_other_logs(trained, tmp_path, monkeypatch):
     log, folder = trained
     unfitted = {"towers": 1.0, "covisitation": 15.0, "categories": 0.0, "popularity_1d": 0.0, "popularity_7d": 0.0}
