@@ -22,6 +22,7 @@ from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import TITLES, Models
 from pipelines.systems.retrieval.stages import variants
 from tests import browser
+from tests.logs import random_timelines
 from tests.logs.made_up_log import log_of
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
@@ -32,6 +33,9 @@ CHANGES = {
     "dislike_input": -0.1,
     "dislike_input_and_label": -0.55,
 }
+
+
+COUNTS = {"read": 9, "merged": 0, "dropped": {}, "kept": 9}
 
 
 @pytest.fixture
@@ -361,6 +365,63 @@ def test_a_model_whose_signals_have_no_name_in_the_report_is_called_by_them(
         assert "dislike excluded" in page.split(f'<section id="{section}">')[1].split("</section>")[0]
 
 
+def manifest_of(*, items: int, clusters: bool = True, creators: bool = True) -> dict:
+    traits = {"events": 9, "feedback": {"click": 1.0}, "clusters": clusters, "creators": creators}
+    return {"num_items": items, "traits": traits}
+
+
+@pytest.mark.parametrize(
+    ("known", "label"),
+    [
+        ({}, "Counts by cluster and creator"),
+        ({"creators": False}, "Counts by cluster"),
+        ({"clusters": False}, "Counts by creator"),
+        ({"clusters": False, "creators": False}, None),  # that is popularity, which has a row
+    ],
+)
+def test_counts_are_called_by_what_the_log_has_to_count_by(workdir: Path, known: dict, label: str | None) -> None:
+    test = {**with_interval("recall@100", 0.4, 0.01), "counts/recall@100": 0.6}
+    write(workdir / "test" / "no_dislike_signal" / "metrics.json", test)
+    write(workdir / "timelines" / "manifest.json", manifest_of(items=1_000, **known))
+    models = Models(Run(workdir))
+    assert [row.label for row in tables.retrieval(models) if row.label.startswith("Counts")] == [label] * bool(label)
+    assert tables.best_rule(models) == ((label, 0.6) if label else ("Item-kNN", 0.45))
+
+
+@pytest.mark.parametrize(("items", "said"), [(125, "Of only 125 items the top 100 is 80%"), (500, ""), (0, "")])
+def test_of_few_items_recall_at_100_is_said_to_be_chance(workdir: Path, items: int, said: str) -> None:
+    write(workdir / "timelines" / "manifest.json", manifest_of(items=items))
+    models = Models(Run(workdir))
+    assert tables.small_corpus(models).startswith(said)
+    assert bool(tables.small_corpus(models)) == bool(said)
+    assert ("an order by chance has a Recall@100 of 0.80 or more" in " ".join(headline(models))) == bool(said)
+
+
+def test_what_counts_as_liked_is_said(workdir: Path) -> None:
+    assert "which is on this log" not in page_of(workdir)
+    config = {"config": {"positive": ["long_view", "like"]}}
+    write(workdir / "train" / "dislike_input" / "config.json", config)
+    assert "what the user liked, which is on this log a long view or a like; " in page_of(workdir)
+
+
+def test_the_card_says_what_item_vectors_are_made_of(workdir: Path) -> None:
+    assert "item vectors from id alone." in page_of(workdir)
+    manifest = {"num_items": 9, "dim": 4, "length": 8, "vocabulary_hash": "x", "input_features": [], "lineage": {}}
+    features = [{"name": "creator"}, {"name": "item.price"}]
+    write(workdir / "serve" / "recommender" / "manifest.json", {**manifest, "item_features": features})
+    assert "item vectors from id, creator and price." in page_of(workdir)
+
+
+def test_what_the_log_cannot_hold_has_no_share(workdir: Path) -> None:
+    random_timelines.write(workdir / "timelines", without=("dislike", "follow"))
+    manifest = json.loads((workdir / "timelines" / "manifest.json").read_text())
+    write(workdir / "timelines" / "manifest.json", {**manifest, "counts": COUNTS, "feedback": ["click", "dislike"]})
+    page = page_of(workdir)
+    assert "<td>Dislikes</td><td>0.00%</td>" in page  # there is such a column
+    assert "<td>Follows</td><td>not in this log</td>" in page
+    assert "<td>Shown at random</td><td>not in this log</td>" in page
+
+
 def weigh(workdir: Path, *names: str, towers: float) -> None:
     """Has these models' training fitted these weights."""
     for name in names:
@@ -401,7 +462,7 @@ def test_a_served_model_without_weight_on_its_towers_is_credited_with_counting_a
     assert "input and label, with memory, weight 100 (only counts)</td>" in page
     assert "so no weight of the negative labels has an effect" in page.split('id="frontier"')[1]
     card = page.split('id="card"')[1]
-    assert "the validation days gave the towers no weight: what is served only counts" in card
+    assert "<td>The validation days gave the towers no weight: what is served only counts." in card
     assert "gated recurrent unit" not in card
     assert "<td>Dislikes as input and label, with memory</td>" in card
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipelines.report.intervals import Point, in_words, signed
 from pipelines.systems.left_out import RESPONSIVENESS
 from pipelines.systems.retrieval.models import AMONG, DISLIKE, KINDS, WITHOUT_COUNTS, Models
-from pipelines.systems.retrieval.tables import best_rule
+from pipelines.systems.retrieval.tables import best_rule, small_corpus
 from retrieval.counted.weights import ONLY_COUNTS
 
 _NOTHING = "Nothing has been compared yet: this report cannot say how the models respond."
@@ -42,7 +42,16 @@ class Card:
 
 def headline(models: Models) -> list[str]:
     """The answer, a few sentences, the first of which can stand alone."""
-    on = (_on_no_no, _on_dislikes, _on_what_only_counts, _on_weaker_models, _on_its_price, _on_simple_rules, _on_skips)
+    on = (
+        _on_no_no,
+        _on_dislikes,
+        _on_what_only_counts,
+        _on_weaker_models,
+        _on_its_price,
+        _on_simple_rules,
+        _on_a_small_corpus,
+        _on_skips,
+    )
     return [sentence for say in on if (sentence := say(models))] or [_NOTHING]
 
 
@@ -168,6 +177,10 @@ def _on_simple_rules(models: Models) -> str:
     if not (ceiling := models.ceiling.get("recall@100")):
         return f"{said}."
     return f"{said}, which is {found / ceiling:.0%} of the {ceiling:.3f} that the feed’s own truth would find."
+
+
+def _on_a_small_corpus(models: Models) -> str:
+    return small_corpus(models) if models.served and "recall@100" in models.served.test else ""
 
 
 def _on_skips(models: Models) -> str:

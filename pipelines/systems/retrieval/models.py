@@ -1,14 +1,16 @@
 """The models of a run and what was measured of them, for every section that speaks of them."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from data.traits import Traits
 from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
 from pipelines.report.run_folder import Run, curves, prefixed
+from pipelines.systems.feed.stages import LOG
 from pipelines.systems.retrieval.stages import CEILING, Variant, variants
 from retrieval.counted.weights import only_counts
 from retrieval.full_corpus import compare
@@ -121,6 +123,12 @@ class Models:
         self.ceiling = run.metrics(CEILING)
         configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
         self.simulation: Mapping[str, Any] = next((config["config"] for config in configs if config), {})
+        log: Mapping[str, Any] = run.json(str(LOG), {})
+        self.num_items: int = log.get("num_items", 0)  # 0 where there is no log yet; its traits are None then
+        self.traits = Traits(**log["traits"]) if log else None
+        trained = (run.json(f"train/{model.name}/config.json") for model in self.all)
+        # What counts as liked, which all models of a run have in common.
+        self.positive: Sequence[str] = next((config["config"]["positive"] for config in trained if config), ())
         # The branch that stands for a no: a dislike, or in a log without any a skip.
         self.no: str = next(iter(self.simulation.get("branches", ())), DISLIKE)
         self.no_in_words, self.a_no = NOES.get(self.no, (self.no, self.no))

@@ -30,6 +30,9 @@ RULES = {
     "item_knn_popularity": "Item-kNN × popularity",
     "counts": "Counts by cluster and creator",
 }
+# What `counts` counts by, by whether a log has clusters and creators; without either it is popularity once more.
+_COUNTS = {(True, False): "Counts by cluster", (False, True): "Counts by creator", (False, False): ""}
+_SMALL = 500  # items, of which the top 100 is a fifth
 # What a model's scores are a weighted sum of (retrieval/counted/), by the name of its weight.
 PARTS = {
     "towers": "Towers",
@@ -46,6 +49,29 @@ def columns(models: Models, prefix: str = "") -> list[tuple[str, str, bool]]:
     return [column for column in COLUMNS if any(prefix + column[0] in model.test for model in models.all)]
 
 
+def rules(models: Models) -> dict[str, str]:
+    """Those of RULES that say something on the log of this run, with their labels."""
+    known = (models.traits.clusters, models.traits.creators) if models.traits else (True, True)
+    labels = {**RULES, "counts": _COUNTS.get(known, RULES["counts"])}
+    return {rule: label for rule, label in labels.items() if label}
+
+
+def small_corpus(models: Models) -> str:
+    """What Recall@100 is worth where there are so few items that chance finds much of them; "" elsewhere."""
+    if not 0 < models.num_items < _SMALL:
+        return ""
+    share = min(1.0, 100 / models.num_items)
+    return (
+        f"Of only {models.num_items} items the top 100 is {share:.0%}, so that an order by chance has a Recall@100 of "
+        f"{share:.2f} or more: read Recall@10 here."
+    )
+
+
+def liked(models: Models) -> str:
+    """What counts as liked on the log of this run, in words; "" where nothing was trained."""
+    return " or ".join(f"a {name.replace('_', ' ')}" for name in models.positive)
+
+
 def retrieval(models: Models, prefix: str = "") -> list[Row]:
     """Simple rules first, then the models, on the test days, by the way of asking that `prefix` says.
 
@@ -55,7 +81,7 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
     names = [prefix + metric for metric, _, _ in columns(models, prefix)]
     rows = [
         row(label, measured[0].test, [f"{rule}/{name}" for name in names])
-        for rule, label in RULES.items()
+        for rule, label in rules(models).items()
         if measured and f"{rule}/{prefix}recall@100" in measured[0].test
     ]
     rows += [row(m.title, m.test, names, emphasis=m.emphasis) for m in measured]
@@ -73,7 +99,7 @@ def best_rule(models: Models) -> tuple[str, float] | None:
     figures = {
         label: model.test[f"{name}/recall@100"]
         for model in models.all
-        for name, label in RULES.items()
+        for name, label in rules(models).items()
         if f"{name}/recall@100" in model.test
     }
     return max(figures.items(), key=lambda entry: entry[1]) if figures else None
