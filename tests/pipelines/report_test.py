@@ -567,6 +567,26 @@ def test_a_log_without_dislikes_is_reported_by_skips(tmp_path: Path) -> None:
     assert "a column `dislike` in events" in page
 
 
+def test_a_log_without_play_times_is_reported_without_watches(workdir: Path) -> None:
+    for folder in (workdir / "counterfactual").iterdir():
+        for file in folder.iterdir():
+            file.write_text(file.read_text().replace("long_watch", "met"))
+    said = headline(Models(Run(workdir)))
+    assert said[0].startswith(
+        "With the model that learns from dislikes and remembers them, one “not interested” changes"
+    )
+    assert "blind to them, it stays as it is" in said[1]
+    page = page_of(workdir)
+    assert "−60.8%" in page  # the paper's, of the same configurations
+    assert "the item is met, once without and once with a dislike" in page
+    assert "Change against the same item, met and nothing said of it." in page
+    assert "<th>met and disliked<br>content</th>" in page
+    assert "…and said “not interested”: 1 of 10 alike" in page
+    for section in ("responsiveness", "slates"):
+        text = page.split(f'id="{section}"')[1].split("</section>")[0]
+        assert "watch" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
+
+
 def test_names_of_models_leave_room_for_their_bars_on_a_phone():
     names = [title.replace(", ", ",\n", 1) for title in TITLES.values()]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.report.intervals import Point, in_words, signed
 from pipelines.systems.left_out import RESPONSIVENESS
-from pipelines.systems.retrieval.models import AMONG, DISLIKE, KINDS, WITHOUT_COUNTS, Models
+from pipelines.systems.retrieval.models import AMONG, KINDS, SKIP, WITHOUT_COUNTS, Models
 from pipelines.systems.retrieval.tables import best_rule, small_corpus
 from retrieval.counted.weights import ONLY_COUNTS
 
@@ -143,7 +143,7 @@ def _on_weaker_models(models: Models) -> str:
             "on the paper’s own tower, which learns by the same loss and has neither a memory nor anything counted",
         ),
         ("dislike_input", "where dislikes are only an input, with both"),
-        ("no_dislike_signal", _BLIND[models.no == DISLIKE]),
+        ("no_dislike_signal", _BLIND[models.no != SKIP]),
     ):
         model = models.chosen(signals)
         if signals == _first(models) or (model and model.only_counts):

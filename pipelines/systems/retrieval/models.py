@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -16,11 +16,46 @@ from retrieval.counted.weights import only_counts
 from retrieval.full_corpus import compare
 
 STAGES = ("train", "validate", "test", "counterfactual")
-DISLIKE, SKIP = "long_watch+dislike", "skip"
-# What is held up against a long watch of the same item, in words: the act, and that it was done.
+DISLIKE, SKIP, MET_DISLIKE = "long_watch+dislike", "skip", "met+dislike"
+
+
+class No(NamedTuple):
+    """What is held up against a baseline on the same item, in the words of each place that speaks of it."""
+
+    in_words: str  # that it was done
+    act: str
+    branching: str  # how the history branches
+    baseline: str
+    slates: str  # after what the two slates are
+    then: tuple[str, str]  # what came before and after the item's name
+
+
 NOES = {
-    DISLIKE: ("one “not interested” after a long watch", "a dislike"),
-    SKIP: ("a skip in place of a long watch", "a skip"),
+    DISLIKE: No(
+        "one “not interested” after a long watch",
+        "a dislike",
+        "the same long watch, once without and once with a dislike",
+        "a long watch of the same item",
+        "once after a long watch of it and once after the same watch with a “not interested”",
+        ("Then watched", " at length…"),
+    ),
+    SKIP: No(
+        "a skip in place of a long watch",
+        "a skip",
+        "once a long watch, once a skip",
+        "a long watch of the same item",
+        "once after a long watch of it and once after a skip",
+        ("Then watched", "…"),
+    ),
+    # Of a log without play times.
+    MET_DISLIKE: No(
+        "one “not interested”",
+        "a dislike",
+        "the item is met, once without and once with a dislike",
+        "the same item, met and nothing said of it",
+        "once after it was met and nothing said of it, and once after a “not interested”",
+        ("Then met", "…"),
+    ),
 }
 # Kinds of similarity in words, those of the paper first; a run has those that its log knows the labels of.
 KINDS = {
@@ -131,7 +166,8 @@ class Models:
         self.positive: Sequence[str] = next((config["config"]["positive"] for config in trained if config), ())
         # The branch that stands for a no: a dislike, or in a log without any a skip.
         self.no: str = next(iter(self.simulation.get("branches", ())), DISLIKE)
-        self.no_in_words, self.a_no = NOES.get(self.no, (self.no, self.no))
+        self.words = NOES.get(self.no, NOES[DISLIKE]._replace(in_words=self.no, act=self.no))
+        self.no_in_words, self.a_no = self.words.in_words, self.words.act
 
     def named(self, name: str | None) -> Model | None:
         """The variant of this name."""
@@ -154,7 +190,7 @@ class Models:
         """The signals whose responses are shown beside one another -> their published figures by kind, if any: those of
         the paper, and where nobody dislikes anything all that were trained.
         """
-        if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
+        if self.no in (DISLIKE, MET_DISLIKE) and any(self.chosen(signals) for signals in PAPER):
             of_kind = {s: {k: figure for k, figure in of.items() if k in self.kinds} for s, of in PAPER.items()}
             return {s: of for s, of in of_kind.items() if self.chosen(s) or (of and s != WITHOUT_COUNTS)}
         return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}

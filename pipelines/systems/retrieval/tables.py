@@ -113,7 +113,7 @@ def branches(models: Models) -> tuple[list[str], list[Row]]:
 
 
 def examples(models: Models, *, users: int = 5) -> list[dict[str, Any]]:
-    """The first users' slates of the served model, after a long watch and after a no to the same item, with how
+    """The first users' slates of the served model, after the baseline and after a no to the same item, with how
     much of each whole slate (`size`) shares the item's content and creator (`shares`).
     """
     baseline, size = models.simulation.get("baseline", ""), models.simulation.get("slate_size", 0)

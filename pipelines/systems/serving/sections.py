@@ -8,12 +8,16 @@ from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.feed.stages import LOG
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, models, titles
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, MET_DISLIKE, models, titles
 from pipelines.systems.serving.stages import VERDICT
 from retrieval.counted.weights import ONLY_COUNTS
 
 _LABELS = {"recall_loss": "Recall@100 lost on the test days, against no negatives"}
-_LABELS |= {f"{DISLIKE}/{kind}": f"Change in similar items after a dislike, by {kind}" for kind in KINDS}
+_LABELS |= {
+    f"{no}/{kind}": f"Change in similar items after a dislike, by {kind}"
+    for no in (DISLIKE, MET_DISLIKE)
+    for kind in KINDS
+}
 
 
 def gate(run: Run) -> Section | None:
@@ -46,8 +50,8 @@ def _verdict(run: Run) -> dict[str, Any]:
 def _read_of_items(manifest: Mapping[str, Any]) -> str:
     # What an item's vector is made of, by the manifest of an export or of timelines: in words.
     features = [feature["name"].removeprefix("item.") for feature in manifest.get("item_features", ())]
-    *most, last = "id", *features, *(["embedding"] if manifest.get("item_embeddings") else [])
-    return f"{', '.join(most)} and {last}" if most else f"{last} alone"
+    names = ["id", *features, *(["embedding"] if manifest.get("item_embeddings") else [])]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
 
 
 def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
