@@ -7,7 +7,8 @@ tests and laptops. Experiments: `paper`, the default; `in_a_row`, one to five di
 a dislike, and what is left of it after a dislike of one, two and four other clusters; `undo`, a dislike and then one to
 five likes of the same cluster; `memory`, one dislike, looked at 1, 5 and 20 steps later; `forgetting`, one dislike,
 looked at until it is older than all that the model reads, by a server that keeps events, and `forgetting_state` by one
-that keeps a state; `sweeps`, other lengths of the history and of the slate.
+that keeps a state; `sweeps`, other lengths of the history and of the slate. `without_play_times` is `paper` for a model
+of a log that has none: what is met is liked, disliked or neither, and how long it was played nobody knows.
 Expected for long_watch+dislike: a model that is blind to dislikes 0 exactly. The paper: dislikes as input -22.7% by
 content and -22.8% by creator, as input and training label -60.8% and -64.1%. Seconds, not minutes, on 2 cores.
 """
@@ -91,12 +92,15 @@ def get_config(name: str = "standard") -> ConfigDict:
             config.path_of = "long_watch+dislike"
             config.reencode = experiment == "forgetting"
             config.users = min(config.users, 500)  # each slate has the whole history read again
+        case "without_play_times":
+            config.baseline, config.branches = "met", ("met+dislike",)
+            config.behaviours = ConfigDict({"met": 0.98, "met+like": 0.02})  # as many likes as above
         case "sweeps":
             config.sweep_k = (max(2, longest // 5), longest // 2)
             config.sweep_slate_size = (largest // 10, largest // 4)
         case _:
             raise ValueError(
                 f"no experiment '{experiment}'; there are paper, in_a_row, elsewhere, undo, memory, forgetting, "
-                "forgetting_state, sweeps"
+                "forgetting_state, without_play_times, sweeps"
             )
     return config

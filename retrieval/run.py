@@ -14,6 +14,7 @@ from retrieval import checkpoint, objective
 from retrieval.checkpoint import identity, towers_reading
 from retrieval.counted import files
 from retrieval.counted.parts import KINDS
+from retrieval.counted.weights import ONLY_COUNTS, only_counts
 from retrieval.counted.weights import fit as fit_weights
 from retrieval.large_corpus.table_memory import check_fits
 from retrieval.margins import DRAWING
@@ -111,11 +112,14 @@ def train(config: ConfigDict, *, data: str, workdir: str) -> str:
         raise
     metrics = {**result.metrics, "best_step": result.best_step, "steps_per_epoch": batches.batches_per_epoch}
     metrics["labels_per_epoch"] = batches.labels_per_epoch
+    said = f"trained {result.step} steps, best at {result.best_step}"
     if config.counted:
-        metrics |= together(lambda: _count(folder, config, timelines, model_shards=mesh.shape["model"]))
+        weights = together(lambda: _count(folder, config, timelines, model_shards=mesh.shape["model"]))
+        metrics |= {f"weight/{name}": weight for name, weight in weights.items()}
+        said += f"; {ONLY_COUNTS}" if only_counts(weights) else ""
     if is_first():
         write_json(folder / METRICS, metrics)
-    return f"trained {result.step} steps, best at {result.best_step}: {folder}"
+    return f"{said}: {folder}"
 
 
 def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[PackedBatches, Trends | None]:
@@ -143,7 +147,7 @@ def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[Packe
 
 
 def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shards: int) -> dict[str, float]:
-    """Counts what is beside the towers and fits how much of it; returns the weights, as metrics."""
+    """Counts what is beside the towers and fits how much of it; returns the weights."""
     counted = {
         moment: {name: KINDS[name].counted(timelines, moment, config) for name in config.counted}
         for moment in files.MOMENTS
@@ -153,7 +157,7 @@ def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shar
     weights = fit_weights(towers, counted["valid"], timelines)
     if is_first():
         files.write(folder, counted, weights=weights)
-    return {f"weight/{name}": weight for name, weight in weights.items()}
+    return weights
 
 
 def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:

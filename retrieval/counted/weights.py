@@ -7,7 +7,8 @@
 days that they have not seen, and concave in a, so it has one solution and nothing to tune. With the not-to-recommend
 term beside it, what is served moves along the same trade of Recall against skips and dislikes that the weight of that
 term draws, and no further. The questions are those of both ways of asking (retrieval/queries.py), and count alike: one
-model answers both. A part that adds nothing gets 0, and is left out. What comes out is calibrated too: softmax of the
+model answers both. A part that adds nothing gets 0, and is left out; but where that would leave nothing that ranks
+items for an empty history, popularity keeps the least weight there is. What comes out is calibrated too: softmax of the
 scores says how likely these days were.
 
 In the fit what was said no to is forgotten, and no more (c = 1 of covisitation.py): that a no counts against what is
@@ -40,6 +41,8 @@ _QUERIES, _SCORES = 1_000, 1 << 28  # of each way of asking, and scores that are
 _FEWEST = 50  # queries, of both together, that fit anything
 _CHUNK = 250  # histories read at a time
 _LEAST, _MOST = 1e-3, 1e3  # a weight below the one is none
+_POPULARITY = "popularity_"
+ONLY_COUNTS = "the validation days gave the towers no weight: what is served only counts"
 
 Histories = Mapping[str, NDArray[np.int32]]
 Scores = NDArray[np.float32]
@@ -52,6 +55,11 @@ class _Asked(NamedTuple):
     met: NDArray[np.bool_]
     items: NDArray[np.int64]  # [Q, M]
     share: NDArray[np.float32]  # [Q, M]: of each item in its question, 0 for padding
+
+
+def only_counts(weights: Mapping[str, float]) -> bool:
+    """Whether the towers weigh nothing beside what is counted, so that nothing they have learned has an effect."""
+    return weights.get(TOWERS) == 0.0
 
 
 def fit(
@@ -100,7 +108,19 @@ def fit(
     bounds = [(0.0, _MOST / of) for of in unit]
     options = {"ftol": 1e-12, "gtol": 1e-5}  # to what float32 tells apart
     found = unit * minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    return {name: float(weight) if weight > _LEAST else 0.0 for name, weight in zip(unfitted, found, strict=True)}
+    fitted = {name: float(weight) if weight > _LEAST else 0.0 for name, weight in zip(unfitted, found, strict=True)}
+    return for_newcomers(fitted)
+
+
+def for_newcomers(weights: Mapping[str, float]) -> dict[str, float]:
+    """`weights`, with 0.001 of the last part of popularity where neither it nor the towers have any.
+
+    Of an empty history nothing else tells: all items would score 0, and come in the order of their ids.
+    """
+    popular = [name for name in weights if name.startswith(_POPULARITY)]
+    if not popular or any(weights[name] for name in popular) or not only_counts(weights):
+        return dict(weights)
+    return {**weights, popular[-1]: _LEAST}
 
 
 def _loss(weights: jax.Array, of_all: list[_Asked]) -> jax.Array:

@@ -2,7 +2,8 @@
 
 A name is a play, and after each '+' one more explicit reaction to it: `long_watch+dislike` is a long watch that ends in
 "not interested", and differs from `long_watch` in the dislike bit alone. Play times are the medians of such plays in
-KuaiRand-Pure, and whether a play counts as clicked is what most of them do there.
+KuaiRand-Pure, and whether a play counts as clicked is what most of them do there. What is `met` has no play time, as in
+a log without any.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import Self
 from data import feedback
 from runtime.errors import UsageError
 
-# name -> (play time in ms, what is logged with it); the skip bit follows from the play time
+# name -> (play time in ms, negative where unknown, what is logged with it); the skip bit follows from the play time
 PLAYS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "met": (-1, ("click",)),  # for how long is unknown
     "skip": (1_300, ()),  # under 3 s
     "quit_early": (4_200, ()),  # 3 to 6 s: neither skipped nor watched
     "medium_watch": (9_600, ("click",)),  # 6 s and more, short of a long view
@@ -34,6 +36,8 @@ class Action:
         """The action that a logged event comes closest to, by name; its dwell and feedback stay those of the event."""
         logged = (name for name in ("skip", "long_view", "click") if feedback.has(bits, name))
         play = {"skip": "skip", "long_view": "long_watch", "click": "medium_watch"}.get(next(logged, ""), "quit_early")
+        if dwell == feedback.DWELL_UNKNOWN and play != "long_watch":  # nobody knows for how long
+            play = "met"
         reactions = [name for name in REACTIONS if feedback.has(bits, name)]
         return cls("+".join([play, *reactions]), int(dwell), int(bits))
 

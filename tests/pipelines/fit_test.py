@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from configs import pipeline
+from pipelines.graph.configs import config_of
 from pipelines.planning import fitted
 from pipelines.registry import stages
 from pipelines.systems.feed.log import Log
@@ -51,6 +52,20 @@ def test_likes_and_dislikes_have_no_skips() -> None:
     _, models, _, said = planned(log, "tables_full")
     assert not {"skip_label", "softmax_negatives"} & models
     assert "learn from skips" in said
+
+
+def test_people_of_a_log_without_play_times_are_simulated_without_any() -> None:
+    noes = {"like": 6_000, "dislike": 2_000}
+    log = log_of(positive="like", tasks=("like", "dislike"), **noes)
+    config, _, _, _ = planned(log)
+    simulated = config_of(f"configs/counterfactual.py:{config.counterfactual}")
+    assert (simulated.baseline, simulated.branches) == ("met", ("met+dislike",))
+    assert {*simulated.behaviours} == {"met", "met+like"}
+    with_plays, _, _, _ = planned(log_of(positive="like", tasks=("like", "dislike"), skip=500, **noes))
+    assert config_of(f"configs/counterfactual.py:{with_plays.counterfactual}").baseline == "long_watch"
+    own = pipeline.get_config("tables")
+    own.stages.counterfactual.branches = ("met+dislike*3",)
+    assert fitted(own, log)[0].counterfactual == own.counterfactual
 
 
 def test_a_log_with_all_of_it_loses_nothing() -> None:

@@ -22,6 +22,7 @@ from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import TITLES, Models
 from pipelines.systems.retrieval.stages import variants
 from tests import browser
+from tests.logs import random_timelines
 from tests.logs.made_up_log import log_of
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
@@ -32,6 +33,9 @@ CHANGES = {
     "dislike_input": -0.1,
     "dislike_input_and_label": -0.55,
 }
+
+
+COUNTS = {"read": 9, "merged": 0, "dropped": {}, "kept": 9}
 
 
 @pytest.fixture
@@ -361,6 +365,108 @@ def test_a_model_whose_signals_have_no_name_in_the_report_is_called_by_them(
         assert "dislike excluded" in page.split(f'<section id="{section}">')[1].split("</section>")[0]
 
 
+def manifest_of(*, items: int, clusters: bool = True, creators: bool = True) -> dict:
+    traits = {"events": 9, "feedback": {"click": 1.0}, "clusters": clusters, "creators": creators}
+    return {"num_items": items, "traits": traits}
+
+
+@pytest.mark.parametrize(
+    ("known", "label"),
+    [
+        ({}, "Counts by cluster and creator"),
+        ({"creators": False}, "Counts by cluster"),
+        ({"clusters": False}, "Counts by creator"),
+        ({"clusters": False, "creators": False}, None),  # that is popularity, which has a row
+    ],
+)
+def test_counts_are_called_by_what_the_log_has_to_count_by(workdir: Path, known: dict, label: str | None) -> None:
+    test = {**with_interval("recall@100", 0.4, 0.01), "counts/recall@100": 0.6}
+    write(workdir / "test" / "no_dislike_signal" / "metrics.json", test)
+    write(workdir / "timelines" / "manifest.json", manifest_of(items=1_000, **known))
+    models = Models(Run(workdir))
+    assert [row.label for row in tables.retrieval(models) if row.label.startswith("Counts")] == [label] * bool(label)
+    assert tables.best_rule(models) == ((label, 0.6) if label else ("Item-kNN", 0.45))
+
+
+@pytest.mark.parametrize(("items", "said"), [(125, "Of only 125 items the top 100 is 80%"), (500, ""), (0, "")])
+def test_of_few_items_recall_at_100_is_said_to_be_chance(workdir: Path, items: int, said: str) -> None:
+    write(workdir / "timelines" / "manifest.json", manifest_of(items=items))
+    models = Models(Run(workdir))
+    assert tables.small_corpus(models).startswith(said)
+    assert bool(tables.small_corpus(models)) == bool(said)
+    assert ("an order by chance has a Recall@100 of 0.80 or more" in " ".join(headline(models))) == bool(said)
+
+
+def test_what_counts_as_liked_is_said(workdir: Path) -> None:
+    assert "which is on this log" not in page_of(workdir)
+    config = {"config": {"positive": ["long_view", "like"]}}
+    write(workdir / "train" / "dislike_input" / "config.json", config)
+    assert "what the user liked, which is on this log a long view or a like; " in page_of(workdir)
+
+
+def test_the_card_says_what_item_vectors_are_made_of(workdir: Path) -> None:
+    assert "item vectors from id alone." in page_of(workdir)
+    manifest = {"num_items": 9, "dim": 4, "length": 8, "vocabulary_hash": "x", "input_features": [], "lineage": {}}
+    features = [{"name": "creator"}, {"name": "item.price"}]
+    write(workdir / "serve" / "recommender" / "manifest.json", {**manifest, "item_features": features})
+    assert "item vectors from id, creator and price." in page_of(workdir)
+
+
+def test_what_the_log_cannot_hold_has_no_share(workdir: Path) -> None:
+    random_timelines.write(workdir / "timelines", without=("dislike", "follow"))
+    manifest = json.loads((workdir / "timelines" / "manifest.json").read_text())
+    write(workdir / "timelines" / "manifest.json", {**manifest, "counts": COUNTS, "feedback": ["click", "dislike"]})
+    page = page_of(workdir)
+    assert "<td>Dislikes</td><td>0.00%</td>" in page  # there is such a column
+    assert "<td>Follows</td><td>not in this log</td>" in page
+    assert "<td>Shown at random</td><td>not in this log</td>" in page
+
+
+def weigh(workdir: Path, *names: str, towers: float) -> None:
+    """Has these models' training fitted these weights."""
+    for name in names:
+        of_parts = {"weight/towers": towers, "weight/covisitation": 26.2, "weight/popularity_7d": 0.0}
+        write(workdir / "train" / name / "metrics.json", {"steps": 9, **of_parts})
+
+
+def test_the_training_table_has_the_weight_of_the_towers_and_of_each_part(workdir: Path) -> None:
+    weigh(workdir, "dislike_input", towers=0.567)
+    page = page_of(workdir).split('id="training"')[1]
+    row = page.split("<tr><td>Dislikes as input, with memory</td>")[1].split("</tr>")[0]
+    assert re.findall(r"<td>(.*?)</td>", row)[2:] == ["0.567", "26.2", "0"]
+    assert [heading in page for heading in ("<th>Towers</th>", "<th>Co-visitation</th>", "<th>Categories</th>")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_served_model_without_weight_on_its_towers_is_credited_with_counting_alone(workdir: Path) -> None:
+    before = page_of(workdir)
+    assert "only count" not in before
+    assert "a gated recurrent unit over a user’s recent events" in before.split('id="card"')[1]
+    both = ("dislike_input", "dislike_input_and_label")
+    of_both = [variant.name for variant in variants(pipeline.get_config("tiny")) if variant.signals in both]
+    weigh(workdir, *of_both, towers=0.0)
+    models = Models(Run(workdir))
+    said = headline(models)
+    assert said[0].startswith("With the model whose towers have no weight, which only counts, one “not interested”")
+    assert said[1].startswith("The validation days gave the towers no weight: what is served only counts, and nothing")
+    for of_learning in ("learns from dislikes", "only an input", "The price"):
+        assert of_learning not in " ".join(said)
+    captions = " ".join(card.caption for card in cards(models))
+    assert "with what is counted alone" in captions
+    assert "Recall@100 kept" not in captions
+    assert not any(row.emphasis for row in tables.retrieval(models) if "input and label, with memory" in row.label)
+    page = page_of(workdir)
+    assert "input and label, with memory, weight 100 (only counts)</td>" in page
+    assert "so no weight of the negative labels has an effect" in page.split('id="frontier"')[1]
+    card = page.split('id="card"')[1]
+    assert "<td>The validation days gave the towers no weight: what is served only counts." in card
+    assert "gated recurrent unit" not in card
+    assert "<td>Dislikes as input and label, with memory</td>" in card
+
+
 def test_a_response_that_may_be_none_is_not_called_a_change(workdir: Path) -> None:
     for folder in (workdir / "counterfactual").iterdir():
         write(folder / "metrics.json", with_interval("long_watch+dislike/content", 0.01, 0.02))
@@ -459,6 +565,26 @@ def test_a_log_without_dislikes_is_reported_by_skips(tmp_path: Path) -> None:
     ):
         assert of_dislikes not in page
     assert "a column `dislike` in events" in page
+
+
+def test_a_log_without_play_times_is_reported_without_watches(workdir: Path) -> None:
+    for folder in (workdir / "counterfactual").iterdir():
+        for file in folder.iterdir():
+            file.write_text(file.read_text().replace("long_watch", "met"))
+    said = headline(Models(Run(workdir)))
+    assert said[0].startswith(
+        "With the model that learns from dislikes and remembers them, one “not interested” changes"
+    )
+    assert "blind to them, it stays as it is" in said[1]
+    page = page_of(workdir)
+    assert "−60.8%" in page  # the paper's, of the same configurations
+    assert "the item is met, once without and once with a dislike" in page
+    assert "Change against the same item, met and nothing said of it." in page
+    assert "<th>met and disliked<br>content</th>" in page
+    assert "…and said “not interested”: 1 of 10 alike" in page
+    for section in ("responsiveness", "slates"):
+        text = page.split(f'id="{section}"')[1].split("</section>")[0]
+        assert "watch" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
 
 
 def test_names_of_models_leave_room_for_their_bars_on_a_phone():

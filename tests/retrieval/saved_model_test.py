@@ -1,6 +1,8 @@
 """Both SavedModels, asked in a process that cannot import jax, against a float64 NumPy reference."""
 
+import re
 import shutil
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,7 @@ EVENTS = RNG.normal(size=(N + 1, D)).astype(np.float32)
 DWELL, BITS, EMPTY = RNG.normal(size=(3, D)).astype(np.float32)
 POSITION = np.arange(1, T + 1, dtype=np.float32)
 INT_IDS = np.arange(N, dtype=np.int64) * 7  # 0 is an id like any other
+TEXT_IDS = np.arange(N).astype(str)  # as of a CSV file
 STRING_IDS = np.array([f"vidéo {i}" for i in range(N)])
 
 
@@ -141,7 +144,7 @@ def folder(tmp_path_factory):
         effort = index.Effort(10, leaves, leaves, N) if leaves else searcher.effort  # exact, and yet a tree
         searches[name] = saved_model.ScannSearch(built / f"index_{name}", num_items=N, effort=effort)
     shared = XlaFunction(tower, *user_tower.history(T))
-    for name, ids in {**MODELS, "lenient": INT_IDS}.items():
+    for name, ids in {**MODELS, "lenient": INT_IDS, "lenient_text": TEXT_IDS}.items():
         recommender = saved_model.Recommender(
             shared,
             searches.get(name) or saved_model.ExactSearch(ITEM_VECTORS),
@@ -149,7 +152,7 @@ def folder(tmp_path_factory):
             item_ids=ids,
             input_feedback=READS,
             max_k=MAX_K,
-            reject_unknown_ids=name != "lenient",
+            reject_unknown_ids=not name.startswith("lenient"),
         )
         save(recommender, recommender.signature(), built / name)
     shutil.rmtree(built / "index_scann_tree_string")
@@ -197,6 +200,20 @@ def test_unknown_ids_are_ignored_and_counted(answers):
     known = expected(request([], ids=INT_IDS))
     np.testing.assert_array_equal(answers["lenient", "unknown"]["item_id"], known[0])
     np.testing.assert_allclose(answers["lenient", "unknown"]["score"], known[1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("model", "unknown"), [("lenient", 4), ("lenient_text", 0)])
+def test_the_readmes_request_is_one_of_every_model(folder, model, unknown):
+    """Whatever its ids are and whichever feedback it reads: these read no likes, but skips."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    asked = {}
+    exec(example.replace("runs/demo/serve/recommender/saved_model", f"{folder}/{model}"), asked)
+    answer = asked["answer"]
+    assert answer["unknown_ids"].numpy().tolist() == [unknown]
+    found = answer["item_id"].numpy()[0].astype(str)
+    assert len({*found}) == 20
+    assert not {*found} & ({"17", "3", "99", "41"} if not unknown else set())
 
 
 @pytest.mark.parametrize("ids", [np.array([5, -1]), np.array(["a", ""])])

@@ -34,9 +34,23 @@ def test_actions_are_what_the_log_would_hold():
         "long_watch": (2 + 6, ["click", "long_view"]),  # 40 s: past 1, 3, 6, 10, 18, 30 s
         "long_watch+dislike": (2 + 6, ["click", "long_view", "dislike"]),
         "skip+dislike": (2 + 1, ["skip", "dislike"]),
+        "met+dislike": (1, ["click", "dislike"]),  # for an unknown time
     }
     for name, (dwell, bits) in expected.items():
         assert Action.parse(name) == Action(name, dwell, sum(1 << BITS[bit] for bit in bits))
+
+
+def test_logged_events_are_called_by_what_they_come_closest_to():
+    of_events = {
+        (3, ("skip",)): "skip",
+        (8, ("long_view", "dislike")): "long_watch+dislike",
+        (1, ("long_view",)): "long_watch",  # as the log says, which has no play time
+        (1, ("click",)): "met",
+        (1, ("like",)): "met+like",
+        (4, ("like",)): "quit_early+like",
+    }
+    for (dwell, names), name in of_events.items():
+        assert Action.of_event(dwell, sum(1 << BITS[bit] for bit in names)).name == name
 
 
 def test_slates_and_histories_equal_a_reference_in_numpy():

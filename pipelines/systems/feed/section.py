@@ -1,7 +1,9 @@
 """The report's section on the log: how many of its rows were kept, and what people did."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from data.feedback import BITS, has
 from data.timelines import SPLITS, Timelines
@@ -16,8 +18,14 @@ def section(run: Run) -> Section:
     """Numbers: `world/…` of the synthetic feed, `log/…` of the timelines."""
     log = _facts(run.workdir / TIMELINES) if (run.workdir / LOG).exists() else {}
     numbers = prefixed("world", run.metrics(WORLD.name)) | prefixed("log", log)
-    parts = {"timelines": run.json(str(LOG)), "log": log}
+    timelines = run.json(str(LOG))
+    parts = {"timelines": timelines, "log": log, "has": _has(timelines) if timelines else ()}
     return Section(anchor="data", title="Data", template="systems/feed/data.html.j2", parts=parts, numbers=numbers)
+
+
+def _has(manifest: Mapping[str, Any]) -> list[str]:
+    # What the log could tell of at all, as data.prepare says it: a share of 0 of it is a finding.
+    return [*manifest["feedback"], *(["randomly_exposed"] if manifest["traits"]["random_exposures"] else [])]
 
 
 def _facts(folder: Path) -> dict[str, float]:

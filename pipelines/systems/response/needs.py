@@ -22,6 +22,12 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
             "the closer look at a response", "no served model has a no to respond to", "dislikes to learn from"
         )
         return
+    if not log.traits.play_times:
+        config.experiments = ConfigDict()
+        yield LeftOut(
+            "the closer look at a response", "it is asked by watches, and the log has no play times", "`play_ms`"
+        )
+        return
     for experiment in list(config.experiments):
         if why := _lacking(experiment, config, log):
             del config.experiments[experiment]

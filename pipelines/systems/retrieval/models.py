@@ -1,23 +1,61 @@
 """The models of a run and what was measured of them, for every section that speaks of them."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from data.traits import Traits
 from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
 from pipelines.report.run_folder import Run, curves, prefixed
+from pipelines.systems.feed.stages import LOG
 from pipelines.systems.retrieval.stages import CEILING, Variant, variants
+from retrieval.counted.weights import only_counts
 from retrieval.full_corpus import compare
 
 STAGES = ("train", "validate", "test", "counterfactual")
-DISLIKE, SKIP = "long_watch+dislike", "skip"
-# What is held up against a long watch of the same item, in words: the act, and that it was done.
+DISLIKE, SKIP, MET_DISLIKE = "long_watch+dislike", "skip", "met+dislike"
+
+
+class No(NamedTuple):
+    """What is held up against a baseline on the same item, in the words of each place that speaks of it."""
+
+    in_words: str  # that it was done
+    act: str
+    branching: str  # how the history branches
+    baseline: str
+    slates: str  # after what the two slates are
+    then: tuple[str, str]  # what came before and after the item's name
+
+
 NOES = {
-    DISLIKE: ("one “not interested” after a long watch", "a dislike"),
-    SKIP: ("a skip in place of a long watch", "a skip"),
+    DISLIKE: No(
+        "one “not interested” after a long watch",
+        "a dislike",
+        "the same long watch, once without and once with a dislike",
+        "a long watch of the same item",
+        "once after a long watch of it and once after the same watch with a “not interested”",
+        ("Then watched", " at length…"),
+    ),
+    SKIP: No(
+        "a skip in place of a long watch",
+        "a skip",
+        "once a long watch, once a skip",
+        "a long watch of the same item",
+        "once after a long watch of it and once after a skip",
+        ("Then watched", "…"),
+    ),
+    # Of a log without play times.
+    MET_DISLIKE: No(
+        "one “not interested”",
+        "a dislike",
+        "the item is met, once without and once with a dislike",
+        "the same item, met and nothing said of it",
+        "once after it was met and nothing said of it, and once after a “not interested”",
+        ("Then met", "…"),
+    ),
 }
 # Kinds of similarity in words, those of the paper first; a run has those that its log knows the labels of.
 KINDS = {
@@ -43,6 +81,7 @@ TITLES = {
     "skip_label_alone": "Skips as label",
 }
 _PLAIN = "no_dislike_signal"
+_WEIGHT = "weight/"  # before the names of the fitted weights, in the metrics of a training
 _OF_NO_DISLIKES = {_PLAIN, "skip_label_alone"}
 
 # Wang et al., RecSys '23, section 4: relative change of similarity after a dislike, by content and by creator. They are
@@ -84,6 +123,10 @@ class Model:
         # By the rule, on validation days; variants without a weight and final ones are, too.
         self.chosen = variant.weight in (None, weight)
         self.train, self.validate, self.test, self.counterfactual = (run.metrics(f"{s}/{self.name}") for s in STAGES)
+        # Of its towers and of each part that is counted beside them; {} where nothing is.
+        self.weights = {
+            name.removeprefix(_WEIGHT): value for name, value in self.train.items() if name.startswith(_WEIGHT)
+        }
         self.curves = curves(run.workdir / "train" / self.name)
         self.test_users = run.arrays(f"test/{self.name}/per_user.npz")  # metric -> [users], NaN where a user has none
         self.examples: list[dict[str, Any]] = run.json(f"counterfactual/{self.name}/examples.json", [])
@@ -92,12 +135,17 @@ class Model:
     def title(self) -> str:
         """What a reader calls this model."""
         weight = "" if self.weight is None else f", weight {self.weight:g}"
-        return self._words + weight + (", final" if self.variant.final else "")
+        return f"{self._words}{weight}{', final' if self.variant.final else ''}{' (only counts)' * self.only_counts}"
 
     @property
     def emphasis(self) -> bool:
-        """Whether its weight is the one that was chosen."""
-        return self.chosen and self.weight is not None
+        """Whether its weight is the one that was chosen, and has an effect."""
+        return self.chosen and self.weight is not None and not self.only_counts
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether its towers weigh nothing: then nothing that it has learned, and no weight of its labels, tells."""
+        return only_counts(self.weights)
 
 
 class Models:
@@ -110,9 +158,16 @@ class Models:
         self.ceiling = run.metrics(CEILING)
         configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
         self.simulation: Mapping[str, Any] = next((config["config"] for config in configs if config), {})
+        log: Mapping[str, Any] = run.json(str(LOG), {})
+        self.num_items: int = log.get("num_items", 0)  # 0 where there is no log yet; its traits are None then
+        self.traits = Traits(**log["traits"]) if log else None
+        trained = (run.json(f"train/{model.name}/config.json") for model in self.all)
+        # What counts as liked, which all models of a run have in common.
+        self.positive: Sequence[str] = next((config["config"]["positive"] for config in trained if config), ())
         # The branch that stands for a no: a dislike, or in a log without any a skip.
         self.no: str = next(iter(self.simulation.get("branches", ())), DISLIKE)
-        self.no_in_words, self.a_no = NOES.get(self.no, (self.no, self.no))
+        self.words = NOES.get(self.no, NOES[DISLIKE]._replace(in_words=self.no, act=self.no))
+        self.no_in_words, self.a_no = self.words.in_words, self.words.act
 
     def named(self, name: str | None) -> Model | None:
         """The variant of this name."""
@@ -135,7 +190,7 @@ class Models:
         """The signals whose responses are shown beside one another -> their published figures by kind, if any: those of
         the paper, and where nobody dislikes anything all that were trained.
         """
-        if self.no == DISLIKE and any(self.chosen(signals) for signals in PAPER):
+        if self.no in (DISLIKE, MET_DISLIKE) and any(self.chosen(signals) for signals in PAPER):
             of_kind = {s: {k: figure for k, figure in of.items() if k in self.kinds} for s, of in PAPER.items()}
             return {s: of for s, of in of_kind.items() if self.chosen(s) or (of and s != WITHOUT_COUNTS)}
         return {signals: {} for signals in dict.fromkeys(model.variant.signals for model in self.all)}

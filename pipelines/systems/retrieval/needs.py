@@ -99,8 +99,15 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
         yield LeftOut(RESPONSIVENESS, "nothing in the log is a no, neither a dislike nor a skip", NO_NO)
     elif not has_dislikes:
         config.stages.counterfactual.branches = ("skip", "quit_early")
+    elif config.counterfactual and not (log.traits.play_times or _says_what_is_done(config.stages.counterfactual)):
+        config.counterfactual += ",without_play_times"  # a play of some seconds is nothing that these models know
     if config.counterfactual:
         yield from _fit_simulation(config, log)
+
+
+def _says_what_is_done(settings: ConfigDict) -> bool:
+    # Whether somebody has set by hand what simulated people do.
+    return any((settings.baseline, settings.branches, *(of is not None for of in settings.behaviours.values())))
 
 
 def _too_few(log: Log, settings: ConfigDict) -> list[str]:

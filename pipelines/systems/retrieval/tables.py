@@ -30,12 +30,46 @@ RULES = {
     "item_knn_popularity": "Item-kNN × popularity",
     "counts": "Counts by cluster and creator",
 }
+# What `counts` counts by, by whether a log has clusters and creators; without either it is popularity once more.
+_COUNTS = {(True, False): "Counts by cluster", (False, True): "Counts by creator", (False, False): ""}
+_SMALL = 500  # items, of which the top 100 is a fifth
+# What a model's scores are a weighted sum of (retrieval/counted/), by the name of its weight.
+PARTS = {
+    "towers": "Towers",
+    "covisitation": "Co-visitation",
+    "categories": "Categories",
+    "popularity_1d": "Popularity, last day",
+    "popularity_7d": "Popularity, last 7 days",
+}
 THE_CEILING = "Ceiling: what the feed itself expects"
 
 
 def columns(models: Models, prefix: str = "") -> list[tuple[str, str, bool]]:
     """Those of COLUMNS that were measured by this way of asking."""
     return [column for column in COLUMNS if any(prefix + column[0] in model.test for model in models.all)]
+
+
+def rules(models: Models) -> dict[str, str]:
+    """Those of RULES that say something on the log of this run, with their labels."""
+    known = (models.traits.clusters, models.traits.creators) if models.traits else (True, True)
+    labels = {**RULES, "counts": _COUNTS.get(known, RULES["counts"])}
+    return {rule: label for rule, label in labels.items() if label}
+
+
+def small_corpus(models: Models) -> str:
+    """What Recall@100 is worth where there are so few items that chance finds much of them; "" elsewhere."""
+    if not 0 < models.num_items < _SMALL:
+        return ""
+    share = min(1.0, 100 / models.num_items)
+    return (
+        f"Of only {models.num_items} items the top 100 is {share:.0%}, so that an order by chance has a Recall@100 of "
+        f"{share:.2f} or more: read Recall@10 here."
+    )
+
+
+def liked(models: Models) -> str:
+    """What counts as liked on the log of this run, in words; "" where nothing was trained."""
+    return " or ".join(f"a {name.replace('_', ' ')}" for name in models.positive)
 
 
 def retrieval(models: Models, prefix: str = "") -> list[Row]:
@@ -47,7 +81,7 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
     names = [prefix + metric for metric, _, _ in columns(models, prefix)]
     rows = [
         row(label, measured[0].test, [f"{rule}/{name}" for name in names])
-        for rule, label in RULES.items()
+        for rule, label in rules(models).items()
         if measured and f"{rule}/{prefix}recall@100" in measured[0].test
     ]
     rows += [row(m.title, m.test, names, emphasis=m.emphasis) for m in measured]
@@ -55,12 +89,17 @@ def retrieval(models: Models, prefix: str = "") -> list[Row]:
     return rows + ([row(THE_CEILING, models.ceiling, names)] if rows and models.ceiling else [])
 
 
+def parts(models: Models) -> dict[str, str]:
+    """Those of PARTS that any model has a weight of, with their headings."""
+    return {name: heading for name, heading in PARTS.items() if any(name in model.weights for model in models.all)}
+
+
 def best_rule(models: Models) -> tuple[str, float] | None:
     """The simple rule that has most Recall@100 on the test days, and how much; None where none was measured."""
     figures = {
         label: model.test[f"{name}/recall@100"]
         for model in models.all
-        for name, label in RULES.items()
+        for name, label in rules(models).items()
         if f"{name}/recall@100" in model.test
     }
     return max(figures.items(), key=lambda entry: entry[1]) if figures else None
@@ -74,7 +113,7 @@ def branches(models: Models) -> tuple[list[str], list[Row]]:
 
 
 def examples(models: Models, *, users: int = 5) -> list[dict[str, Any]]:
-    """The first users' slates of the served model, after a long watch and after a no to the same item, with how
+    """The first users' slates of the served model, after the baseline and after a no to the same item, with how
     much of each whole slate (`size`) shares the item's content and creator (`shares`).
     """
     baseline, size = models.simulation.get("baseline", ""), models.simulation.get("slate_size", 0)

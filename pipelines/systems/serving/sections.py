@@ -1,16 +1,23 @@
 """The report's sections on what is served: the gate, the index, and the model's card."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.graph.configs import config_of
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, models, titles
+from pipelines.systems.feed.stages import LOG
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, MET_DISLIKE, models, titles
 from pipelines.systems.serving.stages import VERDICT
+from retrieval.counted.weights import ONLY_COUNTS
 
 _LABELS = {"recall_loss": "Recall@100 lost on the test days, against no negatives"}
-_LABELS |= {f"{DISLIKE}/{kind}": f"Change in similar items after a dislike, by {kind}" for kind in KINDS}
+_LABELS |= {
+    f"{no}/{kind}": f"Change in similar items after a dislike, by {kind}"
+    for no in (DISLIKE, MET_DISLIKE)
+    for kind in KINDS
+}
 
 
 def gate(run: Run) -> Section | None:
@@ -40,19 +47,28 @@ def _verdict(run: Run) -> dict[str, Any]:
     return run.json(str(VERDICT), {}) if run.pipeline.get("gate") else {}
 
 
+def _read_of_items(manifest: Mapping[str, Any]) -> str:
+    # What an item's vector is made of, by the manifest of an export or of timelines: in words.
+    features = [feature["name"].removeprefix("item.") for feature in manifest.get("item_features", ())]
+    names = ["id", *features, *(["embedding"] if manifest.get("item_embeddings") else [])]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
+
+
 def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
-    verdict = _verdict(run)
+    verdict, manifest = _verdict(run), run.json("serve/recommender/manifest.json")
     parts = {
         "models": models(run),
         "signals": titles(run.config),
         "refused": refused(run),
+        "only_counts": ONLY_COUNTS,
+        "read_of_items": _read_of_items(manifest or run.json(str(LOG), {})),
         "left_out": run.left_out,
         "remembers": bool(config_of(f"configs/retrieval.py:{run.config.retrieval},{run.config.serve}").memory_feedback),
         "unjudged": verdict.get("unjudged", {}),
         "checks": [
             {**check, "label": _LABELS.get(check["name"], check["name"])} for check in verdict.get("checks", ())
         ],
-        "manifest": run.json("serve/recommender/manifest.json"),
+        "manifest": manifest,
         "measured": run.metrics("serve"),
     }
     template = f"systems/serving/{anchor}.html.j2"

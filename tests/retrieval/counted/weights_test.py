@@ -109,6 +109,28 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
     np.testing.assert_allclose(last_queries(run, inputs) @ run.item_vectors().T, scores, rtol=1e-3, atol=1e-3)
 
 
+def test_without_towers_and_popularity_an_empty_history_is_answered_by_what_is_popular(trained):
+    log, folder = trained
+    fitted = {"towers": 0.0, "covisitation": 3.0, "categories": 0.5, "popularity_1d": 0.0, "popularity_7d": 0.0}
+    weights = fitting.for_newcomers(fitted)
+    assert weights == {**fitted, "popularity_7d": 0.001}
+    counted, _ = files.read(folder, "test")
+    positives = np.arange(log.num_items + 1, dtype=np.float32)
+    counted["popularity_7d"] = {"positives": positives}
+    config = checkpoint.load(folder, log).config
+    nothing = Reactions(config).read(*np.zeros((3, 1, T), np.int32))
+    parts = made(counted, weights, log.item_content(), config)
+    scores = sum(np.asarray(part.queries(part.after(part.vectors, nothing)) @ part.vectors.T) for part in parts)
+    np.testing.assert_allclose(scores[0], 0.001 * np.log(1 + positives), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("tells", [{"towers": 0.1}, {"popularity_1d": 0.2}])
+def test_what_tells_of_an_empty_history_by_itself_stays_as_it_was_fitted(tells):
+    fitted = {"towers": 0.0, "covisitation": 3.0, "popularity_1d": 0.0, "popularity_7d": 0.0, **tells}
+    assert fitting.for_newcomers(fitted) == fitted
+    assert fitting.for_newcomers({"towers": 0.0, "covisitation": 3.0}) == {"towers": 0.0, "covisitation": 3.0}
+
+
 def test_of_a_longer_history_the_towers_read_the_newest_and_older_noes(trained):
     log, folder = trained
     run = checkpoint.load(folder, log, weights={"towers": 1.0})
@@ -142,6 +164,15 @@ def test_a_model_trained_once_more_keeps_its_weights(trained, tmp_path):
     config = refit_config(str(folder), get_config())
     train(config, data=str(log.path), workdir=str(tmp_path / "final"))
     assert files.read(tmp_path / "final", "test")[1] == files.read(folder, "test")[1]
+
+
+@pytest.mark.parametrize("towers", [0.0, 0.5])
+def test_training_says_where_the_towers_have_no_weight(trained, tmp_path, towers):
+    _, folder = trained
+    config = settings(counted_weights=(towers, 3.0, 0.0, 0.0, 0.2))
+    said = train(config, data=str(folder.parent / "timelines"), workdir=str(tmp_path / "train"))
+    assert ("; the validation days gave the towers no weight: what is served only counts: /" in said) == (towers == 0)
+    assert said.endswith(f": {tmp_path / 'train'}")
 
 
 def test_without_anything_to_fit_by_weights_are_those_of_other_logs(trained, tmp_path, monkeypatch):
