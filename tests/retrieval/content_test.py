@@ -20,7 +20,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     log = planted_content.write(folder)
     config = get_config("tiny,no_dislike_signal")
-    config.update({"dim": 8, "hidden": 12, "length": 16, "batch_size": 4, "num_epochs": 6, "warmup_steps": 2})
+    config.update({"dim": 8, "hidden": 12, "length": 16, "batch_size": 4, "num_epochs": 10, "warmup_steps": 2})
     config.update({"learning_rate": 0.03, "positive": ("click", "long_view", "like"), "patience": 10})
     training.train(config, data=str(log.path), workdir=str(folder / "run"))
     return log, checkpoint.load(folder / "run", log)

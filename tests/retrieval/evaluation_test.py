@@ -327,7 +327,7 @@ class Retriever:
 
 
 def run_binary(log, workdir, monkeypatch, **changed):
-    monkeypatch.setattr(measurement, "load", lambda path, timelines, split: Retriever())
+    monkeypatch.setattr(measurement, "load", lambda path, timelines, until: Retriever())
     options = {"positive": ("click",), "split": "test", "with_baselines": True, "users": 100, "events": 100, **changed}
     measurement.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
 

@@ -362,7 +362,7 @@ def run(log, tmp_path, monkeypatch):
     """Exports to tmp_path/out, from a training run that stands in for one, and returns the last line."""
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "metrics.json").write_text("{}")
-    monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines: StandIn())
+    monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines, until: StandIn())
 
     def export(workdir="out", verdict=None, **options):
         return exporting.export(
@@ -414,7 +414,7 @@ def test_the_manifest_carries_the_verdict_on_this_model_alone(run, tmp_path):
 def test_after_a_refused_export_other_settings_may_follow(run, tmp_path, monkeypatch):
     broken = StandIn()
     broken.vectors[7, 2] = np.nan
-    monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines: broken)
+    monkeypatch.setattr(exporting.checkpoint, "load", lambda path, timelines, until: broken)
     with pytest.raises(DataError, match="row 7"):
         run()
     assert not list((tmp_path / "out").iterdir())
