@@ -156,6 +156,14 @@ def test_cross_entropy_is_finite_at_any_logit() -> None:
     np.testing.assert_allclose(gradient, 1 / (1 + np.exp(-np.clip(logits, -80, 80))) - 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_propensity_of_0_is_not_read_where_nobody_answered(name) -> None:
+    answers, propensity = np.array([1, -1, 0, -1, -1, 1]), PROPENSITY.copy()
+    propensity[[1, 3]] = 0
+    with np.errstate(all="raise"):
+        assert estimate(name, answers, propensity) == pytest.approx(estimate(name, answers))
+
+
 def test_self_normalising_a_loss_scales_it_and_moves_no_minimum() -> None:
     answers = np.array([1, 0, -1, 1, 0, 1])
     weight = np.where(answers >= 0, 1 / PROPENSITY, 0.0)
