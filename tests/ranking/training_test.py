@@ -248,7 +248,7 @@ def test_a_task_of_one_class_is_named(log, tmp_path):
 
 
 def satisfaction_scores(folder, log, scores, **fields):
-    manifest = {**event_artifacts.fields(log), **fields}
+    manifest = {**event_artifacts.fields(log), "protocol": "time", **fields}
     with artifact.writing(folder, **SATISFACTION_SCORES._asdict(), fields=manifest) as path:
         np.save(path / "satisfaction.npy", np.asarray(scores, np.float32))
     return str(folder)
@@ -276,6 +276,13 @@ def test_satisfaction_of_other_events(log, tmp_path, fields):
     scores = satisfaction_scores(tmp_path / "scores", log, np.zeros(len(log.item)), **fields)
     with pytest.raises(UsageError, match=r"--satisfaction=.*: of other events than --data=.* has; give its own"):
         run(log, tmp_path / "workdir", satisfaction=scores)
+
+
+def test_satisfaction_that_has_learned_from_the_held_out_days(log, tmp_path):
+    scores = satisfaction_scores(tmp_path / "scores", log, np.zeros(len(log.item)), protocol="leave_one_out")
+    with pytest.raises(UsageError, match=r"--satisfaction=.*: made with .*=leave_one_out, .*; give .*=time") as raised:
+        run(log, tmp_path / "workdir", satisfaction=scores)
+    assert "\n" not in str(raised.value)
 
 
 def test_satisfaction_that_is_no_probability(log, tmp_path):
