@@ -43,7 +43,6 @@ def get_config(name: str = "demo,full") -> ConfigDict:
     config.tasks = _WATCH_TASKS
     # The paper's are the first three; what a log does not have is left out.
     config.history_feedback = ("EVV", "FVV", "GVV", "like", "dislike", "click", "long_view", *_WATCHED)
-    config.satisfaction_feature = False  # past events show their satisfaction score too, from --satisfaction
 
     # The model.
     # Events of a history that are read, and the last of them that the encoder attends to, at a cost of their square.

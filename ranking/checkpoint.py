@@ -74,12 +74,7 @@ class Ranker:
         self.tasks: tuple[str, ...] = tuple(config.tasks)
         self._timelines, self._satisfaction = timelines, satisfaction
         self._labels: ranking_tasks.Labels | None = None
-        self.impressions = Impressions(
-            timelines,
-            statistics,
-            length=config.length,
-            satisfaction=satisfaction if config.satisfaction_feature else None,
-        )
+        self.impressions = Impressions(timelines, statistics, length=config.length)
         self._params, self._merge = params, merge
         self._logits = jax.jit(lambda params, inputs: merge(params)(inputs))
 

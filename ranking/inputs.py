@@ -1,7 +1,6 @@
 """The arrays that a ranker reads for an impression. All that they tell is from strictly before the impression.
 
 item, feedback, surface [B, T] int32: the last T events in order, zeros after them; feedback, data/feedback.py
-satisfaction            [B, T] float32: 0 where unknown; for models with that feature
 user, platform, hour    [B] int32: 1 + user index, surface, 1 + hour of the day (UTC); 0 unknown
 gap                     [B] float32: seconds since the last event of known time, -1 without one
 candidate               [B, C] int32: items
@@ -30,15 +29,8 @@ _HOUR_MS = 3_600_000
 class Impressions:
     """Makes the model's inputs for impressions of a log."""
 
-    def __init__(
-        self,
-        timelines: Timelines,
-        statistics: LogStatistics,
-        *,
-        length: int,
-        satisfaction: NDArray[np.float32] | None = None,
-    ):
-        """`length` T; `satisfaction` [E], NaN where unknown, for models that read it."""
+    def __init__(self, timelines: Timelines, statistics: LogStatistics, *, length: int):
+        """`length` T."""
         self._timelines, self._length = timelines, length
         values, known = outcomes(timelines, statistics.manifest["history_feedback"], statistics.thresholds)
         self._columns: dict[str, NDArray[Any]] = {
@@ -46,8 +38,6 @@ class Impressions:
             "feedback": pack(values, known),
             "surface": timelines.surface,
         }
-        if satisfaction is not None:
-            self._columns["satisfaction"] = np.nan_to_num(satisfaction).astype(np.float32)
         self._user, self._end = timelines.user_of_event(), history_ends(timelines)
         timed = timelines.timestamp_ms > 0
         kept = list(rated(statistics.manifest["history_feedback"]))

@@ -44,7 +44,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     """Trains to the end, or from the last checkpoint, and returns a line that says where the result is.
 
     On several hosts (training/distributed/hosts.py) all of them call it alike.
-    Args: satisfaction: folder of satisfaction scores, for the task or the feature of that name.
+    Args: satisfaction: folder of satisfaction scores, for the task of that name.
     Errors: UsageError and DataError of the parts, each one line.
     """
     timelines, config, scores = together(lambda: _opened(config, data, satisfaction))
@@ -57,9 +57,7 @@ def train(config: ConfigDict, *, data: str, workdir: str, satisfaction: str | No
     labels = tasks.labels(config.tasks, timelines, statistics.thresholds, scores)
     positions = ranked_positions(timelines, *config.train_on)
     tasks.check_classes(config.tasks, labels, positions, " and ".join(config.train_on))
-    impressions = Impressions(
-        timelines, statistics, length=config.length, satisfaction=scores if config.satisfaction_feature else None
-    )
+    impressions = Impressions(timelines, statistics, length=config.length)
     batches = training_batches(
         config,
         positions,
@@ -156,8 +154,6 @@ def _opened(
     config.tasks = tuple(config.tasks) or tasks.default(timelines)
     scores = tasks.read_satisfaction(satisfaction, timelines)
     tasks.check(config.tasks, timelines, has_satisfaction=scores is not None)
-    if config.satisfaction_feature and scores is None:
-        raise UsageError("--config.satisfaction_feature needs --satisfaction, the folder of satisfaction scores")
     return timelines, config, scores
 
 

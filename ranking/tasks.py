@@ -108,11 +108,17 @@ def check_classes(tasks: Sequence[str], observed: Labels, positions: NDArray[np.
 def read_satisfaction(path: str | os.PathLike[str] | None, timelines: Timelines) -> NDArray[np.float32] | None:
     """The satisfaction of each event, float32 [E] in [0, 1], NaN where unknown; None without a path.
 
-    Errors: UsageError where the scores are of other timelines; DataError where they are no probabilities.
+    Errors: UsageError where the scores are of other timelines, or have learned from the validation and test days;
+    DataError where they are no probabilities.
     """
     if not path:
         return None
-    event_artifacts.open_manifest(path, timelines, **SATISFACTION_SCORES._asdict(), flag="--satisfaction")
+    manifest = event_artifacts.open_manifest(path, timelines, **SATISFACTION_SCORES._asdict(), flag="--satisfaction")
+    if manifest["protocol"] != "time":
+        raise UsageError(
+            f"--satisfaction={path}: made with --config.protocol={manifest['protocol']}, from days that rankers are "
+            "measured on; give scores of satisfaction.train --config.protocol=time"
+        )
     scores = np.load(Path(path) / "satisfaction.npy")
     if scores.shape != timelines.item.shape or not np.all(np.isnan(scores) | ((scores >= 0) & (scores <= 1))):
         raise DataError(f"{path}/satisfaction.npy: not one number between 0 and 1 for each event; write it again")

@@ -11,7 +11,7 @@ from training.distributed.host_flags import define_hosts
 _CONFIG = define_config("configs/ranking.py", "What to train.")
 _DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _WORKDIR = define_path("workdir", None, "Folder for checkpoints and metrics.", required=True)
-_SATISFACTION = define_path("satisfaction", "", "Folder of satisfaction scores, for that task or feature.")
+_SATISFACTION = define_path("satisfaction", "", "Folder of satisfaction scores, for the task of that name.")
 _ON_HOSTS = define_hosts()
 
 

@@ -12,5 +12,6 @@ class Format(NamedTuple):
 
 RECOMMENDER = Format("recommender", 2)  # 1 had the tables in its programs
 RANKER = Format("exported_ranker", 1)
-SATISFACTION_SCORES = Format("satisfaction_scores", 2)  # 1 told logs apart by their number of events
-TRUE_PROBABILITIES = Format("true_probabilities", 2)  # likewise
+# 1 told logs apart by their number of events; 2 had no protocol, and was of models that knew an event's own click
+SATISFACTION_SCORES = Format("satisfaction_scores", 3)
+TRUE_PROBABILITIES = Format("true_probabilities", 2)  # 1 told logs apart by their number of events

@@ -65,11 +65,6 @@ def export(
     _check(options)
     timelines = Timelines.open(data)
     ranker = checkpoint.load(trained, timelines)
-    if ranker.config.satisfaction_feature:
-        raise UsageError(
-            f"--checkpoint={trained}: reads the satisfaction of past events, which no request carries; "
-            "give a model of --config.satisfaction_feature=False"
-        )
     choice = choose(gamma, evaluation, ranker)
     lineage = {
         "timelines": artifact.digest(timelines.path / artifact.MANIFEST),

@@ -23,14 +23,13 @@ class RankingModel(nnx.Module):
         """Errors: ValueError where sizes do not fit together."""
         self.num_feedback = len(schema.feedback)
         self.features = FeatureConstruction(schema, dim=config.dim, rngs=rngs)
-        self.with_satisfaction = bool(config.satisfaction_feature)
         size = self.features.size
         slots = config.slots or len(self.features.names)
         self.context = ContextLayer(size, config.dim, slots, rngs=rngs) if config.context else None
         self.encoder = (
             FeedbackEncoder(
                 config.dim,
-                self.num_feedback + self.with_satisfaction,
+                self.num_feedback,
                 length=min(config.encoder_length, config.length),
                 blocks=config.blocks,
                 heads=config.heads,
@@ -58,15 +57,13 @@ class RankingModel(nnx.Module):
         """e_h [B, d + W] of the histories' last events. Errors: ValueError for a model without encoder."""
         if self.encoder is None:
             raise ValueError("this model has no encoder")
-        read = {name: inputs[name] for name in ("item", "feedback", "satisfaction", "item_vector") if name in inputs}
+        read = {name: inputs[name] for name in ("item", "feedback", "item_vector") if name in inputs}
         if self.encoder.length < inputs["item"].shape[1]:
             at = newest(inputs["item"] > 0, self.encoder.length)
             read = {
                 name: jnp.take_along_axis(x, at.reshape(*at.shape, *[1] * (x.ndim - 2)), 1) for name, x in read.items()
             }
         feedback, _ = self.features.outcomes(read["feedback"])
-        if self.with_satisfaction:
-            feedback = jnp.concatenate([feedback, read["satisfaction"][..., None]], axis=-1)
         items = read.get("item_vector")  # servers have them at hand, and need not make those of all items
         if items is None:
             items = self.features.item_vectors()[read["item"]]  # [B, T, d]

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse as sp
 from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -24,7 +23,7 @@ from runtime import artifact
 from runtime.errors import DataError, UsageError
 from runtime.formats import RECOMMENDER
 from satisfaction.saqrec.batch_loss import exact_click_loss
-from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.saqrec.embeddings import BaseEmbeddings, mean_vectors
 from satisfaction.saqrec.gru_recommender import GRURecommender
 from satisfaction.saqrec.validation import ranks_of
 from satisfaction.splits import is_click, training_end
@@ -119,13 +118,9 @@ def exported(config: ConfigDict, timelines: Timelines) -> BaseEmbeddings:
 
 
 def _user_vectors(item_vectors: NDArray[np.float32], clicks: Timelines) -> NDArray[np.float32]:
-    # v_u [U, D]: the mean item vector of the user's training clicks; zero without any.
+    # v_u: of the user's training clicks.
     trained = clicks.in_split("train")
-    user, item = clicks.user_of_event()[trained], clicks.item[trained]
-    pairs = (np.ones(len(user), np.float32), (user, item))
-    counts = sp.csr_matrix(pairs, shape=(clicks.num_users, clicks.num_items + 1))
-    totals = np.maximum(np.bincount(user, minlength=clicks.num_users), 1)[:, None]
-    return (np.asarray(counts @ item_vectors) / totals).astype(np.float32)
+    return mean_vectors(item_vectors, clicks.user_of_event()[trained], clicks.item[trained], num_users=clicks.num_users)
 
 
 def make_loss(

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from data.timelines import Timelines
@@ -55,3 +56,13 @@ class BaseEmbeddings:
         ):
             raise UsageError(f"{flag}={path}: made of other timelines than --data={timelines.path}; give its own")
         return cls(user, item)
+
+
+def mean_vectors(
+    item_vectors: NDArray[np.float32], user: NDArray[np.integer], item: NDArray[np.integer], *, num_users: int
+) -> NDArray[np.float32]:
+    """[U, D]: the mean vector of the items [C] that each user [C] has clicked; zero of those without any."""
+    ones = np.ones(len(user), np.float32)
+    counts = sp.csr_matrix((ones, (user, item)), shape=(num_users, len(item_vectors)))
+    totals = np.maximum(np.bincount(user, minlength=num_users), 1)[:, None]
+    return (np.asarray(counts @ item_vectors) / totals).astype(np.float32)

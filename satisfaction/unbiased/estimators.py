@@ -94,10 +94,14 @@ def weights(estimator: Estimator, propensity: ArrayLike, *, clip: float) -> Floa
 
 
 def doubly_robust_labels(answers: ArrayLike, propensity: ArrayLike, imputed: ArrayLike, *, clip: float) -> Floats:
-    """s̃ + o (s − s̃)/max(p, M), [E]: labels that may lie outside [0, 1]. `answers` are −1 where nobody answered."""
-    answers, imputed = np.asarray(answers, np.float64), np.asarray(imputed, np.float64)
-    residual = np.where(answers >= 0, answers - imputed, 0.0)
-    return imputed + residual / np.maximum(np.asarray(propensity, np.float64), clip)
+    """s̃ + o (s − s̃)/max(p, M), [E]: labels that may lie outside [0, 1].
+
+    `answers` are −1 where nobody answered; there p is not read, and may be 0.
+    """
+    answers, propensity = np.asarray(answers), np.asarray(propensity, np.float64)
+    labels, answered = np.array(imputed, np.float64), answers >= 0
+    labels[answered] += (answers[answered] - labels[answered]) / np.maximum(propensity[answered], clip)
+    return labels
 
 
 def terms(
@@ -105,14 +109,16 @@ def terms(
 ) -> tuple[Floats, Floats]:
     """(numerators [E], denominators [E]) whose sums' ratio estimates the mean satisfaction over all impressions.
 
-    Args: answers [E], −1 none, 0, 1; propensity [E]; clip M; imputed [E], s̃, for estimators that impute.
+    Args: answers [E], −1 none, 0, 1; propensity [E], read where answered; clip M; imputed [E], s̃, for estimators that
+      impute.
     """
     answers = np.asarray(answers)
     if estimator.imputes:
         if imputed is None:
             raise ValueError("a doubly robust estimate needs imputed satisfactions")
         return doubly_robust_labels(answers, propensity, imputed, clip=clip), np.ones(len(answers))
-    weight = np.where(answers >= 0, weights(estimator, propensity, clip=clip), 0.0)
+    answered, weight = answers >= 0, np.zeros(len(answers))
+    weight[answered] = weights(estimator, np.asarray(propensity)[answered], clip=clip)
     return weight * answers, weight if estimator.self_normalised else np.ones(len(answers))
 
 

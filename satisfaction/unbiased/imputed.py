@@ -1,6 +1,7 @@
 """The scores artifact: for every impression of the timelines, how satisfied its user is likely to be.
 
-manifest.json       vocabulary_hash, events (data/event_artifacts.py), method (the estimator), clip (M of equation 6)
+manifest.json       vocabulary_hash, events (data/event_artifacts.py), method (the estimator), clip (M of equation 6),
+                    protocol (satisfaction/splits.py: which events the scores have learned from)
 satisfaction.npy    float32 [E], ŝ of equation 1, aligned with the events of the timelines
 propensity.npy      float32 [E], ô of equation 5, before clipping
 """
@@ -37,6 +38,7 @@ def write(
     propensity: ArrayLike,
     method: str,
     clip: float,
+    protocol: str,
 ) -> None:
     """Writes the artifact at `path`, whole or not at all.
 
@@ -50,7 +52,7 @@ def write(
         wrong = np.flatnonzero(~((column >= 0) & (column <= 1)))
         if len(wrong):
             raise DataError(f"{name} of event {wrong[0]} is {column[wrong[0]]}, no probability; train the model again")
-    fields = {**event_artifacts.fields(timelines), "method": method, "clip": clip}
+    fields = {**event_artifacts.fields(timelines), "method": method, "clip": clip, "protocol": protocol}
     with artifact.writing(path, **SATISFACTION_SCORES._asdict(), fields=fields) as folder:
         for name, column in columns.items():
             np.save(folder / f"{name}.npy", column.astype(np.float32))

@@ -1,9 +1,10 @@
 """Rates of users and items as log-odds, out of fold: no event's own outcome counts into the rates that describe it.
 
 A rate that counts an event's own outcome tells a model its label. So training events are dealt into folds, and each
-gets the rates of the other folds; all other events and pairs get the rates of all training events. (The rates of
-data/rates.py take an event's past instead. Here the models have no order of time: they complete a table of users and
-items, and a user's first answer is to have as much to go by as the last.)
+gets the rates of the other folds, and the v_u of their clicks (satisfaction/unbiased/features.py); all other events and
+pairs get those of all training events. (The rates of data/rates.py take an event's past instead. Here the models have
+no order of time: they complete a table of users and items, and a user's first answer is to have as much to go by as the
+last.)
 """
 
 import numpy as np

@@ -16,17 +16,23 @@ from runtime.errors import DataError, UsageError
 from runtime.workdir import CONFIG, METRICS, is_complete, open_workdir
 from satisfaction.run_folder import config_of
 from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.unbiased.imputed import open_scores
 from satisfaction.unbiased.steps import EMBEDDINGS, SATISFACTION, SCORES, Imputation
 
 PAIRS = "satisfaction"  # name of the file of scored pairs, with the suffix of the list
 
 
 def open_run(run: str | Path, timelines: Timelines, *, flag: str = "--run") -> Imputation:
-    """The satisfaction.train workdir `run`. Errors: UsageError where its model is not trained, or on other data."""
+    """The satisfaction.train workdir `run`.
+
+    Errors: UsageError where its model is not trained, on other data, or by a version whose models read other features:
+    the scores, which the training of the model has left beside it, are then of another version too.
+    """
     folder = Path(run)
     if not is_complete(folder / SATISFACTION):
         raise UsageError(f"{flag}={run}: no trained satisfaction model here; run satisfaction.train on it first")
     config = config_of(run, timelines, flag)
+    open_scores(folder / SCORES, timelines, flag)
     return Imputation(config, timelines, BaseEmbeddings.open(folder / EMBEDDINGS, timelines, flag), folder)
 
 

@@ -116,15 +116,19 @@ def binned_shares(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floa
     """(edges [B - 1], shares [B]): bins with at least ANSWERS_PER_BIN positives each, at most MAX_BINS, merged until
     the shares ascend.
 
-    Equal logits share a bin. Fewer positives than two bins need give one bin: the overall share.
+    Equal logits share a bin, and a bin that this leaves with too few positives is joined to the next. Fewer positives
+    than two bins need give one bin: the overall share, 0 only where there are none.
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
     order = np.argsort(logits, kind="stable")
     z, hits = logits[order], ranges.sums_before(labels[order])
     num_bins = int(np.clip(hits[-1] // ANSWERS_PER_BIN, 1, MAX_BINS))
     wanted = np.searchsorted(hits, hits[-1] * np.arange(1, num_bins) / num_bins)  # where each next bin begins
-    begin = np.unique(np.searchsorted(z, z[np.minimum(wanted, len(z) - 1)], side="left"))
-    begin = np.concatenate([[0], begin[begin > 0], [len(z)]])
+    bounds = [0]
+    for place in np.unique(np.searchsorted(z, z[np.minimum(wanted, len(z) - 1)], side="left")):
+        if min(hits[place] - hits[bounds[-1]], hits[-1] - hits[place]) >= ANSWERS_PER_BIN:
+            bounds.append(int(place))
+    begin = np.array([*bounds, len(z)])
     size = np.diff(begin)
     begin = begin[isotonic_regression(np.diff(hits[begin]) / size, weights=size).blocks]
     return z[begin[1:-1]], np.diff(hits[begin]) / np.diff(begin)

@@ -13,6 +13,7 @@ from data.timelines import Timelines
 from metrics import binary
 from runtime.errors import DataError
 from satisfaction.splits import is_earlier
+from satisfaction.unbiased.answers import NO_ANSWER
 from satisfaction.unbiased.estimators import check_propensities, doubly_robust_labels, estimator_of, weights
 from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.fitting import Examples, Fitted, fit, load, mean_of, split
@@ -36,7 +37,8 @@ def train(
 
     The model is the mean logit of config.satisfaction.members fits, each from a start of its own and stopped early on
     validating answers of its own: one fit of so few answers varies more than estimators differ. Metrics are means.
-    The doubly robust estimator fits a naive model first, whose predictions are s̃, then learns from all impressions.
+    The doubly robust estimator fits a naive model first, whose predictions are s̃, then learns from all impressions
+    (`completed`).
     Errors: DataError for one class of answers, and those of `check_propensities`.
     """
     options = config.satisfaction
@@ -65,15 +67,47 @@ def train(
         else:
             naive = Examples(fitting.position, fitting.label, np.ones_like(fitting.weight))
             first, _ = fit(options, features, naive, valid, folder=place / IMPUTATION, **common)
-            positions = np.setdiff1d(np.flatnonzero(asked), valid.position)
-            imputed = expit(first.events(features, positions))
-            robust = doubly_robust_labels(answers[positions], propensity[positions], imputed, clip=options.clip)
-            everything = Examples(positions, robust.astype(np.float32), np.ones(len(positions), np.float32))
+            positions = np.flatnonzero(asked)
+            everything = completed(
+                fitting,
+                positions,
+                expit(first.events(features, positions)),
+                propensity[positions],
+                answered=len(answered),
+                clip=options.clip,
+            )
             fitted, metrics = fit(config.doubly_robust, features, everything, valid, folder=place / MODEL, **common)
         members.append(fitted)
         measured.append({**metrics, "auc": binary.auc(fitted.events(features, valid.position), valid.label)})
     means = {name: float(np.mean([metrics[name] for metrics in measured])) for name in measured[0]}
     return mean_of(members), {**means, "answers": float(len(answered)), "prior": prior}
+
+
+def completed(
+    fitting: Examples,
+    positions: NDArray[np.int64],
+    imputed: NDArray[np.float64],
+    propensity: NDArray[np.float64],
+    *,
+    answered: int,
+    clip: float,
+) -> Examples:
+    """Every impression with its doubly robust label s̃ + o (s − s̃) / max(κ p, κ M), of weight 1.
+
+    o is whether `fitting` has the answer. The answers that validate are kept from the labels, so an answer is there
+    with probability κ p, where κ is the share of the answers that `fitting` has: divided by p alone, labels would
+    go only κ of the way from what is imputed to what is said.
+
+    Args:
+      positions, imputed, propensity: [n] of all impressions, `positions` ascending: where, s̃ and p, the probability
+        of an answer, for fitting or validating.
+      answered: how many answers there are, for either. clip: M.
+    """
+    kept = len(fitting.position) / answered
+    known = np.full(len(positions), NO_ANSWER, np.int8)
+    known[np.searchsorted(positions, fitting.position)] = fitting.label
+    labels = doubly_robust_labels(known, kept * propensity, imputed, clip=kept * clip)
+    return Examples(positions, labels.astype(np.float32), np.ones(len(positions), np.float32))
 
 
 def reopen(config: ConfigDict, features: PairFeatures, *, prior_logit: float, folder: Path) -> Fitted:

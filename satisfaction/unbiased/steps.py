@@ -104,6 +104,7 @@ class Imputation:
             propensity=self.propensities,
             method=self.config.satisfaction.estimator,
             clip=self.config.satisfaction.clip,
+            protocol=self.config.protocol,
         )
         return satisfaction
 

@@ -54,7 +54,9 @@ def folder(tmp_path_factory):
     base = BaseEmbeddings(user, item)
     base.save(run / EMBEDDINGS, log)
     imputed, propensity = rng.random((2, len(log.item)))
-    scores.write(run / SCORES, log, satisfaction=imputed, propensity=propensity, method="ips", clip=0.1)
+    scores.write(
+        run / SCORES, log, satisfaction=imputed, propensity=propensity, method="ips", clip=0.1, protocol=config.protocol
+    )
     train_alignment(config, log, base, scores.open_scores(run / SCORES, log, "--run"), run / "align")
     trials = Trials(str(log.path), run=str(run), refit=False, workdir=str(root / "ablations"))
     trials.measure("exact/no_sid", {"disentanglement": False, "click_loss": "exact"}, seed=0)

@@ -401,13 +401,6 @@ def test_mistakes_are_named(run, options, message):
         run(**options)
 
 
-def test_a_model_that_reads_satisfaction_is_refused(run, ranker, monkeypatch):
-    monkeypatch.setattr(ranker, "config", ranker.config.copy_and_resolve_references())
-    ranker.config.satisfaction_feature = True
-    with pytest.raises(UsageError, match=r"satisfaction of past events, which no request carries; .*=False"):
-        run()
-
-
 def measured(folder, run):
     (folder).mkdir()
     calibrator = {"calibrator": {"slope": 2.0, "bias": -1.0}}

@@ -190,7 +190,6 @@ def test_several_devices_agree_with_one(log, tmp_path):
         ({"tasks": ("EVV", "love")}, r"--config\.tasks: no task 'love'; one of EVV, "),
         ({"tasks": ("EVV", "EVV")}, "name each task once"),
         ({"tasks": ("satisfaction",)}, "task satisfaction needs --satisfaction, .* remain the tasks EVV, FVV, GVV, "),
-        ({"satisfaction_feature": True}, r"--config\.satisfaction_feature needs --satisfaction"),
         ({"history_feedback": ("EVV", "hate")}, r"--config\.history_feedback: no feedback 'hate'; one of EVV, "),
         ({"mesh": {"data": 3, "model": 1}}, r"--config\.mesh: a mesh of 3 x 1 .* does not fit 1 device"),
         ({"train_on": ("test",)}, r"--config\.train_on=\('test',\): \('train',\) or \('train', 'valid'\)"),
@@ -249,15 +248,15 @@ def test_a_task_of_one_class_is_named(log, tmp_path):
 
 
 def satisfaction_scores(folder, log, scores, **fields):
-    manifest = {**event_artifacts.fields(log), **fields}
+    manifest = {**event_artifacts.fields(log), "protocol": "time", **fields}
     with artifact.writing(folder, **SATISFACTION_SCORES._asdict(), fields=manifest) as path:
         np.save(path / "satisfaction.npy", np.asarray(scores, np.float32))
     return str(folder)
 
 
-def test_satisfaction_is_a_task_and_a_feature(log, tmp_path):
+def test_satisfaction_is_a_task(log, tmp_path):
     scores = satisfaction_scores(tmp_path / "scores", log, np.random.default_rng(0).random(len(log.item)))
-    options = {"tasks": ("like", "satisfaction"), "satisfaction_feature": True, "num_epochs": 1}
+    options = {"tasks": ("like", "satisfaction"), "num_epochs": 1}
     assert run(log, tmp_path / "workdir", satisfaction=scores, **options).startswith("trained ")
     ranker = checkpoint.load(tmp_path / "workdir", log)
     positions = ranked_positions(log, "test")
@@ -277,6 +276,13 @@ def test_satisfaction_of_other_events(log, tmp_path, fields):
     scores = satisfaction_scores(tmp_path / "scores", log, np.zeros(len(log.item)), **fields)
     with pytest.raises(UsageError, match=r"--satisfaction=.*: of other events than --data=.* has; give its own"):
         run(log, tmp_path / "workdir", satisfaction=scores)
+
+
+def test_satisfaction_that_has_learned_from_the_held_out_days(log, tmp_path):
+    scores = satisfaction_scores(tmp_path / "scores", log, np.zeros(len(log.item)), protocol="leave_one_out")
+    with pytest.raises(UsageError, match=r"--satisfaction=.*: made with .*=leave_one_out, .*; give .*=time") as raised:
+        run(log, tmp_path / "workdir", satisfaction=scores)
+    assert "\n" not in str(raised.value)
 
 
 def test_satisfaction_that_is_no_probability(log, tmp_path):

@@ -45,7 +45,15 @@ def run(log, tmp_path_factory):
     user, item = (rng.normal(size=(n, 6)).astype(np.float32) for n in (log.num_users, log.num_items + 1))
     BaseEmbeddings(user, item).save(folder / EMBEDDINGS, log)
     imputed, propensity = rng.random((2, len(log.item)))
-    scores.write(folder / SCORES, log, satisfaction=imputed, propensity=propensity, method="ips", clip=0.1)
+    scores.write(
+        folder / SCORES,
+        log,
+        satisfaction=imputed,
+        propensity=propensity,
+        method="ips",
+        clip=0.1,
+        protocol=config.protocol,
+    )
     return folder
 
 
@@ -157,7 +165,9 @@ def test_a_folder_of_another_run_is_refused(log, run, tmp_path):
     Trials(str(log.path), run=str(run), **common)
     other = shutil.copytree(run, tmp_path / "run")
     satisfaction = np.full(len(log.item), 0.5)
-    scores.write(other / SCORES, log, satisfaction=satisfaction, propensity=satisfaction, method="ips", clip=0.1)
+    scores.write(
+        other / SCORES, log, satisfaction=satisfaction, propensity=satisfaction, method="ips", clip=0.1, protocol="time"
+    )
     with pytest.raises(UsageError, match=r"--workdir=.*: holds a run of another config or dataset \(scores: "):
         Trials(str(log.path), run=str(other), **common)
     with pytest.raises(UsageError, match=r"another config or dataset \(config\.align\.refit: False there, True now\)"):

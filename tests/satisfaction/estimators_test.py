@@ -10,6 +10,8 @@ import pytest
 from runtime.errors import DataError, UsageError
 from satisfaction.unbiased import estimators
 from satisfaction.unbiased.estimators import ESTIMATORS
+from satisfaction.unbiased.fitting import Examples
+from satisfaction.unbiased.satisfaction_model import completed
 
 SATISFIED = np.array([1, 0, 1, 1, 0, 1])  # of a population of 6 impressions
 PROPENSITY = np.array([0.9, 0.2, 0.5, 0.7, 0.1, 0.3])
@@ -100,6 +102,28 @@ def test_doubly_robust_needs_only_one_of_its_models() -> None:
     assert expectation(lambda a: estimate("dr", a)) == pytest.approx(MEAN)  # poor s̃, true propensities
 
 
+def test_validating_answers_are_none_and_the_labels_that_are_left_stay_unbiased() -> None:
+    # 2 answers of the 6 impressions, of which 1 is fitted: κ = 1/2, whichever they are.
+    imputed = np.full(6, 0.9)
+    positions, propensity = np.arange(10, 16), np.full(6, 2 / 6)
+    means = []
+    for fitted, _ in itertools.permutations(range(6), 2):
+        fitting = Examples(positions[[fitted]], SATISFIED[[fitted]].astype(np.float32), np.ones(1, np.float32))
+        found = completed(fitting, positions, imputed, propensity, answered=2, clip=0.0)
+        expected = imputed.copy()
+        expected[fitted] += (SATISFIED[fitted] - 0.9) / (2 / 6 * 1 / 2)
+        np.testing.assert_allclose(found.label, expected, rtol=1e-6)
+        np.testing.assert_array_equal(found.position, positions)
+        means.append(found.label.mean())
+    assert np.mean(means) == pytest.approx(MEAN, abs=1e-6)  # from .9 all the way
+
+
+def test_the_clip_of_a_propensity_is_that_of_the_share_that_is_fitted() -> None:
+    fitting = Examples(np.array([3]), np.ones(1, np.float32), np.ones(1, np.float32))
+    found = completed(fitting, np.array([1, 3]), np.full(2, 0.5), np.full(2, 0.01), answered=2, clip=0.1)
+    np.testing.assert_allclose(found.label, [0.5, 0.5 + (1 - 0.5) / (0.1 / 2)])
+
+
 def test_self_normalised_estimates_stay_in_range_and_are_exact_where_all_agree() -> None:
     for o, _ in outcomes():
         if o.any():
@@ -130,6 +154,14 @@ def test_cross_entropy_is_finite_at_any_logit() -> None:
     gradient = jax.grad(lambda z: estimators.cross_entropy(z, jnp.ones(5)).sum())(logits)
     np.testing.assert_allclose(estimators.cross_entropy(logits, jnp.ones(5))[:3], [1e4, 50.0, np.log(2)], rtol=1e-6)
     np.testing.assert_allclose(gradient, 1 / (1 + np.exp(-np.clip(logits, -80, 80))) - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_propensity_of_0_is_not_read_where_nobody_answered(name) -> None:
+    answers, propensity = np.array([1, -1, 0, -1, -1, 1]), PROPENSITY.copy()
+    propensity[[1, 3]] = 0
+    with np.errstate(all="raise"):
+        assert estimate(name, answers, propensity) == pytest.approx(estimate(name, answers))
 
 
 def test_self_normalising_a_loss_scales_it_and_moves_no_minimum() -> None:

@@ -41,7 +41,15 @@ def run(log, tmp_path_factory):
     base = BaseEmbeddings(user, item)
     base.save(folder / EMBEDDINGS, log)
     imputed, propensity = rng.random((2, len(log.item)))
-    scores.write(folder / SCORES, log, satisfaction=imputed, propensity=propensity, method="ips", clip=0.1)
+    scores.write(
+        folder / SCORES,
+        log,
+        satisfaction=imputed,
+        propensity=propensity,
+        method="ips",
+        clip=0.1,
+        protocol=config.protocol,
+    )
     opened = scores.open_scores(folder / SCORES, log, "--workdir")
     train_alignment(config, log, base, opened, folder / "align")
     return folder

@@ -83,6 +83,18 @@ def test_equal_logits_share_a_bin() -> None:
     np.testing.assert_allclose(shares, [0.5])
 
 
+def test_no_bin_is_without_answers_where_equal_logits_leave_one_empty() -> None:
+    # 40 answers make two bins of 20, but all of them are at one logit: nobody answered below.
+    logits, labels = np.repeat([0.0, 1.0], 100), np.arange(200) >= 160
+    edges, shares = propensity.binned_shares(logits, labels)
+    assert len(edges) == 0
+    np.testing.assert_allclose(shares, [40 / 200])
+    # Above it another 60: the bin of the first 40 begins at the first logit.
+    edges, shares = propensity.binned_shares(np.repeat([0.0, 1.0, 2.0], 100), np.append(labels, np.arange(100) < 60))
+    np.testing.assert_array_equal(edges, [2.0])
+    np.testing.assert_allclose(shares, [40 / 200, 60 / 100])
+
+
 def test_reliability_has_bins_of_equal_counts() -> None:
     probabilities = np.array([0.01, 0.02, 0.03, 0.04, 0.5, 0.6, 0.7, 0.8, 0.05, 0.06] * 10)
     diagram = propensity.reliability(probabilities, probabilities > 0.4)

@@ -99,7 +99,7 @@ def test_scores_are_probabilities_of_every_event(log, trained) -> None:
     assert found.satisfaction.min() > 0
     assert found.satisfaction.max() < 1
     assert found.satisfaction.std() > 1e-4  # no constant
-    assert (found.manifest["method"], found.manifest["clip"]) == ("ips", 0.01)
+    assert (found.manifest["method"], found.manifest["clip"], found.manifest["protocol"]) == ("ips", 0.01, "time")
     in_training = log.in_split("train")
     share = (answers(log, "questionnaire")[in_training] >= 0).mean()
     # Few answers a bin: the calibration makes propensities add up all the same.
@@ -289,6 +289,14 @@ def test_a_run_scores_no_other_log_of_the_same_users_and_items(log, trained, tmp
     assert other.manifest["vocabulary_hash"] == log.manifest["vocabulary_hash"]
     with pytest.raises(UsageError, match=r"--run=.*: trained on other timelines than --data=.*; give its own"):
         score(other, trained, tmp_path / "scored")
+
+
+def test_models_of_other_features_score_nothing(log, trained, tmp_path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "scores" / "manifest.json").read_text())
+    write_json(tmp_path / "run" / "scores" / "manifest.json", {**manifest, "version": 2})
+    with pytest.raises(UsageError, match=r"--run=.*: satisfaction_scores format 2, this code reads 3"):
+        predictions.open_run(tmp_path / "run", log)
 
 
 def score(log, trained, folder, pairs=""):
