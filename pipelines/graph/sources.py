@@ -61,7 +61,11 @@ def _read(path: Path) -> _Source:
 
 @functools.cache
 def _parse(path: Path, changed: int, size: int) -> _Source:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    text = path.read_bytes()
+    try:
+        tree = ast.parse(text, filename=str(path))
+    except SyntaxError:  # half of an edit: a stage that runs it says so itself
+        return _Source(hashlib.sha256(text).hexdigest(), (), looks_around=False)
     imports = tuple(_names(tree))
     looks_around = any(isinstance(node, ast.Attribute) and node.attr == "iter_modules" for node in ast.walk(tree))
     for node in ast.walk(tree):
@@ -87,7 +91,6 @@ def _packages() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
-@functools.cache
 def _package(name: str) -> tuple[str, tuple[str, ...]]:
     # Its version, "" where it is not installed, and the packages that it requires, those of extras left out.
     try:
