@@ -61,8 +61,13 @@ class Dataset:
 
 
 def later(function: str, **given: Any) -> Callable[..., Any]:
-    """`MODULE.FUNCTION`, imported when it is called, which gets what is `given` besides its arguments."""
+    """`MODULE.FUNCTION`, imported when it is called, which gets what is `given` besides its arguments.
+
+    Errors: ValueError where the module lies elsewhere than here.
+    """
     module, _, name = function.rpartition(".")
+    if not module.startswith(f"{__name__}."):  # a name in a string is no import: a pipeline counts what lies here
+        raise ValueError(f"later('{function}'): no module of {__name__}; import it inside a function of one that is")
     return lambda *args, **options: getattr(importlib.import_module(module), name)(*args, **given, **options)
 
 

@@ -46,8 +46,8 @@ class Engine:
         as_typed: Callable[[str, Stage], str] = lambda said, stage: said,
     ) -> None:
         self._stages = {stage.name: stage for stage in stages}
-        self._recipes = recipes(stages)
-        self._workdir, self._lock, self._commit = workdir, lock, process.commit()
+        self._recipes = recipes(stages)  # as of now: what a stage has run is asked when it starts and when it ends
+        self._workdir, self._lock = workdir, lock
         self._as_typed, self._records = as_typed, Records(workdir)
         self._needs: dict[str, set[str]] = {}  # stage -> the stages that write its inputs
         for stage in stages:
@@ -96,7 +96,7 @@ class Engine:
                 ready = [stage for stage in waiting if self._needs[stage.name].isdisjoint(unfinished)] if free else []
                 for stage in ready[:1]:
                     waiting.remove(stage)
-                    recipe = self._recipe(stage)
+                    recipe = self._recipe_now(stage)
                     if settled := self._settle(stage, recipe, force=force):
                         print(f"{label[stage.name]}: {settled}", flush=True)
                         continue
@@ -140,6 +140,11 @@ class Engine:
     def _recipe(self, stage: Stage) -> Recipe:
         return with_inputs(self._recipes[stage.name], stage, self._workdir)
 
+    def _recipe_now(self, stage: Stage) -> Recipe:
+        # Hours after the pipeline began its code may be another, and a process runs what is on disk.
+        self._recipes |= recipes([stage])
+        return self._recipe(stage)
+
     def _missing(self, stage: Stage) -> list[str]:
         return [str(self._workdir / file) for file in stage.outputs if not (self._workdir / file).exists()]
 
@@ -166,7 +171,7 @@ class Engine:
         if shown:
             print(f"  {' '.join(['python', *arguments])}", flush=True)
         seconds = self._records.read(stage.name).get("seconds", 0.0)  # of the same work, which goes on
-        record = {"stage": stage.name, "recipe": recipe, "commit": self._commit, "began": time.time()}
+        record = {"stage": stage.name, "recipe": recipe, "commit": process.commit(), "began": time.time()}
         record |= {"status": None, "seconds": seconds}
         self._records.write(stage.name, record)
         settings = {**share.settings, **process.compiled_in(self._workdir / STATE / "compiled")}
@@ -190,7 +195,13 @@ class Engine:
             status = 1
             with open(self._workdir / log_of(one.stage.name), "a", encoding="utf-8") as log:
                 log.write(f"ended well but did not write {', '.join(missing)}\n")
-        one.record.update(status=status, seconds=one.record["seconds"] + seconds)
+        # What was edited meanwhile it has read before or after: by which recipe it was made nobody can tell.
+        recipe = one.record["recipe"]
+        if recipe and (edited := difference(recipe, self._recipe_now(one.stage))):
+            recipe = {}
+            more = f" and {len(edited) - 1} more" if edited[1:] else ""
+            print(f"  {one.stage.name}: changed while it ran: {edited[0]}{more}; it runs again the next time")
+        one.record.update(recipe=recipe, status=status, seconds=one.record["seconds"] + seconds)
         self._records.write(one.stage.name, one.record)
 
     def _failure(self, one: _Running) -> int:

@@ -1,8 +1,9 @@
 """What a run folder knows of its stages, all of it in `<workdir>/.pipeline`: a lock, and of each stage how it was run.
 
-`stages/<stage>.json` is a record: the stage, the recipe, when it began, the commit of the checkout, the exit status
-(null until it has ended) and the seconds that it took. `stages/<stage>.log` is all that it printed. What a stage made
-by another recipe lies in `aside/<stage>/<key of that recipe>`, with its record and its log.
+`stages/<stage>.json` is a record: the stage, the recipe (empty where that was another when the stage ended), when it
+began, the commit of the checkout then, the exit status (null until it has ended) and the seconds that it took.
+`stages/<stage>.log` is all that it printed. What a stage made by another recipe lies in `aside/<stage>/<key of that
+recipe>`, with its record and its log.
 """
 
 import contextlib

@@ -7,7 +7,6 @@ an edit to the exporter trains no model again, nor does an edit to a comment or 
 import ast
 import functools
 import hashlib
-import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 def trace(module: str) -> tuple[list[str], set[str]]:
     """What `python -m module` (`retrieval.train`) imports, and what that imports in turn, read from the syntax trees.
+
+    Of a package that looks for its modules itself (`iter_modules`) all that lies below it counts.
 
     Returns the files of the project, relative to ROOT, and the names of all other modules.
     """
@@ -35,8 +36,9 @@ def trace(module: str) -> tuple[list[str], set[str]]:
             files.add(path)
             package = name.rpartition(".")[0]  # importing a module runs its package first
             waiting += [*_read(ROOT / path).imports, *([package] if package else [])]
-            if _read(ROOT / path).looks_around:  # such as the readers of datasets
-                waiting += [f"{name}.{module.name}" for module in pkgutil.iter_modules([str(ROOT / path.parent)])]
+            if _read(ROOT / path).looks_around:  # such as the readers of datasets, whose layouts are named in strings
+                below = (file.relative_to(ROOT) for file in (ROOT / path.parent).rglob("*.py"))
+                waiting += [".".join(file.with_suffix("").parts) for file in below]
     return sorted(map(str, files)), others
 
 
@@ -49,7 +51,7 @@ def code(path: Path) -> str:
 class _Source:
     digest: str
     imports: tuple[str, ...]
-    looks_around: bool  # imports what lies beside it, whatever that is
+    looks_around: bool  # imports what lies beside it and below, whatever that is
 
 
 def _read(path: Path) -> _Source:
@@ -59,7 +61,11 @@ def _read(path: Path) -> _Source:
 
 @functools.cache
 def _parse(path: Path, changed: int, size: int) -> _Source:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    text = path.read_bytes()
+    try:
+        tree = ast.parse(text, filename=str(path))
+    except SyntaxError:  # half of an edit: a stage that runs it says so itself
+        return _Source(hashlib.sha256(text).hexdigest(), (), looks_around=False)
     imports = tuple(_names(tree))
     looks_around = any(isinstance(node, ast.Attribute) and node.attr == "iter_modules" for node in ast.walk(tree))
     for node in ast.walk(tree):
@@ -85,7 +91,6 @@ def _packages() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
-@functools.cache
 def _package(name: str) -> tuple[str, tuple[str, ...]]:
     # Its version, "" where it is not installed, and the packages that it requires, those of extras left out.
     try:

@@ -93,6 +93,14 @@ def test_a_file_that_is_no_reader_is_named(folder_of_readers):
         readers.datasets()
 
 
+def test_what_is_imported_later_lies_with_the_readers(folder_of_readers):
+    # A pipeline takes for the code of data.prepare what lies there: of other modules it would not see an edit.
+    far = "from data.readers import later\nDATASETS = later('data.raw.x.read')\n"
+    (folder_of_readers / "new_far.py").write_text(far)
+    with pytest.raises(UsageError, match=r"new_far: no reader: ValueError: later\('data\.raw\.x\.read'\): no module"):
+        readers.datasets()
+
+
 def test_a_name_is_given_once(folder_of_readers):
     (folder_of_readers / "new_twin.py").write_text(
         "from data.readers import Dataset\nDATASETS = (Dataset('tables', 'mine', list, list),)\n"

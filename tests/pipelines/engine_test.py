@@ -103,7 +103,6 @@ class _Toy:
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Toy:
-    sources._package.cache_clear()  # looked up once a process
     return _Toy(tmp_path, monkeypatch)
 
 
@@ -161,7 +160,6 @@ def test_changed_code_runs_the_stages_that_import_it(toy: _Toy, name: str, old: 
 def test_another_version_of_a_package_runs_what_imports_it_or_what_requires_it(toy: _Toy, package: str) -> None:
     toy.run()
     toy.edit(f"../site/{package}.dist-info/METADATA", "Version: 1.0", "Version: 1.1")
-    sources._package.cache_clear()
     assert toy.reasons()["a"] == f"package {package}"
     assert toy.run() == (0, "a")  # b imports neither, and what it reads is as it was
 
@@ -313,6 +311,53 @@ def test_the_commit_says_whether_files_differ_from_it(tmp_path: Path, monkeypatc
     assert len(clean) == 40
     (tmp_path / "file").write_text("edited")
     assert process.commit() == f"{clean}+"
+
+
+def _edit_while(toy: _Toy, folder: str, *, name: str, text: str) -> None:
+    # The stage of this folder writes a file of the code, as somebody at an editor might just then.
+    path = toy.code / name
+    toy.do.write_text(f"folder.name == {folder!r} and Path({str(path)!r}).write_text({text!r})")
+
+
+def test_a_stage_is_recorded_with_the_code_and_commit_that_it_starts_with(
+    toy: _Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = toy.code / "second/__init__.py"
+    monkeypatch.setattr(process, "commit", lambda: "new" if "z = 1" in second.read_text() else "old")
+    _edit_while(toy, "a", name="second/__init__.py", text="z = 1\n")  # b has yet to start
+    assert toy.run() == (0, "a b")
+    assert (toy.record("a")["commit"], toy.record("b")["commit"]) == ("old", "new")
+    assert toy.record("b")["recipe"]["code second/__init__.py"] == sources.code(second)
+    toy.do.write_text("")
+    assert toy.run() == (0, "")
+    second.write_text("")
+    assert toy.reasons() == {"a": "", "b": "code second/__init__.py"}
+
+
+@pytest.mark.parametrize("text", ["def value():\n    return 22\n", "def value("])  # the latter saved too soon
+def test_a_stage_whose_code_changes_while_it_runs_runs_again(
+    toy: _Toy, capfd: pytest.CaptureFixture, text: str
+) -> None:
+    was = (toy.code / "numbers_of.py").read_text()
+    _edit_while(toy, "a", name="numbers_of.py", text=text)
+    assert toy.run() == (0, "a b")
+    said = [line for line in capfd.readouterr().out.splitlines() if "changed while it ran" in line]
+    assert said == ["  a: changed while it ran: code numbers_of.py; it runs again the next time"]
+    assert (toy.record("a")["status"], toy.record("a")["recipe"]) == (0, {})
+    assert toy.out("b") == "x1"  # of the code from before, which a had imported
+    toy.do.write_text("")
+    (toy.code / "numbers_of.py").write_text(was.replace("return 1", "return 333"))
+    assert toy.run() == (0, "a b")
+    assert toy.out("b") == "x333"
+    assert toy.run() == (0, "")
+
+
+def test_a_stage_whose_input_changes_while_it_runs_runs_again(toy: _Toy, capfd: pytest.CaptureFixture) -> None:
+    toy.do.write_text(f"folder.name == 'a' and Path({str(toy.source)!r}).write_text('longer')")
+    assert toy.run("a") == (0, "a")
+    assert "  a: changed while it ran: input source; it runs again the next time" in capfd.readouterr().out
+    toy.do.write_text("")
+    assert toy.run("a") == (0, "a")
 
 
 def test_a_finished_stage_is_on_disk_before_the_next_begins(toy: _Toy) -> None:

@@ -1,11 +1,13 @@
 """The graph of stages as data, and the source files that a stage is made of."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from configs import pipeline, retrieval
 from pipelines.graph.engine import Engine
+from pipelines.graph.recipe import difference, recipes
 from pipelines.graph.records import record_of
 from pipelines.graph.sources import ROOT, trace
 from pipelines.graph.stage import Stage
@@ -238,6 +240,8 @@ def test_a_module_is_made_of_its_imports_and_theirs(tmp_path: Path, monkeypatch:
         "d/__init__.py": "import pkgutil\nfound = pkgutil.iter_modules(__path__)\n",
         "d/one.py": "import os\n",
         "d/two/__init__.py": "",
+        "d/two/below.py": "import b.leaf\n",
+        "d/two/three/deep.py": "import csv\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
@@ -245,7 +249,28 @@ def test_a_module_is_made_of_its_imports_and_theirs(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("pipelines.graph.sources.ROOT", tmp_path)
     assert trace("a.binary") == (["a/__init__.py", "a/binary.py", "b/__init__.py", "b/deep.py", "b/leaf.py"], {"numpy"})
     assert trace("c") == (["b/__init__.py", "b/leaf.py", "c/__init__.py", "c/__main__.py"], {"os"})
-    assert trace("d") == (["d/__init__.py", "d/one.py", "d/two/__init__.py"], {"os", "pkgutil"})  # what lies beside it
+    below = ["d/one.py", "d/two/__init__.py", "d/two/below.py", "d/two/three/deep.py"]
+    assert trace("d") == (["b/__init__.py", "b/leaf.py", "d/__init__.py", *below], {"csv", "os", "pkgutil"})
+
+
+def test_every_reader_and_what_it_is_made_of_is_code_of_prepare() -> None:
+    files, packages = trace("data.prepare")
+    readers = {path.relative_to(ROOT).as_posix() for path in (ROOT / "data/readers").rglob("*.py")}
+    assert "data/readers/canonical/layout.py" in readers
+    assert readers <= set(files)
+    assert {"data/raw/schema/yaml_file.py", "data/raw/times.py"} <= set(files)  # which the layouts alone import
+    assert "yaml" in packages
+
+
+def test_an_edited_layout_prepares_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("data", "runtime"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("pipelines.graph.sources.ROOT", tmp_path)
+    prepare = Stage(name="prepare", module="data.prepare")
+    before = recipes([prepare])["prepare"]
+    layout = "data/readers/canonical/layout.py"
+    (tmp_path / layout).write_text((tmp_path / layout).read_text() + "\nx = 1\n")
+    assert difference(before, recipes([prepare])["prepare"]) == [f"code {layout}"]
 
 
 def test_every_program_of_the_house_is_found_with_its_entry() -> None:
