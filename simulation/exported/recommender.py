@@ -44,7 +44,9 @@ class Recommender:
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
     row 0 is padding. `reading` says which events of a history the model reads, T at most; only where `goes_on` can more
     be added to a state. `fingerprint` changes with the export, `vocabulary_hash` with what the indices mean;
-    `checkpoint` is the trained model's, "" where none is named. embeddings [N+1, E]: of the items, as the log has them,
+    `checkpoint` is the trained model's, "" where none is named. What it knows of the log: the splits in `learned_from`,
+    and in its counts what lies before `counted_until`, a moment of `Timelines.until`, "" where the export does not say.
+    embeddings [N+1, E]: of the items, as the log has them,
     zeros where unknown, which are of `embedding_sizes` side by side; None where it has none.
     """
 
@@ -56,6 +58,8 @@ class Recommender:
     fingerprint: str
     vocabulary_hash: str = ""
     checkpoint: str = ""
+    learned_from: tuple[str, ...] = ()
+    counted_until: str = ""
     goes_on: bool = False
     embeddings: np.ndarray | None = None
     embedding_sizes: tuple[int, ...] = ()
@@ -157,6 +161,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         start, step = windowed(_tower(folder, length, dim), reading)
     sizes = tuple(int(embedded["size"]) for embedded in manifest.get("item_embeddings", ()))
     rows = num_items + 1
+    lineage = manifest.get("lineage") or {}
     # A verdict says something of the model and changes nothing about it.
     of_model = {name: value for name, value in manifest.items() if name != "verdict"}
     return Recommender(
@@ -167,7 +172,9 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         reading=reading,
         fingerprint=hashlib.sha256(json.dumps(of_model, sort_keys=True).encode()).hexdigest(),
         vocabulary_hash=str(manifest.get("vocabulary_hash", "")),
-        checkpoint=str((manifest.get("lineage") or {}).get("checkpoint", "")),
+        checkpoint=str(lineage.get("checkpoint", "")),
+        learned_from=tuple((lineage.get("config") or {}).get("train_on", ())),
+        counted_until=str(lineage.get("counted_until", "")),
         goes_on=carries_state,
         embeddings=_finite(folder / "item_embeddings.npy", (rows, sum(sizes))) if sizes else None,
         embedding_sizes=sizes,

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data import feedback
-from data.timelines import SPLITS, Timelines
+from data.timelines import END, SPLITS, Timelines
 from metrics.intervals import flat, ratio
 from runtime.artifact import write_json
 from runtime.errors import UsageError
@@ -26,14 +26,27 @@ from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
 from simulation.world.state import open_world
 
+# The days whose random exposures are weighed. Of the validation days every final model has learned, and every export
+# has counted on them: a policy that has seen what came of an exposure shows what went well.
+JUDGED = "test"
+
 
 def check(config: ConfigDict, timelines: Timelines, arms: Sequence[Arm], *, data: str) -> None:
     """Raises UsageError, naming flag or setting, where `config` cannot be run on these timelines and arms."""
     limits.at_least(config, dict.fromkeys(("pool", "exposures", "truth_draws", "bootstrap_samples"), 1))
     limits.policy(config, timelines.num_items)
-    if not config.splits or set(config.splits) - set(SPLITS):
-        raise UsageError(f"--config.splits={tuple(config.splits)}: some of {', '.join(SPLITS)}")
     for arm in arms:
+        if JUDGED in arm.recommender.learned_from:
+            raise UsageError(
+                f"--arms={arm.name}: has learned from the {JUDGED} days, which it is judged by; train it with "
+                "--config.train_on=train,valid or less"
+            )
+        until = arm.recommender.counted_until
+        if until not in SPLITS:
+            what = "has counted up to the end of the log" if until == END else "does not say up to when it has counted"
+            raise UsageError(
+                f"--arms={arm.name}: {what}, and the {JUDGED} days judge it; export it with --counted_until={JUDGED}"
+            )
         if arm.recommender.vocabulary_hash != timelines.manifest["vocabulary_hash"]:
             raise UsageError(
                 f"--arms={arm.name}: exported for another vocabulary than that of --data={data}; give the timelines "
@@ -50,12 +63,11 @@ def run(
     loaded = load_arms(folders)
     check(config, timelines, loaded, data=data)
     feed = open_world(world) if world else None
-    later = timelines.in_split(*config.splits)
+    later = timelines.in_split(JUDGED)
     at = contexts(timelines, later & (timelines.randomly_exposed > 0))
     if not len(at):
         raise UsageError(
-            f"--data={data}: no randomly exposed event on the {' and '.join(config.splits)} days: nothing to weigh; "
-            "name other --config.splits, or give a log that has some"
+            f"--data={data}: no randomly exposed event on the {JUDGED} days: nothing to weigh; give a log that has some"
         )
     pool = _pool(timelines, later, config)
     # Before the workdir is begun: what the world does not know is a mistake in the command.

@@ -158,7 +158,7 @@ def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
     assert "0.0111" in page
     assert "0.0123" in page
     assert "Doubly robust" in page
-    assert "700 items of the held-out days" in page
+    assert "700 items of the test days" in page
 
 
 def test_the_test_of_the_rankers_has_satisfaction_and_watch_time_first(ranked: Path) -> None:
@@ -245,7 +245,9 @@ def test_stages_stand_where_a_pipeline_asks_for_them() -> None:
     assert ab.flags["world"] == Path("world")
     assert off_policy.flags["coverage_seeds"] == 50
     for stage in (ab, off_policy):
-        assert Path("serve/recommender/manifest.json") in stage.inputs
+        # Not what is served, which has counted the test days.
+        assert Path(f"selected/{learning}-export/recommender/manifest.json") in stage.inputs
+        assert Path("serve/recommender/manifest.json") not in stage.inputs
         assert stage.outputs[0] == stage.folder / "metrics.json"
 
 

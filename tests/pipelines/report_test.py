@@ -21,6 +21,8 @@ from pipelines.systems.retrieval.charts import training
 from pipelines.systems.retrieval.findings import cards, headline
 from pipelines.systems.retrieval.models import TITLES, Models
 from pipelines.systems.retrieval.stages import variants
+from pipelines.systems.serving.sections import LEARNS_FROM
+from retrieval.objective import OBJECTIVES
 from tests import browser
 from tests.logs import random_timelines
 from tests.logs.made_up_log import log_of
@@ -410,6 +412,40 @@ def test_the_card_says_what_item_vectors_are_made_of(workdir: Path) -> None:
     features = [{"name": "creator"}, {"name": "item.price"}]
     write(workdir / "serve" / "recommender" / "manifest.json", {**manifest, "item_features": features})
     assert "item vectors from id, creator and price." in page_of(workdir)
+
+
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        ("no_dislike_signal", "Positive labels alone"),
+        ("dislike_input", "Positive labels alone"),
+        ("dislike_input_and_label", "the not-to-recommend labels of its configuration"),
+        ("dislike_input_and_label_paper_tower", "the not-to-recommend labels of its configuration"),
+        ("skip_label", "the not-to-recommend labels of its configuration"),
+        ("negative_weight", "with a weight below zero"),
+        ("reinforce", "REINFORCE"),
+        ("softmax_negatives", "counts more often among the negatives; there is no term of its own for a no."),
+        ("label_and_softmax_negatives", "counts more often among the negatives, and its not-to-recommend labels"),
+        ("contrastive", "that all the same user’s noes join"),
+        ("separate_histories", "which an encoder apart reads in training"),
+    ],
+)
+def test_the_card_says_what_the_served_model_learns_from(tmp_path: Path, signals: str, said: str) -> None:
+    config = pipeline.get_config("tiny")
+    config.serve, config.experiments = signals, {}
+    if signals not in (*config.plain, *config.sweeps):
+        config.sweeps[signals] = {"weights": (1.0,), "reference": "dislike_input"}
+    card = page_of(measured(empty_run(tmp_path), config)).split('id="card"')[1]
+    (row,) = re.findall(r"<td>Learns from</td><td>(.*?)</td>", card)
+    assert said in row
+    assert ("equation 1)" in row) == ("not-to-recommend labels" in said)
+
+
+def test_the_card_speaks_of_the_objective_that_was_trained(workdir: Path) -> None:
+    assert {*LEARNS_FROM} == {*OBJECTIVES}
+    served = next(v for v in reversed(variants(pipeline.get_config("tiny"))) if v.signals == "dislike_input_and_label")
+    write(workdir / "train" / served.name / "config.json", {"config": {"positive": ["like"], "objective": "softmax_negatives"}})
+    assert LEARNS_FROM["softmax_negatives"] in page_of(workdir)
 
 
 def test_what_the_log_cannot_hold_has_no_share(workdir: Path) -> None:

@@ -27,6 +27,7 @@ from tests import command_line
 from tests.logs import random_timelines, small_world
 
 NUM_ITEMS = 400
+BEFORE_TEST = {"counted_until": "test", "config": {"train_on": ["train", "valid"]}}  # the lineage of an arm
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A world, its timelines and an arm that was trained on them."""
     folder = tmp_path_factory.mktemp("all")
     small_world.write(folder / "world")
-    made = assembly.assemble(read_tables(folder / "world" / "tables", quarantine=Quarantine(enabled=False)))
+    tables = read_tables(folder / "world" / "tables", quarantine=Quarantine(enabled=False))
+    # Most random exposures of so small a world are needed: it is tested on most of its days.
+    made = assembly.assemble(tables, valid_share=0.1, test_share=0.7)
     made.write(folder / "timelines", {"dataset": "tables"})
     known = Timelines.open(folder / "timelines").manifest["vocabulary_hash"]
-    small_world.arm(folder / "arm", num_items=NUM_ITEMS, seed=0, vocabulary_hash=known)
+    small_world.arm(folder / "arm", num_items=NUM_ITEMS, seed=0, vocabulary_hash=known, lineage=BEFORE_TEST)
     return folder
 
 
@@ -140,7 +143,7 @@ def test_ips_is_unbiased_for_the_policys_truth(log: Timelines, world: World) -> 
 
 def check(folder: Path, workdir: Path, *, arms=None, data="timelines", world="world", seeds=0, **changes):
     config = get_config("tiny")
-    config.update({"bootstrap_samples": 50, "splits": ("train", "valid", "test"), **changes})
+    config.update({"bootstrap_samples": 50, **changes})
     run(
         config,
         data=str(folder / data),
@@ -154,7 +157,11 @@ def check(folder: Path, workdir: Path, *, arms=None, data="timelines", world="wo
 
 def test_a_whole_check_and_its_coverage(folder: Path, log: Timelines, world: World, tmp_path: Path, capsys) -> None:
     found = check(folder, tmp_path, seeds=3)
-    exposed = (log.randomly_exposed > 0) & (np.arange(len(log.item)) > log.offsets[:-1][log.user_of_event()])
+    # Those of the test days, and no others.
+    of_test = np.arange(len(log.item)) >= log.test_start[log.user_of_event()]
+    first = np.arange(len(log.item)) == log.offsets[:-1][log.user_of_event()]
+    exposed = (log.randomly_exposed > 0) & of_test & ~first
+    assert exposed.sum() < (log.randomly_exposed > 0).sum()
     assert found["exposures"] == exposed.sum()
     assert found["random/long_view"] == pytest.approx(feedback.has(log.feedback[exposed], "long_view").mean())
     for feedback_name in ("long_view", "dislike"):
@@ -164,7 +171,7 @@ def test_a_whole_check_and_its_coverage(folder: Path, log: Timelines, world: Wor
             assert value - 2 * (value - low) < found[f"a/{feedback_name}/truth"] < value + 2 * (high - value)
     # The truth is of `truth_draws` items a context: here of the whole slate, weighted by the policy.
     config = get_config("tiny")
-    at = contexts(log, log.randomly_exposed > 0)
+    at = contexts(log, exposed)
     settings = {"slate_size": config.slate_size, "temperature": config.temperature, "label": "test"}
     shown = policy(load(folder / "arm"), log, at, **settings)
     rows = np.repeat(np.arange(len(at)), config.slate_size)
@@ -231,7 +238,6 @@ def test_without_a_world_there_is_no_truth(folder: Path, tmp_path: Path) -> None
         ({"slate_size": 401}, "--config.slate_size=401: there are 400 items"),
         ({"pool": 0}, "--config.pool=0: at least 1"),
         ({"temperature": -1.0}, "--config.temperature=-1.0"),
-        ({"splits": ("later",)}, "--config.splits=('later',): some of train, valid, test"),
         ({"arms": []}, "--arms is required"),
     ],
 )
@@ -242,8 +248,34 @@ def test_what_cannot_be_run_is_named(folder: Path, tmp_path: Path, changes, mess
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("lineage", "message"),
+    [
+        ({**BEFORE_TEST, "counted_until": "end"}, "--arms=a: has counted up to the end of the log, and the "),
+        ({**BEFORE_TEST, "counted_until": "valid"}, ""),
+        ({}, "--arms=a: does not say up to when it has counted, and the test days judge it; "),
+        (None, "export it with --counted_until=test"),
+        ({**BEFORE_TEST, "config": {"train_on": ["train", "test"]}}, "--arms=a: has learned from the test days"),
+    ],
+)
+def test_arms_that_know_what_came_of_the_exposures_are_refused(
+    folder: Path, log: Timelines, tmp_path: Path, lineage, message: str
+) -> None:
+    known = log.manifest["vocabulary_hash"]
+    arm = small_world.arm(tmp_path / "arm", num_items=NUM_ITEMS, seed=0, vocabulary_hash=known, lineage=lineage)
+    if not message:  # it knows less than it might
+        assert check(folder, tmp_path / "run", arms=[f"a={arm}"])["exposures"] > 0
+        return
+    with pytest.raises(UsageError) as error:
+        check(folder, tmp_path / "run", arms=[f"a={arm}"])
+    assert message in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_logs_and_worlds_that_do_not_fit_are_named(folder: Path, log: Timelines, tmp_path: Path) -> None:
-    other = small_world.arm(tmp_path / "other", num_items=NUM_ITEMS, seed=0, vocabulary_hash="another")
+    other = small_world.arm(
+        tmp_path / "other", num_items=NUM_ITEMS, seed=0, vocabulary_hash="another", lineage=BEFORE_TEST
+    )
     with pytest.raises(UsageError, match="exported for another vocabulary"):
         check(folder, tmp_path / "run", arms=[f"a={other}"])
     small_world.write(tmp_path / "world", num_items=200, num_creators=50)

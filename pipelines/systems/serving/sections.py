@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from pipelines.graph.configs import config_of
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, prefixed
 from pipelines.report.section import Section
 from pipelines.systems.feed.stages import LOG
-from pipelines.systems.retrieval.models import DISLIKE, KINDS, MET_DISLIKE, models, titles
+from pipelines.systems.retrieval.models import DISLIKE, KINDS, MET_DISLIKE, Model, models, titles
 from pipelines.systems.serving.stages import VERDICT
 from retrieval.counted.weights import ONLY_COUNTS
 
@@ -18,6 +20,26 @@ _LABELS |= {
     for no in (DISLIKE, MET_DISLIKE)
     for kind in KINDS
 }
+
+# --config.objective of configs/retrieval.py -> what a model of it learns from, where it has negative labels.
+LEARNS_FROM = {
+    "not_to_recommend": "Positive labels, and the not-to-recommend labels of its configuration, in one softmax "
+    "objective (Wang et al., RecSys ’23, equation 1).",
+    "negative_weight": "Positive labels, and negative ones with a weight below zero in the same cross entropy over the "
+    "corpus.",
+    "reinforce": "Positive labels as rewards and negative ones as negative rewards, by REINFORCE with top-K off-policy "
+    "correction (Chen et al., WSDM ’19).",
+    "softmax_negatives": "Positive labels, in a softmax over the corpus in which what was turned down beside them "
+    "counts more often among the negatives; there is no term of its own for a no.",
+    "label_and_softmax_negatives": "Positive labels, in a softmax over the corpus in which what was turned down beside "
+    "them counts more often among the negatives, and its not-to-recommend labels (Wang et al., RecSys ’23, equation "
+    "1).",
+    "contrastive": "Positive labels, in a softmax over the corpus that all the same user’s noes join; there is no term "
+    "of its own for a no.",
+    "separate_histories": "Positive labels, in a softmax over the corpus, and their contrast with the same user’s "
+    "noes, which an encoder apart reads in training (Ivanova et al., RecSys ’25).",
+}
+_POSITIVES_ALONE = "Positive labels alone, in a softmax over the corpus: it is told no no."
 
 
 def gate(run: Run) -> Section | None:
@@ -54,8 +76,16 @@ def _read_of_items(manifest: Mapping[str, Any]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
 
 
+def _config_of_served(run: Run, served: Model | None) -> ConfigDict:
+    # What it was trained with; before that, what its name stands for.
+    usual = config_of(f"configs/retrieval.py:{run.config.retrieval},{run.config.serve}")
+    trained = run.json(f"train/{served.name}/config.json", {}) if served else {}
+    return ConfigDict({**usual.to_dict(), **trained.get("config", {})})
+
+
 def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
     verdict, manifest = _verdict(run), run.json("serve/recommender/manifest.json")
+    config = _config_of_served(run, models(run).served)
     parts = {
         "models": models(run),
         "signals": titles(run.config),
@@ -63,7 +93,8 @@ def _section(run: Run, anchor: str, title: str, numbers: Metrics) -> Section:
         "only_counts": ONLY_COUNTS,
         "read_of_items": _read_of_items(manifest or run.json(str(LOG), {})),
         "left_out": run.left_out,
-        "remembers": bool(config_of(f"configs/retrieval.py:{run.config.retrieval},{run.config.serve}").memory_feedback),
+        "remembers": bool(config.memory_feedback),
+        "learns_from": LEARNS_FROM[config.objective] if config.negative else _POSITIVES_ALONE,
         "unjudged": verdict.get("unjudged", {}),
         "checks": [
             {**check, "label": _LABELS.get(check["name"], check["name"])} for check in verdict.get("checks", ())
