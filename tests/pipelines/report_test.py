@@ -444,7 +444,10 @@ def test_the_card_says_what_the_served_model_learns_from(tmp_path: Path, signals
 def test_the_card_speaks_of_the_objective_that_was_trained(workdir: Path) -> None:
     assert {*LEARNS_FROM} == {*OBJECTIVES}
     served = next(v for v in reversed(variants(pipeline.get_config("tiny"))) if v.signals == "dislike_input_and_label")
-    write(workdir / "train" / served.name / "config.json", {"config": {"positive": ["like"], "objective": "softmax_negatives"}})
+    write(
+        workdir / "train" / served.name / "config.json",
+        {"config": {"positive": ["like"], "objective": "softmax_negatives"}},
+    )
     assert LEARNS_FROM["softmax_negatives"] in page_of(workdir)
 
 
