@@ -46,6 +46,12 @@ def stages(config: ConfigDict, *, data: Path | None) -> list[Stage]:
     return [with_settings(stage, config) for stage in (*before, report)]
 
 
+def planned(config: ConfigDict) -> set[str]:
+    """The names of the stages that a pipeline has, but that of the report."""
+    log = {feed.PREPARE, *([feed.WORLD.name] if config.world else [])}
+    return log | {stage.name for system in STAGES for stage in system.stages(config)}
+
+
 def sections(run: Run) -> list[Section]:
     """The sections of a run's report, in the order in which they are read; the first stands above the navigation."""
     # Here, so that running stages loads none of what draws.

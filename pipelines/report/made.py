@@ -2,20 +2,18 @@
 
 import time
 
-from pipelines.graph.records import COMMAND, STATE
+from pipelines.graph.records import COMMAND, record_of
+from pipelines.registry import planned
 from pipelines.report.run_folder import Run
 from pipelines.report.section import Section
-from runtime.artifact import read_json
 
 
 def section(run: Run) -> Section | None:
-    """Nothing where the stages were not run by the engine; nor anything of the report, as it is being made."""
-    files = (run.workdir / STATE / "stages").glob("*.json")
-    records = sorted((read_json(file) for file in files), key=lambda record: record["began"])
+    """The stages that the pipeline has, but the report's own; nothing where they were not run by the engine."""
+    found = (record for name in planned(run.config) if (record := run.json(str(record_of(name)))))
     made = [
         {**record, "began": time.strftime("%Y-%m-%d %H:%M", time.gmtime(record["began"]))}
-        for record in records
-        if record["stage"] != "report"
+        for record in sorted(found, key=lambda record: record["began"])
     ]
     versions = {
         name.removeprefix("package "): version

@@ -153,6 +153,9 @@ def test_the_best_of_each_column_is_marked_by_its_direction(workdir: Path) -> No
 
 
 def test_the_ceiling_is_the_last_row_and_no_contestant(workdir: Path) -> None:
+    config = pipeline.get_config("tiny")
+    config.judged_by_truth = True
+    write(workdir / "pipeline.json", config.to_dict())
     write(workdir / "ceiling" / "metrics.json", with_interval("recall@100", 0.5, 0.01))
     models = Models(Run(workdir))
     last = tables.retrieval(models)[-1]
@@ -360,8 +363,10 @@ def test_a_model_whose_signals_have_no_name_in_the_report_is_called_by_them(
     """Whatever configs/retrieval.py knows can be trained, and the report comes after it has been."""
     config = pipeline.get_config("tiny")
     config.plain = (*others, "dislike_excluded")
+    config.ab_arms = (config.plain[0], config.serve)
     if not others:
         config.serve, config.sweeps, config.gate, config.experiments = "dislike_excluded", {}, {}, {}
+        config.ab_test = config.ab_ranked = config.off_policy = ""
     page = page_of(measured(tmp_path, config))
     for section in ("retrieval", "training"):
         assert "dislike excluded" in page.split(f'<section id="{section}">')[1].split("</section>")[0]

@@ -17,6 +17,12 @@ from satisfaction.experiments.variants import variants_of
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES
 from tests.made_up_figures import numbers_of, page_of
 
+# A pipeline that asks for the protocol whose figures are made up below, and for ablations.
+CONFIG = {
+    **pipeline.get_config("tiny").to_dict(),
+    "satisfaction_protocols": ("leave_one_out",),
+    "satisfaction_weight": 0,
+}
 METRICS = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "full/hr@10", "full/mrr")
 
 
@@ -31,7 +37,7 @@ def write(path: Path, value):
 
 @pytest.fixture
 def workdir(tmp_path):
-    write(tmp_path / "pipeline.json", pipeline.get_config("tiny").to_dict())
+    write(tmp_path / "pipeline.json", CONFIG)
     folder = tmp_path / "satisfaction" / "leave_one_out"
     test = {"users": 40.0, "items": 90.0, "level_weight/1": 0.31, "level_weight/2": -0.12}
     for prefix, value in (("", 0.5), ("item_knn/", 0.4), ("gru_softmax/", 0.45), ("popularity/", 0.6)):
@@ -148,6 +154,8 @@ def test_the_page_shows_ablations_and_sweeps_where_there_are_any(workdir):
     config = pipeline.get_config("kuairand_pure_short").to_dict()
     write(workdir / "pipeline.json", {**config, "satisfaction": "tiny"})
     assert "ablations" not in section()
+    assert "ablations" not in section(ablated(workdir))  # of an earlier pipeline
+    write(workdir / "pipeline.json", CONFIG)
     shown = section(ablated(workdir))
     for text in ("What each part is worth: Exact softmax", "Means over 3 seeds", "0.321", "cannot be told from"):
         assert text in shown

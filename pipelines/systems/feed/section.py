@@ -17,7 +17,8 @@ _DAY_MS = 86_400_000
 def section(run: Run) -> Section:
     """Numbers: `world/…` of the synthetic feed, `log/…` of the timelines."""
     log = _facts(run.workdir / TIMELINES) if (run.workdir / LOG).exists() else {}
-    numbers = prefixed("world", run.metrics(WORLD.name)) | prefixed("log", log)
+    world = run.metrics(WORLD.name) if run.config.world else {}
+    numbers = prefixed("world", world) | prefixed("log", log)
     timelines = run.json(str(LOG))
     parts = {"timelines": timelines, "log": log, "has": _has(timelines) if timelines else ()}
     return Section(anchor="data", title="Data", template="systems/feed/data.html.j2", parts=parts, numbers=numbers)

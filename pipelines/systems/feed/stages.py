@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from data import readers
 from pipelines.graph.stage import Stage
 
+PREPARE = "prepare"
 WORLD, TIMELINES = Path("world"), Path("timelines")
 FEED = WORLD / "tables" / "manifest.json"  # vouches for the truth beside it
 LOG = TIMELINES / "manifest.json"
@@ -52,7 +53,7 @@ def world(size: str, flags: Mapping[str, Any] | None = None) -> Stage:
 def prepare(dataset: str, data: Path, *, flags: Mapping[str, Any] | None = None, **files: Any) -> Stage:
     """The timelines of the log in `data`; `files`: what the stage depends on."""
     return Stage(
-        name="prepare",
+        name=PREPARE,
         module="data.prepare",
         config=f"configs/data.py:{dataset}",
         flags={"data": data, **(flags or {})},

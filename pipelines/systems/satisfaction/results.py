@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run
-from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, PROTOCOLS
+from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, satisfaction_protocols, stages
 
 
 class Protocol:
@@ -14,7 +14,9 @@ class Protocol:
     def __init__(self, run: Run, name: str) -> None:
         folder = f"{FOLDER}/{name}"
         self.name = name
-        self.train, self.test, self.ablations = (run.metrics(f"{folder}/{s}") for s in ("train", "test", ABLATIONS))
+        self.train, self.test = (run.metrics(f"{folder}/{s}") for s in ("train", "test"))
+        planned = {stage.name for stage in stages(run.config)}
+        self.ablations = run.metrics(ablations) if (ablations := f"{folder}/{ABLATIONS}") in planned else {}
         # Prefixes in `test` of what the main model was compared with.
         self.rows = tuple(dict.fromkeys(key.split("/")[1] for key in self.test if key.startswith("gain_over/")))
         # Of the propensities; empty where nothing was weighed by them.
@@ -28,5 +30,5 @@ class Protocol:
 
 
 def protocols(run: Run) -> list[Protocol]:
-    """Those that were run, the one to be shown first."""
-    return [Protocol(run, name) for name in PROTOCOLS if (run.workdir / FOLDER / name).is_dir()]
+    """Those that the pipeline trains under, the one to be shown first."""
+    return [Protocol(run, name) for name in satisfaction_protocols(run.config)]

@@ -8,9 +8,9 @@ from pipelines.systems.satisfaction.results import protocols
 
 def section(run: Run) -> Section | None:
     """Nothing where the pipeline has no satisfaction model."""
-    if not run.pipeline.get("satisfaction"):
-        return None
     shown = protocols(run)
+    if not shown:
+        return None
     return Section(
         anchor="satisfaction",
         title="Satisfaction",

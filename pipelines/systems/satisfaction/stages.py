@@ -19,7 +19,6 @@ from pipelines.systems.feed.stages import LOG, TIMELINES
 
 FOLDER, ABLATIONS = "satisfaction", "ablations"
 _AIM = "what satisfies, from the few who answer"
-PROTOCOLS = ("leave_one_out", "time")
 # Of the protocol whose scores have not seen the days on which rankers are measured.
 SCORES = Path(FOLDER) / "time" / "train" / "scores"
 
