@@ -12,7 +12,8 @@ new random exposures that often and counts how many intervals hold it.
 
 Writes into --workdir: metrics.json (`<arm>/<dislike|long_view>/<ips|snips|dr>` with `/low` and `/high`, `.../truth`,
 `.../<estimator>/coverage` with bounds and `.../<estimator>/bias`, of the rate `<arm>/<reward>/pool_truth`;
-`<arm>/effective_size`; `random/<reward>`: the rate of random exposure itself; `exposures`, `users`: how many).
+`<arm>/effective_size`; `<arm>/mean_weight` with bounds, which leave out 1 where the exposures were not uniform;
+`random/<reward>`: the rate of random exposure itself; `exposures`, `users`: how many).
 """
 
 from collections.abc import Sequence

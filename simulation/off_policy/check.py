@@ -97,6 +97,7 @@ def run(
         )
         shown = served(at, label=arm.name)
         of_arm = flat(exposures.estimates(shown, models, **options))
+        of_arm |= flat({"mean_weight": exposures.mean_weight(shown)})
         of_arm["effective_size"] = effective_size(exposures.weights(shown))
         if feed:
             rng = np.random.default_rng([config.seed, 1])
@@ -110,7 +111,22 @@ def run(
     write_json(folder / METRICS, figures)
     for line in lines(figures, [arm.name for arm in loaded]):
         print(line)
+    for arm in not_uniform(figures, [arm.name for arm in loaded]):
+        print(
+            f"warning: {arm}: the mean weight is {figures[f'{arm}/mean_weight']:.2f}, not 1: exposures are not uniform "
+            "over the catalogue, so that IPS and DR do not hold"
+        )
     print(f"off-policy estimates from {len(at):,} random exposures: {folder / METRICS}")
+
+
+def not_uniform(figures: Mapping[str, float], arms: Sequence[str]) -> list[str]:
+    """The arms by whose weights exposures are not uniform over the catalogue (`Exposures.mean_weight`)."""
+
+    def fits(arm: str) -> bool:
+        low, high = (figures.get(f"{arm}/mean_weight/{bound}", 1.0) for bound in ("low", "high"))
+        return low <= 1 <= high
+
+    return [arm for arm in arms if not fits(arm)]
 
 
 def lines(figures: Mapping[str, float], arms: Sequence[str]) -> list[str]:

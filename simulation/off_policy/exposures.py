@@ -29,6 +29,18 @@ class Exposures:
         """π(a | x) / μ(a) of each exposure [n], in the contexts of the policy."""
         return self.num_items * shown.probability_of(self.items)
 
+    def mean_weight(self, shown: Policy) -> Interval:
+        """w̄ = 1/n Σ w_i, which is 1 in expectation where items are drawn uniformly from the whole catalogue.
+
+        The interval is w̄ ± 1.96 √Σ_i (N Σ_y π(y | x_i)² − 1) / n, by the spread of the weights under that design, which
+        a bootstrap of few exposures within the slate does not see. Where it leaves out 1, items were drawn otherwise,
+        such as from a pool of them, and IPS and DR do not hold; SNIPS is then of a policy within that pool.
+        """
+        weights = self.weights(shown)
+        variance = self.num_items * (shown.probability**2).sum(axis=1) - 1  # of each weight, [n]
+        spread = 1.96 * np.sqrt(max(variance.sum(), 0.0)) / len(weights)
+        return Interval(float(weights.mean()), float(weights.mean() - spread), float(weights.mean() + spread))
+
     def estimates(
         self, shown: Policy, models: Mapping[str, RewardModel], *, samples: int, seed: int
     ) -> dict[str, Interval]:

@@ -57,6 +57,7 @@ def workdir(empty: Path) -> Path:
     estimates = {"exposures": 700, f"{ARMS[0]}/dislike/truth": 0.0123}
     estimates |= with_interval(f"{ARMS[0]}/dislike/dr", 0.0111, 0.002)
     estimates |= with_interval(f"{ARMS[0]}/dislike/dr/coverage", 0.94, 0.05)
+    estimates |= with_interval(f"{ARMS[0]}/mean_weight", 2.0, 0.5)
     write(empty / "off_policy" / "metrics.json", estimates)
     write(empty / "off_policy" / "config.json", {"config": {"slate_size": 100}, "arms": [[ARMS[0], "fingerprint"]]})
     return empty
@@ -159,6 +160,7 @@ def test_the_page_has_table_charts_and_estimates(workdir: Path) -> None:
     assert "0.0123" in page
     assert "Doubly robust" in page
     assert "700 items of the test days" in page
+    assert "is 2.00 [1.50, 2.50], which leaves out 1" in page
 
 
 def test_the_test_of_the_rankers_has_satisfaction_and_watch_time_first(ranked: Path) -> None:

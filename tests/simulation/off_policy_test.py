@@ -13,13 +13,14 @@ from data import assembly, feedback
 from data.raw.quarantine import Quarantine
 from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
+from metrics.intervals import Interval
 from runtime.errors import UsageError
 from simulation.exported.recommender import load
-from simulation.off_policy.check import run
+from simulation.off_policy.check import not_uniform, run
 from simulation.off_policy.contexts import Contexts, Policy, contexts, policy
 from simulation.off_policy.coverage import coverage
 from simulation.off_policy.estimators import effective_size, estimate
-from simulation.off_policy.exposures import REWARDS
+from simulation.off_policy.exposures import REWARDS, Exposures
 from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
 from simulation.world.state import World, open_world
@@ -65,6 +66,31 @@ def test_estimates_by_hand() -> None:
     assert effective_size(weights) == 7**2 / (16 + 1 + 4)
     for interval in found.values():
         assert interval.low <= interval.value <= interval.high
+
+
+def test_the_mean_weight_is_one_where_items_are_drawn_from_the_whole_catalogue_and_tells_where_not() -> None:
+    # Of four items two are shown, each with ½: weights 2 and 0, of variance 4 (¼ + ¼) − 1 = 1 each.
+    shown = Policy(np.array([[1, 2], [1, 2]]), np.full((2, 2), 0.5))
+    by_hand = Exposures(np.arange(2), np.array([2, 4]), {}, num_items=4).mean_weight(shown)
+    assert by_hand == pytest.approx((1.0, 1 - 1.96 * math.sqrt(2) / 2, 1 + 1.96 * math.sqrt(2) / 2))
+
+    rng, n, catalogue = np.random.default_rng(0), 2_000, 300
+    slates = np.argsort(rng.random((n, catalogue)), axis=1)[:, :30] + 1
+    probability = rng.dirichlet(np.ones(30), size=n)
+    everywhere, pool = rng.integers(1, catalogue + 1, (200, n)), rng.integers(1, catalogue // 3 + 1, n)
+
+    def mean(items: np.ndarray, slates: np.ndarray) -> Interval:
+        return Exposures(np.arange(n), items, {}, catalogue).mean_weight(Policy(slates, probability))
+
+    held = [low <= 1 <= high for _, low, high in (mean(items, slates) for items in everywhere)]
+    assert 0.9 <= np.mean(held) <= 0.99
+    # Shown are those of the first third, and drawn from the whole of it alone: three times too likely.
+    of_pool = (slates - 1) % (catalogue // 3) + 1
+    found = mean(pool, of_pool)
+    assert found.low > 1
+    assert found.value == pytest.approx(3, abs=0.5)
+    figures = {"a/mean_weight/low": found.low, "a/mean_weight/high": found.high, "b/mean_weight/low": 0.9}
+    assert not_uniform(figures, ["a", "b", "c"]) == ["a"]
 
 
 def test_an_interval_knows_of_the_rewards_it_has_missed() -> None:

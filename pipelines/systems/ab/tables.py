@@ -176,6 +176,12 @@ def off_policy(check: Test) -> list[OffPolicyRow]:
     return rows
 
 
+def mean_weights(check: Test) -> list[tuple[str, Point]]:
+    """Of each arm's weights the mean: 1 where exposures are uniform over the catalogue."""
+    found = ((arm_title(arm), interval(check.metrics, f"{arm}/mean_weight")) for arm in check.arms)
+    return [(title, weight) for title, weight in found if weight]
+
+
 def _nats(value: float) -> str:
     return minus(f"{value:+.3f}")
 
