@@ -14,11 +14,11 @@ from runtime.errors import UsageError
 
 # name -> (play time in ms, negative where unknown, what is logged with it); the skip bit follows from the play time
 PLAYS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "met": (-1, ("click",)),  # for how long is unknown
     "skip": (1_300, ()),  # under 3 s
     "quit_early": (4_200, ()),  # 3 to 6 s: neither skipped nor watched
     "medium_watch": (9_600, ("click",)),  # 6 s and more, short of a long view
     "long_watch": (40_000, ("click", "long_view")),
+    "met": (-1, ("click",)),  # for how long is unknown
 }
 REACTIONS = ("like", "follow", "comment", "share", "dislike")
 

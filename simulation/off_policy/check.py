@@ -111,9 +111,9 @@ def run(
     write_json(folder / METRICS, figures)
     for line in lines(figures, [arm.name for arm in loaded]):
         print(line)
-    for arm in not_uniform(figures, [arm.name for arm in loaded]):
+    for name in not_uniform(figures, [arm.name for arm in loaded]):
         print(
-            f"warning: {arm}: the mean weight is {figures[f'{arm}/mean_weight']:.2f}, not 1: exposures are not uniform "
+            f"warning: {name}: the mean weight is {figures[f'{name}/mean_weight']:.2f}, not 1: exposures are not uniform "
             "over the catalogue, so that IPS and DR do not hold"
         )
     print(f"off-policy estimates from {len(at):,} random exposures: {folder / METRICS}")
