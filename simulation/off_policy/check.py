@@ -113,8 +113,8 @@ def run(
         print(line)
     for name in not_uniform(figures, [arm.name for arm in loaded]):
         print(
-            f"warning: {name}: the mean weight is {figures[f'{name}/mean_weight']:.2f}, not 1: exposures are not uniform "
-            "over the catalogue, so that IPS and DR do not hold"
+            f"warning: {name}: the mean weight is {figures[f'{name}/mean_weight']:.2f}, not 1: exposures are not "
+            "uniform over the catalogue, so that IPS and DR do not hold"
         )
     print(f"off-policy estimates from {len(at):,} random exposures: {folder / METRICS}")
 
