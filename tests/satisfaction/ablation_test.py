@@ -14,10 +14,10 @@ from satisfaction.experiments import trials, variants_table
 from satisfaction.experiments.trials import Measured, Trials
 from satisfaction.experiments.variants import variants_of
 from satisfaction.run import identity
-from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
-from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
+from satisfaction.unbiased.steps import SCORES
 from tests.logs import random_timelines
+from tests.satisfaction import finished_steps
 from training import run as training_run
 
 
@@ -42,18 +42,7 @@ def run(log, tmp_path_factory):
     config.align.update({"disentanglement": False, "levels": False, "popularity": False, "refit": True})
     config.align.update({"num_epochs": 2, "patience": 5})
     write_json(folder / "config.json", identity(config, log))
-    user, item = (rng.normal(size=(n, 6)).astype(np.float32) for n in (log.num_users, log.num_items + 1))
-    BaseEmbeddings(user, item).save(folder / EMBEDDINGS, log)
-    imputed, propensity = rng.random((2, len(log.item)))
-    scores.write(
-        folder / SCORES,
-        log,
-        satisfaction=imputed,
-        propensity=propensity,
-        method="ips",
-        clip=0.1,
-        protocol=config.protocol,
-    )
+    finished_steps.write(folder, log, config, rng)
     return folder
 
 

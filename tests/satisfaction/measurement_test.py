@@ -11,10 +11,10 @@ from runtime.errors import UsageError
 from satisfaction.click_ranks import Ranks
 from satisfaction.experiments import measurement, summary
 from satisfaction.saqrec.alignment import train_alignment
-from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.unbiased import imputed as scores
-from satisfaction.unbiased.steps import EMBEDDINGS, SCORES
+from satisfaction.unbiased.steps import SCORES
 from tests.logs import random_timelines
+from tests.satisfaction import finished_steps
 
 ROWS = ("popularity", "item_knn", "item_knn_popularity", "gru_softmax", "again")
 
@@ -37,19 +37,7 @@ def run(log, tmp_path_factory):
     config.align.models = ("saqrec", "gru_softmax")
     folder.mkdir()
     write_json(folder / "config.json", {"config": config.to_dict()})
-    user, item = (rng.normal(size=(n, 6)).astype(np.float32) for n in (log.num_users, log.num_items + 1))
-    base = BaseEmbeddings(user, item)
-    base.save(folder / EMBEDDINGS, log)
-    imputed, propensity = rng.random((2, len(log.item)))
-    scores.write(
-        folder / SCORES,
-        log,
-        satisfaction=imputed,
-        propensity=propensity,
-        method="ips",
-        clip=0.1,
-        protocol=config.protocol,
-    )
+    base = finished_steps.write(folder, log, config, rng)
     opened = scores.open_scores(folder / SCORES, log, "--workdir")
     train_alignment(config, log, base, opened, folder / "align")
     return folder
