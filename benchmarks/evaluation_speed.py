@@ -116,16 +116,17 @@ def by_counting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:
     """Places of the targets, and the slates."""
     from metrics import ranking
 
-    met = log.items_met(of.moments.user, of.moments.before)
-    ranking.target_places(scores, of.items, excluded=met, where=of.kind >= 0)
-    ranking.top_k(scores, SLATE, excluded=met)
+    excluded = of.excluded()
+    ranking.target_places(scores, of.items, excluded=excluded, where=of.kind >= 0)
+    ranking.top_k(scores, SLATE, excluded=excluded)
 
 
 def by_sorting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:
     """The same from a copy of what each user has not met."""
     import numpy as np
 
-    eligible = ~log.met(of.moments.user, of.moments.before)
+    eligible = np.ones(scores.shape, bool)
+    eligible[of.excluded()] = False
     for row in range(len(scores)):
         shown = scores[row, eligible[row]]
         own = scores[row, of.items[row][of.kind[row] >= 0]]

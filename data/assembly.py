@@ -142,7 +142,9 @@ def assemble(
     notes += whole.notes
     user_ids = pl.concat([of_shard.users for of_shard in whole.parts])
 
-    table = catalogue.build(item_ids, items, duration_ms=whole.duration_ms, seen=whole.train_count > 0)
+    table = catalogue.build(
+        item_ids, items, duration_ms=whole.duration_ms, seen=whole.train_count > 0, first_ms=whole.first_ms
+    )
     notes += [*table.notes, *why]
     users = pl.DataFrame({"user_id": user_ids})
     if gathered.users is not None:
@@ -191,6 +193,7 @@ class _Whole:
     sizes: dict[str, int]
     train_count: NDArray[np.int32]
     duration_ms: NDArray[np.int32]
+    first_ms: NDArray[np.int64]
     notes: list[str]
 
 
@@ -199,7 +202,8 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
     folders = [place / f"part-{number}" if several else None for number in range(len(gathered.kept))]
     rows = len(decided.items) + 1
     train_count, duration_ms = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
-    whole = _Whole([], Counter(), 0, dict.fromkeys(splits.PARTS, 0), train_count, duration_ms, [])
+    first_ms = np.full(rows, timelines.NEVER_MS)
+    whole = _Whole([], Counter(), 0, dict.fromkeys(splits.PARTS, 0), train_count, duration_ms, first_ms, [])
     undone: dict[str, tuple[int, int]] = {}
     with progress(label="write", total=len(gathered.times), unit="row", quiet=quiet or not several) as bar:
         arguments = list(zip(gathered.kept, folders, strict=True))
@@ -209,6 +213,7 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
             whole.sizes = {name: size + found.sizes[name] for name, size in whole.sizes.items()}
             train_count[found.items] += found.train_count
             duration_ms[found.items] = np.maximum(duration_ms[found.items], found.duration_ms)
+            first_ms[found.items] = np.minimum(first_ms[found.items], found.first_ms)
             for name, (lost, kept_it) in found.undone.items():
                 before = undone.get(name, (0, 0))
                 undone[name] = before[0] + lost, before[1] + kept_it

@@ -39,11 +39,16 @@ def history_ends(timelines: Timelines) -> NDArray[np.int64]:
 
 
 class Unobserved:
-    """Draws items that a user never met: not in earlier history, nor in the splits that are trained on."""
+    """Draws items that a user never met: not in earlier history, nor in the splits that are trained on.
+
+    What is uploaded after these splits is not drawn: that it was not met says nothing about it.
+    """
 
     def __init__(self, timelines: Timelines, splits: Sequence[str] = ("train",)):
         trained = np.flatnonzero(timelines.in_split(*splits) | (timelines.timestamp_ms <= 0))
         self._num_items = timelines.num_items
+        _, learned_ms = timelines.until("test" if "valid" in splits else "valid")
+        self._there = np.setdiff1d(np.arange(1, self._num_items + 1), timelines.uploaded_after(learned_ms))
         user = timelines.user_of_event()[trained].astype(np.int64)
         self._met = ranges.distinct(user * (self._num_items + 1) + timelines.item[trained])
 
@@ -53,7 +58,7 @@ class Unobserved:
         items = np.zeros(len(user), np.int64)
         open_ = np.arange(len(user))
         for _ in range(_DRAWS):
-            drawn = rng.integers(1, self._num_items + 1, len(open_))
+            drawn = self._there[rng.integers(0, len(self._there), len(open_))]
             is_met = ranges.among(user[open_] * (self._num_items + 1) + drawn, self._met)
             items[open_[~is_met]] = drawn[~is_met]
             open_ = open_[is_met]

@@ -14,6 +14,7 @@ give gathers of millions of events a second with nothing to decode, so a batch i
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
 import shutil
@@ -41,6 +42,7 @@ EMBEDDINGS, CODES = "item_embeddings.npy", "item_codes.parquet"
 SPLITS = splits.PARTS
 END = "end"  # after the last event, when a server begins
 EARLIER_MS = 0  # the time of earlier history: unknown, and before everything else
+NEVER_MS = np.iinfo(np.int64).max  # later than everything
 
 EVENT_DTYPES = {
     "item": np.int32,  # 1..N
@@ -281,31 +283,68 @@ class Timelines:
         columns: dict[str, NDArray[Any]] = {"item": self.item, "dwell": self.dwell, "feedback": self.feedback}
         return {name: read.astype(np.int32) for name, read in ranges.gathered(columns, position).items()}
 
-    def met(self, users: NDArray[np.integer], before: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Items that each user has met strictly before a position, as a recommender leaves them out: bool [B, N + 1].
+    @functools.cached_property
+    def _uploads(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        # Items by the time of their upload, of which that is known; and these times.
+        if "uploaded_ms" not in self.items.columns:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        known = np.flatnonzero(self.items["uploaded_ms"].is_not_null().to_numpy())
+        time_ms = self.items["uploaded_ms"].to_numpy()[known].astype(np.int64)
+        order = np.argsort(time_ms, kind="stable")
+        return known[order], time_ms[order]
 
-        Args: users [B]; before [B], positions in the event arrays. Item 0, the padding, counts as met.
+    def uploaded_after(self, time_ms: int) -> NDArray[np.int64]:
+        """The items that are not there yet at a moment. One whose upload is unknown has always been there."""
+        items, uploaded_ms = self._uploads
+        return items[np.searchsorted(uploaded_ms, time_ms, side="right") :]
+
+    def excluded(
+        self, users: NDArray[np.integer], before: NDArray[np.integer], time_ms: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What a recommender leaves out: pairs (row of [B], item), flat, rows rising, some of them twice.
+
+        Of each user [B] the items met strictly before a position in the event arrays, those uploaded after `time_ms`,
+        and item 0, the padding.
         """
-        met = np.zeros((len(users), self.num_items + 1), bool)
-        met[self.items_met(users, before)] = True
-        return met
-
-    def items_met(
-        self, users: NDArray[np.integer], before: NDArray[np.integer]
-    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
-        """`met` as pairs, (row of [B], item), flat, rows rising: as many as events, however many items there are."""
         lengths = np.asarray(before - self.offsets[users]) + 1
-        items = self.item[ranges.positions(self.offsets[users] - 1, lengths)]
+        items = self.item[ranges.positions(self.offsets[users] - 1, lengths)].astype(np.int64)
         items[ranges.begins(lengths)] = 0
-        return ranges.owners(lengths), items
+        rows = ranges.owners(lengths)
+        by_upload, uploaded_ms = self._uploads
+        first = np.searchsorted(uploaded_ms, time_ms, side="right")
+        later = len(by_upload) - first
+        if not later.any():
+            return rows, items
+        rows = np.concatenate([rows, ranges.owners(later)])
+        items = np.concatenate([items, by_upload[ranges.positions(first, later)]])
+        order = np.argsort(rows, kind="stable")
+        return rows[order], items[order]
 
     def held_out(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The (user, item) pairs of `split` with any of the named feedback, once each, ordered by user, then item.
 
-        Without the items that the user has met before the split begins.
+        Without the items that the user has met before the split begins, and those that are uploaded after that: nobody
+        can recommend them at that moment.
 
         Returns: user index [M], item index [M].
         """
+        user, item = self._held_out(split, names)
+        later = self._is_later(item, split)
+        return user[~later], item[~later]
+
+    def num_uploaded_later(self, split: str, names: Iterable[str]) -> int:
+        """How many pairs `held_out` leaves out as their items are uploaded after the split begins."""
+        _, item = self._held_out(split, names)
+        return int(self._is_later(item, split).sum())
+
+    def _is_later(self, item: NDArray[np.int64], split: str) -> NDArray[np.bool_]:
+        later = np.zeros(self.num_items + 1, bool)
+        if len(self._uploads[0]):
+            later[self.uploaded_after(self.until(split)[1])] = True
+        return later[item]
+
+    def _held_out(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        # As `held_out`, with what is uploaded later.
         start, end = self.bounds(split)
         width = self.num_items + 1
         position = ranges.positions(start, end - start)

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from data.timelines import Timelines
 from retrieval.queries import Moments, Queries
 from runtime.errors import DataError
 from runtime.progress import chunks, progress
@@ -45,9 +44,9 @@ def ranked(
 
 
 def rank(
-    encode: Callable[[Moments], Any], vectors: Any, timelines: Timelines, of: Queries, *, label: str, slate: int
+    encode: Callable[[Moments], Any], vectors: Any, of: Queries, *, label: str, slate: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Places of the targets [Q, M, 2] and the top `slate` [Q, slate] of what each user has not met.
+    """Places of the targets [Q, M, 2] and the top `slate` [Q, slate] of what may be shown.
 
     Args: encode, moments [B] -> queries [B, D]; vectors [N + 1, D], on the device.
     Errors: DataError where a score is not finite.
@@ -64,7 +63,7 @@ def rank(
             width = _power(int((batch.kind >= 0).sum(axis=1).max(initial=1)))  # targets come first, then padding
             targets = np.zeros((size, width), np.int32)
             targets[:, :most] = np.maximum(batch.items, 0)[:, :width]
-            out = timelines.items_met(batch.moments.user, batch.moments.before)
+            out = batch.excluded()
             filled = np.full((2, _power(len(out[0]))), size, np.int32)
             filled[:, : len(out[0])] = out
             found = ranked(encode(batch.moments), vectors, targets, (filled[0], filled[1]), k=k)

@@ -9,10 +9,11 @@ positive, skip and dislike of these days, for the next item (retrieval/queries.p
 Writes metrics.json (recall@10|50|100, ndcg@10|100, mrr, skip@100, dislike@100, coverage@100, diversity;
 recall@100/said_no, of those alone who had disliked something before: what hearing a no costs them; of next_item also
 dislike@10 and delta_hr@10, recall@10 less that; users/said_no, how many these are, and users/drawn_from, how many there
-were where only some are asked for; those of the rules of retrieval/simple_rules.py under popularity_1d/,
-popularity_7d/, item_knn/, item_knn_popularity/ and counts/; by how much the model's Recall is above that of the rule
-that has most of it under ahead/, paired over users; 95% bounds under /low and /high) and per_user.npz, the model's
-figures user by user, with which two models are compared in pairs (retrieval/full_corpus.py: compare).
+were where only some are asked for; targets/uploaded_later, positives left out as their items were not there yet when
+the days began; those of the rules of retrieval/simple_rules.py under popularity_1d/, popularity_7d/, item_knn/,
+item_knn_popularity/ and counts/; by how much the model's Recall is above that of the rule that has most of it under
+ahead/, paired over users; 95% bounds under /low and /high) and per_user.npz, the model's figures user by user, with
+which two models are compared in pairs (retrieval/full_corpus.py: compare).
 Of the config only `positive`, what counts as a target, is read; the model's own is in its checkpoint.
 """
 

@@ -84,7 +84,7 @@ def evaluate(
     per_user: dict[str, NDArray[Any]] = {"user": users}
     for prefix, of in queries.items():
         named = f"{label}, {prefix.strip('/')}" if prefix else label
-        places, slates = _rank(scorers[prefix], timelines, of, label=named, slate=0 if prefix else SLATE)
+        places, slates = _rank(scorers[prefix], of, label=named, slate=0 if prefix else SLATE)
         counts = {name: of.of(name).sum(axis=1) for name in of.names}
         if prefix:
             figures_of_users, pairs = _pooled(places, of, users)
@@ -102,6 +102,8 @@ def evaluate(
         totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
         if of.drawn_from:
             totals["users/drawn_from"] = of.drawn_from
+        if of.uploaded_later:
+            totals["targets/uploaded_later"] = of.uploaded_later
         if _SAID_NO in pairs:
             totals["users/said_no"] = pairs[_SAID_NO][1].sum()
         totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
@@ -208,25 +210,23 @@ def _pooled(
     return figures, pairs
 
 
-def _rank(
-    score: ScoreFn, timelines: Timelines, of: Queries, *, label: str, slate: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    # Places of the targets [Q, M, 2] and the top `slate` among what each user has not met, some at a time.
+def _rank(score: ScoreFn, of: Queries, *, label: str, slate: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    # Places of the targets [Q, M, 2] and the top `slate` among what may be shown, some at a time.
     if isinstance(score, ModelScorer) and score.compiled:
         vectors = jax.device_put(score.item_vectors)
-        return compiled_ranks.rank(score.queries, vectors, timelines, of, label=label, slate=slate)
+        return compiled_ranks.rank(score.queries, vectors, of, label=label, slate=slate)
     size = len(of.moments.user)
     places, slates = np.empty((*of.items.shape, 2)), np.empty((size, slate), np.int64)
 
     def of_rows(rows: slice) -> ArrayLike:
         return score(of.moments.rows(rows))
 
-    for rows, scores in scored(of_rows, size, columns=timelines.num_items + 1, label=label, unit="query"):
+    for rows, scores in scored(of_rows, size, columns=of.timelines.num_items + 1, label=label, unit="query"):
         batch = of.rows(rows)
-        met = timelines.items_met(batch.moments.user, batch.moments.before)
-        places[rows] = ranking.target_places(scores, batch.items, excluded=met, where=batch.kind >= 0)
+        excluded = batch.excluded()
+        places[rows] = ranking.target_places(scores, batch.items, excluded=excluded, where=batch.kind >= 0)
         if slate:
-            slates[rows] = ranking.top_k(scores, slate, excluded=met)
+            slates[rows] = ranking.top_k(scores, slate, excluded=excluded)
     return places, slates
 
 

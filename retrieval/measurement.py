@@ -80,9 +80,11 @@ def run(
             label = name.removeprefix(prefix)
             print(f"  {label} against {rule}: {change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}]")
     drawn = f", drawn from {metrics['users/drawn_from']:,.0f}" if "users/drawn_from" in metrics else ""
+    later = metrics.get("targets/uploaded_later", 0)
+    left_out = f"; {later:,.0f} more are of items uploaded later, and left out" if later else ""
     print(
         f"{metrics['targets']:,.0f} positive, {metrics['skips']:,.0f} skipped and {metrics['dislikes']:,.0f} disliked "
-        f"items of {metrics['users']:,.0f} users{drawn}, split {split}: {folder / METRICS}"
+        f"items of {metrics['users']:,.0f} users{drawn}, split {split}{left_out}: {folder / METRICS}"
     )
 
 

@@ -7,8 +7,9 @@ Two ways of asking:
     next_item  a query for each held-out reaction, just before it, as a live feed would (Wang et al., RecSys '23); its
                target is that one item. The history is every event up to it.
 
-Candidates are all items that the user has not met by then, so an item met before is no target. Reactions are of kinds:
-to those of the first, the positives, a recommender should lead; to others, skips and dislikes, it should not.
+Candidates are all items that are uploaded by then and that the user has not met, so an item met before is no target,
+nor is one that is uploaded later. Reactions are of kinds: to those of the first, the positives, a recommender should
+lead; to others, skips and dislikes, it should not.
 """
 
 import dataclasses
@@ -51,6 +52,7 @@ class Queries:
     """Moments [Q], their targets `items` [Q, M], and the kind of each, by its place in `names` [Q, M], −1 padding.
 
     `timelines`: of what log. `drawn_from`: how many users there were, where only some are asked for; 0 for all.
+    `uploaded_later`: positives of all users that are no targets as their items were not there yet.
     """
 
     moments: Moments
@@ -59,6 +61,7 @@ class Queries:
     names: tuple[str, ...]
     timelines: Timelines
     drawn_from: int = 0
+    uploaded_later: int = 0
 
     def of(self, name: str) -> NDArray[np.bool_]:
         """Which targets are of this kind, [Q, M]."""
@@ -75,6 +78,10 @@ class Queries:
         if len(rows) > most:
             rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
         return self.rows(rows)
+
+    def excluded(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What may not be shown at each moment, as `Timelines.excluded` has it."""
+        return self.timelines.excluded(*self.moments)
 
     @functools.cached_property
     def said_no(self) -> NDArray[np.bool_]:
@@ -126,7 +133,8 @@ def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
     )
     before, begins_ms = timelines.until(split)
     moments = Moments(users, before[users], np.full(len(users), begins_ms, np.int64))
-    return Queries(moments, items, kind, tuple(kinds), timelines)
+    later = timelines.num_uploaded_later(split, next(iter(kinds.values())))
+    return Queries(moments, items, kind, tuple(kinds), timelines, uploaded_later=later)
 
 
 def next_item(

@@ -176,7 +176,7 @@ def tuned(
         validation = {}
     scorers: dict[str, dict[str, ScoreFn]] = {rule: {} for rule in RULES}
     for prefix in prefixes:
-        for rule, settings in choose(before, validation.get(prefix), timelines).items():
+        for rule, settings in choose(before, validation.get(prefix)).items():
             scorers[rule][prefix] = functools.partial(score, log, rule, settings)
     return scorers
 
@@ -186,7 +186,7 @@ def score(log: Log, rule: str, settings: Settings, moments: Moments) -> Scores:
     return RULES[rule].scores(PartsAt(log, moments), **settings)
 
 
-def choose(log: Log, queries: Queries | None, timelines: Timelines) -> dict[str, Settings]:
+def choose(log: Log, queries: Queries | None) -> dict[str, Settings]:
     """Rule -> those of its settings in `RULES` that have the highest Recall@100 of `queries`, of the validation days.
 
     The first where there are no queries. `log` is what is known before these days.
@@ -197,15 +197,15 @@ def choose(log: Log, queries: Queries | None, timelines: Timelines) -> dict[str,
     most = min(_QUERIES, max(1, _SCORES // (settings * (log.num_items + 1))))
     drawn = queries.drawn("targets", most)
     batches = (drawn.rows(rows) for rows in chunks(len(drawn.items), 64))
-    return simple_rules.choose(RULES, ((PartsAt(log, of.moments), _recall(of, timelines)) for of in batches))
+    return simple_rules.choose(RULES, ((PartsAt(log, of.moments), _recall(of)) for of in batches))
 
 
-def _recall(queries: Queries, timelines: Timelines) -> Callable[[Scores], NDArray[np.float64]]:
-    # Scores [B, N + 1] -> Recall@CUT of each query, among the items that its user had not met.
-    met, where = timelines.items_met(queries.moments.user, queries.moments.before), queries.of("targets")
+def _recall(queries: Queries) -> Callable[[Scores], NDArray[np.float64]]:
+    # Scores [B, N + 1] -> Recall@CUT of each query, among the items that could be shown.
+    excluded, where = queries.excluded(), queries.of("targets")
 
     def recall(scores: Scores) -> NDArray[np.float64]:
-        places = ranking.target_places(scores, queries.items, excluded=met, where=where)
+        places = ranking.target_places(scores, queries.items, excluded=excluded, where=where)
         return ranking.recall(places, CUT, where=where)
 
     return recall

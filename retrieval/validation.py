@@ -40,12 +40,13 @@ class Questions(NamedTuple):
     """What users are asked when the validation days begin, [U, ...], item 0 filling up.
 
     inputs: their histories, as the towers read them. targets: the unmet items that they then like. met: those that they
-    know.
+    know. there [N + 1]: whether an item can be shown by then, which padding cannot.
     """
 
     inputs: dict[str, np.ndarray]
     targets: np.ndarray
     met: np.ndarray
+    there: np.ndarray
 
 
 def questions(config: ConfigDict, timelines: Timelines) -> Questions:
@@ -58,21 +59,25 @@ def questions(config: ConfigDict, timelines: Timelines) -> Questions:
         )
     users = np.unique(user)
     users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
-    start, _ = timelines.until("valid")
+    start, begins_ms = timelines.until("valid")
     chosen = np.isin(user, users)
     before = start[users] - timelines.offsets[users]
     met_events = ranges.positions(timelines.offsets[users], before)
+    there = np.arange(timelines.num_items + 1) > 0
+    there[timelines.uploaded_after(begins_ms)] = False
     return Questions(
         timelines.histories(users, start[users], Reader(timelines.feedback, towers_reading(config))),
         ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0),
         ranges.padded(ranges.owners(before), timelines.item[met_events], num_rows=len(users), fill=0),
+        there,
     )
 
 
 def make_validation(
     config: ConfigDict, timelines: Timelines, merge: Callable[[Any], TwoTower], mesh: Mesh
 ) -> Callable[[Any], dict[str, jax.Array]]:
-    """`validate(params) -> {"recall@k"}` over `config.eval_users` users, drawn once; items already met are left out.
+    """`validate(params) -> {"recall@k"}` over `config.eval_users` users, drawn once, without what they have met and
+    what is not there yet.
 
     k and the name as `metric` says. Items that tie count as metrics/ranking.py says, as in the full measurement. Every
     device scores all users, so that the figure is the same on all.
@@ -82,7 +87,7 @@ def make_validation(
     users = len(asked.targets)
     inputs = {**asked.inputs, "targets": asked.targets, "met": asked.met, "where": np.ones(users, bool)}
     chunks = {name: replicate(array, mesh) for name, array in in_chunks(inputs, CHUNK).items()}
-    k = cut(timelines.num_items)
+    k, there = cut(timelines.num_items), asked.there
 
     @jax.jit
     def validate(params: Any, chunks: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -93,7 +98,8 @@ def make_validation(
         def chunk_recall(chunk):
             states = model.states(chunk, vectors, at=last_places(chunk["item"]))
             scores = model.queries(states) @ vectors[: timelines.num_items + 1].T  # [CHUNK, N + 1]
-            scores = scores.at[rows, chunk["met"]].set(-jnp.inf).at[:, 0].set(-jnp.inf)
+            scores = scores.at[rows, chunk["met"]].set(-jnp.inf)
+            scores = jnp.where(there, scores, -jnp.inf)
             # What scores more than the k-th best is within k places; what ties with it shares the places that are left.
             edge = jax.lax.top_k(scores, k)[0][:, -1]
             tied = ranking.share_within(*ranking.place_of(edge, scores), k)

@@ -31,7 +31,8 @@ class Catalogue(NamedTuple):
 
     table: columns item_id, creator_id, cluster_id (the first, of several) and, where there are any, `title`, for
     people, as given; `creator`, `cluster`, `item.NAME` of each attribute and `duration` int32 (0 is unknown, padding),
-    `all.NAME` list of int32 where an item may have several codes of NAME, duration_ms int32 (-1 is unknown).
+    `all.NAME` list of int32 where an item may have several codes of NAME, duration_ms int32 (-1 is unknown), and where
+    the log tells it of any item uploaded_ms int64, null where unknown.
     features: {"name", "cardinality"} of the features of more than one value, codes running from 0 to cardinality - 1;
     "width", the most codes of an item, where that is more than 1; of numbers "edges" and "first", the code of what is
     below all of them (data/items/buckets.py).
@@ -53,6 +54,7 @@ def build(
     *,
     duration_ms: NDArray[np.int32],
     seen: NDArray[np.bool_],
+    first_ms: NDArray[np.int64],
 ) -> Catalogue:
     """The item table and its features.
 
@@ -62,6 +64,7 @@ def build(
         (data/raw/attributes.py).
       duration_ms: [N + 1] as the events tell it, for items whose own is unknown; -1 where they do not.
       seen: [N + 1], the items of the training days, whose numbers decide about buckets.
+      first_ms: [N + 1], the time of each item's first event: it was there by then, whatever its uploaded_ms says.
     """
     table = pl.DataFrame({"item_id": item_ids})
     if items is not None:
@@ -95,6 +98,14 @@ def build(
         features.append(told | {"edges": list(DURATION_EDGES_MS), "first": 1})
     ids = [_first(table[name]) for name in ("creator_id", "cluster_id")]
     title = ["title"] if "title" in table.columns else []
+    if "uploaded_ms" in table.columns and table["uploaded_ms"].count():
+        uploaded, first = table["uploaded_ms"], pl.Series(first_ms)
+        if early := (first < uploaded).sum():
+            notes.append(
+                f"uploaded_ms: events lie before it for {early:,} of {uploaded.count():,} items, which count as there "
+                "since their first event"
+            )
+        columns["uploaded_ms"] = pl.select(pl.when(first < uploaded).then(first).otherwise(uploaded)).to_series()
     return Catalogue(
         table.select("item_id", *ids, *title).with_columns(**columns, duration_ms=pl.Series(duration_ms)),
         features,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import feedback, ranges, splits, traits, undo, vocabulary
+from data import feedback, ranges, splits, timelines, traits, undo, vocabulary
 from data.raw.tables import FEEDBACK_COLUMNS
 from data.shards.ordered import Kept, Ordered
 from data.timelines import EARLIER_MS, EVENT_DTYPES, USER_DTYPES
@@ -49,8 +49,8 @@ class Part:
         in files, NAME in `folder`.
       users [U]. trained [U]: whether they have events in train. counts: of the events. earlier: how many are of earlier
         history. sizes: train, valid and test -> events.
-      items: dense items that its events are of; train_count, duration_ms: of each of these the training events, and
-        the longest duration that an event tells, -1 for none.
+      items: dense items that its events are of; train_count, duration_ms, first_ms: of each of these the training
+        events, the longest duration that an event tells, -1 for none, and the time of the first event.
       undone: feedback -> events that lost it, and that kept it as it was taken back too late.
     """
 
@@ -64,12 +64,13 @@ class Part:
     items: NDArray[np.int32]
     train_count: NDArray[np.int32]
     duration_ms: NDArray[np.int32]
+    first_ms: NDArray[np.int64]
     undone: Mapping[str, tuple[int, int]]
 
     def without_items(self) -> "Part":
         """The same without what it says of items, which all parts together are asked for."""
         none = np.zeros(0, np.int32)
-        return dataclasses.replace(self, items=none, train_count=none, duration_ms=none)
+        return dataclasses.replace(self, items=none, train_count=none, duration_ms=none, first_ms=none.astype(np.int64))
 
 
 def part(kept: Kept, folder: Path | None = None, *, decided: Decided) -> Part:
@@ -109,6 +110,8 @@ def part(kept: Kept, folder: Path | None = None, *, decided: Decided) -> Part:
     items, place = np.unique(arrays["item"], return_inverse=True)
     duration_ms = np.full(len(items), -1, np.int32)
     np.maximum.at(duration_ms, place, arrays["duration_ms"])
+    first_ms = np.full(len(items), timelines.NEVER_MS)
+    np.minimum.at(first_ms, place, time)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
@@ -125,6 +128,7 @@ def part(kept: Kept, folder: Path | None = None, *, decided: Decided) -> Part:
         items,
         np.bincount(np.searchsorted(items, trained), minlength=len(items)).astype(np.int32),
         duration_ms,
+        first_ms,
         undone,
     )
 

@@ -1,6 +1,6 @@
 """How much the towers and each part weigh, fitted on the validation days: a conditional logit.
 
-    p(j | question) = softmax over the unmet items of  a_0 q · v_j + Σ_p a_p S_pj
+    p(j | question) = softmax over what may be shown of  a_0 q · v_j + Σ_p a_p S_pj
     a = argmax Σ_questions mean log p(j), over the items j to be found;  a ≥ 0
 
 (McFadden, Frontiers in Econometrics, 1974). It is the positives' term of the loss that the towers are trained by, on
@@ -49,10 +49,10 @@ Scores = NDArray[np.float32]
 
 
 class _Asked(NamedTuple):
-    """scores: by each term [Q, N + 1], or [1, N + 1] where the same for all. met [Q, N + 1]: what is no candidate."""
+    """scores: by each term [Q, N + 1], or [1, N + 1] where the same for all. excluded [Q, N + 1]: no candidates."""
 
     scores: list[Scores]
-    met: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
     items: NDArray[np.int64]  # [Q, M]
     share: NDArray[np.float32]  # [Q, M]: of each item in its question, 0 for padding
 
@@ -127,7 +127,7 @@ def _loss(weights: jax.Array, of_all: list[_Asked]) -> jax.Array:
     losses = []
     for of in of_all:
         scores = sum(weight * scores for weight, scores in zip(weights, of.scores, strict=True))
-        log_p = jax.nn.log_softmax(jnp.where(of.met, -1e9, scores), axis=1)
+        log_p = jax.nn.log_softmax(jnp.where(of.excluded, -1e9, scores), axis=1)
         losses.append(-(of.share * jnp.take_along_axis(log_p, of.items, axis=1)).sum(axis=1).mean())
     return jnp.stack(losses).mean()
 
@@ -147,8 +147,9 @@ def _scored(queries: Queries, towers: Retriever, parts: Iterable[Part | None], t
     scores = [_of_part(part, reactions, histories) if part else of_towers() for part in parts]
     where = queries.of("targets")
     share = (where / where.sum(axis=1, keepdims=True)).astype(np.float32)
-    met = timelines.met(queries.moments.user, queries.moments.before)
-    return _Asked(scores, met, np.where(where, queries.items, 0), share)
+    excluded = np.zeros((len(share), timelines.num_items + 1), bool)
+    excluded[queries.excluded()] = True
+    return _Asked(scores, excluded, np.where(where, queries.items, 0), share)
 
 
 def _of_part(part: Part, reactions: Reactions, histories: Histories) -> Scores:

@@ -62,10 +62,12 @@ def make_validation_in_blocks(
         return small.queries(small.states(chunk, small.items(), at=last_places(chunk["item"])))
 
     @jax.jit
-    def with_block(params: Any, best: _Best, queries: jax.Array, block: Mapping[str, jax.Array]) -> _Best:
+    def with_block(
+        params: Any, best: _Best, queries: jax.Array, block: Mapping[str, jax.Array], there: jax.Array
+    ) -> _Best:
         vectors = model.merge_with(rows.take(params, block), block).items()  # [size, D]
         item = block["item"]
-        scores = jnp.where((item > 0) & (item <= num_items), queries @ vectors.T, -jnp.inf)  # [U, size]
+        scores = jnp.where(there, queries @ vectors.T, -jnp.inf)  # [U, size]
         user = jnp.arange(users)[:, None]
         known = met - item[0]
         scores = scores.at[user, jnp.where(known >= 0, known, size)].set(-jnp.inf, mode="drop")
@@ -100,7 +102,9 @@ def make_validation_in_blocks(
         for start in range(0, num_items + 1, size):
             item = np.arange(start, start + size, dtype=np.int32)
             block = {"item": item, **items.arrays(item)}
-            best = with_block(params, best, query, {name: replicate(array, mesh) for name, array in block.items()})
+            there = asked.there[np.minimum(item, num_items)] & (item <= num_items)
+            arrays = {name: replicate(array, mesh) for name, array in block.items()}
+            best = with_block(params, best, query, arrays, replicate(there, mesh))
         return {metric(num_items): recall(best)}
 
     return validate

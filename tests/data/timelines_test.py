@@ -88,14 +88,41 @@ def test_a_history_never_reaches_into_another_user(opened):
     np.testing.assert_array_equal(inputs["item"], [[5, 1, 0, 0, 0]])
 
 
-def test_what_was_met_before_a_position(opened):
-    met = opened.met(np.array([0, 0, 1]), np.array([3, 0, 9]))
-    np.testing.assert_array_equal(np.flatnonzero(met[0]), [0, 1, 2])
-    np.testing.assert_array_equal(np.flatnonzero(met[1]), [0])
-    np.testing.assert_array_equal(np.flatnonzero(met[2]), [0, 1, 2, 5])
-    rows, items = opened.items_met(np.array([0, 0, 1]), np.array([3, 0, 9]))
-    assert set(zip(rows, items, strict=True)) == set(zip(*np.nonzero(met), strict=True))
+def excluded(log, users, before, time_ms=0):
+    rows, items = log.excluded(np.array(users), np.array(before), np.full(len(users), time_ms))
     assert (np.diff(rows) >= 0).all()
+    return [set(items[rows == row].tolist()) for row in range(len(users))]
+
+
+def test_what_was_met_before_a_position_is_left_out(opened):
+    assert excluded(opened, [0, 0, 1], [3, 0, 9]) == [{0, 1, 2}, {0}, {0, 1, 2, 5}]
+
+
+@pytest.fixture
+def published(opened):
+    # Item 4 comes just when the test days begin, item 2 after that; of item 3 nobody knows.
+    uploaded = pl.Series("uploaded_ms", [None, 10, 501, None, 500, 499])
+    manifest = opened.manifest | {"valid_start_ms": 400, "test_start_ms": 500}
+    return dataclasses.replace(opened, items=opened.items.with_columns(uploaded), manifest=manifest)
+
+
+def test_what_is_not_there_yet_is_left_out(published):
+    assert excluded(published, [0, 0, 1], [3, 0, 9], 500) == [{0, 1, 2}, {0, 2}, {0, 1, 2, 5}]
+    assert excluded(published, [0, 0, 1], [1, 0, 7], 499) == [{0, 1, 2, 4}, {0, 2, 4}, {0, 2, 4, 5}]
+    assert excluded(published, [0], [0], 9) == [{0, 1, 2, 4, 5}]
+    assert excluded(published, [0], [0], 501) == [{0}]
+    rows, items = published.excluded(np.array([1, 1]), np.array([6, 6]), np.array([500, 499]))
+    assert list(zip(rows.tolist(), items.tolist())) == [(0, 0), (0, 2), (1, 0), (1, 4), (1, 2)]
+    np.testing.assert_array_equal(published.uploaded_after(499), [4, 2])
+    assert not len(published.uploaded_after(501))
+
+
+def test_what_is_uploaded_after_the_days_have_begun_is_no_target(published):
+    assert [side.tolist() for side in published.held_out("test", ["click", "skip"])] == [[0], [4]]
+    assert published.num_uploaded_later("test", ["click", "skip"]) == 1  # user 1 skips item 2
+    assert published.num_uploaded_later("test", ["click"]) == 0
+    later = published.manifest | {"test_start_ms": 499}
+    assert not len(dataclasses.replace(published, manifest=later).held_out("test", ["click"])[0])
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 22])

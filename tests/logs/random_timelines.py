@@ -1,5 +1,7 @@
 """Small random timelines for tests: users of very different lengths, with training, validation and test days."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 
@@ -82,3 +84,11 @@ def write(
         },
     )
     return Timelines.open(folder)
+
+
+def uploaded_late(log, items, split):
+    """The log with these items uploaded a moment after `split` begins, and all others long before."""
+    _, begins_ms = log.until(split)
+    uploaded_ms = np.full(log.num_items + 1, begins_ms - 10**9)
+    uploaded_ms[np.asarray(items, np.int64)] = begins_ms + 1
+    return dataclasses.replace(log, items=log.items.with_columns(uploaded_ms=pl.Series(uploaded_ms)))

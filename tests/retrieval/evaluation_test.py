@@ -14,8 +14,9 @@ from data.reading import Reading
 from data.timelines import Timelines
 from metrics import ranking
 from retrieval import compiled_ranks, full_corpus, measurement, simple_rules
-from retrieval.queries import asked
+from retrieval.queries import NEXT_ITEM, asked
 from runtime.errors import DataError, UsageError
+from tests.logs import random_timelines
 
 N = 120
 DAY = 86_400_000
@@ -232,6 +233,22 @@ def test_compare_is_paired_and_relative(log):
         full_corpus.compare(everything, valid)
 
 
+def test_what_is_uploaded_after_the_moment_is_no_target_and_no_candidate(log):
+    # 6, which user 0 clicks, and 7, skipped, come later; with them all but the last 40 of what nobody wants.
+    late = [6, 7, *range(11, 81)]
+    growing = random_timelines.uploaded_late(log, late, "test")
+    found = measured(scorer({0: {5}, 1: {3}}), growing).metrics
+    assert (found["targets"], found["skips"], found["targets/uploaded_later"]) == (4, 3, 1)
+    assert "targets/uploaded_later" not in measured(scorer({}), log).metrics
+    # What scores above all that is there is in nobody's way: user 0 finds 5 first, user 1 finds 3 first.
+    ahead = measured(scorer({0: {5, *late}, 1: {3, *late}}), growing).metrics
+    of_days = [name for name in found if not name.startswith(NEXT_ITEM)]
+    assert {name: ahead[name] for name in of_days} == {name: found[name] for name in of_days}
+    assert found["mrr"] == pytest.approx((1 + 1 + 1 / 6) / 3)  # 8 stands behind 1 to 5
+    # Just before its click an item is there, whatever the day has begun with.
+    assert found["next_item/targets"] == 5
+
+
 def test_figures_of_some_users_say_of_how_many(log):
     some = asked(log, split="test", positive=("click",), users=2)
     found = full_corpus.evaluate(dict.fromkeys(some, scorer(POSITIVES)), some, log).metrics
@@ -271,9 +288,11 @@ def test_the_model_scores_by_its_last_events(log):
 
 
 @pytest.mark.parametrize("held", [1 << 26, 2 * (N + 1)])  # all queries at once, or two and then what is left
-def test_a_compiled_model_has_the_same_figures(log, monkeypatch, held):
+@pytest.mark.parametrize("late", [[], [6, 7, *range(20, 50)]])
+def test_a_compiled_model_has_the_same_figures(log, monkeypatch, held, late):
     """As on an accelerator. Vectors of few whole numbers: products are exact, and many items tie."""
     monkeypatch.setattr(compiled_ranks, "_HELD", held)
+    log = random_timelines.uploaded_late(log, late, "test")
     vectors = np.random.default_rng(1).integers(-1, 2, size=(N + 1, 3)).astype(np.float32)
     vectors[0] = 9  # padding is never shown
 

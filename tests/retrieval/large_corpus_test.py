@@ -151,8 +151,10 @@ def test_loss_and_gradients_are_those_of_the_whole_tables(log, options):
 
 
 @pytest.mark.parametrize("block_size", [0, 7])
-def test_validation_in_blocks_is_validation(tmp_path, block_size):
+@pytest.mark.parametrize("late", [[], [*range(2, 151, 4)]])
+def test_validation_in_blocks_is_validation(tmp_path, block_size, late):
     log = random_timelines.write(tmp_path / "log", lengths=np.full(30, 30), num_items=150, unseen=20)
+    log = random_timelines.uploaded_late(log, late, "valid")
     config = config_of(length=8)
     dense, (model, items) = checkpoint.build(config, log), checkpoint.build_by_rows(config, log)
     validate = make_validation(config, log, dense.merge, ONE)

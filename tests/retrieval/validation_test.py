@@ -69,8 +69,16 @@ def chance(log, k):
     return np.mean([min(1.0, k / (N - count)) for count in met])
 
 
+@pytest.fixture(scope="module")
+def growing(log):
+    """A third of the items, and of the targets, are not there yet when the validation days begin."""
+    return random_timelines.uploaded_late(log, np.arange(3, N + 1, 3), "valid")
+
+
 @pytest.mark.parametrize("levels", [0, 1, 3, 1000])  # all alike, many ties, some, hardly any
-def test_it_is_the_full_measurements_recall(log, levels):
+@pytest.mark.parametrize("catalogue", ["log", "growing"])
+def test_it_is_the_full_measurements_recall(request, catalogue, levels):
+    log = request.getfixturevalue(catalogue)
     params = tables(1, levels)
     model = Table(params)
 
@@ -93,6 +101,15 @@ def test_a_model_of_zeros_has_the_recall_of_chance(log):
     found = validated(log, tables(0, 0))["recall@100"]
     assert found == pytest.approx(chance(log, 100), abs=1e-6)
     assert found < 0.4
+
+
+def test_what_is_not_there_yet_is_neither_asked_for_nor_in_the_way(log, growing):
+    # Scored above all else, it would take the places of what is there.
+    params = tables(1, 3)
+    first = {**params, "vectors": params["vectors"].at[3::3].set(1e3), "asked": jnp.abs(params["asked"]) + 1}
+    alone = {**first, "vectors": first["vectors"].at[3::3].set(-1e3)}
+    assert validated(growing, first) == validated(growing, alone)
+    assert validated(log, first)["recall@100"] > 2 * validated(log, alone)["recall@100"]
 
 
 def test_a_diverged_model_finds_nothing(log):

@@ -91,7 +91,8 @@ def test_what_is_met_is_never_expected_and_what_is_not_uploaded_hardly_ever(tmp_
     scores = Expectation(world, log).next_days(
         users, log.test_start[users], np.full(20, start), ends_ms=log.manifest["end_ms"]
     )
-    met = log.met(users, log.test_start[users])
+    met = np.zeros(scores.shape, bool)
+    met[log.excluded(users, log.test_start[users], np.full(20, log.manifest["end_ms"]))] = True
     met[:, 0] = False
     number = log.items["item_id"].fill_null(-1).to_numpy()
     later = (number >= 0) & (world.catalogue.uploaded_ms[number] > start + 6 * 3_600_000)

@@ -191,6 +191,11 @@ class Models:
         return f", {test['users']:,.0f} drawn from {test['users/drawn_from']:,.0f}"
 
     @property
+    def uploaded_later(self) -> int:
+        """Positives of the test days that nobody is asked for, as their items are uploaded after these begin."""
+        return max((int(model.test.get("targets/uploaded_later", 0)) for model in self.all), default=0)
+
+    @property
     def compared(self) -> Mapping[str, Mapping[str, float]]:
         """The signals whose responses are shown beside one another -> their published figures by kind, if any: those of
         the paper, and where nobody dislikes anything all that were trained.

@@ -2,16 +2,18 @@ import numpy as np
 import polars as pl
 
 from data.items import catalogue
+from data.timelines import NEVER_MS
 
 
-def build(item_ids, items, *, durations=None, seen=None):
-    """Durations as events tell them, of row 0 too; none, and all items seen, by default."""
+def build(item_ids, items, *, durations=None, seen=None, first_ms=None):
+    """Durations and times as events tell them, of row 0 too; none, and all items seen, by default."""
     nothing = np.full(len(item_ids) + 1, -1)
     return catalogue.build(
         pl.Series(item_ids),
         items,
         duration_ms=nothing if durations is None else np.array(durations),
         seen=nothing < 0 if seen is None else seen,
+        first_ms=np.full(len(nothing), NEVER_MS) if first_ms is None else np.array(first_ms),
     )
 
 
@@ -110,3 +112,15 @@ def test_embeddings_stand_beside_the_table():
     assert made.embedded == [{"name": "item.look", "size": 2}, {"name": "item.sound", "size": 1}]
     assert made.features == []
     assert not {"look", "sound", "item.look"} & {*made.table.columns}
+
+
+def test_an_item_is_there_since_its_upload_or_its_first_event():
+    items = pl.DataFrame({"item_id": [1, 2, 3], "uploaded_ms": pl.Series([500, 700, None], dtype=pl.Int64)})
+    made = build([1, 2, 3, 4], items, first_ms=[NEVER_MS, 600, 600, 600, 600])
+    assert made.table["uploaded_ms"].to_list() == [None, 500, 600, None, None]
+    assert made.notes == [
+        "uploaded_ms: events lie before it for 1 of 2 items, which count as there since their first event"
+    ]
+    assert not build([1, 2], items, first_ms=[NEVER_MS, 500, NEVER_MS]).notes
+    unknown = items.with_columns(uploaded_ms=pl.lit(None, pl.Int64))
+    assert "uploaded_ms" not in build([1, 2, 3], unknown).table.columns

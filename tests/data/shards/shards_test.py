@@ -63,6 +63,8 @@ def test_shards_change_the_order_of_users_alone(shard_rows, gap, min_item_count)
         {"user_id": pl.Series(rng.integers(0, 70, 500)).cast(pl.String), "item_id": rng.integers(0, 210, 500)}
     ).with_columns(long_view=pl.lit(1, pl.Int8))
     items = pl.DataFrame({"item_id": range(220), "duration_ms": pl.Series([None] * 220, dtype=pl.Int32)})
+    # In the middle of the log, so that some items have events before it, each in some of the shards.
+    items = items.with_columns(uploaded_ms=pl.Series(T + rng.integers(0, 40, 220) * 86_400_000))
     users = pl.DataFrame({"user_id": [str(n) for n in range(80)], "age": rng.random(80)})
     tables = log(events(gap=gap), earlier=earlier, items=items, users=users)
     whole = assemble(tables, min_item_count=min_item_count)
@@ -73,6 +75,7 @@ def test_shards_change_the_order_of_users_alone(shard_rows, gap, min_item_count)
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     assert same_people.equals(people)
     assert sharded.items.equals(whole.items)
+    assert any(note.startswith("uploaded_ms: ") for note in whole.notes)
     bounds = sharded.fields.pop("shards")
     assert sharded.fields == whole.fields
     assert sharded.counts == whole.counts
