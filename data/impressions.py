@@ -48,7 +48,7 @@ class Unobserved:
         trained = np.flatnonzero(timelines.in_split(*splits) | (timelines.timestamp_ms <= 0))
         self._num_items = timelines.num_items
         _, learned_ms = timelines.until("test" if "valid" in splits else "valid")
-        self._there = np.setdiff1d(np.arange(1, self._num_items + 1), timelines.uploaded_after(learned_ms))
+        self._there = np.sort(timelines.by_upload[: timelines.num_there(learned_ms)])
         user = timelines.user_of_event()[trained].astype(np.int64)
         self._met = ranges.distinct(user * (self._num_items + 1) + timelines.item[trained])
 

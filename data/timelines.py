@@ -284,19 +284,22 @@ class Timelines:
         return {name: read.astype(np.int32) for name, read in ranges.gathered(columns, position).items()}
 
     @functools.cached_property
-    def _uploads(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        # Items by the time of their upload, of which that is known; and these times.
-        if "uploaded_ms" not in self.items.columns:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        known = np.flatnonzero(self.items["uploaded_ms"].is_not_null().to_numpy())
-        time_ms = self.items["uploaded_ms"].to_numpy()[known].astype(np.int64)
-        order = np.argsort(time_ms, kind="stable")
-        return known[order], time_ms[order]
+    def by_upload(self) -> NDArray[np.int64]:
+        """All items, [N], in the order of their uploads: the first `num_there` are there at a moment, others later."""
+        return 1 + np.argsort(self._uploaded_ms, kind="stable")
 
-    def uploaded_after(self, time_ms: int) -> NDArray[np.int64]:
-        """The items that are not there yet at a moment. One whose upload is unknown has always been there."""
-        items, uploaded_ms = self._uploads
-        return items[np.searchsorted(uploaded_ms, time_ms, side="right") :]
+    def num_there(self, time_ms: ArrayLike) -> NDArray[np.int64]:
+        """How many items are uploaded by moments of any shape; one whose upload is unknown has always been there."""
+        return np.searchsorted(self._uploads, time_ms, side="right")
+
+    @functools.cached_property
+    def _uploads(self) -> NDArray[np.int64]:
+        return np.sort(self._uploaded_ms)
+
+    @property
+    def _uploaded_ms(self) -> NDArray[np.int64]:
+        # Of the items 1..N, 0 where unknown.
+        return self.item_column("uploaded_ms")[1:]
 
     def excluded(
         self, users: NDArray[np.integer], before: NDArray[np.integer], time_ms: NDArray[np.integer]
@@ -309,14 +312,12 @@ class Timelines:
         lengths = np.asarray(before - self.offsets[users]) + 1
         items = self.item[ranges.positions(self.offsets[users] - 1, lengths)].astype(np.int64)
         items[ranges.begins(lengths)] = 0
-        rows = ranges.owners(lengths)
-        by_upload, uploaded_ms = self._uploads
-        first = np.searchsorted(uploaded_ms, time_ms, side="right")
-        later = len(by_upload) - first
+        rows, there = ranges.owners(lengths), self.num_there(time_ms)
+        later = self.num_items - there
         if not later.any():
             return rows, items
         rows = np.concatenate([rows, ranges.owners(later)])
-        items = np.concatenate([items, by_upload[ranges.positions(first, later)]])
+        items = np.concatenate([items, self.by_upload[ranges.positions(there, later)]])
         order = np.argsort(rows, kind="stable")
         return rows[order], items[order]
 
@@ -338,10 +339,8 @@ class Timelines:
         return int(self._is_later(item, split).sum())
 
     def _is_later(self, item: NDArray[np.int64], split: str) -> NDArray[np.bool_]:
-        later = np.zeros(self.num_items + 1, bool)
-        if len(self._uploads[0]):
-            later[self.uploaded_after(self.until(split)[1])] = True
-        return later[item]
+        uploaded_ms = self.item_column("uploaded_ms")[item]
+        return uploaded_ms > self.until(split)[1] if uploaded_ms.any() else np.zeros(len(item), bool)
 
     def _held_out(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         # As `held_out`, with what is uploaded later.

@@ -64,7 +64,7 @@ def questions(config: ConfigDict, timelines: Timelines) -> Questions:
     before = start[users] - timelines.offsets[users]
     met_events = ranges.positions(timelines.offsets[users], before)
     there = np.arange(timelines.num_items + 1) > 0
-    there[timelines.uploaded_after(begins_ms)] = False
+    there[timelines.by_upload[timelines.num_there(begins_ms) :]] = False
     return Questions(
         timelines.histories(users, start[users], Reader(timelines.feedback, towers_reading(config))),
         ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0),

@@ -5,10 +5,10 @@
 
 The evaluated policy (simulation/exported/serving.py): softmax of the exported logits over the exact top slate_size
 items that are new to the user, read from the last events before each random exposure of the test days. Arms may know
-nothing else of these days: they are exported with --counted_until=test. The logging propensity of a random exposure:
-1 / N, uniform over the catalogue. IPS, SNIPS and DR (simulation/off_policy/estimators.py) with 95% intervals over
-users. With --world, the synthetic feed that the log came from, the truth stands beside them, and --coverage_seeds draws
-new random exposures that often and counts how many intervals hold it.
+nothing else of these days: they are exported with --counted_until=test. The logging propensity of a random exposure: 1
+/ N, uniform over the N items that are uploaded by then. IPS, SNIPS and DR (simulation/off_policy/estimators.py) with
+95% intervals over users. With --world, the synthetic feed that the log came from, the truth stands beside them, and
+--coverage_seeds draws new random exposures that often and counts how many intervals hold it.
 
 Writes into --workdir: metrics.json (`<arm>/<dislike|long_view>/<ips|snips|dr>` with `/low` and `/high`, `.../truth`,
 `.../<estimator>/coverage` with bounds and `.../<estimator>/bias`, of the rate `<arm>/<reward>/pool_truth`;

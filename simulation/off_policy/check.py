@@ -85,7 +85,8 @@ def run(
 
     models = {name: fit(timelines, name) for name in REWARDS}
     rewards = {name: feedback.has(timelines.feedback[at.position], name).astype(np.float64) for name in REWARDS}
-    exposures = Exposures(at.user, timelines.item[at.position], rewards, timelines.num_items)
+    catalogue = timelines.num_there(timelines.timestamp_ms[at.position])
+    exposures = Exposures(at.user, timelines.item[at.position], rewards, catalogue)
     options = {"samples": config.bootstrap_samples, "seed": config.seed}
     figures: dict[str, float] = {"exposures": len(at), "users": len(np.unique(at.user))}
     for name, reward in rewards.items():
@@ -105,8 +106,9 @@ def run(
             of_arm |= {f"{name}/truth": rate for name, rate in rates.items()}
         if coverage_seeds:
             in_pool = served(pool, label=f"{arm.name}, pool")
-            counts = {"num_items": timelines.num_items, "seeds": coverage_seeds}
-            of_arm |= coverage(known["pool"], in_pool, pool, models, **counts, config=config)
+            of_arm |= coverage(
+                known["pool"], in_pool, pool, models, timelines=timelines, seeds=coverage_seeds, config=config
+            )
         figures |= {f"{arm.name}/{name}": figure for name, figure in of_arm.items()}
     write_json(folder / METRICS, figures)
     for line in lines(figures, [arm.name for arm in loaded]):

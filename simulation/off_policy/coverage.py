@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from ml_collections import ConfigDict
 
+from data.timelines import Timelines
 from metrics.two_samples import share
 from runtime.progress import progress
 from simulation.off_policy.contexts import Contexts, Policy
@@ -26,7 +27,7 @@ def coverage(
     pool: Contexts,
     models: Mapping[str, RewardModel],
     *,
-    num_items: int,
+    timelines: Timelines,
     seeds: int,
     config: ConfigDict,
 ) -> dict[str, float]:
@@ -37,13 +38,14 @@ def coverage(
     """
     rates = truth.value(np.random.default_rng([config.seed, 2]), shown, draws=config.truth_draws)
     drawn = []
+    catalogue = timelines.num_there(timelines.timestamp_ms[pool.position])
     for seed in progress(range(seeds), label="coverage", unit="seed"):
         rng = np.random.default_rng([config.seed, 3, seed])
         rows = rng.integers(len(pool), size=config.exposures)
-        items = rng.integers(1, num_items + 1, size=config.exposures)
+        items = timelines.by_upload[rng.integers(catalogue[rows])]
         reactions = truth.react(rng, rows, items)
         rewards = {name: getattr(reactions, name).astype(np.float64) for name in REWARDS}
-        exposures = Exposures(pool.user[rows], items, rewards, num_items)
+        exposures = Exposures(pool.user[rows], items, rewards, catalogue[rows])
         drawn.append(exposures.estimates(shown.at(rows), models, samples=config.bootstrap_samples, seed=seed))
     figures = {f"{name}/pool_truth": rate for name, rate in rates.items()}
     for name in drawn[0]:

@@ -15,29 +15,30 @@ REWARDS = ("dislike", "long_view")
 
 @dataclass(frozen=True)
 class Exposures:
-    """n exposures of items drawn uniformly from a catalogue: logging propensity 1 / num_items.
+    """n exposures, each of an item drawn uniformly from the catalogue of its moment: logging propensity 1 / N_i.
 
-    users [n], items [n], indices of the timelines; rewards: {name: 0 or 1 [n]} for each of REWARDS.
+    users [n], items [n], indices of the timelines; rewards: {name: 0 or 1 [n]} for each of REWARDS; catalogue [n], how
+    many items were there, N_i.
     """
 
     users: np.ndarray
     items: np.ndarray
     rewards: Mapping[str, np.ndarray]
-    num_items: int
+    catalogue: np.ndarray
 
     def weights(self, shown: Policy) -> np.ndarray:
         """π(a | x) / μ(a) of each exposure [n], in the contexts of the policy."""
-        return self.num_items * shown.probability_of(self.items)
+        return self.catalogue * shown.probability_of(self.items)
 
     def mean_weight(self, shown: Policy) -> Interval:
         """w̄ = 1/n Σ w_i, which is 1 in expectation where items are drawn uniformly from the whole catalogue.
 
-        The interval is w̄ ± 1.96 √Σ_i (N Σ_y π(y | x_i)² − 1) / n, by the spread of the weights under that design, which
-        a bootstrap of few exposures within the slate does not see. Where it leaves out 1, items were drawn otherwise,
-        such as from a pool of them, and IPS and DR do not hold; SNIPS is then of a policy within that pool.
+        The interval is w̄ ± 1.96 √Σ_i (N_i Σ_y π(y | x_i)² − 1) / n, by the spread of the weights under that design,
+        which a bootstrap of few exposures within the slate does not see. Where it leaves out 1, items were drawn
+        otherwise, such as from a pool of them, and IPS and DR do not hold; SNIPS is then of a policy within that pool.
         """
         weights = self.weights(shown)
-        variance = self.num_items * (shown.probability**2).sum(axis=1) - 1  # of each weight, [n]
+        variance = self.catalogue * (shown.probability**2).sum(axis=1) - 1  # of each weight, [n]
         spread = 1.96 * np.sqrt(max(variance.sum(), 0.0)) / len(weights)
         return Interval(float(weights.mean()), float(weights.mean() - spread), float(weights.mean() + spread))
 

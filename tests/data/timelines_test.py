@@ -94,6 +94,11 @@ def excluded(log, users, before, time_ms=0):
     return [set(items[rows == row].tolist()) for row in range(len(users))]
 
 
+def test_without_uploads_everything_is_always_there(opened):
+    np.testing.assert_array_equal(opened.by_upload, [1, 2, 3, 4, 5])
+    assert opened.num_there(0) == 5
+
+
 def test_what_was_met_before_a_position_is_left_out(opened):
     assert excluded(opened, [0, 0, 1], [3, 0, 9]) == [{0, 1, 2}, {0}, {0, 1, 2, 5}]
 
@@ -113,8 +118,8 @@ def test_what_is_not_there_yet_is_left_out(published):
     assert excluded(published, [0], [0], 501) == [{0}]
     rows, items = published.excluded(np.array([1, 1]), np.array([6, 6]), np.array([500, 499]))
     assert list(zip(rows.tolist(), items.tolist())) == [(0, 0), (0, 2), (1, 0), (1, 4), (1, 2)]
-    np.testing.assert_array_equal(published.uploaded_after(499), [4, 2])
-    assert not len(published.uploaded_after(501))
+    np.testing.assert_array_equal(published.by_upload, [3, 1, 5, 4, 2])
+    np.testing.assert_array_equal(published.num_there([[9, 499], [500, 501]]), [[1, 3], [4, 5]])
 
 
 def test_what_is_uploaded_after_the_days_have_begun_is_no_target(published):

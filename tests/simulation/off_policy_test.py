@@ -1,5 +1,6 @@
 """Off-policy estimates: the estimators by hand, then a whole check on a small world whose truth is known."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_estimates_by_hand() -> None:
 def test_the_mean_weight_is_one_where_items_are_drawn_from_the_whole_catalogue_and_tells_where_not() -> None:
     # Of four items two are shown, each with ½: weights 2 and 0, of variance 4 (¼ + ¼) − 1 = 1 each.
     shown = Policy(np.array([[1, 2], [1, 2]]), np.full((2, 2), 0.5))
-    by_hand = Exposures(np.arange(2), np.array([2, 4]), {}, num_items=4).mean_weight(shown)
+    by_hand = Exposures(np.arange(2), np.array([2, 4]), {}, np.full(2, 4)).mean_weight(shown)
     assert by_hand == pytest.approx((1.0, 1 - 1.96 * math.sqrt(2) / 2, 1 + 1.96 * math.sqrt(2) / 2))
 
     rng, n, catalogue = np.random.default_rng(0), 2_000, 300
@@ -80,7 +81,7 @@ def test_the_mean_weight_is_one_where_items_are_drawn_from_the_whole_catalogue_a
     everywhere, pool = rng.integers(1, catalogue + 1, (200, n)), rng.integers(1, catalogue // 3 + 1, n)
 
     def mean(items: np.ndarray, slates: np.ndarray) -> Interval:
-        return Exposures(np.arange(n), items, {}, catalogue).mean_weight(Policy(slates, probability))
+        return Exposures(np.arange(n), items, {}, np.full(n, catalogue)).mean_weight(Policy(slates, probability))
 
     held = [low <= 1 <= high for _, low, high in (mean(items, slates) for items in everywhere)]
     assert 0.9 <= np.mean(held) <= 0.99
@@ -227,10 +228,39 @@ def test_intervals_cover_the_truth_and_no_other_value(log: Timelines, world: Wor
             return {name: value + 0.2 for name, value in super().value(*given, **options).items()}
 
     for truth, least, most in ((TruthAt, 0.85, 1.0), (Elsewhere, 0.0, 0.05)):
-        found = coverage(truth(world, log, pool), shown, pool, models, num_items=NUM_ITEMS, seeds=40, config=config)
+        found = coverage(truth(world, log, pool), shown, pool, models, timelines=log, seeds=40, config=config)
         for estimator in ("ips", "snips", "dr"):
             assert least <= found[f"long_view/{estimator}/coverage"] <= most
             assert found[f"long_view/{estimator}/coverage/low"] < found[f"long_view/{estimator}/coverage/high"]
+
+
+def test_random_exposures_are_of_what_was_there(log: Timelines, world: World) -> None:
+    # Half of the items are uploaded in the middle of the log.
+    middle = int(np.median(log.timestamp_ms))
+    uploaded_ms = np.where(np.arange(NUM_ITEMS + 1) % 2, middle, 1)
+    log = dataclasses.replace(log, items=log.items.with_columns(uploaded_ms=pl.Series(uploaded_ms)))
+    every = contexts(log, np.ones(len(log.item), bool))
+    pool = Contexts(every.user[::7], every.position[::7])
+    early = log.timestamp_ms[pool.position] < middle
+    there = log.num_there(log.timestamp_ms[pool.position])
+    np.testing.assert_array_equal(there, np.where(early, NUM_ITEMS // 2, NUM_ITEMS))
+    everything = np.broadcast_to(np.arange(1, NUM_ITEMS + 1), (len(pool), NUM_ITEMS))
+    shown = Policy(everything, np.where(early[:, None] & (everything % 2 == 1), 0.0, 1 / there[:, None]))
+    drawn: list[np.ndarray] = []
+
+    class Watched(TruthAt):
+        def react(self, rng, rows, items):
+            drawn.append(np.stack([early[rows], items % 2, there[rows] * shown.at(rows).probability_of(items)]))
+            return super().react(rng, rows, items)
+
+    config = get_config("tiny")
+    config.update(bootstrap_samples=20, exposures=300, truth_draws=1)
+    models = {name: fit(log, name) for name in REWARDS}
+    coverage(Watched(world, log, pool), shown, pool, models, timelines=log, seeds=2, config=config)
+    before, odd, weight = drawn[-1]
+    assert not odd[before == 1].any()
+    assert 0.3 < odd[before == 0].mean() < 0.7
+    np.testing.assert_allclose(weight, 1)
 
 
 def test_a_truth_of_zero_has_no_bias(log: Timelines, world: World) -> None:
@@ -246,7 +276,7 @@ def test_a_truth_of_zero_has_no_bias(log: Timelines, world: World) -> None:
     config.update(bootstrap_samples=20, exposures=50, truth_draws=1)
     models = {name: fit(log, name) for name in REWARDS}
     truth = Nothing(world, log, pool)
-    found = coverage(truth, shown, pool, models, num_items=NUM_ITEMS, seeds=2, config=config)
+    found = coverage(truth, shown, pool, models, timelines=log, seeds=2, config=config)
     assert found["long_view/pool_truth"] == 0
     assert "long_view/ips/coverage" in found
     assert "long_view/ips/bias" not in found
