@@ -46,10 +46,10 @@ def stages(config: ConfigDict, *, data: Path | None) -> list[Stage]:
     return [with_settings(stage, config) for stage in (*before, report)]
 
 
-def planned(config: ConfigDict) -> set[str]:
-    """The names of the stages that a pipeline has, but that of the report."""
-    log = {feed.PREPARE, *([feed.WORLD.name] if config.world else [])}
-    return log | {stage.name for system in STAGES for stage in system.stages(config)}
+def planned(config: ConfigDict) -> dict[str, Path]:
+    """The stages that a pipeline has, but that of the report: name -> folder."""
+    log = {feed.PREPARE: feed.TIMELINES} | ({feed.WORLD.name: feed.WORLD} if config.world else {})
+    return log | {stage.name: stage.folder for system in STAGES for stage in system.stages(config)}
 
 
 def sections(run: Run) -> list[Section]:

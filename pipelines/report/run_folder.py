@@ -1,4 +1,7 @@
-"""Reads the folder of a pipeline run. What a stage has not written reads as empty."""
+"""Reads the folder of a pipeline run.
+
+What a stage has not written reads as empty, and so does what stages have left there that the pipeline no longer has.
+"""
 
 import json
 import math
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from pipelines.graph.records import STATE
 from pipelines.graph.stage import PIPELINE
 from pipelines.report.intervals import Metrics
 from pipelines.systems.left_out import FILE as LEFT_OUT
@@ -21,15 +25,18 @@ class Run:
     """The folder of a pipelines.run. Errors: DataError where it is none, or a file in it is broken."""
 
     def __init__(self, workdir: Path) -> None:
+        from pipelines.registry import planned  # here, as a system may have its stages and its section in one file
+
         self.workdir = workdir
         self.pipeline: dict[str, Any] = read_json(workdir / PIPELINE)
         self.config = ConfigDict(self.pipeline)
+        self._folders = {*planned(self.config).values()}
         # What the log could not carry: what, why, remedy of each.
         self.left_out: Sequence[Mapping[str, str]] = self.json(str(LEFT_OUT), [])
 
     def json(self, path: str, default: Any = None) -> Any:
-        """A file in the folder, `default` where there is none."""
-        return read_json(self.workdir / path) if (self.workdir / path).exists() else default
+        """A file of a stage, or of the run as a whole; `default` where there is none."""
+        return read_json(self.workdir / path) if self._is_there(path) else default
 
     def metrics(self, stage: str) -> Metrics:
         """What a stage has measured."""
@@ -37,10 +44,16 @@ class Run:
 
     def arrays(self, path: str) -> Mapping[str, np.ndarray]:
         """The arrays of an .npz file."""
-        if not (self.workdir / path).exists():
+        if not self._is_there(path):
             return {}
         with np.load(self.workdir / path) as arrays:
             return {name: arrays[name] for name in arrays.files}
+
+    def _is_there(self, path: str) -> bool:
+        folder = Path(path).parent
+        of_the_run = folder in (Path(), Path(STATE)) or Path(STATE) in folder.parents
+        told = of_the_run or not self._folders.isdisjoint({folder, *folder.parents})
+        return told and (self.workdir / path).exists()
 
 
 def curves(training: Path) -> Curves:

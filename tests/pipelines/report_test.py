@@ -349,6 +349,7 @@ def test_only_models_and_published_figures_that_there_are_have_a_row(workdir: Pa
     config = pipeline.get_config("tiny")
     config.plain, kept = ("dislike_input",), ("dislike_input_and_label",)
     config.sweeps = {signals: {**config.sweeps[signals], "reference": "dislike_input"} for signals in kept}
+    config.ab_test = config.ab_ranked = config.off_policy = ""
     write(workdir / "pipeline.json", config.to_dict())
     assert set(Models(Run(workdir)).compared) == set(CHANGES)  # of the paper
     for kind in ("content", "creator"):

@@ -16,9 +16,8 @@ def section(run: Run) -> Section | None:
     planned = {stage.name for stage in stages(run.config)}
     if not planned:
         return None
-    # An earlier run may have had a test that this one has not, or have served, and tested, another model than the one
-    # that the gate has refused.
-    signals, orders, off_policy = (Test(run, name, shown=name in planned and not refused(run)) for name in FOLDERS)
+    # An earlier run may have served, and tested, another model than the one that the gate has refused.
+    signals, orders, off_policy = (Test(run, name, shown=not refused(run)) for name in FOLDERS)
     numbers: dict[str, float] = {}
     for test in (signals, orders, off_policy):
         numbers |= prefixed(test.stage, test.metrics)

@@ -17,7 +17,7 @@ _DAY_MS = 86_400_000
 def section(run: Run) -> Section:
     """Numbers: `world/…` of the synthetic feed, `log/…` of the timelines."""
     log = _facts(run.workdir / TIMELINES) if (run.workdir / LOG).exists() else {}
-    world = run.metrics(WORLD.name) if run.config.world else {}
+    world = run.metrics(WORLD.name)
     numbers = prefixed("world", world) | prefixed("log", log)
     timelines = run.json(str(LOG))
     parts = {"timelines": timelines, "log": log, "has": _has(timelines) if timelines else ()}

@@ -13,18 +13,17 @@ class Ranking:
     """The ranker's results. `test` and `validate` hold every row's figures, as ranking.evaluate names them."""
 
     def __init__(self, run: Run) -> None:
-        planned, train = {stage.name for stage in stages(run.config)}, f"{FOLDER}/train/"
+        names, train = sorted(stage.name for stage in stages(run.config)), f"{FOLDER}/train/"
         # Of each variant and seed, by the name of its folder.
-        self.train = {name.removeprefix(train): run.metrics(name) for name in sorted(planned) if name.startswith(train)}
+        self.train = {name.removeprefix(train): run.metrics(name) for name in names if name.startswith(train)}
         self.curves = curves(run.workdir / FOLDER / "train" / FULL)
         self.validate, self.test = (run.metrics(f"{FOLDER}/{split}") for split in ("validate", "test"))
         self.reliability: dict[str, Any] = run.json(f"{FOLDER}/test/reliability.json", {})
         self.fusion: dict[str, Any] = run.json(f"{FOLDER}/test/curves.json", {})
         aligned = f"{FOLDER}/{ALIGNED_FOLDER}/validate"
-        self.aligned = run.metrics(aligned) if aligned in planned else {}
+        self.aligned = run.metrics(aligned)
         # task -> γ of the aligned ranker
-        gammas = run.json(f"{aligned}/curves.json", {}) if aligned in planned else {}
-        self.aligned_gamma = gammas.get("gamma", {}).get("model", {})
+        self.aligned_gamma = run.json(f"{aligned}/curves.json", {}).get("gamma", {}).get("model", {})
         gamma, config = self.fusion.get("gamma", {}), run.json(f"{FOLDER}/train/{FULL}/config.json", {})
         self.tasks = tuple(config.get("config", {}).get("tasks", gamma.get("model", ())))
         # What the ranker was compared with on the test days, those without a network last.

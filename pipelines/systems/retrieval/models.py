@@ -123,17 +123,14 @@ class Model:
         # By the rule, on validation days; variants without a weight and final ones are, too.
         self.chosen = variant.weight in (None, weight)
         self.train, self.validate, self.test = (run.metrics(f"{s}/{self.name}") for s in STAGES[:3])
-        # Of an earlier run's simulation nothing is told where this pipeline has none.
-        simulated = bool(run.config.counterfactual)
-        self.counterfactual = run.metrics(f"counterfactual/{self.name}") if simulated else {}
+        self.counterfactual = run.metrics(f"counterfactual/{self.name}")
         # Of its towers and of each part that is counted beside them; {} where nothing is.
         self.weights = {
             name.removeprefix(_WEIGHT): value for name, value in self.train.items() if name.startswith(_WEIGHT)
         }
         self.curves = curves(run.workdir / "train" / self.name)
         self.test_users = run.arrays(f"test/{self.name}/per_user.npz")  # metric -> [users], NaN where a user has none
-        examples = run.json(f"counterfactual/{self.name}/examples.json", []) if simulated else []
-        self.examples: list[dict[str, Any]] = examples
+        self.examples: list[dict[str, Any]] = run.json(f"counterfactual/{self.name}/examples.json", [])
 
     @property
     def title(self) -> str:
@@ -156,12 +153,11 @@ class Models:
     """All models of a run; `simulation` is the config of the counterfactual simulation."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.selected = run, run.metrics("selected") if run.config.sweeps else {}
+        self.run, self.selected = run, run.metrics("selected")
         self.all = [Model(run, variant, self.selected) for variant in variants(run.config)]
         # Of the feed's own truth; empty where the feed, or the log, does not know it.
-        self.ceiling = run.metrics(CEILING) if run.config.judged_by_truth else {}
-        simulated = self.all if run.config.counterfactual else ()
-        configs = (run.json(f"counterfactual/{model.name}/config.json") for model in simulated)
+        self.ceiling = run.metrics(CEILING)
+        configs = (run.json(f"counterfactual/{model.name}/config.json") for model in self.all)
         self.simulation: Mapping[str, Any] = next((config["config"] for config in configs if config), {})
         log: Mapping[str, Any] = run.json(str(LOG), {})
         self.num_items: int = log.get("num_items", 0)  # 0 where there is no log yet; its traits are None then

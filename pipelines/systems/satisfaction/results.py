@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run
-from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, satisfaction_protocols, stages
+from pipelines.systems.satisfaction.stages import ABLATIONS, FOLDER, satisfaction_protocols
 
 
 class Protocol:
@@ -15,8 +15,7 @@ class Protocol:
         folder = f"{FOLDER}/{name}"
         self.name = name
         self.train, self.test = (run.metrics(f"{folder}/{s}") for s in ("train", "test"))
-        planned = {stage.name for stage in stages(run.config)}
-        self.ablations = run.metrics(ablations) if (ablations := f"{folder}/{ABLATIONS}") in planned else {}
+        self.ablations = run.metrics(f"{folder}/{ABLATIONS}")
         # Prefixes in `test` of what the main model was compared with.
         self.rows = tuple(dict.fromkeys(key.split("/")[1] for key in self.test if key.startswith("gain_over/")))
         # Of the propensities; empty where nothing was weighed by them.
