@@ -116,9 +116,9 @@ def by_counting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:
     """Places of the targets, and the slates."""
     from metrics import ranking
 
-    excluded = of.excluded()
-    ranking.target_places(scores, of.items, excluded=excluded, where=of.kind >= 0)
-    ranking.top_k(scores, SLATE, excluded=excluded)
+    met = of.met()
+    ranking.target_places(scores, of.items, excluded=met, where=of.kind >= 0)
+    ranking.top_k(scores, SLATE, excluded=met)
 
 
 def by_sorting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:
@@ -126,7 +126,7 @@ def by_sorting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:
     import numpy as np
 
     eligible = np.ones(scores.shape, bool)
-    eligible[of.excluded()] = False
+    eligible[of.met()] = False
     for row in range(len(scores)):
         shown = scores[row, eligible[row]]
         own = scores[row, of.items[row][of.kind[row] >= 0]]

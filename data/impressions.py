@@ -41,24 +41,25 @@ def history_ends(timelines: Timelines) -> NDArray[np.int64]:
 class Unobserved:
     """Draws items that a user never met: not in earlier history, nor in the splits that are trained on.
 
-    What is uploaded after these splits is not drawn: that it was not met says nothing about it.
+    Nor does it draw what is uploaded after the moment: that it was not met by then says nothing about it.
     """
 
     def __init__(self, timelines: Timelines, splits: Sequence[str] = ("train",)):
         trained = np.flatnonzero(timelines.in_split(*splits) | (timelines.timestamp_ms <= 0))
         self._num_items = timelines.num_items
-        _, learned_ms = timelines.until("test" if "valid" in splits else "valid")
-        self._there = np.sort(timelines.by_upload[: timelines.num_there(learned_ms)])
+        self._by_upload, self._num_there = timelines.by_upload, timelines.num_there
         user = timelines.user_of_event()[trained].astype(np.int64)
         self._met = ranges.distinct(user * (self._num_items + 1) + timelines.item[trained])
 
-    def draw(self, users: NDArray[Any], count: int, rng: np.random.Generator) -> NDArray[np.int32]:
-        """Uniform items for users [B]: int32 [B, count], 0 where 8 draws met nothing new."""
-        user = np.repeat(np.asarray(users, np.int64), count)
+    def draw(
+        self, users: NDArray[Any], time_ms: NDArray[np.integer], count: int, rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        """Uniform items for users at moments [B]: int32 [B, count], 0 where 8 draws met nothing new."""
+        user, there = (np.repeat(of, count) for of in (np.asarray(users, np.int64), self._num_there(time_ms)))
         items = np.zeros(len(user), np.int64)
         open_ = np.arange(len(user))
         for _ in range(_DRAWS):
-            drawn = self._there[rng.integers(0, len(self._there), len(open_))]
+            drawn = self._by_upload[rng.integers(there[open_])]
             is_met = ranges.among(user[open_] * (self._num_items + 1) + drawn, self._met)
             items[open_[~is_met]] = drawn[~is_met]
             open_ = open_[is_met]

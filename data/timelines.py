@@ -37,7 +37,7 @@ from runtime import artifact
 from runtime.errors import DataError
 
 KIND = "timelines"
-VERSION = 4
+VERSION = 5
 EMBEDDINGS, CODES = "item_embeddings.npy", "item_codes.parquet"
 SPLITS = splits.PARTS
 END = "end"  # after the last event, when a server begins
@@ -288,9 +288,21 @@ class Timelines:
         """All items, [N], in the order of their uploads: the first `num_there` are there at a moment, others later."""
         return 1 + np.argsort(self._uploaded_ms, kind="stable")
 
+    @functools.cached_property
+    def upload_place(self) -> NDArray[np.int32]:
+        """The place of each item in `by_upload`, [N + 1]; −1 of padding."""
+        place = np.full(self.num_items + 1, -1, np.int32)
+        place[self.by_upload] = np.arange(self.num_items)
+        return place
+
     def num_there(self, time_ms: ArrayLike) -> NDArray[np.int64]:
         """How many items are uploaded by moments of any shape; one whose upload is unknown has always been there."""
         return np.searchsorted(self._uploads, time_ms, side="right")
+
+    def later(self, time_ms: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which items are uploaded after moments [B]: [B, N + 1], or [B, 1] of False where none is."""
+        there = self.num_there(time_ms)[:, None]
+        return self.upload_place >= there if (there < self.num_items).any() else np.zeros(there.shape, bool)
 
     @functools.cached_property
     def _uploads(self) -> NDArray[np.int64]:
@@ -301,49 +313,37 @@ class Timelines:
         # Of the items 1..N, 0 where unknown.
         return self.item_column("uploaded_ms")[1:]
 
-    def excluded(
-        self, users: NDArray[np.integer], before: NDArray[np.integer], time_ms: NDArray[np.integer]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What a recommender leaves out: pairs (row of [B], item), flat, rows rising, some of them twice.
+    def items_met(
+        self, users: NDArray[np.integer], before: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        """What each user has met strictly before a position, and item 0, the padding, as a recommender leaves them out.
 
-        Of each user [B] the items met strictly before a position in the event arrays, those uploaded after `time_ms`,
-        and item 0, the padding.
+        Args: users [B]; before [B], positions in the event arrays.
+        Returns: pairs (row of [B], item), flat, rows rising: as many as events, however many items there are.
         """
         lengths = np.asarray(before - self.offsets[users]) + 1
-        items = self.item[ranges.positions(self.offsets[users] - 1, lengths)].astype(np.int64)
+        items = self.item[ranges.positions(self.offsets[users] - 1, lengths)]
         items[ranges.begins(lengths)] = 0
-        rows, there = ranges.owners(lengths), self.num_there(time_ms)
-        later = self.num_items - there
-        if not later.any():
-            return rows, items
-        rows = np.concatenate([rows, ranges.owners(later)])
-        items = np.concatenate([items, self.by_upload[ranges.positions(there, later)]])
-        order = np.argsort(rows, kind="stable")
-        return rows[order], items[order]
+        return ranges.owners(lengths), items
 
     def held_out(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The pairs of `unmet` whose items are there when `split` begins: nobody can recommend the others by then."""
+        user, item = self.unmet(split, names)
+        there = self.are_there(item, split)
+        return user[there], item[there]
+
+    def are_there(self, item: NDArray[np.integer], split: str) -> NDArray[np.bool_]:
+        """Whether items of any shape are uploaded by the begin of `split`, valid or test."""
+        uploaded_ms = self.item_column("uploaded_ms")[item]
+        return uploaded_ms <= self.until(split)[1] if uploaded_ms.any() else np.ones(item.shape, bool)
+
+    def unmet(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The (user, item) pairs of `split` with any of the named feedback, once each, ordered by user, then item.
 
-        Without the items that the user has met before the split begins, and those that are uploaded after that: nobody
-        can recommend them at that moment.
+        Without the items that the user has met before the split begins.
 
         Returns: user index [M], item index [M].
         """
-        user, item = self._held_out(split, names)
-        later = self._is_later(item, split)
-        return user[~later], item[~later]
-
-    def num_uploaded_later(self, split: str, names: Iterable[str]) -> int:
-        """How many pairs `held_out` leaves out as their items are uploaded after the split begins."""
-        _, item = self._held_out(split, names)
-        return int(self._is_later(item, split).sum())
-
-    def _is_later(self, item: NDArray[np.int64], split: str) -> NDArray[np.bool_]:
-        uploaded_ms = self.item_column("uploaded_ms")[item]
-        return uploaded_ms > self.until(split)[1] if uploaded_ms.any() else np.zeros(len(item), bool)
-
-    def _held_out(self, split: str, names: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        # As `held_out`, with what is uploaded later.
         start, end = self.bounds(split)
         width = self.num_items + 1
         position = ranges.positions(start, end - start)

@@ -116,7 +116,7 @@ def mean_discount(first: ArrayLike, tied: ArrayLike, k: int) -> Floats:
 def top_k(scores: ArrayLike, k: int, *, excluded: Pairs | None = None) -> NDArray[np.int64]:
     """The k columns of highest score, best first, the lower column first among equals: [U, k].
 
-    -1 fills the places of a row that has fewer than k. `excluded` as in `target_places`.
+    -1 fills the places of a row that has fewer than k. `excluded` as in `target_places`; nor is shown what scores −inf.
     """
     scores = np.asarray(scores)
     if k < 1 or scores.ndim != 2:
@@ -135,6 +135,7 @@ def top_k(scores: ArrayLike, k: int, *, excluded: Pairs | None = None) -> NDArra
         else:
             shown = np.delete(np.arange(len(of_row)), out)
             best[row, :size] = shown[counting.highest(of_row[shown], size)]
+    best[np.isneginf(np.take_along_axis(scores, np.maximum(best, 0), axis=1))] = -1
     return best
 
 

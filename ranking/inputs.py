@@ -109,7 +109,8 @@ class TrainingInputs:
             label = np.concatenate([label, self._labels.values[drawn]], axis=1)
             where = np.concatenate([where, self._labels.where[drawn] & is_there[..., None]], axis=1)
         if self._unobserved is not None:
-            unobserved = self._unobserved.draw(self._user[positions], self._negatives, rng)
+            moments = self._user[positions], self._timelines.timestamp_ms[positions]
+            unobserved = self._unobserved.draw(*moments, self._negatives, rng)
             candidates = np.concatenate([candidates, unobserved], axis=1)
             shape = (*unobserved.shape, label.shape[-1])
             label = np.concatenate([label, np.zeros(shape, np.float32)], axis=1)

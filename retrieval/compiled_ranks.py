@@ -22,15 +22,23 @@ _HELD = 1 << 26  # scores on the device at a time
 
 @partial(jax.jit, static_argnames=("k",))
 def ranked(
-    queries: jax.Array, vectors: jax.Array, targets: jax.Array, out: tuple[jax.Array, jax.Array], *, k: int
+    queries: jax.Array,
+    vectors: jax.Array,
+    targets: jax.Array,
+    out: tuple[jax.Array, jax.Array],
+    upload_place: jax.Array,
+    num_there: jax.Array,
+    *,
+    k: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Higher and same [B, M], as `metrics.ranking.target_places` counts, the top k [B, k], and whether all is finite.
 
-    Of queries [B, D] and vectors [N + 1, D], targets [B, M]; `out`, rows and columns of what may not be shown, in any
-    order, rows of B and more where they only fill the arrays. A target among them has −1 items above it.
+    Of queries [B, D] and vectors [N + 1, D], targets [B, M]. What may not be shown: `out`, rows and columns in any
+    order, rows of B and more where they only fill the arrays; and what is not uploaded yet, whose `upload_place` [N +
+    1] is not below `num_there` [B] (data/timelines.py). A target among them has −1 items above it.
     """
     scores = jnp.matmul(queries, vectors.T, precision=jax.lax.Precision.HIGHEST)  # [B, N + 1]
-    shown = scores.at[out].set(-jnp.inf, mode="drop")
+    shown = jnp.where(upload_place < num_there[:, None], scores, -jnp.inf).at[out].set(-jnp.inf, mode="drop")
     own = jnp.take_along_axis(shown, targets, axis=1)  # [B, M]
 
     def counted(value: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -51,7 +59,8 @@ def rank(
     Args: encode, moments [B] -> queries [B, D]; vectors [N + 1, D], on the device.
     Errors: DataError where a score is not finite.
     """
-    total, most = of.items.shape
+    log, (total, most) = of.timelines, of.items.shape
+    upload_place = jax.device_put(log.upload_place)
     size = min(max(1, min(512, _HELD // len(vectors))), total)
     k = max(1, min(slate, len(vectors)))
     places, slates = np.empty((total, most, 2)), np.full((total, slate), -1, np.int64)
@@ -63,10 +72,11 @@ def rank(
             width = _power(int((batch.kind >= 0).sum(axis=1).max(initial=1)))  # targets come first, then padding
             targets = np.zeros((size, width), np.int32)
             targets[:, :most] = np.maximum(batch.items, 0)[:, :width]
-            out = batch.excluded()
+            out = batch.met()
             filled = np.full((2, _power(len(out[0]))), size, np.int32)
             filled[:, : len(out[0])] = out
-            found = ranked(encode(batch.moments), vectors, targets, (filled[0], filled[1]), k=k)
+            there = log.num_there(batch.moments.time_ms).astype(np.int32)
+            found = ranked(encode(batch.moments), vectors, targets, (filled[0], filled[1]), upload_place, there, k=k)
             higher, same, best, finite = (np.asarray(part) for part in found)
             if not finite:
                 raise DataError(f"{label}: a score is not finite; the model has diverged, train it again")

@@ -19,7 +19,8 @@ Of `next_item` all figures are means over queries; either way intervals are over
 order, and every figure is its mean over those orders (metrics/ranking.py); the slates of coverage and diversity, of
 `next_days`, take the lower index first.
 
-Users with skips but no positives count there, and only there. Nothing after a query is read but as a target. Figures
+Users with skips but no positives count there, and only there; users all of whose items come after the days have begun
+in next_item alone. Nothing after a query is read but as a target. Figures
 that the log cannot give (dislike@100 without a held-out dislike) are left out.
 """
 
@@ -98,12 +99,15 @@ def evaluate(
             found, mistaken = pairs[f"recall@{_HR}"], pairs[f"dislike@{_HR}"]
             figures[f"delta_hr@{_HR}"] = intervals.difference_of_ratios(mistaken, found, samples=samples)
         else:
-            figures[f"coverage@{SLATE}"] = diversity.coverage(slates, num_items=timelines.num_items)
+            # Of the items that are there: by their place in the order of uploads they are the numbers up to that many.
+            there = int(timelines.num_there(of.moments.time_ms).max())
+            numbers = timelines.upload_place[np.maximum(slates, 0)] + 1
+            figures[f"coverage@{SLATE}"] = diversity.coverage(numbers, num_items=there)
         totals = {"users": len(np.unique(of.moments.user))} | {name: count.sum() for name, count in counts.items()}
         if of.drawn_from:
             totals["users/drawn_from"] = of.drawn_from
-        if of.uploaded_later:
-            totals["targets/uploaded_later"] = of.uploaded_later
+        if of.uploaded_later.any():
+            totals["targets/uploaded_later"] = of.uploaded_later.sum()
         if _SAID_NO in pairs:
             totals["users/said_no"] = pairs[_SAID_NO][1].sum()
         totals_and_figures = {name: float(total) for name, total in totals.items()} | intervals.flat(figures)
@@ -223,10 +227,10 @@ def _rank(score: ScoreFn, of: Queries, *, label: str, slate: int) -> tuple[NDArr
 
     for rows, scores in scored(of_rows, size, columns=of.timelines.num_items + 1, label=label, unit="query"):
         batch = of.rows(rows)
-        excluded = batch.excluded()
-        places[rows] = ranking.target_places(scores, batch.items, excluded=excluded, where=batch.kind >= 0)
+        scores, met = batch.of_what_is_there(scores), batch.met()
+        places[rows] = ranking.target_places(scores, batch.items, excluded=met, where=batch.kind >= 0)
         if slate:
-            slates[rows] = ranking.top_k(scores, slate, excluded=excluded)
+            slates[rows] = ranking.top_k(scores, slate, excluded=met)
     return places, slates
 
 

@@ -8,14 +8,14 @@ Two ways of asking:
                target is that one item. The history is every event up to it.
 
 Candidates are all items that are uploaded by then and that the user has not met, so an item met before is no target,
-nor is one that is uploaded later. Reactions are of kinds: to those of the first, the positives, a recommender should
-lead; to others, skips and dislikes, it should not.
+and one that is uploaded once the split has begun is none of next_days. Reactions are of kinds: to those of the first,
+the positives, a recommender should lead; to others, skips and dislikes, it should not.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +52,7 @@ class Queries:
     """Moments [Q], their targets `items` [Q, M], and the kind of each, by its place in `names` [Q, M], −1 padding.
 
     `timelines`: of what log. `drawn_from`: how many users there were, where only some are asked for; 0 for all.
-    `uploaded_later`: positives of all users that are no targets as their items were not there yet.
+    `uploaded_later` [Q]: positives that are no targets of a query, as their items were not there yet.
     """
 
     moments: Moments
@@ -60,8 +60,8 @@ class Queries:
     kind: NDArray[np.int64]
     names: tuple[str, ...]
     timelines: Timelines
+    uploaded_later: NDArray[np.int64]
     drawn_from: int = 0
-    uploaded_later: int = 0
 
     def of(self, name: str) -> NDArray[np.bool_]:
         """Which targets are of this kind, [Q, M]."""
@@ -69,8 +69,8 @@ class Queries:
 
     def rows(self, chosen: slice | NDArray[np.integer]) -> "Queries":
         """Some of them."""
-        moments, items, kind = self.moments.rows(chosen), self.items[chosen], self.kind[chosen]
-        return dataclasses.replace(self, moments=moments, items=items, kind=kind)
+        columns = {name: getattr(self, name)[chosen] for name in ("items", "kind", "uploaded_later")}
+        return dataclasses.replace(self, moments=self.moments.rows(chosen), **columns)
 
     def drawn(self, name: str, most: int) -> "Queries":
         """Those that have a target of this kind, or so many of them, the same each time."""
@@ -79,9 +79,17 @@ class Queries:
             rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
         return self.rows(rows)
 
-    def excluded(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What may not be shown at each moment, as `Timelines.excluded` has it."""
-        return self.timelines.excluded(*self.moments)
+    def met(self) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+        """What each user has met by then, as `Timelines.items_met` has it."""
+        return self.timelines.items_met(self.moments.user, self.moments.before)
+
+    def of_what_is_there(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """The scores [Q, N + 1], −inf for what is uploaded after each moment; in place, where they can be written."""
+        later = self.timelines.later(self.moments.time_ms)
+        if later.any():
+            scores = scores if scores.flags.writeable else scores.copy()
+            np.copyto(scores, -np.inf, where=later)
+        return scores
 
     @functools.cached_property
     def said_no(self) -> NDArray[np.bool_]:
@@ -104,17 +112,14 @@ def asked(
 ) -> dict[str, Queries]:
     """Both ways of asking, by what stands before the names of their figures, with `targets`, `skips` and `dislikes`.
 
-    At most `users` are asked for, drawn of those with a target of any kind, the same for every model; and of these, in
-    next_item, at most `events` of each kind. Without next_item where it has no target to find.
-    Errors: DataError where the split has no positive of an item that its user had not met.
+    At most `users` are asked for, drawn of those who react in any of these ways to an unmet item, the same for every
+    model; and of these, in next_item, at most `events` of each kind. Without next_item where it has no target to find.
+    Errors: DataError where the split has no positive of an item that its user had not met, and that was there.
     """
     kinds = {"targets": tuple(positive), "skips": ("skip",), "dislikes": ("dislike",)}
     days = next_days(timelines, kinds, split=split)
     if not days.of("targets").any():
-        raise DataError(
-            f"{timelines.path}: no {' or '.join(positive)} of an unmet item in the {split} split; prepare it with an "
-            f"earlier --config.{split}_start, or name other positives"
-        )
+        raise nothing_to_find(timelines, split, positive)
     if (there := len(days.moments.user)) > users:
         days = days.rows(np.sort(np.random.default_rng(0).choice(there, users, replace=False)))
         days = dataclasses.replace(days, drawn_from=there)
@@ -122,18 +127,33 @@ def asked(
     return {"": days} | ({NEXT_ITEM: live} if live.of("targets").any() else {})
 
 
-def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
-    """One query for each user with a target of any kind, in the order of the users."""
-    pairs = [timelines.held_out(split, feedback) for feedback in kinds.values()]
-    user, item = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    users, row = np.unique(user, return_inverse=True)
-    items, kind = (
-        ranges.padded(row, values, num_rows=len(users))
-        for values in (item, ranges.owners([len(items_of_kind) for _, items_of_kind in pairs]))
+def nothing_to_find(timelines: Timelines, split: str, positive: Sequence[str]) -> DataError:
+    """What to say where the users of a split have no positive to be found."""
+    liked = " or ".join(positive)
+    if later := len(timelines.unmet(split, positive)[0]):
+        return DataError(
+            f"{timelines.path}: every {liked} of an unmet item in the {split} split ({later:,}) is of an item uploaded "
+            "after the split begins, by its uploaded_ms; without that column all items count as there from the start"
+        )
+    return DataError(
+        f"{timelines.path}: no {liked} of an unmet item in the {split} split; prepare it with an earlier "
+        f"--config.{split}_start, or name other positives"
     )
+
+
+def next_days(timelines: Timelines, kinds: Kinds, *, split: str) -> Queries:
+    """One query for each user who reacts in any of these ways to an unmet item, in the order of the users.
+
+    A user all of whose items are uploaded after the split begins has no target.
+    """
+    pairs = [timelines.unmet(split, feedback) for feedback in kinds.values()]
+    user, item = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    kind_of, there = ranges.owners([len(items_of_kind) for _, items_of_kind in pairs]), timelines.are_there(item, split)
+    users, row = np.unique(user, return_inverse=True)
+    items, kind = (ranges.padded(row[there], values[there], num_rows=len(users)) for values in (item, kind_of))
+    later = np.bincount(row[~there & (kind_of == 0)], minlength=len(users))
     before, begins_ms = timelines.until(split)
     moments = Moments(users, before[users], np.full(len(users), begins_ms, np.int64))
-    later = timelines.num_uploaded_later(split, next(iter(kinds.values())))
     return Queries(moments, items, kind, tuple(kinds), timelines, uploaded_later=later)
 
 
@@ -167,4 +187,5 @@ def next_item(
     event, kind = event[order], kind[order]
     user = np.searchsorted(timelines.offsets, event, side="right") - 1
     moments = Moments(user.astype(np.int64), event, timelines.timestamp_ms[event])
-    return Queries(moments, timelines.item[event].astype(np.int64)[:, None], kind[:, None], tuple(kinds), timelines)
+    items, none = timelines.item[event].astype(np.int64)[:, None], np.zeros(len(event), np.int64)
+    return Queries(moments, items, kind[:, None], tuple(kinds), timelines, uploaded_later=none)

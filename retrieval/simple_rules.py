@@ -202,10 +202,11 @@ def choose(log: Log, queries: Queries | None) -> dict[str, Settings]:
 
 def _recall(queries: Queries) -> Callable[[Scores], NDArray[np.float64]]:
     # Scores [B, N + 1] -> Recall@CUT of each query, among the items that could be shown.
-    excluded, where = queries.excluded(), queries.of("targets")
+    met, where = queries.met(), queries.of("targets")
 
     def recall(scores: Scores) -> NDArray[np.float64]:
-        places = ranking.target_places(scores, queries.items, excluded=excluded, where=where)
+        scores = queries.of_what_is_there(scores)
+        places = ranking.target_places(scores, queries.items, excluded=met, where=where)
         return ranking.recall(places, CUT, where=where)
 
     return recall

@@ -16,7 +16,7 @@ from encoders.labels import last_places
 from metrics import ranking
 from retrieval.checkpoint import towers_reading
 from retrieval.model import TwoTower
-from runtime.errors import DataError
+from retrieval.queries import nothing_to_find
 from training.chunks import in_chunks
 from training.mesh import replicate
 
@@ -53,23 +53,19 @@ def questions(config: ConfigDict, timelines: Timelines) -> Questions:
     """Those of `config.eval_users` users, drawn once. Errors: DataError where the validation days hold no positive."""
     user, item = timelines.held_out("valid", config.positive)
     if not len(user):
-        raise DataError(
-            f"{timelines.path}: no {' or '.join(config.positive)} of an unmet item on the validation days; "
-            "prepare with an earlier --config.valid_start"
-        )
+        raise nothing_to_find(timelines, "valid", config.positive)
     users = np.unique(user)
     users = np.sort(np.random.default_rng(config.seed).permutation(users)[: config.eval_users])
     start, begins_ms = timelines.until("valid")
     chosen = np.isin(user, users)
     before = start[users] - timelines.offsets[users]
     met_events = ranges.positions(timelines.offsets[users], before)
-    there = np.arange(timelines.num_items + 1) > 0
-    there[timelines.by_upload[timelines.num_there(begins_ms) :]] = False
+    place = timelines.upload_place
     return Questions(
         timelines.histories(users, start[users], Reader(timelines.feedback, towers_reading(config))),
         ranges.padded(np.searchsorted(users, user[chosen]), item[chosen], num_rows=len(users), fill=0),
         ranges.padded(ranges.owners(before), timelines.item[met_events], num_rows=len(users), fill=0),
-        there,
+        (place >= 0) & (place < timelines.num_there(begins_ms)),
     )
 
 

@@ -148,7 +148,8 @@ def _scored(queries: Queries, towers: Retriever, parts: Iterable[Part | None], t
     where = queries.of("targets")
     share = (where / where.sum(axis=1, keepdims=True)).astype(np.float32)
     excluded = np.zeros((len(share), timelines.num_items + 1), bool)
-    excluded[queries.excluded()] = True
+    excluded |= timelines.later(queries.moments.time_ms)
+    excluded[queries.met()] = True
     return _Asked(scores, excluded, np.where(where, queries.items, 0), share)
 
 

@@ -70,13 +70,20 @@ def _stepped(step: Step, state: State, *event: jax.Array) -> tuple[State, jax.Ar
 
 @partial(jax.jit, static_argnames=("slate_size",))
 def slates(
-    queries: jax.Array, item_vectors: jax.Array, met: jax.Array, *, slate_size: int
+    queries: jax.Array,
+    item_vectors: jax.Array,
+    met: jax.Array,
+    later: jax.Array | None = None,
+    *,
+    slate_size: int,
 ) -> tuple[jax.Array, jax.Array]:
     """The top slate_size items and their logits, best first: queries [b, D], items met [b, any], 0 for none -> [b, k]
-    each."""
+    each. `later`, what is not uploaded yet, as `Timelines.later` has it, is behind what is met."""
     logits = jnp.matmul(queries, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
     behind = jnp.take_along_axis(logits, met, axis=1) - _MET
     logits = logits.at[jnp.arange(len(met))[:, None], met].set(behind).at[:, 0].set(-jnp.inf)
+    if later is not None:
+        logits = jnp.where(later, logits - 2 * _MET, logits)
     best, items = jax.lax.top_k(logits, slate_size)
     return items, best
 

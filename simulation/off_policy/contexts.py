@@ -71,9 +71,9 @@ def policy(
                 start=recommender.start,
                 step=recommender.step,
             )
-            time_ms = timelines.timestamp_ms[moments.position]
-            excluded = Met(*timelines.excluded(moments.user, moments.position, time_ms), chunk).of(np.arange(chunk))
-            slate, logits = (np.asarray(x) for x in slates(queries, vectors, excluded, slate_size=slate_size))
+            met = Met(*timelines.items_met(moments.user, moments.position), chunk).of(np.arange(chunk))
+            later = timelines.later(timelines.timestamp_ms[moments.position])
+            slate, logits = (np.asarray(x) for x in slates(queries, vectors, met, later, slate_size=slate_size))
             if not np.isfinite(logits).all():
                 raise DataError(f"{label}: logits are not finite: the model has diverged; train it again")
             size = part.stop - part.start

@@ -47,13 +47,22 @@ def test_a_history_ends_before_its_moment(log):
 def test_unobserved_items_were_never_met(log):
     unobserved, rng = Unobserved(log), np.random.default_rng(0)
     users = np.arange(log.num_users)
-    drawn = unobserved.draw(users, 50, rng)
+    drawn = unobserved.draw(users, np.ones(len(users)), 50, rng)
     known = log.in_split("train") | (log.timestamp_ms == 0)
     for user in users:
         met = set(log.item[known & (log.user_of_event() == user)])
         assert not met & set(drawn[user])
         assert set(drawn[user]) - {0} <= set(range(1, log.num_items + 1))
     assert (drawn > 0).mean() > 0.99
+
+
+def test_unobserved_items_were_there(log):
+    late = random_timelines.uploaded_late(log, [1, 2, 3], "valid")
+    begins_ms, users = log.manifest["valid_start_ms"], np.repeat(np.arange(log.num_users), 2)
+    moments = np.tile([begins_ms, begins_ms + 1], log.num_users)
+    drawn = Unobserved(late).draw(users, moments, 50, np.random.default_rng(0))
+    assert not set(drawn[::2].ravel()) & {1, 2, 3}
+    assert {1, 2, 3} <= set(drawn[1::2].ravel())
 
 
 def test_who_has_met_everything_gets_nothing(log):
@@ -67,7 +76,9 @@ def test_who_has_met_everything_gets_nothing(log):
         valid_start=np.array([3]),
         test_start=np.array([3]),
     )
-    np.testing.assert_array_equal(Unobserved(lone).draw(np.array([0]), 2, np.random.default_rng(0)), [[0, 0]])
+    np.testing.assert_array_equal(
+        Unobserved(lone).draw(np.array([0]), np.array([1]), 2, np.random.default_rng(0)), [[0, 0]]
+    )
 
 
 def test_an_epoch_holds_each_impression_once_and_the_next_is_in_another_order():

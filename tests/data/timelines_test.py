@@ -88,19 +88,16 @@ def test_a_history_never_reaches_into_another_user(opened):
     np.testing.assert_array_equal(inputs["item"], [[5, 1, 0, 0, 0]])
 
 
-def excluded(log, users, before, time_ms=0):
-    rows, items = log.excluded(np.array(users), np.array(before), np.full(len(users), time_ms))
+def test_what_was_met_before_a_position(opened):
+    rows, items = opened.items_met(np.array([0, 0, 1]), np.array([3, 0, 9]))
     assert (np.diff(rows) >= 0).all()
-    return [set(items[rows == row].tolist()) for row in range(len(users))]
+    assert [set(items[rows == row].tolist()) for row in range(3)] == [{0, 1, 2}, {0}, {0, 1, 2, 5}]
 
 
 def test_without_uploads_everything_is_always_there(opened):
     np.testing.assert_array_equal(opened.by_upload, [1, 2, 3, 4, 5])
     assert opened.num_there(0) == 5
-
-
-def test_what_was_met_before_a_position_is_left_out(opened):
-    assert excluded(opened, [0, 0, 1], [3, 0, 9]) == [{0, 1, 2}, {0}, {0, 1, 2, 5}]
+    np.testing.assert_array_equal(opened.later(np.array([0, 1])), [[False], [False]])
 
 
 @pytest.fixture
@@ -111,23 +108,20 @@ def published(opened):
     return dataclasses.replace(opened, items=opened.items.with_columns(uploaded), manifest=manifest)
 
 
-def test_what_is_not_there_yet_is_left_out(published):
-    assert excluded(published, [0, 0, 1], [3, 0, 9], 500) == [{0, 1, 2}, {0, 2}, {0, 1, 2, 5}]
-    assert excluded(published, [0, 0, 1], [1, 0, 7], 499) == [{0, 1, 2, 4}, {0, 2, 4}, {0, 2, 4, 5}]
-    assert excluded(published, [0], [0], 9) == [{0, 1, 2, 4, 5}]
-    assert excluded(published, [0], [0], 501) == [{0}]
-    rows, items = published.excluded(np.array([1, 1]), np.array([6, 6]), np.array([500, 499]))
-    assert list(zip(rows.tolist(), items.tolist())) == [(0, 0), (0, 2), (1, 0), (1, 4), (1, 2)]
+def test_what_is_there_at_a_moment(published):
     np.testing.assert_array_equal(published.by_upload, [3, 1, 5, 4, 2])
+    np.testing.assert_array_equal(published.upload_place, [-1, 1, 4, 0, 3, 2])
     np.testing.assert_array_equal(published.num_there([[9, 499], [500, 501]]), [[1, 3], [4, 5]])
+    later = published.later(np.array([500, 499, 9, 501]))
+    assert [np.flatnonzero(row).tolist() for row in later] == [[2], [2, 4], [1, 2, 4, 5], []]
+    np.testing.assert_array_equal(published.later(np.array([501, 900])), [[False], [False]])
 
 
 def test_what_is_uploaded_after_the_days_have_begun_is_no_target(published):
     assert [side.tolist() for side in published.held_out("test", ["click", "skip"])] == [[0], [4]]
-    assert published.num_uploaded_later("test", ["click", "skip"]) == 1  # user 1 skips item 2
-    assert published.num_uploaded_later("test", ["click"]) == 0
-    later = published.manifest | {"test_start_ms": 499}
-    assert not len(dataclasses.replace(published, manifest=later).held_out("test", ["click"])[0])
+    assert [side.tolist() for side in published.unmet("test", ["click", "skip"])] == [[0, 1], [4, 2]]
+    earlier = published.manifest | {"test_start_ms": 499}
+    assert not len(dataclasses.replace(published, manifest=earlier).held_out("test", ["click"])[0])
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 22])

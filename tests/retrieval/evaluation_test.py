@@ -249,6 +249,27 @@ def test_what_is_uploaded_after_the_moment_is_no_target_and_no_candidate(log):
     assert found["next_item/targets"] == 5
 
 
+def test_who_likes_only_what_is_uploaded_later_is_asked_for_the_next_item_alone(log):
+    late = [*range(3, 11)]  # all that anybody reacts to on the test day
+    growing = random_timelines.uploaded_late(log, [item for item in late if item != 6], "test")
+    found = measured(scorer(POSITIVES), growing)
+    assert (found.metrics["targets"], found.metrics["recall@100"]) == (1, 1)  # item 6 of user 0
+    assert found.metrics["next_item/targets"] == 5
+    assert found.metrics["next_item/users"] == found.metrics["users"] == 4
+    np.testing.assert_array_equal(found.per_user["recall@100"], [1, np.nan, np.nan, np.nan])
+    everything = random_timelines.uploaded_late(log, late, "test")
+    with pytest.raises(DataError, match=r"every click of an unmet item in the test split \(5\) is of an item uploaded"):
+        asked(everything, split="test", positive=("click",))
+
+
+def test_of_some_users_their_own_later_items_are_told(log):
+    growing = random_timelines.uploaded_late(log, [5, 8], "test")
+    for users, later in ((5, 2), (2, 1)):
+        some = asked(growing, split="test", positive=("click",), users=users)
+        found = full_corpus.evaluate(dict.fromkeys(some, scorer({})), some, log).metrics
+        assert found["targets/uploaded_later"] == some[""].uploaded_later.sum() == later
+
+
 def test_figures_of_some_users_say_of_how_many(log):
     some = asked(log, split="test", positive=("click",), users=2)
     found = full_corpus.evaluate(dict.fromkeys(some, scorer(POSITIVES)), some, log).metrics

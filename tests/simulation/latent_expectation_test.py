@@ -92,7 +92,7 @@ def test_what_is_met_is_never_expected_and_what_is_not_uploaded_hardly_ever(tmp_
         users, log.test_start[users], np.full(20, start), ends_ms=log.manifest["end_ms"]
     )
     met = np.zeros(scores.shape, bool)
-    met[log.excluded(users, log.test_start[users], np.full(20, log.manifest["end_ms"]))] = True
+    met[log.items_met(users, log.test_start[users])] = True
     met[:, 0] = False
     number = log.items["item_id"].fill_null(-1).to_numpy()
     later = (number >= 0) & (world.catalogue.uploaded_ms[number] > start + 6 * 3_600_000)

@@ -81,7 +81,7 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
         where = of.of("targets")
         rows = where.any(axis=1)
         met = np.zeros((len(where), log.num_items + 1), bool)
-        met[of.excluded()] = True
+        met[of.met()] = True
         parts.append((np.stack(each)[:, rows], met[rows], of.items[rows], where[rows]))
 
     def loss(found):
