@@ -16,6 +16,7 @@ from data import readers
 from data.raw.quarantine import Quarantine
 from data.traits import Traits
 from runtime.errors import UsageError
+from tests import house_style
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(readers.datasets())
@@ -141,6 +142,7 @@ def test_the_recipe_for_a_dataset(tmp_path):
         (house / name).symlink_to(ROOT / name)
     for name, text in files.items():
         (house / name).write_text(text, encoding="utf-8")
+    house_style.check(house, list(files))
     plain = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run([*plain, "tests/data"], cwd=house, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import house_style
 from tests.logs import random_timelines
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,6 +49,12 @@ def test_a_stage_and_its_section_are_two_files_and_two_names(checkout: Path) -> 
     assert named.count("concentration") == 2
     first = "from pipelines.systems.ab import stages"
     registry.write_text(named.replace(first, f"from pipelines.systems import concentration\n{first}"))
+    house_style.check(checkout, [*files, "pipelines/registry.py"])
+    words = [sys.executable, "-m", "data.concentration", f"--workdir={checkout}/none"]
+    lacks = subprocess.run(words, cwd=checkout, capture_output=True, text=True, check=False)
+    assert lacks.returncode == 2
+    (line,) = lacks.stderr.splitlines()
+    assert "--data is required: folder of the timelines" in line
     run = checkout / "run"
     log = random_timelines.write(run / "timelines")
     config = "--config=configs/pipeline.py:tiny"
