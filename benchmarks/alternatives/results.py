@@ -66,15 +66,16 @@ def over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The mean of each number over the trainings that have it, and of several its standard deviation, `<name>/spread`.
 
     "seeds" is how many there are, "diverged" the share of them that did; a training that ended at a loss that is not
-    finite has no more than its norms.
+    finite has no more than its norms. Bounds are those of one training: of several there are none, for the mean of
+    bounds is no interval of the mean.
     """
     if len(found) == 1:
         return {**found[0], "seeds": 1.0}
     pooled: dict[str, float] = {"seeds": float(len(found))}
-    for name in dict.fromkeys(name for metrics in found for name in metrics):
+    for name in dict.fromkeys(name for metrics in found for name in metrics if not name.endswith(_BOUNDS)):
         values = [metrics[name] for metrics in found if name in metrics]
         pooled[name] = statistics.fmean(values)
-        if len(values) > 1 and not name.endswith(_BOUNDS) and name != "diverged":
+        if len(values) > 1 and name != "diverged":
             pooled[f"{name}/spread"] = statistics.stdev(values)
     return pooled
 

@@ -148,7 +148,8 @@ def test_a_training_has_diverged_by_the_rule(tmp_path, signals, curves, said):
 
 def test_of_several_seeds_there_is_a_mean_and_a_spread(tmp_path):
     name = "long_watch+dislike/content"
-    seeds = [{name: -0.5, "recall@100": 0.3, "diverged": 0.0}, {name: -0.7, "diverged": 1.0}]
+    bounds = {f"{name}/low": -0.8, f"{name}/high": -0.6}
+    seeds = [{name: -0.5, "recall@100": 0.3, "diverged": 0.0}, {name: -0.7, **bounds, "diverged": 1.0}]
     assert over_seeds(seeds) == pytest.approx(
         {
             "seeds": 2,
@@ -164,6 +165,10 @@ def test_of_several_seeds_there_is_a_mean_and_a_spread(tmp_path):
     numbers = flat(measured)
     assert numbers["negative_weight-w1/long_watch+dislike/content"] == pytest.approx(-0.6)
     assert numbers["negative_weight-w1/seed1/long_watch+dislike/content"] == -0.7
+    # The mean of bounds is no interval: each training keeps its own.
+    assert {key for key in numbers if key.endswith(("/low", "/high"))} == {
+        f"negative_weight-w1/seed1/{bound}" for bound in bounds
+    }
 
 
 def test_the_order_of_the_paper_is_counted_over_seeds(tmp_path):
