@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _CONFIG = define_config("configs/ranking.py:kuairand_pure", "What to train.")
 _DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
-for _name in ("steps", "repeats", "threads"):
+for _name in ("steps", "repeats", "threads", "torch_compile"):
     flags.declare_key_flag(_name)
 
 _MANY_EPOCHS = 10  # more steps than are taken
