@@ -99,7 +99,8 @@ def measured(log: Path, timelines: Path, code: Path) -> tuple[float, float, floa
 
 def _hand_over(total: int, rate: float, mib: float, first: tuple[int, float] | None, *, note: str) -> None:
     what, against = f"data.prepare of {total:,} events", f"{first[0]:,} events" if first else ""
-    record.hand_over(record.Row(what, "events/s", rate, first[1] if first else None, against=against, note=note))
+    of_first = first[1] if first else None
+    record.hand_over(record.Row(what, "events/s", rate, of_first, against=against, note=note, own=True))
     record.hand_over(record.Row(f"{what}: peak memory", "MiB", mib, less_is_better=True))
 
 

@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
             several = rate_on(devices, axis)
             print(f"{devices} devices on `{axis}`: {several:,.0f} labels/s, {several / one:.2f} times", flush=True)
             what, against = f"training step, {devices} devices on `{axis}`", f"{first} device(s)"
-            record.hand_over(record.Row(what, "labels/s", several, one, against=against))
+            record.hand_over(record.Row(what, "labels/s", several, one, against=against, own=True))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Row:
       against: whose figure `peer` is.
       less_is_better: as for times and memory; else more is, as for rates.
       turns: the ratio of each turn, where the two took turns.
+      own: the other side is Heed's own too: at another size, in another way, or a part of it.
     """
 
     what: str
@@ -38,6 +39,7 @@ class Row:
     less_is_better: bool = False
     turns: tuple[float, ...] = ()
     note: str = ""
+    own: bool = False
 
     @property
     def ratio(self) -> float | None:

@@ -11,6 +11,11 @@ from typing import Any
 from pipelines.graph.process import commit
 from runtime import cores
 
+_RATIOS = (
+    "A bold ratio is of Heed against another; above 1 is in Heed's favour. One that is not bold is of Heed against",
+    "itself: at another size, in another way, or against a part of it; above 1, the left figure is the better one.",
+    "In brackets, where the two took turns: the least and the largest ratio of a turn.",
+)
 _LIBRARIES = ("jax", "flax", "optax", "numpy", "scann", "torch", "faiss-cpu", "hnswlib")
 
 
@@ -29,15 +34,14 @@ def circumstances(*, quick: bool, log: str) -> dict[str, str]:
 
 def page(results: Mapping[str, Any]) -> str:
     """Markdown of {"circumstances": …, "benchmarks": […]}, which benchmarks/results.json holds."""
-    lines = ["# Results", "", "Made by `make bench`, never edited. A ratio above 1 is in Heed's favour.", ""]
-    lines += ["| | |", "|---|---|"]
+    lines = ["# Results", "", "Made by `make bench`, never edited.", "", *_RATIOS, "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in results["circumstances"].items()]
     minutes = sum(one["seconds"] for one in results["benchmarks"]) / 60
     lines += [f"| took | {minutes:.0f} minutes, {len(results['benchmarks'])} benchmarks |"]
     for one in results["benchmarks"]:
         lines += ["", f"## {one['name']}", "", f"`{one['command']}`", ""]
         if one["rows"]:
-            lines += ["| what | unit | Heed | peer | | ratio | |", "|---|---|---|---|---|---|---|"]
+            lines += ["| what | unit | Heed | beside it | | ratio | |", "|---|---|---|---|---|---|---|"]
             lines += [_row(row) for row in one["rows"]]
             lines += [""]
         if one["failure"]:
@@ -48,7 +52,9 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    ratio = "" if row["ratio"] is None else f"**{row['ratio']:.2f}x**"
+    ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}x"
+    if ratio and not row["own"]:
+        ratio = f"**{ratio}**"
     if row["turns"]:
         ratio += f" ({min(row['turns']):.2f} to {max(row['turns']):.2f})"
     cells = [row["what"], row["unit"], figure(row["ours"]), figure(row["peer"]), row["against"], ratio, row["note"]]

@@ -81,6 +81,15 @@ def test_the_command_names_no_folder_of_this_machine():
     )
 
 
+def test_a_ratio_of_heed_against_itself_is_not_bold():
+    rows = [Row("speed", "s", 1.0, 2.0, against="a smaller log", own=own) for own in (True, False)]
+    one = {"name": "", "command": "", "cores": 1, "seconds": 1.0, "peak_mib": 1, "failure": ""}
+    found = [{**vars(row), "ratio": row.ratio} for row in rows]
+    lines = page({"circumstances": {}, "benchmarks": [{**one, "rows": found}]}).splitlines()
+    ratios = [line.split(" | ")[5] for line in lines if line.startswith("| speed")]
+    assert ratios == ["0.50x", "**0.50x**"]
+
+
 def test_rows_come_back_as_they_were(tmp_path):
     row = Row("speed", "s", None, 2.0, turns=(1.0, 2.0), note="not run")
     assert read(json.dumps(vars(row)) + "\n") == [row]
