@@ -5,7 +5,8 @@
 The step of retrieval.train at its configured sizes (D = 64, a GRU of 128, 64 rows of 64 events, 4,096 candidates drawn
 uniformly), on events whose items are drawn by Zipf's law; each item has a creator, one to ten items, and a cluster of a
 thousand. Every size and way takes its turn in every repeat. Memory is what the compiled step needs, its state included,
-as XLA reports it; where all rows need more than --most_gib that way is not run.
+as XLA reports it; where all rows need more than --most_gib that way is not run, and where a tenth of the items already
+says so not compiled either: what it would need is then told as ten times as much.
 """
 
 import statistics
@@ -17,6 +18,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks.shared import record
+from benchmarks.shared.side_by_side import in_turns, ratios
 from runtime import app, cores
 
 if TYPE_CHECKING:
@@ -64,10 +66,11 @@ class MadeUp:
 
 
 class Step(NamedTuple):
-    """A compiled step: GiB it needs; seconds a step of some, None where it is too big to run."""
+    """A compiled step: GiB it needs; seconds a step of some, None where it is too big to run; why GiB is a guess."""
 
-    gib: float
+    gib: float | None
     run: "Callable[[], float] | None"
+    guessed: str = ""
 
 
 def content_of(num_items: int) -> Any:
@@ -134,6 +137,14 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
     return Step(gib, run)
 
 
+def _hand_over(
+    what: str, unit: str, ours: float | None, peer: float | None, *, turns: tuple[float, ...] = (), note: str = ""
+) -> None:
+    against = "all rows" if peer else ""
+    row = record.Row(what, unit, ours, peer, against=against, less_is_better=True, turns=turns, note=note, own=True)
+    record.hand_over(row)
+
+
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
@@ -150,36 +161,39 @@ def main(argv: Sequence[str]) -> None:
             # All rows of a corpus ten times larger need ten times more: not even their state is made then.
             smaller = steps.get((items // 10, touched))
             if not _MOST_GIB.value and not touched:
-                steps[items, touched] = Step(0.0, None)
-            elif smaller and smaller.gib * 10 > _MOST_GIB.value and not touched:
-                steps[items, touched] = Step(smaller.gib * 10, None)
+                steps[items, touched] = Step(None, None)
+            elif smaller and smaller.gib and smaller.gib * 10 > _MOST_GIB.value and not touched:
+                guessed = f"ten times that of {items // 10:,} items, not run"
+                steps[items, touched] = Step(smaller.gib * 10, None, guessed)
             else:
                 steps[items, touched] = step_of(config, items)
-    turns = [{way: step.run() for way, step in steps.items() if step.run} for _ in range(_REPEATS.value)]
+    times = in_turns({way: step.run for way, step in steps.items() if step.run}, _REPEATS.value)
     where = f"{cores.count()} cores" if jax.devices()[0].platform == "cpu" else jax.devices()[0].device_kind
     print(f"a step of {config.batch_size} rows of {config.length}, {config.num_candidates} candidates, {where}")
     print(f"{'items':>12} {'all rows':>24} {'touched rows':>24} {'of the first, median and range':>34}")
     first = _ITEMS.value[0]
     for items in _ITEMS.value:
-        cells, medians = [], {}
+        cells, medians = [], dict[bool, float | None]()
         for touched in (False, True):
             step = steps[items, touched]
-            times = [turn[items, touched] * 1e3 for turn in turns if step.run]
-            medians[touched] = statistics.median(times) if times else None
-            cells.append(f"{f'{medians[touched]:,.0f} ms' if times else 'not run':>12} {step.gib:>7.2f} GiB")
-        ratios = sorted(turn[items, True] / turn[first, True] for turn in turns)
-        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            medians[touched] = 1e3 * statistics.median(times[items, touched]) if step.run else None
+            took = f"{medians[touched]:,.0f} ms" if step.run else "not run"
+            cells.append(f"{took:>12} {'' if step.gib is None else f'{step.gib:.2f} GiB':>11}")
+        of_first = ratios(times[items, True], times[first, True])
+        spread = f"{statistics.median(of_first):.2f} ({min(of_first):.2f} to {max(of_first):.2f})"
         print(f"{items:>12,} {cells[0]:>24} {cells[1]:>24} {spread:>34}", flush=True)
-        of = f"{items:,} items"
-        gib = {touched: steps[items, touched].gib for touched in (False, True)}
-        rows = {
-            f"a step on touched rows, {of}": ("ms", medians[True], medians[False]),
-            f"memory of that step, {of}": ("GiB", gib[True], gib[False]),
-            f"that step, of the time of one at {first:,} items; {of}": ("times", statistics.median(ratios), None),
-        }
-        for what, (unit, ours, peer) in rows.items():
-            against = "all rows" if peer else ""
-            record.hand_over(record.Row(what, unit, ours, peer, against=against, less_is_better=True))
+        of, all_rows, touched_rows = f"{items:,} items", steps[items, False], steps[items, True]
+        turns, note = (
+            ratios(times.get((items, False), []), times[items, True]),
+            "" if all_rows.run else "all rows: not run",
+        )
+        _hand_over(f"a step on touched rows, {of}", "ms", medians[True], medians[False], turns=turns, note=note)
+        what, guessed = f"memory of that step, {of}", all_rows.guessed
+        note = f"all rows: {all_rows.gib:,.1f} GiB, {guessed}" if guessed else ""
+        _hand_over(what, "GiB", touched_rows.gib, None if guessed else all_rows.gib, note=note)
+        what = f"that step, of the time of one at {first:,} items; {of}"
+        note = f"{min(of_first):.2f} to {max(of_first):.2f}" if items != first else ""
+        _hand_over(what, "times", statistics.median(of_first), None, note=note)
     print(f"peak memory of this process, which held all that was run at once: {record.peak_gib():.1f} GiB")
 
 
