@@ -3,11 +3,12 @@
   python -m benchmarks.counterfactual_speed [--items=10000 --items=100000]
 
 Trajectories of k items and four branches, slates of 100, by a GRU of random weights (128 wide, vectors of 64) that went
-through jax.export as a trained one does. The time is everything from a drawn plan to slates in host memory, the best of
---repeats after one that compiles. The bare products are as many queries @ item_vectors.T, in as many threads.
+through jax.export as a trained one does. The time is everything from a drawn plan to slates in host memory, the median
+of --repeats after one that compiles. The bare products are as many queries @ item_vectors.T, in as many threads. The
+two take turns.
 """
 
-import time
+import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from benchmarks.shared import record
+from benchmarks.shared.side_by_side import in_turns, ratios, seconds
 from runtime import app, cores
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _ITEMS = flags.DEFINE_multi_integer("items", [10_000], "Items in the catalogue; once for each row of the table.")
 _USERS = flags.DEFINE_integer("users", 2_000, "Simulated users.", lower_bound=1)
 _K = flags.DEFINE_integer("k", 50, "Items consumed before the branches are compared.", lower_bound=2)
-_REPEATS = flags.DEFINE_integer("repeats", 3, "Timed runs after the one that compiles.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 3, "Turns of each after the run that compiles.", lower_bound=1)
 
 DIM, HIDDEN, SLATE = 64, 128, 100
 BRANCHES = ("long_watch", "long_watch+dislike", "skip", "quit_early")
@@ -98,16 +100,6 @@ def bare_products(recommender: "Recommender", *, users: int, products: int) -> C
     return all_chunks
 
 
-def seconds(run: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """(the first run, which compiles; the best of the others)."""
-    times = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begin)
-    return times[0], min(times[1:])
-
-
 def main(argv: Sequence[str]) -> None:
     """Measures and prints."""
     del argv
@@ -125,19 +117,24 @@ def main(argv: Sequence[str]) -> None:
         {"slate_size": SLATE, "place_power": 0.0, "first_item_power": 0.0, "behaviours": dict(BEHAVIOURS)}
     )
     print(f"{users:,} users, k = {k}, {len(BRANCHES)} branches, slates of {SLATE}, {cores.count()} cores")
-    print(f"{'items':>9} {'first run':>10} {'best':>8} {'users × steps / s':>18} {'bare products':>14} {'ratio':>6}")
+    print(f"{'items':>9} {'first run':>10} {'median':>8} {'users × steps / s':>18} {'bare products':>14} {'ratio':>6}")
     for num_items in _ITEMS.value:
         recommender = gru_recommender(num_items)
         plan = draw_plan(config, np.ones(num_items + 1), users=users, k=k, seed=0)
         branches = [Branch.parse(name) for name in BRANCHES]
         run = partial(simulate, recommender, plan, branches, slates=Slates(SLATE))
-        first, best = seconds(run, _REPEATS.value)
         products = bare_products(recommender, users=users, products=k - 1 + len(BRANCHES))
-        _, bare = seconds(products, _REPEATS.value)
-        rate = users * (k - 1 + len(BRANCHES)) / best
-        print(f"{num_items:>9,} {first:>8.1f} s {best:>6.1f} s {rate:>18,.0f} {bare:>12.1f} s {best / bare:>5.1f}x")
+        first, _ = seconds(run), seconds(products)  # which compile
+        sides = {"whole": partial(seconds, run), "bare": partial(seconds, products)}
+        times = in_turns(sides, _REPEATS.value)
+        whole, bare = (statistics.median(of_side) for of_side in times.values())
+        turns = ratios(times["bare"], times["whole"])
+        rate, ratio = users * (k - 1 + len(BRANCHES)) / whole, 1 / statistics.median(turns)
+        print(f"{num_items:>9,} {first:>8.1f} s {whole:>6.1f} s {rate:>18,.0f} {bare:>12.1f} s {ratio:>5.1f}x")
         what = f"{users:,} users, {k} items each, of {num_items:,}"
-        record.hand_over(record.Row(what, "s", best, bare, against="its bare matrix products", less_is_better=True))
+        against = "its bare matrix products"
+        row = record.Row(what, "s", whole, bare, against=against, less_is_better=True, turns=turns, own=True)
+        record.hand_over(row)
     print(f"peak memory: {record.peak_gib():.1f} GiB")
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from benchmarks.shared import record
+from benchmarks.shared.side_by_side import ratios
 from runtime import app, cores
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ def by_sorting(scores: "np.ndarray", log: "Timelines", of: "Queries") -> None:
         columns[kept][np.argsort(loss[kept], kind="stable")]
 
 
-def turns(log: "Timelines", score: "ModelScorer", of: "Queries") -> list[float]:
-    """Milliseconds of CPU a query: scores alone, places by sorting, places by counting; medians of the turns."""
+def turns(log: "Timelines", score: "ModelScorer", of: "Queries") -> list[list[float]]:
+    """Milliseconds of CPU a query in each turn: scores alone, places by sorting, places by counting."""
     import numpy as np
 
     size = max(1, (1 << 24) // (log.num_items + 1))
@@ -163,7 +164,7 @@ def turns(log: "Timelines", score: "ModelScorer", of: "Queries") -> list[float]:
             repeat[0] += milliseconds(lambda: score(batch.moments), count)  # noqa: B023
             repeat[1] += milliseconds(lambda: by_sorting(scores, log, batch), count)  # noqa: B023
             repeat[2] += milliseconds(lambda: by_counting(scores, log, batch), count)  # noqa: B023
-    return [statistics.median(column) for column in times.T.tolist()]
+    return times.T.tolist()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -180,19 +181,22 @@ def main(argv: Sequence[str]) -> None:
             log = write_log(Path(folder) / "timelines", num_items, _LOG_USERS.value)
             asked = queries.asked(log, split="test", positive=positive, users=_USERS.value)
             model = mean_model(log)
-            scores, sorted_, counted = turns(log, model, asked[""])
+            of_turns = turns(log, model, asked[""])
+            scores, sorted_, counted = map(statistics.median, of_turns)
+            gains = ratios(*of_turns[1:])
             begin, busy = time.perf_counter(), time.process_time()
             full_corpus.evaluate(dict.fromkeys(asked, model), asked, log, label=f"{num_items:,} items")
             seconds, busy = time.perf_counter() - begin, time.process_time() - busy
             of_each = " + ".join(f"{len(of.moments.user):,}" for of in asked.values())
             print(
-                f"{num_items:>9,} {scores:>8.2f} {sorted_:>8.2f} {counted:>8.2f} {sorted_ / counted:>5.1f}x   "
+                f"{num_items:>9,} {scores:>8.2f} {sorted_:>8.2f} {counted:>8.2f} {statistics.median(gains):>5.1f}x   "
                 f"{of_each} queries {seconds:.0f} s, {busy:.0f} s of CPU, peak {record.peak_gib():.1f} GiB",
                 flush=True,
             )
             what = f"places and top {SLATE}, {num_items:,} items, CPU a query"
             against = "a mask and a sort or partition for each"
-            record.hand_over(record.Row(what, "ms", counted, sorted_, against=against, less_is_better=True))
+            row = record.Row(what, "ms", counted, sorted_, against, less_is_better=True, turns=gains, own=True)
+            record.hand_over(row)
             what = f"whole evaluation, {num_items:,} items, {of_each} queries"
             record.hand_over(record.Row(what, "s", seconds, less_is_better=True))
             if not _RULES.value:

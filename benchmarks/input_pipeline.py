@@ -7,12 +7,12 @@ batch there; nothing is computed meanwhile. Step: retrieval.train's own, of one 
 """
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
 from absl import flags
 
 from benchmarks.shared import record
+from benchmarks.shared.side_by_side import in_turns, ratios, seconds
 from runtime import app
 from runtime.config import define_config
 from runtime.paths import define_path
@@ -26,10 +26,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 5, "Turns of each.", lower_bound=1)
 
 def per_second(action: Callable[[], object], times: int) -> float:
     """How often a second."""
-    begin = time.perf_counter()
-    for _ in range(times):
-        action()
-    return times / (time.perf_counter() - begin)
+    return times / seconds(lambda: [action() for _ in range(times)])
 
 
 def main(argv: Sequence[str]) -> None:
@@ -65,10 +62,15 @@ def main(argv: Sequence[str]) -> None:
         jax.block_until_ready(metrics)
 
     per_second(load, _BATCHES.value), per_second(train, 1)
-    turns = [(per_second(load, _BATCHES.value), per_second(train, _STEPS.value)) for _ in range(_REPEATS.value)]
-    loaded, trained = (statistics.median(rates) for rates in zip(*turns, strict=True))
-    ratio = statistics.median(a / b for a, b in turns)
+    sides = {
+        "loaded": lambda: per_second(load, _BATCHES.value),
+        "trained": lambda: per_second(train, _STEPS.value),
+    }
+    rates = in_turns(sides, _REPEATS.value)
+    loaded, trained = (statistics.median(of_side) for of_side in rates.values())
+    turns = ratios(rates["loaded"], rates["trained"])
     print(f"{config.batch_size} rows of {config.length} a batch; one batch in flight on {ours.mesh.size} device(s)")
+    ratio = statistics.median(turns)
     print(f"loaded {loaded:,.0f} batches/s, trained {trained:,.1f}: {ratio:.0f} times what training takes")
     record.hand_over(
         record.Row(
@@ -77,7 +79,8 @@ def main(argv: Sequence[str]) -> None:
             loaded,
             trained,
             against="what a training step takes",
-            turns=tuple(a / b for a, b in turns),
+            turns=turns,
+            own=True,
         )
     )
 

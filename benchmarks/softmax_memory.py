@@ -4,18 +4,20 @@
 
 Forward and backward of -log p of --rows labels, vectors of 64. Memory is what the compiled program needs besides its
 inputs and outputs, as XLA reports it. Where PyTorch is installed, F.cross_entropy on full logits too; its memory is
-what the process grows by. Full logits are not run where they need more than --most_gib.
+what the process grows by. Full logits are not run where they need more than --most_gib. All sides take turns.
 """
 
+import math
 import os
 import statistics
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
 from benchmarks.shared import record
+from benchmarks.shared.side_by_side import in_turns, ratios, seconds
 from runtime import app, cores
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ _BLOCK_SIZE = flags.DEFINE_integer("block_size", 0, "Items a block; 0 for what s
 _DTYPE = flags.DEFINE_enum(
     "dtype", "float32", ["float32", "bfloat16"], "Of what is multiplied; sums are float32. PyTorch's by its autocast."
 )
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Timed runs; the median counts.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Turns of each; the median counts.", lower_bound=1)
 _MOST_GIB = flags.DEFINE_float("most_gib", 1.0, "Programs that need more are compiled, not run.")
 
 DIM = 64
+_OURS, _FULL, _BARE, _PYTORCH = "Heed", "full logits in JAX", "the three bare products in JAX", "PyTorch"
 
 
 def blocks_loss(queries: "jax.Array", table: "jax.Array", labels: "jax.Array") -> "jax.Array":
@@ -70,8 +73,16 @@ def gradient(loss: Callable[..., "jax.Array"]) -> Callable[..., Any]:
     return jax.value_and_grad(loss, argnums=(0, 1))
 
 
-def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[float, float | None]:
-    """MiB of temporary memory, and the median milliseconds; None where it is too big to run."""
+class Side(NamedTuple):
+    """MiB that a way needs, what runs it once, None where it is not run, and why PyTorch is not."""
+
+    mib: float
+    run: Callable[[], None] | None
+    note: str = ""
+
+
+def compiled(function: Callable[..., Any], arguments: Sequence[Any]) -> Side:
+    """MiB of temporary memory, and what runs the program; None where it is too big to run."""
     import jax
 
     program = jax.jit(function).lower(*arguments).compile()
@@ -79,14 +90,13 @@ def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[flo
     assert memory is not None, "this backend does not say how much memory a program takes"
     mib = memory.temp_size_in_bytes / 2**20
     if mib > _MOST_GIB.value * 1024:
-        return mib, None
-    jax.block_until_ready(program(*arguments))
-    times = []
-    for _ in range(_REPEATS.value):
-        begin = time.perf_counter()
+        return Side(mib, None)
+
+    def run() -> None:
         jax.block_until_ready(program(*arguments))
-        times.append(time.perf_counter() - begin)
-    return mib, statistics.median(times) * 1e3
+
+    run()  # the first is slower
+    return Side(mib, run)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -108,25 +118,27 @@ def main(argv: Sequence[str]) -> None:
             jax.random.normal(keys[1], (items, DIM)) * DIM**-0.5,
             jax.random.randint(keys[2], (_ROWS.value,), 0, items),
         )
-        mib, ms, note = _torchs(arguments)  # first: later the process has memory to spare
-        bare, full, blocks = (
-            measure(function, arguments) for function in (products, gradient(full_loss), gradient(blocks_loss))
-        )
-        cells = [f"{mib:>9,.1f} MiB {_in_words(ms):>10}" for mib, ms in (full, blocks)]
-        faster = "" if full[1] is None or blocks[1] is None else f"{full[1] / blocks[1]:.1f}x"
-        less = f"1/{full[0] / blocks[0]:.0f}"
-        print(f"{items:>9,} {_in_words(bare[1]):>14} {cells[0]:>24} {cells[1]:>24} {less:>9} {faster:>7}", flush=True)
+        sides = {_PYTORCH: _torchs(arguments)}  # first: later the process has memory to spare
+        sides[_BARE] = compiled(products, arguments)
+        sides[_FULL] = compiled(gradient(full_loss), arguments)
+        sides[_OURS] = compiled(gradient(blocks_loss), arguments)
+        turns = in_turns({name: partial(seconds, one.run) for name, one in sides.items() if one.run}, _REPEATS.value)
+        ms = {name: [1e3 * once for once in turns.get(name, [])] for name in sides}
+        full, ours, peer = (sides[name] for name in (_FULL, _OURS, _PYTORCH))
+        cells = [f"{sides[name].mib:>9,.1f} MiB {_in_words(ms[name]):>10}" for name in (_FULL, _OURS)]
+        faster = ratios(ms[_FULL], ms[_OURS])
+        cells += [f"1/{full.mib / ours.mib:.0f}", f"{statistics.median(faster):.1f}x" if faster else ""]
+        of_products = _in_words(ms[_BARE])
+        print(f"{items:>9,} {of_products:>14} {cells[0]:>24} {cells[1]:>24} {cells[2]:>9} {cells[3]:>7}", flush=True)
+        print(f"{'':>9} {_PYTORCH}: {peer.note or f'{peer.mib:,.1f} MiB {_in_words(ms[_PYTORCH])}'}", flush=True)
         what = f"{items:,} items, {_ROWS.value} rows" + ("" if _DTYPE.value == "float32" else f" in {_DTYPE.value}")
-        _hand_over(f"{what}: memory", "MiB", blocks[0], full[0], against="full logits in JAX")
-        _hand_over(f"{what}: time", "ms", blocks[1], full[1], against="full logits in JAX")
-        _hand_over(f"{what}: time", "ms", blocks[1], bare[1], against="the three bare products in JAX")
-        print(f"{'':>9} PyTorch: {note or f'{mib:,.1f} MiB {_in_words(ms)}'}", flush=True)
-        _hand_over(f"{what}: memory", "MiB", blocks[0], mib, against="PyTorch", note=note)
-        _hand_over(f"{what}: time", "ms", blocks[1], ms, against="PyTorch", note=note)
+        for name in (_FULL, _BARE, _PYTORCH):
+            if name != _BARE:  # that of full logits
+                _hand_over(f"{what}: memory", "MiB", [ours.mib], [sides[name].mib], name, sides[name].note)
+            _hand_over(f"{what}: time", "ms", ms[_OURS], ms[name], name, sides[name].note)
 
 
-def _torchs(arguments: Sequence[Any]) -> tuple[float | None, float | None, str]:
-    # MiB, ms, and why there are none.
+def _torchs(arguments: Sequence[Any]) -> Side:
     import numpy as np
 
     try:
@@ -134,23 +146,28 @@ def _torchs(arguments: Sequence[Any]) -> tuple[float | None, float | None, str]:
 
         from benchmarks.peers import cross_entropy
     except ImportError:
-        return None, None, "PyTorch is not installed: pip install -r requirements-benchmarks.txt"
+        return Side(math.nan, None, "PyTorch is not installed: pip install -r requirements-benchmarks.txt")
     torch.set_num_threads(cores.count())
     queries, table, labels = (np.asarray(argument) for argument in arguments)
     if cross_entropy.needed(len(queries), len(table)) > _MOST_GIB.value * 1024:
-        return None, None, "not run"
+        return Side(math.nan, None, "not run")
     in_bfloat16, answers = _DTYPE.value == "bfloat16", labels.astype(np.int64)
-    measured = cross_entropy.measure(queries, table, answers, repeats=_REPEATS.value, in_bfloat16=in_bfloat16)
-    return *measured, ""
+    return Side(*cross_entropy.started(queries, table, answers, in_bfloat16=in_bfloat16))
 
 
-def _hand_over(what: str, unit: str, ours: float | None, peer: float | None, *, against: str, note: str = "") -> None:
-    note = note or ("" if ours and peer else "not run")
-    record.hand_over(record.Row(what, unit, ours, peer, against=against, less_is_better=True, note=note))
+def _hand_over(
+    what: str, unit: str, ours: Sequence[float], peers: Sequence[float], against: str, note: str = ""
+) -> None:
+    # Of each turn, or one figure; none of a side that was not run.
+    mine, theirs = (statistics.median(of) if of and not math.isnan(of[0]) else None for of in (ours, peers))
+    turns = ratios(peers, ours) if len(ours) > 1 else ()
+    note = note or ("" if mine and theirs else "not run")
+    row = record.Row(what, unit, mine, theirs, against=against, less_is_better=True, turns=turns, note=note)
+    record.hand_over(row)
 
 
-def _in_words(milliseconds: float | None) -> str:
-    return "not run" if milliseconds is None else f"{milliseconds:,.2f} ms"
+def _in_words(milliseconds: Sequence[float]) -> str:
+    return f"{statistics.median(milliseconds):,.2f} ms" if milliseconds else "not run"
 
 
 if __name__ == "__main__":

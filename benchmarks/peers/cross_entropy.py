@@ -5,8 +5,7 @@ On the GPU where PyTorch sees one.
 
 import contextlib
 import re
-import statistics
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,10 @@ def needed(rows: int, items: int) -> float:
     return 3 * 4 * rows * items / 2**20
 
 
-def measure(
-    queries: NDArray[np.float32],
-    table: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    *,
-    repeats: int,
-    in_bfloat16: bool = False,
-) -> tuple[float, float]:
-    """(MiB, milliseconds) of forward and backward: what memory grew by in the first, the median of the others.
+def started(
+    queries: NDArray[np.float32], table: NDArray[np.float32], labels: NDArray[np.int64], *, in_bfloat16: bool = False
+) -> tuple[float, Callable[[], None]]:
+    """MiB that memory grew by in a first forward and backward, and what does it again and waits for its end.
 
     Memory is the process's own on a CPU: less than it takes, where the process has kept memory that it had freed
     before; 0 where /proc does not tell. `in_bfloat16` is by PyTorch's autocast.
@@ -43,17 +37,11 @@ def measure(
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bfloat16):
             loss = torch.nn.functional.cross_entropy(inputs[0] @ inputs[1].T, answers)
         loss.backward()
+        _wait(device)
 
     before = _from_now_on(device)
     step()
-    grown = _most(device) - before
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        step()
-        _wait(device)
-        times.append(time.perf_counter() - begin)
-    return grown, statistics.median(times) * 1e3
+    return _most(device) - before, step
 
 
 def _wait(device: torch.device) -> None:

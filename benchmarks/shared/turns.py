@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from benchmarks.shared import record
 from benchmarks.shared.our_training import Count, Training, endless, started
+from benchmarks.shared.side_by_side import in_turns, ratios
 from runtime import cores
 
 if TYPE_CHECKING:
@@ -106,13 +107,12 @@ def report(our_run: Run, torch_run: Run | None, *, unit: str) -> None:
         record.hand_over(record.Row("training step", unit, rate, against="PyTorch", note=missing))
         return
     torch_run()
-    pairs = [(our_run(), torch_run()) for _ in range(REPEATS.value)]
-    our_rate, torch_rate = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratios = tuple(a / b for a, b in pairs)
+    mine, theirs = in_turns({"Heed": our_run, "PyTorch": torch_run}, REPEATS.value).values()
+    our_rate, torch_rate, of_turns = statistics.median(mine), statistics.median(theirs), ratios(mine, theirs)
     print(f"{our_name:<50} {our_rate:>12,.0f} {unit}")
     print(f"{_torch_name():<50} {torch_rate:>12,.0f} {unit}")
-    print(f"ratio: {statistics.median(ratios):.2f} (of single turns: {min(ratios):.2f} to {max(ratios):.2f})")
-    record.hand_over(record.Row("training step", unit, our_rate, torch_rate, against=_torch_name(), turns=ratios))
+    print(f"ratio: {statistics.median(of_turns):.2f} (of single turns: {min(of_turns):.2f} to {max(of_turns):.2f})")
+    record.hand_over(record.Row("training step", unit, our_rate, torch_rate, against=_torch_name(), turns=of_turns))
 
 
 def _torch_name() -> str:
