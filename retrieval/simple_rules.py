@@ -153,12 +153,13 @@ def counts(parts: PartsAt, *, read: float, days: float, m: float, m_creator: flo
     return scores
 
 
+READ = (10, 2, 5, 50, 500)  # last events: of what comes just next the last two may say most; 10 if none can be chosen
 RULES = {
     "popularity_1d": Rule(simple_rules.popularity, grid(days=(1,))),
     "popularity_7d": Rule(simple_rules.popularity, grid(days=(7,))),
-    "item_knn": Rule(simple_rules.item_knn, grid(read=(10, 50, 500))),
+    "item_knn": Rule(simple_rules.item_knn, grid(read=READ)),
     "item_knn_popularity": Rule(
-        simple_rules.item_knn_popularity, grid(read=(10, 50, 500), days=(1, 7, 0), power=(0.125, 0.25, 0.5, 1.0))
+        simple_rules.item_knn_popularity, grid(read=READ, days=(1, 7, 0), power=(0.125, 0.25, 0.5, 1.0))
     ),
     "counts": Rule(counts, grid(read=(50, 500), days=(7, 0), m=(3, 30), m_creator=(3, 30))),
 }
