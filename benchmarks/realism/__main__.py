@@ -7,8 +7,10 @@ against. The test, stated before any feed was tuned to it: Recall@100 of the sim
 popular in the last 7 days, by both ways of asking (retrieval/queries.py), that of a plain GRU among them, how often the
 next item is of the same cluster, within a minute and hours later, and how often a dislike is followed by another, lie
 within 15% of the log's. What stands below that is shown, not tested. `--model` and `--log_model` are workdirs of
-`retrieval.evaluate`, of plain GRUs (`no_dislike_signal`) on either. With `--world`, the workdir of the latent feed's
-simulation.world, the row `ceiling` is what its own truth finds (simulation/world/latent/expectation.py).
+`retrieval.evaluate` on either, of plain GRUs (`no_dislike_signal_paper_tower`: without `_paper_tower` a model has what
+is counted beside it), asked for as many users as the rules are: `--users` is to be the same. With `--world`, the
+workdir of the latent feed's simulation.world, the row `ceiling` is what its own truth finds
+(simulation/world/latent/expectation.py).
 
 Nothing here knows how any model responds to a dislike: the feed is not to be tuned by that.
 """

@@ -31,25 +31,35 @@ AGES = (1, 3, 7)  # days
 
 
 def facts(timelines: Timelines, *, users: int, model: str | None = None, world: str | None = None) -> dict[str, float]:
-    """All figures of one log by name: `<protocol>/<rule>`, Recall@100; those of simulation/world/facts.py; ages."""
+    """All figures of one log by name: `<protocol>/<rule>`, Recall@100; those of simulation/world/facts.py; ages.
+
+    Errors: UsageError where `model` is no evaluation, or one of another number of users than the rules are asked for.
+    """
     found = recalls(timelines, users=users, world=world)
     if model:
         path = Path(model) / METRICS
         if not path.is_file():
             raise UsageError(f"{path}: no such file; give the workdir of a retrieval.evaluate")
-        found |= _by_protocol(read_json(path), GRU)
+        metrics = read_json(path)
+        if metrics["users"] != found["users"]:
+            raise UsageError(
+                f"{path}: {metrics['users']:,.0f} users, and the rules are asked for {found['users']:,.0f}; "
+                "give retrieval.evaluate the same --users, and the same timelines"
+            )
+        found |= _by_protocol(metrics, GRU)
     events, items = frames(timelines)
     return found | log_facts(events, items) | by_chance(events, items) | ages(timelines)
 
 
 def recalls(timelines: Timelines, *, users: int, world: str | None = None) -> dict[str, float]:
     """`<protocol>/<rule>`: Recall@100 of every rule of retrieval/simple_rules.py at its best on the validation days,
-    and of the truth of `world`; and `skips/<rule>`, skip@100 over Recall@100 of next_days."""
+    and of the truth of `world`; `skips/<rule>`, skip@100 over Recall@100 of next_days; and `users`, how many these are.
+    """
     dataset = timelines.manifest.get("dataset", "tables")
     settings = readers.named(dataset).of_stage("retrieval")
     positive = tuple(settings.get("positive", ())) or timelines.positive_feedback
     queries = asked(timelines, split="test", positive=positive, users=users)
-    found: dict[str, float] = {}
+    found = {"users": float(len(queries[PROTOCOLS["next_days"]].moments.user))}
     rules = dict(simple_rules.tuned(timelines, tuple(queries), split="test", positive=positive))
     if world:
         rules[CEILING] = truth(timelines, open_world(world))

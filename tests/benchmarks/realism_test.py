@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks.realism import comparison as realism
 from data.timelines import Timelines
+from runtime.artifact import write_json
+from runtime.errors import UsageError
 from simulation.world.facts import log_facts
 from tests.logs.random_timelines import write as random_timelines
 
@@ -73,3 +75,14 @@ def test_ages_are_counted_from_when_anybody_first_met_the_item(tmp_path) -> None
     assert 0 <= found["item_age/at_most_1_days"] <= found["item_age/at_most_7_days"] <= 1
     # All of this log happens within a second.
     assert found["item_age/at_most_1_days"] == 1.0
+
+
+def test_a_model_that_was_asked_for_other_users_is_refused(tmp_path, monkeypatch) -> None:
+    random_timelines(tmp_path / "log", lengths=[6, 9, 4])
+    timelines = Timelines.open(tmp_path / "log")
+    monkeypatch.setattr(realism, "recalls", lambda *_, **__: {"users": 3.0})
+    write_json(tmp_path / "metrics.json", {"users": 3.0, "recall@100": 0.4})
+    assert realism.facts(timelines, users=5, model=str(tmp_path))["next_days/plain GRU"] == 0.4
+    write_json(tmp_path / "metrics.json", {"users": 2_000.0, "recall@100": 0.4})
+    with pytest.raises(UsageError, match=r"metrics\.json: 2,000 users, and the rules are asked for 3; .* same --users"):
+        realism.facts(timelines, users=5, model=str(tmp_path))
