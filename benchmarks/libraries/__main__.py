@@ -4,11 +4,13 @@
   git clone https://github.com/hidasib/GRU4Rec_PyTorch_Official ../gru4rec
   python -m benchmarks.libraries --sequences=sequences.txt --python=../libraries/bin/python --gru4rec=../gru4rec
 
-Each trains as it comes, from its own reading of the sequences to its own optimizer, with its own batches: ours is the
-paper's tower of retrieval.train with an exact softmax. All have T = 50, vectors of 64, and a GRU's state 128; the
-official GRU4Rec has one width, 128. A label is what a position of a sequence predicts. RecBole makes an example of each
-one, which begins at the sequence's first event, so all of that is read again for every label; `equal sequences` are
-such examples, learned from by our step, which then has nothing over RecBole's but its own speed.
+Each trains as it comes, from its own reading of the sequences to its own optimizer, with its own loader: ours is the
+paper's tower of retrieval.train with an exact softmax, 32 rows a batch. RecBole's batches are of 512 examples, a label
+each, as those of `equal sequences` are, and not of the 2,048 that it has where nothing is said. All have T = 50,
+vectors of 64, and a GRU's state 128; the official GRU4Rec has one width, 128. A label is what a position of a sequence
+predicts. RecBole makes an example of each one, which begins at the sequence's first event, so all of that is read again
+for every label; `equal sequences` are such examples, learned from by our step, which then has nothing over RecBole's
+but its own speed.
 
 The libraries want other versions of NumPy and pandas than Heed has, so each runs in a process of its own, of --python's
 environment. They take turns with ours; what is not installed has a row that says so.

@@ -1,4 +1,7 @@
-"""RecBole's GRU4Rec or SASRec, its own batches, model, loss and optimizer. Each prefix of a sequence is an example."""
+"""RecBole's GRU4Rec or SASRec, its own loader, model, loss and optimizer. Each prefix of a sequence is an example.
+
+How many are a batch is said from outside: without that it would be 2,048.
+"""
 
 import sys
 import tempfile
