@@ -30,7 +30,7 @@ _WORKDIR = define_path("workdir", None, "Folder for logs and timelines while the
 _EVENTS = flags.DEFINE_multi_integer("events", [1_000_000, 3_000_000], "Events; once for each row of the table.")
 _CSV = flags.DEFINE_bool("csv", False, "Logs as CSV instead of Parquet.")
 _TEXT_IDS = flags.DEFINE_bool("text_ids", False, "Ids like u0001234 instead of numbers.")
-_CODE = define_path("code", "", "Another checkout of Heed whose data.prepare runs on the same logs too, in turns.")
+_CODE = define_path("code", "", "Another checkout of Heed whose data.prepare runs on the same logs too, after ours.")
 
 PART = 5_000_000  # events a file
 START_MS, SPAN_MS = 1_700_000_000_000, 30 * 86_400_000
