@@ -40,7 +40,7 @@ class Assembled:
     """What `timelines.write` takes, and what a user should be told; fields["counts"] is what became of each row.
 
     arrays may be mapped from files. counts: of the events. sizes: events in train, valid and test. sample: some of the
-    events where they are many, else all. first_ms: when the log begins.
+    events where they are many, else all. first_ms: when the log begins. of_items: warnings of the items.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -54,6 +54,7 @@ class Assembled:
     sizes: Mapping[str, int]
     sample: Mapping[str, NDArray[Any]]
     first_ms: int
+    of_items: tuple[str, ...]
 
     def write(
         self,
@@ -76,12 +77,13 @@ class Assembled:
 
     def warnings(self) -> list[str]:
         """What looks wrong about the log as a whole."""
-        return plausibility.warnings(
+        of_events = plausibility.warnings(
             self.sample,
             item_duration_ms=self.items["duration_ms"].to_numpy(),
             user_ids=self.users["user_id"],
             item_ids=self.items["item_id"],
         )
+        return [*of_events, *self.of_items]
 
 
 def assemble(
@@ -180,6 +182,7 @@ def assemble(
         whole.sizes,
         flat.sampled(arrays),
         times.first,
+        tuple(table.warnings),
     )
 
 

@@ -26,6 +26,9 @@ MAX_SURFACES = 1_000
 MANY_USERS, MAX_OF_ONE_USER = 20, 0.25  # of the events
 _IN_SECONDS = "is {0} in seconds? Then schema.yaml says `{0}: {{column: …, unit: s}}`"
 _DAY_MS, _MINUTE_MS = 86_400_000, 60_000
+NEARLY_ALL = 0.9  # of the items
+# Seconds, minutes and days of this century, taken for milliseconds, lie in January 1970; microseconds after all of it.
+_JANUARY_1970_MS, _YEAR_2100_MS = 31 * _DAY_MS, 4_102_444_800_000
 _LOST_MS = 1_000_000  # times in steps of so much that are no whole minutes: no clock ticks so
 
 
@@ -113,6 +116,22 @@ def warnings(
     for name, ids in (("user_id", user_ids), ("item_id", item_ids)):
         found += _of_ids(name, ids.drop_nulls()) if ids.dtype == pl.String else []
     return found
+
+
+def of_uploads(uploaded_ms: NDArray[np.int64]) -> list[str]:
+    """The same of the times of upload that are known: any moment may be one, but hardly the same odd one of all."""
+    if not len(uploaded_ms):
+        return []
+    for odd, where, unit in (
+        ((uploaded_ms > 0) & (uploaded_ms < _JANUARY_1970_MS), "in January 1970", "s"),
+        (uploaded_ms > _YEAR_2100_MS, "after the year 2100", "us"),
+    ):
+        if odd.mean() >= NEARLY_ALL:
+            return [
+                f"uploaded_ms: {odd.mean():.1%} of the items that have one are of a time {where}: is it another unit, "
+                f"as schema.yaml says by `uploaded_ms: {{column: …, unit: {unit}}}`?"
+            ]
+    return []
 
 
 def _quantile(lengths: NDArray[np.integer], share: float) -> float:

@@ -98,7 +98,8 @@ def other_unit(column: Column, *, unit: str = "", layout: str = "", file: str = 
     kind = f"of the format {layout}" if layout else f"{unit or 'milliseconds'} since 1970"
     iso = "" if layout else ", or ISO 8601"
     of_format = f'{column.name}: {{{named}format: "%d.%m.%Y %H:%M"}}'
-    return f"times are {kind}{as_said}{iso}, from 2000 to now; of others {file} says `{of_unit}` or `{of_format}`"
+    bounds = ", from 2000 to now" if column.low is not None else ""
+    return f"times are {kind}{as_said}{iso}{bounds}; of others {file} says `{of_unit}` or `{of_format}`"
 
 
 def columns_of(table: str, schema: TableSchema) -> list[Column]:

@@ -122,5 +122,8 @@ def test_an_item_is_there_since_its_upload_or_its_first_event():
         "uploaded_ms: events lie before it for 1 of 2 items, which count as there since their first event"
     ]
     assert not build([1, 2], items, first_ms=[NEVER_MS, 500, NEVER_MS]).notes
+    # Before 1970 is always, and known, as 0 would not be; what is planned is there once it is.
+    films = items.with_columns(uploaded_ms=pl.Series([-14_000_000_000, 0, 4_000_000_000_000]))
+    assert build([1, 2, 3], films).table["uploaded_ms"].to_list() == [None, 1, 1, 4_000_000_000_000]
     unknown = items.with_columns(uploaded_ms=pl.lit(None, pl.Int64))
     assert "uploaded_ms" not in build([1, 2, 3], unknown).table.columns

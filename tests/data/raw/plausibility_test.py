@@ -89,3 +89,22 @@ def test_what_looks_wrong_about_the_whole(log, told):
     assert len(found) == len(told)
     for line, words in zip(found, told, strict=True):
         assert words in line
+
+
+@pytest.mark.parametrize(
+    ("uploaded_ms", "told"),
+    [
+        ([], None),
+        ([T, T, -T], None),
+        ([T // 1000] * 10, "100.0% of the items that have one are of a time in January 1970: is it another unit"),
+        ([T // 1000] * 9 + [T], "90.0% of the items"),
+        ([T // 1000] * 8 + [T] * 2, None),
+        ([T // 60_000] * 9, "unit: s}`?"),
+        ([T * 1000] * 10, "after the year 2100: is it another unit, as schema.yaml says by `uploaded_ms: {column: …, "),
+        ([-1, 0, 86_400_000 * 31], None),  # films of 1970 and before; 0 is nothing
+    ],
+)
+def test_uploads_of_another_unit(uploaded_ms, told):
+    found = plausibility.of_uploads(np.array(uploaded_ms, np.int64))
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]

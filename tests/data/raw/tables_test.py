@@ -171,6 +171,24 @@ def test_times_after_now_are_told(tmp_path):
     assert len(tables(tmp_path, events=now).events) == 3
 
 
+def test_an_item_may_be_old_or_planned(tmp_path):
+    """The film of 1969, the one of today, and what a shop will sell in ten years: none of them is at fault."""
+    later = time.time_ns() // 1_000_000 + 3_650 * 86_400_000
+    items = pl.DataFrame({"item_id": ["a", "b", "c"], "uploaded_ms": [-14_000_000_000, T, later]})
+    read = tables(tmp_path, events=EVENTS, items=items)
+    assert read.items["uploaded_ms"].to_list() == [-14_000_000_000, T, later]
+    assert len(read.events) == 3
+    as_text = items.with_columns(uploaded_ms=pl.Series(["1969-07-21", "2022-04-15", "soon"]))
+    told = fault(tmp_path, events=EVENTS, items=as_text)
+    assert "row 3, column uploaded_ms: 'soon' is not a time; times are milliseconds since 1970, or ISO 8601; of" in told
+    as_text = as_text.with_columns(uploaded_ms=pl.col("uploaded_ms").replace("soon", "2122-04-15"))
+    assert tables(tmp_path, events=EVENTS, items=as_text).items["uploaded_ms"].to_list() == [
+        -164 * 86_400_000,
+        19_097 * 86_400_000,
+        (19_097 + 36_524) * 86_400_000,
+    ]
+
+
 def test_feedback_is_required(tmp_path):
     assert "no feedback column, only user_id, item_id, timestamp_ms" in fault(tmp_path, events=EVENTS.drop("like"))
     assert tables(tmp_path, events=EVENTS.drop("like").with_columns(play_ms=5)).events["play_ms"].to_list() == [5] * 3
