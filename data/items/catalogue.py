@@ -102,15 +102,14 @@ def build(
         features.append(told | {"edges": list(DURATION_EDGES_MS), "first": 1})
     ids = [_first(table[name]) for name in ("creator_id", "cluster_id")]
     title = ["title"] if "title" in table.columns else []
-    if "uploaded_ms" in table.columns and table["uploaded_ms"].count():
-        warnings += plausibility.of_uploads(table["uploaded_ms"].drop_nulls().to_numpy())
+    if "uploaded_ms" in table.columns and not table["uploaded_ms"].count():
+        notes.append("uploaded_ms: empty for every item: all count as there from the start")
+    elif "uploaded_ms" in table.columns:
         # What came before 1970 has always been there; 0 would say that nobody knows.
         uploaded, first = table["uploaded_ms"].clip(lower_bound=1), pl.Series(first_ms)
-        if early := (first < uploaded).sum():
-            notes.append(
-                f"uploaded_ms: events lie before it for {early:,} of {uploaded.count():,} items, which count as there "
-                "since their first event"
-            )
+        found, doubted = plausibility.of_uploads(table["uploaded_ms"], first)
+        notes += found
+        warnings += doubted
         columns["uploaded_ms"] = pl.select(pl.when(first < uploaded).then(first).otherwise(uploaded)).to_series()
     return Catalogue(
         table.select("item_id", *ids, *title).with_columns(**columns, duration_ms=pl.Series(duration_ms)),

@@ -129,6 +129,12 @@ def test_a_gap_in_the_log_leaves_no_split_empty():
     assert "and 10 after it ('u' on '1' at 2022-12-16T05:20:00Z)" in made.notes[0]
 
 
+def test_what_looks_wrong_about_the_items_is_among_the_warnings():
+    items = pl.DataFrame({"item_id": [0, 9, 50], "uploaded_ms": [T + 3_600_000] * 3})
+    made = assemble(log(ROWS, items=items), **split_at(20, 30))
+    assert any(line.startswith("uploaded_ms: events lie before it for 3 of 3 items") for line in made.warnings())
+
+
 def test_shares_of_the_log():
     rows = [(user, 1, second, 1, 0) for second in range(100) for user in ("u", "v")]
     made = assemble(log(rows), valid_share=0.05, test_share=0.2)
