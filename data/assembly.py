@@ -235,7 +235,8 @@ def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) 
     """Why the log was split by its events, with the widest gap, and an event before it and after it."""
     times = gathered.times
     gap = times.widest_gap()
-    days = (gap[1] - gap[0]) / 86_400_000
+    days = f"{(gap[1] - gap[0]) / 86_400_000:,.4g} days"
+    days = "1 day" if days == "1 days" else days
     before = times.before(gap[1])
     sides = [
         f"{count:,} {where} it ('{user}' on '{item}' at {clock.show(moment)})"
@@ -246,7 +247,7 @@ def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) 
     ]
     return (
         f"split after {1 - valid_share - test_share:.0%} and {1 - test_share:.0%} of the events, as such shares of the "
-        f"log's time hold too few or too many of them; its widest gap is {days:,.4g} days, with {' and '.join(sides)}; "
+        f"log's time hold too few or too many of them; its widest gap is {days}, with {' and '.join(sides)}; "
         "--config.valid_start and --config.test_start set other moments"
     )
 
