@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.inspection.columns import Look
-from data.raw.names import meant, named
+from data.raw.names import is_telling, meant, named
 from data.raw.schema.event_types import TYPE
 from data.raw.schema.said import FLAGS, LENGTHS, TABLES, TIMES
 from data.raw.tables import FEEDBACK_COLUMNS
@@ -59,12 +59,13 @@ def of_table(table: str, looks: Sequence[Look]) -> list[Guess]:
             guesses += _of_known(name, there[name])
             continue
         others = [look for look in looks if look.name not in {*taken, *canonical}]
-        exact = next((look for look in others if named(look.name, [name]) or _is_own_id(table, name, look)), None)
+        exact = [look for look in others if named(look.name, [name]) or _is_own_id(table, name, look)]
         near = next((look for look in others if meant(look.name, [name])), None)
-        found = exact or near
+        best = min(exact, key=lambda look: not is_telling(look.name), default=None)
+        found = best or near
         if not found:
             continue
-        guess = _renamed(name, found, sure=found is exact or column.required)
+        guess = _renamed(name, found, sure=(found is best and is_telling(found.name)) or column.required)
         if guess:
             taken.add(found.name)
             guesses.append(guess)

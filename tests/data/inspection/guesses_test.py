@@ -94,6 +94,20 @@ def test_columns_of_items_and_users():
     assert lines("users", id=["a"], country=["de"]) == ["user_id: id"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"created_at": ["2026-01-01"]}, ["uploaded_ms: created_at  # such as 2026-01-01"]),
+        ({"publish_date": [SECOND]}, [f"uploaded_ms: {{column: publish_date, unit: s}}  # such as {SECOND}"]),
+        # When a film came out is not when a service had it.
+        ({"release_date": ["1969-07-21"]}, ["# uploaded_ms: release_date  # such as 1969-07-21"]),
+        ({"release_date": ["1969-07-21"], "listed": ["2026-01-01"]}, ["uploaded_ms: listed  # such as 2026-01-01"]),
+    ],
+)
+def test_since_when_an_item_is_there(columns, told):
+    assert lines("items", **columns) == told
+
+
 def test_names_that_yaml_would_take_for_something_else(tmp_path):
     names = ["user id", "a: b", "#1", "x\ty", 'say "hi"', "ü", "- z", "no"]
     path = tmp_path / "schema.yaml"
@@ -109,6 +123,8 @@ def test_which_table_is_which(tmp_path):
     headers = {films: ["id", "title"], people: ["id", "age"], ratings: ["userId", "movieId"]}
     assert tables_of(headers) == {"events": ratings, "items": films}
     assert tables_of({films: ["id", "title"]}) == {}
+    headers = {films: ["id", "created_at"], people: ["id", "title"], ratings: ["userId", "movieId"]}
+    assert tables_of(headers) == {"events": ratings, "items": people}
 
 
 def test_a_day_that_may_be_a_month_is_left_to_people():
