@@ -50,7 +50,48 @@ def test_further_columns_of_items_are_what_their_type_says_and_others_are_told(t
     assert read.items.schema["price"] == pl.Float64
     assert read.items["creator_id"].to_list() == [5, None]
     assert read.users.columns == ["user_id", "region"]
-    assert read.notes == ("items.parquet: column made is Date, no category: left out",)
+    (note,) = read.notes
+    assert note.startswith("items.parquet: column made holds dates, no category: left out")
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_left_out"),
+    [
+        (["2026-01-01", "2026-01-02"], True),
+        (["2026-01-01T12:00:00+01:00", ""], True),
+        (["2026-01-01", "NULL"], True),
+        (pl.Series(["2026-01-01"] * 2, dtype=pl.Categorical), True),
+        (pl.Series([T, T]).cast(pl.Datetime("ms", "UTC")), True),
+        (["2026-01-01", "a fair"], False),
+        (["2026", "2025"], False),
+        (["NULL", "NULL"], False),
+    ],
+)
+def test_dates_are_no_category(tmp_path, cells, is_left_out):
+    items = pl.DataFrame({"item_id": ["a", "b"], "opening": cells})
+    users = pl.DataFrame({"user_id": [1, 2], "opening": cells})
+    quarantine = Quarantine()
+    read = tables(tmp_path, events=EVENTS, items=items, users=users, quarantine=quarantine)
+    assert (attributes(read.items), "opening" in read.users.columns) == (
+        ([], False) if is_left_out else (["opening"], True)
+    )
+    why = "column opening holds dates, no category: left out"
+    assert (
+        read.notes
+        == (
+            f"items.parquet: {why}; if an item is there since then, schema.yaml says `uploaded_ms: opening`",
+            f"users.parquet: {why}",
+        )
+        * is_left_out
+    )
+    assert ("items.parquet: ignored opening" in quarantine.column_lines()) == is_left_out
+    # Where that is known, or the dates are said to be categories, there is nothing to advise.
+    items = items.with_columns(uploaded_ms=T)
+    known = tables(tmp_path, events=EVENTS, items=items, users=users).notes
+    assert known == (f"items.parquet: {why}", f"users.parquet: {why}") * is_left_out
+    (tmp_path / "schema.yaml").write_text("items: {categories: opening}")
+    said = read_tables(tmp_path, quarantine=Quarantine()).items
+    assert (attributes(said) == ["opening"]) == (items.schema["opening"] != pl.Datetime("ms", "UTC"))
 
 
 def test_lists_and_numbers_are_the_same_in_parquet_and_csv(tmp_path):
