@@ -64,15 +64,18 @@ class Column:
         return dataclasses.replace(self, required=True, nullable=False)
 
 
-Known = Mapping[str, tuple[pl.Series, str]]
+Known = Mapping[str, tuple[pl.Series, str] | tuple[pl.Series, str, pl.Series]]
 MANY = 1 << 17  # ids of text that are known: comparing each batch with them takes longer than all else
 
 
 class _Listed:
-    """The ids that a column may take, made ready for many batches, and the file that lists them."""
+    """The ids that a column may take, made ready for many batches, the file that lists them, and ids of rows of it
+    that were set aside.
+    """
 
-    def __init__(self, ids: pl.Series, file: str):
+    def __init__(self, ids: pl.Series, file: str, aside: pl.Series | None = None):
         self._ids, self.file = ids, file
+        self._aside = aside if aside is not None and len(aside) else None
         is_many = ids.dtype == pl.String and len(ids) > MANY
         self._hashes = pl.Series(hashes(ids)) if is_many else None
 
@@ -83,6 +86,13 @@ class _Listed:
             return ~found.is_in(self._hashes.implode()) & value.is_not_null()
         value, allowed = values.alike(value, self._ids)
         return ~value.is_in(allowed.implode())
+
+    def lost(self, value: pl.Series) -> pl.Series | None:
+        """True for those of them whose row was set aside; None where no row was."""
+        if self._aside is None:
+            return None
+        value, aside = values.alike(value, self._aside)
+        return value.is_in(aside.implode())
 
 
 Further = Callable[[pl.Series], Column | None]
@@ -118,7 +128,8 @@ def pieces(
     Args:
       table: where it lies: a `Source`, a file, or a folder of files.
       columns: what to read; optional columns that the table lacks are absent from the result too.
-      known: canonical column -> (the values it may take, the file that lists them).
+      known: canonical column -> (the values it may take, the file that lists them, and maybe those of rows of it that
+        were set aside).
       further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
       skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
       empty: text that stands for an empty cell, besides none. decimal: what text has before the fraction of a number.
@@ -177,7 +188,8 @@ def check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -
 class Pieces:
     """The good rows of a table, some at a time and in the order of its files; to be gone through once.
 
-    count: how many rows the files hold, good and bad, as far as they have been gone through.
+    count: how many rows the files hold, good and bad, as far as they have been gone through. aside: what stands in
+    the columns that are `unique`, of the rows set aside.
     Errors: those of `pieces`, while one goes through them.
     """
 
@@ -193,6 +205,7 @@ class Pieces:
         number: str = "",
     ):
         self.count = 0
+        self.aside: dict[str, pl.Series] = {}
         self._source, self._batches, self._columns = source, batches, columns
         self._quarantine, self._skip, self._number = quarantine, skip, number
         self._known = {name: _Listed(*listed) for name, listed in known.items()}
@@ -206,7 +219,13 @@ class Pieces:
             if self._skip:
                 batch = _without(batch, self._skip(batch.frame))
             self.count += len(batch)
-            good = _good(source.path, batch, self._columns, quarantine, self._known, self._number)
+            good, bad = _good(source.path, batch, self._columns, quarantine, self._known, self._number)
+            # A table with such a column has been read as a whole.
+            self.aside = {
+                column.name: bad[column.name]
+                for column in self._columns
+                if column.unique and column.name in bad.columns
+            }
             is_any, schema = is_any or len(good) > 0, good.schema
             yield good
         if not self.count:
@@ -263,8 +282,8 @@ def _good(
     quarantine: Quarantine,
     known: Mapping[str, _Listed],
     number: str,
-) -> pl.DataFrame:
-    """The good rows of a batch, under canonical names, as numbers or text; the others go to the quarantine."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Good rows of a batch, under canonical names, as numbers or text; and the others, which go to the quarantine."""
     for of_reason in batch.broken.partition_by("reason", maintain_order=True):
         reason = of_reason["reason"][0]
         quarantine.add(
@@ -293,9 +312,9 @@ def _good(
             quarantine.add(batch.parts, part_of, numbers, name, wrong, reason, remedy, among=len(batch))
             good &= ~mask
     checked = pl.DataFrame(of_column | ({number: batch.numbers} if number else {}))
-    checked = checked if good.all() else checked.filter(good)
+    checked, bad = (checked, checked.clear()) if good.all() else (checked.filter(good), checked.filter(~good))
     dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}
-    return checked.cast(dtypes)  # type: ignore[arg-type]
+    return checked.cast(dtypes), bad  # type: ignore[arg-type]
 
 
 Fault = tuple[pl.Series, str, pl.Series, str, str]  # which rows, column, what stands there, reason, remedy
@@ -347,7 +366,11 @@ def _faults(
             yield fault(~value.is_first_distinct(), "stands in more than one row", "keep one of them")
         if column.name in known:
             listed = known[column.name]
-            yield fault(listed.lacks(value), f"is not in {listed.file}", f"add it to {listed.file}")
+            lacks = listed.lacks(value)
+            if (lost := listed.lost(value)) is not None:
+                reason = f"is of a row of {listed.file} that was set aside"
+                yield fault(lacks & lost, reason, f"mend that row of {listed.file}")
+            yield fault(lacks, f"is not in {listed.file}", f"add it to {listed.file}")
 
 
 def _canonical(

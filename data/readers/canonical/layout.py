@@ -43,7 +43,7 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schem
     log = _Log(of_name, said, {name: columns_of(name, said.of(name)) for name in of_name}, quarantine, [])
     items = log.read("items") if "items" in of_name else None
     users = log.read("users") if "users" in of_name else None
-    known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
+    known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name, log.aside["item_id"])}
     events, expected = log.opened("events", known)
     types, source = said.of("events").event_types, of_name["events"]
 
@@ -66,10 +66,13 @@ class _Log:
     columns: Mapping[str, Sequence[Column]]
     quarantine: Quarantine
     notes: list[str]
+    aside: dict[str, pl.Series] = dataclasses.field(default_factory=dict)  # of rows of items and users: their ids
 
     def read(self, name: str) -> pl.DataFrame:
         """The table of this name, which is not that of the events."""
-        table, _ = self.opened(name, {})[0].whole()
+        pieces, _ = self.opened(name, {})
+        table, _ = pieces.whole()
+        self.aside |= pieces.aside
         self.finish(name)
         return self._without_names(name, table)
 

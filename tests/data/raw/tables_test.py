@@ -260,6 +260,21 @@ def test_an_item_that_the_items_table_lacks(tmp_path):
     assert "items.parquet: row 3, column item_id: 'b' stands in more than one row" in fault(tmp_path, items=twice)
 
 
+@pytest.mark.parametrize("ids", [["a", "b"], [1, 2]])
+def test_an_event_of_an_item_whose_row_was_set_aside(tmp_path, ids):
+    """The row is there: to add it to the file, as is told of an item that is not, would be wrong."""
+    items = pl.DataFrame({"item_id": ids, "duration_ms": [5, -5]})
+    events = EVENTS.with_columns(item_id=pl.Series([*map(str, ids), "7"]))
+    quarantine = Quarantine(enabled=True)
+    assert len(tables(tmp_path, events=events, items=items, quarantine=quarantine).events) == 1
+    reasons = "is below 0", "is of a row of items.parquet that was set aside", "is not in items.parquet"
+    assert quarantine.frame()["reason"].to_list() == [*reasons]
+    with pytest.raises(
+        DataError, match=r"'.' is of a row of items.parquet that was set aside \(1 rows\); mend that row"
+    ):
+        tables(tmp_path, events=events[1:2], items=items, quarantine=Quarantine(enabled=True))
+
+
 def test_ids_that_are_text_in_one_table_and_numbers_in_another(tmp_path):
     events = EVENTS.with_columns(item_id=pl.Series(["7", "8", "7"]))
     items, users = pl.DataFrame({"item_id": [7, 8]}), pl.DataFrame({"user_id": ["1", "01", "2"], "region": [1, 2, 3]})
