@@ -34,8 +34,8 @@ class Column:
       required: the file must have the column. nullable: a row may leave it empty. unique: no value stands twice.
       category: what stands in it is a value among others, and not known to mean anything; without a `dtype` it is
         what data/raw/attributes.py makes of it. several: a row may hold a list of values, the first before the others.
-      low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them, and `show`
-        how a bound is written.
+      low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them or not
+        `what`, or makes that of what stands in the cell, and `show` how a bound is written.
       convert: the cells as the file has them -> as they are checked, such as milliseconds of seconds, null where a
         cell is not `what`, "a whole number" where nothing is converted. Lists and structures are left as they are.
     """
@@ -50,7 +50,7 @@ class Column:
     several: bool = False
     low: int | None = None
     high: int | None = None
-    remedy: str = MEND
+    remedy: str | Callable[[str], str] = MEND
     convert: Callable[[pl.Series], pl.Series] | None = None
     what: str = "a whole number"
     show: Callable[[int], str] = str
@@ -307,6 +307,7 @@ def _good(
         if mask.any():
             numbers, part_of = batch.numbers.filter(mask), batch.part_of.filter(mask)
             wrong = shown.filter(mask)
+            remedy = remedy if isinstance(remedy, str) else remedy(str(wrong[0]))
             # What fits nothing may be written in a way that schema.yaml can tell.
             remedy = spellings.remedy(str(wrong[0]), remedy) if reason.startswith("is not ") else remedy
             quarantine.add(batch.parts, part_of, numbers, name, wrong, reason, remedy, among=len(batch))
@@ -317,7 +318,8 @@ def _good(
     return checked.cast(dtypes), bad  # type: ignore[arg-type]
 
 
-Fault = tuple[pl.Series, str, pl.Series, str, str]  # which rows, column, what stands there, reason, remedy
+Remedy = str | Callable[[str], str]
+Fault = tuple[pl.Series, str, pl.Series, str, Remedy]  # which rows, column, what stands there, reason, remedy
 
 
 def _faults(
@@ -345,7 +347,7 @@ def _faults(
         filled = cells.is_not_null() if cells.dtype != pl.String else cells.fill_null("") != ""
 
         def fault(
-            mask: pl.Series, reason: str, remedy: str = MEND, *, at: Column = column, shown: pl.Series = shown
+            mask: pl.Series, reason: str, remedy: Remedy = MEND, *, at: Column = column, shown: pl.Series = shown
         ) -> Fault:
             return mask, at.in_file, shown, reason, remedy
 

@@ -34,6 +34,11 @@ def lines(table="events", **columns):
         ({"rating": [0.5, 9.0]}, ["like: rating >= 8  # 0.5 to 9", "dislike: rating <= 4  # 0.5 to 9"]),
         ({"rating": [-3, 5]}, []),
         ({"like": [0, 3]}, ["# like: like >= 1  # up to 3: counts?"]),  # stars begin at one
+        ({"liked": ["Y", "N", "Y"]}, ["# like: liked == Y  # or N?"]),
+        ({"like": ["no", "Heart", ""]}, ["# like: like == Heart  # or no?"]),
+        ({"liked": ["yes", ""]}, ["# like: liked == yes"]),
+        ({"liked": ["up", "down"]}, []),
+        ({"liked": ["Y", "N", "?!"]}, []),
         ({"share": [0, 7]}, ["# share: share >= 1  # up to 7: counts?"]),
         ({"rating": [1, 3]}, ["# like: rating >= 4  # 1 to 3", "# dislike: rating <= 2  # 1 to 3"]),  # of three?
         ({"rating": ["1,5", "5"]}, ["like: rating >= 4  # 1.5 to 5", "dislike: rating <= 2  # 1.5 to 5"]),
