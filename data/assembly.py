@@ -40,7 +40,7 @@ class Assembled:
     """What `timelines.write` takes, and what a user should be told; fields["counts"] is what became of each row.
 
     arrays may be mapped from files. counts: of the events. sizes: events in train, valid and test. sample: some of the
-    events where they are many, else all. first_ms: when the log begins.
+    events where they are many, else all. first_ms: when the log begins. of_items: warnings of the items.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -54,6 +54,7 @@ class Assembled:
     sizes: Mapping[str, int]
     sample: Mapping[str, NDArray[Any]]
     first_ms: int
+    of_items: tuple[str, ...]
 
     def write(
         self,
@@ -76,12 +77,13 @@ class Assembled:
 
     def warnings(self) -> list[str]:
         """What looks wrong about the log as a whole."""
-        return plausibility.warnings(
+        of_events = plausibility.warnings(
             self.sample,
             item_duration_ms=self.items["duration_ms"].to_numpy(),
             user_ids=self.users["user_id"],
             item_ids=self.items["item_id"],
         )
+        return [*of_events, *self.of_items]
 
 
 def assemble(
@@ -180,6 +182,7 @@ def assemble(
         whole.sizes,
         flat.sampled(arrays),
         times.first,
+        tuple(table.warnings),
     )
 
 
@@ -232,7 +235,8 @@ def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) 
     """Why the log was split by its events, with the widest gap, and an event before it and after it."""
     times = gathered.times
     gap = times.widest_gap()
-    days = (gap[1] - gap[0]) / 86_400_000
+    days = f"{(gap[1] - gap[0]) / 86_400_000:,.4g} days"
+    days = "1 day" if days == "1 days" else days
     before = times.before(gap[1])
     sides = [
         f"{count:,} {where} it ('{user}' on '{item}' at {clock.show(moment)})"
@@ -243,7 +247,7 @@ def _split_by_events(gathered: Gathered, valid_share: float, test_share: float) 
     ]
     return (
         f"split after {1 - valid_share - test_share:.0%} and {1 - test_share:.0%} of the events, as such shares of the "
-        f"log's time hold too few or too many of them; its widest gap is {days:,.4g} days, with {' and '.join(sides)}; "
+        f"log's time hold too few or too many of them; its widest gap is {days}, with {' and '.join(sides)}; "
         "--config.valid_start and --config.test_start set other moments"
     )
 

@@ -23,7 +23,7 @@ class Traits:
         kinds that never occur are absent.
       play_times, questionnaires, random_exposures: whether any event has a play time, an answer, was shown at random.
       creators, clusters: whether the items are of more than one.
-      embeddings: whether any item has an embedding.
+      embeddings: whether any item has an embedding. uploads: whether it is known of any since when it is there.
     """
 
     events: int
@@ -34,6 +34,7 @@ class Traits:
     creators: bool = False
     clusters: bool = False
     embeddings: bool = False
+    uploads: bool = False
 
     @property
     def is_explicit(self) -> bool:
@@ -76,4 +77,5 @@ def of_counts(counts: Mapping[str, int], items: "pl.DataFrame", embeddings: Any 
         creators=distinct("creator"),
         clusters=distinct("cluster"),
         embeddings=embeddings is not None and bool(embeddings.any()),
+        uploads="uploaded_ms" in items.columns and items["uploaded_ms"].count() > 0,
     )

@@ -54,7 +54,8 @@ def tables_of(headers: Mapping[Path, Sequence[str]]) -> dict[str, Path]:
     found: dict[str, Path] = {}
 
     def has(names: Sequence[str], canonical: str) -> bool:
-        return any(named(name, [canonical]) for name in names)
+        # What may be a time of an event is none of an item here: users have a created_at too.
+        return any(named(name, [canonical, "timestamp_ms"]) == canonical for name in names)
 
     def unlike(path: Path) -> bool:
         return path not in found.values()

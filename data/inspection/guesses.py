@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.inspection.columns import Look
-from data.raw.names import meant, named
+from data.raw import spellings
+from data.raw.names import is_telling, meant, named
 from data.raw.schema.event_types import TYPE
 from data.raw.schema.said import FLAGS, LENGTHS, TABLES, TIMES
 from data.raw.tables import FEEDBACK_COLUMNS
@@ -59,12 +60,13 @@ def of_table(table: str, looks: Sequence[Look]) -> list[Guess]:
             guesses += _of_known(name, there[name])
             continue
         others = [look for look in looks if look.name not in {*taken, *canonical}]
-        exact = next((look for look in others if named(look.name, [name]) or _is_own_id(table, name, look)), None)
+        exact = [look for look in others if named(look.name, [name]) or _is_own_id(table, name, look)]
         near = next((look for look in others if meant(look.name, [name])), None)
-        found = exact or near
+        best = min(exact, key=lambda look: not is_telling(look.name), default=None)
+        found = best or near
         if not found:
             continue
-        guess = _renamed(name, found, sure=found is exact or column.required)
+        guess = _renamed(name, found, sure=(found is best and is_telling(found.name)) or column.required)
         if guess:
             taken.add(found.name)
             guesses.append(guess)
@@ -90,6 +92,8 @@ def _of_known(name: str, look: Look) -> list[Guess]:
         return [Guess(name, _inside(_of_time(look)), why, sure=not _other_layout(look))]
     if name in LENGTHS and look.numbers is not None and _seems_seconds(look.numbers):
         return [Guess(name, "{unit: s}", f"the middle one is {_middle(look)}: seconds?", sure=False)]
+    if name in FLAGS and look.numbers is None:
+        return _worded(name, look)
     if name in FLAGS and look.numbers is not None and not look.is_flag:
         # Stars begin at one, or a half; how often somebody did a thing begins at none.
         return _rated(look, name) if name == "like" and look.numbers.min() > 0 else [_counted(name, look)]
@@ -114,9 +118,7 @@ def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
         why = f"the middle one is {_middle(look)}: {'seconds' if unit == 's' else 'milliseconds'}?"
         return Guess(name, _inside({"column": column, "unit": unit}), why, sure=sure)
     if name in FLAGS and not look.is_flag:
-        if look.numbers is None:
-            return None
-        return _counted(name, look)
+        return next(iter(_worded(name, look)), None) if look.numbers is None else _counted(name, look)
     holds = {mark: look.texts.str.contains(mark, literal=True).sum() for mark in "|;,"} if look.kind == "text" else {}
     separator = next((mark for mark, count in holds.items() if count > _LISTED * len(look.texts)), "")
     if name == "cluster_id" and separator:
@@ -129,6 +131,19 @@ def _renamed(name: str, look: Look, *, sure: bool) -> Guess | None:
 def _counted(name: str, look: Look) -> Guess:
     assert look.numbers is not None
     return Guess(name, f"{written(look.name)} >= 1", f"up to {look.numbers.max():g}: counts?", sure=False)
+
+
+def _worded(name: str, look: Look) -> list[Guess]:
+    """Of a column of two words, or of one beside empty cells, one of which is a yes."""
+    words = look.texts.unique().sort().to_list() if look.kind == "text" and look.distinct <= 2 else []
+    plain = [word.strip().lower() for word in words]
+    yes = [word for word, said in zip(words, plain, strict=True) if said in spellings.YES]
+    if not yes and any(said in spellings.NO for said in plain):
+        yes = [word for word, said in zip(words, plain, strict=True) if said not in spellings.NO]
+    if len(yes) != 1:
+        return []
+    others = [word for word in words if word not in yes]
+    return [Guess(name, f"{written(look.name)} == {yes[0]}", f"or {others[0]}?" if others else "", sure=False)]
 
 
 def _of_time(look: Look) -> dict[str, str]:

@@ -33,6 +33,7 @@ NEEDS = (
     Need("responsiveness by content", lambda log: log.clusters, "cluster_id of items"),
     Need("responsiveness by creator", lambda log: log.creators, "creator_id of items"),
     Need("a judge of what is alike that no model has learned", lambda log: log.embeddings, "lists of numbers of items"),
+    Need("candidates that are there at the moment", lambda log: log.uploads, "uploaded_ms of items"),
     Need("off-policy estimates", lambda log: log.random_exposures, "randomly_exposed"),
 )
 

@@ -4,12 +4,17 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from data.inspection.columns import Look, look
 from data.inspection.first_schema import tables_of
-from data.raw import files, sources
+from data.raw import files, sources, values
 from data.raw.schema.said import TABLES, Schema
 from data.raw.sources import Source
 from runtime.errors import DataError
+
+FILES = 20  # of a table that are looked into
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +63,36 @@ def looked_at(folder: Path, said: Schema, *, rows: int) -> dict[str, Looked]:
 
 
 def _first(source: Source, rows: int) -> tuple[Look, ...]:
+    """At so many rows of a table, in equal shares the first of each of its files, or of FILES spread over them.
+
+    What a log has from some day on, such as a way to say no, stands in its later files alone.
+    """
     opened = files.opened(source)
-    for batch in opened.batches(opened.names):
-        if len(batch):
-            return tuple(look(cells) for cells in batch.frame.head(rows).get_columns())
-    raise DataError(f"{source.path}: no rows; give a file that holds some")
+    some = np.unique(np.linspace(0, len(source.parts) - 1, FILES).round().astype(int)).tolist()
+    frames: list[pl.DataFrame] = []
+    taken = 0
+    for place, number in enumerate(some):
+        # What is short of its share in a small file falls to those after it.
+        most = taken + -(-(rows - taken) // (len(some) - place))
+        one = files.Opened(dataclasses.replace(source, parts=(source.parts[number],)), (opened.headers[number],))
+        for batch in one.batches(opened.names):
+            frames.append(batch.frame.head(most - taken))
+            taken += len(frames[-1])
+            if taken >= most:
+                break
+    if not taken:
+        raise DataError(f"{source.path}: no rows; give a file that holds some")
+    names = dict.fromkeys(name for frame in frames for name in frame.columns)
+    return tuple(look(_stacked(name, frames, source.path)) for name in names)
+
+
+def _stacked(name: str, frames: Sequence[pl.DataFrame], where: Path) -> pl.Series:
+    cells = [frame[name] if name in frame.columns else pl.repeat(None, len(frame), eager=True) for frame in frames]
+    try:
+        return values.stacked(cells, f"{where}: column {name}").rename(name)
+    except DataError:
+        # Types that nothing holds: it is said where all of the column is read, if it is.
+        return next(some for some in cells if some.dtype != pl.Null).rename(name)
 
 
 def _others(folder: Path) -> Sequence[Source]:

@@ -13,6 +13,7 @@ from data import vocabulary
 from data.items import buckets
 from data.items.content import ALL, CODES_SCHEMA
 from data.raw import attributes as kinds
+from data.raw import plausibility
 from data.raw.tables import attributes
 
 ATTRIBUTE = "item."  # before the name of each attribute in the table: no log's column can be taken for one of Heed's
@@ -32,11 +33,12 @@ class Catalogue(NamedTuple):
     table: columns item_id, creator_id, cluster_id (the first, of several) and, where there are any, `title`, for
     people, as given; `creator`, `cluster`, `item.NAME` of each attribute and `duration` int32 (0 is unknown, padding),
     `all.NAME` list of int32 where an item may have several codes of NAME, duration_ms int32 (-1 is unknown), and where
-    the log tells it of any item uploaded_ms int64, null where unknown.
+    the log tells it of any item uploaded_ms int64, at least 1, null where unknown.
     features: {"name", "cardinality"} of the features of more than one value, codes running from 0 to cardinality - 1;
     "width", the most codes of an item, where that is more than 1; of numbers "edges" and "first", the code of what is
     below all of them (data/items/buckets.py).
     codes: feature, value, code of all categories.
+    warnings: what looks wrong about the items as a whole, beside notes of what became of them.
     embeddings [N + 1, E] float32, zeros where unknown, and {"name", "size"} of the columns that it is made of.
     """
 
@@ -46,6 +48,7 @@ class Catalogue(NamedTuple):
     embeddings: NDArray[np.float32] | None
     embedded: list[dict[str, Any]]
     notes: list[str]
+    warnings: list[str]
 
 
 def build(
@@ -83,6 +86,7 @@ def build(
     features: list[dict[str, Any]] = []
     codes = [pl.DataFrame(schema=CODES_SCHEMA)]
     notes: list[str] = []
+    warnings: list[str] = []
     for name, source in sources.items():
         if name not in embedded:
             made = _feature(name, table[source], seen, notes)
@@ -98,13 +102,14 @@ def build(
         features.append(told | {"edges": list(DURATION_EDGES_MS), "first": 1})
     ids = [_first(table[name]) for name in ("creator_id", "cluster_id")]
     title = ["title"] if "title" in table.columns else []
-    if "uploaded_ms" in table.columns and table["uploaded_ms"].count():
-        uploaded, first = table["uploaded_ms"], pl.Series(first_ms)
-        if early := (first < uploaded).sum():
-            notes.append(
-                f"uploaded_ms: events lie before it for {early:,} of {uploaded.count():,} items, which count as there "
-                "since their first event"
-            )
+    if "uploaded_ms" in table.columns and not table["uploaded_ms"].count():
+        notes.append("uploaded_ms: empty for every item: all count as there from the start")
+    elif "uploaded_ms" in table.columns:
+        # What came before 1970 has always been there; 0 would say that nobody knows.
+        uploaded, first = table["uploaded_ms"].clip(lower_bound=1), pl.Series(first_ms)
+        found, doubted = plausibility.of_uploads(table["uploaded_ms"], first)
+        notes += found
+        warnings += doubted
         columns["uploaded_ms"] = pl.select(pl.when(first < uploaded).then(first).otherwise(uploaded)).to_series()
     return Catalogue(
         table.select("item_id", *ids, *title).with_columns(**columns, duration_ms=pl.Series(duration_ms)),
@@ -113,6 +118,7 @@ def build(
         np.concatenate([_embeddings(table[source]) for source in embedded.values()], axis=1) if embedded else None,
         [{"name": name, "size": table.schema[source].shape[0]} for name, source in embedded.items()],  # type: ignore[attr-defined]
         notes,
+        warnings,
     )
 
 

@@ -26,12 +26,17 @@ _ALSO_CALLED = {
     "creator_id": "creator author author_id uploader uploader_id artist artist_id channel channel_id seller owner",
     "cluster_id": "cluster topic topic_id genre genres category category_id tag tags",
     "title": "name headline caption item_name item_title",
-    "uploaded_ms": "uploaded upload_time upload_dt upload_date published published_at created release_date",
+    "uploaded_ms": "uploaded upload_time upload_dt upload_date uploaded_at published published_at publish_time "
+    "publish_date published_date pub_date pubdate publication_date listed listed_at created release_date",
     "questionnaire_answer": "answer survey_answer satisfied satisfaction",
     "questionnaire_shown": "survey_shown asked",
     "randomly_exposed": "is_rand random is_random",
 }
 _CANONICAL = {also: name for name, names in _ALSO_CALLED.items() for also in names.split()}
+# Of an item, what for an event is another column: where the first of them is not asked for.
+_OF_ITEMS = {"created_at": "uploaded_ms"}
+# These say so of some logs alone: a film came out long before a service had it.
+_PERHAPS = {"release_date"}
 _UNIT = r"_(s|secs?|seconds?|ms|msec|millis|us|min|mins|minutes)$"
 _ALIKE = 0.8  # difflib's ratio
 
@@ -41,7 +46,13 @@ def named(name: str, known: Iterable[str]) -> str | None:
     known = set(known)
     plain = _plain(name)
     without_unit = re.sub(_UNIT, "", plain)
-    return next((c for c in (plain, _CANONICAL.get(plain), _CANONICAL.get(without_unit)) if c in known), None)
+    found = (plain, _CANONICAL.get(plain), _CANONICAL.get(without_unit), _OF_ITEMS.get(plain))
+    return next((canonical for canonical in found if canonical in known), None)
+
+
+def is_telling(name: str) -> bool:
+    """Whether what `named` says of a name holds for nearly all logs."""
+    return _plain(name) not in _PERHAPS
 
 
 def meant(name: str, known: Iterable[str]) -> str | None:

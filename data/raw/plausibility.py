@@ -26,6 +26,11 @@ MAX_SURFACES = 1_000
 MANY_USERS, MAX_OF_ONE_USER = 20, 0.25  # of the events
 _IN_SECONDS = "is {0} in seconds? Then schema.yaml says `{0}: {{column: …, unit: s}}`"
 _DAY_MS, _MINUTE_MS = 86_400_000, 60_000
+NEARLY_ALL = 0.9  # of the items
+# Seconds, minutes and days of this century, taken for milliseconds, lie in January 1970; microseconds after all of it.
+_JANUARY_1970_MS, _YEAR_2100_MS = 31 * _DAY_MS, 4_102_444_800_000
+MAX_EARLY = 0.2  # of the items that have events
+_LAST_MS = np.iinfo(np.int64).max
 _LOST_MS = 1_000_000  # times in steps of so much that are no whole minutes: no clock ticks so
 
 
@@ -113,6 +118,33 @@ def warnings(
     for name, ids in (("user_id", user_ids), ("item_id", item_ids)):
         found += _of_ids(name, ids.drop_nulls()) if ids.dtype == pl.String else []
     return found
+
+
+def of_uploads(uploaded_ms: pl.Series, first_ms: pl.Series) -> tuple[list[str], list[str]]:
+    """Notes and warnings of when items were uploaded, null where unknown: any moment may be one, the whole tells.
+
+    Args: first_ms, of each item's first event: 0 where its time is unknown, and later than everything where none is.
+    """
+    known = uploaded_ms.drop_nulls()
+    for odd, where, unit in (
+        ((known > 0) & (known < _JANUARY_1970_MS), "in January 1970", "s"),
+        (known > _YEAR_2100_MS, "after the year 2100", "us"),
+    ):
+        share = odd.sum() / max(len(known), 1)
+        if share >= NEARLY_ALL:
+            return [], [
+                f"uploaded_ms: {share:.1%} of the items that have one are of a time {where}: is it another unit, "
+                f"as schema.yaml says by `uploaded_ms: {{column: …, unit: {unit}}}`?"
+            ]
+    both = uploaded_ms.is_not_null() & (first_ms > 0) & (first_ms < _LAST_MS)
+    early, met = int(((first_ms < uploaded_ms) & both).sum()), int(both.sum())
+    if not early:
+        return [], []
+    of_items = f"{early:,} of {met:,} items"
+    told = f"uploaded_ms: events lie before it for {of_items}, which count as there since their first event"
+    if early <= MAX_EARLY * met:
+        return [told], []
+    return [], [f"{told}: is it when they were imported or changed, or a time of another zone or unit?"]
 
 
 def _quantile(lengths: NDArray[np.integer], share: float) -> float:

@@ -34,8 +34,8 @@ class Column:
       required: the file must have the column. nullable: a row may leave it empty. unique: no value stands twice.
       category: what stands in it is a value among others, and not known to mean anything; without a `dtype` it is
         what data/raw/attributes.py makes of it. several: a row may hold a list of values, the first before the others.
-      low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them, and `show`
-        how a bound is written.
+      low, high: bounds of a number, both inclusive; `remedy` says what to do where a value is out of them or not
+        `what`, or makes that of what stands in the cell, and `show` how a bound is written.
       convert: the cells as the file has them -> as they are checked, such as milliseconds of seconds, null where a
         cell is not `what`, "a whole number" where nothing is converted. Lists and structures are left as they are.
     """
@@ -50,7 +50,7 @@ class Column:
     several: bool = False
     low: int | None = None
     high: int | None = None
-    remedy: str = MEND
+    remedy: str | Callable[[str], str] = MEND
     convert: Callable[[pl.Series], pl.Series] | None = None
     what: str = "a whole number"
     show: Callable[[int], str] = str
@@ -64,15 +64,18 @@ class Column:
         return dataclasses.replace(self, required=True, nullable=False)
 
 
-Known = Mapping[str, tuple[pl.Series, str]]
+Known = Mapping[str, tuple[pl.Series, str] | tuple[pl.Series, str, pl.Series]]
 MANY = 1 << 17  # ids of text that are known: comparing each batch with them takes longer than all else
 
 
 class _Listed:
-    """The ids that a column may take, made ready for many batches, and the file that lists them."""
+    """The ids that a column may take, made ready for many batches, the file that lists them, and ids of rows of it
+    that were set aside.
+    """
 
-    def __init__(self, ids: pl.Series, file: str):
+    def __init__(self, ids: pl.Series, file: str, aside: pl.Series | None = None):
         self._ids, self.file = ids, file
+        self._aside = aside if aside is not None and len(aside) else None
         is_many = ids.dtype == pl.String and len(ids) > MANY
         self._hashes = pl.Series(hashes(ids)) if is_many else None
 
@@ -83,6 +86,13 @@ class _Listed:
             return ~found.is_in(self._hashes.implode()) & value.is_not_null()
         value, allowed = values.alike(value, self._ids)
         return ~value.is_in(allowed.implode())
+
+    def lost(self, value: pl.Series) -> pl.Series | None:
+        """True for those of them whose row was set aside; None where no row was."""
+        if self._aside is None:
+            return None
+        value, aside = values.alike(value, self._aside)
+        return value.is_in(aside.implode())
 
 
 Further = Callable[[pl.Series], Column | None]
@@ -118,7 +128,8 @@ def pieces(
     Args:
       table: where it lies: a `Source`, a file, or a folder of files.
       columns: what to read; optional columns that the table lacks are absent from the result too.
-      known: canonical column -> (the values it may take, the file that lists them).
+      known: canonical column -> (the values it may take, the file that lists them, and maybe those of rows of it that
+        were set aside).
       further: asked about each column that `columns` do not name, of all its cells, how it is to be read; None: not.
       skip: rows, as the file has them -> True for those that are not looked at; they do not count as held.
       empty: text that stands for an empty cell, besides none. decimal: what text has before the fraction of a number.
@@ -177,7 +188,8 @@ def check_columns(path: Path, names: Sequence[str], columns: Sequence[Column]) -
 class Pieces:
     """The good rows of a table, some at a time and in the order of its files; to be gone through once.
 
-    count: how many rows the files hold, good and bad, as far as they have been gone through.
+    count: how many rows the files hold, good and bad, as far as they have been gone through. aside: what stands in
+    the columns that are `unique`, of the rows set aside.
     Errors: those of `pieces`, while one goes through them.
     """
 
@@ -193,6 +205,7 @@ class Pieces:
         number: str = "",
     ):
         self.count = 0
+        self.aside: dict[str, pl.Series] = {}
         self._source, self._batches, self._columns = source, batches, columns
         self._quarantine, self._skip, self._number = quarantine, skip, number
         self._known = {name: _Listed(*listed) for name, listed in known.items()}
@@ -206,7 +219,13 @@ class Pieces:
             if self._skip:
                 batch = _without(batch, self._skip(batch.frame))
             self.count += len(batch)
-            good = _good(source.path, batch, self._columns, quarantine, self._known, self._number)
+            good, bad = _good(source.path, batch, self._columns, quarantine, self._known, self._number)
+            # A table with such a column has been read as a whole.
+            self.aside = {
+                column.name: bad[column.name]
+                for column in self._columns
+                if column.unique and column.name in bad.columns
+            }
             is_any, schema = is_any or len(good) > 0, good.schema
             yield good
         if not self.count:
@@ -263,8 +282,8 @@ def _good(
     quarantine: Quarantine,
     known: Mapping[str, _Listed],
     number: str,
-) -> pl.DataFrame:
-    """The good rows of a batch, under canonical names, as numbers or text; the others go to the quarantine."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Good rows of a batch, under canonical names, as numbers or text; and the others, which go to the quarantine."""
     for of_reason in batch.broken.partition_by("reason", maintain_order=True):
         reason = of_reason["reason"][0]
         quarantine.add(
@@ -288,17 +307,19 @@ def _good(
         if mask.any():
             numbers, part_of = batch.numbers.filter(mask), batch.part_of.filter(mask)
             wrong = shown.filter(mask)
+            remedy = remedy if isinstance(remedy, str) else remedy(str(wrong[0]))
             # What fits nothing may be written in a way that schema.yaml can tell.
             remedy = spellings.remedy(str(wrong[0]), remedy) if reason.startswith("is not ") else remedy
             quarantine.add(batch.parts, part_of, numbers, name, wrong, reason, remedy, among=len(batch))
             good &= ~mask
     checked = pl.DataFrame(of_column | ({number: batch.numbers} if number else {}))
-    checked = checked if good.all() else checked.filter(good)
+    checked, bad = (checked, checked.clear()) if good.all() else (checked.filter(good), checked.filter(~good))
     dtypes = {column.name: column.dtype for column in columns if column.dtype is not None}
-    return checked.cast(dtypes)  # type: ignore[arg-type]
+    return checked.cast(dtypes), bad  # type: ignore[arg-type]
 
 
-Fault = tuple[pl.Series, str, pl.Series, str, str]  # which rows, column, what stands there, reason, remedy
+Remedy = str | Callable[[str], str]
+Fault = tuple[pl.Series, str, pl.Series, str, Remedy]  # which rows, column, what stands there, reason, remedy
 
 
 def _faults(
@@ -326,7 +347,7 @@ def _faults(
         filled = cells.is_not_null() if cells.dtype != pl.String else cells.fill_null("") != ""
 
         def fault(
-            mask: pl.Series, reason: str, remedy: str = MEND, *, at: Column = column, shown: pl.Series = shown
+            mask: pl.Series, reason: str, remedy: Remedy = MEND, *, at: Column = column, shown: pl.Series = shown
         ) -> Fault:
             return mask, at.in_file, shown, reason, remedy
 
@@ -347,7 +368,11 @@ def _faults(
             yield fault(~value.is_first_distinct(), "stands in more than one row", "keep one of them")
         if column.name in known:
             listed = known[column.name]
-            yield fault(listed.lacks(value), f"is not in {listed.file}", f"add it to {listed.file}")
+            lacks = listed.lacks(value)
+            if (lost := listed.lost(value)) is not None:
+                reason = f"is of a row of {listed.file} that was set aside"
+                yield fault(lacks & lost, reason, f"mend that row of {listed.file}")
+            yield fault(lacks, f"is not in {listed.file}", f"add it to {listed.file}")
 
 
 def _canonical(

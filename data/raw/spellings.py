@@ -8,6 +8,8 @@ import re
 import polars as pl
 
 NOTHING = frozenset({"null", "\\n", "none", "nil", "nan", "n/a", "na", "#n/a", "<na>", "undefined", "-", "?", "."})
+YES = frozenset({"y", "yes", "t", "true", "j", "ja", "oui", "si", "sí", "on", "x"})
+NO = frozenset({"n", "no", "f", "false", "nein", "non", "off"})
 DECIMAL_COMMA = r"^(\s*[+-]?\d+),(\d+\s*)$"
 _GROUPED = r"^\s*[+-]?\d{1,3}(\.\d{3})+\s*$"  # 31.000, which is also a number with three places
 
@@ -15,6 +17,15 @@ _GROUPED = r"^\s*[+-]?\d{1,3}(\.\d{3})+\s*$"  # 31.000, which is also a number w
 def nothing(text: str) -> bool:
     """Whether it is a word that stands for an empty cell somewhere."""
     return text.strip().lower() in NOTHING
+
+
+def is_number(text: str) -> bool:
+    """Whether text is a number, of any kind."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def with_points(cells: pl.Series) -> pl.Series:

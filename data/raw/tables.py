@@ -57,7 +57,8 @@ ITEMS = (
     Column("cluster_id", several=True),
     Column("title", pl.String),  # for people: no model reads it
     replace(LENGTH, name="duration_ms"),
-    replace(TIME, name="uploaded_ms"),
+    # Since when an item is there: long before the log is always, and a shop plans what it sells next month.
+    replace(TIME, name="uploaded_ms", low=None, high=None),
 )
 USERS = (replace(USER_ID, unique=True),)
 _NOT_ATTRIBUTES = {column.name for column in ITEMS}

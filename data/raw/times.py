@@ -5,7 +5,7 @@ A cell that is nothing of the kind becomes null. Columns of types that are no ti
 
 import polars as pl
 
-from data.raw import values
+from data.raw import spellings, values
 
 # How many milliseconds each is: as many over as many.
 UNITS = {
@@ -26,6 +26,7 @@ _ISO = (
 _CLOCK = r"^(?:(?P<hour>\d+):)?(?P<minute>\d{1,2}):(?P<second>\d{2}(?:[.,]\d+)?)$"
 _DAY_MS = 86_400_000
 _MOST = 2**63 - 1
+_FEW = 100
 
 
 class Moments:
@@ -97,6 +98,23 @@ class Lengths:
             clock = _of_clock(found["hour"].fill_null("0"), found["minute"], found["second"])
             return _scaled(cells.set(clocks, None), self._unit).fill_null(clock)
         return _scaled(cells, self._unit)
+
+
+def are_dates(cells: pl.Series) -> bool:
+    """Whether a column is date-times, or text that is ISO 8601 in every cell that says anything."""
+    if cells.dtype in (pl.Date, pl.Datetime):
+        return True
+    if cells.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return False
+    text = cells.cast(pl.String).str.strip_chars().replace("", None).drop_nulls()
+    if not len(text) or not (text.head(_FEW).str.contains(_ISO) | _say_nothing(text.head(_FEW))).all():
+        return False
+    said = text.filter(~_say_nothing(text))
+    return len(said) > 0 and bool(said.str.contains(_ISO).all())
+
+
+def _say_nothing(text: pl.Series) -> pl.Series:
+    return text.str.to_lowercase().is_in(list(spellings.NOTHING))
 
 
 def _of_clock(hour: pl.Series, minute: pl.Series, second: pl.Series) -> pl.Series:

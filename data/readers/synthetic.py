@@ -95,7 +95,9 @@ def _feed(name: str, events: int, settings: Mapping[str, Mapping[str, Any]], *, 
         traits=Traits(
             events,
             _FEEDBACK,
-            **dict.fromkeys(("play_times", "questionnaires", "random_exposures", "creators", "clusters"), True),
+            **dict.fromkeys(
+                ("play_times", "questionnaires", "random_exposures", "creators", "clusters", "uploads"), True
+            ),
         ),
         settings=settings,
         short=short,

@@ -129,6 +129,20 @@ def test_a_gap_in_the_log_leaves_no_split_empty():
     assert "and 10 after it ('u' on '1' at 2022-12-16T05:20:00Z)" in made.notes[0]
 
 
+@pytest.mark.parametrize(("days", "told"), [(1, "its widest gap is 1 day, with 1 before"), (2, "is 2 days, with 1 ")])
+def test_a_gap_of_a_day_is_said_as_people_do(days, told):
+    # Most events lie in the last tenth of the time.
+    rows = [("u", 1, days * 86_400 * n, 1, 0) for n in range(4)]
+    rows += [("v", 1, days * 86_400 * 3 + second, 1, 0) for second in range(1, 12)]
+    assert told in assemble(log(rows)).notes[0]
+
+
+def test_what_looks_wrong_about_the_items_is_among_the_warnings():
+    items = pl.DataFrame({"item_id": [0, 9, 50], "uploaded_ms": [T + 3_600_000] * 3})
+    made = assemble(log(ROWS, items=items), **split_at(20, 30))
+    assert any(line.startswith("uploaded_ms: events lie before it for 3 of 3 items") for line in made.warnings())
+
+
 def test_shares_of_the_log():
     rows = [(user, 1, second, 1, 0) for second in range(100) for user in ("u", "v")]
     made = assemble(log(rows), valid_share=0.05, test_share=0.2)

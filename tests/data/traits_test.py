@@ -71,6 +71,13 @@ def test_one_event_is_enough(column, trait):
     assert getattr(of_counts(counted(arrays(**{column: values})), ITEMS), trait)
 
 
+def test_one_item_of_a_known_upload_is_enough():
+    uploaded = pl.Series([None, None, 5], dtype=pl.Int64)
+    assert of_counts(counted(arrays()), ITEMS.with_columns(uploaded_ms=uploaded)).uploads
+    assert not of_counts(counted(arrays()), ITEMS.with_columns(uploaded_ms=uploaded.set(uploaded == 5, None))).uploads
+    assert not of_counts(counted(arrays()), ITEMS).uploads
+
+
 def test_a_log_of_nothing_but_likes_and_dislikes_is_explicit():
     bits = np.array([0, DISLIKE, 1 << BITS["like"], DISLIKE], np.uint16)
     assert of_counts(counted(arrays(feedback=bits)), ITEMS).is_explicit

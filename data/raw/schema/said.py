@@ -6,10 +6,12 @@ schema.yaml, a file beside the log, says it (`data.raw.schema.yaml_file`); of wh
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from data.raw import spellings
 from data.raw.names import meant
 from data.raw.rows import Column
 from data.raw.schema.event_types import TYPE, EventTypes
@@ -77,11 +79,31 @@ def plain(column: Column) -> Column:
     if column.name in TIMES:
         return replace(column, convert=Moments(), what="a time", remedy=other_unit(column))
     if column.name in LENGTHS:
-        return replace(column, convert=Lengths(), remedy=other_unit(column))
+        return replace(column, convert=Lengths(), remedy=partial(rounded, otherwise=other_unit(column)))
     if column.name in FLAGS:
-        remedy = f"of counts and words schema.yaml says which mean yes: `{column.name}: {column.name} >= 1`"
-        return replace(column, convert=flags, what="0 or 1, true or false", remedy=remedy)
+        return replace(column, convert=flags, what="0 or 1, true or false", remedy=partial(rule, column))
     return column
+
+
+def rule(column: Column, cell: str) -> str:
+    """What to do about a cell that is neither yes nor no: the rule for such."""
+    if spellings.is_number(cell):
+        return f"of counts schema.yaml says which mean yes: `{column.name}: {column.in_file} >= 1`"
+    word = cell.strip()
+    if word.lower() in spellings.NO:
+        return f"of words schema.yaml says which mean no: `{column.name}: {column.in_file} != {word}`"
+    return f"of words schema.yaml says which mean yes: `{column.name}: {column.in_file} == {word}`"
+
+
+def compared(column: Column, cell: str) -> str:
+    """What to do about a word that a rule compares with a number."""
+    return f"numbers alone are compared so, words with ==, such as `{column.name}: {column.in_file} == {cell.strip()}`"
+
+
+def rounded(cell: str, *, otherwise: str) -> str:
+    """What to do about a length of time in milliseconds that may have a fraction."""
+    has_fraction = spellings.is_number(cell) and "." in cell
+    return f"where they are milliseconds, round them; {otherwise}" if has_fraction else otherwise
 
 
 def other_unit(column: Column, *, unit: str = "", layout: str = "", file: str = NAMES[0]) -> str:
@@ -98,7 +120,8 @@ def other_unit(column: Column, *, unit: str = "", layout: str = "", file: str = 
     kind = f"of the format {layout}" if layout else f"{unit or 'milliseconds'} since 1970"
     iso = "" if layout else ", or ISO 8601"
     of_format = f'{column.name}: {{{named}format: "%d.%m.%Y %H:%M"}}'
-    return f"times are {kind}{as_said}{iso}, from 2000 to now; of others {file} says `{of_unit}` or `{of_format}`"
+    bounds = ", from 2000 to now" if column.low is not None else ""
+    return f"times are {kind}{as_said}{iso}{bounds}; of others {file} says `{of_unit}` or `{of_format}`"
 
 
 def columns_of(table: str, schema: TableSchema) -> list[Column]:

@@ -37,7 +37,19 @@ import yaml
 from data.raw.rows import Column
 from data.raw.schema.event_types import HOUR_MS, TYPE, EventTypes
 from data.raw.schema.rules import OPERATORS, Compared, OneOf, Watched, split
-from data.raw.schema.said import FLAGS, LENGTHS, NAMES, TABLES, TIMES, Schema, TableSchema, other_unit, plain
+from data.raw.schema.said import (
+    FLAGS,
+    LENGTHS,
+    NAMES,
+    TABLES,
+    TIMES,
+    Schema,
+    TableSchema,
+    compared,
+    other_unit,
+    plain,
+    rounded,
+)
 from data.raw.schema.yaml_nodes import Nodes
 from data.raw.tables import FEEDBACK_COLUMNS
 from data.raw.times import UNITS, Lengths, Moments
@@ -155,7 +167,8 @@ def _column(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str
         return replace(made, convert=moments, what=what, remedy=remedy(layout=layout))
     if name in LENGTHS:
         what = made.what if unit in ("", "ms") else f"a number of {unit}"
-        return replace(made, convert=Lengths(unit or "ms"), what=what, remedy=remedy())
+        of_cell = partial(rounded, otherwise=remedy()) if unit in ("", "ms") else remedy()
+        return replace(made, convert=Lengths(unit or "ms"), what=what, remedy=of_cell)
     if "separator" in parts:
         return replace(made, convert=partial(split, separator=parts["separator"]))
     return made
@@ -165,9 +178,10 @@ def _rule(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str, 
     text = _parts(nodes, node, column.name, [], column.name)["column"]
     found = None if nodes.is_mapping(node) else _RULE.match(text)
     if not found:
-        return replace(plain(column), source=of_log(text, node))
+        return plain(replace(column, source=of_log(text, node)))
     name, symbol, right = found.groups()
     made = replace(column, source=of_log(name, node))
+    made = replace(made, remedy=partial(compared, made))
     try:
         number = float(right)
         if math.isnan(number):

@@ -16,7 +16,7 @@ from data.raw.schema import rules, yaml_file
 from data.raw.schema.said import TABLES, Schema, TableSchema, check, columns_of
 from data.raw.sources import Source, ending
 from data.raw.tables import FEEDBACK_COLUMNS, Events, Log
-from data.raw.times import Moments
+from data.raw.times import Moments, are_dates
 from runtime.errors import DataError, UsageError
 
 _FEW = 20  # as many values are a category, however short the table
@@ -43,7 +43,7 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schem
     log = _Log(of_name, said, {name: columns_of(name, said.of(name)) for name in of_name}, quarantine, [])
     items = log.read("items") if "items" in of_name else None
     users = log.read("users") if "users" in of_name else None
-    known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name)}
+    known = {} if items is None else {"item_id": (items["item_id"], of_name["items"].name, log.aside["item_id"])}
     events, expected = log.opened("events", known)
     types, source = said.of("events").event_types, of_name["events"]
 
@@ -66,10 +66,13 @@ class _Log:
     columns: Mapping[str, Sequence[Column]]
     quarantine: Quarantine
     notes: list[str]
+    aside: dict[str, pl.Series] = dataclasses.field(default_factory=dict)  # of rows of items and users: their ids
 
     def read(self, name: str) -> pl.DataFrame:
         """The table of this name, which is not that of the events."""
-        table, _ = self.opened(name, {})[0].whole()
+        pieces, _ = self.opened(name, {})
+        table, _ = pieces.whole()
+        self.aside |= pieces.aside
         self.finish(name)
         return self._without_names(name, table)
 
@@ -97,7 +100,7 @@ class _Log:
             columns,
             quarantine=self.quarantine,
             known=known,
-            further=None if name == "events" else partial(self._attribute, source.name, said),
+            further=None if name == "events" else partial(self._attribute, name, opened.names),
             skip=said.event_types.skip if said.event_types else None,
             empty=self.schema.empty,
             decimal=self.schema.decimal,
@@ -126,18 +129,26 @@ class _Log:
             if isinstance(column.convert, rules.Watched) and (told := column.convert.never()):
                 self.notes.append(f"{source.name}: {told}")
 
-    def _attribute(self, table: str, said: TableSchema, cells: pl.Series) -> Column | None:
+    def _attribute(self, table: str, names: Sequence[str], cells: pl.Series) -> Column | None:
         # Any further column of which something can be made. Others are left out, and it is said.
-        name = cells.name
+        name, said, file = cells.name, self.schema.of(table), self.sources[table].name
         if name in (said.numbers or ()):
             return Column(name, category=True, convert=partial(rules.numbers, decimal=self.schema.decimal))
         if name in said.separators:
             return Column(name, category=True, convert=partial(rules.split, separator=said.separators[name]))
         if name in (said.categories or ()) and (cells.dtype == pl.String or cells.dtype.is_float()):
             return Column(name, pl.String, category=True)
+        if name not in (said.categories or ()) and are_dates(cells):
+            # As a category it would say of what day an item is, and days of the test no model has seen.
+            uploads = table == "items" and not any(
+                c.name == "uploaded_ms" and c.in_file in names for c in self.columns[table]
+            )
+            line = f"; if an item is there since then, {self.schema.name} says `uploaded_ms: {name}`" if uploads else ""
+            self.notes.append(f"{file}: column {name} holds dates, no category: left out{line}")
+            return None
         if attributes.may_be_attribute(cells.dtype):
             return Column(name, category=True)
-        self.notes.append(f"{table}: column {name} is {cells.dtype}, no category: left out")
+        self.notes.append(f"{file}: column {name} is {cells.dtype}, no category: left out")
         return None
 
     def _without_names(self, name: str, table: pl.DataFrame) -> pl.DataFrame:

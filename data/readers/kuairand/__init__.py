@@ -49,7 +49,9 @@ def _version(version: str, description: str, events: int, **more: Any) -> Datase
         source_files=later(f"{_HERE}.layout.source_files", version=version),
         read=later(f"{_HERE}.layout.read_kuairand", version=version),
         download=later(f"{_HERE}.builder.download", version=version),
-        traits=Traits(events, _FEEDBACK, play_times=True, random_exposures=True, creators=True, clusters=True),
+        traits=Traits(
+            events, _FEEDBACK, play_times=True, random_exposures=True, creators=True, clusters=True, uploads=True
+        ),
         # What users did before the log begins, where a file beside it tells (KuaiRand-Pure only).
         options={"earlier_history": True},
         valid_start=_VALID_START,

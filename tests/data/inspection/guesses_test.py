@@ -34,6 +34,11 @@ def lines(table="events", **columns):
         ({"rating": [0.5, 9.0]}, ["like: rating >= 8  # 0.5 to 9", "dislike: rating <= 4  # 0.5 to 9"]),
         ({"rating": [-3, 5]}, []),
         ({"like": [0, 3]}, ["# like: like >= 1  # up to 3: counts?"]),  # stars begin at one
+        ({"liked": ["Y", "N", "Y"]}, ["# like: liked == Y  # or N?"]),
+        ({"like": ["no", "Heart", ""]}, ["# like: like == Heart  # or no?"]),
+        ({"liked": ["yes", ""]}, ["# like: liked == yes"]),
+        ({"liked": ["up", "down"]}, []),
+        ({"liked": ["Y", "N", "?!"]}, []),
         ({"share": [0, 7]}, ["# share: share >= 1  # up to 7: counts?"]),
         ({"rating": [1, 3]}, ["# like: rating >= 4  # 1 to 3", "# dislike: rating <= 2  # 1 to 3"]),  # of three?
         ({"rating": ["1,5", "5"]}, ["like: rating >= 4  # 1.5 to 5", "dislike: rating <= 2  # 1.5 to 5"]),
@@ -94,6 +99,20 @@ def test_columns_of_items_and_users():
     assert lines("users", id=["a"], country=["de"]) == ["user_id: id"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"created_at": ["2026-01-01"]}, ["uploaded_ms: created_at  # such as 2026-01-01"]),
+        ({"publish_date": [SECOND]}, [f"uploaded_ms: {{column: publish_date, unit: s}}  # such as {SECOND}"]),
+        # When a film came out is not when a service had it.
+        ({"release_date": ["1969-07-21"]}, ["# uploaded_ms: release_date  # such as 1969-07-21"]),
+        ({"release_date": ["1969-07-21"], "listed": ["2026-01-01"]}, ["uploaded_ms: listed  # such as 2026-01-01"]),
+    ],
+)
+def test_since_when_an_item_is_there(columns, told):
+    assert lines("items", **columns) == told
+
+
 def test_names_that_yaml_would_take_for_something_else(tmp_path):
     names = ["user id", "a: b", "#1", "x\ty", 'say "hi"', "ü", "- z", "no"]
     path = tmp_path / "schema.yaml"
@@ -109,6 +128,8 @@ def test_which_table_is_which(tmp_path):
     headers = {films: ["id", "title"], people: ["id", "age"], ratings: ["userId", "movieId"]}
     assert tables_of(headers) == {"events": ratings, "items": films}
     assert tables_of({films: ["id", "title"]}) == {}
+    headers = {films: ["id", "created_at"], people: ["id", "title"], ratings: ["userId", "movieId"]}
+    assert tables_of(headers) == {"events": ratings, "items": people}
 
 
 def test_a_day_that_may_be_a_month_is_left_to_people():

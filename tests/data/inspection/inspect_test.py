@@ -48,6 +48,7 @@ def test_a_first_look_and_a_schema_to_prepare_by(tmp_path: Path) -> None:
     assert "skip                       30  15.00% of events of known time" in said  # 2 s, and not four stars or five
     assert "first and last    2026-01-01T12:00:00Z, 2026-01-09T19:00:00Z" in said  # 199 hours
     assert "missing for responsiveness by creator: creator_id of items" in said
+    assert "missing for candidates that are there at the moment: uploaded_ms of items" in said
     assert not any("missing for models that learn" in line for line in said)
     schema = (tmp_path / "schema.yaml").read_text()
     assert "\n  timestamp_ms: {column: ts, unit: s}" in schema

@@ -4,6 +4,8 @@ import polars as pl
 from data.items import catalogue
 from data.timelines import NEVER_MS
 
+T = 1_650_000_000_000
+
 
 def build(item_ids, items, *, durations=None, seen=None, first_ms=None):
     """Durations and times as events tell them, of row 0 too; none, and all items seen, by default."""
@@ -118,9 +120,24 @@ def test_an_item_is_there_since_its_upload_or_its_first_event():
     items = pl.DataFrame({"item_id": [1, 2, 3], "uploaded_ms": pl.Series([500, 700, None], dtype=pl.Int64)})
     made = build([1, 2, 3, 4], items, first_ms=[NEVER_MS, 600, 600, 600, 600])
     assert made.table["uploaded_ms"].to_list() == [None, 500, 600, None, None]
-    assert made.notes == [
-        "uploaded_ms: events lie before it for 1 of 2 items, which count as there since their first event"
-    ]
     assert not build([1, 2], items, first_ms=[NEVER_MS, 500, NEVER_MS]).notes
+    # Before 1970 is always, and known, as 0 would not be; what is planned is there once it is.
+    films = items.with_columns(uploaded_ms=pl.Series([-14_000_000_000, 0, 4_000_000_000_000]))
+    assert build([1, 2, 3], films).table["uploaded_ms"].to_list() == [None, 1, 1, 4_000_000_000_000]
     unknown = items.with_columns(uploaded_ms=pl.lit(None, pl.Int64))
-    assert "uploaded_ms" not in build([1, 2, 3], unknown).table.columns
+    made = build([1, 2, 3], unknown)
+    assert "uploaded_ms" not in made.table.columns
+    assert made.notes == ["uploaded_ms: empty for every item: all count as there from the start"]
+
+
+def test_uploads_after_the_first_events_of_many_items_are_doubted():
+    items = pl.DataFrame({"item_id": range(7), "uploaded_ms": pl.Series([T + 500] * 6 + [None], dtype=pl.Int64)})
+    # Of the sixth item no event is known, and of the seventh no upload.
+    told = "uploaded_ms: events lie before it for {} of 5 items, which count as there since their first event"
+    few = build(range(7), items, first_ms=[NEVER_MS, T + 499, *range(T + 500, T + 504), NEVER_MS, T + 499])
+    assert (few.notes, few.warnings) == ([told.format(1)], [])
+    many = build(range(7), items, first_ms=[NEVER_MS, T + 499, T + 499, *range(T + 501, T + 504), NEVER_MS, T + 499])
+    doubt = ": is it when they were imported or changed, or a time of another zone or unit?"
+    assert (many.notes, many.warnings) == ([], [told.format(2) + doubt])
+    earlier = build(range(7), items, first_ms=[NEVER_MS, 0, 0, 0, 0, 0, NEVER_MS, 0])
+    assert (earlier.notes, earlier.warnings) == ([], [])

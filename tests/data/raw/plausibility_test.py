@@ -89,3 +89,24 @@ def test_what_looks_wrong_about_the_whole(log, told):
     assert len(found) == len(told)
     for line, words in zip(found, told, strict=True):
         assert words in line
+
+
+@pytest.mark.parametrize(
+    ("uploaded_ms", "told"),
+    [
+        ([], None),
+        ([T, T, -T], None),
+        ([T // 1000] * 10, "100.0% of the items that have one are of a time in January 1970: is it another unit"),
+        ([T // 1000] * 9 + [T], "90.0% of the items"),
+        ([T // 1000] * 8 + [T] * 2, None),
+        ([T // 60_000] * 9, "unit: s}`?"),
+        ([T * 1000] * 10, "after the year 2100: is it another unit, as schema.yaml says by `uploaded_ms: {column: …, "),
+        ([-1, 0, 86_400_000 * 31], None),  # films of 1970 and before; 0 is nothing
+    ],
+)
+def test_uploads_of_another_unit(uploaded_ms, told):
+    uploaded = pl.Series([None, *uploaded_ms], dtype=pl.Int64)
+    first_ms = pl.Series([np.iinfo(np.int64).max] * len(uploaded))
+    notes, found = plausibility.of_uploads(uploaded, first_ms)
+    assert (notes, len(found)) == ([], told is not None)
+    assert told is None or told in found[0]

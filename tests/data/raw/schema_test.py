@@ -569,6 +569,31 @@ def test_nan_stands_for_nothing_where_it_is_said(tmp_path):
     assert read_tables(tmp_path, quarantine=Quarantine()).whole().events["play_ms"].to_list() == [5, None]
 
 
+@pytest.mark.parametrize(
+    ("said", "log", "told"),
+    [
+        ("", {"like": "Y"}, "of words schema.yaml says which mean yes: `like: like == Y`"),
+        ("", {"like": "No"}, "of words schema.yaml says which mean no: `like: like != No`"),
+        ("", {"like": "17"}, "of counts schema.yaml says which mean yes: `like: like >= 1`"),
+        ("like: heart", {"heart": "Y"}, "which mean yes: `like: heart == Y`"),
+        ("like: stars >= 4", {"stars": "good"}, "words with ==, such as `like: stars == good`"),
+        ("", {"like": "1", "play_ms": "5000.5"}, "; where they are milliseconds, round them; lengths of time are"),
+        ("play_ms: {unit: ms}", {"like": "1", "play_ms": "5000.5"}, "; where they are milliseconds, round them; "),
+        ("", {"like": "1", "play_ms": "long"}, "whole number; lengths of time are milliseconds, at most 24 days; of"),
+        (
+            "play_ms: {unit: s}",
+            {"like": "1", "play_ms": "9999999999.5"},
+            "; lengths of time are s, as schema.yaml says",
+        ),
+    ],
+)
+def test_what_to_do_about_a_cell_is_told_by_what_stands_in_it(tmp_path, said, log, told):
+    row = {"user_id": "u", "item_id": "v", "timestamp_ms": str(NOON_MS), **log}
+    with pytest.raises(DataError) as caught:
+        tables(tmp_path, f"events: {{{said}}}", events=pl.DataFrame([row]))
+    assert told in str(caught.value)
+
+
 def test_counts_are_no_flags_and_what_to_say_of_them_is_told(tmp_path):
     log = f"user_id,item_id,timestamp_ms,like\nu,v,{NOON_MS},2\n"
     with pytest.raises(DataError, match=r"'2' is not 0 or 1, true or false; .* `like: like >= 1`"):

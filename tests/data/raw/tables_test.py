@@ -50,7 +50,48 @@ def test_further_columns_of_items_are_what_their_type_says_and_others_are_told(t
     assert read.items.schema["price"] == pl.Float64
     assert read.items["creator_id"].to_list() == [5, None]
     assert read.users.columns == ["user_id", "region"]
-    assert read.notes == ("items.parquet: column made is Date, no category: left out",)
+    (note,) = read.notes
+    assert note.startswith("items.parquet: column made holds dates, no category: left out")
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_left_out"),
+    [
+        (["2026-01-01", "2026-01-02"], True),
+        (["2026-01-01T12:00:00+01:00", ""], True),
+        (["2026-01-01", "NULL"], True),
+        (pl.Series(["2026-01-01"] * 2, dtype=pl.Categorical), True),
+        (pl.Series([T, T]).cast(pl.Datetime("ms", "UTC")), True),
+        (["2026-01-01", "a fair"], False),
+        (["2026", "2025"], False),
+        (["NULL", "NULL"], False),
+    ],
+)
+def test_dates_are_no_category(tmp_path, cells, is_left_out):
+    items = pl.DataFrame({"item_id": ["a", "b"], "opening": cells})
+    users = pl.DataFrame({"user_id": [1, 2], "opening": cells})
+    quarantine = Quarantine()
+    read = tables(tmp_path, events=EVENTS, items=items, users=users, quarantine=quarantine)
+    assert (attributes(read.items), "opening" in read.users.columns) == (
+        ([], False) if is_left_out else (["opening"], True)
+    )
+    why = "column opening holds dates, no category: left out"
+    assert (
+        read.notes
+        == (
+            f"items.parquet: {why}; if an item is there since then, schema.yaml says `uploaded_ms: opening`",
+            f"users.parquet: {why}",
+        )
+        * is_left_out
+    )
+    assert ("items.parquet: ignored opening" in quarantine.column_lines()) == is_left_out
+    # Where that is known, or the dates are said to be categories, there is nothing to advise.
+    items = items.with_columns(uploaded_ms=T)
+    known = tables(tmp_path, events=EVENTS, items=items, users=users).notes
+    assert known == (f"items.parquet: {why}", f"users.parquet: {why}") * is_left_out
+    (tmp_path / "schema.yaml").write_text("items: {categories: opening}")
+    said = read_tables(tmp_path, quarantine=Quarantine()).items
+    assert (attributes(said) == ["opening"]) == (items.schema["opening"] != pl.Datetime("ms", "UTC"))
 
 
 def test_lists_and_numbers_are_the_same_in_parquet_and_csv(tmp_path):
@@ -171,6 +212,24 @@ def test_times_after_now_are_told(tmp_path):
     assert len(tables(tmp_path, events=now).events) == 3
 
 
+def test_an_item_may_be_old_or_planned(tmp_path):
+    """The film of 1969, the one of today, and what a shop will sell in ten years: none of them is at fault."""
+    later = time.time_ns() // 1_000_000 + 3_650 * 86_400_000
+    items = pl.DataFrame({"item_id": ["a", "b", "c"], "uploaded_ms": [-14_000_000_000, T, later]})
+    read = tables(tmp_path, events=EVENTS, items=items)
+    assert read.items["uploaded_ms"].to_list() == [-14_000_000_000, T, later]
+    assert len(read.events) == 3
+    as_text = items.with_columns(uploaded_ms=pl.Series(["1969-07-21", "2022-04-15", "soon"]))
+    told = fault(tmp_path, events=EVENTS, items=as_text)
+    assert "row 3, column uploaded_ms: 'soon' is not a time; times are milliseconds since 1970, or ISO 8601; of" in told
+    as_text = as_text.with_columns(uploaded_ms=pl.col("uploaded_ms").replace("soon", "2122-04-15"))
+    assert tables(tmp_path, events=EVENTS, items=as_text).items["uploaded_ms"].to_list() == [
+        -164 * 86_400_000,
+        19_097 * 86_400_000,
+        (19_097 + 36_524) * 86_400_000,
+    ]
+
+
 def test_feedback_is_required(tmp_path):
     assert "no feedback column, only user_id, item_id, timestamp_ms" in fault(tmp_path, events=EVENTS.drop("like"))
     assert tables(tmp_path, events=EVENTS.drop("like").with_columns(play_ms=5)).events["play_ms"].to_list() == [5] * 3
@@ -199,6 +258,21 @@ def test_an_item_that_the_items_table_lacks(tmp_path):
     assert (len(read.events), read.rows_read) == (2, 3)
     twice = pl.DataFrame({"item_id": ["a", "b", "b"]})
     assert "items.parquet: row 3, column item_id: 'b' stands in more than one row" in fault(tmp_path, items=twice)
+
+
+@pytest.mark.parametrize("ids", [["a", "b"], [1, 2]])
+def test_an_event_of_an_item_whose_row_was_set_aside(tmp_path, ids):
+    """The row is there: to add it to the file, as is told of an item that is not, would be wrong."""
+    items = pl.DataFrame({"item_id": ids, "duration_ms": [5, -5]})
+    events = EVENTS.with_columns(item_id=pl.Series([*map(str, ids), "7"]))
+    quarantine = Quarantine(enabled=True)
+    assert len(tables(tmp_path, events=events, items=items, quarantine=quarantine).events) == 1
+    reasons = "is below 0", "is of a row of items.parquet that was set aside", "is not in items.parquet"
+    assert quarantine.frame()["reason"].to_list() == [*reasons]
+    with pytest.raises(
+        DataError, match=r"'.' is of a row of items.parquet that was set aside \(1 rows\); mend that row"
+    ):
+        tables(tmp_path, events=events[1:2], items=items, quarantine=Quarantine(enabled=True))
 
 
 def test_ids_that_are_text_in_one_table_and_numbers_in_another(tmp_path):

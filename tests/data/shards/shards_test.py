@@ -75,7 +75,7 @@ def test_shards_change_the_order_of_users_alone(shard_rows, gap, min_item_count)
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     assert same_people.equals(people)
     assert sharded.items.equals(whole.items)
-    assert any(note.startswith("uploaded_ms: ") for note in whole.notes)
+    assert any(line.startswith("uploaded_ms: ") for line in (*whole.notes, *whole.warnings()))
     bounds = sharded.fields.pop("shards")
     assert sharded.fields == whole.fields
     assert sharded.counts == whole.counts
