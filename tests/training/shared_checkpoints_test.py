@@ -73,7 +73,7 @@ def restored(way, folder):
 def test_a_step_that_one_host_cannot_use_is_used_by_none(tmp_path, way):
     folder = tmp_path / "run"
     ended = several_hosts.run(
-        f"from tests.training.shared_checkpoints_test import restored; restored({way!r}, {str(folder)!r})", timeout=60
+        f"from tests.training.shared_checkpoints_test import restored; restored({way!r}, {str(folder)!r})", timeout=120
     )
     told = [(one.status, *one.stdout.splitlines()[-1:]) for one in ended]
     assert told == [(0, "1 1.0 1 {'next_index': 1} True 1")] * 2, ended
