@@ -212,7 +212,7 @@ class PackedBatches:
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         length, rows_per_shard = self._length, self._batch_size // self._num_shards
         epoch, number = divmod(int(index), self.batches_per_epoch)
-        rows = self._shuffled(epoch)[number]  # [B], -1 where the epoch's last batch is not full
+        rows = self._shuffled(epoch)[number]  # [B], -1 no row
         rows = rows.reshape(self._num_shards, rows_per_shard)[self._shards.start : self._shards.stop].reshape(-1)
         real = np.flatnonzero(rows >= 0)
         first, last = self._row_offsets[rows[real]], self._row_offsets[rows[real] + 1]
@@ -270,7 +270,7 @@ class PackedBatches:
         return np.bincount(self._timelines.item[predicted], minlength=self._timelines.num_items + 1)
 
     def _shuffle(self, epoch: int) -> np.ndarray:
-        """The rows of an epoch's batches, [batches, B], filled up with −1.
+        """The rows of an epoch's batches, [batches, B], filled up with −1, which as rows without labels all may have.
 
         A batch gets one row of each of B strata, rows of about as many labels as one another: two batches then differ
         by no more labels than two rows can. The strata's order in the batch spreads them over any number of shards.

@@ -1,8 +1,9 @@
 """Rows of a table for ids of an open vocabulary: several hashes of each id, whose rows are summed.
 
 A table with a row for each id has to be made anew for every id that comes. Hashed, an id that nobody has heard of has
-rows too, those that it shares with others: of n ids and K hashes into M rows n (n − 1) / (2 M^K) pairs are expected to
-share all of theirs. "Bloom embeddings" (Serrà & Karatzoglou, RecSys '17); the sum of K rows is the id's vector.
+rows too, those that it shares with others: of n ids and K hashes into M rows K! n (n − 1) / (2 M^K) pairs are expected
+to share all of theirs, in whatever order, and so their vector, the sum of the K rows. "Bloom embeddings" (Serrà &
+Karatzoglou, RecSys '17).
 """
 
 import numpy as np

@@ -11,25 +11,30 @@ VENV=${VENV:-/opt/heed}
 attribute() {
   curl -sf -H Metadata-Flavor:Google "http://metadata.google.internal/computeMetadata/v1/instance/attributes/$1"
 }
+# Removes what an earlier slice has left; what another host of this one has, which was ready sooner, stays.
+forget() {
+  local status
+  status=$SHARE/$(attribute workdir).status
+  [ "$(attribute agent-worker-number)" != 0 ] || [ "$status" -nt "$started" ] || rm -f "$status"
+}
 prepare() {
   apt-get update -q && apt-get install -qy nfs-common python3.11-venv libgomp1 || return
   mkdir -p "$SHARE"
   mountpoint -q "$SHARE" || mount -t nfs "$(attribute nfs)" "$SHARE" || return
+  forget  # before anything slow: jobs/tpu_vm.sh reads it as soon as the share is here
   cd "$SHARE/heed" || return
   [ -x "$VENV/bin/python" ] || python3.11 -m venv "$VENV"
   "$VENV/bin/python" -m pip install -q --require-hashes -r requirements-tpu.txt
 }
 
+started=$(mktemp)  # a file as old as this run
 until prepare; do sleep 30; done
 number=$(attribute agent-worker-number)
 data=$SHARE/$(attribute data)
 workdir=$SHARE/$(attribute workdir)
 config=$(attribute config)
 log=/dev/null
-if [ "$number" = 0 ]; then
-  log=$workdir.log
-  rm -f "$workdir.status"
-fi
+[ "$number" != 0 ] || log=$workdir.log
 
 while true; do
   "$VENV/bin/python" -m retrieval.train --config="$config" --data="$data" --workdir="$workdir" --coordinator=auto \
@@ -40,8 +45,7 @@ while true; do
       [ "$number" != 0 ] || echo 0 >"$workdir.status"
       exit
       ;;
-    143) exit ;;  # this host is being stopped; it trains when it starts again
-    5 | 134)      # another host has ended: for good, or it comes back
+    5 | 134 | 143)  # another host has ended or is being stopped: for good, or it comes back; this one, with its machine
       [ -e "$workdir.status" ] && exit
       sleep "${SECONDS_BETWEEN:-30}"
       ;;

@@ -230,9 +230,12 @@ def test_a_training_that_failed_ends_with_its_status_and_costs_no_more(tmp_path)
     assert [" ".join(call.split()[:2]) for call in made] == ["tpu-vm ssh", "queued-resources delete"]
 
 
-def host_of(folder, *, number, statuses):
-    """How jobs/tpu_host.sh ends on the host of that number, where the training ends so, one time after the other."""
-    (folder / "share" / "heed").mkdir(parents=True)
+def host_of(folder, *, number, statuses, meanwhile=""):
+    """How jobs/tpu_host.sh ends on the host of that number, where the training ends so, one time after the other.
+
+    meanwhile: what happens while it installs.
+    """
+    (folder / "share" / "heed").mkdir(parents=True, exist_ok=True)
     (folder / "statuses").write_text("".join(f"{status}\n" for status in statuses))
     values = {"data": "timelines", "workdir": "run", "config": "configs/retrieval.py:standard", "nfs": "host:/share"}
     values["agent-worker-number"] = number
@@ -242,10 +245,11 @@ def host_of(folder, *, number, statuses):
         program(folder, name, "")
     program(folder, "mountpoint", "exit 1")
     (folder / "bin").mkdir()
+    installs = f'[ "$2" = pip ] && {{ {meanwhile or "true"}; exit; }}'
     program(
         folder / "bin",
         "python",
-        f'[ "$2" = pip ] && exit; s=$(head -1 {folder}/statuses); sed -i 1d {folder}/statuses; exit $s',
+        f"{installs}; s=$(head -1 {folder}/statuses); sed -i 1d {folder}/statuses; exit $s",
     )
     env = environment(folder, SHARE=folder / "share", VENV=folder, SECONDS_BETWEEN=0)
     ended = run(JOBS / "tpu_host.sh", env)
@@ -261,7 +265,8 @@ def host_of(folder, *, number, statuses):
         (1, [0], ""),  # the first host may still be writing
         (0, [5, 134, 0], "0\n"),  # another host was gone, and came back
         (1, [3], "3\n"),
-        (0, [143], ""),  # stopped: it goes on when it starts again
+        (0, [143, 0], "0\n"),  # one of the hosts was stopped, which ends the training on all
+        (1, [143, 5, 0], ""),
     ],
 )
 def test_a_host_trains_until_there_is_nothing_more_to_do(tmp_path, number, statuses, left):
@@ -272,3 +277,17 @@ def test_a_host_trains_until_there_is_nothing_more_to_do(tmp_path, number, statu
     share = tmp_path / "share"
     assert f"--data={share}/timelines --workdir={share}/run --coordinator=auto" in trained[0]
     assert calls(tmp_path, "mount") == [f"-t nfs host:/share {share}"]
+
+
+def test_only_what_an_earlier_slice_has_left_is_removed(tmp_path):
+    for folder in ("earlier", "sooner"):
+        (tmp_path / folder / "share" / "heed").mkdir(parents=True)
+    old = tmp_path / "earlier" / "share" / "run.status"
+    old.write_text("3\n")
+    os.utime(old, (0, 0))
+    ended, _, status = host_of(tmp_path / "earlier", number=0, statuses=[5, 0], meanwhile=f"ls {old.parent} >&2")
+    assert (status, ended.stderr) == ("0\n", "heed\n")  # gone before what takes long
+    # Another host of this slice was ready sooner, and has failed.
+    failed = f"echo 4 >{tmp_path}/sooner/share/run.status"
+    _, trained, status = host_of(tmp_path / "sooner", number=0, statuses=[5, 0], meanwhile=failed)
+    assert (len(trained), status) == (1, "4\n")

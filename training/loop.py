@@ -124,6 +124,7 @@ def train(
         state, saved, first = restored
         batches.set_state(saved["batches"])
         run = Progress.from_json(saved["run"])
+    sign_of_life()
     metric_log.resume(first)
     meter = Meter(run.throughput, run.grad_norms)
     step, patience = first, validation.patience if validation else None

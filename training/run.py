@@ -9,7 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from data.loader import Planned, iterate
-from training.distributed.watch import rest
+from training.distributed.watch import rest, sign_of_life
 from training.loop import Result, Validation, train
 from training.mesh import Rules, shard_batch
 from training.metric_log import MetricLog
@@ -49,6 +49,7 @@ def fit(
     """
     key = jax.random.key(seed)
     state = create_state(init_fn, optimizer, key=key, mesh=mesh, rules=rules)
+    sign_of_life()  # from here on hosts wait for one another
     with Checkpoints(folder / CHECKPOINTS, fingerprint=fingerprint) as checkpoints, MetricLog(folder) as metric_log:
         result = train(
             state,

@@ -18,14 +18,15 @@ class Termination:
     """A context in which SIGTERM is remembered instead of ending the process."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        # No Event: it takes a lock, which the handler of a second signal would wait for within that of the first.
+        self._asked = False
         self._previous: Any = None
 
     def asked(self) -> bool:
         """Whether to end after this step. Several hosts agree on the step: JAX passes the signal on between them."""
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(next(_STEPS))
-        return self._asked.is_set()
+        return self._asked
 
     def __enter__(self) -> Self:
         # With several hosts the signal is JAX's own; Python takes signals in the main thread only.
@@ -38,4 +39,4 @@ class Termination:
             signal.signal(signal.SIGTERM, self._previous)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self._asked.set()
+        self._asked = True

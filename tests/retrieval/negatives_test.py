@@ -119,3 +119,16 @@ def test_the_whole_range_of_a_large_corpus_is_drawn():
     assert 1 <= ids.min() < 3
     assert 500_000 < ids.max() <= 1_000_000
     assert np.all(np.isfinite(log_expected))
+
+
+def test_log_uniform_draws_every_rank_of_millions():
+    items, size, keys = 3_000_000, 1 << 22, 2
+    order = jnp.arange(1, items + 1, dtype=jnp.int32)
+    draw = jax.jit(lambda key: negatives.log_uniform(key, num_candidates=size, by_popularity=order)[0])
+    counted = sum(np.bincount(np.asarray(draw(jax.random.key(n))), minlength=items + 1) for n in range(keys))
+    first = items - items // 10 + 1  # of the last tenth, whose probabilities are about 1 / (first log(N + 1))
+    expected = keys * size * np.log1p(1 / np.arange(first, items + 1)) / np.log(items + 1)
+    assert abs(counted[first:].sum() - expected.sum()) < 4 * expected.sum() ** 0.5
+    # As many of them are drawn at all as there would be if each were drawn by itself, as often as that.
+    there = 1 - np.exp(-expected)
+    assert abs((counted[first:] > 0).sum() - there.sum()) < 4 * (there * (1 - there)).sum() ** 0.5

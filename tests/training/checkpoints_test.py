@@ -2,12 +2,14 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
 
@@ -26,29 +28,29 @@ def open_run(folder):
     return Checkpoints(folder, fingerprint={"vocabulary": "abc", "batch_size": 8})
 
 
-def saved(folder, steps, scores=None):
+def saved(folder, steps, scores=None, *, rows=4):
     with open_run(folder) as checkpoints:
         for step in steps:
-            checkpoints.save(step, state_of(step), {"next_index": step}, score=(scores or {}).get(step))
+            checkpoints.save(step, state_of(step, rows=rows), {"next_index": step}, score=(scores or {}).get(step))
 
 
 def steps_in(folder):
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
 
 
-def restored_step(folder):
+def restored_step(folder, *, rows=4):
     """The step that a new process would go on from, after checking that all of it is as saved."""
     with open_run(folder) as checkpoints:
-        state, data_state, step = checkpoints.restore_latest(state_of(0))
-    for found, expected in zip(jax.tree.leaves(state), jax.tree.leaves(state_of(step)), strict=True):
+        state, data_state, step = checkpoints.restore_latest(state_of(0, rows=rows))
+    for found, expected in zip(jax.tree.leaves(state), jax.tree.leaves(state_of(step, rows=rows)), strict=True):
         np.testing.assert_array_equal(found, expected)
     assert data_state == {"next_index": step}
     return step
 
 
-def payload(step_folder):
+def payload(step_folder, item="params"):
     """The largest file of the parameters: where their values are."""
-    return max((path for path in (step_folder / "params").rglob("*") if path.is_file()), key=os.path.getsize)
+    return max((path for path in (step_folder / item).rglob("*") if path.is_file()), key=os.path.getsize)
 
 
 def test_nothing_saved(tmp_path):
@@ -151,6 +153,42 @@ def test_truncated_newest_step_is_set_aside_and_its_place_is_free(tmp_path, caps
     assert (tmp_path / "damaged-2").is_dir()
     saved(tmp_path, [2])
     assert restored_step(tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda path: os.truncate(path, path.stat().st_size // 2), os.unlink], ids=["cut", "gone"]
+)
+def test_any_file_of_the_newest_step_may_be_cut_or_gone(tmp_path, capsys, harm):
+    rows = 20_000  # so that the values of a table lie in a file of their own, which is read last
+    saved(tmp_path / "whole", [1, 2], rows=rows)
+    newest = tmp_path / "whole" / "2"
+    needed = {payload(newest, item) for item in ("params", "optimizer")} | {newest / "record" / "metadata"}
+    for path in sorted(path for path in newest.rglob("*") if path.is_file()):
+        folder = tmp_path / "harmed"
+        shutil.copytree(tmp_path / "whole", folder)
+        harm(folder / path.relative_to(tmp_path / "whole"))
+        capsys.readouterr()
+        step = restored_step(folder, rows=rows)
+        told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint of step 2 is not used: " in line]
+        assert len(told) == (step == 1)
+        assert step == 1 or path not in needed, path
+        assert "Encountered error while reading" not in "".join(told)  # the cause, not that there was one
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "failure", [MemoryError("no more"), jax.errors.JaxRuntimeError("INTERNAL"), KeyboardInterrupt()]
+)
+def test_what_is_no_fault_of_the_files_is_no_damage(tmp_path, monkeypatch, failure):
+    saved(tmp_path, [1, 2])
+
+    def fails(*_):
+        raise Exception("Encountered error while reading array index") from failure
+
+    monkeypatch.setattr(ocp.CompositeCheckpointHandler, "restore", fails)
+    with pytest.raises(type(failure)), open_run(tmp_path) as checkpoints:
+        checkpoints.restore_latest(state_of(0))
+    assert steps_in(tmp_path) == [1, 2]
 
 
 def test_empty_step_folder_and_what_a_killed_writer_leaves(tmp_path):

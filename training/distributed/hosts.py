@@ -116,6 +116,14 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def hosts_where(here: bool) -> list[int]:
+    """The numbers of the hosts where it is so, the same on all of them."""
+    if jax.process_count() == 1:
+        return [0] if here else []
+    numbers: list[int] = np.flatnonzero(multihost_utils.process_allgather(np.asarray(here))).tolist()
+    return numbers
+
+
 def together(action: Callable[[], T]) -> T:
     """What `action` returns here, once every host is through with its own; no host goes on where one has failed.
 
@@ -128,10 +136,10 @@ def together(action: Callable[[], T]) -> T:
         result = action()
     except Exception as raised:  # whatever it is, the others wait
         error = raised
-    failed = np.flatnonzero(multihost_utils.process_allgather(np.asarray(error is not None)))
+    failed = hosts_where(error is not None)
     if error is not None:
         raise error
-    if len(failed):
+    if failed:
         raise HostError(f"process {failed[0]} has ended with an error, which its own last line names")
     return result
 

@@ -18,7 +18,7 @@ from jax._src import distributed  # the keys of the coordination service have no
 from runtime import app
 from runtime.errors import HostError
 
-STUCK_SECONDS = 900.0  # a step, an evaluation or a checkpoint that takes longer will not end
+STUCK_SECONDS = 900.0  # a step, an evaluation or a checkpoint, saved or restored, that takes longer will not end
 
 _KEY = "heed/failed"
 _REMEDY = "the same command on all hosts goes on from the last checkpoint"

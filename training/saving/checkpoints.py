@@ -25,6 +25,7 @@ from runtime.errors import DataError, UsageError
 from training.distributed.hosts import is_first, together
 from training.lock import lock_folder
 from training.mesh import local_copy, make_mesh, replicated
+from training.saving.abandoned import ignore_abandoned
 from training.saving.literal_paths import take_literally
 from training.saving.saved_step import ITEMS, best_first, contents, first_whole, scores
 from training.step import TrainState
@@ -173,6 +174,7 @@ def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
         raise UsageError(f"{folder}: checkpoints cannot lie below a folder with a backslash in its name; rename it")
     logging.getLogger("absl").addFilter(_not_orbax)
     take_literally()
+    ignore_abandoned()
     writes = not options.get("read_only", False)
     return _Manager(
         folder,

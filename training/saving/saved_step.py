@@ -1,25 +1,31 @@
 """One step on disk: what is written of a training state, and what must agree before it is used again.
 
 The folder of a step holds `params`, `optimizer` (all else of the state) and `record`: shape, dtype and digest of each
-leaf, the position of the input, the score, and a checksum of the record itself.
+leaf, the position of the input, the score, and a checksum of the record itself. Several hosts use a step or leave it
+together: what is damaged on one of them is damaged.
 """
 
 import json
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
+from etils import epath
 
 from runtime.errors import UsageError
 from training.digest import digests
+from training.distributed.hosts import hosts_where, together
 from training.names import named_leaves
 
 ITEMS = ("params", "optimizer", "record")
-# What Orbax and TensorStore raise on files that are missing, cut or altered.
-_READ_ERRORS = (ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError)
+# What is no fault of the files. All else that is raised where they are read is: Orbax and TensorStore have an exception
+# of nearly every kind for what is missing, cut or altered.
+_FAILURES = (MemoryError, jax.errors.JaxRuntimeError)
+
+T = TypeVar("T")
 
 
 class DamagedError(Exception):
@@ -86,27 +92,72 @@ def _restore(manager: ocp.CheckpointManager, step: int, target: Any) -> tuple[An
     saved = {item: leaves for item, leaves in _by_item(record["leaves"]).items() if item in parts}
     for item, layouts in parts.items():
         _check_same_model(f"{manager.directory}/{step}", saved.get(item, {}), layouts)
-    try:
-        args = {item: ocp.args.StandardRestore(layouts) for item, layouts in parts.items()}
-        items = manager.restore(step, args=ocp.args.Composite(**args))
-    except _READ_ERRORS as error:
-        raise DamagedError(_first_line(error)) from None
+    items = _on_all(
+        lambda: _read(manager, step, **{item: ocp.args.StandardRestore(layouts) for item, layouts in parts.items()})
+    )
     restored = {name: leaf for item in parts for name, leaf in items[item].items()}
-    for name, digest in jax.device_get(digests(restored)).items():
-        if int(digest) != record["leaves"][name]["digest"]:
-            raise DamagedError(f"{name} is not what was saved (its digest differs)")
+    found = jax.device_get(digests(restored))  # of arrays that are split over hosts: all of them compute it
+
+    def compare() -> None:
+        for name, digest in found.items():
+            if int(digest) != record["leaves"][name]["digest"]:
+                raise DamagedError(f"{name} is not what was saved (its digest differs)")
+
+    _on_all(compare)  # of an array that each host has read for itself the digest is its own too
     return jax.tree.unflatten(jax.tree.structure(target), [restored[name] for name in leaves]), record["data"]
 
 
 def _record(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    def read() -> dict[str, Any]:
+        try:
+            record = _read(manager, step, record=ocp.args.JsonRestore())["record"]
+            crc32 = record.pop("crc32")
+        except (DamagedError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedError(f"its record cannot be read ({_first_line(error)})") from None
+        if crc32 != _crc32(record):
+            raise DamagedError("its record is not what was saved (its checksum differs)")
+        return dict(record)
+
+    return _on_all(read)
+
+
+def _on_all(action: Callable[[], T]) -> T:
+    """What `action` returns here, once every host is through with its own; a DamagedError on one is one on all."""
+
+    def judged() -> T | DamagedError:
+        try:
+            return action()
+        except DamagedError as error:
+            return error
+
+    result = together(judged)
+    damaged = hosts_where(isinstance(result, DamagedError))
+    if isinstance(result, DamagedError):
+        raise result
+    if damaged:
+        raise DamagedError(f"process {damaged[0]} has found it damaged, and says how")
+    return result
+
+
+def _read(manager: ocp.CheckpointManager, step: int, **items: Any) -> Any:
+    # Not by the manager: at the end of its restore it waits for the other hosts, whether or not it has failed on them.
+    handler = ocp.CompositeCheckpointHandler(*ITEMS)
     try:
-        record = manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
-        crc32 = record.pop("crc32")
-    except _READ_ERRORS as error:
-        raise DamagedError(f"its record cannot be read ({_first_line(error)})") from None
-    if crc32 != _crc32(record):
-        raise DamagedError("its record is not what was saved (its checksum differs)")
-    return record
+        return handler.restore(epath.Path(manager.directory) / str(step), ocp.args.Composite(**items))
+    except Exception as error:
+        cause = _cause(error)
+        if isinstance(cause, _FAILURES) or not isinstance(cause, Exception):  # or Ctrl-C
+            raise cause from None
+        raise DamagedError(_first_line(cause)) from None
+    finally:
+        handler.close()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What was raised first: Orbax raises a bare Exception from it, which says nothing of why."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _by_item(leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
