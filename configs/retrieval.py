@@ -119,7 +119,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.hidden = 128
     config.dropout = 0.5
     # What is popular at the moment, in both towers (retrieval/trends.py): counted over so many days; (), nothing.
-    config.trend_days = _SIGNALS[signals].get("trends", (1, 3, 7, 14))
+    config.trend_days = _SIGNALS[signals].get("trends", (1, 7))
 
     # What is counted beside the towers, retrieval/counted/: (), nothing. The weights of the towers and of each part are
     # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read; R,
