@@ -367,7 +367,7 @@ def test_one_item_only(tmp_path):
 
 
 def test_no_held_out_positive(log, tmp_path):
-    with pytest.raises(DataError, match=r"no follow of an unmet item on the validation days; .*--config\.valid_start"):
+    with pytest.raises(DataError, match=r"no follow of an unmet item in the valid split; .*--config\.valid_start"):
         run(log, tmp_path / "workdir", positive=("follow",))
 
 
