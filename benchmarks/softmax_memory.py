@@ -162,7 +162,8 @@ def _hand_over(
     mine, theirs = (statistics.median(of) if of and not math.isnan(of[0]) else None for of in (ours, peers))
     turns = ratios(peers, ours) if len(ours) > 1 else ()
     note = note or ("" if mine and theirs else "not run")
-    row = record.Row(what, unit, mine, theirs, against=against, less_is_better=True, turns=turns, note=note)
+    own = against == _BARE  # what any loss has to multiply: a bound, and no rival
+    row = record.Row(what, unit, mine, theirs, against=against, less_is_better=True, turns=turns, note=note, own=own)
     record.hand_over(row)
 
 
