@@ -183,10 +183,8 @@ def main(argv: Sequence[str]) -> None:
         spread = f"{statistics.median(of_first):.2f} ({min(of_first):.2f} to {max(of_first):.2f})"
         print(f"{items:>12,} {cells[0]:>24} {cells[1]:>24} {spread:>34}", flush=True)
         of, all_rows, touched_rows = f"{items:,} items", steps[items, False], steps[items, True]
-        turns, note = (
-            ratios(times.get((items, False), []), times[items, True]),
-            "" if all_rows.run else "all rows: not run",
-        )
+        turns = ratios(times.get((items, False), []), times[items, True])
+        note = "" if all_rows.run else "all rows: not run"
         _hand_over(f"a step on touched rows, {of}", "ms", medians[True], medians[False], turns=turns, note=note)
         what, guessed = f"memory of that step, {of}", all_rows.guessed
         note = f"all rows: {all_rows.gib:,.1f} GiB, {guessed}" if guessed else ""

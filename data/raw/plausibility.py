@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from data import feedback
 from data.raw import spellings
+from data.timelines import NEVER_MS
 
 MAX_SKIPS = 0.8  # of the plays; of KuaiRand's 41%
 MAX_LONG_VIEWS = 0.9  # of the plays; of KuaiRand's 32%
@@ -30,7 +31,6 @@ NEARLY_ALL = 0.9  # of the items
 # Seconds, minutes and days of this century, taken for milliseconds, lie in January 1970; microseconds after all of it.
 _JANUARY_1970_MS, _YEAR_2100_MS = 31 * _DAY_MS, 4_102_444_800_000
 MAX_EARLY = 0.2  # of the items that have events
-_LAST_MS = np.iinfo(np.int64).max
 _LOST_MS = 1_000_000  # times in steps of so much that are no whole minutes: no clock ticks so
 
 
@@ -136,7 +136,7 @@ def of_uploads(uploaded_ms: pl.Series, first_ms: pl.Series) -> tuple[list[str], 
                 f"uploaded_ms: {share:.1%} of the items that have one are of a time {where}: is it another unit, "
                 f"as schema.yaml says by `uploaded_ms: {{column: …, unit: {unit}}}`?"
             ]
-    both = uploaded_ms.is_not_null() & (first_ms > 0) & (first_ms < _LAST_MS)
+    both = uploaded_ms.is_not_null() & (first_ms > 0) & (first_ms < NEVER_MS)
     early, met = int(((first_ms < uploaded_ms) & both).sum()), int(both.sum())
     if not early:
         return [], []
