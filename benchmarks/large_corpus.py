@@ -58,11 +58,16 @@ class MadeUp:
             "label_position": np.arange(self.label_capacity, dtype=np.int32)[None],
             "label": np.where(kind > 0, item[:, 1:].reshape(1, -1), 0),
             "label_kind": kind,
+            "label_there": np.full(kind.shape, self.num_items, np.int32),
         }
 
     def label_counts(self) -> np.ndarray:
         """All alike: no sampler of this benchmark asks."""
         return np.ones(self.num_items + 1, np.int64)
+
+    def upload_place(self) -> np.ndarray:
+        """All items have always been there."""
+        return np.arange(-1, self.num_items, dtype=np.int32)
 
 
 class Step(NamedTuple):
@@ -107,11 +112,15 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
         none = content._replace(codes=content.codes[:1], embeddings=content.embeddings[:1])
         model = architecture_of(config, none, seen[:1], table_rows=len(seen))
         loss_fn = make_loss_of_touched_rows(model, config)
-        batches, rows = TouchedRows(batches, config, items, num_items=num_items), RowTables(items.tables(), mesh)
+        batches, rows = (
+            TouchedRows(batches, config, items, upload_place=batches.upload_place()),
+            RowTables(items.tables(), mesh),
+        )
         optimizer = make_optimizer(config, total_steps=1000, rowwise=(ITEM_TABLES, config.table_learning_rate))
     else:
         model = architecture_of(config, content, seen)
-        loss_fn = make_loss(model.merge, config, num_items=num_items, label_counts=batches.label_counts())
+        corpus = {"label_counts": batches.label_counts(), "upload_place": batches.upload_place()}
+        loss_fn = make_loss(model.merge, config, num_items=num_items, **corpus)
         optimizer = make_optimizer(config, total_steps=1000)
     ready = [shard_batch(batches[index], mesh) for index in range(_READY)]
     key = jax.random.key(0)

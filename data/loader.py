@@ -22,6 +22,9 @@ from data.reading import Reader, Reading
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
+OfEvents = Callable[[np.ndarray], np.ndarray]
+"""Positions of events [n] -> a value of each [n]."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
@@ -158,7 +161,7 @@ class PackedBatches:
         reading: Reading | None = None,
         num_shards: int = 1,
         shard: slice = slice(None),
-        of_labels: Mapping[str, np.ndarray] | None = None,
+        of_labels: Mapping[str, OfEvents] | None = None,
     ):
         """Plans all epochs.
 
@@ -174,7 +177,7 @@ class PackedBatches:
           reading: which events of a longer past the context of a window holds; the last ones by default.
           num_shards: S, parts of a batch that different devices work on; divides B.
           shard: the parts this host loads; all of them by default.
-          of_labels: name -> values of all events, which labels bring along as label_<name>.
+          of_labels: name -> what labels bring along as label_<name>.
 
         Raises:
           UsageError: sizes that do not fit together. DataError: no event carries one of the label signals.
@@ -186,7 +189,7 @@ class PackedBatches:
         self._shards = range(num_shards)[shard]
         end = np.asarray(timelines.learned_end(train_on))
         windows = cut_windows(np.asarray(timelines.offsets[:-1]), end, length=length)
-        self._of_labels = {f"label_{name}": values for name, values in (of_labels or {}).items()}
+        self._of_labels = {f"label_{name}": of_events for name, of_events in (of_labels or {}).items()}
         self._kind = label_kinds(np.asarray(timelines.feedback), positive=positive, negative=negative)
         order, self._row_offsets = pack_rows(windows.length, length, np.random.default_rng([seed, 0]))
         self._start, self._window_length = windows.start[order], windows.length[order]
@@ -243,7 +246,7 @@ class PackedBatches:
             {
                 "label": self._timelines.item.take(label).astype(np.int32),
                 "label_kind": kind[labelled],
-                **{name: values.take(label) for name, values in self._of_labels.items()},
+                **{name: of_events(label) for name, of_events in self._of_labels.items()},
             },
             num_shards=len(self._shards),
             shard_size=rows_per_shard * length,

@@ -299,6 +299,10 @@ class Timelines:
         """How many items are uploaded by moments of any shape; one whose upload is unknown has always been there."""
         return np.searchsorted(self._uploads, time_ms, side="right")
 
+    def num_there_at(self, event: NDArray[np.integer]) -> NDArray[np.int32]:
+        """How many items there are when events at positions [n] happen, its own item among them: int32 [n]."""
+        return self.num_there(self.timestamp_ms[event]).astype(np.int32)
+
     def later(self, time_ms: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which items are uploaded after moments [B]: [B, N + 1], or [B, 1] of False where none is."""
         there = self.num_there(time_ms)[:, None]

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+THERE = "label_there"  # name of a batch's array of `Asked.there`
+
 
 class Asked(NamedTuple):
     """Labels of a packed batch (data/loader.py), R of each of S shards, as flat rows S · R, and what answers them."""
@@ -16,6 +18,7 @@ class Asked(NamedTuple):
     item: jax.Array  # [S * R] int, the label; 1 in rows that only fill the arrays
     kind: jax.Array  # [S * R] int8: 1 positive, 2 negative, 0 fills the arrays
     window: jax.Array  # [S, R] int: which stretch of a timeline each label is of, rising
+    there: jax.Array | None = None  # [S * R] int: how many items there are by then, where that is known
 
     @property
     def where(self) -> jax.Array:
@@ -52,4 +55,5 @@ def asked(
         item=jnp.where(kind > 0, batch["label"].reshape(-1), 1),
         kind=kind,
         window=jnp.take_along_axis(started, place, axis=1),
+        there=batch[THERE].reshape(-1) if THERE in batch else None,
     )

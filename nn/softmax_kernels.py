@@ -41,34 +41,40 @@ def suit(queries: jax.Array, table: jax.Array) -> bool:
     return is_float and queries.shape[1] <= _MOST and gpu.shared_memory() > 0
 
 
-def totals(queries: jax.Array, table: jax.Array, bias: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The largest logit of each row and Σ exp(l − largest), both without the row's label: [rows] each.
+def totals(
+    queries: jax.Array, labels: jax.Array, there: jax.Array, table: jax.Array, bias: jax.Array, place: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The largest logit of each row and Σ exp(l − largest), of items that are there and not its label: [rows] each.
 
     Args:
       queries: [rows, D] float32 or bfloat16, the dtype of the factors of every product.
-      table: [N, D], of the same dtype.
-      bias: [N]; −inf takes an item out.
       labels: [rows] int; below 0 or from N on none is left out.
+      there: [rows] int; items with place >= there are not there.
+      table: [N, D], of the same dtype as the queries.
+      bias: [N]; −inf takes an item out.
+      place: [N] int.
     """
     rows, items, tile = queries.shape[0], table.shape[0], _TOTALS
     blocks, parts, part = _split(rows, tile.rows, items, tile.items)
     kernel = functools.partial(_totals_kernel, tile, rows, items, part)
     out = [jax.ShapeDtypeStruct((parts, blocks * tile.rows), jnp.float32)] * 2
-    arguments = (_pieces(queries), _pieces(table), bias, labels)
+    arguments = (_pieces(queries), labels, there, _pieces(table), bias, place)
     largest, total = (array[:, :rows] for array in _call(kernel, tile, (blocks, parts), out, *arguments))
     of_all = largest.max(axis=0)
     shift = jnp.where(jnp.isfinite(of_all), of_all, 0.0)
     return of_all, jnp.sum(total * jnp.exp(largest - shift), axis=0)
 
 
-def _totals_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, labels_ref, largest_ref, total_ref):
+def _totals_kernel(tile, rows, items, part, queries_refs, labels_ref, there_ref, table_refs, bias_ref, place_ref,
+                   largest_ref, total_ref):  # fmt: skip
     row, first, end = _ranges(tile.rows, part, items)
-    queries, labels = _loaded(queries_refs, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
+    queries, labels, there = _of_rows(queries_refs, labels_ref, there_ref, row, tile.rows, rows)
 
     def body(n, carry):
         largest, total = carry
         item = first + n * tile.items
-        logits = _logits_of_rows(tile, items, queries, table_refs, bias_ref, labels, item)[0]
+        vectors, bias, place = _of_items(table_refs, bias_ref, place_ref, item, tile.items, items)
+        logits = _logits(queries, labels, there, vectors, bias, place, item)
         new_largest = jnp.maximum(largest, logits.max(axis=1))
         shift = jnp.where(new_largest == -jnp.inf, 0.0, new_largest)  # nothing but −inf so far
         total = total * jnp.exp(largest - shift) + jnp.exp(logits - shift[:, None]).sum(axis=1)
@@ -82,22 +88,26 @@ def _totals_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, 
 
 def gradients(
     queries: jax.Array,
+    labels: jax.Array,
+    there: jax.Array,
     table: jax.Array,
     bias: jax.Array,
-    labels: jax.Array,
+    place: jax.Array,
+    *,
     shift: jax.Array,
     weights: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Σ_j g_rj v_j [rows, D], Σ_r g_rj q_r [N, D] and Σ_r g_rj [N] of g_rj = weight_r exp(l_rj − shift_r), g_ry = 0.
+    """Σ_j g_rj v_j [rows, D], Σ_r g_rj q_r [N, D] and Σ_r g_rj [N] of g_rj = weight_r exp(l_rj − shift_r).
 
-    These are the gradients by queries, table and bias of a loss whose gradient by the logits is g.
+    g is 0 of a row's label and of what is not there. These are the gradients by queries, table and bias of a loss whose
+    gradient by the logits is g.
 
     Args:
-      queries, table, bias, labels: as of `totals`.
+      queries, labels, there, table, bias, place: as of `totals`.
       shift, weights: [rows].
     """
     rows, items = queries.shape[0], table.shape[0]
-    arguments = (_pieces(queries), _pieces(table), bias, labels, shift, weights)
+    arguments = (_pieces(queries), labels, there, _pieces(table), bias, place, shift, weights)
     widths = [piece.shape[1] for piece in arguments[0]]
 
     def vectors_of(parts, count):
@@ -132,15 +142,16 @@ def _pieces(vectors):
     return pieces
 
 
-def _by_queries_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, labels_ref, shift_ref, weights_ref,
-                       d_queries_refs):  # fmt: skip
+def _by_queries_kernel(tile, rows, items, part, queries_refs, labels_ref, there_ref, table_refs, bias_ref, place_ref,
+                       shift_ref, weights_ref, d_queries_refs):  # fmt: skip
     row, first, end = _ranges(tile.rows, part, items)
-    queries, labels = _loaded(queries_refs, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
+    queries, labels, there = _of_rows(queries_refs, labels_ref, there_ref, row, tile.rows, rows)
     shift, weights = _load(shift_ref, row, tile.rows, rows), _load(weights_ref, row, tile.rows, rows)
 
     def body(n, d_queries):
         item = first + n * tile.items
-        logits, vectors = _logits_of_rows(tile, items, queries, table_refs, bias_ref, labels, item)
+        vectors, bias, place = _of_items(table_refs, bias_ref, place_ref, item, tile.items, items)
+        logits = _logits(queries, labels, there, vectors, bias, place, item)
         gradient = jnp.exp(logits - shift[:, None]) * weights[:, None]
         return _added_products(d_queries, gradient, vectors)
 
@@ -150,21 +161,21 @@ def _by_queries_kernel(tile, rows, items, part, queries_refs, table_refs, bias_r
         _store(ref, row, d)
 
 
-def _by_items_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref, labels_ref, shift_ref, weights_ref,
-                     d_table_refs, d_bias_ref):  # fmt: skip
+def _by_items_kernel(tile, rows, items, part, queries_refs, labels_ref, there_ref, table_refs, bias_ref, place_ref,
+                     shift_ref, weights_ref, d_table_refs, d_bias_ref):  # fmt: skip
     item, first, end = _ranges(tile.items, part, rows)
-    vectors = _loaded(table_refs, item, tile.items, items)
-    bias = _load(bias_ref, item, tile.items, items, -jnp.inf)
+    vectors, bias, place = _of_items(table_refs, bias_ref, place_ref, item, tile.items, items)
 
     def body(n, carry):
         d_vectors, d_bias = carry
         row = first + n * tile.rows
-        queries, labels = _loaded(queries_refs, row, tile.rows, rows), _load(labels_ref, row, tile.rows, rows)
+        queries, labels, there = _of_rows(queries_refs, labels_ref, there_ref, row, tile.rows, rows)
         # Rows past the end: exp(l − ∞) = 0, where exp(l) could be infinite.
         shift, weights = _load(shift_ref, row, tile.rows, rows, jnp.inf), _load(weights_ref, row, tile.rows, rows)
         logits = _products(vectors, queries) + bias[:, None]  # [items, rows] of the tile
         is_label = labels[None, :] - item == jnp.arange(tile.items)[:, None]
-        gradient = jnp.where(is_label, 0.0, jnp.exp(logits - shift[None, :]) * weights[None, :])
+        left_out = is_label | (place[:, None] >= there[None, :])
+        gradient = jnp.where(left_out, 0.0, jnp.exp(logits - shift[None, :]) * weights[None, :])
         return _added_products(d_vectors, gradient, queries), d_bias + gradient.sum(axis=1)
 
     empty = [jnp.zeros((tile.items, ref.shape[1]), jnp.float32) for ref in table_refs]
@@ -175,12 +186,23 @@ def _by_items_kernel(tile, rows, items, part, queries_refs, table_refs, bias_ref
     _store(d_bias_ref, item, d_bias)
 
 
-def _logits_of_rows(tile, items, queries, table_refs, bias_ref, labels, item):
-    # The logits [rows, items] of a tile that begins with `item`, −inf at the label, and its items' vectors.
-    vectors = _loaded(table_refs, item, tile.items, items)
-    bias = _load(bias_ref, item, tile.items, items, -jnp.inf)
-    is_label = labels[:, None] - item == jnp.arange(tile.items)[None, :]
-    return jnp.where(is_label, -jnp.inf, _products(queries, vectors) + bias[None, :]), vectors
+def _of_rows(queries_refs, labels_ref, there_ref, row, size, rows):
+    # Queries in pieces, labels, and how many items are there, of a tile.
+    of_each = (_load(ref, row, size, rows) for ref in (labels_ref, there_ref))
+    return _loaded(queries_refs, row, size, rows), *of_each
+
+
+def _of_items(table_refs, bias_ref, place_ref, item, size, items):
+    # Vectors in pieces, biases, −inf past the end, and places, of a tile.
+    bias, place = _load(bias_ref, item, size, items, -jnp.inf), _load(place_ref, item, size, items)
+    return _loaded(table_refs, item, size, items), bias, place
+
+
+def _logits(queries, labels, there, vectors, bias, place, item):
+    # Those [rows, items] of a tile whose items begin with `item`, −inf where an item is left out.
+    is_label = labels[:, None] - item == jnp.arange(len(bias))[None, :]
+    left_out = is_label | (place[None, :] >= there[:, None])
+    return jnp.where(left_out, -jnp.inf, _products(queries, vectors) + bias[None, :])
 
 
 def _products(a, b):

@@ -1,4 +1,8 @@
-"""Margins of a batch's labels against the corpus: exact, or against a sample of it. One is chosen for a run."""
+"""Margins of a batch's labels against the corpus: exact, or against a sample of it. One is chosen for a run.
+
+The corpus of a label is what was there when it was asked. An item that is uploaded later was no choice then, and would
+learn from having been none that it is not to be recommended.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,27 +23,60 @@ Sampler = Callable[[Any, Any, Any], negatives.Candidates]
 """(what to draw with, labels [rows], where [rows]) -> candidates, of retrieval/negatives.py."""
 
 
-def exact(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mesh: Mesh | None) -> MarginsFn:
+def exact(
+    config: ConfigDict,
+    *,
+    num_items: int,
+    label_counts: np.ndarray,
+    upload_place: np.ndarray | None = None,
+    mesh: Mesh | None,
+) -> MarginsFn:
     """Against all items 1..`num_items`, in blocks of `config.block_size`, products of `config.softmax_dtype`."""
+    place = None if upload_place is None else jnp.asarray(upload_place)
     bias = corpus_bias(len(label_counts), num_items)
-    options = {"block_size": config.block_size, "item_bias": bias, "mesh": mesh, "dtype": config.softmax_dtype}
-    return lambda asked, key: label_margins(asked.queries, asked.vectors, asked.item, where=asked.where, **options)
+    options: dict[str, Any] = {"block_size": config.block_size, "dtype": config.softmax_dtype}
+    options |= {"item_bias": bias, "mesh": mesh}
+
+    def margins(asked: Asked, key: jax.Array) -> jax.Array:
+        there = None if place is None else asked.there
+        of_labels = asked.queries, asked.vectors, asked.item
+        return label_margins(*of_labels, place=place, there=there, where=asked.where, **options)
+
+    return margins
 
 
-def sampled(config: ConfigDict, *, num_items: int, label_counts: np.ndarray, mesh: Mesh | None) -> MarginsFn:
+def sampled(
+    config: ConfigDict,
+    *,
+    num_items: int,
+    label_counts: np.ndarray,
+    upload_place: np.ndarray | None = None,
+    mesh: Mesh | None,
+) -> MarginsFn:
     """Against the candidates of the sampler `config.softmax`, each corrected by how often it was to be expected."""
     sampler = SAMPLERS[config.softmax](config, label_counts[: num_items + 1], jnp)
-    return lambda asked, key: _against(asked, *sampler(key, asked.item, asked.where))
+    place = None if upload_place is None else jnp.asarray(upload_place)
+
+    def margins(asked: Asked, key: jax.Array) -> jax.Array:
+        ids, log_expected = sampler(key, asked.item, asked.where)
+        return _against(asked, ids, log_expected, None if place is None else place[ids])
+
+    return margins
 
 
 def drawn(batch: Mapping[str, jax.Array]) -> MarginsFn:
     """Against the candidates that a batch brings, with their log expected counts (large_corpus/touched_rows.py)."""
-    return lambda asked, key: _against(asked, batch["candidate"], batch["log_expected"])
+    candidates = batch["candidate"], batch["log_expected"], batch.get("candidate_place")
+    return lambda asked, key: _against(asked, *candidates)
 
 
-def _against(asked: Asked, ids: jax.Array, log_expected: jax.Array) -> jax.Array:
+def _against(asked: Asked, ids: jax.Array, log_expected: jax.Array, place: jax.Array | None) -> jax.Array:
     own, vectors = asked.vectors[asked.item], asked.vectors[ids]
-    return sampled_label_margins(asked.queries, vectors, ids, log_expected, own, asked.item, where=asked.where)
+    there = None if place is None else asked.there
+    candidates = vectors, ids, log_expected
+    return sampled_label_margins(
+        asked.queries, *candidates, own, asked.item, place=place, there=there, where=asked.where
+    )
 
 
 def _uniform(config: ConfigDict, counts: np.ndarray, xp: Any) -> Sampler:

@@ -75,6 +75,7 @@ def make_loss(
     *,
     num_items: int,
     label_counts: np.ndarray,
+    upload_place: np.ndarray | None = None,
     mesh: Mesh | None = None,
     margins_of: MarginsFn | None = None,
 ) -> LossFn:
@@ -89,13 +90,16 @@ def make_loss(
       config: configs/retrieval.py.
       num_items: N; table rows above N are padding.
       label_counts: [rows] training labels of each item, for the sampled softmax.
+      upload_place: [rows] of each item as `Timelines` has it, of batches whose labels say how many items were there: a
+        label is compared with no item that came later. None compares it with all.
       mesh: where rows and item table are sharded; None on one device.
       margins_of: of the labels; by default as `config.softmax` says.
     Errors: those of `check`.
     """
     check(config)
     if margins_of is None:
-        margins_of = MARGINS[config.softmax](config, num_items=num_items, label_counts=label_counts, mesh=mesh)
+        items = {"num_items": num_items, "label_counts": label_counts, "upload_place": upload_place}
+        margins_of = MARGINS[config.softmax](config, **items, mesh=mesh)
     losses_of = OBJECTIVES[config.objective](config, label_counts[: num_items + 1])
     weights = {"positive_weights": config.positive_weight, "negative_weights": config.negative_weight}
 

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
 
-from data.loader import PackedBatches
+from data.loader import OfEvents, PackedBatches
 from data.timelines import Timelines
 from retrieval import checkpoint, objective
 from retrieval.checkpoint import identity, towers_reading
@@ -127,7 +127,10 @@ def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[Packe
 
     Errors: those of `PackedBatches`.
     """
-    trends, moment = learned(timelines, config) if config.trend_days else (None, None)
+    trends: Trends | None = None
+    of_labels: dict[str, OfEvents] = {"there": timelines.num_there_at}
+    if config.trend_days:
+        trends, of_labels["moment"] = learned(timelines, config)
     batches = PackedBatches(
         timelines,
         length=config.length,
@@ -141,7 +144,7 @@ def planned(config: ConfigDict, timelines: Timelines, mesh: Mesh) -> tuple[Packe
         num_shards=mesh.shape["data"],
         # To number the rows that a batch touches a host has to know all of it.
         shard=slice(None) if config.touched_rows else local_parts(mesh),
-        of_labels={} if moment is None else {"moment": moment},
+        of_labels=of_labels,
     )
     return batches, trends
 

@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data.feedback import has
+from data.loader import OfEvents
 from data.timelines import Timelines
 from metrics import simple_rules
 
@@ -38,17 +39,23 @@ def served(timelines: Timelines, config: ConfigDict, until: str) -> Trends:
     return np.log1p(Positives(timelines, config.positive).before(moment_ms, config.trend_days))[:, None]
 
 
-def learned(timelines: Timelines, config: ConfigDict) -> tuple[Trends, NDArray[np.int32]]:
-    """Of the days of `config.train_on`, and at which moment the label of each event is asked, [events]."""
+def learned(timelines: Timelines, config: ConfigDict) -> tuple[Trends, OfEvents]:
+    """Of the days of `config.train_on`, and at which moment the labels of events are asked, int32."""
     _, end = timelines.until("test" if "valid" in config.train_on else "valid")
-    day = np.minimum((timelines.timestamp_ms - end) // _DAY_MS, -1)
-    days = np.unique(day)
+
+    def day_of(event: NDArray[np.integer] | slice) -> NDArray[np.int64]:
+        return np.minimum((timelines.timestamp_ms[event] - end) // _DAY_MS, -1)
+
+    days = np.unique(day_of(slice(None)))
     most = max(1, _COLUMNS // len(config.trend_days) - 1)
     begins = np.array([group[0] for group in np.array_split(days, min(most, len(days)))])
     positives = Positives(timelines, config.positive)
     moments = [*(end + begins * _DAY_MS), end]
     counted = np.stack([positives.before(moment, config.trend_days) for moment in moments], axis=1)
-    moment = (np.searchsorted(begins, day, side="right") - 1).astype(np.int32)
+
+    def moment(event: NDArray[np.integer]) -> NDArray[np.int32]:
+        return (np.searchsorted(begins, day_of(event), side="right") - 1).astype(np.int32)
+
     return np.log1p(counted), moment
 
 

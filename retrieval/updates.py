@@ -41,11 +41,13 @@ def all_rows(
 ) -> Updates:
     """Every step has gradients and updates of the whole tables, and any softmax."""
     model = build(config, timelines, trends=trends, model_shards=mesh.shape["model"])
+    added = -(timelines.num_items + 1) % mesh.shape["model"]
     loss_fn = make_loss(
         model.merge,
         config,
         num_items=timelines.num_items,
-        label_counts=np.pad(batches.label_counts(), (0, -(timelines.num_items + 1) % mesh.shape["model"])),
+        label_counts=np.pad(batches.label_counts(), (0, added)),
+        upload_place=np.pad(timelines.upload_place, (0, added)),
         mesh=mesh if mesh.size > 1 else None,
     )
     optimizer = make_optimizer(config, total_steps=len(batches))
@@ -66,7 +68,7 @@ def touched_rows(
         batches,
         config,
         items,
-        num_items=timelines.num_items,
+        upload_place=timelines.upload_place,
         num_shards=mesh.shape["data"],
         shard=local_parts(mesh),
     )

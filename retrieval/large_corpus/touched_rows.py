@@ -20,7 +20,8 @@ class TouchedRows:
     """Access by number to batches whose items are numbered anew (retrieval/large_corpus/item_rows.py).
 
     A batch has the arrays of `PackedBatches`, `item` and `label` in the new numbers, those of `ItemRows.numbered`, and
-    candidate [C] int32 and log_expected [C] float32, as the sampler of --config.softmax draws them.
+    candidate [C] int32 and log_expected [C] float32, as the sampler of --config.softmax draws them, and candidate_place
+    [C] int32, as `Timelines.upload_place` has it.
     """
 
     def __init__(
@@ -29,16 +30,17 @@ class TouchedRows:
         config: ConfigDict,
         items: ItemRows,
         *,
-        num_items: int,
+        upload_place: NDArray[np.int32],
         num_shards: int = 1,
         shard: slice = slice(None),
     ):
         """Args:
         batches: all parts of each, on every host: all have to number alike.
-        config: configs/retrieval.py, its sampler. num_items: N.
+        config: configs/retrieval.py, its sampler. upload_place: [N + 1] of all items.
         num_shards: S, into how many parts a batch is split; `shard`: those that this host loads.
         """
         self._batches, self._items, self._seed = batches, items, config.seed
+        self._upload_place, num_items = upload_place, len(upload_place) - 1
         self._sampler = SAMPLERS[config.softmax](config, batches.label_counts()[: num_items + 1], np)
         self._num_shards, self._parts = num_shards, range(num_shards)[shard]
         labels = num_shards * batches.label_capacity
@@ -61,6 +63,7 @@ class TouchedRows:
             "item": numbered.place(batch["item"]),
             "label": numbered.place(labels).reshape(batch["label"].shape),
             "candidate": numbered.place(ids),
+            "candidate_place": self._upload_place[ids],
             "log_expected": log_expected.astype(np.float32),
             **numbered.arrays,
         }

@@ -11,6 +11,18 @@ from data.timelines import Timelines
 NAMES = ("click", "long_view", "like", "dislike")
 
 
+def uploaded(log):
+    """The log whose items were uploaded when the first training event of each happened, or when training ended.
+
+    Of the first two the upload is unknown, so that no event has its own item alone.
+    """
+    trained = log.in_split("train")
+    uploaded_ms = np.full(log.num_items + 1, log.timestamp_ms[trained].max() + 1)
+    np.minimum.at(uploaded_ms, log.item[trained], log.timestamp_ms[trained])
+    uploads = pl.Series("uploaded_ms", [None, None, None, *uploaded_ms[3:]])
+    return dataclasses.replace(log, items=log.items.with_columns(uploads))
+
+
 def write(
     folder,
     *,

@@ -22,12 +22,15 @@ def kernels(used):
     return mock.patch.multiple(softmax_kernels, suit=lambda queries, table: used, **tiles)
 
 
-def brute_force(queries, table, bias, labels, cotangents):
-    """Margins, and the gradients of Σ_r cotangent_r · margin_r to queries, table and bias, in float64."""
+def brute_force(queries, table, bias, labels, cotangents, left_out=False):
+    """Margins, and the gradients of Σ_r cotangent_r · margin_r to queries, table and bias, in float64.
+
+    left_out: [ROWS, N] bool, items that a row is not compared with besides its label.
+    """
     queries, table, bias = (np.asarray(a, np.float64) for a in (queries, table, bias))
     rows = np.arange(len(queries))
     logits = queries @ table.T + bias
-    others = logits.copy()
+    others = np.where(left_out, -np.inf, logits)
     others[rows, labels] = -np.inf
     largest = others.max(axis=1, keepdims=True)
     rest = largest[:, 0] + np.log(np.exp(others - largest).sum(axis=1))
@@ -60,11 +63,11 @@ def extreme_case():
 
 
 @functools.partial(jax.jit, static_argnames=("block_size", "dtype"))
-def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_size, where=None, dtype=jnp.float32):
+def margins_and_gradients(queries, table, bias, labels, cotangents, *, block_size, dtype=jnp.float32, **where):
     def weighted(queries, table, bias):
         with kernels(block_size == KERNELS):
-            options = {"item_bias": bias, "block_size": max(block_size, 0), "where": where, "dtype": dtype}
-            margins = label_margins(queries, table, labels, **options)
+            options = {"item_bias": bias, "block_size": max(block_size, 0), "dtype": dtype}
+            margins = label_margins(queries, table, labels, **options, **where)
         return jnp.sum(margins * cotangents), margins
 
     gradients, margins = jax.grad(weighted, argnums=(0, 1, 2), has_aux=True)(queries, table, bias)
@@ -134,6 +137,28 @@ def test_a_bias_of_minus_infinity_takes_items_out(block_size):
 
 
 @pytest.mark.parametrize("block_size", [0, 7, KERNELS])
+def test_a_row_is_compared_with_the_items_that_were_there(block_size):
+    case = random_case()
+    place = np.random.default_rng(4).permutation(N)
+    there = np.array([1, N, 12, 5, 20, 0])  # no other, all others; of none there is nothing to be compared with
+    place[case[3][0]], place[place == 0] = 0, place[case[3][0]]  # row 0 has its own label alone
+    margins, gradients = margins_and_gradients(*case, block_size=block_size, place=place, there=there)
+    compared = np.flatnonzero(there > 1)
+    queries, table, bias, labels, cotangents = case
+    left_out = place >= there[compared, None]
+    expected, (d_queries, d_table, d_bias) = brute_force(
+        queries[compared], table, bias, labels[compared], cotangents[compared], left_out
+    )
+    np.testing.assert_allclose(margins[compared], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(gradients[0][compared], d_queries, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradients[1], d_table, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradients[2], d_bias, rtol=1e-4, atol=1e-5)
+    for nothing in (0, 5):
+        assert margins[nothing] == 0.0
+        assert not np.any(gradients[0][nothing])
+
+
+@pytest.mark.parametrize("block_size", [0, 5, KERNELS])
 def test_masked_rows_are_zero_and_have_no_gradient(block_size):
     queries, table, bias, labels, cotangents = random_case()
     where = np.array([True, False, True, False, True, True])
@@ -196,11 +221,13 @@ def test_rows_and_items_must_divide_by_the_mesh():
             label_margins(jnp.ones((rows, 2)), jnp.ones((items, 2)), jnp.zeros(rows, int), block_size=2, mesh=mesh)
 
 
-def test_sampled_from_all_items_is_exact():
+@pytest.mark.parametrize("uploads", [{}, {"place": np.arange(N)[::-1].copy(), "there": np.array([2, 9, 0, 5, N, 1])}])
+def test_sampled_from_all_items_is_exact(uploads):
     @jax.jit
     def sampled_and_gradients(queries, table, labels, cotangents):
         def weighted(queries, table):
-            margins = sampled_label_margins(queries, table, jnp.arange(N), jnp.zeros(N), table[labels], labels)
+            candidates = table, jnp.arange(N), jnp.zeros(N)
+            margins = sampled_label_margins(queries, *candidates, table[labels], labels, **uploads)
             return jnp.sum(margins * cotangents), margins
 
         return jax.grad(weighted, argnums=(0, 1), has_aux=True)(queries, table)
@@ -208,7 +235,7 @@ def test_sampled_from_all_items_is_exact():
     for queries, table, _, labels, cotangents in (random_case(), extreme_case()):
         gradients, margins = sampled_and_gradients(queries, table, labels, cotangents)
         exact, (*exact_gradients, _) = margins_and_gradients(
-            queries, table, np.zeros(N, np.float32), labels, cotangents, block_size=7
+            queries, table, np.zeros(N, np.float32), labels, cotangents, block_size=7, **uploads
         )
         np.testing.assert_allclose(margins, exact, rtol=1e-5, atol=1e-5)
         for gradient, reference in zip(gradients, exact_gradients, strict=True):

@@ -48,12 +48,14 @@ def config_of(**options):
 
 def packed(log, config, **options):
     sizes = {name: config[name] for name in ("length", "batch_size", "num_epochs", "positive", "negative", "seed")}
-    return PackedBatches(log, **sizes, **options)
+    of_labels = {"there": log.num_there_at, **options.pop("of_labels", {})}
+    return PackedBatches(log, **sizes, of_labels=of_labels, **options)
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
-    return random_timelines.write(tmp_path_factory.mktemp("log") / "timelines", lengths=np.full(16, 12), num_items=40)
+    folder = tmp_path_factory.mktemp("log") / "timelines"
+    return random_timelines.uploaded(random_timelines.write(folder, lengths=np.full(16, 12), num_items=40))
 
 
 def parameters(log, config):
@@ -85,7 +87,7 @@ def test_a_batch_holds_what_it_touches_and_draws_by_its_number(log, softmax):
     config = config_of(softmax=softmax)
     _, items = checkpoint.build_by_rows(config, log)
     batches = packed(log, config)
-    touched, again = (TouchedRows(batches, config, items, num_items=log.num_items) for _ in range(2))
+    touched, again = (TouchedRows(batches, config, items, upload_place=log.upload_place) for _ in range(2))
     assert len(touched) == len(batches)
     for number in (0, 1):
         plain, batch = batches[number], touched[number]
@@ -107,7 +109,7 @@ def test_hosts_number_alike_and_hold_parts_of_one_batch(log, id_rows):
     _, items = checkpoint.build_by_rows(config, log)
     batches = packed(log, config, num_shards=4)
     whole, *parts = (
-        TouchedRows(batches, config, items, num_items=log.num_items, num_shards=4, shard=shard)[1]
+        TouchedRows(batches, config, items, upload_place=log.upload_place, num_shards=4, shard=shard)[1]
         for shard in (slice(None), slice(0, 1), slice(1, 4))
     )
     for name, array in whole.items():
@@ -119,11 +121,12 @@ def both_losses(log, config, params):
     """The loss of the first batch with its gradients: on whole tables, and on its rows, put back into zeros."""
     batches = packed(log, config)
     dense, (model, items) = checkpoint.build(config, log), checkpoint.build_by_rows(config, log)
-    batch = TouchedRows(batches, config, items, num_items=log.num_items)[0]
+    batch = TouchedRows(batches, config, items, upload_place=log.upload_place)[0]
     _, unhashed = checkpoint.build_by_rows(config_of(), log)
-    named = TouchedRows(batches, config, unhashed, num_items=log.num_items)[0]  # its rows are items
+    named = TouchedRows(batches, config, unhashed, upload_place=log.upload_place)[0]  # its rows are items
     drawn_items = named[ROW][named["candidate"]]
-    plain = {**batches[0], "candidate": drawn_items, "log_expected": batch["log_expected"]}
+    plain = {**batches[0], "candidate": drawn_items, "candidate_place": log.upload_place[drawn_items]}
+    plain["log_expected"] = batch["log_expected"]
     loss_of = {"num_items": log.num_items, "label_counts": batches.label_counts(), "margins_of": drawn(plain)}
     key, rows = jax.random.key(0), RowTables(items.tables(), ONE)
 

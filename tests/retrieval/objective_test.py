@@ -76,11 +76,13 @@ def batches_of(log, config):
         positive=config.positive,
         negative=config.negative,
         seed=0,
+        of_labels={"there": log.num_there_at},
     )
 
 
 def loss_of(log, config, model, batches):
-    return make_loss(model.merge, config, num_items=log.num_items, label_counts=batches.label_counts())
+    corpus = {"label_counts": batches.label_counts(), "upload_place": log.upload_place}
+    return make_loss(model.merge, config, num_items=log.num_items, **corpus)
 
 
 def brute_force(log, config, retriever):
@@ -90,6 +92,8 @@ def brute_force(log, config, retriever):
     events = np.flatnonzero((kinds > 0) & log.in_split("train"))
     queries = np.float64(retriever.encode(log.histories(user[events], events, Reader(log.feedback, Reading(T)))))
     logits = queries @ np.float64(retriever.item_vectors()[1:]).T
+    later = np.broadcast_to(log.later(log.timestamp_ms[events]), (len(events), log.num_items + 1))
+    logits[later[:, 1:]] = -np.inf
     label = logits[np.arange(len(events)), log.item[events] - 1]
     p = np.exp(label - np.log(np.exp(logits).sum(axis=1)))
     positive = -np.log(p[kinds[events] == POSITIVE]).sum()
@@ -97,8 +101,11 @@ def brute_force(log, config, retriever):
     return positive, negative, (kinds[events] == POSITIVE).sum()
 
 
-def test_packed_batches_give_the_loss_of_each_user_alone(log, model, params, retriever, batches):
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_packed_batches_give_the_loss_of_each_user_alone(uploaded, log, model, params, retriever):
+    log = random_timelines.uploaded(log) if uploaded else log
     config = config_of(negative_weight=40.0, positive_weight=2.0)
+    batches = batches_of(log, config)
     loss_fn = jax.jit(loss_of(log, config, model, batches))
     total, positive_total, positives = 0.0, 0.0, 0
     for index in range(len(batches)):
