@@ -113,7 +113,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.opposing_weight = 0.45
 
     # Towers.
-    config.length = 64  # events of a history that are read
+    config.length = 128  # events of a history that are read
     config.dim = 64
     config.encoder = "gru"  # of the user's history, by its name in encoders/registry.py
     config.hidden = 128
@@ -134,6 +134,10 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.category_decay = 0.995
     config.category_prior = 10.0
 
+    # Whether a label is held up against what its user has not met, as far back as the towers read (retrieval/unmet.py);
+    # False: against met items too, as in the paper.
+    config.among_unmet = True
+
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.
     config.softmax = "exact"
     config.block_size = 0  # items a block; 0: as suits the device (nn/softmax.py)
@@ -151,7 +155,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.id_hashes = 2
 
     # Optimisation. batch_size counts packed rows of `length` positions.
-    config.batch_size = 32
+    config.batch_size = 16
     config.num_epochs = 6
     config.patience = 2  # epochs without a better validation Recall@100
     config.learning_rate = 3e-3

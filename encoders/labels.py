@@ -33,6 +33,18 @@ def at_places(place: jax.Array, rows: jax.Array) -> jax.Array:
     return jnp.take_along_axis(flat, index, axis=1).reshape(-1, *rows.shape[2:])
 
 
+def put_at_places(place: jax.Array, values: jax.Array, size: int) -> jax.Array:
+    """Values [S * R, ...] at their places [S, R] of the S shards, zeros elsewhere: [S, size, ...].
+
+    No two may have one place; at `size` and past it they are left out.
+    """
+
+    def put(place: jax.Array, values: jax.Array) -> jax.Array:
+        return jnp.zeros((size, *values.shape[1:]), values.dtype).at[place].set(values, mode="drop")
+
+    return jax.vmap(put)(place, values.reshape(*place.shape, *values.shape[1:]))
+
+
 def last_places(rows: jax.Array) -> jax.Array:
     """The places of the last column of rows [B, T], of one shard: [1, B]."""
     return jnp.arange(1, rows.shape[0] + 1)[None] * rows.shape[1] - 1

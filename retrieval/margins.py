@@ -1,7 +1,8 @@
 """Margins of a batch's labels against the corpus: exact, or against a sample of it. One is chosen for a run.
 
-The corpus of a label is what was there when it was asked. An item that is uploaded later was no choice then, and would
-learn from having been none that it is not to be recommended.
+The corpus of a label is what was there when it was asked: an item that is uploaded later was no choice then, and would
+learn from having been none that it is not to be recommended. With --config.among_unmet it is what of that the user had
+not met (retrieval/unmet.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +17,10 @@ from ml_collections import ConfigDict
 from encoders.labels import Asked
 from nn.softmax import corpus_bias, label_margins, sampled_label_margins
 from retrieval import negatives
+from retrieval.unmet import among_unmet
 
-MarginsFn = Callable[[Asked, jax.Array], jax.Array]
-"""(labels [rows], key) -> margins [rows], of nn/softmax.py."""
+MarginsFn = Callable[[Asked, Mapping[str, jax.Array], jax.Array], jax.Array]
+"""(labels [rows], their batch, key) -> margins [rows], of nn/softmax.py."""
 Sampler = Callable[[Any, Any, Any], negatives.Candidates]
 """(what to draw with, labels [rows], where [rows]) -> candidates, of retrieval/negatives.py."""
 
@@ -33,14 +35,14 @@ def exact(
 ) -> MarginsFn:
     """Against all items 1..`num_items`, in blocks of `config.block_size`, products of `config.softmax_dtype`."""
     place = None if upload_place is None else jnp.asarray(upload_place)
-    bias = corpus_bias(len(label_counts), num_items)
-    options: dict[str, Any] = {"block_size": config.block_size, "dtype": config.softmax_dtype}
-    options |= {"item_bias": bias, "mesh": mesh}
+    options: dict[str, Any] = {"block_size": config.block_size, "dtype": config.softmax_dtype, "mesh": mesh}
+    options["item_bias"] = corpus_bias(len(label_counts), num_items)
 
-    def margins(asked: Asked, key: jax.Array) -> jax.Array:
+    def margins(asked: Asked, batch: Mapping[str, jax.Array], key: jax.Array) -> jax.Array:
         there = None if place is None else asked.there
         of_labels = asked.queries, asked.vectors, asked.item
-        return label_margins(*of_labels, place=place, there=there, where=asked.where, **options)
+        of_all = label_margins(*of_labels, place=place, there=there, where=asked.where, **options)
+        return among_unmet(of_all, asked, batch, dtype=config.softmax_dtype) if config.among_unmet else of_all
 
     return margins
 
@@ -57,26 +59,39 @@ def sampled(
     sampler = SAMPLERS[config.softmax](config, label_counts[: num_items + 1], jnp)
     place = None if upload_place is None else jnp.asarray(upload_place)
 
-    def margins(asked: Asked, key: jax.Array) -> jax.Array:
+    def margins(asked: Asked, batch: Mapping[str, jax.Array], key: jax.Array) -> jax.Array:
         ids, log_expected = sampler(key, asked.item, asked.where)
-        return _against(asked, ids, log_expected, None if place is None else place[ids])
+        return _against(config, asked, batch, ids, log_expected, None if place is None else place[ids])
 
     return margins
 
 
-def drawn(batch: Mapping[str, jax.Array]) -> MarginsFn:
+def drawn(config: ConfigDict) -> MarginsFn:
     """Against the candidates that a batch brings, with their log expected counts (large_corpus/touched_rows.py)."""
-    candidates = batch["candidate"], batch["log_expected"], batch.get("candidate_place")
-    return lambda asked, key: _against(asked, *candidates)
+
+    def margins(asked: Asked, batch: Mapping[str, jax.Array], key: jax.Array) -> jax.Array:
+        ids, log_expected = batch["candidate"], batch["log_expected"]
+        return _against(config, asked, batch, ids, log_expected, batch.get("candidate_place"))
+
+    return margins
 
 
-def _against(asked: Asked, ids: jax.Array, log_expected: jax.Array, place: jax.Array | None) -> jax.Array:
-    own, vectors = asked.vectors[asked.item], asked.vectors[ids]
-    there = None if place is None else asked.there
-    candidates = vectors, ids, log_expected
-    return sampled_label_margins(
-        asked.queries, *candidates, own, asked.item, place=place, there=there, where=asked.where
-    )
+def _against(
+    config: ConfigDict,
+    asked: Asked,
+    batch: Mapping[str, jax.Array],
+    ids: jax.Array,
+    log_expected: jax.Array,
+    place: jax.Array | None,
+) -> jax.Array:
+    candidates = asked.vectors[ids], ids, log_expected
+    of_labels = asked.vectors[asked.item], asked.item
+    options: dict[str, Any] = {"place": place, "there": None if place is None else asked.there, "where": asked.where}
+    of_all = sampled_label_margins(asked.queries, *candidates, *of_labels, **options)
+    if not config.among_unmet:
+        return of_all
+    weight = jnp.zeros(len(asked.vectors)).at[ids].add(jnp.exp(-log_expected))
+    return among_unmet(of_all, asked, batch, weight=weight)
 
 
 def _uniform(config: ConfigDict, counts: np.ndarray, xp: Any) -> Sampler:

@@ -111,7 +111,7 @@ def make_loss(
         labels = asked(model, batch, dropout_rngs=rngs, **moment)
         if config.opposing_feedback:
             labels = _noes_of_their_own_encoder(model, labels, batch, dropout_rngs=rngs, **moment)
-        margins = margins_of(labels, candidate_key)
+        margins = margins_of(labels, batch, candidate_key)
         is_positive, is_negative = labels.kind == POSITIVE, labels.kind == NEGATIVE
         losses = losses_of(labels, margins, is_positive=is_positive, is_negative=is_negative, **weights)
         positives = jnp.maximum(is_positive.sum(), 1)
@@ -147,7 +147,7 @@ def make_loss_of_touched_rows(model: Architecture[TwoTower], config: ConfigDict)
             config,
             num_items=0,
             label_counts=unknown,
-            margins_of=drawn(batch),
+            margins_of=drawn(config),
         )
         return of_batch(params, batch, key)
 

@@ -127,7 +127,7 @@ def both_losses(log, config, params):
     drawn_items = named[ROW][named["candidate"]]
     plain = {**batches[0], "candidate": drawn_items, "candidate_place": log.upload_place[drawn_items]}
     plain["log_expected"] = batch["log_expected"]
-    loss_of = {"num_items": log.num_items, "label_counts": batches.label_counts(), "margins_of": drawn(plain)}
+    loss_of = {"num_items": log.num_items, "label_counts": batches.label_counts(), "margins_of": drawn(config)}
     key, rows = jax.random.key(0), RowTables(items.tables(), ONE)
 
     def of_rows(params, batch):

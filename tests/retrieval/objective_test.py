@@ -29,7 +29,7 @@ def log(tmp_path_factory):
 def config_of(signals="dislike_input_and_label", **options):
     config = get_config(f"tiny,{signals}")
     config.update({"dim": 6, "hidden": 7, "length": T, "batch_size": 2, "dropout": 0.0, "block_size": 5})
-    config.update({"positive": ("long_view", "like"), **options})
+    config.update({"positive": ("long_view", "like"), "among_unmet": False, **options})
     return config
 
 
@@ -94,6 +94,10 @@ def brute_force(log, config, retriever):
     logits = queries @ np.float64(retriever.item_vectors()[1:]).T
     later = np.broadcast_to(log.later(log.timestamp_ms[events]), (len(events), log.num_items + 1))
     logits[later[:, 1:]] = -np.inf
+    if config.among_unmet:
+        for row, event in zip(logits, events, strict=True):
+            met = log.item[log.offsets[user[event]] : event]
+            row[met[met != log.item[event]] - 1] = -np.inf
     label = logits[np.arange(len(events)), log.item[events] - 1]
     p = np.exp(label - np.log(np.exp(logits).sum(axis=1)))
     positive = -np.log(p[kinds[events] == POSITIVE]).sum()
@@ -101,10 +105,10 @@ def brute_force(log, config, retriever):
     return positive, negative, (kinds[events] == POSITIVE).sum()
 
 
-@pytest.mark.parametrize("uploaded", [False, True])
-def test_packed_batches_give_the_loss_of_each_user_alone(uploaded, log, model, params, retriever):
+@pytest.mark.parametrize(("uploaded", "among_unmet"), [(False, False), (False, True), (True, False), (True, True)])
+def test_packed_batches_give_the_loss_of_each_user_alone(uploaded, among_unmet, log, model, params, retriever):
     log = random_timelines.uploaded(log) if uploaded else log
-    config = config_of(negative_weight=40.0, positive_weight=2.0)
+    config = config_of(negative_weight=40.0, positive_weight=2.0, among_unmet=among_unmet)
     batches = batches_of(log, config)
     loss_fn = jax.jit(loss_of(log, config, model, batches))
     total, positive_total, positives = 0.0, 0.0, 0
@@ -122,9 +126,10 @@ def test_packed_batches_give_the_loss_of_each_user_alone(uploaded, log, model, p
 
 
 def test_samples_that_hold_every_item_often_are_close_to_exact(log, model, params, batches):
-    exact, _ = jax.jit(loss_of(log, config_of(), model, batches))(params, batches[0], jax.random.key(0))
+    config = config_of(among_unmet=True)
+    exact, _ = jax.jit(loss_of(log, config, model, batches))(params, batches[0], jax.random.key(0))
     for softmax in ("uniform", "log_uniform", "mixed"):
-        config = config_of(softmax=softmax, num_candidates=4096)
+        config = config_of(softmax=softmax, num_candidates=4096, among_unmet=True)
         loss, _ = jax.jit(loss_of(log, config, model, batches))(params, batches[0], jax.random.key(0))
         assert float(loss) == pytest.approx(float(exact), rel=0.05)
 
