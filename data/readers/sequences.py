@@ -97,6 +97,6 @@ DATASETS = (
         read,
         valid_start=_VALID,
         test_start=_TEST,
-        settings={"retrieval": {"length": 200, "batch_size": 16, "dropout": 0.3, "num_epochs": 14}},
+        settings={"retrieval": {"length": 200, "learning_rate": 3e-3, "dropout": 0.3, "num_epochs": 14}},
     ),
 )

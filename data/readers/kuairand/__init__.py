@@ -67,7 +67,7 @@ DATASETS = (
         events=1_080_000,  # of these days, and before them 900,000 of earlier history
         settings={
             # Its earlier history has long views and no clicks.
-            "retrieval": {"positive": ("click", "long_view"), "dropout": 0.3, "batch_size": 64, "num_epochs": 5},
+            "retrieval": {"positive": ("click", "long_view"), "dropout": 0.3, "num_epochs": 5},
             # Half of its users have 37 events or fewer: a longer history is no better.
             "ranking": {"tasks": ("EVV", "FVV", "GVV", "click", "long_view"), "length": 32},
             # What `satisfaction.compare` chose on the validation clicks; of the other rows it chose the defaults.
