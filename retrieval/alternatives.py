@@ -159,8 +159,8 @@ def _label_and_softmax_negatives(config: ConfigDict, label_counts: np.ndarray) -
 
 
 def _upweighted_beside(asked: Asked, margins: jax.Array, is_negative: jax.Array, weight: float) -> jax.Array:
-    # The margins [rows] where the disliked items next to each label, before and after it, count `weight` times; one time
-    # less where --config.among_unmet has taken one before it out of the corpus.
+    # The margins [rows] where the disliked items next to each label, before and after it, count `weight` times; those
+    # before it once less where --config.among_unmet has taken them out of the corpus.
     window = asked.window  # [S, R]
     places, there = beside(is_negative.reshape(window.shape), window)  # [S, R, 2]
     item = asked.item.reshape(*window.shape, 1)
