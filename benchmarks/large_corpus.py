@@ -2,7 +2,7 @@
 
   python -m benchmarks.large_corpus [--items=10000 --items=100000 --items=1000000 --items=10000000]
 
-The step of retrieval.train at its configured sizes (D = 64, a GRU of 128, 64 rows of 64 events, 4,096 candidates drawn
+The step of retrieval.train at its configured sizes (D = 64, a GRU of 128, 16 rows of 128 events, 4,096 candidates drawn
 uniformly), on events whose items are drawn by Zipf's law; each item has a creator, one to ten items, and a cluster of a
 thousand. Every size and way takes its turn in every repeat. Memory is what the compiled step needs, its state included,
 as XLA reports it; where all rows need more than --most_gib that way is not run, and where a tenth of the items already

@@ -27,7 +27,12 @@ class Benchmark:
 
 
 _TRAINING = ("--data={data}", "--config=configs/retrieval.py:{config},dislike_input_and_label")
-_PAPER = ("--data={data}", "--config=configs/retrieval.py:{config},dislike_input_and_label_paper_tower")
+# Without what the paper's loss and PyTorch's do not have.
+_PAPER = (
+    "--data={data}",
+    "--config=configs/retrieval.py:{config},dislike_input_and_label_paper_tower",
+    "--config.among_unmet=False",
+)
 # The PyTorch ranker attends to all events that it reads.
 _RANKING = (
     "--data={data}",
