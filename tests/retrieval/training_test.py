@@ -194,13 +194,14 @@ def parts(data, mesh):
     shards, model_shards = mesh.shape["data"], mesh.shape["model"]
     signals = {"positive": config.positive, "negative": config.negative}
     sizes = {"length": config.length, "batch_size": config.batch_size, "num_epochs": STEPS, "num_shards": shards}
-    batches = PackedBatches(timelines, **sizes, **signals, seed=0)
+    batches = PackedBatches(timelines, **sizes, **signals, seed=0, of_labels={"there": timelines.num_there_at})
     # The same first parameters whatever the tables are rounded up to.
     narrow, model = (checkpoint.build(config, timelines, model_shards=n) for n in (1, model_shards))
     first = jax.device_get(jax.jit(narrow.init)(jax.random.key(0)))
-    counts = np.pad(batches.label_counts(), (0, -(timelines.num_items + 1) % model_shards))
+    corpus = {"label_counts": batches.label_counts(), "upload_place": timelines.upload_place}
+    padded = {name: np.pad(of, (0, -(timelines.num_items + 1) % model_shards)) for name, of in corpus.items()}
     sharding = mesh if mesh.size > 1 else None
-    loss_fn = make_loss(model.merge, config, num_items=timelines.num_items, label_counts=counts, mesh=sharding)
+    loss_fn = make_loss(model.merge, config, num_items=timelines.num_items, mesh=sharding, **padded)
 
     def init(key):
         return jax.tree.map(
@@ -236,11 +237,13 @@ def margins(mesh, block_size):
     bias = np.where(np.arange(24) >= 20, -np.inf, rng.normal(size=24)).astype(np.float32)  # a whole shard of eight
     labels, where = rng.integers(0, 20, 8), np.arange(8) != 5
     weights = rng.normal(size=8).astype(np.float32)
+    place, there = rng.permutation(24), rng.integers(10, 25, 8)
 
     @jax.jit
     def gradients(queries, table, bias):
         def weighted(queries, table, bias):
             options = {"block_size": max(block_size, 0), "item_bias": bias, "where": where, "mesh": mesh}
+            options |= {"place": place, "there": there}
             with kernels(block_size == KERNELS):
                 found = label_margins(queries, table, labels, **options)
             return jnp.sum(weights * found), found
@@ -275,9 +278,16 @@ def gru_gradients(mesh):
         return {f"gru {name}": array for name, array in named_leaves(gradients(params, batch)).items()}
 
 
+def all_gathers(data, mesh):
+    """How many there are in a gradient whose rows are split: devices have nothing but sums to hand each other."""
+    batches, loss_fn, _, state = parts(data, mesh)
+    gradient = jax.jit(jax.grad(lambda params, batch: loss_fn(params, batch, jax.random.key(0))[0]))
+    return gradient.lower(state.params, shard_batch(batches[0], mesh)).compile().as_text().count(" all-gather")
+
+
 def on_eight_devices(data, file):
     """What the subprocess of the next test runs."""
-    arrays = {}
+    arrays = {"all-gathers": all_gathers(data, make_mesh(data=8, model=1))}
     for shape in MESHES:
         mesh = make_mesh(data=shape[0], model=shape[1])
         for name, array in {**all_margins(mesh), **gru_gradients(mesh), **trained(data, mesh)}.items():
@@ -299,7 +309,8 @@ def test_eight_devices_agree_with_one(log, tmp_path):
     found = np.load(file)
     one = make_mesh(devices=jax.devices()[:1])
     expected = {**all_margins(None), **gru_gradients(None), **trained(log.path, one)}
-    assert len(found) == len(MESHES) * len(expected)
+    assert found["all-gathers"] == 0
+    assert len(found) == 1 + len(MESHES) * len(expected)
     for shape, name in itertools.product(MESHES, expected):
         array, message = found[f"{shape}:{name}"], f"{shape} {name}"
         np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-5, err_msg=message)
