@@ -175,7 +175,7 @@ def _gradients_by_kernels(cotangents, before, gates, where, reset, kernel):
 
 def _summed_product(a, b):
     # Σ over positions [T, B] of a bᵀ: [T, B, I], [T, B, J] -> [I, J]. On one device as a batch of one: nn/products.py
-    # says why. Several devices have parts of B, which could not be told apart once merged with T: each would gather all.
+    # says why. Several devices have parts of B, not to be told apart once merged with T: each would gather all of it.
     if jax.device_count() > 1:
         return jnp.einsum("tbi,tbj->ij", a, b)
     return jnp.einsum("gri,grj->gij", a.reshape(1, -1, a.shape[-1]), b.reshape(1, -1, b.shape[-1]))[0]
