@@ -112,10 +112,8 @@ def step_of(config: "ConfigDict", num_items: int) -> Step:
         none = content._replace(codes=content.codes[:1], embeddings=content.embeddings[:1])
         model = architecture_of(config, none, seen[:1], table_rows=len(seen))
         loss_fn = make_loss_of_touched_rows(model, config)
-        batches, rows = (
-            TouchedRows(batches, config, items, upload_place=batches.upload_place()),
-            RowTables(items.tables(), mesh),
-        )
+        batches = TouchedRows(batches, config, items, upload_place=batches.upload_place())
+        rows = RowTables(items.tables(), mesh)
         optimizer = make_optimizer(config, total_steps=1000, rowwise=(ITEM_TABLES, config.table_learning_rate))
     else:
         model = architecture_of(config, content, seen)

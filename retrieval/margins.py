@@ -6,7 +6,7 @@ not met (retrieval/unmet.py).
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,18 +25,24 @@ Sampler = Callable[[Any, Any, Any], negatives.Candidates]
 """(what to draw with, labels [rows], where [rows]) -> candidates, of retrieval/negatives.py."""
 
 
-def exact(
-    config: ConfigDict,
-    *,
-    num_items: int,
-    label_counts: np.ndarray,
-    upload_place: np.ndarray | None = None,
-    mesh: Mesh | None,
-) -> MarginsFn:
-    """Against all items 1..`num_items`, in blocks of `config.block_size`, products of `config.softmax_dtype`."""
-    place = None if upload_place is None else jnp.asarray(upload_place)
+class Corpus(NamedTuple):
+    """What the margins of a run are against: N items, and of each, [rows], how often it is a training label and its
+    place in the order of uploads as `Timelines` has it, None where all were always there."""
+
+    num_items: int
+    label_counts: np.ndarray
+    upload_place: np.ndarray | None
+
+    def place(self) -> jax.Array | None:
+        """The places, on the device."""
+        return None if self.upload_place is None else jnp.asarray(self.upload_place)
+
+
+def exact(config: ConfigDict, corpus: Corpus, mesh: Mesh | None) -> MarginsFn:
+    """Against all items 1..N, in blocks of `config.block_size`, products of `config.softmax_dtype`."""
+    place = corpus.place()
     options: dict[str, Any] = {"block_size": config.block_size, "dtype": config.softmax_dtype, "mesh": mesh}
-    options["item_bias"] = corpus_bias(len(label_counts), num_items)
+    options["item_bias"] = corpus_bias(len(corpus.label_counts), corpus.num_items)
 
     def margins(asked: Asked, batch: Mapping[str, jax.Array], key: jax.Array) -> jax.Array:
         there = None if place is None else asked.there
@@ -47,17 +53,10 @@ def exact(
     return margins
 
 
-def sampled(
-    config: ConfigDict,
-    *,
-    num_items: int,
-    label_counts: np.ndarray,
-    upload_place: np.ndarray | None = None,
-    mesh: Mesh | None,
-) -> MarginsFn:
+def sampled(config: ConfigDict, corpus: Corpus, mesh: Mesh | None) -> MarginsFn:
     """Against the candidates of the sampler `config.softmax`, each corrected by how often it was to be expected."""
-    sampler = SAMPLERS[config.softmax](config, label_counts[: num_items + 1], jnp)
-    place = None if upload_place is None else jnp.asarray(upload_place)
+    sampler = SAMPLERS[config.softmax](config, corpus.label_counts[: corpus.num_items + 1], jnp)
+    place = corpus.place()
 
     def margins(asked: Asked, batch: Mapping[str, jax.Array], key: jax.Array) -> jax.Array:
         ids, log_expected = sampler(key, asked.item, asked.where)

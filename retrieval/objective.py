@@ -14,7 +14,7 @@ from data.feedback import NEGATIVE, POSITIVE
 from encoders.labels import Asked, asked
 from retrieval import alternatives
 from retrieval.losses import joint_loss
-from retrieval.margins import DTYPES, MARGINS, SAMPLERS, MarginsFn, drawn
+from retrieval.margins import DTYPES, MARGINS, SAMPLERS, Corpus, MarginsFn, drawn
 from retrieval.model import TwoTower
 from runtime.errors import UsageError
 from training.architecture import Architecture
@@ -98,8 +98,7 @@ def make_loss(
     """
     check(config)
     if margins_of is None:
-        items = {"num_items": num_items, "label_counts": label_counts, "upload_place": upload_place}
-        margins_of = MARGINS[config.softmax](config, **items, mesh=mesh)
+        margins_of = MARGINS[config.softmax](config, Corpus(num_items, label_counts, upload_place), mesh)
     losses_of = OBJECTIVES[config.objective](config, label_counts[: num_items + 1])
     weights = {"positive_weights": config.positive_weight, "negative_weights": config.negative_weight}
 
