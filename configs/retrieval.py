@@ -86,11 +86,11 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
 
     # What the model reads (in a log without likes also its other positives, such as clicks: retrieval/run.py), and what
     # it learns from. No `positive`: long views, likes, shares and follows, or clicks where the log has none of these.
-    config.input_feedback = (*_SIGNALS[signals]["input"], "like")
-    # What the query forgets, retrieval/aversion.py; () is the paper's tower. What takes a "no" back. And S, how many of
-    # them are remembered, and read however long ago they were (data/reading.py).
+    config.input_feedback = (*_SIGNALS[signals]["input"], "like", "long_view")
+    # What the query forgets, retrieval/aversion.py; () is the paper's tower. What takes a "no" back, of items like it.
+    # And S, how many of them are remembered, and read however long ago they were (data/reading.py).
     config.memory_feedback = _SIGNALS[signals].get("memory", _SIGNALS[signals]["input"])
-    config.forgiving_feedback = ("like",)
+    config.forgiving_feedback = ("like", "long_view")
     config.memory_size = 8
     config.excluded_feedback = _SIGNALS[signals].get("excluded", ())  # events that the model does not read at all
     config.opposing_feedback = _SIGNALS[signals].get("opposing", ())  # what an encoder of noes reads in training
@@ -130,7 +130,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.covisitation_dim = 64
     config.covisitation_decay = 0.995
     config.covisitation_prior = 5.0
-    config.covisitation_erased = 3.0
+    # Where every event is a like or a dislike, noes are many, and one says less of what is like it.
+    config.covisitation_erased = 3.0 if log.traits and log.traits.is_explicit else 6.0
     config.category_decay = 0.995
     config.category_prior = 10.0
 

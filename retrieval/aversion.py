@@ -33,8 +33,9 @@ class AversionMemory(nnx.Module):
     """What the last S items said no to look like, v_1 … v_S, the newest first, and how much of each "no" still stands.
 
     Kept of item v_s is its key W v_s / |W v_s|, and w_s. A "no" to item i takes the first slot, v_1 = v_i with w_1 = 1,
-    and the oldest slot is lost. A "yes" to item j takes back what it says of every slot: w_s ← w_s (1 − b cos²(W v_j,
-    W v_s)). The query forgets the span of the slots,
+    and the oldest slot is lost. A "yes" to item j takes back what it says of every slot: w_s ← w_s (1 − b cos⁴(W v_j,
+    W v_s)), steeply, so that many a yes to other things leaves a "no" standing. The query forgets the span of the
+    slots,
 
         k_s = w_s W v_s / |W v_s|,    K = (k_1, …, k_S)
         q ← q − √D c Wᵀ Kᵀ (K Kᵀ + λ I)⁻¹ K W q
@@ -125,7 +126,7 @@ class AversionMemory(nnx.Module):
         return keys * lax.rsqrt(jnp.sum(keys**2, axis=-1, keepdims=True) + 1e-6)
 
     def _kept(self, cosine: jax.Array) -> jax.Array:
-        return 1.0 - jax.nn.sigmoid(self.yes_rate[...]) * jnp.clip(cosine, 0.0, 0.999) ** 2
+        return 1.0 - jax.nn.sigmoid(self.yes_rate[...]) * jnp.clip(cosine, 0.0, 0.999) ** 4
 
     def slots(self, memory: jax.Array) -> Slots:
         """What a memory [..., S (D + 1)] holds."""

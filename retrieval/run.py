@@ -191,6 +191,9 @@ def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
     """
     config = ConfigDict(config.to_dict())
     config.positive = tuple(config.positive) or timelines.positive_feedback
+    if "long_view" not in timelines.traits.feedback:  # then its servers cannot tell it either
+        for name in ("input_feedback", "forgiving_feedback"):
+            config[name] = tuple(feedback for feedback in config[name] if feedback != "long_view")
     config.input_feedback = _told_apart(config, timelines)
     _check(config, timelines)
     return config

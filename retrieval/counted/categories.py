@@ -9,11 +9,11 @@ P_c being the share of c in what all users took. The logarithm is that of P(c | 
 `counts` (retrieval/simple_rules.py): how much more of c this user takes than others do. It is an inner product of what
 is counted of a user with the shares of an item, which an index can search.
 
-A no to item i sends away what was counted of its categories, and a like of one brings half of that back, with
-s_c = x_ic / max_c x_ic:
+A no to item i sends away what was counted of its categories, and a yes to one, a like or a long view, brings half of
+that back, with s_c = x_ic / max_c x_ic:
 
-    no:    l_c ← l_c + s_c n_c,  n_c ← (1 − s_c) n_c
-    like:  n_c ← n_c + s_c l_c / 2,  l_c ← (1 − s_c / 2) l_c
+    no:   l_c ← l_c + s_c n_c,  n_c ← (1 − s_c) n_c
+    yes:  n_c ← n_c + s_c l_c / 2,  l_c ← (1 − s_c / 2) l_c
 
 So one no leaves a category where it is for those who never took anything of it. Nothing is learned.
 """
@@ -34,7 +34,7 @@ from retrieval.simple_rules import TURNED_DOWN
 
 FEATURE = "cluster"  # of the items of a log: their categories
 MOST = 128  # categories that are told apart, those that are taken most; each is a number of every item's vector
-_BROUGHT_BACK = 0.5  # of what a no has sent away, by a like
+_BROUGHT_BACK = 0.5  # of what a no has sent away, by a yes
 
 
 def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:

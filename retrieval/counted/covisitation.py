@@ -11,11 +11,11 @@ product they are cut down to R numbers an item:
 With γ = 1, λ = 0 and all R = N that is a times item-kNN's mean cosine. What was said no to is forgotten here too, by
 slots that the towers have too (retrieval/aversion.py), but nothing is learned:
 
-    h ← h − c K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what likes have left of each
+    h ← h − c K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what yeses have left of each
 
 loses c times its part in their span. With c = 1 it says nothing of them any more, with c = 2 it points away from them
-as it had pointed there, with c = 3 twice as far. With c = 2 a like of the same item, w = ½, makes it say nothing again,
-and the next bring it back.
+as it had pointed there, with c = 6 five times as far. With c = 2 a yes to the same item, w = ½, makes it say nothing
+again, and the next bring it back.
 """
 
 from typing import Any
@@ -70,7 +70,7 @@ class CoVisitation:
         self._decay, self._prior = config.covisitation_decay, config.covisitation_prior
         self._erased = config.covisitation_erased
         size = self.vectors.shape[1]
-        # As it begins: two items are as alike as their vectors are, and a like of the same leaves half of a no.
+        # As it begins: two items are as alike as their vectors are, and a yes to the same leaves half of a no.
         self._noes = AversionMemory(size, config.memory_size) if config.memory_feedback else None
         self._sizes = (size, 1)
 

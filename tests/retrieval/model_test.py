@@ -111,9 +111,9 @@ def test_a_yes_takes_back_what_it_is_like():
     memory.yes_rate[...] = jnp.zeros(())  # b = 1/2
     slots = memory.slots(after(memory, no(A), no(B), yes(A), neither(B)))
     np.testing.assert_allclose(slots.strength, [[1.0, 0.5, 0.0]], atol=1e-2)  # B, then A
-    slanted = (A + B) / 2**0.5  # half of each: cos² = 1/2
+    slanted = (A + B) / 2**0.5  # half of each: cos⁴ = 1/4
     slots = memory.slots(after(memory, no(A), no(B), yes(slanted)))
-    np.testing.assert_allclose(slots.strength, [[0.75, 0.75, 0.0]], atol=1e-5)
+    np.testing.assert_allclose(slots.strength, [[0.875, 0.875, 0.0]], atol=1e-5)
 
 
 def test_what_is_liked_and_said_no_to_is_a_no():

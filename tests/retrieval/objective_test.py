@@ -302,7 +302,8 @@ def test_excluded_events_are_not_read(log):
     config = config_of("dislike_excluded")
     model = build(config, log)
     retriever = Retriever(model.merge, parameters_of(model), config, log.num_items)
-    assert retriever.input_feedback == ("like", "dislike")  # servers have to say which events were disliked
+    # Servers have to say which events were disliked.
+    assert retriever.input_feedback == ("like", "long_view", "dislike")
     inputs = log.histories(np.arange(log.num_users), log.test_start, Reader(log.feedback, Reading(T)))
     disliked = (inputs["feedback"] & (1 << BITS["dislike"])) > 0
     without = {name: np.where(disliked, 0, column) for name, column in inputs.items()}

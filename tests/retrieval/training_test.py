@@ -171,9 +171,17 @@ def test_what_there_is_to_learn_is_learned(tmp_path):
 )
 def test_in_a_log_without_likes_its_other_positives_are_read(tmp_path, without, longest_play_ms, read):
     log = random_timelines.write(tmp_path / "log", without=without, longest_play_ms=longest_play_ms)
-    asked = config_of(positive=())
+    asked = config_of(positive=(), input_feedback=("dislike", "like"), forgiving_feedback=("like",))
     config = training.filled_in(asked, log)
     assert config.input_feedback == (*asked.input_feedback, *read)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_long_views_take_noes_back_where_the_log_has_them(tmp_path, there):
+    log = random_timelines.write(tmp_path / "log", without=() if there else ("long_view",))
+    config = training.filled_in(config_of(positive=()), log)
+    assert set(config.forgiving_feedback) == {"like", *["long_view"] * there}
+    assert ("long_view" in config.input_feedback) == there  # a server of a log without does not have to tell them
 
 
 def test_a_run_that_diverges_says_where_and_leaves_it_for_whoever_compares(log, tmp_path):
