@@ -7,8 +7,10 @@ tests and laptops. Experiments: `paper`, the default; `in_a_row`, one to five di
 a dislike, and what is left of it after a dislike of one, two and four other clusters; `undo`, a dislike and then one to
 five likes of the same cluster; `memory`, one dislike, looked at 1, 5 and 20 steps later; `forgetting`, one dislike,
 looked at until it is older than all that the model reads, by a server that keeps events, and `forgetting_state` by one
-that keeps a state; `sweeps`, other lengths of the history and of the slate. `without_play_times` is `paper` for a model
-of a log that has none: what is met is liked, disliked or neither, and how long it was played nobody knows.
+that keeps a state, where the same items follow it as without it; `lasting`, the latter for 200 steps, where each
+history takes what it is offered; `sweeps`, other lengths of the history and of the slate. `without_play_times` is
+`paper` for a model of a log that has none: what is met is liked, disliked or neither, and how long it was played nobody
+knows.
 Expected for long_watch+dislike: a model that is blind to dislikes 0 exactly. The paper: dislikes as input -22.7% by
 content and -22.8% by creator, as input and training label -60.8% and -64.1%. Seconds, not minutes, on 2 cores.
 """
@@ -92,6 +94,11 @@ def get_config(name: str = "standard") -> ConfigDict:
             config.path_of = "long_watch+dislike"
             config.reencode = experiment == "forgetting"
             config.users = min(config.users, 500)  # each slate has the whole history read again
+        case "lasting":
+            config.branches = ("long_watch+dislike",)
+            config.distances = (1, 20, 40, 100, 200) if size == "standard" else (1, 3)
+            config.beyond = (0,)
+            config.users = min(config.users, 500)
         case "without_play_times":
             config.baseline, config.branches = "met", ("met+dislike",)
             config.behaviours = ConfigDict({"met": 0.98, "met+like": 0.02})  # as many likes as above
@@ -101,6 +108,6 @@ def get_config(name: str = "standard") -> ConfigDict:
         case _:
             raise ValueError(
                 f"no experiment '{experiment}'; there are paper, in_a_row, elsewhere, undo, memory, forgetting, "
-                "forgetting_state, without_play_times, sweeps"
+                "forgetting_state, lasting, without_play_times, sweeps"
             )
     return config

@@ -48,7 +48,7 @@ def _pipeline(world: str, weights: Mapping[str, tuple[float, ...]], **more: Any)
 _DEMO = _pipeline(
     "demo",
     {_LEARNS: (300.0, 1000.0), _LEARNS + _ALONE: (1000.0,), _LEARNS + _PAPER: (1000.0,), _SKIPS: (100.0,)},
-    experiments={"elsewhere": ("served", "paper_tower")},
+    experiments={"elsewhere": ("served", "paper_tower"), "lasting": _SERVED},
     gate={"min_responsiveness": -0.4, "max_recall_loss": 0.1},
 )
 # On feeds that could be real nothing is asked for yet: they have no gate.
@@ -64,6 +64,7 @@ _STANDARD = _pipeline(
         "sweeps": _SERVED,
         "ranked": _SERVED,
         "forgetting_state": _SERVED,
+        "lasting": _SERVED,
     },
     gate={"min_responsiveness": -0.5, "max_recall_loss": 0.05},
 )

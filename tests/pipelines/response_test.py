@@ -120,6 +120,20 @@ def test_lines_tell_how_others_were_said_no_to_and_which_server_was_asked(workdi
     assert list(response_charts.by_likes(found["undo"])["-"]) == [0, 1, 2, 3, 5]
 
 
+def test_how_long_a_no_lasts_is_told_as_of_a_server_that_keeps_a_state(workdir: Path) -> None:
+    write(workdir / "pipeline.json", {**Run(workdir).pipeline, "experiments": {"lasting": ("served",)}})
+    folder = workdir / "responsiveness" / "lasting" / "served"
+    left = {**with_interval(f"{NO}/creator", -0.4, 0.01), **with_interval(f"after_3/{NO}/creator", -0.3, 0.01)}
+    write(folder / "metrics.json", {**left, "events_read": 64})
+    write(folder / "config.json", {"config": counterfactual.get_config("tiny,lasting").to_dict()})
+    (found,) = responses(Run(workdir))
+    assert response_charts.by_distance(found) == {"--": {1: NO, 3: f"after_3/{NO}", 64: f"after_64/{NO}"}}
+    page = page_of(workdir)
+    assert "the user takes what is then offered" in page
+    assert "adds each event to it" in page
+    assert "so nothing but the dislike makes a difference" not in page
+
+
 def test_ticks_are_left_out_where_they_would_overlap() -> None:
     assert response_charts.legible_ticks([1, 5, 20, 40, 64, 65, 84]) == [1, 5, 20, 40, 64, 84]
 
@@ -160,7 +174,7 @@ def test_a_page_without_them_says_what_is_missing_and_only_where_they_were_wante
 
 def test_what_was_measured_is_not_said_to_be_missing_where_a_pipeline_asks_for_a_part(workdir: Path) -> None:
     config = pipeline.get_config("demo").to_dict()
-    assert list(config["experiments"]) == ["elsewhere"]
+    assert list(config["experiments"]) == ["elsewhere", "lasting"]
     write(workdir / "pipeline.json", {**config, "ranking": "", "satisfaction": ""})
     page = page_of(workdir)
     assert "Other clusters since (creator)" in page

@@ -463,7 +463,8 @@ def test_a_history_that_a_server_reads_whole_is_read_as_by_the_step(exports, mea
 
 
 @pytest.mark.parametrize(
-    "experiment", ["paper", "in_a_row", "elsewhere", "undo", "memory", "forgetting", "forgetting_state", "sweeps"]
+    "experiment",
+    ["paper", "in_a_row", "elsewhere", "undo", "memory", "forgetting", "forgetting_state", "lasting", "sweeps"],
 )
 def test_the_experiments_fit_a_model_of_64_events(experiment):
     for size in ("standard", "tiny"):

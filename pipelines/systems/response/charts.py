@@ -15,6 +15,8 @@ from simulation.counterfactual.courses import Branch, distances
 
 Places = Mapping[int, str]  # x -> the name of a change, without its kind
 _SOLID, _DASHED = "-", "--"
+WITH_STATE = ("forgetting_state", "lasting")
+"""Experiments of a server that keeps the model's state, drawn dashed."""
 
 
 def by_length(response: Response) -> dict[str, Places]:
@@ -37,7 +39,7 @@ def by_others(response: Response) -> dict[str, Places]:
 
 def by_distance(response: Response) -> dict[str, Places]:
     """By how many recommendations later: dashed where a server keeps a state."""
-    style = _DASHED if response.experiment == "forgetting_state" else _SOLID
+    style = _DASHED if response.experiment in WITH_STATE else _SOLID
     looked_at = distances(response.config, int(response.metrics.get("events_read", 0)))
     return {style: {at: f"{'' if at == 1 else f'after_{at}/'}{DISLIKE}" for at in looked_at}}
 
@@ -55,7 +57,14 @@ CHARTS: Mapping[str, tuple[str, Mapping[str, _Panel]]] = {
         "Change in similar items by what was said since",
         {"elsewhere": ("Other clusters since", by_others), "undo": ("Likes since", by_likes)},
     ),
-    "forgetting": ("Change in similar items until it is forgotten", {"forgetting": _LATER, "forgetting_state": _LATER}),
+    "forgetting": (
+        "Change in similar items until it is forgotten",
+        {
+            "forgetting": _LATER,
+            "forgetting_state": _LATER,
+            "lasting": ("Later, and all that comes of it", by_distance),
+        },
+    ),
 }
 
 

@@ -22,7 +22,7 @@ def section(run: Run) -> Section | None:
         parts={
             "responses": measured,
             "events_read": next((int(r.metrics["events_read"]) for r in measured if "events_read" in r.metrics), 0),
-            "with_state": any(response.experiment == "forgetting_state" for response in measured),
+            "with_state": any(response.experiment in charts.WITH_STATE for response in measured),
             "by_vectors": any("/vectors" in name for name in numbers),
             "tables": tables.tables(measured, models(run)),
             "charts": charts,
