@@ -178,4 +178,5 @@ def test_what_was_measured_is_not_said_to_be_missing_where_a_pipeline_asks_for_a
     write(workdir / "pipeline.json", {**config, "ranking": "", "satisfaction": ""})
     page = page_of(workdir)
     assert "Other clusters since (creator)" in page
+    assert "Likes since" not in page
     assert "<code>responsiveness</code> has left no numbers" not in page
