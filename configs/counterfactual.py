@@ -98,7 +98,7 @@ def get_config(name: str = "standard") -> ConfigDict:
             config.branches = ("long_watch+dislike",)
             config.distances = (1, 20, 40, 100, 200) if size == "standard" else (1, 3)
             config.beyond = (0,)
-            config.users = min(config.users, 500)
+            config.users = min(config.users, 500)  # each goes on for as many events as the model reads
         case "without_play_times":
             config.baseline, config.branches = "met", ("met+dislike",)
             config.behaviours = ConfigDict({"met": 0.98, "met+like": 0.02})  # as many likes as above

@@ -13,6 +13,7 @@ def section(run: Run) -> Section | None:
     if not run.pipeline.get("experiments"):
         return None
     measured = responses(run)
+    experiments = {response.experiment for response in measured}
     numbers: dict[str, float] = {}
     for response in measured:
         numbers |= prefixed(f"{FOLDER}/{response.experiment}/{response.model}", response.metrics)
@@ -22,7 +23,8 @@ def section(run: Run) -> Section | None:
         parts={
             "responses": measured,
             "events_read": next((int(r.metrics["events_read"]) for r in measured if "events_read" in r.metrics), 0),
-            "with_state": any(response.experiment in charts.WITH_STATE for response in measured),
+            "experiments": experiments,
+            "with_state": not experiments.isdisjoint(charts.WITH_STATE),
             "by_vectors": any("/vectors" in name for name in numbers),
             "tables": tables.tables(measured, models(run)),
             "charts": charts,
