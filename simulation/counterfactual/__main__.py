@@ -13,7 +13,8 @@ Writes into --workdir: metrics.json (`<branch>/content`, `/creator`, `/truth`, `
 against the baseline, with `/low` and `/high`; `similarity/<branch>/content`: mean; `users/content`: users that count;
 the same behind `after_5/`, 5 steps later, `k_10/` and `slate_20/`; means behind `other/`, of what is similar to the
 first item of another cluster; `events_read`: T, those that the model reads), per_user.npz (`<branch>/<kind>` [users],
-`items` [users, k], `slates/<branch>` [users, slate]) and examples.json.
+`items` [users, k], `slates/<branch>` [users, slate]) and examples.json. With --truth there is one more branch,
+`filtered`: the model is told nothing, and what an aversion to the item would be about is never shown.
 
 With --min_responsiveness=-0.5 the first of --config.branches has to leave no more than half of the similar items, by
 content and by creator, each as far as the item table knows it; with --max_recall_loss=0.02 --evaluation=METRICS

@@ -62,40 +62,44 @@ def slates_after(
     slates: Slates,
     distances: tuple[int, ...],
     path_of: int | None = None,
+    barred: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """What each of n branches leads to: slates [n, distances, b, size], and queries [n, b, D] right after the branch.
 
     items [b, any], from `items_to_act_on`; branches [n, longest] each, from `courses.branch_columns`; later: place,
     dwell and feedback [b, steps] of what comes after, `steps` at least the last distance − 1. A slate at distance 1 is
     the one right after the branch, at d that after d − 1 more events, of items in each branch's own slates, or in all
-    branches of those in the slates of the branch `path_of`. Nothing consumed is eligible, in any branch. Branches run
-    one after the other through the same program, so an action whose signal the recommender does not read gives the same
-    slate to the bit, not nearly.
+    branches of those in the slates of the branch `path_of`. Nothing consumed is eligible, in any branch, and in the
+    last branch nothing that is `barred` [b, N+1] either. Branches run one after the other through the same program, so
+    an action whose signal the recommender does not read gives the same slate to the bit, not nearly.
     """
     batch, longest = len(items), branches[0].shape[1]
     room = longest + distances[-1] - 1
     columns = tuple(jnp.pad(column, ((0, 0), (0, room))) for column in walk.columns)
     walk = walk._replace(columns=columns)
 
-    def branch(actions: tuple[jax.Array, ...], path: jax.Array | None) -> tuple[jax.Array, ...]:
-        branched = walk
+    def branch(actions: tuple[jax.Array, ...], is_last: jax.Array, path: jax.Array | None) -> tuple[jax.Array, ...]:
+        branched, never = walk, None if barred is None else barred & is_last
         for place, dwell, feedback in zip(*actions, strict=True):
             acted_on = branched._replace(last=jnp.where(place >= 0, items[:, place], 0))
             branched = act(acted_on, jnp.full(batch, dwell), jnp.full(batch, feedback), step=step)
-        first = slates.after(branched, item_vectors)
+        first = slates.after(branched, item_vectors, never)
 
         def further(carry: tuple[Walk, jax.Array], planned: tuple) -> tuple[tuple, tuple[jax.Array, jax.Array]]:
             walk, slate = carry
             place, dwell, feedback, path_item = planned
             chosen = jnp.take_along_axis(slate, place[:, None], axis=1)[:, 0] if path_item is None else path_item
             walk = act(walk._replace(last=chosen), dwell, feedback, step=step)
-            slate = slates.after(walk, item_vectors)
+            slate = slates.after(walk, item_vectors, never)
             return (walk, slate), (slate, chosen)
 
         steps = tuple(column.T[: distances[-1] - 1] for column in later)
         _, (others, taken) = jax.lax.scan(further, (branched, first), (*steps, path))  # [last distance - 1, b, ...]
         return jnp.concatenate([first[None], others])[jnp.array(distances) - 1], branched.query, taken
 
-    path = None if path_of is None else branch(tuple(column[path_of] for column in branches), None)[2]
-    slates_of, queries, _ = jax.lax.map(lambda actions: branch(actions, path), branches)
+    is_last = jnp.arange(len(branches[0])) == len(branches[0]) - 1
+    path = None
+    if path_of is not None:
+        path = branch(tuple(column[path_of] for column in branches), is_last[path_of], None)[2]
+    slates_of, queries, _ = jax.lax.map(lambda of: branch(of[0], of[1], path), (branches, is_last))
     return slates_of, queries

@@ -31,7 +31,7 @@ from simulation.counterfactual.similarity import (
     independent_vectors,
     measured,
     measures,
-    true_similarity,
+    true_aversions,
 )
 from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.counterfactual.user_model import LivingUsers
@@ -73,12 +73,13 @@ def run(
     rank = load_ranker(ranker, recommender) if ranker else None
     other = load(similarity_vectors, flag="--similarity_vectors") if similarity_vectors else None
     vectors = independent_vectors(recommender, other) if other else None
+    aversions = true_aversions(recommender, open_world(truth, flag="--truth")) if truth else None
     embeddings = recommender.embeddings
     measure = measures(
         recommender.items,
         vectors,
         None if embeddings is None else centred(embeddings, recommender.embedding_sizes),
-        true_similarity(recommender, open_world(truth, flag="--truth")) if truth else None,
+        aversions.similarity if aversions else None,
     )
     gate.check_kinds(measure)
     # All pasts are there before the workdir is: what is wrong with them leaves none behind.
@@ -112,8 +113,9 @@ def run(
             # Other draws than those of the way there.
             later=_plan(config, recommender, users=followed.num_users, k=looked_at[-1], seed=-1 - config.seed),
             path_of=config.path_of,
+            barred=aversions.covered(followed.num_users, seed=config.seed) if aversions else None,
         )
-        figures, of_users = _figures(outcome, measure, config, k=k, baselines=baselines)
+        figures, of_users = _figures(outcome, measure, config, k=k, baselines=[*baselines, *([0] if aversions else [])])
         metrics, per_user = metrics | figures, per_user | of_users
     main = outcomes[config.k]
     users = main.past.num_users

@@ -5,9 +5,9 @@ how alike a branch's next slate is to that item, as the share of its content clu
 responsiveness is mean S_branch / mean S_baseline - 1 over users: -0.6 is 60% less of the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from simulation.counterfactual.similarity import EMBEDDING, KINDS, TRUTH, VECTOR
 from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.exported.recommender import Recommender
 
+FILTERED = "filtered"  # the branch that does what the first does, and is never shown what is barred
 _CHUNK_USERS = 250
 _CHUNK_SCORES = 1 << 23  # scores a chunk holds at once: 32 MiB
 
@@ -62,6 +63,7 @@ def simulate(
     distances: Sequence[int] = (1,),
     later: Plan | None = None,
     path_of: str = "",
+    barred: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Outcome:
     """Follows the trajectories with the recommender and branches at the k-th item.
 
@@ -71,6 +73,8 @@ def simulate(
       later: what users do after the branch where a distance is more than 1: a plan of at least the last distance items.
       path_of: the name of a branch from whose slates users take those items in all branches, which then differ in
         nothing but the branch itself; "": in each from its own.
+      barred: (users [b], their k-th items [b]) -> what they are never shown [b, N+1] in one more branch, FILTERED, the
+        last, in which they do what they do in the first: a recommender that is told nothing, behind a filter.
 
     Chunks of users of one shape, so one compilation, and as many at a time as there are cores: XLA's top-k on a CPU,
     most of the work, uses one. Errors: DataError where the recommender's queries are not finite; ValueError where
@@ -84,6 +88,8 @@ def simulate(
     cluster = np.zeros(len(item_vectors), np.int32)
     if "cluster" in recommender.items.columns:
         cluster = recommender.items["cluster"].to_numpy().astype(np.int32)
+    if barred is not None:
+        branches = [*branches, replace(branches[0], name=FILTERED)]
     (own, others), actions = room(branches), branch_columns(branches)
 
     def run(start: int) -> tuple[np.ndarray, ...]:
@@ -103,6 +109,7 @@ def simulate(
             slates=shown or slates,
             distances=distances,
             path_of=[branch.name for branch in branches].index(path_of) if path_of else None,
+            barred=None if barred is None else jnp.asarray(barred(users, np.asarray(walk.last))),
         )
         return tuple(np.asarray(part) for part in (*walk.columns, walk.last, items, slates_then, queries))
 
@@ -163,7 +170,7 @@ def summary(
 def lines(metrics: Mapping[str, float], branches: Sequence[str], *, prefix: str = "") -> list[str]:
     """One line for each branch and kind, for the terminal."""
     rows = []
-    for name in branches:
+    for name in (*branches, FILTERED):
         for kind in (*KINDS, TRUTH, EMBEDDING, VECTORS):
             if (key := f"{prefix}{name}/{kind}") in metrics:
                 low, high = metrics[f"{key}/low"], metrics[f"{key}/high"]

@@ -4,10 +4,11 @@ Content and creator are the paper's measures (Wang et al., RecSys '23, section 4
 share of the slate of the item's cluster, of its creator. Beyond the paper, the mean cosine of the embeddings that the
 log itself has of its items, and of item vectors: of another model than the one measured, or the measure would follow
 the model that it is to judge. On a synthetic feed whose labels say only in part what an aversion is about
-(simulation/world/latent), the share of the slate that an aversion to the item would be about.
+(simulation/world/latent), the share of the slate that an aversion to the item would be about: `Aversions`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -137,8 +138,29 @@ def independent_vectors(recommender: Recommender, other: Recommender) -> np.ndar
     return other.item_vectors
 
 
-def true_similarity(recommender: Recommender, world: World) -> Similarity:
-    """S as `covered_of`: what an aversion to the last item would be about, by the truth of a latent feed.
+@dataclass(frozen=True)
+class Aversions:
+    """What an aversion to an item is about in a latent feed: a cap of the sphere around it, as wide as the feed's are.
+
+    vectors [N+1, D] of norm 1, zeros where unknown; reach [A], the least cosine in each of the feed's own aversions.
+    """
+
+    vectors: np.ndarray
+    reach: np.ndarray
+
+    @property
+    def similarity(self) -> Similarity:
+        """S as `covered_of`."""
+        return covered_of(self.vectors, self.reach)
+
+    def covered(self, users: int, *, seed: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """For each of so many users one aversion, drawn from the feed's: (users [b], last [b]) -> covers [b, N+1]."""
+        reach = np.random.default_rng(seed).choice(self.reach, size=users)
+        return lambda user, last: self.vectors[last] @ self.vectors.T >= reach[user, None]
+
+
+def true_aversions(recommender: Recommender, world: World) -> Aversions:
+    """Those of the latent feed that a recommender was trained on.
 
     Errors: UsageError where the feed has no positions of items, no aversion, or is not of these items.
     """
@@ -151,7 +173,7 @@ def true_similarity(recommender: Recommender, world: World) -> Similarity:
         raise UsageError("--truth: nobody in this feed is averse to anything; make a longer one")
     place = world_items(recommender, world, flag="--recommender", world_flag="--truth")
     vectors = np.where(place[:, None] >= 0, world.catalogue.vector[place], 0.0)  # row 0 is padding
-    return covered_of(vectors, world.aversions["reach"].to_numpy())
+    return Aversions(vectors, world.aversions["reach"].to_numpy())
 
 
 def measured(

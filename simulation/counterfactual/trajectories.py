@@ -49,14 +49,24 @@ class Slates:
     rank: Rank | None = None
     candidates: int = 0  # 0: as many as are shown
 
-    def best(self, query: jax.Array, item_vectors: jax.Array, columns: Columns, consumed: jax.Array) -> jax.Array:
-        """Items [b, size], best first, exact; nothing in `consumed` [b, n], 0 where there is none, is eligible.
+    def best(
+        self,
+        query: jax.Array,
+        item_vectors: jax.Array,
+        columns: Columns,
+        consumed: jax.Array,
+        barred: jax.Array | None = None,
+    ) -> jax.Array:
+        """Items [b, size], best first, exact; nothing in `consumed` [b, n], 0 where there is none, is eligible, and
+        what is barred [b, N+1] only where nothing else is left.
 
         Needs max(size, candidates) + n <= N, else consumed items would come back.
         """
         # Highest: where the default is a shorter float (TPU, GPU), near ties would swap.
         scores = jnp.matmul(query, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N + 1]
         rows = jnp.arange(len(query))[:, None]
+        if barred is not None:
+            scores = jnp.where(barred, jnp.finfo(scores.dtype).min, scores)
         scores = scores.at[rows, consumed].set(-jnp.inf).at[:, 0].set(-jnp.inf)
         logits, items = jax.lax.top_k(scores, max(self.size, self.candidates))
         if self.rank is not None:
@@ -65,9 +75,9 @@ class Slates:
             items = jnp.take_along_axis(items, order, axis=1)
         return items[:, : self.size]
 
-    def after(self, walk: Walk, item_vectors: jax.Array) -> jax.Array:
-        """Items [b, size] to choose from after the events of the walk, none of which comes again."""
-        return self.best(walk.query, item_vectors, walk.columns, walk.columns[0])
+    def after(self, walk: Walk, item_vectors: jax.Array, barred: jax.Array | None = None) -> jax.Array:
+        """Items [b, size] to choose from after the events of the walk, none of which comes again; see `best`."""
+        return self.best(walk.query, item_vectors, walk.columns, walk.columns[0], barred)
 
 
 def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Walk:

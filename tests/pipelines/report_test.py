@@ -167,6 +167,17 @@ def test_the_ceiling_is_the_last_row_and_no_contestant(workdir: Path) -> None:
     assert tables.THE_CEILING in page_of(workdir)
 
 
+def test_what_the_truth_would_take_away_is_the_last_row_of_the_responses(workdir: Path) -> None:
+    assert tables.warranted(Models(Run(workdir))) is None
+    assert tables.THE_TRUTH not in page_of(workdir)
+    served = workdir / "counterfactual" / Models(Run(workdir)).served.name / "metrics.json"
+    write(served, json.loads(served.read_text()) | with_interval("filtered/content", -0.25, 0.01))
+    found = tables.warranted(Models(Run(workdir)))
+    assert found.cells[0] == Point(-0.25, -0.26, -0.24)
+    after = page_of(workdir).split(tables.THE_TRUTH)[1].split("</tr>")[0]
+    assert "−25.0%" in after
+
+
 @pytest.mark.parametrize(
     ("values", "better", "best"),
     [

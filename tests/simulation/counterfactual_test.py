@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from configs.counterfactual import get_config
+from configs.world import get_config as world_config
 from data.feedback import BITS, DWELL_EDGES_MS
 from data.reading import Reading
 from runtime.artifact import writing
@@ -16,6 +17,11 @@ from simulation.counterfactual.gate import Gate
 from simulation.counterfactual.measurement import run
 from simulation.counterfactual.settings import check
 from simulation.exported.recommender import Recommender, load
+from simulation.world.feed import simulate
+from simulation.world.latent.catalogue import LatentCatalogue
+from simulation.world.state import open_world
+from simulation.world.tables import tables, truth
+from simulation.world.tables import write as write_world
 from tests import fake_recommender as fake
 
 # 60 items: 5 clusters of 12, each of 3 creators of 4. Integer vectors, so that sums are exact in any order.
@@ -336,6 +342,40 @@ def test_another_models_vectors_say_what_is_alike(exports, tmp_path):
     assert metrics["long_watch+dislike/vectors"] == pytest.approx(-1.0)
     with pytest.raises(UsageError, match="the recommender itself"):
         run(settings(), str(other), str(tmp_path / "same"), similarity_vectors=str(other))
+
+
+def test_how_far_the_truth_would_move_a_slate_stands_beside_the_branches(tmp_path):
+    config = world_config("tiny,latent")
+    config.update(num_users=200, num_items=300, num_events=6_000)
+    feed = simulate(config)
+    for kind, frames in (("tables", tables(feed)), ("truth", truth(feed, config))):
+        write_world(tmp_path / "world" / kind, frames, kind=kind, config=config.to_dict())
+    assert isinstance(feed.catalogue, LatentCatalogue)
+    padded = np.pad(feed.catalogue.vector, ((1, 0), (0, 0))).astype(np.float32)
+    index = np.arange(len(padded))
+    ids = pl.Series([f"{item - 1}" if item else "" for item in index])
+    items = fake.item_table(CREATOR[index % 61], CLUSTER[index % 61]).with_columns(item_id=ids)
+    items = items.drop("creator_id", "cluster_id")
+    # Before a no the slate is what lies nearest to the last item, after it what lies furthest from it.
+    export = fake.write(tmp_path / "export", vectors=padded, items=items, tower=fake.last_tower(padded))
+    run(settings(branches=("long_watch+dislike",)), str(export), str(tmp_path / "run"), truth=str(tmp_path / "world"))
+    metrics, per_user = results(tmp_path / "run")
+    shown, left, last = per_user["slates/long_watch"], per_user["slates/filtered"], per_user["items"][:, -1:]
+    reach = open_world(str(tmp_path / "world")).aversions["reach"].to_numpy()
+    nearest = [(padded[slates] * padded[last]).sum(axis=-1)[:, 0] for slates in (shown, left)]  # [users] each
+    # The nearest item that an aversion of one of the feed's widths does not cover, and not all of one width.
+    assert (nearest[1] <= nearest[0]).all()
+    assert (nearest[1] < reach.max()).all()
+    assert nearest[1].std() > 0.01
+    for kind in ("content", "creator", "truth"):
+        before, after = (np.nanmean(per_user[f"{name}/{kind}"]) for name in ("long_watch", "filtered"))
+        assert metrics[f"filtered/{kind}"] == pytest.approx(after / before - 1)
+    assert -1 == metrics["long_watch+dislike/truth"] < metrics["filtered/truth"] < -0.4
+    # Without the truth the same branches show the same.
+    run(settings(branches=("long_watch+dislike",)), str(export), str(tmp_path / "alone"))
+    alone, _ = results(tmp_path / "alone")
+    assert alone.items() <= metrics.items()
+    assert not any(name.startswith("filtered") for name in alone)
 
 
 def test_a_gate_is_judged_again_on_a_complete_run(exports, measured, tmp_path):

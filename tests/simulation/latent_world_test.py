@@ -10,7 +10,7 @@ import pytest
 from configs.world import get_config
 from data.reading import Reading
 from runtime.errors import UsageError
-from simulation.counterfactual.similarity import true_similarity
+from simulation.counterfactual.similarity import true_aversions
 from simulation.exported.recommender import Recommender
 from simulation.world import kinds
 from simulation.world.behaviour import Environment, inclinations, react
@@ -315,7 +315,8 @@ def _recommender(world) -> Recommender:
 
 
 def test_what_a_feeds_own_aversions_would_be_about_is_similar(world) -> None:
-    similarity = true_similarity(_recommender(world), world)
+    aversions = true_aversions(_recommender(world), world)
+    similarity = aversions.similarity
     of_first = world.catalogue.vector @ world.catalogue.vector[0]
     nearest = np.argsort(-of_first)
     wide = len(nearest) // 4
@@ -331,10 +332,10 @@ def test_what_a_feeds_own_aversions_would_be_about_is_similar(world) -> None:
 def test_items_that_are_not_of_the_feed_of_truth_are_told_by_its_flag(world) -> None:
     larger = dataclasses.replace(_recommender(world), items=pl.DataFrame({"item_id": ["", str(world.num_items)]}))
     with pytest.raises(UsageError, match=rf"--recommender: item {world.num_items} is not of --truth; give the world"):
-        true_similarity(larger, world)
+        true_aversions(larger, world)
     known = {"item_id": ["", "0"], "creator_id": ["", str(1 + world.catalogue.creator[0])]}
     with pytest.raises(UsageError, match=r"--recommender: item 0 has creator_id \d+, in --truth \d+; give the world"):
-        true_similarity(dataclasses.replace(larger, items=pl.DataFrame(known)), world)
+        true_aversions(dataclasses.replace(larger, items=pl.DataFrame(known)), world)
 
 
 def test_a_config_says_the_kind_of_its_feed(config) -> None:
@@ -348,4 +349,4 @@ def test_a_feed_whose_labels_say_all_has_no_other_truth(world) -> None:
     of_every_feed = {field.name: getattr(world.catalogue, field.name) for field in dataclasses.fields(Catalogue)}
     plain = dataclasses.replace(world, catalogue=Catalogue(**of_every_feed))
     with pytest.raises(UsageError, match=r"--truth: in this feed clusters and creators say all"):
-        true_similarity(_recommender(world), plain)
+        true_aversions(_recommender(world), plain)

@@ -5,6 +5,7 @@ from typing import Any
 from pipelines.report.tables import Row, marked, row
 from pipelines.systems.retrieval.models import Models
 from retrieval.queries import NEXT_ITEM
+from simulation.counterfactual.responsiveness import FILTERED
 
 # metric, heading, whether more is better
 COLUMNS = (
@@ -42,6 +43,7 @@ PARTS = {
     "popularity_7d": "Popularity, last 7 days",
 }
 THE_CEILING = "Ceiling: what the feed itself expects"
+THE_TRUTH = "Just what, by the feed’s truth, the no is about"
 
 
 def columns(models: Models, prefix: str = "") -> list[tuple[str, str, bool]]:
@@ -110,6 +112,16 @@ def branches(models: Models) -> tuple[list[str], list[Row]]:
     keys = list(dict.fromkeys(f"{b}/{k}" for b in models.simulation.get("branches", ()) for k in models.kinds))
     measured = [model for model in models.all if model.counterfactual]
     return keys, [row(model.title, model.counterfactual, keys, emphasis=model.emphasis) for model in measured]
+
+
+def warranted(models: Models) -> Row | None:
+    """How far a no would move the served model's slates if just what it is about went, by the feed's truth.
+
+    A cell for each kind of similarity; None where no truth is known.
+    """
+    figures = models.served.counterfactual if models.served else {}
+    keys = [f"{FILTERED}/{kind}" for kind in models.kinds]
+    return row(THE_TRUTH, figures, keys) if any(key in figures for key in keys) else None
 
 
 def examples(models: Models, *, users: int = 5) -> list[dict[str, Any]]:
