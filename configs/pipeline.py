@@ -66,7 +66,7 @@ _ANY: dict[str, Any] = {
     # --click_losses, --seeds and --refit.
     "satisfaction_ablations": {},
     # A second ranker, aligned with the satisfaction model's scores: what satisfaction counts where its γ is chosen,
-    # beside NDCG@10 of long views and skips, 0 for no such ranker. A weight of 2 is that of the demo feed's experiments
+    # beside NDCG@10 and skips, 0 for no such ranker. A weight of 2 is that of the demo feed's experiments
     # (benchmarks/README.md).
     "satisfaction_weight": 0.0,
     "counterfactual": "standard",  # its size in configs/counterfactual.py

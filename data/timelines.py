@@ -216,12 +216,8 @@ class Timelines:
 
     @property
     def positive_feedback(self) -> tuple[str, ...]:
-        """What counts as positive in this log: POSITIVE_LABELS, clicks where there is no event of these, or comments
-        where there is no click either. A column in which nothing happens is none.
-        """
-        happened = self.traits.feedback
-        labels = tuple(name for name in feedback.POSITIVE_LABELS if name in happened)
-        return labels or (("comment",) if "click" not in happened and "comment" in happened else ("click",))
+        """What counts as positive in this log (`Traits.positive_feedback`)."""
+        return self.traits.positive_feedback
 
     def bounds(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First event and end of `split` for each user: two [U] arrays of positions."""

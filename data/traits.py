@@ -41,6 +41,21 @@ class Traits:
         """Whether every event is a like or a dislike: who says what about an item is then no chance of its own."""
         return round(self.feedback.get("like", 0.0) + self.feedback.get("dislike", 0.0), 6) >= 1
 
+    @property
+    def positive_feedback(self) -> tuple[str, ...]:
+        """What counts as positive in this log: POSITIVE_LABELS, clicks where there is no event of these, or comments
+        where there is no click either. A column in which nothing happens is none.
+        """
+        from data.feedback import POSITIVE_LABELS
+
+        labels = tuple(name for name in POSITIVE_LABELS if name in self.feedback)
+        return labels or (("comment",) if "click" not in self.feedback and "comment" in self.feedback else ("click",))
+
+    @property
+    def wanted_feedback(self) -> tuple[str, ...]:
+        """What the top of a list should be full of: long views, or what counts as positive in a log without any."""
+        return ("long_view",) if "long_view" in self.feedback else self.positive_feedback
+
 
 def counted(arrays: Mapping[str, Any]) -> Counter[str]:
     """Of event arrays [E] of timelines: their `events`; `dated`, those of known time, and how many of these have each

@@ -31,7 +31,7 @@ _TRUTH = define_path("truth", "", "The workdir of simulation.ceiling, of the syn
 _WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "The days to measure on.")
 _GAMMA = flags.DEFINE_list("gamma", [], "TASK=WEIGHT of the fused score, like EVV=1,GVV=-1; chosen where not given.")
-_PENALTY = flags.DEFINE_float("penalty", 1.0, "Of skip@10, beside NDCG@10 of long views, where γ is chosen.")
+_PENALTY = flags.DEFINE_float("penalty", 1.0, "Of skip@10, beside the fused list's NDCG@10, where γ is chosen.")
 _SATISFACTION_WEIGHT = flags.DEFINE_float(
     "satisfaction_weight", 0.0, "Of satisfaction@10, beside them, for a model with the task satisfaction."
 )

@@ -61,13 +61,13 @@ def group_figures(
 
 
 def list_figures(predictions: Predictions) -> dict[str, Floats]:
-    """FUSED -> NDCG@10 of long views, the skipped share of the first 10, of each user's list, [U]; NaN: undefined."""
+    """FUSED -> NDCG@10 of what is wanted, skipped share of the first 10, of each user's list, [U]; NaN: undefined."""
     days = predictions.days
     ranks = lists.ranks_within(fusion.fuse(predictions.probabilities, predictions.weights), days.user)
     size = {"num_groups": len(days.users), "k": fusion.TOP}
     no_skips = np.full(len(days.users), np.nan)
     skipped = lists.share_of_top(ranks, days.skip, days.user, **size) if days.skip.any() else no_skips
-    return dict(zip(FUSED, (lists.ndcg(ranks, days.long_view, days.user, **size), skipped), strict=True))
+    return dict(zip(FUSED, (lists.ndcg(ranks, days.wanted, days.user, **size), skipped), strict=True))
 
 
 def uncalibrated(predictions: Predictions) -> dict[str, float]:

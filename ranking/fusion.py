@@ -3,10 +3,11 @@
 γ by hand, or chosen on the validation days. Order does not change when all γ are scaled alike, so Σ|γ_k| = 1 here.
 The objective is stated, and the choice is made in one pool of candidates:
 
-    NDCG@10 of long views − penalty · skip@10 + weight · satisfaction@10,
+    NDCG@10 of what is wanted − penalty · skip@10 + weight · satisfaction@10,
 
-means over the users' lists of impressions in the order of the score (metrics/lists.py); the last, of how satisfied
-people would say that they are (the labels of the task `satisfaction`), only where it is asked for.
+means over the users' lists of impressions in the order of the score (metrics/lists.py). Wanted are long views, or what
+counts as positive in a log without any (`Traits.wanted_feedback`); the last term, of how satisfied people would say
+that they are (the labels of the task `satisfaction`), is there only where it is asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ class Lists(NamedTuple):
     satisfaction in [0, 1]: None where it is not asked for.
     """
 
-    long_view: ArrayLike
+    wanted: ArrayLike
     skip: ArrayLike
     list_of: ArrayLike
     num_lists: int
@@ -38,8 +39,8 @@ class Lists(NamedTuple):
 
 
 class ListQuality(NamedTuple):
-    """NDCG@10 of long views, the share of the first 10 that was skipped, and their mean satisfaction; NaN where no list
-    tells."""
+    """NDCG@10 of what is wanted, the share of the first 10 that was skipped, and their mean satisfaction; NaN where no
+    list tells."""
 
     ndcg: float
     skip: float
@@ -102,7 +103,7 @@ def quality_of_lists(scores: ArrayLike, shown: Lists) -> ListQuality:
     """Means over the lists that order can change, each in the order of the scores [E]."""
     ranks = lists.ranks_within(scores, shown.list_of)
     size = {"num_groups": shown.num_lists, "k": TOP}
-    ndcg = lists.ndcg(ranks, shown.long_view, shown.list_of, **size)
+    ndcg = lists.ndcg(ranks, shown.wanted, shown.list_of, **size)
     skipped = lists.share_of_top(ranks, shown.skip, shown.list_of, **size)
     if shown.satisfaction is None:
         return ListQuality(_mean(ndcg), _mean(skipped))
@@ -123,7 +124,7 @@ def trade_off(
 
     Args: probabilities [E, K] of the impressions of validation days. skip@10 and satisfaction@10 count 0 where no
     list has over 10 impressions. Deterministic.
-    Where no list has a long view beside something else no order is better than another: then γ is alike for all tasks.
+    Where no list has something wanted beside something else no order is better than another: γ is then alike for all.
     """
     probabilities = np.asarray(probabilities, np.float64)
     shares = np.random.default_rng(0).dirichlet(np.full(len(tasks), 0.7), pool) if len(tasks) > 1 else np.ones((1, 1))

@@ -22,7 +22,7 @@ MIN_GROUP = 200  # impressions; smaller platforms are one group, `other`
 class HeldOut(NamedTuple):
     """The impressions [n] of a split. `user` numbers those present from 0; `users` [U] are their indices in the log.
 
-    label in [0, 1] and where: [n, K], in the order of `tasks`. long_view, skip: [n].
+    label in [0, 1] and where: [n, K], in the order of `tasks`. wanted (`Traits.wanted_feedback`), skip: [n].
     """
 
     split: str
@@ -32,7 +32,7 @@ class HeldOut(NamedTuple):
     user: NDArray[np.int64]
     label: NDArray[np.float32]
     where: NDArray[np.bool_]
-    long_view: NDArray[np.bool_]
+    wanted: NDArray[np.bool_]
     skip: NDArray[np.bool_]
 
     @property
@@ -43,7 +43,7 @@ class HeldOut(NamedTuple):
     @property
     def lists(self) -> Lists:
         """Each user's impressions as one list."""
-        return Lists(self.long_view, self.skip, self.user, len(self.users))
+        return Lists(self.wanted, self.skip, self.user, len(self.users))
 
     def of_tasks(self, tasks: Sequence[str]) -> "HeldOut":
         """The same impressions with the labels of these tasks alone, in this order."""
@@ -56,10 +56,9 @@ def held_out(timelines: Timelines, split: str, tasks: Sequence[str], labels: Cal
     positions = ranked_positions(timelines, split)
     users, user = np.unique(timelines.user_of_event()[positions], return_inverse=True)
     label, where = labels(positions)
-    long_view, skip = (has(timelines.feedback[positions], name) for name in ("long_view", "skip"))
-    return HeldOut(
-        split, tuple(tasks), positions, users.astype(np.int64), user.reshape(-1), label, where, long_view, skip
-    )
+    bits = timelines.feedback[positions]
+    wanted, skip = has(bits, *timelines.traits.wanted_feedback), has(bits, "skip")
+    return HeldOut(split, tuple(tasks), positions, users.astype(np.int64), user.reshape(-1), label, where, wanted, skip)
 
 
 def groups(timelines: Timelines, days: HeldOut) -> dict[str, NDArray[np.bool_]]:

@@ -193,6 +193,7 @@ def test_inconsistent_arrays_are_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("happened", "positive"),
     [
+        (("click", "long_view", "like"), ("long_view", "like")),
         (("click", "like", "comment"), ("like",)),
         (("click", "comment"), ("click",)),  # a column of likes in which nobody likes anything is none
         (("comment", "dislike"), ("comment",)),
@@ -205,4 +206,6 @@ def test_what_counts_as_positive_is_what_happens(tmp_path, happened, positive):
     made = dataclasses.replace(log, feedback=bits)
     traits = of_counts(counted({name: getattr(made, name) for name in timelines.EVENT_DTYPES}), made.items)
     manifest = {**log.manifest, "traits": dataclasses.asdict(traits), "feedback": list(feedback.BITS)}
-    assert dataclasses.replace(made, manifest=manifest).positive_feedback == positive
+    found = dataclasses.replace(made, manifest=manifest)
+    assert found.positive_feedback == positive
+    assert found.traits.wanted_feedback == (("long_view",) if "long_view" in happened else positive)

@@ -1,5 +1,6 @@
 """The ranking section on made-up numbers, its stages, and a run without ranking."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from configs import pipeline
+from data.traits import Traits
 from pipelines.report.run_folder import Run
 from pipelines.systems.ranking.results import Ranking
 from pipelines.systems.ranking.stages import ranking_variants
 from pipelines.systems.ranking.stages import stages as ranking_stages
-from pipelines.systems.ranking.tables import differences, groups, row_title, rows, sentences
+from pipelines.systems.ranking.tables import differences, groups, row_title, rows, sentences, wanted
 from runtime.errors import UsageError
 from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
@@ -91,6 +93,24 @@ def test_page_holds_the_ranking_section_with_all_its_charts(workdir: Path) -> No
     ids = re.findall(r'<clipPath id="([^"]+)"', page)
     assert len(set(ids)) == len(ids)
     assert not re.search(r"""(src|href)=["'](?!#)""", re.sub(r'xlink:href="#[^"]*"', "", page))
+
+
+def test_the_page_explains_the_tasks_that_were_learned(workdir: Path) -> None:
+    said = page_of(workdir)
+    assert "<b>EVV</b>: watched longer than half of the item’s viewers; <b>GVV</b>: watched for under three" in said
+    assert "<b>FVV</b>" not in said
+    write(workdir / "ranking" / "train" / "full" / "config.json", {"config": {"tasks": ["click", "like"]}})
+    assert "how likely each reaction is. <b>GAUC</b> is" in page_of(workdir)
+
+
+@pytest.mark.parametrize(
+    ("happened", "counted"),
+    [(("long_view", "like"), "long views"), (("click",), "clicks"), (("follow", "like"), "likes and follows")],
+)
+def test_lists_are_measured_by_what_the_log_has(workdir: Path, happened, counted) -> None:
+    traits = Traits(100, feedback=dict.fromkeys(happened, 0.1))
+    write(workdir / "timelines" / "manifest.json", {"traits": dataclasses.asdict(traits)})
+    assert wanted(Ranking(Run(workdir))) == counted
 
 
 def test_a_run_without_ranking_still_gives_a_report(empty: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from typing import Any
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from data.feedback import has, mask_of
 from data.impressions import ranked_positions
 from metrics import binary, intervals
 from ranking import checkpoint, comparison, figures, fusion, held_out, log_statistics, tasks
@@ -109,7 +111,7 @@ def test_the_interval_of_the_ece_holds_it(scored, days):
 
 def test_calibration_is_fitted_on_validation_days_alone(model, days, scored):
     valid, held = days
-    changed = held._replace(label=1 - held.label, long_view=~held.long_view)
+    changed = held._replace(label=1 - held.label, wanted=~held.wanted)
     again, _ = _score(model, valid, changed)
     assert again.calibrators == scored.calibrators
     np.testing.assert_array_equal(again.weights, scored.weights)
@@ -283,6 +285,17 @@ def test_a_log_without_watch_time_measures_the_other_tasks(tmp_path, monkeypatch
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "click/auc" in metrics
     assert "fused/skip@10" not in metrics  # no play times, no skips
+
+
+def test_lists_of_a_log_without_long_views_are_measured_by_what_counts_as_positive(log, days):
+    bits = np.where(has(log.feedback, "long_view"), mask_of(["like"]), 0).astype(log.feedback.dtype)
+    traits = dataclasses.replace(log.traits, feedback={"like": 0.3})
+    liked = dataclasses.replace(log, feedback=bits, manifest=log.manifest | {"traits": dataclasses.asdict(traits)})
+    model = Oracle(log, TASKS)
+    valid, held = (held_out.held_out(liked, split, TASKS, model.labels) for split in ("valid", "test"))
+    assert valid.wanted.any()
+    for found, was in zip((valid, held), days, strict=True):
+        np.testing.assert_array_equal(found.wanted, was.wanted)  # one like for each long view
 
 
 def test_users_without_history_are_measured_too(tmp_path):

@@ -47,8 +47,8 @@ def _days(seed=0, users=30, each=14):
 
 
 def test_a_heavier_penalty_skips_less_at_the_cost_of_ndcg():
-    p, long_view, skip, of = _days()
-    trades = fusion.trade_off(p, Lists(long_view, skip, of, 30), tasks=TASKS, pool=60)
+    p, wanted, skip, of = _days()
+    trades = fusion.trade_off(p, Lists(wanted, skip, of, 30), tasks=TASKS, pool=60)
     quality = np.array([trade.quality[:2] for trade in trades])
     assert (np.diff(quality[:, 0]) <= 0).all()
     assert (np.diff(quality[:, 1]) <= 0).all()
@@ -58,18 +58,18 @@ def test_a_heavier_penalty_skips_less_at_the_cost_of_ndcg():
     for trade in trades:
         assert np.abs(trade.weights).sum() == pytest.approx(1)
         assert (trade.weights * fusion.signs(TASKS) >= 0).all()
-        again = fusion.quality_of_lists(fusion.fuse(p, trade.weights), Lists(long_view, skip, of, 30))
+        again = fusion.quality_of_lists(fusion.fuse(p, trade.weights), Lists(wanted, skip, of, 30))
         assert again[:2] == trade.quality[:2]
 
 
 def test_satisfaction_is_weighed_where_it_is_asked_for():
     """It follows the second prediction, which neither long views nor skips do."""
-    p, long_view, skip, of = _days()
+    p, wanted, skip, of = _days()
     satisfied = p[:, 1]
     found = {
         weight: fusion.trade_off(
             p,
-            Lists(long_view, skip, of, 30, satisfied),
+            Lists(wanted, skip, of, 30, satisfied),
             tasks=TASKS,
             penalties=(0.0,),
             satisfaction_weight=weight,
@@ -86,21 +86,21 @@ def test_satisfaction_is_weighed_where_it_is_asked_for():
 
 
 def test_chosen_weights_are_the_best_of_their_objective():
-    p, long_view, skip, of = _days(seed=1)
-    (trade,) = fusion.trade_off(p, Lists(long_view, skip, of, 30), tasks=TASKS, pool=60, penalties=(0.5,))
+    p, wanted, skip, of = _days(seed=1)
+    (trade,) = fusion.trade_off(p, Lists(wanted, skip, of, 30), tasks=TASKS, pool=60, penalties=(0.5,))
     for alone in np.eye(3) * fusion.signs(TASKS):
-        other = fusion.quality_of_lists(fusion.fuse(p, alone), Lists(long_view, skip, of, 30))
+        other = fusion.quality_of_lists(fusion.fuse(p, alone), Lists(wanted, skip, of, 30))
         assert trade.quality.ndcg - 0.5 * trade.quality.skip >= other.ndcg - 0.5 * other.skip
 
 
-def test_without_long_views_all_tasks_weigh_alike():
+def test_where_nothing_is_wanted_all_tasks_weigh_alike():
     p, _, skip, of = _days()
     for trade in fusion.trade_off(p, Lists(np.zeros(len(p), bool), skip, of, 30), tasks=TASKS):
         np.testing.assert_allclose(trade.weights, [1 / 3, 1 / 3, -1 / 3])
 
 
 def test_single_task_and_short_lists():
-    p, long_view, skip, of = _days(each=4)
-    trades = fusion.trade_off(p[:, 2:], Lists(long_view, skip, of, 30), tasks=("GVV",))
+    p, wanted, skip, of = _days(each=4)
+    trades = fusion.trade_off(p[:, 2:], Lists(wanted, skip, of, 30), tasks=("GVV",))
     assert all(trade.weights == [-1.0] for trade in trades)
     assert all(np.isnan(trade.quality.skip) for trade in trades)  # nobody has over 10 impressions

@@ -100,7 +100,7 @@ def calibration(ranking: Ranking) -> str:
 
 
 def trade_off(ranking: Ranking) -> str:
-    """NDCG@10 of long views against skip@10 as the penalty of skips grows, on the test days."""
+    """The fused list's NDCG@10 against skip@10 as the penalty of skips grows, on the test days."""
     points = [{**trade["test"], "penalty": trade["penalty"]} for trade in ranking.fusion.get("trade_off", ())]
     points = [point for point in points if {"ndcg", "skip"} <= point.keys()]
     if not points:
@@ -121,7 +121,7 @@ def trade_off(ranking: Ranking) -> str:
             if len(here) == len(_FUSED):
                 axes.plot(*here, "s" if prefix else "o", color=colour, markersize=10, fillstyle="none")
         axes.set_xlabel("Skip@10")
-        axes.set_title("NDCG@10 of long views")
+        axes.set_title("NDCG@10")
         axes.margins(0.12, 0.14)
         axes.locator_params(nbins=6)
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from data.traits import Traits
 from pipelines.report.intervals import Metrics
 from pipelines.report.run_folder import Run, curves, prefixed
+from pipelines.systems.feed.stages import LOG
 from pipelines.systems.ranking.stages import ALIGNED_FOLDER, FOLDER, FULL, stages
 
 _BASELINES = ("lightgbm", "popularity", "ceiling")
@@ -26,6 +28,9 @@ class Ranking:
         self.aligned_gamma = run.json(f"{aligned}/curves.json", {}).get("gamma", {}).get("model", {})
         gamma, config = self.fusion.get("gamma", {}), run.json(f"{FOLDER}/train/{FULL}/config.json", {})
         self.tasks = tuple(config.get("config", {}).get("tasks", gamma.get("model", ())))
+        log = run.json(str(LOG), {})
+        # What NDCG@10 of the fused list counts.
+        self.wanted = Traits(**log["traits"]).wanted_feedback if log else ()
         # What the ranker was compared with on the test days, those without a network last.
         others = [name for name in gamma if name not in ("model", *_BASELINES)]
         self.rows = (*others, *(name for name in _BASELINES if name in gamma))

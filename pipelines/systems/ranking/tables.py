@@ -18,6 +18,24 @@ _TITLES = {
     "ceiling": "The feed’s own probabilities",
 }
 
+# Tasks of watch time in words (Pan et al., CIKM '23, table 1).
+_WATCHED = {
+    "EVV": "watched longer than half of the item’s viewers",
+    "FVV": "watched longer than 60% of them",
+    "GVV": "watched for under three seconds",
+}
+
+
+def watched(ranking: Ranking) -> dict[str, str]:
+    """The ranker's tasks of watch time, in words."""
+    return {task: words for task, words in _WATCHED.items() if task in ranking.tasks}
+
+
+def wanted(ranking: Ranking) -> str:
+    """What NDCG@10 of the fused list counts, in words."""
+    names = [f"{name.replace('_', ' ')}s" for name in ranking.wanted]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
 
 def row_title(name: str) -> str:
     """What a reader calls a row; "" is the ranker itself."""
