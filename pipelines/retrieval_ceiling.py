@@ -1,9 +1,9 @@
-"""What a latent feed's own truth would find: the ceiling of retrieval, by the measure of `retrieval.evaluate`.
+"""What a synthetic feed's own truth would find: the ceiling of retrieval, by the measure of `retrieval.evaluate`.
 
     python -m pipelines.retrieval_ceiling --config=configs/retrieval.py:demo --data=DIR --world=DIR --workdir=DIR
 
 The recommender that is measured knows what the feed will show to whom, and what they will like of it
-(simulation/world/latent/expectation.py), so no other finds more, but for approximations that make it slightly too low.
+(simulation/world/expectation/), so no other finds more, but for approximations that make it slightly too low.
 It is asked what models are asked (retrieval/queries.py) on the test days. Writes metrics.json with their names.
 """
 

@@ -10,7 +10,7 @@ within 15% of the log's. What stands below that is shown, not tested. `--model` 
 `retrieval.evaluate` on either, of plain GRUs (`no_dislike_signal_paper_tower`: without `_paper_tower` a model has what
 is counted beside it), asked for as many users as the rules are: `--users` is to be the same. With `--world`, the
 workdir of the latent feed's simulation.world, the row `ceiling` is what its own truth finds
-(simulation/world/latent/expectation.py).
+(simulation/world/expectation/latent.py).
 
 Nothing here knows how any model responds to a dislike: the feed is not to be tuned by that.
 """

@@ -40,6 +40,7 @@ class Users(People):
 
     interest: np.ndarray  # [U, clusters], in [0, 1], 1 for the dearest cluster, 0 for most
     favourites: np.ndarray  # [U, F] creators
+    believed: np.ndarray  # [U, clusters] what the platform took their interest for before their first event; 0 unserved
     sour_cluster: np.ndarray  # [U, clusters] bool
     sour_creator: np.ndarray  # [U, creators] bool
 
@@ -127,6 +128,7 @@ def draw_users(rng: np.random.Generator, catalogue: Catalogue, config: Any) -> U
     return Users(
         interest=interest,
         favourites=_draw_favourites(rng, interest, catalogue, config.favourite_creators),
+        believed=np.zeros((U, K)),
         willingness=rng.normal(size=U),
         readiness=rng.beta(
             config.readiness * config.behaviour.dislike_sour,

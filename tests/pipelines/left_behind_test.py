@@ -60,8 +60,8 @@ def told(workdir: Path) -> tuple[set[str], set[str]]:
         ({"ab_test": "", "ab_ranked": ""}, "ab_test"),
         ({"off_policy": ""}, "off_policy"),
         ({"counterfactual": "", "gate": {}}, "counterfactual/dislike_input"),
-        ({"judged_by_truth": False}, "ceiling"),
         ({"world": "", "ab_test": "", "ab_ranked": "", "judged_by_truth": False}, "world"),
+        ({"world": "", "ab_test": "", "ab_ranked": "", "judged_by_truth": False}, "ceiling"),
     ],
 )
 def test_nothing_is_told_of_a_stage_that_the_pipeline_no_longer_has(

@@ -1,4 +1,4 @@
-"""The ceiling of retrieval on a latent feed, by both ways of asking: the work of `pipelines.retrieval_ceiling`."""
+"""The ceiling of retrieval on a synthetic feed, by both ways of asking: the work of `pipelines.retrieval_ceiling`."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,10 @@ from retrieval import full_corpus
 from retrieval.queries import NEXT_ITEM, ScoreFn, asked, positives
 from runtime.artifact import write_json
 from runtime.workdir import METRICS, begin
-from simulation.world.latent.expectation import Expectation
+from simulation.world import kinds
+from simulation.world.expectation.base import Expectation, Moments
+from simulation.world.expectation.clustered import ClusteredExpectation
+from simulation.world.expectation.latent import LatentExpectation
 from simulation.world.state import World, open_world
 
 SPLIT = "test"
@@ -16,7 +19,7 @@ SPLIT = "test"
 def run(*, positive: Sequence[str], data: str, world: str, workdir: str | None, users: int, events: int) -> None:
     """Writes metrics.json.
 
-    Errors: UsageError where the timelines are not of this world, it is not a latent one, or a positive is no feedback.
+    Errors: UsageError where the timelines are not of this world, or a positive is no feedback.
     """
     timelines, feed = Timelines.open(data), open_world(world)
     positive = positives(positive, timelines)
@@ -40,9 +43,10 @@ def run(*, positive: Sequence[str], data: str, world: str, workdir: str | None, 
 def truth(timelines: Timelines, world: World) -> dict[str, ScoreFn]:
     """For each way of asking what the feed expects to show, and people to like, from then on.
 
-    Errors: UsageError where the timelines are not of this world, or it is not a latent one.
+    Errors: UsageError where the timelines are not of this world.
     """
-    expected = Expectation(world, timelines)
+    moments, latent = Moments(world, timelines), kinds.of(world.config) is kinds.LATENT
+    expected: Expectation = LatentExpectation(moments) if latent else ClusteredExpectation(moments)
     ends_ms = int(timelines.manifest["end_ms"])
     return {
         "": lambda moments: expected.next_days(*moments, ends_ms=ends_ms),

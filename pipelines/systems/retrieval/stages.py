@@ -3,7 +3,7 @@
     prepare -> train/<variant> -> validate/<variant> -> select -> [train/<signals>-final]
                                -> test/<variant>
                                -> export/<variant> -> counterfactual/<variant>
-    prepare -> ceiling, on a feed that knows it
+    prepare -> ceiling, on a synthetic feed
 
 A variant is a config of the paper and, where it has negative labels, one of the weights of the sweep:
 `dislike_input`, `dislike_input_and_label-w300`. The validation days choose epochs and weights; the final variants are
@@ -78,7 +78,7 @@ def stages(config: ConfigDict) -> list[Stage]:
         aim=_CHOICE,
     )
     first, final = ([s for s in models if s.name.endswith("-final") == is_final] for is_final in (False, True))
-    ceiling = [_ceiling(config)] if config.judged_by_truth else []
+    ceiling = [_ceiling(config)] if config.world else []
     return [*first, *([select] if config.sweeps else []), *final, *ceiling, *responses]
 
 

@@ -4,6 +4,7 @@ All users go in lock-step, one exposure each at a time; afterwards the log is pu
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def live(
     people = draw_users(rng, catalogue, config)
     environment = Environment(people, catalogue, config)
     policy = LoggingPolicy(rng, environment)
+    believed = policy.affinity.copy()
 
     # Users are sorted by activity: those still there at step t are the first so many.
     length = draw_lengths(rng)
@@ -65,7 +67,7 @@ def live(
 
     return Feed(
         catalogue=catalogue,
-        people=people,
+        people=replace(people, believed=believed),
         user=user,
         item=item,
         timestamp_ms=_clock(rng, user, new_session, log["play_ms"], config),

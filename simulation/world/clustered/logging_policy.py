@@ -8,11 +8,11 @@ import numpy as np
 from simulation.world.behaviour import Environment
 from simulation.world.draws import GroupSampler, choose
 
-_TRIES = 4
+TRIES = 4  # popular items of a creator or cluster of which the first new one is shown, and again of any
 
 
 class LoggingPolicy:
-    """Serves one item to each user at a time and learns from what is watched.
+    """Serves one item to each user at a time and learns from what is watched; `affinity` is its belief about them.
 
     Its belief about a user is a running mean of engagement by cluster, [U, clusters], which starts near the user's
     interests, as that of a platform that knows its users does. It avoids what a user has seen, and turns from clusters
@@ -25,7 +25,7 @@ class LoggingPolicy:
         users, clusters = people.interest.shape
         items = len(catalogue.creator)
         noise = rng.lognormal(sigma=config.policy.affinity_noise, size=(users, clusters))
-        self._affinity = config.policy.affinity_start * people.interest * noise
+        self.affinity = config.policy.affinity_start * people.interest * noise
         self._last = np.zeros(users, np.int64)
         self._seen = np.zeros((users, items), bool)
         self._left = np.ones((users, clusters))  # share of the cluster's items that the user has not seen
@@ -56,14 +56,14 @@ class LoggingPolicy:
     def observe(self, users: np.ndarray, items: np.ndarray, engaged: np.ndarray) -> None:
         """Learns from what was watched."""
         cluster = self._catalogue.cluster[items]
-        self._affinity[users, cluster] += self._p.affinity_rate * (engaged - self._affinity[users, cluster])
+        self.affinity[users, cluster] += self._p.affinity_rate * (engaged - self.affinity[users, cluster])
         self._left[users, cluster] -= self._per_item[cluster] * ~self._seen[users, items]
         self._seen[users, items] = True
         self._last[users] = items
 
     def _interesting(self, users: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         # A cluster for each user, as its affinity and what is left of it say.
-        weight = self._left[users] * (self._p.affinity_floor + self._affinity[users]) ** self._p.affinity_power
+        weight = self._left[users] * (self._p.affinity_floor + self.affinity[users]) ** self._p.affinity_power
         return choose(weight, uniform)
 
     def _unseen(
@@ -75,12 +75,12 @@ class LoggingPolicy:
         by_creator: np.ndarray,
     ) -> np.ndarray:
         # Popular items of the creator or the cluster; failing these, any of that cluster: the first that is new.
-        draws = rng.random((2 * _TRIES, len(users)))
-        tries = (_TRIES, len(users))
-        of_cluster = self._by_cluster.draw(np.broadcast_to(cluster, tries), draws[:_TRIES])
-        of_creator = self._by_creator.draw(np.broadcast_to(creator, tries), draws[:_TRIES])
+        draws = rng.random((2 * TRIES, len(users)))
+        tries = (TRIES, len(users))
+        of_cluster = self._by_cluster.draw(np.broadcast_to(cluster, tries), draws[:TRIES])
+        of_creator = self._by_creator.draw(np.broadcast_to(creator, tries), draws[:TRIES])
         popular = np.where(by_creator, of_creator, of_cluster)
         there = np.broadcast_to(self._catalogue.cluster[popular[0]], tries)
-        candidates = np.concatenate([popular, self._any_in_cluster.draw(there, draws[_TRIES:])])  # [2 * tries, n]
+        candidates = np.concatenate([popular, self._any_in_cluster.draw(there, draws[TRIES:])])  # [2 * tries, n]
         new = ~self._seen[users, candidates]
         return candidates[new.argmax(axis=0), np.arange(len(users))]

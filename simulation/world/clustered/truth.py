@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from runtime.errors import DataError
 from simulation.world.happened import Feed
 from simulation.world.population import Catalogue, Users
 
@@ -17,12 +18,14 @@ def items(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def users(feed: Feed, by_id: np.ndarray) -> pl.DataFrame:
-    """truth/users: their interest in each cluster, their favourite creators, and what stays of a person."""
+    """truth/users: their interest in each cluster, what the platform believed of it, their favourite creators, and what
+    stays of a person."""
     people = feed.people
     return pl.DataFrame(
         {
             "user_id": feed.user_id[by_id],
             "interest": people.interest[by_id],
+            "believed": people.believed[by_id],
             "favourite_creators": people.favourites[by_id],
             "willingness": people.willingness[by_id],
             "readiness": people.readiness[by_id],
@@ -46,11 +49,14 @@ def read_catalogue(base: dict[str, np.ndarray], known: pl.DataFrame) -> Catalogu
 
 
 def read_people(known: pl.DataFrame, found: pl.DataFrame, catalogue: Catalogue, config: Any) -> Users:
-    """The people of truth/users at the log's end, with all their aversions `found`."""
+    """The people of truth/users at the log's end, with all their aversions `found`. Errors: DataError."""
     del catalogue
+    if "believed" not in known.columns:
+        raise DataError("truth/users has no column 'believed': of an older feed; run simulation.world again")
     people = Users(
         interest=np.stack(known["interest"].to_list()),
         favourites=np.stack(known["favourite_creators"].to_list()),
+        believed=np.stack(known["believed"].to_list()),
         willingness=known["willingness"].to_numpy(),
         readiness=known["readiness"].to_numpy(),
         sour_cluster=np.zeros((known.height, config.num_clusters), bool),
