@@ -124,7 +124,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # What is counted beside the towers, retrieval/counted/: (), nothing. The weights of the towers and of each part are
     # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read; R,
     # γ, λ and c of co-visitation; γ and m of categories.
-    config.counted = _SIGNALS[signals].get("counted", ("covisitation", "categories", "popularity_1d", "popularity_7d"))
+    everything = ("covisitation", "categories", "popularity", "popularity_1d", "popularity_7d")
+    config.counted = _SIGNALS[signals].get("counted", everything)
     config.counted_weights = ()
     config.counted_length = 256
     config.covisitation_dim = 64

@@ -9,7 +9,7 @@ some numbers to the query and as many to the vector of every item, and so the sc
 
 covisitation.py  S_j is the mean similarity of j to what the user took, by who met what together
 categories.py    how much more of j's category this user takes than others do
-popularity.py    how many took j in the last days
+popularity.py    how many took j, since ever and in the last days
 parts.py         the parts there are, by name
 weights.py       a, fitted on the validation days for the towers at hand
 files.py         what was counted and fitted, in the folder of a training run

@@ -21,6 +21,7 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "covisitation": Kind(covisitation.count, covisitation.CoVisitation),
     "categories": Kind(categories.count, categories.Categories),
+    "popularity": Kind(functools.partial(popularity.count, days=0), popularity.Popularity),
     "popularity_1d": Kind(functools.partial(popularity.count, days=1), popularity.Popularity),
     "popularity_7d": Kind(functools.partial(popularity.count, days=7), popularity.Popularity),
 }

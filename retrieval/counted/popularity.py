@@ -1,6 +1,6 @@
-"""What many like these days: one more number of every item, counted, and the same for everybody.
+"""What many like: one more number of every item, counted, and the same for everybody.
 
-    the score of item j goes on with  a log(1 + n_j),  n_j the positive events of item j in the last days
+    the score of item j goes on with  a log(1 + n_j),  n_j the positive events of item j, since ever or in the last days
 
 The towers know this too (retrieval/trends.py). But they are weighed as a whole, at less than they were trained to, as
 their taste is overfit; how popular an item is, which is not, then needs this besides. A server that is to know today's
@@ -21,7 +21,7 @@ from retrieval.trends import Positives
 
 
 def count(timelines: Timelines, until: str, config: ConfigDict, *, days: int) -> Arrays:
-    """n_j of so many days before a moment of `Timelines.until`, `positives` [N + 1] float32."""
+    """n_j of so many days, 0 for all, before a moment of `Timelines.until`: `positives` [N + 1] float32."""
     _, moment_ms = timelines.until(until)
     counted = Positives(timelines, config.positive).before(moment_ms, (days,))
     return {"positives": counted[:, 0]}

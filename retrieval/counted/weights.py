@@ -41,7 +41,7 @@ _QUERIES, _SCORES = 1_000, 1 << 28  # of each way of asking, and scores that are
 _FEWEST = 50  # queries, of both together, that fit anything
 _CHUNK = 250  # histories read at a time
 _LEAST, _MOST = 1e-3, 1e3  # a weight below the one is none
-_POPULARITY = "popularity_"
+_POPULARITY = "popularity"
 ONLY_COUNTS = "the validation days gave the towers no weight: what is served only counts"
 
 Histories = Mapping[str, NDArray[np.int32]]

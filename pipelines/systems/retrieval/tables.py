@@ -39,6 +39,7 @@ PARTS = {
     "towers": "Towers",
     "covisitation": "Co-visitation",
     "categories": "Categories",
+    "popularity": "Popularity, since ever",
     "popularity_1d": "Popularity, last day",
     "popularity_7d": "Popularity, last 7 days",
 }

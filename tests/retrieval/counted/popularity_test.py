@@ -1,4 +1,4 @@
-"""Popularity: the positives of the last days before a split, as the rule of that name counts them."""
+"""Popularity: the positives since ever and of the last days before a split, as the rules count them."""
 
 import dataclasses
 
@@ -21,12 +21,12 @@ def log(tmp_path_factory):
     return dataclasses.replace(log, timestamp_ms=times, manifest=manifest)
 
 
-@pytest.mark.parametrize("days", [1, 7])
+@pytest.mark.parametrize(("name", "days"), [("popularity", 10), ("popularity_1d", 1), ("popularity_7d", 7)])
 @pytest.mark.parametrize(("split", "begin"), [("valid", 8), ("test", 9), ("end", 10)])
-def test_scores_are_logarithms_of_how_many_liked_an_item_lately(log, split, begin, days):
+def test_scores_are_logarithms_of_how_many_liked_an_item(log, split, begin, name, days):
     config = get_config()
     config.positive = ("like",)
-    kind = KINDS[f"popularity_{days}d"]
+    kind = KINDS[name]
     counted = kind.counted(log, split, config)
     when = log.timestamp_ms / DAY
     liked = (when < begin) & (when >= begin - days) & (log.feedback & 1 << BITS["like"] > 0)

@@ -101,7 +101,14 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
 
 def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
     log, folder = trained
-    weights = {"towers": 0.7, "covisitation": 3.0, "categories": 0.5, "popularity_1d": 0.0, "popularity_7d": 0.2}
+    weights = {
+        "towers": 0.7,
+        "covisitation": 3.0,
+        "categories": 0.5,
+        "popularity": 0.1,
+        "popularity_1d": 0.0,
+        "popularity_7d": 0.2,
+    }
     run = checkpoint.load(folder, log, weights=weights)
     inputs = histories(0, length=8)  # so many that the towers read all
     scores = np.asarray(run.encode(inputs)) @ run.item_vectors().T
@@ -112,7 +119,8 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
 
 def test_without_towers_and_popularity_an_empty_history_is_answered_by_what_is_popular(trained):
     log, folder = trained
-    fitted = {"towers": 0.0, "covisitation": 3.0, "categories": 0.5, "popularity_1d": 0.0, "popularity_7d": 0.0}
+    nothing_popular = dict.fromkeys(("popularity", "popularity_1d", "popularity_7d"), 0.0)
+    fitted = {"towers": 0.0, "covisitation": 3.0, "categories": 0.5, **nothing_popular}
     weights = fitting.for_newcomers(fitted)
     assert weights == {**fitted, "popularity_7d": 0.001}
     counted, _ = files.read(folder, "test")
@@ -125,7 +133,7 @@ def test_without_towers_and_popularity_an_empty_history_is_answered_by_what_is_p
     np.testing.assert_allclose(scores[0], 0.001 * np.log(1 + positives), rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("tells", [{"towers": 0.1}, {"popularity_1d": 0.2}])
+@pytest.mark.parametrize("tells", [{"towers": 0.1}, {"popularity_1d": 0.2}, {"popularity": 0.2}])
 def test_what_tells_of_an_empty_history_by_itself_stays_as_it_was_fitted(tells):
     fitted = {"towers": 0.0, "covisitation": 3.0, "popularity_1d": 0.0, "popularity_7d": 0.0, **tells}
     assert fitting.for_newcomers(fitted) == fitted
@@ -170,7 +178,7 @@ def test_a_model_trained_once_more_keeps_its_weights(trained, tmp_path):
 @pytest.mark.parametrize("towers", [0.0, 0.5])
 def test_training_says_where_the_towers_have_no_weight(trained, tmp_path, towers):
     _, folder = trained
-    config = settings(counted_weights=(towers, 3.0, 0.0, 0.0, 0.2))
+    config = settings(counted_weights=(towers, 3.0, 0.0, 0.0, 0.0, 0.2))
     said = train(config, data=str(folder.parent / "timelines"), workdir=str(tmp_path / "train"))
     assert ("; the validation days gave the towers no weight: what is served only counts: /" in said) == (towers == 0)
     assert said.endswith(f": {tmp_path / 'train'}")
@@ -178,7 +186,8 @@ def test_training_says_where_the_towers_have_no_weight(trained, tmp_path, towers
 
 def test_without_anything_to_fit_by_weights_are_those_of_other_logs(trained, tmp_path, monkeypatch):
     log, folder = trained
-    unfitted = {"towers": 1.0, "covisitation": 15.0, "categories": 0.0, "popularity_1d": 0.0, "popularity_7d": 0.0}
+    nothing = dict.fromkeys(("categories", "popularity", "popularity_1d", "popularity_7d"), 0.0)
+    unfitted = {"towers": 1.0, "covisitation": 15.0, **nothing}
     counted, _ = files.read(folder, "valid")
     towers = checkpoint.load(folder, log, weights={"towers": 1.0})
     for name, value in (("_FEWEST", 10_000), ("_SCORES", 1)):
@@ -204,9 +213,9 @@ def test_files_that_are_damaged_or_gone_are_refused(trained, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
-        ("counted", ("clusters",), r"only covisitation, categories, popularity_1d, popularity_7d"),
+        ("counted", ("clusters",), r"only covisitation, categories, popularity, popularity_1d, popularity_7d"),
         ("counted_weights", (1.0,), r"one for the towers, and one for each of"),
-        ("counted_weights", (1.0, -1.0, 0.0, 0.0, 0.0), r"each must be finite and not negative"),
+        ("counted_weights", (1.0, -1.0, 0.0, 0.0, 0.0, 0.0), r"each must be finite and not negative"),
         ("counted_length", 0, r"must be at least 1"),
         ("trend_days", (1, 0), r"each must be finite and above 0"),
         ("trend_days", ("week",), r"each must be finite and above 0"),
