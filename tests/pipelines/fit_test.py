@@ -146,7 +146,7 @@ def test_what_hangs_on_a_model_that_is_gone_goes_with_it() -> None:
     assert models == {"no_dislike_signal"}
     assert names is not None
     assert {name.partition("/")[0] for name in names} == {
-        *("world", "prepare", "train", "validate", "test", "serve", "report"),
+        *("world", "prepare", "ceiling", "train", "validate", "test", "serve", "report"),
     }
     assert not any(config[system] for system in ("gate", "experiments", "ab_test", "off_policy", "satisfaction"))
     assert "the gate" in said
