@@ -45,12 +45,10 @@ class ClusteredExpectation:
 
     def next_item(self, user: np.ndarray, before: np.ndarray, time_ms: np.ndarray) -> Scores:
         """As `Expectation` says."""
-        new, last = ~self._moments.met(user, before), self._last(user, before, time_ms)  # [B, N]; −1: a new session
+        new = ~self._moments.met(user, before)  # [B, N]
         wanted, favourites = self._taste(user, before, new)
-        found = self._shown(self._onehots(last, len(new)), wanted, favourites, new)
-        return self._moments.scores(
-            found * liked(self._moments.world.environment_at(self._moments.user[user], time_ms))
-        )
+        found = self._shown(self._last(user, before, time_ms), wanted, favourites, new)
+        return self._moments.scores(found * self._liked(user, time_ms))
 
     def next_days(self, user: np.ndarray, before: np.ndarray, time_ms: np.ndarray, *, ends_ms: int) -> Scores:
         """As `Expectation` says."""
@@ -103,7 +101,7 @@ class ClusteredExpectation:
         return weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-30), of_creator
 
     def _believed(self, user: np.ndarray, before: np.ndarray) -> Scores:
-        # The running mean of clicks [B, K] after all that lies before: ((1 − r)^n of the start, r (1 − r)^later each).
+        # The running mean of clicks [B, K], after n events of a cluster (1 − r)^n start + Σ r (1 − r)^later clicked.
         moments, rate = self._moments, self._p.affinity_rate
         row, event = moments.past(user, before)
         cluster = self._cluster[moments.item[moments.timelines.item[event]]]
@@ -113,28 +111,23 @@ class ClusteredExpectation:
         group = np.ravel_multi_index((row, cluster), shape)
         count = np.bincount(group, minlength=start.size)
         order = np.argsort(group, kind="stable")
-        place = np.empty(len(group), np.int64)  # of an event among those of its row and cluster, the first 0
-        place[order] = np.arange(len(group)) - (np.cumsum(count) - count)[group[order]]
-        later = count[group] - 1 - place
+        later = np.empty(len(group), np.int64)  # events of the same row and cluster after each
+        later[order] = np.cumsum(count)[group[order]] - 1 - np.arange(len(group))
         learned = np.bincount(group, weights=clicked * rate * (1 - rate) ** later, minlength=start.size)
         return (1 - rate) ** count.reshape(shape) * start + learned.reshape(shape)
 
-    def _last(self, user: np.ndarray, before: np.ndarray, time_ms: np.ndarray) -> np.ndarray:
-        # The item shown just before, [B]; −1 where the session is a new one.
+    def _last(self, user: np.ndarray, before: np.ndarray, time_ms: np.ndarray) -> Scores:
+        # 1 for the item shown just before, [B, N]; nothing where the session is a new one.
         timelines = self._moments.timelines
         event = np.maximum(before - 1, 0)
         pause = time_ms - timelines.timestamp_ms[event] - timelines.play_ms[event]
         goes_on = (before > timelines.offsets[user]) & (pause <= _LONGEST_STEP_MS)
-        return np.where(goes_on, self._moments.item[timelines.item[event]], -1)
+        last = np.zeros((len(user), len(self._cluster)))
+        last[np.arange(len(user)), self._moments.item[timelines.item[event]]] = goes_on
+        return last
 
     def _liked(self, user: np.ndarray, time_ms: np.ndarray) -> Scores:
         return liked(self._moments.world.environment_at(self._moments.user[user], time_ms))
-
-    def _onehots(self, item: np.ndarray, rows: int) -> Scores:
-        chance = np.zeros((rows, len(self._cluster)))
-        there = np.flatnonzero(item >= 0)
-        chance[there, item[there]] = 1
-        return chance
 
 
 def _first_of_tries(unmet: Scores) -> Scores:
