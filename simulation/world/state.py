@@ -116,7 +116,10 @@ def open_world(path: str, *, flag: str = "--world") -> World:
     pair = ("user_id", "item_id")
     if not log["events"].select(pair).equals(known["impressions"].select(pair)):
         raise DataError(f"{folder}: truth/ is not row for row with the events; run simulation.world again")
-    return of_tables(log, known, ConfigDict(manifest["config"]))
+    try:
+        return of_tables(log, known, ConfigDict(manifest["config"]))
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
 
 
 def of_tables(tables: Mapping[str, pl.DataFrame], truth: Mapping[str, pl.DataFrame], config: ConfigDict) -> World:

@@ -33,8 +33,7 @@ def watched(ranking: Ranking) -> dict[str, str]:
 
 def wanted(ranking: Ranking) -> str:
     """What NDCG@10 of the fused list counts, in words."""
-    names = [f"{name.replace('_', ' ')}s" for name in ranking.wanted]
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+    return " and ".join(f"{name.replace('_', ' ')}s" for name in ranking.wanted)
 
 
 def row_title(name: str) -> str:

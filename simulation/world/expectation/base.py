@@ -43,8 +43,7 @@ class Moments:
 
     def past(self, user: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Row and event of all that lies before an event of users [B], in order: [E'] each."""
-        begin = self.timelines.offsets[user]
-        return ranges.owners(before - begin), ranges.positions(begin, before - begin)
+        return ranges.last(self.timelines.offsets[user], before)
 
     def scores(self, of_items: Scores) -> Scores:
         """[B, N] of the world's items in the order of the timelines' [B, N + 1], 0 for the padding."""

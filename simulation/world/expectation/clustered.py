@@ -15,10 +15,13 @@ and in the next days i is liked with a chance of P(liked) (1 − exp(−n x_i)),
 the user goes on as often as before. That the belief moves on in these days is left out; of the next item nothing is.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from data import ranges
 from data.feedback import has
 from simulation.world.clustered.logging_policy import TRIES
 from simulation.world.expectation.base import Moments, Scores, liked
@@ -26,6 +29,16 @@ from simulation.world.population import DAY_MS
 
 _LONGEST_STEP_MS = 2_000  # from the end of one play to the next item of the session
 _ROUNDS = 8  # of the chain: after a few what was shown first has been forgotten
+
+
+class _Unmet(NamedTuple):
+    """What is new to users [B]: items [B, N], how much of each cluster [B, K] by number, and u of each cluster and of
+    each creator [B, C]."""
+
+    new: NDArray[np.bool_]
+    left: Scores
+    of_cluster: Scores
+    of_creator: Scores
 
 
 class ClusteredExpectation:
@@ -45,57 +58,62 @@ class ClusteredExpectation:
 
     def next_item(self, user: np.ndarray, before: np.ndarray, time_ms: np.ndarray) -> Scores:
         """As `Expectation` says."""
-        new = ~self._moments.met(user, before)  # [B, N]
-        wanted, favourites = self._taste(user, before, new)
-        found = self._shown(self._last(user, before, time_ms), wanted, favourites, new)
+        unmet = self._unmet(user, before)
+        found = self._shown(self._last(user, before, time_ms), *self._taste(user, before, unmet), unmet)
         return self._moments.scores(found * self._liked(user, time_ms))
 
     def next_days(self, user: np.ndarray, before: np.ndarray, time_ms: np.ndarray, *, ends_ms: int) -> Scores:
         """As `Expectation` says."""
-        new = ~self._moments.met(user, before)
-        wanted, favourites = self._taste(user, before, new)
-        found = self._shown(np.zeros(new.shape), wanted, favourites, new)
+        unmet = self._unmet(user, before)
+        taste = self._taste(user, before, unmet)
+        found = self._shown(np.zeros(unmet.new.shape), *taste, unmet)
         goes_on = 1 - 1 / self._p.session
         for _ in range(_ROUNDS):
             last = goes_on * found / found.sum(axis=1, keepdims=True)
-            found = self._shown(last, wanted, favourites, new)
+            found = self._shown(last, *taste, unmet)
         config = self._moments.world.config
         days = np.maximum((time_ms - config.start_ms) / DAY_MS, 1.0)
         exposures = np.maximum(before - self._moments.timelines.offsets[user], 1) / days * (ends_ms - time_ms) / DAY_MS
         met = 1 - np.exp(-exposures[:, None] * found)
         return self._moments.scores(met * self._liked(user, time_ms))
 
-    def _shown(self, last: Scores, wanted: Scores, favourites: Scores, new: NDArray[np.bool_]) -> Scores:
+    def _unmet(self, user: np.ndarray, before: np.ndarray) -> _Unmet:
+        new = ~self._moments.met(user, before)
+        return _Unmet(
+            new,
+            (new * self._any) @ self._in_cluster,
+            (new * self._of_cluster) @ self._in_cluster,
+            (new * self._of_creator) @ self._by_creator,
+        )
+
+    def _shown(self, last: Scores, wanted: Scores, favourites: Scores, unmet: _Unmet) -> Scores:
         """P(i is shown) [B, N] of new items.
 
         Args: last [B, N], the chance of each item to have been shown just before, in the same session; wanted [B, K],
         the chance of a cluster where nothing is followed up; favourites [B, C], likewise of a creator.
         """
-        p = self._p
-        left = (new * self._any) @ self._in_cluster  # [B, K]
-        followed = last * (p.same_cluster * left)[:, self._cluster]
+        p, new = self._p, unmet.new
+        followed = last * (p.same_cluster * unmet.left)[:, self._cluster]
         otherwise = 1 - followed.sum(axis=1, keepdims=True)
         cluster = (1 - p.same_creator) * followed @ self._in_cluster + otherwise * (1 - p.favourite) * wanted
         creator = p.same_creator * followed @ self._by_creator + otherwise * p.favourite * favourites
         found = np.full(new.shape, p.random / new.shape[1])
         # What of each cluster is drawn from all of its items, as no popular one was new.
         failed = np.zeros_like(cluster)
-        for share, popularity, group, groups in (
-            (cluster, self._of_cluster, self._cluster, self._in_cluster),
-            (creator, self._of_creator, self._creator, self._by_creator),
+        for share, u, popularity, group in (
+            (cluster, unmet.of_cluster, self._of_cluster, self._cluster),
+            (creator, unmet.of_creator, self._of_creator, self._creator),
         ):
-            unmet = (new * popularity) @ groups  # u [B, groups]
-            found += (1 - p.random) * ((share * _first_of_tries(unmet))[:, group] * popularity)
+            found += (1 - p.random) * ((share * _first_of_tries(u))[:, group] * popularity)
             # The cluster is that of the first try.
-            failed += (~new * (share * (1 - unmet) ** (TRIES - 1))[:, group] * popularity) @ self._in_cluster
-        found += (1 - p.random) * (failed * _first_of_tries(left))[:, self._cluster] * self._any
+            failed += (~new * (share * (1 - u) ** (TRIES - 1))[:, group] * popularity) @ self._in_cluster
+        found += (1 - p.random) * (failed * _first_of_tries(unmet.left))[:, self._cluster] * self._any
         return found * new
 
-    def _taste(self, user: np.ndarray, before: np.ndarray, new: NDArray[np.bool_]) -> tuple[Scores, Scores]:
+    def _taste(self, user: np.ndarray, before: np.ndarray, unmet: _Unmet) -> tuple[Scores, Scores]:
         # The chance of each cluster [B, K] and creator [B, C] where nothing is followed up.
-        people, left = self._moments.world.people, (new * self._any) @ self._in_cluster
-        weight = left * (self._p.affinity_floor + self._believed(user, before)) ** self._p.affinity_power
-        favourites = people.favourites[self._moments.user[user]]  # [B, F]
+        weight = unmet.left * (self._p.affinity_floor + self._believed(user, before)) ** self._p.affinity_power
+        favourites = self._moments.world.people.favourites[self._moments.user[user]]  # [B, F]
         of_creator = np.zeros((len(user), self._by_creator.shape[1]))
         np.add.at(of_creator, (np.arange(len(user))[:, None], favourites), 1 / favourites.shape[1])
         return weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-30), of_creator
@@ -111,8 +129,8 @@ class ClusteredExpectation:
         group = np.ravel_multi_index((row, cluster), shape)
         count = np.bincount(group, minlength=start.size)
         order = np.argsort(group, kind="stable")
-        later = np.empty(len(group), np.int64)  # events of the same row and cluster after each
-        later[order] = np.cumsum(count)[group[order]] - 1 - np.arange(len(group))
+        later = count[group] - 1  # events of the same row and cluster after each
+        later[order] -= ranges.places(count)
         learned = np.bincount(group, weights=clicked * rate * (1 - rate) ** later, minlength=start.size)
         return (1 - rate) ** count.reshape(shape) * start + learned.reshape(shape)
 
@@ -130,9 +148,9 @@ class ClusteredExpectation:
         return liked(self._moments.world.environment_at(self._moments.user[user], time_ms))
 
 
-def _first_of_tries(unmet: Scores) -> Scores:
+def _first_of_tries(u: Scores) -> Scores:
     # (1 − (1 − u)^T) / u.
-    return np.where(unmet > 1e-9, (1 - (1 - unmet) ** TRIES) / np.maximum(unmet, 1e-9), TRIES)
+    return np.where(u > 1e-9, (1 - (1 - u) ** TRIES) / np.maximum(u, 1e-9), TRIES)
 
 
 def _one_hot(group: np.ndarray) -> scipy.sparse.csr_array:
