@@ -136,8 +136,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.category_decay = 0.995
     config.category_prior = 10.0
 
-    # Whether a label is held up against what its user has not met, as far back as the towers read (retrieval/unmet.py);
-    # False: against met items too, as in the paper.
+    # Whether a label is held up against what its user has not met, as far back as the towers read
+    # (retrieval/margins/unmet.py); False: against met items too, as in the paper.
     config.among_unmet = True
 
     # Softmax over the corpus: exact in blocks of items, or sampled: uniform, log_uniform, in_batch, mixed.

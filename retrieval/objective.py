@@ -14,7 +14,7 @@ from data.feedback import NEGATIVE, POSITIVE
 from encoders.labels import Asked, asked
 from retrieval import alternatives
 from retrieval.losses import joint_loss
-from retrieval.margins import DTYPES, MARGINS, SAMPLERS, Corpus, MarginsFn, drawn
+from retrieval.margins.of_labels import DTYPES, MARGINS, SAMPLERS, Corpus, MarginsFn, drawn
 from retrieval.model import TwoTower
 from runtime.errors import UsageError
 from training.architecture import Architecture

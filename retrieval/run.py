@@ -17,7 +17,7 @@ from retrieval.counted.parts import KINDS
 from retrieval.counted.weights import ONLY_COUNTS, only_counts
 from retrieval.counted.weights import fit as fit_weights
 from retrieval.large_corpus.table_memory import check_fits
-from retrieval.margins import DRAWING
+from retrieval.margins.of_labels import DRAWING
 from retrieval.objective import gradient_norms
 from retrieval.trends import Trends, learned
 from retrieval.updates import all_rows, touched_rows

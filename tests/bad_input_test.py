@@ -9,8 +9,8 @@ import pytest
 from configs.retrieval import get_config
 from retrieval.checkpoint import identity
 from runtime.workdir import CONFIG, METRICS
-from tests import command_line
-from tests import fake_recommender as fake
+from tests.helpers import command_line
+from tests.helpers import fake_recommender as fake
 from tests.logs import random_timelines
 from training.saving.checkpoints import CHECKPOINTS
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from runtime import app
-from tests import only_flags, several_hosts
-from tests.command_line import Ended
+from tests.helpers import only_flags, several_hosts
+from tests.helpers.command_line import Ended
 from tests.logs import random_timelines
 
 JOBS = app.ROOT / "jobs"

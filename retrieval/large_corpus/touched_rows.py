@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.loader import PackedBatches
 from retrieval.large_corpus.item_rows import ItemRows
-from retrieval.margins import SAMPLERS
+from retrieval.margins.of_labels import SAMPLERS
 
 _DRAWS = 2  # the seed's stream of candidates; data/loader.py has 0 and 1
 

@@ -12,7 +12,7 @@ from configs.retrieval import get_config
 from data.timelines import Timelines
 from retrieval.run import filled_in
 from runtime.errors import UsageError
-from tests.command_line import ROOT
+from tests.helpers.command_line import ROOT
 from tests.logs import random_timelines
 from training.compilation import set_cpu_devices
 

@@ -9,13 +9,13 @@ from benchmarks.shared.record import Row, read
 from benchmarks.suite import harness
 from benchmarks.suite.listed import SUITE, Benchmark
 from benchmarks.suite.page import page
-from tests import only_flags
+from tests.helpers import only_flags
 
 LOG = {"data": "/somewhere/timelines", "config": "tiny", "workdir": "/elsewhere"}
 
 
 def made_up(name, *flags, **more):
-    return Benchmark(name, "tests.made_up_benchmark", flags, **more)
+    return Benchmark(name, "tests.helpers.made_up_benchmark", flags, **more)
 
 
 def results(*benchmarks):

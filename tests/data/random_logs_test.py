@@ -17,7 +17,7 @@ from data.raw.quarantine import Quarantine
 from data.readers.canonical.layout import read_tables
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
-from tests import command_line
+from tests.helpers import command_line
 
 T = 1_650_000_000_000
 USERS, ITEMS, EVENTS = 5, 8, 40

@@ -16,7 +16,7 @@ from data import readers
 from data.raw.quarantine import Quarantine
 from data.traits import Traits
 from runtime.errors import UsageError
-from tests import house_style
+from tests.helpers import house_style
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(readers.datasets())
@@ -135,9 +135,10 @@ def test_the_recipe_for_a_dataset(tmp_path):
     assert [Path(name).parent.as_posix() for name in files] == ["data/readers", "tests/data"]
     house = tmp_path / "checkout"
     (house / "tests/data").mkdir(parents=True)
+    (house / "tests/helpers").mkdir()
     shutil.copytree(ROOT / "data", house / "data", ignore=shutil.ignore_patterns("__pycache__"))
     for helper in ("command_line.py", "new_dataset.py"):
-        shutil.copy(ROOT / "tests" / helper, house / "tests" / helper)
+        shutil.copy(ROOT / "tests/helpers" / helper, house / "tests/helpers" / helper)
     for name in ("configs", "encoders", "metrics", "nn", "retrieval", "runtime", "training", "pyproject.toml"):
         (house / name).symlink_to(ROOT / name)
     for name, text in files.items():

@@ -11,7 +11,7 @@ from encoders import registry
 from retrieval import checkpoint
 from retrieval import run as training
 from runtime.errors import UsageError
-from tests.event_by_event import last_queries
+from tests.helpers.event_by_event import last_queries
 from tests.logs import random_timelines
 
 B, T, IN, HIDDEN, DIM = 3, 7, 5, 4, 6

@@ -9,7 +9,7 @@ from configs.world import get_config
 from runtime.artifact import writing
 from simulation.world.feed import Feed, simulate
 from simulation.world.tables import tables, truth
-from tests import fake_recommender as fake
+from tests.helpers import fake_recommender as fake
 
 DIM, HISTORY = 8, 12
 

@@ -17,7 +17,7 @@ from pipelines.systems.ab.results import Test
 from runtime.errors import UsageError
 from simulation.ab_test.experiment import definitions
 from simulation.ab_test.metrics import all_metrics
-from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
+from tests.helpers.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 METRICS = all_metrics(long_day_ms=600_000)
 ARMS = ("no_dislike_signal", "dislike_input_and_label", "dislike_input", "skip_label")

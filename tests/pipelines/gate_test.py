@@ -11,8 +11,8 @@ from configs import pipeline
 from pipelines.systems.serving.judgement import judge
 from runtime.artifact import read_json, write_json
 from runtime.errors import UsageError
-from tests import fake_recommender as fake
-from tests.made_up_figures import write
+from tests.helpers import fake_recommender as fake
+from tests.helpers.made_up_figures import write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VECTORS = np.eye(3, dtype=np.float32)

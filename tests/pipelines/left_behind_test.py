@@ -11,7 +11,7 @@ from pipelines.graph.records import record_of
 from pipelines.registry import STAGES, planned, sections
 from pipelines.report.page import numbers
 from pipelines.report.run_folder import Run
-from tests.made_up_figures import write
+from tests.helpers.made_up_figures import write
 
 
 def everything() -> ConfigDict:

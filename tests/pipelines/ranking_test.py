@@ -15,7 +15,7 @@ from pipelines.systems.ranking.stages import ranking_variants
 from pipelines.systems.ranking.stages import stages as ranking_stages
 from pipelines.systems.ranking.tables import differences, groups, row_title, rows, sentences, wanted
 from runtime.errors import UsageError
-from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
+from tests.helpers.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 TASKS = ("EVV", "GVV")
 

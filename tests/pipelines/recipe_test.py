@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import house_style
+from tests.helpers import house_style
 from tests.logs import random_timelines
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -23,10 +23,10 @@ from pipelines.systems.retrieval.models import TITLES, Models
 from pipelines.systems.retrieval.stages import variants
 from pipelines.systems.serving.sections import LEARNS_FROM
 from retrieval.objective import OBJECTIVES
-from tests import browser
+from tests.helpers import browser
+from tests.helpers.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 from tests.logs import random_timelines
 from tests.logs.made_up_log import log_of
-from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 CHANGES = {
     "no_dislike_signal": 0.0,

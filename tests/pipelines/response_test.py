@@ -10,7 +10,7 @@ from pipelines.systems.response import charts as response_charts
 from pipelines.systems.response import tables as response_tables
 from pipelines.systems.response.results import responses
 from pipelines.systems.response.stages import config_name
-from tests.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
+from tests.helpers.made_up_figures import empty_run, numbers_of, page_of, with_interval, write
 
 NO = "long_watch+dislike"
 

@@ -15,7 +15,7 @@ from pipelines.systems.satisfaction.results import protocols
 from pipelines.systems.satisfaction.tables import gains, groups, rows, sentences
 from satisfaction.experiments.variants import variants_of
 from satisfaction.saqrec.batch_loss import CLICK_LOSSES
-from tests.made_up_figures import numbers_of, page_of
+from tests.helpers.made_up_figures import numbers_of, page_of
 
 # A pipeline that asks for the protocol whose figures are made up below, and for ablations.
 CONFIG = {

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from data.timelines import Timelines
 from pipelines.graph.records import log_of, record_of
 from pipelines.registry import stages
-from tests import browser
+from tests.helpers import browser
 
 pytestmark = pytest.mark.long
 

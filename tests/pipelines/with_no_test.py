@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests import browser
+from tests.helpers import browser
 from tests.logs import own_log
 
 pytestmark = pytest.mark.long

@@ -11,7 +11,7 @@ from data.impressions import ranked_positions
 from ranking import checkpoint, comparison, log_statistics
 from ranking.model import inspection
 from runtime.errors import UsageError
-from tests import command_line
+from tests.helpers import command_line
 from tests.logs import impression_log
 
 

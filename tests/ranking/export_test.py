@@ -22,8 +22,8 @@ from ranking.export.folder import Options
 from ranking.export.gamma_and_calibration import Choice, choose
 from runtime import artifact
 from runtime.errors import UsageError
+from tests.helpers.server_without_jax import ask
 from tests.logs import impression_log
-from tests.server_without_jax import ask
 
 NUM_ITEMS, LENGTH = 40, 6
 CHOICE = Choice(np.array([0.5, 0.1, -0.4]), (Calibrator(1.5, 0.3), Calibrator(0.7, -0.2), IDENTITY))  # EVV, FVV, GVV

@@ -10,7 +10,7 @@ from data.impressions import ranked_positions
 from ranking import checkpoint
 from ranking import run as training
 from runtime.errors import HostError, UsageError
-from tests import several_hosts
+from tests.helpers import several_hosts
 from tests.logs import random_timelines
 from tests.ranking.training_test import config_of
 

@@ -26,9 +26,9 @@ from ranking.objective import make_loss
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from runtime.formats import SATISFACTION_SCORES
-from tests.killed_training import kill_at, results
+from tests.helpers.killed_training import kill_at, results
+from tests.helpers.plain_optimizer import plain_optimizer
 from tests.logs import random_timelines
-from tests.plain_optimizer import plain_optimizer
 from training.mesh import make_mesh, shard_batch
 from training.names import named_leaves
 from training.saving.checkpoints import CHECKPOINTS, restore_params

@@ -11,7 +11,7 @@ from retrieval import run as training
 from retrieval.export import folder as folder_format
 from simulation.counterfactual import similarity
 from simulation.exported import recommender
-from tests.exported_program import program
+from tests.helpers.exported_program import program
 from tests.logs import planted_content
 
 

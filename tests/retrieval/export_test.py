@@ -20,7 +20,7 @@ from retrieval.export import folder as exporting
 from runtime import artifact
 from runtime.errors import DataError, UsageError
 from simulation.exported import recommender
-from tests.exported_program import program
+from tests.helpers.exported_program import program
 
 USERS, N, D, H, T = 40, 8_000, 6, 8, 5
 OPTIONS = {**get_config().export, "num_queries": 64, "warmup_batch_sizes": (1,)}

@@ -12,8 +12,8 @@ import pytest
 from data.reading import Reader
 from retrieval import checkpoint
 from retrieval import run as training
-from tests import several_hosts
-from tests.killed_training import kill_at
+from tests.helpers import several_hosts
+from tests.helpers.killed_training import kill_at
 from tests.logs import random_timelines
 from tests.retrieval.training_test import config_of
 from training import run as training_run

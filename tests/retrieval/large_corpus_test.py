@@ -18,13 +18,13 @@ from retrieval.large_corpus import table_memory
 from retrieval.large_corpus.item_rows import ROW, ItemRows
 from retrieval.large_corpus.touched_rows import TouchedRows
 from retrieval.large_corpus.validation_in_blocks import make_validation_in_blocks
-from retrieval.margins import drawn
+from retrieval.margins.of_labels import drawn
 from retrieval.objective import make_loss, make_loss_of_touched_rows
 from retrieval.trends import learned
 from retrieval.updates import touched_rows
 from retrieval.validation import make_validation
 from runtime.errors import UsageError
-from tests.killed_training import results
+from tests.helpers.killed_training import results
 from tests.logs import random_timelines
 from tests.retrieval.objective_test import parameters_of
 from training.mesh import make_mesh, shard_batch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nn.softmax import sampled_label_margins
-from retrieval import negatives
+from retrieval.margins import negatives
 
 N, ROWS, C, DRAWS, D = 9, 8, 6, 20_000, 3
 FREQUENCY = np.array([0, 6, 5, 4, 3, 2, 1, 1, 1, 1], np.float32) / 24  # of each item among the labels; no item 0

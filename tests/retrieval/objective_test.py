@@ -14,7 +14,7 @@ from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss
 from retrieval.trends import served
 from runtime.errors import UsageError
-from tests.event_by_event import last_queries
+from tests.helpers.event_by_event import last_queries
 from tests.logs import random_timelines
 from training.names import named_leaves
 

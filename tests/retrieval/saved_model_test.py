@@ -12,7 +12,7 @@ from data import feedback
 from data.reading import Reading
 from retrieval.export import index
 from runtime.errors import DataError
-from tests.server_without_jax import ask
+from tests.helpers.server_without_jax import ask
 
 N, D, T, MAX_K = 300, 4, 3, 500
 READS = ("dislike", "skip")

@@ -26,10 +26,10 @@ from retrieval import checkpoint
 from retrieval import run as training
 from retrieval.objective import make_loss
 from runtime.errors import DataError, UsageError
-from tests.killed_training import kill_at, results
+from tests.helpers.killed_training import kill_at, results
+from tests.helpers.plain_optimizer import plain_optimizer
 from tests.logs import random_timelines
 from tests.nn.softmax_test import KERNELS, kernels
-from tests.plain_optimizer import plain_optimizer
 from training.compilation import CONCURRENT_COLLECTIVES, set_cpu_devices
 from training.mesh import make_mesh, replicated, shard_batch
 from training.names import named_leaves

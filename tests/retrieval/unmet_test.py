@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from encoders.labels import Asked
-from retrieval.unmet import among_unmet
+from retrieval.margins.unmet import among_unmet
 
 N, D, T = 12, 5, 6
 # Two rows: a user of four events, then one of two; a user of six, who met item 3 twice and is asked for it once more.

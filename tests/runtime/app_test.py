@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests import command_line
+from tests.helpers import command_line
 
 BINARY = """import errno, sys
 sys.path.insert(0, ".")

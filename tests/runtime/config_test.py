@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.config import found
-from tests import command_line
+from tests.helpers import command_line
 
 OPTIONS = """from ml_collections import ConfigDict
 def get_config(name="small"):

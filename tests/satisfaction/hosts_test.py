@@ -15,7 +15,7 @@ from runtime.errors import HostError, UsageError
 from satisfaction import run as training
 from satisfaction.run_folder import open_run
 from satisfaction.unbiased.steps import Imputation
-from tests import several_hosts
+from tests.helpers import several_hosts
 from tests.logs import random_timelines
 from tests.satisfaction.saqrec.alignment_test import config_of as align_config
 

@@ -18,7 +18,7 @@ from simulation.world.feed import Feed
 from simulation.world.newcomers import child, newcomers
 from simulation.world.returning import habits
 from simulation.world.state import World, open_world
-from tests import command_line, fake_ranker
+from tests.helpers import command_line, fake_ranker
 from tests.logs import small_world
 
 NUM_ITEMS = 400

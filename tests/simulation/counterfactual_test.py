@@ -22,7 +22,7 @@ from simulation.world.latent.catalogue import LatentCatalogue
 from simulation.world.state import open_world
 from simulation.world.tables import tables, truth
 from simulation.world.tables import write as write_world
-from tests import fake_recommender as fake
+from tests.helpers import fake_recommender as fake
 
 # 60 items: 5 clusters of 12, each of 3 creators of 4. Integer vectors, so that sums are exact in any order.
 NUM_ITEMS, DIM = 60, 6

@@ -25,7 +25,7 @@ from simulation.off_policy.exposures import REWARDS, Exposures
 from simulation.off_policy.reward_model import fit
 from simulation.off_policy.truth import TruthAt
 from simulation.world.state import World, open_world
-from tests import command_line
+from tests.helpers import command_line
 from tests.logs import random_timelines, small_world
 
 NUM_ITEMS = 400

@@ -19,7 +19,7 @@ from simulation.counterfactual.trajectories import Slates
 from simulation.exported import ranker
 from simulation.exported.files import load_array, load_function
 from simulation.exported.recommender import Recommender
-from tests import fake_ranker
+from tests.helpers import fake_ranker
 
 N, LENGTH = 6, 3
 READS = ("EVV", "FVV", "GVV", "dislike")

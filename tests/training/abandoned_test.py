@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.command_line import ROOT
+from tests.helpers.command_line import ROOT
 
 UNRAISABLE = """
 from training.saving.abandoned import ignore_abandoned

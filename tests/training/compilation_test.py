@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.command_line import ROOT
+from tests.helpers.command_line import ROOT
 
 _OPTIONS = "from training.compilation import narrow_row_options as f; import jax; print(f()); "
 _OPTIONS += "print(jax.jit(lambda x: x + 1, compiler_options=f())(1))"

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.errors import UsageError
-from tests import several_hosts
+from tests.helpers import several_hosts
 from training.distributed import hosts
 from training.distributed.cluster import local_devices
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import DataError
-from tests.plain_optimizer import plain_optimizer
+from tests.helpers.plain_optimizer import plain_optimizer
 from training.loop import DivergedError, Validation, train
 from training.mesh import make_mesh
 from training.metric_log import MetricLog

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.plain_optimizer import plain_optimizer
+from tests.helpers.plain_optimizer import plain_optimizer
 from training.optimizer import warmup_cosine
 
 

@@ -11,7 +11,7 @@ import optax
 import pytest
 from jax.sharding import PartitionSpec
 
-from tests.plain_optimizer import plain_optimizer
+from tests.helpers.plain_optimizer import plain_optimizer
 from training.mesh import make_mesh, shard_batch
 from training.row_tables import RowTables
 from training.rowwise_adagrad import scale_by_rowwise_adagrad

@@ -11,7 +11,7 @@ from retrieval import checkpoint
 from retrieval import run as retrieval
 from runtime.errors import UsageError
 from satisfaction import run as satisfaction
-from tests.event_by_event import last_queries
+from tests.helpers.event_by_event import last_queries
 from tests.logs import random_timelines
 from tests.ranking import training_test as ranking_training_test
 from tests.retrieval import training_test as retrieval_training_test

@@ -7,7 +7,7 @@ import orbax.checkpoint as ocp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from tests import several_hosts
+from tests.helpers import several_hosts
 from training.distributed import watch
 from training.mesh import make_mesh
 from training.saving.checkpoints import Checkpoints, restore_params

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.command_line import ROOT
+from tests.helpers.command_line import ROOT
 
 # Another signal at every function that the handler of the first one begins with: somewhere in it the second one comes.
 SIGNALLED = """

@@ -11,7 +11,7 @@ import pytest
 
 from runtime import app
 from runtime.errors import DataError
-from tests import several_hosts
+from tests.helpers import several_hosts
 from training import run as training_run
 from training.distributed import watch
 from training.mesh import make_mesh

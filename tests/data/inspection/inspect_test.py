@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from data.timelines import Timelines
-from tests import command_line
+from tests.helpers import command_line
 
 SECOND = 1_767_268_800  # 2026-01-01T12:00:00Z
 PRELOAD = ("data.assembly", "data.raw.plausibility", "data.readers.canonical.layout", "data.inspection.tables")

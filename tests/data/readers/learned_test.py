@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.readers import kuairand, movielens, tsinghua_shortvideo, vk_lsvd, yambda
-from tests import new_dataset
+from tests.helpers import new_dataset
 from tests.logs import official_logs
 
 pytestmark = pytest.mark.long

@@ -11,7 +11,7 @@ from data.readers import named
 from data.readers.sequences import read
 from retrieval.queries import NEXT_ITEM, asked
 from runtime.errors import DataError
-from tests import new_dataset
+from tests.helpers import new_dataset
 
 
 def timelines(folder, text, **options):

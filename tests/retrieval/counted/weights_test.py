@@ -18,7 +18,7 @@ from retrieval.counted.reactions import Reactions
 from retrieval.queries import asked
 from retrieval.run import refit_config, train
 from runtime.errors import DataError, UsageError
-from tests.event_by_event import last_queries
+from tests.helpers.event_by_event import last_queries
 from tests.logs import random_timelines
 
 R, T = 4, 16

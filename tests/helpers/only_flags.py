@@ -1,4 +1,4 @@
-"""Parses the flags of a binary and ends: `only_flags.py MODULE FLAG…`, to be run by tests/command_line.py."""
+"""Parses the flags of a binary and ends: `only_flags.py MODULE FLAG…`, to be run by tests/helpers/command_line.py."""
 
 import runpy
 import sys
@@ -6,13 +6,13 @@ import sys
 from absl import flags
 
 from runtime import app, paths
-from tests import command_line
+from tests.helpers import command_line
 
 
 def of(commands):
     """How the parsing of each {name: [module, flag, …]} ended; nothing else of them is run."""
     return command_line.run(
-        {name: [__file__, *command] for name, command in commands.items()}, preload=("tests.only_flags",)
+        {name: [__file__, *command] for name, command in commands.items()}, preload=("tests.helpers.only_flags",)
     )
 
 

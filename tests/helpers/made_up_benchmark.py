@@ -1,4 +1,7 @@
-"""A benchmark that finds what it is told to: `python -m tests.made_up_benchmark --ours=3 --peer=2 --then=fail`."""
+"""A benchmark that finds what it is told to.
+
+python -m tests.helpers.made_up_benchmark --ours=3 --peer=2 --then=fail
+"""
 
 import sys
 import time

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from tests.command_line import ROOT, Ended
+from tests.helpers.command_line import ROOT, Ended
 
 
 def run(code, *, count=2, timeout=240, cluster=None):

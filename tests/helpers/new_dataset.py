@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests import command_line
+from tests.helpers import command_line
 
 # Without the memory of what was said no to, which takes as long to compile as all the rest.
 _SIGNALS = "dislike_input_and_label_paper_tower"

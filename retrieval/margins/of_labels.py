@@ -2,7 +2,7 @@
 
 The corpus of a label is what was there when it was asked: an item that is uploaded later was no choice then, and would
 learn from having been none that it is not to be recommended. With --config.among_unmet it is what of that the user had
-not met (retrieval/unmet.py).
+not met (retrieval/margins/unmet.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ from ml_collections import ConfigDict
 
 from encoders.labels import Asked
 from nn.softmax import corpus_bias, label_margins, sampled_label_margins
-from retrieval import negatives
-from retrieval.unmet import among_unmet
+from retrieval.margins import negatives
+from retrieval.margins.unmet import among_unmet
 
 MarginsFn = Callable[[Asked, Mapping[str, jax.Array], jax.Array], jax.Array]
 """(labels [rows], their batch, key) -> margins [rows], of nn/softmax.py."""
 Sampler = Callable[[Any, Any, Any], negatives.Candidates]
-"""(what to draw with, labels [rows], where [rows]) -> candidates, of retrieval/negatives.py."""
+"""(what to draw with, labels [rows], where [rows]) -> candidates, of retrieval/margins/negatives.py."""
 
 
 class Corpus(NamedTuple):
