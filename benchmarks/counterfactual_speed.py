@@ -44,8 +44,8 @@ def gru_recommender(num_items: int) -> "Recommender":
     import polars as pl
     from jax.tree_util import Partial
 
+    from data.events_read import Reading
     from data.feedback import BITS, NUM_DWELL_BUCKETS
-    from data.reading import Reading
     from simulation.exported.recommender import Recommender, incremental
 
     rng = np.random.default_rng(0)

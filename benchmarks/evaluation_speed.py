@@ -99,7 +99,7 @@ def mean_model(log: "Timelines") -> "ModelScorer":
     import jax
     import numpy as np
 
-    from data.reading import Reading
+    from data.events_read import Reading
     from retrieval import full_corpus
 
     vectors = np.random.default_rng(1).normal(size=(log.num_items + 1, DIM)).astype(np.float32)

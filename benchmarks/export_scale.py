@@ -129,7 +129,7 @@ def main(argv: Sequence[str]) -> None:
     import numpy as np
 
     from configs.retrieval import get_config
-    from data.reading import Reader
+    from data.events_read import Reader
     from retrieval.export import folder as exporting
 
     with tempfile.TemporaryDirectory() as directory:

@@ -88,7 +88,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     # it learns from. No `positive`: long views, likes, shares and follows, or clicks where the log has none of these.
     config.input_feedback = (*_SIGNALS[signals]["input"], "like", "long_view")
     # What the query forgets, retrieval/aversion.py; () is the paper's tower. What takes a "no" back, of items like it.
-    # And S, how many of them are remembered, and read however long ago they were (data/reading.py).
+    # And S, how many of them are remembered, and read however long ago they were (data/events_read.py).
     config.memory_feedback = _SIGNALS[signals].get("memory", _SIGNALS[signals]["input"])
     config.forgiving_feedback = ("like", "long_view")
     config.memory_size = 8

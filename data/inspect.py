@@ -26,7 +26,7 @@ _ROWS = flags.DEFINE_integer(
 def main(argv: Sequence[str]) -> int | None:
     """Looks, writes the schema, and reads everything by it."""
     del argv
-    from data.inspection import first_schema, tables
+    from data.first_look import first_schema, tables
     from data.raw.schema import yaml_file
     from data.raw.schema.said import NAMES
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int | None:
 def _read(folder: Path, schema: Path, last: str) -> None:
     """Reads the log as the schema says, and tells what came of it."""
     from data import assembly, clock, traits
-    from data.inspection import needs
+    from data.first_look import needs
     from data.raw.quarantine import Quarantine
     from data.readers.canonical import layout
 

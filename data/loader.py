@@ -17,8 +17,8 @@ import grain
 import numpy as np
 
 from data import ranges
+from data.events_read import Reader, Reading
 from data.feedback import label_kinds
-from data.reading import Reader, Reading
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 
@@ -31,8 +31,8 @@ class Windows:
     """Stretches of timelines, one array entry each. Position i reads event start + i − 1 and predicts start + i.
 
     The first position of a user's first window reads nothing: it predicts the first event from an empty history. Later
-    windows overlap the one before by `context` positions, which carry no label; what they read is for `data.reading` to
-    say, the newest events or among them older ones that said no.
+    windows overlap the one before by `context` positions, which carry no label; what they read is for
+    `data.events_read` to say, the newest events or among them older ones that said no.
     """
 
     start: np.ndarray  # [W] int64, absolute position of the first label's event

@@ -29,9 +29,9 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from data import feedback, ranges, splits, traits
+from data.events_read import Reader
 from data.items import content
 from data.items.content import CODES_SCHEMA, ItemContent
-from data.reading import Reader
 from data.traits import Traits
 from runtime import artifact
 from runtime.errors import DataError

@@ -50,7 +50,7 @@ class IdTable(tf.Module):
 
 
 class EventsRead:
-    """Takes T events of each history, from the left, in order, zeros after them: the rule of data/reading.py.
+    """Takes T events of each history, from the left, in order, zeros after them: the rule of data/events_read.py.
 
     The newest T − S, and of the older ones the S newest that say no, or others where there are fewer.
     """

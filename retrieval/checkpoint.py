@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data import feedback
+from data.events_read import Reading, events_of
 from data.items.content import ItemContent
-from data.reading import Reading, events_of
 from data.timelines import Timelines
 from encoders.hashed_ids import hashed_rows
 from encoders.item_content import tower_features

@@ -31,7 +31,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data.reading import Reader, Reading
+from data.events_read import Reader, Reading
 from data.scored import scored
 from data.timelines import Timelines
 from metrics import diversity, intervals, ranking

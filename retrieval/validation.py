@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from data import ranges
-from data.reading import Reader
+from data.events_read import Reader
 from data.timelines import Timelines
 from encoders.labels import last_places
 from metrics import ranking

@@ -1,7 +1,9 @@
-"""How full a folder may be, so that a newcomer sees what is in it."""
+"""How full a folder may be, and how alike what is in it may be called, so that a newcomer finds what is there."""
 
 import collections
+import itertools
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -10,16 +12,57 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST = 20  # files at one level
 
 
-def _crowded(names: list[str]) -> dict[str, int]:
-    folders = collections.Counter(PurePosixPath(name).parent.as_posix() for name in names if "/" in name)
-    return {folder: files for folder, files in folders.items() if files > MOST}
+def _tracked() -> list[PurePosixPath]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [PurePosixPath(name) for name in listed.splitlines() if "/" in name]
+
+
+def _crowded(files: Iterable[PurePosixPath]) -> dict[str, int]:
+    folders = collections.Counter(file.parent.as_posix() for file in files)
+    return {folder: count for folder, count in folders.items() if count > MOST}
+
+
+def _alike(files: Iterable[PurePosixPath]) -> list[tuple[str, str, str]]:
+    """Modules and rooms of one folder whose names differ by an ending of at most four letters."""
+    names = collections.defaultdict(set)
+    for file in files:
+        for path in [file.with_suffix(""), *file.parents] if file.suffix == ".py" else []:
+            names[path.parent.as_posix()].add(path.name)
+    pairs = ((folder, *pair) for folder in names for pair in itertools.combinations(sorted(names[folder]), 2))
+    return [(folder, one, other) for folder, one, other in pairs if _differ_by_ending(one, other)]
+
+
+def _differ_by_ending(one: str, other: str) -> bool:
+    stem = sum(1 for _ in itertools.takewhile(lambda letters: letters[0] == letters[1], zip(one, other)))
+    endings = one[stem:], other[stem:]
+    return stem >= 4 and one[stem - 1] != "_" and all(len(end) <= 4 and "_" not in end for end in endings)
 
 
 @pytest.mark.parametrize(("files", "crowded"), [(MOST, {}), (MOST + 1, {"room": MOST + 1})])
 def test_a_file_too_many_is_seen(files: int, crowded: dict[str, int]) -> None:
-    assert _crowded([f"room/file_{n}.py" for n in range(files)]) == crowded
+    assert _crowded(PurePosixPath(f"room/file_{n}.py") for n in range(files)) == crowded
 
 
 def test_no_folder_is_crowded() -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert not _crowded(tracked.split("\n")[:-1])
+    assert not _crowded(_tracked())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("score", "scores", True),
+        ("score", "scoring", True),
+        ("align", "aligned", True),
+        ("train", "trends", False),
+        ("log_odds", "log_loss", False),
+        ("item", "item_tower", False),
+    ],
+)
+def test_names_that_are_alike_are_seen(one: str, other: str, alike: bool) -> None:
+    assert _alike([PurePosixPath(f"room/{one}.py"), PurePosixPath(f"room/{other}/part.py")]) == (
+        [("room", one, other)] if alike else []
+    )
+
+
+def test_no_two_names_of_a_folder_differ_by_their_ending() -> None:
+    assert not _alike(_tracked())

@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from data.reading import Reader
+from data.events_read import Reader
 from data.timelines import Timelines
 from retrieval.checkpoint import TOWERS, Retriever, reading
 from retrieval.counted import Arrays, Part

@@ -1,6 +1,6 @@
 """Writes the exported recommender: the folder that simulation measures and servers serve, whoever's model is inside.
 
-manifest.json        length T and what is read of a longer history (data/reading.py), dim D, num_items N, vocabulary
+manifest.json        length T and what is read of a longer history (data/events_read.py), dim D, num_items N, vocabulary
                      hash, features read, lineage, the index's recall,
                      the verdict of a gate where there was one, what the log of a pipeline could not carry
 user_tower.jax       weights; item, dwell, feedback [b, T] int32 -> queries [b, D]

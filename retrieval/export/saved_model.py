@@ -4,8 +4,8 @@ Two are written from one graph. `ExactSearch` scores every item with stock Tenso
 TensorFlow Serving; `ScannSearch` searches the ScaNN index and needs `import scann` (or its op library) in the server.
 
 Signature `serving_default`, b requests of histories of any length t, oldest event first, padding anywhere. The model
-reads T events of each, the newest and, of a longer history, what was said no to before (data/reading.py): send all that
-there is, or the last T events and the noes before them.
+reads T events of each, the newest and, of a longer history, what was said no to before (data/events_read.py): send all
+that there is, or the last T events and the noes before them.
 
     history_item_id [b, t]   int64 or string, as in the logs; -1 or "" is padding
     history_play_ms [b, t]   int32, -1 where unknown
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scann.scann_ops.py import scann_ops
 
 from data import feedback
-from data.reading import Reading
+from data.events_read import Reading
 from nn.tensorflow_graph import EventsRead, IdTable, XlaFunction, check, same_rows
 from retrieval.export.index import Effort
 from runtime.errors import DataError

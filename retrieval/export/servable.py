@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from data import feedback
-from data.reading import events_read
+from data.events_read import events_read
 from data.timelines import Timelines
 from nn import latency, warmup
 from nn.tensorflow_graph import XlaFunction, save

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading import Reader
+from data.events_read import Reader
 from data.timelines import Timelines
 from retrieval.checkpoint import Retriever
 from retrieval.export import index

@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from data import ranges
+from data.events_read import Reader, Reading
 from data.loader import PackedBatches
-from data.reading import Reader, Reading
 from data.timelines import Timelines
 from encoders.item_tower import ItemTower
 from encoders.labels import asked

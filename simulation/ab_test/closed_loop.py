@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from data import feedback, ranges
-from data.reading import Reader
+from data.events_read import Reader
 from runtime.progress import progress
 from simulation.ab_test.tallies import Tallies
 from simulation.exported.arms import Arm, world_items

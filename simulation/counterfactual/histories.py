@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from data import feedback, vocabulary
+from data.events_read import Reader
 from data.raw import values
-from data.reading import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.actions import Action
@@ -62,7 +62,7 @@ def replay(
     """`users` users drawn from those with a past, each up to the last event with any of the feedback `cut_at`.
 
     () cuts at the last event, whatever it is. At most k events are read, of a longer past those that the model's rule
-    has for so many (data/reading.py). Errors: UsageError where the timelines hold
+    has for so many (data/events_read.py). Errors: UsageError where the timelines hold
     other items than the recommender, or the feedback is not known; DataError where no user has such an event.
     """
     if recommender.vocabulary_hash and recommender.vocabulary_hash != timelines.manifest["vocabulary_hash"]:

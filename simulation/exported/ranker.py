@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from data.events_read import Reading, events_of
 from data.feedback import BITS, DWELL_EDGES_MS, DWELL_UNKNOWN, MAX_PACKED, NUM_DWELL_BUCKETS, SKIP_BELOW_MS
-from data.reading import Reading, events_of
 from data.watch_time import BOUNDED
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError, UsageError

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.reading import Reading, events_of
+from data.events_read import Reading, events_of
 
 
 class RecentEvents:

@@ -20,8 +20,8 @@ import numpy as np
 import polars as pl
 from jax.tree_util import Partial
 
+from data.events_read import Reading, events_of
 from data.feedback import mask_of
-from data.reading import Reading, events_of
 from runtime.artifact import MANIFEST
 from runtime.errors import DataError
 from runtime.formats import RECOMMENDER

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data.reading import Reading
+from data.events_read import Reading
 from runtime import cores
 from runtime.errors import DataError
 from runtime.progress import chunks
@@ -107,9 +107,9 @@ class Server:
     """One recommender in front of n users: what it remembers of each, and what each has met.
 
     The state of a user has read at most T = `max_history` events. It begins with the last T // 2, or those that the
-    model's own rule has for so many (data/reading.py), and when it is full it is made anew from as many, so that every
-    query rests on T // 2 to T events, as the queries that the model was trained on. A ranker reads as many as it was
-    trained on, whatever the recommender does.
+    model's own rule has for so many (data/events_read.py), and when it is full it is made anew from as many, so that
+    every query rests on T // 2 to T events, as the queries that the model was trained on. A ranker reads as many as it
+    was trained on, whatever the recommender does.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from data.reading import Reader
+from data.events_read import Reader
 from data.timelines import Timelines
 from runtime.errors import DataError
 from runtime.progress import chunks, progress

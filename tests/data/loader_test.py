@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from data.events_read import Reading
 from data.feedback import NEGATIVE, POSITIVE, has, mask_of
 from data.loader import PackedBatches, cut_windows, iterate, pack_rows
-from data.reading import Reading
 from runtime.errors import DataError, UsageError
 from tests.logs import random_timelines
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from data import feedback, timelines
-from data.reading import Reader, Reading
+from data.events_read import Reader, Reading
 from data.timelines import Timelines
 from data.traits import counted, of_counts
 from runtime.errors import DataError, UsageError

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from configs.retrieval import get_config
-from data.reading import Reader
+from data.events_read import Reader
 from retrieval import checkpoint
 from retrieval import run as training
 from retrieval.export import folder as folder_format

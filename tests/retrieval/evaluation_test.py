@@ -9,8 +9,8 @@ import pytest
 
 from data import scored
 from data import timelines as timelines_lib
+from data.events_read import Reading
 from data.feedback import mask_of
-from data.reading import Reading
 from data.timelines import Timelines
 from metrics import ranking
 from retrieval import compiled_ranks, full_corpus, measurement, simple_rules

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from configs.retrieval import get_config
 from data import feedback, timelines
-from data.reading import Reader, Reading
+from data.events_read import Reader, Reading
 from retrieval.export import folder as exporting
 from runtime import artifact
 from runtime.errors import DataError, UsageError

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from data.reading import Reader
+from data.events_read import Reader
 from retrieval import checkpoint
 from retrieval import run as training
 from tests.helpers import several_hosts

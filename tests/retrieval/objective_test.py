@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from configs.retrieval import get_config
+from data.events_read import Reader, Reading
 from data.feedback import BITS, NEGATIVE, POSITIVE, label_kinds
 from data.loader import PackedBatches
-from data.reading import Reader, Reading
 from encoders.labels import last_places
 from retrieval.checkpoint import Retriever, build
 from retrieval.objective import gradient_norms, make_loss

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data import feedback
-from data.reading import Reading
+from data.events_read import Reading
 from retrieval.export import index
 from runtime.errors import DataError
 from tests.helpers.server_without_jax import ask

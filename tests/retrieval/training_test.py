@@ -16,8 +16,8 @@ import pytest
 from flax import nnx
 
 from configs.retrieval import get_config
+from data.events_read import Reader, Reading
 from data.loader import PackedBatches
-from data.reading import Reader, Reading
 from data.timelines import Timelines
 from nn import gru_kernels
 from nn.gru import GRU

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from data.reading import Reading
+from data.events_read import Reading
 from encoders.labels import at_places, last_places
 from retrieval import full_corpus
 from retrieval.queries import asked

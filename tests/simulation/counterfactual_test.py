@@ -9,8 +9,8 @@ import pytest
 
 from configs.counterfactual import get_config
 from configs.world import get_config as world_config
+from data.events_read import Reading
 from data.feedback import BITS, DWELL_EDGES_MS
-from data.reading import Reading
 from runtime.artifact import writing
 from runtime.errors import DataError, FellShortError, UsageError
 from simulation.counterfactual.gate import Gate

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.reading import Reading
+from data.events_read import Reading
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.gate import Gate, numbers, shortfall
 from simulation.exported.recommender import Recommender

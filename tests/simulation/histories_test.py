@@ -9,8 +9,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs.world import get_config as world_config
+from data.events_read import Reading
 from data.feedback import BITS, has
-from data.reading import Reading
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import with_baselines

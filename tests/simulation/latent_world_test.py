@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from configs.world import get_config
-from data.reading import Reading
+from data.events_read import Reading
 from runtime.errors import UsageError
 from simulation.counterfactual.similarity import true_aversions
 from simulation.exported.recommender import Recommender

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from configs.counterfactual import get_config
+from data.events_read import Reading, events_of
 from data.feedback import BITS, NUM_DWELL_BUCKETS, dwell_bucket
-from data.reading import Reading, events_of
 from data.watch_time import BOUNDED, watch_feedback
 from runtime.errors import DataError, UsageError
 from simulation.counterfactual.settings import check

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.reading import Reading
+from data.events_read import Reading
 from runtime.errors import UsageError
 from simulation.counterfactual.similarity import (
     centred,

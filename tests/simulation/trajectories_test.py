@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from ml_collections import ConfigDict
 
+from data.events_read import Reading
 from data.feedback import BITS
-from data.reading import Reading
 from runtime.errors import DataError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch

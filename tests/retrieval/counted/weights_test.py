@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from configs.retrieval import get_config
+from data.events_read import Reader
 from data.feedback import BITS
-from data.reading import Reader
 from retrieval import checkpoint
 from retrieval.counted import files
 from retrieval.counted import weights as fitting

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data.inspection.columns import Look, look
-from data.inspection.first_schema import tables_of
+from data.first_look.columns import Look, look
+from data.first_look.first_schema import tables_of
 from data.raw import files, sources, values
 from data.raw.schema.said import TABLES, Schema
 from data.raw.sources import Source

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.reading import Reader, Reading, events_read
+from data.events_read import Reader, Reading, events_read
 from nn.tensorflow_graph import EventsRead
 
 NO = 64

@@ -5,9 +5,9 @@ import datetime
 import polars as pl
 import pytest
 
-from data.inspection import first_schema, guesses
-from data.inspection.columns import look
-from data.inspection.first_schema import tables_of
+from data.first_look import first_schema, guesses
+from data.first_look.columns import look
+from data.first_look.first_schema import tables_of
 from data.raw.schema import yaml_file
 
 SECOND = 1_767_268_800  # 2026-01-01T12:00:00Z

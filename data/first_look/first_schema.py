@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data.inspection.columns import Look
-from data.inspection.guesses import of_table, written
+from data.first_look.columns import Look
+from data.first_look.guesses import of_table, written
 from data.raw.names import named
 from data.raw.schema.said import TABLES
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from data.inspection.columns import Look
+from data.first_look.columns import Look
 from data.raw import spellings
 from data.raw.names import is_telling, meant, named
 from data.raw.schema.event_types import TYPE

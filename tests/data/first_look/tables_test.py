@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from data.inspection.tables import looked_at
+from data.first_look.tables import looked_at
 from data.raw.schema.said import Schema
 
 WORDS = ["view", "view", "hide"]

@@ -11,7 +11,7 @@ from data.timelines import Timelines
 from tests.helpers import command_line
 
 SECOND = 1_767_268_800  # 2026-01-01T12:00:00Z
-PRELOAD = ("data.assembly", "data.raw.plausibility", "data.readers.canonical.layout", "data.inspection.tables")
+PRELOAD = ("data.assembly", "data.raw.plausibility", "data.readers.canonical.layout", "data.first_look.tables")
 
 
 def inspect(*flags: object) -> command_line.Ended:
