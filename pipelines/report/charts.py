@@ -12,7 +12,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from pipelines.report.intervals import minus
 
 matplotlib.use("svg")
 
@@ -87,6 +89,11 @@ def logarithmic(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def percent(axis: Axis) -> None:
+    """Ticks of shares as percentages, with as many decimals as tell them apart."""
+    axis.set_major_formatter(FuncFormatter(lambda share, _: minus(f"{100 * share:.4g}%")))
 
 
 def _svg(paint: Callable[[Figure, bool], None], *, size: tuple[float, float], narrow: bool, salt: str) -> str:

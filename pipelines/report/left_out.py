@@ -8,7 +8,8 @@ _HTML = """
 <p>Left out before anything was trained, as the log has not what it takes.</p>
 {% call table(["Left out", "Since", "It would take"], "facts words") %}
 {% for lost in left_out %}
-<tr><td>{{ lost.what[0] | upper }}{{ lost.what[1:] }}</td><td>{{ lost.why }}</td><td>{{ lost.remedy }}</td></tr>
+<tr><td>{{ lost.what[0] | upper }}{{ lost.what[1:] }}</td>
+<td>{{ lost.why | code }}</td><td>{{ lost.remedy | code }}</td></tr>
 {% endfor %}
 {% endcall %}
 """

@@ -1,8 +1,10 @@
 """Renders the report: one HTML file of all sections, which fetches nothing from anywhere."""
 
+import re
 from collections.abc import Sequence
 
 import jinja2
+import markupsafe
 
 from pipelines.graph.sources import ROOT
 from pipelines.report.charts import colour_of
@@ -14,6 +16,11 @@ from pipelines.report.section import Section
 def numbers(sections: Sequence[Section]) -> dict[str, float]:
     """Every number on the page under one flat name."""
     return {name: value for section in sections for name, value in section.numbers.items()}
+
+
+def _code(text: str) -> markupsafe.Markup:
+    """Markup of a text in which `names` stand between backticks, as in what a terminal is told."""
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text))))
 
 
 def render(run: Run, sections: Sequence[Section]) -> str:
@@ -32,6 +39,7 @@ def render(run: Run, sections: Sequence[Section]) -> str:
         "signed": signed,
         "precise": precise,
         "minus": minus,
+        "code": _code,
     }
     environment.globals |= {"run": run, "colour_of": colour_of, "interval": interval}
     macros = environment.get_template("report/macros.html.j2").module

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from configs import pipeline
 from pipelines.planning import fitted
-from pipelines.report.charts import COLOURS, draw, side_by_side
+from pipelines.report.charts import COLOURS, draw, percent, side_by_side
 from pipelines.report.intervals import Point, in_words
 from pipelines.report.run_folder import Run
 from pipelines.report.tables import best_of
@@ -540,6 +540,29 @@ def test_why_nothing_is_said_of_a_no_is_what_the_plan_has_found(workdir: Path) -
     assert f"cannot say whether the recommender takes a no, as {why}: it says" in headline(Models(Run(workdir)))[0]
 
 
+def test_names_of_columns_are_code_in_what_the_log_lacks_and_nothing_else_is_markup(workdir: Path) -> None:
+    lost = {"what": "the closer look", "why": "no `<b>` is there", "remedy": "`play_ms` < 3"}
+    write(workdir / "left_out.json", [lost])
+    page = page_of(workdir)
+    assert "<td>no <code>&lt;b&gt;</code> is there</td><td><code>play_ms</code> &lt; 3</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("least", "labels"),
+    [(-0.5, ["−40%", "−20%", "0%"]), (-0.006, ["−0.6%", "−0.4%", "−0.2%", "0%"]), (1.2, ["100%", "105%"])],
+)
+def test_ticks_of_shares_are_told_apart(least: float, labels: list[str]) -> None:
+    def paint(figure, narrow):
+        (axes,) = side_by_side(figure, 1, narrow)
+        axes.barh([0], [least])
+        axes.set_xlim(*((0.98, least) if least > 0 else (least, 0)))
+        percent(axes.xaxis)
+
+    shown = re.findall(r">(−?[\d.]+%)<", draw(paint, title="", height=5, phone_height=5))
+    assert set(labels) <= set(shown)
+    assert len(set(shown)) * 2 >= len(shown)  # each drawing has a label once
+
+
 def test_no_two_drawings_share_an_id(workdir: Path) -> None:
     ids = re.findall(r'<clipPath id="([^"]+)"', page_of(workdir))
     assert len(set(ids)) == len(ids)
@@ -620,7 +643,7 @@ def test_a_log_without_dislikes_is_reported_by_skips(tmp_path: Path) -> None:
         "paper’s tower",
     ):
         assert of_dislikes not in page
-    assert "a column `dislike` in events" in page
+    assert "a column <code>dislike</code> in events" in page
 
 
 def test_a_log_without_play_times_is_reported_without_watches(workdir: Path) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from pipelines.report.charts import MUTED, colour_of, draw, side_by_side
+from pipelines.report.charts import MUTED, colour_of, draw, percent, side_by_side
 from pipelines.systems.ab.published import PUBLISHED
 from pipelines.systems.ab.results import Test
 
@@ -41,7 +41,7 @@ def by_day(test: Test, days: Mapping[str, bool]) -> str:
             axes.set_xlabel("day")
             axes.set_xlim(0.8, 0.2 + max(len(days["value"]) for days in lines.values()))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            percent(axes.yaxis)
         for axes in axes_of[len(panels) :]:
             axes.set_visible(False)
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator
 
-from pipelines.report.charts import MUTED, colour_of, draw, side_by_side
+from pipelines.report.charts import MUTED, colour_of, draw, percent, side_by_side
 from pipelines.report.intervals import Point, interval
 from pipelines.systems.response.results import Response
 from pipelines.systems.response.stages import MODELS, signals
@@ -103,7 +103,7 @@ def chart(name: str, responses: Sequence[Response], pipeline: Mapping[str, Any])
             if panel in ends:
                 axes.axvline(ends[panel] + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
             axes.xaxis.set_major_locator(FixedLocator(legible_ticks([x for _, _, points in lines for x, _ in points])))
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            percent(axes.yaxis)
             axes.set_title(f"{panel} ({kind})")
 
     return draw(paint, title=title, height=2.6, phone_height=2.3 * len(panels))

@@ -3,9 +3,8 @@
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from pipelines.report.charts import INK, MUTED, colour_of, draw, logarithmic, side_by_side
+from pipelines.report.charts import INK, MUTED, colour_of, draw, logarithmic, percent, side_by_side
 from pipelines.report.intervals import Point, interval, signed
 from pipelines.systems.retrieval.models import Model, Models, titles
 
@@ -88,7 +87,7 @@ def responsiveness(models: Models) -> str:
             lowest = min([point.low for point in shown.values()] + [figure or 0.0 for figure in paper.values()])
             axes.set_xlim(left=1.06 * lowest, right=1.06 * max(0.0, *(point.high for point in shown.values())))
             axes.spines["bottom"].set_visible(False)
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            percent(axes.xaxis)
             axes.set_title(f"by {kind}")
 
     title, rows = f"Change in similar items after {models.a_no}, by model", len(labels)
@@ -140,8 +139,8 @@ def _frontier(models: Models, metric: str, y_label: str) -> str:
             if model.chosen:
                 axes.plot(x, p.value, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)
         axes.axvline(models.run.pipeline["keep_recall"], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        percent(axes.xaxis)
+        percent(axes.yaxis)
         axes.set_xlabel("Recall@100 kept")
         axes.set_title(y_label)
         axes.margins(0.1, 0.14)
