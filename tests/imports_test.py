@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import tracked
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # folder -> the folders that it may import besides itself.
@@ -53,8 +55,7 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def _folders() -> set[str]:
-    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return {line.split("/")[0] for line in tracked.splitlines() if "/" in line}
+    return {file.parts[0] for file in tracked.files() if file.suffix == ".py"}
 
 
 def test_every_folder_has_a_row() -> None:

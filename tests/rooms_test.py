@@ -2,19 +2,14 @@
 
 import collections
 import itertools
-import subprocess
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers import tracked
+
 MOST = 20  # files at one level
-
-
-def _tracked() -> list[PurePosixPath]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [PurePosixPath(name) for name in listed.splitlines() if "/" in name]
 
 
 def _crowded(files: Iterable[PurePosixPath]) -> dict[str, int]:
@@ -44,7 +39,7 @@ def test_a_file_too_many_is_seen(files: int, crowded: dict[str, int]) -> None:
 
 
 def test_no_folder_is_crowded() -> None:
-    assert not _crowded(_tracked())
+    assert not _crowded(tracked.files())
 
 
 @pytest.mark.parametrize(
@@ -65,4 +60,4 @@ def test_names_that_are_alike_are_seen(one: str, other: str, alike: bool) -> Non
 
 
 def test_no_two_names_of_a_folder_differ_by_their_ending() -> None:
-    assert not _alike(_tracked())
+    assert not _alike(tracked.files())
