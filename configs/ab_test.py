@@ -4,8 +4,8 @@
 
 Sizes: `standard` (20,000 people, 7 days), the default; `demo` (4,000 people, 7 days); `tiny` serves tests.
 Measured with `demo` on the feed of configs/world.py:demo, no_dislike_signal against dislike_input_and_label at weight
-1,000: 244 thousand impressions, 32 seconds of CPU, 0.6 GB; dislike rate -86% [-88%, -83%], repeated dislikes on the
-same creator -98% [-99%, -97%], viewers +4.4% [+0.2%, +8.7%], enjoyment +9.8% [+3.9%, +16.3%]. The paper, behind other
+1,000: 247 thousand impressions, 32 seconds of CPU, 0.6 GB; dislike rate -84% [-86%, -81%], repeated dislikes on the
+same creator -98% [-99%, -97%], viewers +3.8% [-0.2%, +8.1%], enjoyment +8.3% [+2.4%, +14.5%]. The paper, behind other
 stages of a platform that heeds dislikes already: -2.44%, -9.60%, -0.14%; enjoyment is not published for that one.
 An A/A test (--aa_tests) of 400 people takes 5 seconds of CPU.
 """
