@@ -29,7 +29,17 @@ GROUPS = ("low_activity", "medium_activity", "high_activity")  # thirds of the p
 
 
 def check(config: ConfigDict, arms: Sequence[Arm]) -> None:
-    """Raises UsageError, naming the setting, where `config` cannot be run on `arms`."""
+    """Raises UsageError, naming the setting, where `config` cannot be run on `arms`, or an arm knows later days."""
+    moments: dict[str, str] = {}
+    for arm in arms:
+        moments.setdefault(arm.recommender.counted_until, arm.name)
+    moments.pop("", None)  # of those that do not say
+    if len(moments) > 1:
+        counted = ", ".join(f"{arm} up to '{moment}'" for moment, arm in moments.items())
+        raise UsageError(
+            f"--arms: not counted up to the same moment ({counted}): what one knows of later days would look like an "
+            "effect of how it learns; export all with the same --counted_until"
+        )
     if config.users < len(arms):
         raise UsageError(f"--config.users={config.users}: fewer than the {len(arms)} arms; at least one user for each")
     limits.at_least(config, {"aa_users": 2}, {"aa_users": "one for each of the equal arms"})

@@ -321,6 +321,12 @@ def test_arms_that_do_not_fit_are_named(world: Path, arms, tmp_path: Path) -> No
         "recommender format 1, this code reads 2": [arms["blind"], other("format", version=1)],
         "item 400 is not of --world": [other("a", items=strangers), other("b", items=strangers)],
         "names 1 arm(s), at least 2": [arms["blind"]],
+        "(arm1 up to 'test', arm2 up to 'end')": [
+            arms["blind"],  # does not say
+            other("earlier", lineage={"counted_until": "test"}),
+            other("later", lineage={"counted_until": "end"}),
+            other("earlier too", lineage={"counted_until": "test"}),
+        ],
         "no recommender here": [arms["blind"], tmp_path],
     }
     for n, (message, folders) in enumerate(cases.items()):
