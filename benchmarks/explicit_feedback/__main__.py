@@ -1,12 +1,12 @@
-"""Like against hate: the satisfaction model beside simpler models of the same information, on a log of likes and hates.
+"""Like against dislike: the satisfaction model beside simpler models of the same information.
 
-  python -m benchmarks.explicit_feedback --data=LOG.csv --workdir=runs/explicit
+  python -m benchmarks.explicit_feedback --data=TIMELINES --workdir=runs/explicit
 
-LOG is a KuaiRand log (CSV, official column names) of rows that are a like or a hate. Each user's last like and last
-hate are the test; of what is left the last like and last hate, set aside once more, choose each model's settings. All
-models but popularity read the same numbers (satisfaction/unbiased/features.py): cosine and product of the frozen
-embeddings, and rates of the training rows. Figures: AUC over all test rows, and per user, the share of users whose like
-is put above the hate; bounds are those of a bootstrap over users.
+TIMELINES are of any log with likes and dislikes, of which nothing else is read. The last like and the last dislike of
+each user who gave both are the test; of what is left the last of each, set aside once more, choose each model's
+settings. All models but popularity read the same numbers (satisfaction/unbiased/features.py): cosine and product of the
+frozen embeddings, and rates of the training rows. Figures: AUC over all test rows, and per user, the share of users
+whose like is put above the dislike; bounds are those of a bootstrap over users.
 """
 
 import itertools
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from benchmarks.explicit_feedback.log import Task
 
-_CONFIG = define_config("configs/satisfaction.py:kuairand_27k_explicit", "Base recommender and satisfaction model.")
-_DATA = define_path("data", None, "A KuaiRand log (CSV) of likes and hates only.", required=True)
+_CONFIG = define_config("configs/satisfaction.py:movielens_100k", "Base recommender and satisfaction model.")
+_DATA = define_path("data", None, "Folder of timelines, written by data.prepare.", required=True)
 _WORKDIR = define_path("workdir", None, "The folder where results go.", required=True)
 
 
@@ -37,7 +37,7 @@ def satisfaction_model(task: "Task", settings: Mapping[str, float], config: Conf
     from satisfaction.unbiased import satisfaction_model as step
 
     options = ConfigDict(config.to_dict())
-    options.satisfaction.update(settings)
+    options.satisfaction.update({**settings, "estimator": "naive"})  # everything has an answer: nothing is weighed
     fitted, _ = step.train(
         options,
         task.timelines,
@@ -81,13 +81,13 @@ def gradient_boosting(task: "Task", settings: Mapping[str, float]) -> "np.ndarra
     return np.asarray(lightgbm.train(options, data, rounds).predict(task.rows(task.held_out)))
 
 
-def hate_popularity(task: "Task") -> "np.ndarray":
-    """Minus the item's share of hates, drawn towards the mean with the weight of two rows."""
+def popularity(task: "Task") -> "np.ndarray":
+    """The item's share of likes, drawn towards the mean with the weight of two rows."""
     from data.rates import smoothed_by_group
 
-    item, hates = task.timelines.item, 1 - task.likes[task.trained]
-    options = {"num_groups": task.timelines.num_items + 1, "prior_rate": hates.mean(), "prior_count": 2}
-    return -smoothed_by_group(item[task.trained], hates, **options)[item[task.held_out]]
+    item, likes = task.timelines.item, task.likes[task.trained]
+    options = {"num_groups": task.timelines.num_items + 1, "prior_rate": likes.mean(), "prior_count": 2}
+    return smoothed_by_group(item[task.trained], likes, **options)[item[task.held_out]]
 
 
 def figures_of(task: "Task", scores: "np.ndarray") -> dict[str, float]:
@@ -119,7 +119,8 @@ def main(argv: Sequence[str]) -> None:
     # Imported here: --help must not wait for jax.
     import shutil
 
-    from benchmarks.explicit_feedback.log import read_timelines, task_of
+    from benchmarks.explicit_feedback.log import likes_and_dislikes, task_of
+    from data.timelines import Timelines
     from metrics import binary
     from runtime.artifact import write_json
     from runtime.workdir import METRICS, begin
@@ -128,12 +129,13 @@ def main(argv: Sequence[str]) -> None:
     set_cpu_devices(1)
     enable_compilation_cache()
     config = _CONFIG.value
-    folder, complete = begin(_WORKDIR.value, {"config": config.to_dict(), "data": _DATA.value})
+    timelines = Timelines.open(_DATA.value)
+    log = likes_and_dislikes(timelines)
+    folder, complete = begin(_WORKDIR.value, {"config": config.to_dict(), "data": timelines.fingerprint})
     if complete:
         return
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
-    log = read_timelines(_DATA.value, scratch / "timelines")
     inner = task_of(log, config, scratch / "inner", split="valid")
     test = task_of(log, config, scratch / "test", split="test")
 
@@ -150,7 +152,7 @@ def main(argv: Sequence[str]) -> None:
         ),
     }
     metrics: dict[str, float] = {"users": float(len(test.held_out) / 2), "inner_users": float(len(inner.held_out) / 2)}
-    rows = {"hate_popularity": figures_of(test, hate_popularity(test))}
+    rows = {"popularity": figures_of(test, popularity(test))}
     for name, (model, settings) in models.items():
         areas = [binary.auc(model(inner, chosen), inner.likes[inner.held_out]) for chosen in settings]
         best = settings[areas.index(max(areas))]
@@ -164,7 +166,7 @@ def main(argv: Sequence[str]) -> None:
         print(f"{name:<22}AUC {cells[0]}   per user {cells[1]}")
     shutil.rmtree(scratch)
     write_json(folder / METRICS, metrics)
-    print(f"likes against hates of {metrics['users']:.0f} users: {folder / METRICS}")
+    print(f"likes against dislikes of {metrics['users']:.0f} users: {folder / METRICS}")
 
 
 if __name__ == "__main__":

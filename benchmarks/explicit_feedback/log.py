@@ -1,32 +1,20 @@
-"""A log of likes and hates as timelines, and what models learn from and are measured on: for benchmarks."""
+"""The likes and dislikes of a log, and what models learn from and are measured on."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
-from data import assembly, feedback, ranges, timelines
-from data.raw.tables import Tables
+from data import feedback, ranges, timelines
 from data.timelines import Timelines
 from runtime.errors import UsageError
 from satisfaction.saqrec import base
-from satisfaction.unbiased.answers import answers
+from satisfaction.unbiased.answers import SATISFIED, answers
 from satisfaction.unbiased.features import PairFeatures, make_features
 
-_COLUMNS = {
-    "user_id": "user_id",
-    "video_id": "item_id",
-    "time_ms": "timestamp_ms",
-    "is_click": "click",
-    "is_like": "like",
-    "is_hate": "dislike",
-    "long_view": "long_view",
-    "play_time_ms": "play_ms",
-    "duration_ms": "duration_ms",
-}
+_TEST, _VALID = 1, 2  # places from the end, among a user's likes or dislikes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +23,9 @@ class Task:
 
     features: PairFeatures
     timelines: Timelines
-    likes: NDArray[np.int8]  # [E] 1 like, 0 hate
+    likes: NDArray[np.int8]  # [E] 1 like, 0 dislike
     trained: NDArray[np.bool_]  # [E] bool
-    held_out: NDArray[np.int64]  # [m] positions, a like and a hate of each user in it
+    held_out: NDArray[np.int64]  # [m] positions, a like and a dislike of each user in it
 
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """What PairModel makes of an impression before it learns anything: [n, 2 + A]."""
@@ -48,37 +36,41 @@ class Task:
         return np.column_stack([cosine, dot / part["user"].shape[1], part["attributes"]])
 
 
-def read_timelines(path: str, folder: Path) -> Timelines:
-    """Timelines whose test split is each user's last like and last hate, and whose validation is those before them."""
-    if not Path(path).is_file():
-        raise UsageError(f"--data={path}: no such file")
-    log = pl.read_csv(path, glob=False)
-    missing = [name for name in _COLUMNS if name not in log.columns]
-    if missing:
-        raise UsageError(f"--data={path}: no column {missing[0]}; give a KuaiRand log")
-    events = log.select([pl.col(source).alias(name) for source, name in _COLUMNS.items()])
-    if not ((events["like"] + events["dislike"]) == 1).all():
-        raise UsageError(f"--data={path}: holds rows that are no like and no hate; leave them out")
-    made = assembly.assemble(Tables(events, None, None, None, len(events)))
-    arrays = dict(made.arrays)
-    user = ranges.owners(np.diff(arrays["offsets"]))
-    likes = feedback.has(arrays["feedback"], "like")
-    from_end = np.zeros(len(user), np.int64)  # 1 for a user's last like, and last hate, 2 for the one before
+def likes_and_dislikes(log: Timelines) -> Timelines:
+    """The events that are a like or a dislike alone. Of who gave both, the last of each are the test split, and where
+    two more are left, the ones before them the validation split; each user's events are in the order of the splits.
+
+    Errors: UsageError where nobody gave both.
+    """
+    kept = feedback.has(log.feedback, "like") ^ feedback.has(log.feedback, "dislike")
+    user = log.user_of_event()[kept]
+    likes = feedback.has(log.feedback[kept], "like")
+    from_end = np.zeros(len(user), np.int64)
     for kind in (likes, ~likes):
-        at = np.flatnonzero(kind)
-        count = np.bincount(user[at], minlength=user[-1] + 1)
-        from_end[at] = np.repeat(count, count) - ranges.places(count)
-    # Only users with both kinds left give a validation pair.
-    pair = np.bincount(user[from_end == 2], minlength=user[-1] + 1) == 2
-    split = np.where(from_end == 1, 2, np.where((from_end == 2) & pair[user], 1, 0))
+        count = np.bincount(user[kind], minlength=log.num_users)
+        from_end[kind] = np.repeat(count, count) - ranges.places(count)
+
+    def pairs(place: int) -> NDArray[np.bool_]:
+        # At this place from the end, of users who have a like and a dislike there.
+        both = np.bincount(user[from_end == place], minlength=log.num_users) == 2
+        return (from_end == place) & both[user]
+
+    test, valid = pairs(_TEST), pairs(_VALID)
+    if not valid.any():
+        raise UsageError(
+            f"--data={log.path}: nobody has two likes and two dislikes or more; give a log with likes and dislikes"
+        )
+    split = np.where(test, 2, np.where(valid, 1, 0))
     order = np.lexsort((np.arange(len(user)), split, user))
-    for name in timelines.EVENT_DTYPES:
-        arrays[name] = arrays[name][order]
-    sizes = [np.bincount(user, split == part, len(arrays["offsets"]) - 1).astype(np.int64) for part in (0, 1)]
-    arrays["valid_start"] = arrays["offsets"][:-1] + sizes[0]
-    arrays["test_start"] = arrays["valid_start"] + sizes[1]
-    dataclasses.replace(made, arrays=arrays).write(folder)
-    return Timelines.open(folder)
+    events = {name: getattr(log, name)[kept][order] for name in timelines.EVENT_DTYPES}
+    if not feedback.has(log.feedback, "click", "long_view").any():
+        # The base recommender learns from what was clicked or, in a log without clicks, watched: a like is that too.
+        watched = np.where(likes[order], feedback.mask_of(["long_view"]), 0)
+        events["feedback"] = (events["feedback"] | watched).astype(events["feedback"].dtype)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=log.num_users))])
+    first, second = (np.bincount(user[split == part], minlength=log.num_users) for part in (0, 1))
+    valid_start = offsets[:-1] + first
+    return dataclasses.replace(log, **events, offsets=offsets, valid_start=valid_start, test_start=valid_start + second)
 
 
 def task_of(log: Timelines, config: ConfigDict, folder: Path, *, split: str) -> Task:
@@ -87,6 +79,6 @@ def task_of(log: Timelines, config: ConfigDict, folder: Path, *, split: str) -> 
     log = dataclasses.replace(log, valid_start=start, test_start=end)  # training ends where the split begins
     trained = log.in_split("train")
     embeddings, _ = base.train(config, log, folder / "base")
-    given = answers(log, config.answers)
+    given = answers(log, "like_dislike")
     features = make_features(embeddings, log, answers=given, trained=trained, seed=config.seed, answer_rates=True)
-    return Task(features, log, given, trained, np.flatnonzero(log.in_split("valid")))
+    return Task(features, log, (given == SATISFIED).astype(np.int8), trained, np.flatnonzero(log.in_split("valid")))

@@ -1,51 +1,70 @@
-"""A log of likes and hates: which rows are held out, and which logs are refused."""
+"""The likes and dislikes of a log: which are held out, and which logs are refused."""
+
+import dataclasses
 
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.explicit_feedback.log import read_timelines
-from data import feedback
+from benchmarks.explicit_feedback.log import likes_and_dislikes
+from data import assembly, feedback
+from data.raw.tables import Tables
+from data.timelines import Timelines
 from runtime.errors import UsageError
 
-
-def write(folder, rows):
-    """A KuaiRand log of (user, video, time, like) rows; whoever likes clicked."""
-    user, video, time, like = (np.array(column) for column in zip(*rows, strict=True))
-    columns = {"user_id": user, "video_id": video, "time_ms": time, "is_click": like, "is_like": like}
-    columns |= {"is_hate": 1 - like, "long_view": like, "play_time_ms": 5_000 * like, "duration_ms": 9_000 + 0 * like}
-    pl.DataFrame(columns).write_csv(folder / "log.csv")
-    return str(folder / "log.csv")
+_START_MS = 1_600_000_000_000
 
 
-def times_of(log, split, user):
-    """When user's rows of a split happened, and whether they were likes."""
+def log_of(folder, rows):
+    """Timelines of (user, item, time, "like", "dislike" or "") rows."""
+    user, item, time, said = (np.array(column) for column in zip(*rows, strict=True))
+    columns = {"user_id": user, "item_id": item, "timestamp_ms": _START_MS + time}
+    columns |= {name: (said == name).astype(np.int8) for name in ("like", "dislike")}
+    events = pl.DataFrame(columns)
+    assembly.assemble(Tables(events, None, None, None, len(events))).write(folder)
+    return Timelines.open(folder)
+
+
+def said_in(log, split, user_id):
+    """When a user's rows of a split happened, and whether they were likes."""
+    user = log.users["user_id"].to_list().index(user_id)
     own = np.flatnonzero(log.in_split(split) & (log.user_of_event() == user))
-    return sorted(zip(log.timestamp_ms[own], feedback.has(log.feedback[own], "like"), strict=True))
+    times = log.timestamp_ms[own] - _START_MS
+    return list(zip(times.tolist(), feedback.has(log.feedback[own], "like").tolist(), strict=True))
 
 
-def test_the_last_like_and_hate_are_test_and_those_before_them_validate(tmp_path):
-    alternating = [(7, 10 + t, t, t % 2) for t in range(1, 7)]
-    few = [(9, 10, 11, 1), (9, 11, 12, 0), (9, 12, 13, 1)]
-    log = read_timelines(write(tmp_path, [*few, *reversed(alternating)]), tmp_path / "timelines")
-    first, second = (int(np.flatnonzero(log.users["user_id"] == user)[0]) for user in (7, 9))
-    assert times_of(log, "test", first) == [(5, True), (6, False)]
-    assert times_of(log, "valid", first) == [(3, True), (4, False)]
-    assert times_of(log, "train", first) == [(1, True), (2, False)]
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    alternating = [(7, 10 + t, t, ("like", "dislike", "")[t % 3]) for t in range(1, 10)]
+    few = [(9, 10, 11, "like"), (9, 11, 12, "dislike"), (9, 12, 13, "like")]
+    content = [(3, 10, 1, "like"), (3, 11, 2, "like"), (3, 12, 3, "")]
+    return log_of(tmp_path_factory.mktemp("log"), [*few, *reversed(alternating), *content])
+
+
+def test_the_last_like_and_dislike_are_test_and_those_before_them_validate(log):
+    found = likes_and_dislikes(log)
+    assert said_in(found, "test", 7) == [(7, False), (9, True)]
+    assert said_in(found, "valid", 7) == [(4, False), (6, True)]
+    assert said_in(found, "train", 7) == [(1, False), (3, True)]
     # One like is left besides the last of each kind: no pair, so it is learned from.
-    assert times_of(log, "test", second) == [(12, False), (13, True)]
-    assert times_of(log, "valid", second) == []
-    assert times_of(log, "train", second) == [(11, True)]
+    assert said_in(found, "test", 9) == [(12, False), (13, True)]
+    assert said_in(found, "valid", 9) == []
+    assert said_in(found, "train", 9) == [(11, True)]
+    # Who gave likes alone is asked nothing.
+    assert said_in(found, "train", 3) == [(1, True), (2, True)]
+    assert said_in(found, "test", 3) == []
+    assert len(found.item) == 6 + 3 + 2
 
 
-def test_a_log_that_is_no_such_log(tmp_path):
-    with pytest.raises(UsageError, match=r"--data=.*nowhere\.csv: no such file"):
-        read_timelines(str(tmp_path / "nowhere.csv"), tmp_path / "timelines")
-    path = write(tmp_path, [(1, 2, 3, 1)])
-    frame = pl.read_csv(path)
-    frame.drop("is_hate").write_csv(path)
-    with pytest.raises(UsageError, match=r"--data=.*: no column is_hate; give a KuaiRand log"):
-        read_timelines(path, tmp_path / "timelines")
-    frame.with_columns(is_like=pl.lit(0)).write_csv(path)
-    with pytest.raises(UsageError, match="holds rows that are no like and no hate; leave them out"):
-        read_timelines(path, tmp_path / "timelines")
+def test_in_a_log_of_ratings_a_like_is_what_the_base_recommender_learns_from(log):
+    found = likes_and_dislikes(log)
+    likes = feedback.has(found.feedback, "like")
+    np.testing.assert_array_equal(feedback.has(found.feedback, "long_view"), likes)
+    clicked = dataclasses.replace(log, feedback=log.feedback | np.uint16(feedback.mask_of(["click"])))
+    assert not feedback.has(likes_and_dislikes(clicked).feedback, "long_view").any()
+
+
+def test_a_log_where_nobody_gave_both_is_refused(tmp_path):
+    log = log_of(tmp_path, [(1, 2, 3, "like"), (1, 3, 4, "like"), (2, 2, 3, "dislike"), (2, 4, 5, "dislike")])
+    with pytest.raises(UsageError, match=r"--data=.*: nobody has two likes and two dislikes or more"):
+        likes_and_dislikes(log)
