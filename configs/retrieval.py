@@ -123,7 +123,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
 
     # What is counted beside the towers, retrieval/counted/: (), nothing. The weights of the towers and of each part are
     # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read; R,
-    # γ, λ and c of co-visitation; γ and m of categories.
+    # γ, λ and b of co-visitation; γ and m of categories.
     everything = ("covisitation", "categories", "popularity", "popularity_1d", "popularity_7d")
     config.counted = _SIGNALS[signals].get("counted", everything)
     config.counted_weights = ()
@@ -132,7 +132,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.covisitation_decay = 0.995
     config.covisitation_prior = 5.0
     # Where every event is a like or a dislike, noes are many, and one says less of what is like it.
-    config.covisitation_erased = 3.0 if log.traits and log.traits.is_explicit else 6.0
+    config.covisitation_no_weight = 3.0 if log.traits and log.traits.is_explicit else 30.0
     config.category_decay = 0.995
     config.category_prior = 10.0
 

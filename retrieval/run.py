@@ -40,7 +40,7 @@ _NUMBERS = {
     **TRAINING,
     **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k", "id_hashes"), COUNT),
     **dict.fromkeys(("positive_weight", "denominator_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
-    **dict.fromkeys(("negative_weight", "opposing_weight", "covisitation_erased"), NOT_NEGATIVE),
+    **dict.fromkeys(("negative_weight", "opposing_weight", "covisitation_no_weight"), NOT_NEGATIVE),
     "counted_weights": all_of(NOT_NEGATIVE),
     "trend_days": all_of(POSITIVE),
     **dict.fromkeys(("counted_length", "covisitation_dim"), COUNT),

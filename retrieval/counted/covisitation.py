@@ -9,13 +9,14 @@ product they are cut down to R numbers an item:
     the score of item j goes on with  a h · B_j / (n + λ)
 
 With γ = 1, λ = 0 and all R = N that is a times item-kNN's mean cosine. What was said no to is forgotten here too, by
-slots that the towers have too (retrieval/aversion.py), but nothing is learned:
+slots that the towers have too (retrieval/aversion.py), but nothing is learned. h has a part in the span of the noes,
 
-    h ← h − c K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what yeses have left of each
+    P h = K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what yeses have left of each
 
-loses c times its part in their span. With c = 1 it says nothing of them any more, with c = 2 it points away from them
-as it had pointed there, with c = 6 five times as far. With c = 2 a yes to the same item, w = ½, makes it say nothing
-again, and the next bring it back.
+and the score loses  b P h · B_j / (n + λ).  With b = a co-visitation says nothing of them any more, with b = 2 a it
+points away from them as it had pointed there. b is a scale of its own, as a is not about noes: it falls as the towers
+get to know by themselves who took what together, and one no would do less, the more the towers know. So co-visitation
+speaks of noes where a is 0 too.
 """
 
 from typing import Any
@@ -53,6 +54,11 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     return vectors
 
 
+def speaks_of_noes(config: ConfigDict) -> bool:
+    """Whether it has something to say where a is 0."""
+    return bool(config.memory_feedback) and config.covisitation_no_weight > 0
+
+
 def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:
     """`vectors`, B [N + 1, R] of what users took until a moment of `Timelines.until`."""
     cosines = similarities(timelines, timelines.until(until)[0])
@@ -66,9 +72,10 @@ class CoVisitation:
         """Args: of `count`; the items' content, which says nothing here; the run's config, configs/retrieval.py; a."""
         del content
         # Half of the weight on either side, so that an index sees both halves of an item's vector at like lengths.
-        self.vectors = jnp.asarray(counted["vectors"] * weight**0.5)
+        scale = max(weight, 1.0)
+        self.vectors = jnp.asarray(counted["vectors"] * scale**0.5)
         self._decay, self._prior = config.covisitation_decay, config.covisitation_prior
-        self._erased = config.covisitation_erased
+        self._weight, self._no_weight = weight / scale, config.covisitation_no_weight / scale
         size = self.vectors.shape[1]
         # As it begins: two items are as alike as their vectors are, and a yes to the same leaves half of a no.
         self._noes = AversionMemory(size, config.memory_size) if config.memory_feedback else None
@@ -80,7 +87,7 @@ class CoVisitation:
         return sum(self._sizes) + (self._noes.state_size if self._noes is not None else 0)
 
     def after(self, vectors: Any, events: Read) -> jax.Array:
-        """States after histories [B, T], item 0 anywhere: [B, state]. `vectors` are √a B."""
+        """States after histories [B, T], item 0 anywhere: [B, state]. `vectors` are B, scaled."""
         where, met = events.item > 0, vectors[events.item]  # [B, T, R]
         later = jnp.cumsum(where[:, ::-1], axis=1)[:, ::-1] - where  # events after each
         taken = events.taken * self._decay**later
@@ -100,15 +107,15 @@ class CoVisitation:
         return jnp.concatenate(updated, axis=-1)
 
     def queries(self, states: jax.Array) -> jax.Array:
-        """√a h / (n + λ) of states [..., state], without what was said no to: [..., R]."""
+        """(a h − b P h) / (n + λ) of states [..., state], divided by the scale of `vectors`: [..., R]."""
         total, count, memory = jnp.split(states, np.cumsum(self._sizes), axis=-1)
         queries = total / (count + self._prior)
         if self._noes is None:
-            return queries
+            return self._weight * queries
         keys, strength = self._noes.slots(memory)  # [..., S, R], [..., S]
         gram = jnp.einsum("...sd,...td->...st", keys, keys) + _RIDGE * jnp.eye(keys.shape[-2])
         share = strength * solved(gram, jnp.einsum("...sd,...d->...s", keys, queries))
-        return queries - self._erased * jnp.einsum("...s,...sd->...d", share, keys)
+        return self._weight * queries - self._no_weight * jnp.einsum("...s,...sd->...d", share, keys)
 
     def of_content(self, codes: jax.Array) -> jax.Array:
         """Nobody has met them yet: zeros [b, R]."""

@@ -12,14 +12,17 @@ from retrieval.counted import Arrays, Part, categories, covisitation, popularity
 
 
 class Kind(NamedTuple):
-    """How a part is counted, of what lies in a log before a moment, and made of that at a `weight`."""
+    """How a part is counted, of what lies in a log before a moment, and made of that at a `weight`; and whether, by a
+    run's config, it says something at weight 0 too.
+    """
 
     counted: Callable[[Timelines, str, ConfigDict], Arrays]
     make: Callable[..., Part]
+    without_weight: Callable[[ConfigDict], bool] = lambda _: False
 
 
 KINDS: Mapping[str, Kind] = {
-    "covisitation": Kind(covisitation.count, covisitation.CoVisitation),
+    "covisitation": Kind(covisitation.count, covisitation.CoVisitation, covisitation.speaks_of_noes),
     "categories": Kind(categories.count, categories.Categories),
     "popularity": Kind(functools.partial(popularity.count, days=0), popularity.Popularity),
     "popularity_1d": Kind(functools.partial(popularity.count, days=1), popularity.Popularity),
@@ -30,9 +33,9 @@ KINDS: Mapping[str, Kind] = {
 def made(
     counted: Mapping[str, Arrays], weights: Mapping[str, float], content: ItemContent, config: ConfigDict
 ) -> list[Part]:
-    """The parts that have a weight, in the order of `KINDS`."""
+    """Those among `weights` that say something, in the order of `KINDS`."""
     return [
         kind.make(counted[name], content, config, weight=weights[name])
         for name, kind in KINDS.items()
-        if weights.get(name, 0.0)
+        if name in weights and (weights[name] or kind.without_weight(config))
     ]

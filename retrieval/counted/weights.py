@@ -11,7 +11,7 @@ model answers both. A part that adds nothing gets 0, and is left out; but where 
 items for an empty history, popularity keeps the least weight there is. What comes out is calibrated too: softmax of the
 scores says how likely these days were.
 
-In the fit what was said no to is forgotten, and no more (c = 1 of covisitation.py): that a no counts against what is
+In the fit what was said no to is forgotten, and no more (b = a of covisitation.py): that a no counts against what is
 like it is for the few who say no, and no reason to trust co-visitation less for all.
 """
 
@@ -74,7 +74,7 @@ def fit(
     Args: counted, of each part what lies before the validation days.
     """
     config = ConfigDict(towers.config.to_dict())
-    config.covisitation_erased = min(1.0, config.covisitation_erased)
+    config.covisitation_no_weight = min(1.0, config.covisitation_no_weight)  # of parts at weight 1
     everything = (TOWERS, *config.counted)
     if config.counted_weights:
         return dict(zip(everything, config.counted_weights, strict=True))

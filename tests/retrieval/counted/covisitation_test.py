@@ -18,7 +18,9 @@ UNKNOWN, SHORT, LONG = 1, 3, 6  # dwell buckets
 
 def settings(**changed):
     config = get_config("demo,dislike_input_and_label")
-    config.update({"covisitation_prior": 2.0, "covisitation_decay": 0.5, "covisitation_erased": 2.0, "memory_size": 2})
+    config.update(
+        {"covisitation_prior": 2.0, "covisitation_decay": 0.5, "covisitation_no_weight": 2.0, "memory_size": 2}
+    )
     config.update(changed)
     return config
 
@@ -105,12 +107,30 @@ def test_event_by_event_states_are_those_of_whole_histories(vectors, memory):
     np.testing.assert_allclose(state, whole, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("erased", "left"), [(0.0, 1.0), (1.0, 0.0), (2.0, -1.0)])
-def test_after_a_no_an_item_scores_what_is_not_erased(vectors, erased, left):
-    of = part(vectors, covisitation_erased=erased)
-    before = vectors[5] @ asked(of, [1, 2, 5, 3, 9], [LONG, LONG, LONG, LONG, SHORT])
-    after = vectors[5] @ asked(of, [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT], [0, 0, 0, 0, NO])
+def scores(of, *history):
+    """Of every item, after one history."""
+    return np.asarray(of[0].vectors) @ asked(of, *history)
+
+
+@pytest.mark.parametrize(
+    ("weight", "no_weight", "left"), [(1.0, 0.0, 1.0), (1.0, 1.0, 0.0), (0.5, 1.0, -1.0), (4.0, 8.0, -1.0)]
+)
+def test_after_a_no_an_item_scores_what_is_left_of_its_weight(vectors, weight, no_weight, left):
+    of = part(vectors, weight=weight, covisitation_no_weight=no_weight)
+    before = scores(of, [1, 2, 5, 3, 9], [LONG, LONG, LONG, LONG, SHORT])[5]
+    after = scores(of, [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT], [0, 0, 0, 0, NO])[5]
     np.testing.assert_allclose(after / before, left, atol=0.02)
+
+
+def test_what_a_no_takes_away_is_the_same_at_every_weight(vectors):
+    history, dwell = [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT]
+    taken = [
+        scores(of, history, dwell) - scores(of, history, dwell, [0, 0, 0, 0, NO])
+        for of in (part(vectors, weight=weight, covisitation_no_weight=3.0) for weight in (0.0, 0.5, 1.0, 20.0))
+    ]
+    assert np.abs(taken[0]).max() > 0.1
+    for of_weight in taken[1:]:
+        np.testing.assert_allclose(of_weight, taken[0], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("likes", "left"), [(0, -1.0), (1, 0.0), (2, 0.5), (3, 0.75)])

@@ -56,9 +56,8 @@ def scores_by_hand(folder, log, split, inputs, weights, **settings):
     total = weights["towers"] * np.asarray(towers.encode(inputs)) @ towers.item_vectors().T
     events = Reactions(towers.config).read(*(inputs[name] for name in ("item", "dwell", "feedback")))
     for name, weight in weights.items():
-        if name != "towers":
-            (part,) = made(counted, {name: 1.0}, log.item_content(), towers.config)
-            total += weight * np.asarray(part.queries(part.after(part.vectors, events)) @ part.vectors.T)
+        for part in made(counted, {name: weight} if name != "towers" else {}, log.item_content(), towers.config):
+            total += np.asarray(part.queries(part.after(part.vectors, events)) @ part.vectors.T)
     return total
 
 
@@ -77,7 +76,7 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
         inputs = log.histories(of.moments.user, of.moments.before, reader)
         # With noes forgotten and no more.
         alone = [{"towers": 0.0, name: 1.0} for name in names]
-        each = [scores_by_hand(folder, log, "valid", inputs, of, covisitation_erased=1.0) for of in alone]
+        each = [scores_by_hand(folder, log, "valid", inputs, of, covisitation_no_weight=1.0) for of in alone]
         where = of.of("targets")
         rows = where.any(axis=1)
         met = np.zeros((len(where), log.num_items + 1), bool)
@@ -115,6 +114,23 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
     expected = scores_by_hand(folder, log, "test", inputs, weights)
     np.testing.assert_allclose(scores[:, 1:], expected[:, 1:], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(last_queries(run, inputs) @ run.item_vectors().T, scores, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "changed", "there"),
+    [
+        ({"covisitation": 3.0}, {"covisitation_no_weight": 0.0}, ["CoVisitation"]),
+        ({"covisitation": 0.0}, {}, ["CoVisitation"]),  # it speaks of noes
+        ({"covisitation": 0.0}, {"covisitation_no_weight": 0.0}, []),
+        ({"covisitation": 0.0}, {"memory_feedback": ()}, []),
+        ({"categories": 0.0, "popularity": 0.1}, {}, ["Popularity"]),
+    ],
+)
+def test_parts_that_say_nothing_are_left_out(trained, weights, changed, there):
+    log, folder = trained
+    counted, _ = files.read(folder, "test")
+    parts = made(counted, weights, log.item_content(), settings(**changed))
+    assert [type(part).__name__ for part in parts] == there
 
 
 def test_without_towers_and_popularity_an_empty_history_is_answered_by_what_is_popular(trained):
