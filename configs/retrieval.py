@@ -32,6 +32,7 @@ and with what was published elsewhere:
 from typing import Any
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from data import readers
 
@@ -131,8 +132,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.covisitation_dim = 64
     config.covisitation_decay = 0.995
     config.covisitation_prior = 5.0
-    # Where every event is a like or a dislike, noes are many, and one says less of what is like it.
-    config.covisitation_no_weight = 3.0 if log.traits and log.traits.is_explicit else 30.0
+    config.covisitation_no_weight = placeholder(float)  # by default as many noes as the log has tell it
     config.category_decay = 0.995
     config.category_prior = 10.0
 

@@ -13,6 +13,7 @@ from data.timelines import Timelines
 from retrieval import checkpoint, objective
 from retrieval.checkpoint import identity, towers_reading
 from retrieval.counted import files
+from retrieval.counted.covisitation import no_weight
 from retrieval.counted.parts import KINDS
 from retrieval.counted.weights import ONLY_COUNTS, only_counts
 from retrieval.counted.weights import fit as fit_weights
@@ -185,7 +186,8 @@ def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
 
 
 def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
-    """`config` with what it leaves to the log: the positives, and what the model reads of each event.
+    """`config` with what it leaves to the log: the positives, what the model reads of each event, and how much a no
+    weighs in co-visitation.
 
     Errors: UsageError, DataError for one that makes no sense, by itself or on this log.
     """
@@ -195,6 +197,9 @@ def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
         for name in ("input_feedback", "forgiving_feedback"):
             config[name] = tuple(feedback for feedback in config[name] if feedback != "long_view")
     config.input_feedback = _told_apart(config, timelines)
+    if config.covisitation_no_weight is None:
+        shares = timelines.traits.feedback
+        config.covisitation_no_weight = no_weight(sum(shares.get(name, 0.0) for name in config.memory_feedback))
     _check(config, timelines)
     return config
 

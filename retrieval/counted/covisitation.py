@@ -37,6 +37,9 @@ from retrieval.counted.reactions import Read
 from retrieval.simple_rules import similarities
 
 _RIDGE = 0.01  # what is said no to twice makes K̂ K̂ᵀ singular
+# b by default, chosen on the validation days of five logs (benchmarks/README.md, "What is counted beside the towers"):
+# where noes are more than so large a share of all events, each of them says less of what is like it.
+_MANY, _OF_MANY, _OF_FEW = 0.05, 3.0, 30.0
 
 
 def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
@@ -52,6 +55,11 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     alone = (np.asarray(cosines.sum(axis=0)).ravel() == 0) & (np.asarray(cosines.sum(axis=1)).ravel() == 0)
     vectors[alone] = 0.0  # and not what rounding has left of them
     return vectors
+
+
+def no_weight(noes: float) -> float:
+    """b where a config leaves it to the log, of whose events `noes`, a share, are remembered as such."""
+    return _OF_MANY if noes > _MANY else _OF_FEW
 
 
 def speaks_of_noes(config: ConfigDict) -> bool:

@@ -7,9 +7,9 @@
 days that they have not seen, and concave in a, so it has one solution and nothing to tune. With the not-to-recommend
 term beside it, what is served moves along the same trade of Recall against skips and dislikes that the weight of that
 term draws, and no further. The questions are those of both ways of asking (retrieval/queries.py), and count alike: one
-model answers both. A part that adds nothing gets 0, and is left out; but where that would leave nothing that ranks
-items for an empty history, popularity keeps the least weight there is. What comes out is calibrated too: softmax of the
-scores says how likely these days were.
+model answers both. A part that adds nothing gets 0, and is left out, unless it speaks of noes (covisitation.py). But
+where that would leave nothing that ranks items for an empty history, popularity keeps the least weight there is. What
+comes out is calibrated too: softmax of the scores says how likely these days were.
 
 In the fit what was said no to is forgotten, and no more (b = a of covisitation.py): that a no counts against what is
 like it is for the few who say no, and no reason to trust co-visitation less for all.

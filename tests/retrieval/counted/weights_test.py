@@ -129,7 +129,8 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
 def test_parts_that_say_nothing_are_left_out(trained, weights, changed, there):
     log, folder = trained
     counted, _ = files.read(folder, "test")
-    parts = made(counted, weights, log.item_content(), settings(**changed))
+    config = settings(**{"covisitation_no_weight": 30.0, **changed})
+    parts = made(counted, weights, log.item_content(), config)
     assert [type(part).__name__ for part in parts] == there
 
 
