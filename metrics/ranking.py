@@ -127,6 +127,9 @@ def top_k(scores: ArrayLike, k: int, *, excluded: Pairs | None = None) -> NDArra
         out = left_out(row)
         size = min(k, len(of_row) - len(out))
         if len(out) <= _FEW_OUT:
+            if np.isnan(of_row[out]).any():
+                of_row = of_row.copy()
+                of_row[out] = -np.inf
             # Whatever is left out is among the highest size + len(out), at worst.
             places = counting.highest(of_row, size + len(out))
             gone[out] = True

@@ -30,14 +30,15 @@ def relative_changes(
     Args:
       control, treatment: (numerators [U, M], denominators [U, M]) of the users in each group; finite.
       samples: resamples. seed: equal inputs and seeds give equal bounds.
-      least_users: a figure with fewer users behind its numerator, in either group, is undefined: of a handful a
-        bootstrap knows no spread, and of none it would claim to be certain.
+      least_users: a figure with fewer users behind its numerator or denominator, in either group, is undefined: of a
+        handful a bootstrap knows no spread, and of none it would claim to be certain.
     """
     if not 0 < level < 1 or samples < 1:
         raise ValueError(f"level = {level}, samples = {samples}: level between 0 and 1, at least 1 sample")
     rng = np.random.default_rng(seed)
     before, after = (_ratios(group, samples=samples, rng=rng) for group in (control, treatment))
-    known = np.minimum(*(np.count_nonzero(group[0], axis=0) for group in (control, treatment))) >= least_users  # [M]
+    behind = [np.count_nonzero(part, axis=0) for group in (control, treatment) for part in group]
+    known = np.min(behind, axis=0) >= least_users  # [M]
     changes = np.where(known, divide(after, before) - 1, np.nan)  # [1 + samples, M]
     return [of_resamples(change, level=level) for change in changes.T]
 

@@ -331,7 +331,8 @@ def load(
         towers: when it is asked.
       settings: of those parts, in place of the run's config: they are no matter of training.
       weights: of TOWERS and of each part, in place of those that were fitted.
-    Errors: UsageError where the run is not complete, was trained on other timelines, or has learned from later days.
+    Errors: UsageError where the run is not complete, was trained on other timelines or on another split of these, or
+    has learned from later days.
     """
     folder = Path(path)
     if not is_complete(folder):
@@ -340,6 +341,11 @@ def load(
     config = ConfigDict({**saved["config"], **(settings or {})})
     if saved["timelines"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"--checkpoint={path}: trained on other items than --data={timelines.path} has; give its own")
+    if saved["log"] != timelines.fingerprint:  # whose test days may be among those that it has learned from
+        raise UsageError(
+            f"--checkpoint={path}: trained on another log than --data={timelines.path}, or another split of it; give "
+            "its own"
+        )
     if until in config.train_on:
         raise UsageError(
             f"--checkpoint={path}: has learned from the {until} days, which say nothing of it; use --split=test"

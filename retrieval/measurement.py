@@ -1,6 +1,7 @@
 """Measures a trained model on held-out days, beside the baselines: the work of `python -m retrieval.evaluate`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ import numpy as np
 from data.timelines import Timelines
 from metrics.intervals import Interval, flat
 from retrieval import full_corpus, simple_rules
-from retrieval.checkpoint import load
+from retrieval.checkpoint import Retriever, load
+from retrieval.counted import files
 from retrieval.queries import ScoreFn, asked, positives
 from runtime import table as text_table
-from runtime.artifact import checksum, write_json
-from runtime.workdir import METRICS, begin
+from runtime.artifact import MANIFEST, checksum, digest, write_json
+from runtime.workdir import CONFIG, METRICS, begin
 
 _SHOWN = (
     "recall@10",
@@ -45,7 +47,7 @@ def run(
     retriever = load(checkpoint, timelines, until=split)
     vectors = retriever.item_vectors()
     identity = {
-        "checkpoint": checksum(vectors.tobytes()),
+        "checkpoint": _of_model(retriever, Path(checkpoint)),
         "timelines": timelines.manifest["files"],
         "positive": sorted(positive),
         "split": split,
@@ -102,6 +104,14 @@ def _ahead(
         if change := full_corpus.compare(before, after).get(name):
             changes[name] = best, change
     return changes
+
+
+def _of_model(retriever: Retriever, folder: Path) -> list[str]:
+    # What its scores follow from: arrays, config, and how much each part weighs. Not what a training has measured,
+    # which is another each time.
+    arrays = [checksum(np.asarray(array).tobytes()) for _, array in sorted(retriever.weights.items())]
+    manifests = (folder / CONFIG, folder / files.FOLDER / MANIFEST)
+    return [checksum("".join(arrays).encode()), *(digest(path) for path in manifests if path.is_file())]
 
 
 def table(rows: Mapping[str, Mapping[str, float]], prefix: str = "") -> str:

@@ -23,6 +23,15 @@ def at_least(config: Any, limits: Mapping[str, float], reasons: Mapping[str, str
             raise UsageError(f"--config.{name}={value}: {'each ' if several else ''}at least {least}{reason}")
 
 
+def enough_days(config: Any, needed: float) -> None:
+    """Raises UsageError where somebody needs so many days, or more than the log has, to watch what they are shown."""
+    if needed >= config.days:
+        raise UsageError(
+            f"--config.days={config.days}: over before the busiest user has watched it all; more days, or fewer "
+            "--config.num_events a user"
+        )
+
+
 def probabilities(config: Any, *names: str) -> None:
     """Raises UsageError where a setting is not between 0 and 1, both included."""
     for name in names:

@@ -50,7 +50,8 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     if found < 1 or not cosines.nnz:
         return vectors
     both = LinearOperator(cosines.shape, dtype=np.float64, matvec=lambda x: (cosines @ x + cosines.T @ x) / 2)
-    values, directions = eigsh(both, k=found, which="LA", v0=np.ones(rows), tol=1e-4)
+    # Where Krylov's space closes early, as among items that nobody shares, ARPACK goes on from chance.
+    values, directions = eigsh(both, k=found, which="LA", v0=np.ones(rows), tol=1e-4, rng=np.random.default_rng(0))
     vectors[:, :found] = directions * np.sqrt(np.maximum(values, 0.0))
     alone = (np.asarray(cosines.sum(axis=0)).ravel() == 0) & (np.asarray(cosines.sum(axis=1)).ravel() == 0)
     vectors[alone] = 0.0  # and not what rounding has left of them

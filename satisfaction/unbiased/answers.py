@@ -16,9 +16,11 @@ def from_questionnaire(timelines: Timelines) -> NDArray[np.int8]:
     """What was answered; errors: DataError where nobody answered."""
     answers = np.asarray(timelines.questionnaire_answer)
     if not (answers >= 0).any():
-        has_reactions = {"like", "dislike"} & set(timelines.manifest["feedback"])
+        has_both = {"like", "dislike"} <= set(timelines.traits.feedback)
         remedy = (
-            "set --config.answers=like_dislike" if has_reactions else "nor likes and dislikes: nothing to learn from"
+            "set --config.answers=like_dislike"
+            if has_both
+            else "nor are there likes and dislikes: nothing to learn from"
         )
         raise DataError(f"{timelines.path}: questionnaire_answer is empty, no questionnaire was answered; {remedy}")
     return answers
@@ -55,10 +57,24 @@ def answers(timelines: Timelines, source: str) -> NDArray[np.int8]:
     if source not in SOURCES:
         raise UsageError(f"--config.answers={source}: one of {', '.join(SOURCES)}")
     given = SOURCES[source](timelines)
-    for value, name in ((SATISFIED, "satisfied"), (DISSATISFIED, "dissatisfied")):
-        if not (given == value).any():
-            raise DataError(
-                f"{timelines.path}: no answer is '{name}' (--config.answers={source}); "
-                "a satisfaction model needs both kinds: take more days, or the other source of answers"
-            )
+    lacking = _lacking(given)
+    if lacking:
+        others = [name for name in SOURCES if name != source and _has_both(timelines, name)]
+        remedy = "take more days" + "".join(f", or set --config.answers={name}" for name in others)
+        raise DataError(
+            f"{timelines.path}: no answer is '{lacking}' (--config.answers={source}); "
+            f"a satisfaction model needs both kinds: {remedy}"
+        )
     return given
+
+
+def _lacking(given: NDArray[np.int8]) -> str:
+    kinds = ((SATISFIED, "satisfied"), (DISSATISFIED, "dissatisfied"))
+    return next((name for value, name in kinds if not (given == value).any()), "")
+
+
+def _has_both(timelines: Timelines, source: str) -> bool:
+    try:
+        return not _lacking(SOURCES[source](timelines))
+    except DataError:  # it has none at all
+        return False

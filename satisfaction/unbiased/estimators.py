@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from runtime.errors import DataError, UsageError
 
 Floats = NDArray[np.float64]
+_MOST = 0.5  # of the answered impressions: if more of them have a propensity of 1, something gives the answers away
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,9 @@ def estimator_of(name: str, clip: float) -> Estimator:
 
 
 def check_propensities(propensity: ArrayLike, *, clip: float, where: ArrayLike) -> None:
-    """DataError, naming the event, where an answered impression's propensity has no use: 0, 1, or a weight too large.
+    """DataError, naming the event, where an answered impression's propensity has no use: 0, above 1, or a weight too
+    large; and where most are 1, as something gives away who answers. A few that are 1 weigh 1: all impressions like
+    theirs were answered.
 
     Args: propensity [E]; clip M; where [E] bool, the answered impressions.
     """
@@ -71,7 +74,12 @@ def check_propensities(propensity: ArrayLike, *, clip: float, where: ArrayLike) 
     for wrong, what, remedy in (
         (~np.isfinite(at), "no number", "train the propensity model at a lower learning rate"),
         (at <= 0, "0, of an impression that was answered", "give probabilities; what can never happen has no inverse"),
-        (at >= 1, "1: certain to be answered", "leave out what gives the answer away, or set estimator=naive"),
+        (at > 1, "above 1", "give probabilities"),
+        (
+            (at >= 1) & (np.mean(at >= 1) > _MOST),
+            "1: certain to be answered",
+            "leave out what gives the answer away, or set estimator=naive",
+        ),
     ):
         if wrong.any():
             event = answered[np.flatnonzero(wrong)[0]]

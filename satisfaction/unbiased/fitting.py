@@ -173,12 +173,15 @@ def mean_of(members: Sequence[Fitted]) -> Fitted:
 
 
 def split(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Examples]:
-    """(what is fitted, what validates): a random `share` of the examples validates, of each label at least one."""
+    """(what is fitted, what validates): a random `share` of the examples validates. Of a label with two examples or
+    more at least one is fitted, and at least one validates.
+    """
     rng = np.random.default_rng([seed, 1])
     drawn = rng.random(len(examples.position))
     for label in (examples.label <= 0.5, examples.label > 0.5):
         if label.sum() > 1:
-            drawn[np.flatnonzero(label)[np.argmin(drawn[label])]] = 0.0
+            lowest, highest = np.flatnonzero(label)[np.argsort(drawn[label])[[0, -1]]]
+            drawn[lowest], drawn[highest] = 0.0, 1.0
     return examples.at(drawn >= share), examples.at(drawn < share)
 
 

@@ -19,7 +19,7 @@ from satisfaction.unbiased.features import PairFeatures
 from satisfaction.unbiased.fitting import Examples, Fitted, fit, load, mean_of, split
 
 IMPUTATION, MODEL = "imputation", "model"
-_LEAST_ANSWERS = 4
+_LEAST_OF_A_KIND = 2  # one is fitted, one validates
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
     asked = trained & ~is_earlier(timelines)  # of earlier history one kind of answer may be all that was kept
     answered = np.flatnonzero(asked & (answers >= 0))
     labels = answers[answered].astype(np.float32)
-    if len(labels) < _LEAST_ANSWERS or labels.min() == labels.max():
+    if min(labels.sum(), (1 - labels).sum()) < _LEAST_OF_A_KIND:
         raise DataError(
             f"{timelines.path}: {len(labels)} answers before the held-out events, {int(labels.sum())} of them "
             "'satisfied'; a satisfaction model needs several of both kinds: take more days"

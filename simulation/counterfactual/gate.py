@@ -13,7 +13,7 @@ from simulation.exported.recommender import Recommender
 
 VERDICT = "verdict.json"
 _RECALL = "recall@100"
-_COMPARABLE = ("split", "timelines", "positive")  # what two evaluations share where their recalls are compared
+_COMPARABLE = ("split", "timelines", "positive", "users")  # what two evaluations share where their recalls are compared
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,11 +102,15 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
     for column in ("user_id", "item_id"):
         if column not in table.columns:
             raise DataError(f"{path}: no column '{column}'; it needs user_id, item_id and action (or feedback columns)")
-    if "timestamp_ms" in table.columns:
-        table = table.sort("timestamp_ms", maintain_order=True)
+    if table["user_id"].null_count():
+        row = int(table["user_id"].is_null().arg_max() or 0)
+        raise DataError(f"{path}: row {row}, column user_id: empty; write whose event it is")
     item = _indices(path, table["item_id"], recommender)
     dwell, bits = _reactions(path, table)
-    user = table.with_row_index("row").group_by("user_id", maintain_order=True).agg("row")["row"].to_list()
+    table = table.with_row_index("row")
+    if "timestamp_ms" in table.columns:
+        table = table.sort("timestamp_ms", maintain_order=True)
+    user = table.group_by("user_id", maintain_order=True).agg("row")["row"].to_list()
     rows = [np.array(events[-k:]) for events in user]
     short = next((n for n, events in enumerate(rows) if len(events) < _LEAST_EVENTS), None)
     if short is not None:

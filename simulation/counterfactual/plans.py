@@ -1,7 +1,8 @@
 """Random behaviour: what simulated users will do, drawn before any recommender is asked (Wang et al., section 4).
 
-The first item, the place in each slate, the action on each item: so two recommenders meet the same users, and following
-a plan is a deterministic function of the model.
+The first item, the place in each slate, the action on each item: so two recommenders that have learned from the same
+days, by whose counts the first item is drawn, meet the same users, and following a plan is a deterministic function of
+the model.
 """
 
 from dataclasses import dataclass

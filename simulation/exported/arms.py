@@ -81,6 +81,11 @@ def load_arms(folders: Mapping[str, str], rankers: Mapping[str, str] | None = No
                 f"--arms: {first.name} and {arm.name} are of different vocabularies; export both from models of the "
                 "same timelines"
             )
+        if ours.log and theirs.log and ours.log != theirs.log:  # their test days are others
+            raise UsageError(
+                f"--arms: {first.name} and {arm.name} are of different logs, or of different splits of one; export "
+                "both from models of the same timelines"
+            )
     return arms
 
 

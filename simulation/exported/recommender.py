@@ -44,8 +44,9 @@ class Recommender:
     queries [b, D]) adds one event to each history. item_vectors [N+1, D] and the rows of `items` share their index;
     row 0 is padding. `reading` says which events of a history the model reads, T at most; only where `goes_on` can more
     be added to a state. `fingerprint` changes with the export, `vocabulary_hash` with what the indices mean;
-    `checkpoint` is the trained model's, "" where none is named. What it knows of the log: the splits in `learned_from`,
-    and in its counts what lies before `counted_until`, a moment of `Timelines.until`, "" where the export does not say.
+    `checkpoint` is the trained model's, "" where none is named. What it knows of the log: `log`, the fingerprint of its
+    timelines, the splits in `learned_from`, and in its counts what lies before `counted_until`, a moment of
+    `Timelines.until`; "" where the export does not say.
     embeddings [N+1, E]: of the items, as the log has them,
     zeros where unknown, which are of `embedding_sizes` side by side; None where it has none.
     """
@@ -60,6 +61,7 @@ class Recommender:
     checkpoint: str = ""
     learned_from: tuple[str, ...] = ()
     counted_until: str = ""
+    log: str = ""
     goes_on: bool = False
     embeddings: np.ndarray | None = None
     embedding_sizes: tuple[int, ...] = ()
@@ -175,6 +177,7 @@ def load(path: str | Path, *, flag: str = "--recommender") -> Recommender:
         checkpoint=str(lineage.get("checkpoint", "")),
         learned_from=tuple((lineage.get("config") or {}).get("train_on", ())),
         counted_until=str(lineage.get("counted_until", "")),
+        log=str(lineage.get("timelines", "")),
         goes_on=carries_state,
         embeddings=_finite(folder / "item_embeddings.npy", (rows, sum(sizes))) if sizes else None,
         embedding_sizes=sizes,

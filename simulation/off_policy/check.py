@@ -52,6 +52,11 @@ def check(config: ConfigDict, timelines: Timelines, arms: Sequence[Arm], *, data
                 f"--arms={arm.name}: exported for another vocabulary than that of --data={data}; give the timelines "
                 "that it was trained on"
             )
+        if arm.recommender.log and arm.recommender.log != timelines.fingerprint:
+            raise UsageError(
+                f"--arms={arm.name}: trained on another log than --data={data}, or another split of it, whose days "
+                "judge it; give the timelines that it was trained on"
+            )
 
 
 def run(

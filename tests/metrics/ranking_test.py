@@ -219,6 +219,13 @@ def test_the_highest_are_those_of_a_stable_sort_where_only_groups_are_looked_at(
     np.testing.assert_array_equal(counting.highest(rising, 7), np.argsort(-rising)[:7])
 
 
+def test_what_is_left_out_may_score_nan():
+    scores = np.array([[np.nan, 5.0, 4.0, np.nan, 3.0, np.nan, 2.0, 1.0, np.nan, 0.0]])
+    out = np.isnan(scores)
+    np.testing.assert_array_equal(ranking.top_k(scores, 8, excluded=others(~out)), [[1, 2, 4, 6, 7, 9, -1, -1]])
+    assert np.isnan(scores).sum() == 4  # and stays as it was
+
+
 def test_top_k_of_fewer_items():
     np.testing.assert_array_equal(ranking.top_k([[1.0, 3.0, 2.0]], 5), [[1, 2, 0, -1, -1]])
     np.testing.assert_array_equal(ranking.top_k([[1.0, 3.0]], 2, excluded=others([[False, False]])), [[-1, -1]])

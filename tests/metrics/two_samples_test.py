@@ -54,6 +54,9 @@ def test_a_figure_that_rests_on_a_handful_is_undefined() -> None:
     assert enough.value == pytest.approx(expected)
     # Ten of a hundred users: a count with a standard error of √(10 · .9) = 3, a change with one of .3 (1 + change).
     assert enough.high - enough.low == pytest.approx(2 * 1.96 * 0.3 * (1 + expected), rel=0.25)
+    # And of as many behind the denominator, as of likes for each dislike.
+    assert np.isnan(relative_changes(control, (treatment[1], few * (np.arange(100) < 9)[:, None]), samples=20)).all()
+    assert np.isfinite(relative_changes(control, (treatment[1], few), samples=20)).all()
     nothing = np.zeros((100, 1))
     assert np.isnan(relative_changes((nothing, nothing), treatment, samples=20, least_users=0)).all()
 

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -358,6 +359,7 @@ class Retriever:
     """As retrieval.checkpoint.load gives it: here a model that always asks for item 5."""
 
     reading = Reading(4)
+    weights: ClassVar = {"item_vectors": np.eye(N + 1, 8, dtype=np.float32)}
 
     def item_vectors(self):
         return np.eye(N + 1, 8, dtype=np.float32)
@@ -368,8 +370,9 @@ class Retriever:
 
 def run_binary(log, workdir, monkeypatch, **changed):
     monkeypatch.setattr(measurement, "load", lambda path, timelines, until: Retriever())
-    options = {"positive": ("click",), "split": "test", "with_baselines": True, "users": 100, "events": 100, **changed}
-    measurement.run(data=str(log.path), checkpoint="trained", workdir=str(workdir), **options)
+    options = {"positive": ("click",), "split": "test", "with_baselines": True, "users": 100, "events": 100}
+    options |= {"checkpoint": "trained", **changed}
+    measurement.run(data=str(log.path), workdir=str(workdir), **options)
 
 
 def test_the_binary_writes_its_figures_and_keeps_them(log, tmp_path, monkeypatch, capsys):
@@ -398,6 +401,22 @@ def test_the_binary_writes_its_figures_and_keeps_them(log, tmp_path, monkeypatch
     assert "complete already" in capsys.readouterr().out
     with pytest.raises(UsageError, match="another config or dataset"):
         run_binary(log, tmp_path / "w", monkeypatch, split="valid")
+
+
+def test_a_model_that_only_asks_otherwise_is_another(log, tmp_path, monkeypatch):
+    """As one whose towers weigh less, or whose noes weigh more: its item vectors are the same."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for no_weight in (30.0, 0.0):
+        (run / "config.json").write_text(json.dumps({"covisitation_no_weight": no_weight}))
+        if no_weight:
+            run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(run))
+    with pytest.raises(UsageError, match="another config or dataset"):
+        run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(run))
+    asks = {**Retriever.weights, "weights/gru": np.ones(3)}
+    monkeypatch.setattr(Retriever, "weights", asks)
+    with pytest.raises(UsageError, match="another config or dataset"):
+        run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(run))
 
 
 def test_the_binary_measures_the_model_alone_on_demand(log, tmp_path, monkeypatch):

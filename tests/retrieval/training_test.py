@@ -399,6 +399,13 @@ def test_workdir_and_checkpoint_of_another_dataset(uninterrupted, tmp_path):
         checkpoint.load(uninterrupted, other)
 
 
+def test_a_checkpoint_is_not_asked_about_another_split_of_its_log(uninterrupted, tmp_path):
+    """Whose test days it may have learned from."""
+    split_elsewhere = random_timelines.write(tmp_path / "timelines", seed=1)
+    with pytest.raises(UsageError, match=rf"--checkpoint={uninterrupted}: .*, or another split of it; give its own"):
+        checkpoint.load(uninterrupted, split_elsewhere)
+
+
 def test_one_item_only(tmp_path):
     log = random_timelines.write(tmp_path / "timelines", num_items=1, unseen=0)
     with pytest.raises(DataError, match=r"timelines: 1 item\(s\); a recommender needs at least 2"):

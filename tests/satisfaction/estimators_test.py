@@ -186,7 +186,7 @@ def test_a_batch_without_weight_has_no_loss_and_no_gradient() -> None:
     ("value", "message"),
     [
         (0.0, r"propensity of event 1 is 0, of an impression that was answered .* no inverse"),
-        (1.0, r"propensity of event 1 is 1: certain to be answered .* estimator=naive"),
+        (1.5, r"propensity of event 1 is above 1 .*; give probabilities"),
         (np.nan, r"propensity of event 1 is no number"),
         (1e-42, r"inverse propensities overflow: event 1 .* raise --config\.satisfaction\.clip"),
     ],
@@ -196,6 +196,14 @@ def test_propensities_of_no_use(value, message) -> None:
     with pytest.raises(DataError, match=message) as raised:
         estimators.check_propensities(propensity, clip=0.0, where=answered)
     assert "\n" not in str(raised.value)
+
+
+def test_some_may_be_certain_to_answer_and_most_may_not() -> None:
+    certain, answered = np.array([1.0, 1.0, 0.5, 0.5, 1.0]), np.array([True, True, True, True, False])
+    estimators.check_propensities(certain, clip=0.0, where=answered)
+    certain[2] = 1.0
+    with pytest.raises(DataError, match=r"propensity of event 0 is 1: certain to be answered \(3 .* estimator=naive"):
+        estimators.check_propensities(certain, clip=0.0, where=answered)
 
 
 def test_a_clip_keeps_small_propensities_usable() -> None:

@@ -103,15 +103,15 @@ def test_reliability_has_bins_of_equal_counts() -> None:
     np.testing.assert_allclose(diagram.observed, [0] * 6 + [1] * 4)
 
 
-def test_a_split_has_both_labels_on_its_validating_side() -> None:
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_a_split_has_both_labels_on_either_side(share) -> None:
     labels = np.zeros(50, np.float32)
     labels[[3, 30]] = 1
     examples = Examples(np.arange(50), labels, np.ones(50, np.float32))
     for seed in range(5):
-        fitted, valid = split(examples, share=0.05, seed=seed)
+        fitted, valid = split(examples, share=share, seed=seed)
         assert sorted([*fitted.position, *valid.position]) == list(range(50))
-        assert {0.0, 1.0} <= set(valid.label.tolist())
-        assert 1.0 in fitted.label
+        assert {0.0, 1.0} == set(valid.label.tolist()) == set(fitted.label.tolist())
 
 
 def test_without_hidden_units_the_model_is_logistic_regression() -> None:

@@ -216,13 +216,17 @@ def test_a_step_without_the_one_before(log, tmp_path) -> None:
     ("made", "options", "message"),
     [
         ({"answered": 0.0}, {}, r"questionnaire_answer is empty, .*; set --config\.answers=like_dislike"),
-        ({"answered": 0.0, "reactions": False}, {}, r"questionnaire_answer is empty, .* nor likes and dislikes"),
+        (
+            {"answered": 0.0, "reactions": False},
+            {},
+            r"is empty, .* nor are there likes and dislikes",
+        ),
         (
             {"reactions": False},
             {"answers": "like_dislike"},
             r"no event is a like or a dislike; set --config\.answers=q",
         ),
-        ({"satisfied": 1.0}, {}, r"no answer is 'dissatisfied' \(--config\.answers=questionnaire\)"),
+        ({"satisfied": 1.0}, {}, r"'dissatisfied' \(--config\.answers=questionnaire\).*or set --config\.answers=like_"),
         ({"satisfied": 0.0}, {}, r"no answer is 'satisfied'"),
         ({}, {"answers": "stars"}, r"--config\.answers=stars: one of questionnaire, like_dislike"),
         ({}, {"protocol": "random"}, r"--config\.protocol=random: one of time, leave_one_out"),

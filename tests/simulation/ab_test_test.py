@@ -318,6 +318,10 @@ def test_arms_that_do_not_fit_are_named(world: Path, arms, tmp_path: Path) -> No
     cases = {
         "on different item sets (400 and 30 items)": [arms["blind"], other("small", 30)],
         "of different vocabularies": [arms["blind"], other("vocabulary", vocabulary_hash="another")],
+        "of different logs, or of different splits of one": [
+            other("log a", lineage={"timelines": "a"}),
+            other("log b", lineage={"timelines": "b"}),
+        ],
         "recommender format 1, this code reads 2": [arms["blind"], other("format", version=1)],
         "item 400 is not of --world": [other("a", items=strangers), other("b", items=strangers)],
         "names 1 arm(s), at least 2": [arms["blind"]],

@@ -28,13 +28,15 @@ OURS = Recommender(
 
 @pytest.fixture
 def evaluations(tmp_path):
-    of = {"split": "test", "timelines": {"item.npy": {"crc32": 1}}, "positive": ["like"], "checkpoint": "any"}
+    of = {"split": "test", "timelines": {"item.npy": {"crc32": 1}}, "positive": ["like"], "users": 20_000}
+    of["checkpoint"] = "any"
     found = {
         "ours": (0.194, {}),
         "theirs": (0.2, {"checkpoint": "another"}),
         "nothing": (None, {}),
         "other_days": (0.2, {"split": "valid"}),
         "other_log": (0.2, {"timelines": {}}),
+        "other_users": (0.2, {"users": 200}),
     }
     for name, (recall, difference) in found.items():
         (tmp_path / name).mkdir()
@@ -109,6 +111,7 @@ def test_recall_may_fall_by_so_much(evaluations, limit, passed):
     [
         ("other_days", "other split than --evaluation: 'valid' there, 'test' in --evaluation; evaluate both"),
         ("other_log", "other timelines than --evaluation; evaluate both"),
+        ("other_users", "other users than --evaluation: 200 there, 20000 in --evaluation; evaluate both"),
     ],
 )
 def test_recalls_of_other_days_or_logs_are_not_compared(evaluations, name, message):

@@ -147,6 +147,11 @@ def test_a_file_may_hold_logged_feedback_in_any_order(tmp_path, model):
         ({"user_id": [1, 1], "item_id": ["101", "0102"], "like": [0, 1]}, "row 1, column item_id: 0102 is no item"),
         ({"user_id": [1, 1], "item_id": [101, 102], "action": ["skip", "hate"]}, "row 1, column action: action 'hate'"),
         ({"user_id": [1, 1], "item_id": [101, 102], "action": ["skip", None]}, "row 1, column action: empty"),
+        ({"user_id": [1, None], "item_id": [101, 102], "like": [0, 1]}, "row 1, column user_id: empty"),
+        (
+            {"user_id": [1, 1, 1], "item_id": [9, 101, 102], "like": [0, 1, 0], "timestamp_ms": [30, 10, 20]},
+            "row 0, column item_id: 9 is no item",
+        ),
         ({"user_id": [1, 2, 1], "item_id": [101, 102, 103], "like": [0, 0, 1]}, "user_id 2 has one event"),
         ({"user_id": [], "item_id": [], "action": []}, "no rows"),
     ],

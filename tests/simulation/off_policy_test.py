@@ -311,6 +311,7 @@ def test_what_cannot_be_run_is_named(folder: Path, tmp_path: Path, changes, mess
         ({**BEFORE_TEST, "counted_until": "valid"}, ""),
         ({}, "--arms=a: does not say up to when it has counted, and the test days judge it; "),
         (None, "export it with --counted_until=test"),
+        ({**BEFORE_TEST, "timelines": "of another split"}, "--arms=a: trained on another log than --data="),
         ({**BEFORE_TEST, "config": {"train_on": ["train", "test"]}}, "--arms=a: has learned from the test days"),
     ],
 )

@@ -293,6 +293,15 @@ def test_worlds_that_cannot_be_are_refused(name: str, value: int, message: str) 
         check(_config(**{name: value}))
 
 
+@pytest.mark.parametrize("name", ["tiny", "tiny,latent"])
+def test_a_world_whose_days_are_over_before_its_people_are_done_is_refused(name: str) -> None:
+    config = get_config(name)
+    config.update({"num_users": 3, "days": 1, "num_items": 8_000, "num_events": 18_000})
+    check(config)
+    with pytest.raises(UsageError, match=r"--config\.days=1: over before the busiest user has watched it"):
+        simulate(config)
+
+
 @pytest.mark.parametrize("name", ["behaviour.like", "behaviour.dislike_sour", "policy.random"])
 def test_probabilities_beyond_one_are_refused(name: str) -> None:
     config = _config()

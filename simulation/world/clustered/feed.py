@@ -90,7 +90,9 @@ def _clock(
     busy[new_session] = 0
     pause = np.where(new_session, rng.exponential(size=len(user)), 0.0)
     pauses = np.bincount(user, weights=pause, minlength=users) + rng.exponential(size=users)
-    spare = config.days * DAY_MS - np.bincount(user, weights=busy, minlength=users)
+    watched = np.bincount(user, weights=busy, minlength=users)
+    limits.enough_days(config, watched.max() / DAY_MS)
+    spare = config.days * DAY_MS - watched
     elapsed = np.cumsum(busy + pause * (spare / pauses)[user])
     first = np.searchsorted(user, np.arange(users))
     before = np.where(first > 0, elapsed[np.maximum(first - 1, 0)], 0.0)

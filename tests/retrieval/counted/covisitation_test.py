@@ -63,6 +63,14 @@ def test_its_vectors_give_the_similarities_back():
     np.testing.assert_allclose(found @ found.T, expected, atol=1e-3)
 
 
+def test_its_vectors_are_the_same_every_time_where_nobody_links_the_items():
+    """Krylov's space closes early, and ARPACK goes on from chance."""
+    pair = sp.csr_matrix(np.array([[0.0, 1.0], [1.0, 0.0]]))
+    pairs = sp.block_diag([sp.csr_matrix((1, 1)), *[pair] * 100]).tocsr()
+    first, again = counted_vectors(pairs, 32), counted_vectors(pairs, 32)
+    np.testing.assert_array_equal(first, again)
+
+
 @pytest.mark.parametrize("similar", [sp.csr_matrix((N + 1, N + 1)), sp.csr_matrix((2, 2))])
 def test_where_nothing_is_near_or_there_are_more_numbers_than_items_vectors_are_zero(similar):
     assert not counted_vectors(similar, R).any()
