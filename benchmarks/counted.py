@@ -5,7 +5,7 @@
 One run of retrieval.train: with all, its towers alone, with one part, with all but one, and all but the towers.
 The weights of every row are fitted on the validation days (retrieval/counted/weights.py), and the row is measured on
 those of --split: Recall, skip@100 and dislike@100 by both ways of asking, beside the simple rules. --decays, --priors,
---no_weights and the like add rows with everything at other settings; as the validation days choose these, ask for
+--noes_weights and the like add rows with everything at other settings; as the validation days choose these, ask for
 --split=valid then.
 """
 
@@ -29,7 +29,7 @@ _GRID: Mapping[str, Any] = {
     "category_decay": flags.DEFINE_multi_float("category_decays", [], "γ of categories."),
     "covisitation_prior": flags.DEFINE_multi_float("priors", [], "λ of co-visitation."),
     "category_prior": flags.DEFINE_multi_float("category_priors", [], "m of categories."),
-    "covisitation_no_weight": flags.DEFINE_multi_float("no_weights", [], "b of co-visitation."),
+    "covisitation_noes_weight": flags.DEFINE_multi_float("noes_weights", [], "b of co-visitation."),
     "counted_length": flags.DEFINE_multi_integer("lengths", [], "Events of a history that are read."),
 }
 _SHOWN = ("recall@10", "recall@100", "skip@100", "dislike@100")

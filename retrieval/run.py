@@ -13,7 +13,7 @@ from data.timelines import Timelines
 from retrieval import checkpoint, objective
 from retrieval.checkpoint import identity, towers_reading
 from retrieval.counted import files
-from retrieval.counted.covisitation import no_weight
+from retrieval.counted.covisitation import noes_weight
 from retrieval.counted.parts import KINDS
 from retrieval.counted.weights import ONLY_COUNTS, only_counts
 from retrieval.counted.weights import fit as fit_weights
@@ -41,7 +41,7 @@ _NUMBERS = {
     **TRAINING,
     **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k", "id_hashes"), COUNT),
     **dict.fromkeys(("positive_weight", "denominator_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
-    **dict.fromkeys(("negative_weight", "opposing_weight", "covisitation_no_weight"), NOT_NEGATIVE),
+    **dict.fromkeys(("negative_weight", "opposing_weight", "covisitation_noes_weight"), NOT_NEGATIVE),
     "counted_weights": all_of(NOT_NEGATIVE),
     "trend_days": all_of(POSITIVE),
     **dict.fromkeys(("counted_length", "covisitation_dim"), COUNT),
@@ -197,9 +197,9 @@ def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
         for name in ("input_feedback", "forgiving_feedback"):
             config[name] = tuple(feedback for feedback in config[name] if feedback != "long_view")
     config.input_feedback = _told_apart(config, timelines)
-    if config.covisitation_no_weight is None:
+    if config.covisitation_noes_weight is None:
         shares = timelines.traits.feedback
-        config.covisitation_no_weight = no_weight(sum(shares.get(name, 0.0) for name in config.memory_feedback))
+        config.covisitation_noes_weight = noes_weight(sum(shares.get(name, 0.0) for name in config.memory_feedback))
     _check(config, timelines)
     return config
 

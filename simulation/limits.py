@@ -24,7 +24,7 @@ def at_least(config: Any, limits: Mapping[str, float], reasons: Mapping[str, str
 
 
 def enough_days(config: Any, needed: float) -> None:
-    """Raises UsageError where somebody needs so many days, or more than the log has, to watch what they are shown."""
+    """Raises UsageError where the `needed` days, of whoever is the last to have watched it all, are not in the log."""
     if needed >= config.days:
         raise UsageError(
             f"--config.days={config.days}: over before the busiest user has watched it all; more days, or fewer "

@@ -58,14 +58,14 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     return vectors
 
 
-def no_weight(noes: float) -> float:
+def noes_weight(noes: float) -> float:
     """b where a config leaves it to the log, of whose events `noes`, a share, are remembered as such."""
     return _OF_MANY if noes > _MANY else _OF_FEW
 
 
 def speaks_of_noes(config: ConfigDict) -> bool:
     """Whether it has something to say where a is 0."""
-    return bool(config.memory_feedback) and config.covisitation_no_weight > 0
+    return bool(config.memory_feedback) and config.covisitation_noes_weight > 0
 
 
 def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:
@@ -84,7 +84,7 @@ class CoVisitation:
         scale = max(weight, 1.0)
         self.vectors = jnp.asarray(counted["vectors"] * scale**0.5)
         self._decay, self._prior = config.covisitation_decay, config.covisitation_prior
-        self._weight, self._no_weight = weight / scale, config.covisitation_no_weight / scale
+        self._weight, self._noes_weight = weight / scale, config.covisitation_noes_weight / scale
         size = self.vectors.shape[1]
         # As it begins: two items are as alike as their vectors are, and a yes to the same leaves half of a no.
         self._noes = AversionMemory(size, config.memory_size) if config.memory_feedback else None
@@ -124,7 +124,7 @@ class CoVisitation:
         keys, strength = self._noes.slots(memory)  # [..., S, R], [..., S]
         gram = jnp.einsum("...sd,...td->...st", keys, keys) + _RIDGE * jnp.eye(keys.shape[-2])
         share = strength * solved(gram, jnp.einsum("...sd,...d->...s", keys, queries))
-        return self._weight * queries - self._no_weight * jnp.einsum("...s,...sd->...d", share, keys)
+        return self._weight * queries - self._noes_weight * jnp.einsum("...s,...sd->...d", share, keys)
 
     def of_content(self, codes: jax.Array) -> jax.Array:
         """Nobody has met them yet: zeros [b, R]."""

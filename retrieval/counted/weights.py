@@ -74,7 +74,7 @@ def fit(
     Args: counted, of each part what lies before the validation days.
     """
     config = ConfigDict(towers.config.to_dict())
-    config.covisitation_no_weight = min(1.0, config.covisitation_no_weight)  # of parts at weight 1
+    config.covisitation_noes_weight = min(1.0, config.covisitation_noes_weight)  # of parts at weight 1
     everything = (TOWERS, *config.counted)
     if config.counted_weights:
         return dict(zip(everything, config.counted_weights, strict=True))

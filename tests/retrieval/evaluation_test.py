@@ -407,9 +407,9 @@ def test_a_model_that_only_asks_otherwise_is_another(log, tmp_path, monkeypatch)
     """As one whose towers weigh less, or whose noes weigh more: its item vectors are the same."""
     run = tmp_path / "run"
     run.mkdir()
-    for no_weight in (30.0, 0.0):
-        (run / "config.json").write_text(json.dumps({"covisitation_no_weight": no_weight}))
-        if no_weight:
+    for noes_weight in (30.0, 0.0):
+        (run / "config.json").write_text(json.dumps({"covisitation_noes_weight": noes_weight}))
+        if noes_weight:
             run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(run))
     with pytest.raises(UsageError, match="another config or dataset"):
         run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(run))

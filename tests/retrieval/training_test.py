@@ -192,7 +192,7 @@ def test_long_views_take_noes_back_where_the_log_has_them(tmp_path, there):
         ({"like": 0.1, "dislike": 0.01, "skip": 0.4}, {}, 30.0),  # a feed
         ({"like": 0.1, "dislike": 0.01, "skip": 0.4}, {"memory_feedback": ("dislike", "skip")}, 3.0),
         ({"like": 0.1}, {}, 30.0),
-        ({"like": 0.6, "dislike": 0.17}, {"covisitation_no_weight": 7.0}, 7.0),
+        ({"like": 0.6, "dislike": 0.17}, {"covisitation_noes_weight": 7.0}, 7.0),
     ],
 )
 def test_where_noes_are_many_one_weighs_less_in_co_visitation(log, shares, settings, weight):
@@ -201,7 +201,7 @@ def test_where_noes_are_many_one_weighs_less_in_co_visitation(log, shares, setti
         del traits["feedback"]["dislike"]
     of = dataclasses.replace(log, manifest={**log.manifest, "traits": traits})
     asked = config_of(input_feedback=("dislike", "skip", "like"), forgiving_feedback=("like",), **settings)
-    assert training.filled_in(asked, of).covisitation_no_weight == weight
+    assert training.filled_in(asked, of).covisitation_noes_weight == weight
 
 
 def test_a_run_that_diverges_says_where_and_leaves_it_for_whoever_compares(log, tmp_path):

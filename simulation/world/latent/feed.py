@@ -83,7 +83,7 @@ def live(
         new = new_session[rows]
         clock[active] = np.maximum(clock[active] + pause[rows], np.where(new, start[rows], 0))
         days = clock[active] / DAY_MS
-        limits.enough_days(config, days.max())
+        limits.enough_days(config, days[new].max(initial=0.0) - 1.0)  # one of many may begin a little late
         people.begin_session(rng, environment, active[new], days[new])
         items, randomly[rows] = platform.serve(rng, active, days, new)
         reactions = react(rng, environment, active, items)

@@ -57,7 +57,7 @@ def read_people(known: pl.DataFrame, found: pl.DataFrame, catalogue: LatentCatal
     path = columns["path"].reshape(count, config.days, tastes, dim)
     people = LatentUsers(
         **{**columns, "path": path, "belief": columns["belief"].reshape(count, tastes, dim)},
-        taste=path[np.arange(count), columns["now"].astype(np.int64)].copy(),
+        taste=path[np.arange(count), np.minimum(columns["now"].astype(np.int64), config.days - 1)].copy(),
         **no_aversions(count, config),
     )
     set_aversions(people, found.with_columns(place="user_id"), catalogue)

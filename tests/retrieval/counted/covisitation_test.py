@@ -19,7 +19,7 @@ UNKNOWN, SHORT, LONG = 1, 3, 6  # dwell buckets
 def settings(**changed):
     config = get_config("demo,dislike_input_and_label")
     config.update(
-        {"covisitation_prior": 2.0, "covisitation_decay": 0.5, "covisitation_no_weight": 2.0, "memory_size": 2}
+        {"covisitation_prior": 2.0, "covisitation_decay": 0.5, "covisitation_noes_weight": 2.0, "memory_size": 2}
     )
     config.update(changed)
     return config
@@ -121,10 +121,10 @@ def scores(of, *history):
 
 
 @pytest.mark.parametrize(
-    ("weight", "no_weight", "left"), [(1.0, 0.0, 1.0), (1.0, 1.0, 0.0), (0.5, 1.0, -1.0), (4.0, 8.0, -1.0)]
+    ("weight", "noes_weight", "left"), [(1.0, 0.0, 1.0), (1.0, 1.0, 0.0), (0.5, 1.0, -1.0), (4.0, 8.0, -1.0)]
 )
-def test_after_a_no_an_item_scores_what_is_left_of_its_weight(vectors, weight, no_weight, left):
-    of = part(vectors, weight=weight, covisitation_no_weight=no_weight)
+def test_after_a_no_an_item_scores_what_is_left_of_its_weight(vectors, weight, noes_weight, left):
+    of = part(vectors, weight=weight, covisitation_noes_weight=noes_weight)
     before = scores(of, [1, 2, 5, 3, 9], [LONG, LONG, LONG, LONG, SHORT])[5]
     after = scores(of, [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT], [0, 0, 0, 0, NO])[5]
     np.testing.assert_allclose(after / before, left, atol=0.02)
@@ -134,7 +134,7 @@ def test_what_a_no_takes_away_is_the_same_at_every_weight(vectors):
     history, dwell = [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT]
     taken = [
         scores(of, history, dwell) - scores(of, history, dwell, [0, 0, 0, 0, NO])
-        for of in (part(vectors, weight=weight, covisitation_no_weight=3.0) for weight in (0.0, 0.5, 1.0, 20.0))
+        for of in (part(vectors, weight=weight, covisitation_noes_weight=3.0) for weight in (0.0, 0.5, 1.0, 20.0))
     ]
     assert np.abs(taken[0]).max() > 0.1
     for of_weight in taken[1:]:

@@ -76,7 +76,7 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
         inputs = log.histories(of.moments.user, of.moments.before, reader)
         # With noes forgotten and no more.
         alone = [{"towers": 0.0, name: 1.0} for name in names]
-        each = [scores_by_hand(folder, log, "valid", inputs, of, covisitation_no_weight=1.0) for of in alone]
+        each = [scores_by_hand(folder, log, "valid", inputs, of, covisitation_noes_weight=1.0) for of in alone]
         where = of.of("targets")
         rows = where.any(axis=1)
         met = np.zeros((len(where), log.num_items + 1), bool)
@@ -119,9 +119,9 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
 @pytest.mark.parametrize(
     ("weights", "changed", "there"),
     [
-        ({"covisitation": 3.0}, {"covisitation_no_weight": 0.0}, ["CoVisitation"]),
+        ({"covisitation": 3.0}, {"covisitation_noes_weight": 0.0}, ["CoVisitation"]),
         ({"covisitation": 0.0}, {}, ["CoVisitation"]),  # it speaks of noes
-        ({"covisitation": 0.0}, {"covisitation_no_weight": 0.0}, []),
+        ({"covisitation": 0.0}, {"covisitation_noes_weight": 0.0}, []),
         ({"covisitation": 0.0}, {"memory_feedback": ()}, []),
         ({"categories": 0.0, "popularity": 0.1}, {}, ["Popularity"]),
     ],
@@ -129,7 +129,7 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
 def test_parts_that_say_nothing_are_left_out(trained, weights, changed, there):
     log, folder = trained
     counted, _ = files.read(folder, "test")
-    config = settings(**{"covisitation_no_weight": 30.0, **changed})
+    config = settings(**{"covisitation_noes_weight": 30.0, **changed})
     parts = made(counted, weights, log.item_content(), config)
     assert [type(part).__name__ for part in parts] == there
 
