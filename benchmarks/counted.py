@@ -3,8 +3,8 @@
   python -m benchmarks.counted --data=TIMELINES --checkpoint=TRAIN_WORKDIR
 
 One run of retrieval.train: with all, its towers alone, with one part, with all but one, and all but the towers.
-The weights of every row are fitted on the validation days (retrieval/counted/weights.py), and the row is measured on
-those of --split: Recall, skip@100 and dislike@100 by both ways of asking, beside the simple rules. --decays, --priors,
+The weights of every row are fitted on the validation days (retrieval/counted/weights.py), but for how much a no takes
+away, which stays as the run has it, and the row is measured on those of --split: Recall, skip@100 and dislike@100 by both ways of asking, beside the simple rules. --decays, --priors,
 --noes_weights and the like add rows with everything at other settings; as the validation days choose these, ask for
 --split=valid then.
 """
@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> None:
     from data.timelines import Timelines
     from retrieval import checkpoint, full_corpus, simple_rules
     from retrieval.counted import files
+    from retrieval.counted.parts import NOES
     from retrieval.counted.weights import fit
     from retrieval.queries import asked
     from runtime import table as text_table
@@ -77,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
         )
     positive = tuple(run.config.positive)
     queries = asked(timelines, split=_SPLIT.value, positive=positive, users=_USERS.value, events=_EVENTS.value)
-    counted, _ = files.read(Path(_CHECKPOINT.value), "valid")
+    counted, of_run = files.read(Path(_CHECKPOINT.value), "valid")
     names = [prefix + name for prefix in queries for name in _SHOWN]
 
     def cells(scorers: Mapping[str, Any], label: str) -> list[str]:
@@ -85,8 +86,10 @@ def main(argv: Sequence[str]) -> None:
         return [f"{metrics[name]:.4f}" if name in metrics else "-" for name in names]
 
     found, weights_of = {}, {}
+    terms_shown = [checkpoint.TOWERS, *parts, *([NOES] if NOES in of_run else [])]
     for label, terms, of_row in rows(parts):
-        settings = {"counted_weights": (), **of_row}  # fitted, whatever the run was given
+        # Fitted, whatever the run was given.
+        settings = {"counted_weights": (), "covisitation_noes_weight": of_run.get(NOES), **of_row}
         # Once to fit the weights, on the validation days, and once to be asked with them.
         towers = checkpoint.load(
             _CHECKPOINT.value, timelines, until="valid", settings=settings, weights={checkpoint.TOWERS: 1.0}
@@ -95,11 +98,11 @@ def main(argv: Sequence[str]) -> None:
         model = checkpoint.load(_CHECKPOINT.value, timelines, until=_SPLIT.value, settings=settings, weights=weights)
         score = full_corpus.ModelScorer(model.encode, model.item_vectors(), timelines, reading=model.reading)
         found[label] = cells(dict.fromkeys(queries, score), label)
-        weights_of[label] = [f"{weights.get(name, 0.0):.3g}" for name in (checkpoint.TOWERS, *parts)]
+        weights_of[label] = [f"{weights.get(name, 0.0):.3g}" for name in terms_shown]
     rules = simple_rules.tuned(timelines, tuple(queries), split=_SPLIT.value, positive=positive)
     found |= {rule: cells(scorers, rule) for rule, scorers in rules.items()}
     print(text_table.text(f"{_SPLIT.value} days", names, found))
-    print(text_table.text("weights", [checkpoint.TOWERS, *parts], weights_of))
+    print(text_table.text("weights", terms_shown, weights_of))
 
 
 if __name__ == "__main__":

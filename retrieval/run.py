@@ -13,8 +13,7 @@ from data.timelines import Timelines
 from retrieval import checkpoint, objective
 from retrieval.checkpoint import identity, towers_reading
 from retrieval.counted import files
-from retrieval.counted.covisitation import noes_weight
-from retrieval.counted.parts import KINDS
+from retrieval.counted.parts import KINDS, NOES
 from retrieval.counted.weights import ONLY_COUNTS, only_counts
 from retrieval.counted.weights import fit as fit_weights
 from retrieval.large_corpus.table_memory import check_fits
@@ -30,7 +29,7 @@ from training.distributed.hosts import is_first, open_shared_workdir, together
 from training.loop import DivergedError, Validation
 from training.mesh import local_parts, mesh_of, shard_batch
 from training.run import fit
-from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, all_of, check
+from training.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, TRAINING, WHOLE, WINDOW, all_of, check, optional
 
 # Rows of the table of ids over the mesh's `model` axis; everything else is copied.
 RULES = (("id_embedding", P("model", None)),)
@@ -41,7 +40,8 @@ _NUMBERS = {
     **TRAINING,
     **dict.fromkeys(("dim", "hidden", "num_candidates", "eval_users", "reinforce_top_k", "id_hashes"), COUNT),
     **dict.fromkeys(("positive_weight", "denominator_weight", "reinforce_weight_cap", "table_learning_rate"), POSITIVE),
-    **dict.fromkeys(("negative_weight", "opposing_weight", "covisitation_noes_weight"), NOT_NEGATIVE),
+    **dict.fromkeys(("negative_weight", "opposing_weight"), NOT_NEGATIVE),
+    "covisitation_noes_weight": optional(NOT_NEGATIVE),
     "counted_weights": all_of(NOT_NEGATIVE),
     "trend_days": all_of(POSITIVE),
     **dict.fromkeys(("counted_length", "covisitation_dim"), COUNT),
@@ -182,12 +182,12 @@ def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
     if config.counted:
         _, weights = files.read(folder, "test")
         config.counted_weights = tuple(weights[name] for name in (checkpoint.TOWERS, *config.counted))
+        config.covisitation_noes_weight = weights.get(NOES)
     return config
 
 
 def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
-    """`config` with what it leaves to the log: the positives, what the model reads of each event, and how much a no
-    weighs in co-visitation.
+    """`config` with what it leaves to the log: the positives, and what the model reads of each event.
 
     Errors: UsageError, DataError for one that makes no sense, by itself or on this log.
     """
@@ -197,9 +197,6 @@ def filled_in(config: ConfigDict, timelines: Timelines) -> ConfigDict:
         for name in ("input_feedback", "forgiving_feedback"):
             config[name] = tuple(feedback for feedback in config[name] if feedback != "long_view")
     config.input_feedback = _told_apart(config, timelines)
-    if config.covisitation_noes_weight is None:
-        shares = timelines.traits.feedback
-        config.covisitation_noes_weight = noes_weight(sum(shares.get(name, 0.0) for name in config.memory_feedback))
     _check(config, timelines)
     return config
 

@@ -34,6 +34,11 @@ def one_of(names: Collection[str]) -> Kind:
     return Kind(lambda x: x in names, f"one of {', '.join(names)}")
 
 
+def optional(kind: Kind) -> Kind:
+    """This kind, or nothing: what is left to the log."""
+    return Kind(lambda x: x is None or kind.holds(x), kind.words)
+
+
 def all_of(kind: Kind) -> Kind:
     """Several, each of this kind; none will do."""
     return Kind(lambda x: all(kind.holds(value) for value in x), f"each {kind.words}")

@@ -14,9 +14,9 @@ slots that the towers have too (retrieval/aversion.py), but nothing is learned. 
     P h = K̂ᵀ diag(w) (K̂ K̂ᵀ + ρ I)⁻¹ K̂ h,  K̂ the noes' B_i at length 1, w what yeses have left of each
 
 and the score loses  b P h · B_j / (n + λ).  With b = a co-visitation says nothing of them any more, with b = 2 a it
-points away from them as it had pointed there. b is a scale of its own, as a is not about noes: it falls as the towers
-get to know by themselves who took what together, and one no would do less, the more the towers know. So co-visitation
-speaks of noes where a is 0 too.
+points away from them as it had pointed there. b is a weight of its own, as a is not about noes: a falls as the towers
+get to know by themselves who took what together, and one no would do less, the more the towers know. So b goes by what
+co-visitation would weigh without towers (weights.py), and speaks of noes where a is 0 too.
 """
 
 from typing import Any
@@ -37,9 +37,6 @@ from retrieval.counted.reactions import Read
 from retrieval.simple_rules import similarities
 
 _RIDGE = 0.01  # what is said no to twice makes K̂ K̂ᵀ singular
-# b by default, chosen on the validation days of five logs (benchmarks/README.md, "What is counted beside the towers"):
-# where noes are more than so large a share of all events, each of them says less of what is like it.
-_MANY, _OF_MANY, _OF_FEW = 0.05, 3.0, 30.0
 
 
 def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
@@ -58,16 +55,6 @@ def counted_vectors(cosines: Any, size: int) -> NDArray[np.float32]:
     return vectors
 
 
-def noes_weight(noes: float) -> float:
-    """b where a config leaves it to the log, of whose events `noes`, a share, are remembered as such."""
-    return _OF_MANY if noes > _MANY else _OF_FEW
-
-
-def speaks_of_noes(config: ConfigDict) -> bool:
-    """Whether it has something to say where a is 0."""
-    return bool(config.memory_feedback) and config.covisitation_noes_weight > 0
-
-
 def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:
     """`vectors`, B [N + 1, R] of what users took until a moment of `Timelines.until`."""
     cosines = similarities(timelines, timelines.until(until)[0])
@@ -77,14 +64,16 @@ def count(timelines: Timelines, until: str, config: ConfigDict) -> Arrays:
 class CoVisitation:
     """What a user has met in the space of B, in numbers R: `retrieval.counted.Part`."""
 
-    def __init__(self, counted: Arrays, content: ItemContent, config: ConfigDict, *, weight: float):
-        """Args: of `count`; the items' content, which says nothing here; the run's config, configs/retrieval.py; a."""
+    def __init__(
+        self, counted: Arrays, content: ItemContent, config: ConfigDict, *, weight: float, noes_weight: float = 0.0
+    ):
+        """Args: of `count`; the items' content, which says nothing here; the run's config, configs/retrieval.py; a; b."""
         del content
         # Half of the weight on either side, so that an index sees both halves of an item's vector at like lengths.
         scale = max(weight, 1.0)
         self.vectors = jnp.asarray(counted["vectors"] * scale**0.5)
         self._decay, self._prior = config.covisitation_decay, config.covisitation_prior
-        self._weight, self._noes_weight = weight / scale, config.covisitation_noes_weight / scale
+        self._weight, self._noes_weight = weight / scale, noes_weight / scale
         size = self.vectors.shape[1]
         # As it begins: two items are as alike as their vectors are, and a yes to the same leaves half of a no.
         self._noes = AversionMemory(size, config.memory_size) if config.memory_feedback else None

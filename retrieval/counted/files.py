@@ -12,7 +12,7 @@ from runtime.errors import UsageError
 
 FOLDER = "counted"
 MOMENTS = ("valid", "test", END)  # each has what is counted of all that lies before it
-_KIND, _VERSION = "counted", 3
+_KIND, _VERSION = "counted", 4
 
 
 def write(run: Path, counted: Mapping[str, Mapping[str, Arrays]], *, weights: Mapping[str, float]) -> None:

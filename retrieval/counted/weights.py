@@ -12,7 +12,13 @@ where that would leave nothing that ranks items for an empty history, popularity
 comes out is calibrated too: softmax of the scores says how likely these days were.
 
 In the fit what was said no to is forgotten, and no more (b = a of covisitation.py): that a no counts against what is
-like it is for the few who say no, and no reason to trust co-visitation less for all.
+like it is for the few who say no, and no reason to trust co-visitation less for all. How strongly it does is no matter
+of what people like, so no likelihood can tell it:
+
+    b = 0.7 a',  a' what co-visitation weighs in the same fit without towers
+
+So one no takes away 0.7 of what co-visitation alone would say for things like it, wherever in the sum that is known.
+Where items like it are known better by something simpler, as by exact categories, a' is small, and they speak of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,14 +35,16 @@ from data.events_read import Reader
 from data.timelines import Timelines
 from retrieval.checkpoint import TOWERS, Retriever, reading
 from retrieval.counted import Arrays, Part
-from retrieval.counted.parts import KINDS
+from retrieval.counted.parts import KINDS, NOES, own_weights
 from retrieval.counted.reactions import Reactions
 from retrieval.queries import Queries, asked
 from runtime.errors import DataError
 from training.chunks import by_chunks
 
 # Where there is nothing to fit by: about what it was on three logs.
-UNFITTED = {TOWERS: 1.0, "covisitation": 15.0}
+UNFITTED = {TOWERS: 1.0, "covisitation": 15.0, NOES: 10.0}
+# Chosen on the validation days of five logs: benchmarks/README.md, "What is counted beside the towers".
+_NOES = 0.7
 _QUERIES, _SCORES = 1_000, 1 << 28  # of each way of asking, and scores that are held of them, at most
 _FEWEST = 50  # queries, of both together, that fit anything
 _CHUNK = 250  # histories read at a time
@@ -65,7 +73,8 @@ def only_counts(weights: Mapping[str, float]) -> bool:
 def fit(
     towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines, *, terms: Sequence[str] | None = None
 ) -> dict[str, float]:
-    """a of each of `terms`, the names of TOWERS and of parts; all that the towers' config has, by default.
+    """a of each of `terms`, the names of TOWERS and of parts; all that the towers' config has, by default. And b of
+    co-visitation, by the name NOES, where it is among them and the model remembers noes, unless the config says b.
 
     UNFITTED where the validation days hold too few questions, where the towers have learned from them too, and where
     the corpus is so large that a few dozen questions are all that fits in memory. Those of `config.counted_weights`,
@@ -73,43 +82,21 @@ def fit(
 
     Args: counted, of each part what lies before the validation days.
     """
-    config = ConfigDict(towers.config.to_dict())
-    config.covisitation_noes_weight = min(1.0, config.covisitation_noes_weight)  # of parts at weight 1
+    config = towers.config
     everything = (TOWERS, *config.counted)
-    if config.counted_weights:
-        return dict(zip(everything, config.counted_weights, strict=True))
     terms = everything if terms is None else terms
-    unfitted = {name: UNFITTED.get(name, 0.0) for name in terms}
-    most = min(_QUERIES, _SCORES // (2 * (len(terms) + 2) * timelines.num_items))
-    if "valid" in config.train_on or most < _FEWEST:
-        return unfitted
-    try:
-        questions = asked(timelines, split="valid", positive=tuple(config.positive)).values()
-    except DataError:  # no positive of an unmet item
-        return unfitted
-    drawn = [of.drawn("targets", most) for of in questions]
-    if sum(len(of.items) for of in drawn) < _FEWEST:
-        return unfitted
-    content = timelines.item_content()
-    parts = {
-        name: KINDS[name].make(counted[name], content, config, weight=1.0) if name != TOWERS else None for name in terms
-    }
-    of_all = [_scored(of, towers, parts.values(), timelines) for of in drawn]
-    loss = jax.jit(jax.value_and_grad(_loss))
-
-    # A weight of co-visitation is ten times that of others: in steps of one size its search would end where it begins.
-    unit = np.array([UNFITTED.get(name, 1.0) for name in terms])
-
-    def objective(units: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        value, slope = loss(jnp.asarray(units * unit, jnp.float32), of_all)
-        return float(value), np.asarray(slope, np.float64) * unit
-
-    first = np.array([*unfitted.values()]) / unit
-    bounds = [(0.0, _MOST / of) for of in unit]
-    options = {"ftol": 1e-12, "gtol": 1e-5}  # to what float32 tells apart
-    found = unit * minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    fitted = {name: float(weight) if weight > _LEAST else 0.0 for name, weight in zip(unfitted, found, strict=True)}
-    return for_newcomers(fitted)
+    weights, noes = {name: UNFITTED.get(name, 0.0) for name in terms}, UNFITTED[NOES]
+    speaks_of_noes = "covisitation" in terms and config.memory_feedback
+    if config.counted_weights:
+        weights = dict(zip(everything, config.counted_weights, strict=True))
+    elif of_all := _questions(terms, towers, counted, timelines):
+        weights = for_newcomers(_most_likely(of_all, terms))
+        if speaks_of_noes:
+            noes = _NOES * _most_likely(of_all, terms, without=TOWERS)["covisitation"]
+    if speaks_of_noes:
+        given = config.covisitation_noes_weight
+        weights[NOES] = noes if given is None else given
+    return weights
 
 
 def for_newcomers(weights: Mapping[str, float]) -> dict[str, float]:
@@ -123,6 +110,48 @@ def for_newcomers(weights: Mapping[str, float]) -> dict[str, float]:
     return {**weights, popular[-1]: _LEAST}
 
 
+def _questions(
+    terms: Sequence[str], towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines
+) -> list[_Asked]:
+    # Of each way of asking; [] where there are too few to fit by, or too many items.
+    config = towers.config
+    most = min(_QUERIES, _SCORES // (2 * (len(terms) + 2) * timelines.num_items))
+    if "valid" in config.train_on or most < _FEWEST:
+        return []
+    try:
+        questions = asked(timelines, split="valid", positive=tuple(config.positive)).values()
+    except DataError:  # no positive of an unmet item
+        return []
+    drawn = [of.drawn("targets", most) for of in questions]
+    if sum(len(of.items) for of in drawn) < _FEWEST:
+        return []
+    given, content = config.covisitation_noes_weight, timelines.item_content()
+    at_1 = dict.fromkeys(terms, 1.0) | {NOES: 1.0 if given is None else min(1.0, given)}
+    parts = [
+        None if name == TOWERS else KINDS[name].make(counted[name], content, config, **own_weights(name, at_1))
+        for name in terms
+    ]
+    return [_scored(of, towers, parts, timelines) for of in drawn]
+
+
+def _most_likely(of_all: list[_Asked], terms: Sequence[str], *, without: str | None = None) -> dict[str, float]:
+    # a of each of `terms`; 0 for `without`.
+    # A weight of co-visitation is ten times that of others: in steps of one size its search would end where it begins.
+    unit = np.array([UNFITTED.get(name, 1.0) for name in terms])
+
+    def objective(units: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = _loss(jnp.asarray(units * unit, jnp.float32), of_all)
+        return float(value), np.asarray(slope, np.float64) * unit
+
+    first = np.array([0.0 if name == without else UNFITTED.get(name, 0.0) for name in terms]) / unit
+    bounds = [(0.0, 0.0 if name == without else _MOST / of) for name, of in zip(terms, unit, strict=True)]
+    options = {"ftol": 1e-12, "gtol": 1e-5}  # to what float32 tells apart
+    found = unit * minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return {name: float(weight) if weight > _LEAST else 0.0 for name, weight in zip(terms, found, strict=True)}
+
+
+@jax.jit
+@jax.value_and_grad
 def _loss(weights: jax.Array, of_all: list[_Asked]) -> jax.Array:
     losses = []
     for of in of_all:

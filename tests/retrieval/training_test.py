@@ -1,6 +1,5 @@
 """Whole training runs: killed and resumed, on meshes of eight devices, and with mistakes in the command."""
 
-import dataclasses
 import itertools
 import json
 import os
@@ -183,25 +182,6 @@ def test_long_views_take_noes_back_where_the_log_has_them(tmp_path, there):
     config = training.filled_in(config_of(positive=()), log)
     assert set(config.forgiving_feedback) == {"like", *["long_view"] * there}
     assert ("long_view" in config.input_feedback) == there  # a server of a log without does not have to tell them
-
-
-@pytest.mark.parametrize(
-    ("shares", "settings", "weight"),
-    [
-        ({"like": 0.6, "dislike": 0.17}, {}, 3.0),  # ratings
-        ({"like": 0.1, "dislike": 0.01, "skip": 0.4}, {}, 30.0),  # a feed
-        ({"like": 0.1, "dislike": 0.01, "skip": 0.4}, {"memory_feedback": ("dislike", "skip")}, 3.0),
-        ({"like": 0.1}, {}, 30.0),
-        ({"like": 0.6, "dislike": 0.17}, {"covisitation_noes_weight": 7.0}, 7.0),
-    ],
-)
-def test_where_noes_are_many_one_weighs_less_in_co_visitation(log, shares, settings, weight):
-    traits = {**log.manifest["traits"], "feedback": {**log.manifest["traits"]["feedback"], **shares}}
-    if "dislike" not in shares:
-        del traits["feedback"]["dislike"]
-    of = dataclasses.replace(log, manifest={**log.manifest, "traits": traits})
-    asked = config_of(input_feedback=("dislike", "skip", "like"), forgiving_feedback=("like",), **settings)
-    assert training.filled_in(asked, of).covisitation_noes_weight == weight
 
 
 def test_a_run_that_diverges_says_where_and_leaves_it_for_whoever_compares(log, tmp_path):

@@ -18,16 +18,15 @@ UNKNOWN, SHORT, LONG = 1, 3, 6  # dwell buckets
 
 def settings(**changed):
     config = get_config("demo,dislike_input_and_label")
-    config.update(
-        {"covisitation_prior": 2.0, "covisitation_decay": 0.5, "covisitation_noes_weight": 2.0, "memory_size": 2}
-    )
+    config.update({"covisitation_prior": 2.0, "covisitation_decay": 0.5, "memory_size": 2})
     config.update(changed)
     return config
 
 
-def part(vectors, *, weight=1.0, **changed):
+def part(vectors, *, weight=1.0, noes_weight=2.0, **changed):
     config = settings(**changed)
-    return CoVisitation({"vectors": vectors}, None, config, weight=weight), Reactions(config)
+    of = CoVisitation({"vectors": vectors}, None, config, weight=weight, noes_weight=noes_weight)
+    return of, Reactions(config)
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def scores(of, *history):
     ("weight", "noes_weight", "left"), [(1.0, 0.0, 1.0), (1.0, 1.0, 0.0), (0.5, 1.0, -1.0), (4.0, 8.0, -1.0)]
 )
 def test_after_a_no_an_item_scores_what_is_left_of_its_weight(vectors, weight, noes_weight, left):
-    of = part(vectors, weight=weight, covisitation_noes_weight=noes_weight)
+    of = part(vectors, weight=weight, noes_weight=noes_weight)
     before = scores(of, [1, 2, 5, 3, 9], [LONG, LONG, LONG, LONG, SHORT])[5]
     after = scores(of, [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT], [0, 0, 0, 0, NO])[5]
     np.testing.assert_allclose(after / before, left, atol=0.02)
@@ -134,7 +133,7 @@ def test_what_a_no_takes_away_is_the_same_at_every_weight(vectors):
     history, dwell = [1, 2, 5, 3, 5], [LONG, LONG, LONG, LONG, SHORT]
     taken = [
         scores(of, history, dwell) - scores(of, history, dwell, [0, 0, 0, 0, NO])
-        for of in (part(vectors, weight=weight, covisitation_noes_weight=3.0) for weight in (0.0, 0.5, 1.0, 20.0))
+        for of in (part(vectors, weight=weight, noes_weight=3.0) for weight in (0.0, 0.5, 1.0, 20.0))
     ]
     assert np.abs(taken[0]).max() > 0.1
     for of_weight in taken[1:]:

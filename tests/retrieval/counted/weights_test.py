@@ -13,7 +13,7 @@ from data.feedback import BITS
 from retrieval import checkpoint
 from retrieval.counted import files
 from retrieval.counted import weights as fitting
-from retrieval.counted.parts import KINDS, made
+from retrieval.counted.parts import KINDS, NOES, made
 from retrieval.counted.reactions import Reactions
 from retrieval.queries import asked
 from retrieval.run import refit_config, train
@@ -49,23 +49,23 @@ def histories(seed, *, length=T, rows=6):
     }
 
 
-def scores_by_hand(folder, log, split, inputs, weights, **settings):
+def scores_by_hand(folder, log, split, inputs, weights):
     """Of the towers alone, on what they read, and of each part alone, [Q, N + 1] each, by their weights."""
     counted, _ = files.read(folder, split)
-    towers = checkpoint.load(folder, log, settings=settings, weights={"towers": 1.0})
+    towers = checkpoint.load(folder, log, weights={"towers": 1.0})
     total = weights["towers"] * np.asarray(towers.encode(inputs)) @ towers.item_vectors().T
     events = Reactions(towers.config).read(*(inputs[name] for name in ("item", "dwell", "feedback")))
-    for name, weight in weights.items():
-        for part in made(counted, {name: weight} if name != "towers" else {}, log.item_content(), towers.config):
-            total += np.asarray(part.queries(part.after(part.vectors, events)) @ part.vectors.T)
+    for part in made(counted, weights, log.item_content(), towers.config):
+        total += np.asarray(part.queries(part.after(part.vectors, events)) @ part.vectors.T)
     return total
 
 
 def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(trained):
     log, folder = trained
     _, weights = files.read(folder, "valid")
-    assert weights.keys() == {"towers", *KINDS}
+    assert weights.keys() == {"towers", *KINDS, NOES}
     assert min(weights.values()) >= 0
+    del weights[NOES]  # which no likelihood tells
 
     run = checkpoint.load(folder, log, until="valid")
     questions = asked(log, split="valid", positive=run.config.positive)
@@ -75,8 +75,8 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
     for of in questions.values():
         inputs = log.histories(of.moments.user, of.moments.before, reader)
         # With noes forgotten and no more.
-        alone = [{"towers": 0.0, name: 1.0} for name in names]
-        each = [scores_by_hand(folder, log, "valid", inputs, of, covisitation_noes_weight=1.0) for of in alone]
+        alone = [{"towers": 0.0, name: 1.0} | ({NOES: 1.0} if name == "covisitation" else {}) for name in names]
+        each = [scores_by_hand(folder, log, "valid", inputs, of) for of in alone]
         where = of.of("targets")
         rows = where.any(axis=1)
         met = np.zeros((len(where), log.num_items + 1), bool)
@@ -98,11 +98,34 @@ def test_weights_are_those_of_the_greatest_likelihood_on_the_validation_days(tra
     assert loss(found) < min(loss(towers), loss(unfitted)) - 0.01
 
 
+def test_a_no_goes_by_what_co_visitation_weighs_without_towers(trained):
+    log, folder = trained
+    counted, of_run = files.read(folder, "valid")
+    know = checkpoint.load(folder, log, until="valid", weights={"covisitation": 15.0})  # as towers that know the same
+    fitted = fitting.fit(know, counted, log)
+    alone = fitting.fit(know, counted, log, terms=tuple(KINDS))
+    assert fitted["covisitation"] < alone["covisitation"] - 1.0
+    np.testing.assert_allclose([fitted[NOES], of_run[NOES]], 0.7 * alone["covisitation"], rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "noes"), [({"covisitation_noes_weight": 7.0}, {NOES: 7.0}), ({"memory_feedback": ()}, {})]
+)
+def test_a_config_may_say_how_much_a_no_takes_away_or_that_none_is_remembered(trained, changed, noes):
+    log, folder = trained
+    counted, of_run = files.read(folder, "valid")
+    towers = checkpoint.load(folder, log, until="valid", weights={"towers": 1.0})
+    towers.config.update(changed)
+    fitted = fitting.fit(towers, counted, log, terms=tuple(KINDS))
+    assert {name: weight for name, weight in fitted.items() if name == NOES} == noes
+
+
 def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
     log, folder = trained
     weights = {
         "towers": 0.7,
         "covisitation": 3.0,
+        NOES: 2.0,
         "categories": 0.5,
         "popularity": 0.1,
         "popularity_1d": 0.0,
@@ -117,20 +140,19 @@ def test_scores_are_the_weighted_sum_whole_or_event_by_event(trained):
 
 
 @pytest.mark.parametrize(
-    ("weights", "changed", "there"),
+    ("weights", "there"),
     [
-        ({"covisitation": 3.0}, {"covisitation_noes_weight": 0.0}, ["CoVisitation"]),
-        ({"covisitation": 0.0}, {}, ["CoVisitation"]),  # it speaks of noes
-        ({"covisitation": 0.0}, {"covisitation_noes_weight": 0.0}, []),
-        ({"covisitation": 0.0}, {"memory_feedback": ()}, []),
-        ({"categories": 0.0, "popularity": 0.1}, {}, ["Popularity"]),
+        ({"covisitation": 3.0, NOES: 0.0}, ["CoVisitation"]),
+        ({"covisitation": 0.0, NOES: 2.0}, ["CoVisitation"]),
+        ({"covisitation": 0.0, NOES: 0.0}, []),
+        ({"covisitation": 0.0}, []),
+        ({"categories": 0.0, "popularity": 0.1}, ["Popularity"]),
     ],
 )
-def test_parts_that_say_nothing_are_left_out(trained, weights, changed, there):
+def test_parts_that_say_nothing_are_left_out(trained, weights, there):
     log, folder = trained
     counted, _ = files.read(folder, "test")
-    config = settings(**{"covisitation_noes_weight": 30.0, **changed})
-    parts = made(counted, weights, log.item_content(), config)
+    parts = made(counted, weights, log.item_content(), settings())
     assert [type(part).__name__ for part in parts] == there
 
 
@@ -204,7 +226,7 @@ def test_training_says_where_the_towers_have_no_weight(trained, tmp_path, towers
 def test_without_anything_to_fit_by_weights_are_those_of_other_logs(trained, tmp_path, monkeypatch):
     log, folder = trained
     nothing = dict.fromkeys(("categories", "popularity", "popularity_1d", "popularity_7d"), 0.0)
-    unfitted = {"towers": 1.0, "covisitation": 15.0, **nothing}
+    unfitted = {"towers": 1.0, "covisitation": 15.0, NOES: 10.0, **nothing}
     counted, _ = files.read(folder, "valid")
     towers = checkpoint.load(folder, log, weights={"towers": 1.0})
     for name, value in (("_FEWEST", 10_000), ("_SCORES", 1)):
