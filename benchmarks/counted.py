@@ -4,9 +4,9 @@
 
 One run of retrieval.train: with all, its towers alone, with one part, with all but one, and all but the towers.
 The weights of every row are fitted on the validation days (retrieval/counted/weights.py), but for how much a no takes
-away, which stays as the run has it, and the row is measured on those of --split: Recall, skip@100 and dislike@100 by both ways of asking, beside the simple rules. --decays, --priors,
---noes_weights and the like add rows with everything at other settings; as the validation days choose these, ask for
---split=valid then.
+away, which stays as the run has it. The row is measured on those of --split: Recall, skip@100 and dislike@100 by both
+ways of asking, beside the simple rules. --decays, --priors, --noes_weights and the like add rows with everything at
+other settings; as the validation days choose these, ask for --split=valid then.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

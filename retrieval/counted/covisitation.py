@@ -67,7 +67,7 @@ class CoVisitation:
     def __init__(
         self, counted: Arrays, content: ItemContent, config: ConfigDict, *, weight: float, noes_weight: float = 0.0
     ):
-        """Args: of `count`; the items' content, which says nothing here; the run's config, configs/retrieval.py; a; b."""
+        """Args: of `count`; the items' content, which says nothing here; the run's config; a; b."""
         del content
         # Half of the weight on either side, so that an index sees both halves of an item's vector at like lengths.
         scale = max(weight, 1.0)

@@ -113,7 +113,7 @@ def test_a_no_goes_by_what_co_visitation_weighs_without_towers(trained):
 )
 def test_a_config_may_say_how_much_a_no_takes_away_or_that_none_is_remembered(trained, changed, noes):
     log, folder = trained
-    counted, of_run = files.read(folder, "valid")
+    counted, _ = files.read(folder, "valid")
     towers = checkpoint.load(folder, log, until="valid", weights={"towers": 1.0})
     towers.config.update(changed)
     fitted = fitting.fit(towers, counted, log, terms=tuple(KINDS))
