@@ -5,15 +5,15 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-_LONGEST = 32  # bytes at either end of an id that its hash is of
 _FIRST = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # so many bytes of a word
 
 
 def hashes(ids: pl.Series) -> NDArray[np.uint64]:
-    """uint64 [n], evenly spread; the same on every machine, and for `7` whether it is a number or text.
+    """uint64 [n], evenly spread; of an id the same on every machine, beside any others, and for `7` whether it is a
+    number or text.
 
     SplitMix64's finalizer (Steele et al., OOPSLA '14) of a whole number; of other text folded over its bytes, eight at
-    a time, the first and last 32 of them.
+    a time.
     """
     if ids.dtype != pl.String:
         return _mixed(ids.cast(pl.Int64).to_numpy().view(np.uint64))
@@ -34,13 +34,10 @@ def _of_text(ids: pl.Series) -> NDArray[np.uint64]:
     words = np.ndarray(len(text) - 7, "<u8", text, strides=(1,))  # the eight bytes from each byte on
     length = np.diff(begin)
     found = _mixed(length.astype(np.uint64))
-    longest = int(length.max())
-    for at in range(0, min(longest, 2 * _LONGEST), 8):
-        # Of a long id its last 32 bytes follow its first.
-        place = at + np.maximum(length - 2 * _LONGEST, 0) if at >= _LONGEST else np.full_like(length, at)
-        rest = np.clip(length - place, 0, 8)  # bytes of the id among the eight
-        some = words[np.where(rest > 0, begin[:-1] + place, 0)] & _FIRST[rest]
-        found = _mixed(found ^ some)
+    for at in range(0, int(length.max()), 8):
+        longer = np.flatnonzero(length > at)  # the hash of an id is of its own bytes, however long others are
+        some = words[begin[:-1][longer] + at] & _FIRST[np.minimum(length[longer] - at, 8)]
+        found[longer] = _mixed(found[longer] ^ some)
     return found
 
 

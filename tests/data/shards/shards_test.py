@@ -144,12 +144,41 @@ def test_ids_are_spread_alike_whatever_their_type():
         assert abs(count - len(ids) / BUCKETS).max() < 5 * np.sqrt(len(ids) / BUCKETS)
 
 
-def test_a_long_id_is_hashed_at_both_ends():
+def test_all_of_a_long_id_is_hashed():
     long = "a" * 100
-    ids = pl.Series([long, "b" + long[1:], long[1:] + "b", "ä" * 50, long[:-1]])
-    assert len(np.unique(hashes(ids))) == 5
+    ids = pl.Series([long, "b" + long[1:], long[1:] + "b", "ä" * 50, long[:-1], long[:50] + "b" + long[51:]])
+    assert len(np.unique(hashes(ids))) == 6
     assert (hashes(ids[1:]) == hashes(ids)[1:]).all()  # of a slice too
     assert len(hashes(pl.Series([], dtype=pl.String))) == 0
+
+
+def test_the_hash_of_an_id_is_the_same_beside_longer_ones():
+    """Else a user's events would lie in several shards, and an item that is listed would be unknown."""
+    ids = pl.Series(["", "a", "user-7", "x" * 8, "y" * 17, "z" * 90])
+    together = hashes(ids)
+    for n in range(len(ids)):
+        assert hashes(ids[n : n + 1]) == together[n]
+
+
+def test_events_of_a_user_lie_in_one_shard_whatever_ids_they_are_read_with():
+    """Rows that are read at a time have ids of other lengths than those before."""
+    events = [
+        (user, 1 + at) for at in range(40) for user in ("ann", "bob", *(["a-very-long-name-" * 3] if at < 20 else []))
+    ]
+    rows = pl.DataFrame(
+        {
+            "user_id": [user for user, _ in events],
+            "item_id": [f"v{at % 7}" for _, at in events],
+            "timestamp_ms": [T + 60_000 * at for _, at in events],
+            "like": pl.Series([1] * len(events), dtype=pl.Int8),
+        }
+    )
+    tables = Tables(rows, None, None, None, len(rows))
+    whole = assemble(tables)
+    log = Log(rows.iter_slices(3), tables.log().of_users, None, None, lambda: None, lambda: (len(rows), ()))
+    in_shards = assemble(log, shard_rows=5)
+    assert "shards" in in_shards.fields
+    assert sorted(in_shards.users["user_id"]) == sorted(whole.users["user_id"])
 
 
 @pytest.mark.parametrize(("rows", "shard_rows", "shards"), [(100, 100, 1), (101, 100, 2), (401, 100, 8), (900, 1, 256)])
