@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from data import clock, feedback, splits, timelines, vocabulary
+from data import clock, feedback, splits, timelines, undo, vocabulary
 from data.items import buckets, catalogue
 from data.raw import plausibility
 from data.raw.tables import Log, Tables
@@ -133,7 +133,7 @@ def assemble(
             known, surfaces = _common(gathered, each, before_ms=valid_start_ms, min_count=min_item_count)
             items = None if items is None else items.filter(pl.col("item_id").is_in(known.implode()))
         item_ids = vocabulary.build(known, *([] if items is None else [items["item_id"]]))
-        decided = Decided(item_ids, surfaces, gathered.columns, moments)
+        decided = Decided(item_ids, _own_durations(item_ids, items), surfaces, gathered.columns, moments)
         whole = _joined(gathered, decided, place, each=each, quiet=quiet)
         arrays = dict(flat.joined(whole.parts, place / "arrays"))
         if folder is None:
@@ -186,6 +186,14 @@ def assemble(
     )
 
 
+def _own_durations(item_ids: pl.Series, items: pl.DataFrame | None) -> NDArray[np.int32]:
+    # Of each of the ids [N], as the table of items has it; -1 for none.
+    found = np.full(len(item_ids), -1, np.int32)
+    if items is not None and "duration_ms" in items.columns:
+        found[vocabulary.encode(items["item_id"], item_ids) - 1] = items["duration_ms"].fill_null(-1).to_numpy()
+    return found
+
+
 @dataclasses.dataclass
 class _Whole:
     """The parts of all shards, and what they say together: as of `Part`, of [N + 1] items."""
@@ -207,7 +215,7 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
     train_count, duration_ms = np.zeros(rows, np.int32), np.full(rows, -1, np.int32)
     first_ms = np.full(rows, timelines.NEVER_MS)
     whole = _Whole([], Counter(), 0, dict.fromkeys(splits.PARTS, 0), train_count, duration_ms, first_ms, [])
-    undone: dict[str, tuple[int, int]] = {}
+    changed: dict[str, undo.Changed] = {}
     with progress(label="write", total=len(gathered.times), unit="row", quiet=quiet or not several) as bar:
         arguments = list(zip(gathered.kept, folders, strict=True))
         for found in each(partial(part, decided=decided), arguments):
@@ -217,17 +225,19 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
             train_count[found.items] += found.train_count
             duration_ms[found.items] = np.maximum(duration_ms[found.items], found.duration_ms)
             first_ms[found.items] = np.minimum(first_ms[found.items], found.first_ms)
-            for name, (lost, kept_it) in found.undone.items():
-                before = undone.get(name, (0, 0))
-                undone[name] = before[0] + lost, before[1] + kept_it
+            for name, of_shard in found.changed.items():
+                changed[name] = changed.get(name, undo.Changed()).and_those(of_shard)
             whole.parts.append(found.without_items())
             gathered.kept[len(whole.parts) - 1].remove()
             bar.update(found.counts["events"])
-    for name, (lost, kept_it) in sorted(undone.items()):
-        whole.notes.append(
-            f"{name}: {lost:,} events are stored without it, as it was taken back; {kept_it:,} more were taken back in "
-            "a later part of the split, and have it"
-        )
+    for name, (lost, kept, late) in sorted(changed.items()):
+        if lost or kept:
+            whole.notes.append(
+                f"{name}: {lost:,} events are stored without it, as it was taken back; {kept:,} more were taken back "
+                "in a later part of the split, and have it"
+            )
+        if late:
+            whole.notes.append(f"{name}: {late:,} events are stored without it, as it was said in a later part")
     return whole
 
 

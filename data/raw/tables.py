@@ -1,7 +1,8 @@
 """The canonical tables: the columns of events, items and users that any log is read into before it becomes timelines.
 
 Of the events only user_id, item_id, timestamp_ms and one kind of feedback are required. Ids are whole numbers or text;
-in CSV they are text. An empty 0/1 field means 0, an empty play time or questionnaire answer means unknown.
+in CSV they are text. An empty 0/1 field means 0, an empty play time or questionnaire answer unknown; of an empty
+long_view the play time tells.
 """
 
 import time

@@ -135,7 +135,10 @@ def _scaled(cells: pl.Series, unit: tuple[int, int]) -> pl.Series:
     if unit == (1, 1):
         return values.whole_numbers(cells, "")
     inexact = values.inexact(cells) if kind in (pl.Float16, pl.Float32) else cells.is_null()
-    whole = pl.Series([None] * len(cells), dtype=pl.Int64) if kind.is_float() else cells.cast(pl.Int64, strict=False)
+    if kind.is_float():
+        whole = pl.Series([None] * len(cells), dtype=pl.Int64)
+    else:  # of decimals and of text those without a fraction
+        whole = values.whole_numbers(cells, "") if kind.is_decimal() else cells.cast(pl.Int64, strict=False)
     exact = whole.set(~whole.is_between(-_MOST // times, _MOST // times).fill_null(True), None) * times // over
     if exact.null_count() == cells.null_count():
         return exact

@@ -92,8 +92,8 @@ def alike(*columns: pl.Series) -> list[pl.Series]:
 def stacked(columns: Sequence[pl.Series], where: str) -> pl.Series:
     """The pieces of one column one after the other, of a type that keeps what each of them says.
 
-    Numbers stay numbers, whole ones exact; beside text they become text, whole ones their digits. Errors: DataError,
-    which begins with `where`, for types that nothing holds both of.
+    Numbers stay numbers, whole ones exact; beside text they become text, whole ones their digits; likewise in lists.
+    Errors: DataError, which begins with `where`, for types that nothing holds both of.
     """
     kinds = list(dict.fromkeys(c.dtype for c in columns if c.dtype != pl.Null))
     if len(kinds) < 2:
@@ -107,11 +107,19 @@ def stacked(columns: Sequence[pl.Series], where: str) -> pl.Series:
         return pl.concat([c.cast(pl.Float64) for c in columns])
     try:
         if any(kind.is_nested() for kind in kinds):
-            return pl.concat([c.cast(pl.List(pl.String)) for c in columns])
+            return pl.concat([c.cast(pl.List(_held_by_both(kinds))) for c in columns])
         return pl.concat([ids(c, where).cast(pl.String) for c in columns])
     except (pl.exceptions.PolarsError, DataError):
         shown = " and ".join(str(kind) for kind in kinds[:2])
         raise DataError(f"{where} is of type {shown} in different files; write one type") from None
+
+
+def _held_by_both(kinds: Sequence[pl.DataType]) -> type[pl.DataType]:
+    # What lists of all of these kinds can be lists of.
+    inner = [kind.inner for kind in kinds if isinstance(kind, pl.List | pl.Array)]
+    if len(inner) < len(kinds) or not all(kind.is_numeric() for kind in inner):  # type: ignore[union-attr]
+        return pl.String
+    return pl.Int64 if all(kind.is_integer() for kind in inner) else pl.Float64  # type: ignore[union-attr]
 
 
 def _is_inexact(number: pl.Series, dtype: pl.DataType) -> pl.Series:

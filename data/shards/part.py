@@ -22,12 +22,13 @@ _UNKNOWN = {"play_ms": -1, "duration_ms": -1, "questionnaire_answer": -1}  # whe
 class Decided:
     """What is decided of a log as a whole.
 
-    items: ids, sorted, row i being dense item i + 1; those of events that are not among them leave the log. surfaces,
-    likewise. columns: that events of any shard have. moments: valid_start_ms and test_start_ms, where validation and
-    test begin.
+    items: ids, sorted, row i being dense item i + 1; those of events that are not among them leave the log.
+    duration_ms: of each of these as the table of items has it, -1 for none. surfaces, as items. columns: that events of
+    any shard have. moments: valid_start_ms and test_start_ms, where validation and test begin.
     """
 
     items: pl.Series
+    duration_ms: NDArray[np.int32]
     surfaces: pl.Series
     columns: Sequence[str]
     moments: Mapping[str, int]
@@ -51,7 +52,7 @@ class Part:
         history. sizes: train, valid and test -> events.
       items: dense items that its events are of; train_count, duration_ms, first_ms: of each of these the training
         events, the longest duration that an event tells, -1 for none, and the time of the first event.
-      undone: feedback -> events that lost it, and that kept it as it was taken back too late.
+      changed: feedback -> how many events do not have what was said of them (data/undo.py).
     """
 
     arrays: Mapping[str, NDArray[Any]] | None
@@ -65,7 +66,7 @@ class Part:
     train_count: NDArray[np.int32]
     duration_ms: NDArray[np.int32]
     first_ms: NDArray[np.int64]
-    undone: Mapping[str, tuple[int, int]]
+    changed: Mapping[str, undo.Changed]
 
     def without_items(self) -> "Part":
         """The same without what it says of items, which all parts together are asked for."""
@@ -79,7 +80,7 @@ def part(kept: Kept, folder: Path | None = None, *, decided: Decided) -> Part:
     Errors: DataError for moments in the wrong order.
     """
     shard = kept.load()
-    events, undone = undo.taken_back(shard.events, **decided.moments)
+    events, changed = undo.standing(shard.events, **decided.moments)
     # 0 where an item is not among those of the log.
     item = np.append(0, vocabulary.encode(shard.items, decided.items))[shard.item]
     user = ranges.owners(shard.lengths)
@@ -97,7 +98,7 @@ def part(kept: Kept, folder: Path | None = None, *, decided: Decided) -> Part:
     valid_start, test_start = splits.by_time(time, offsets, **decided.moments)
     splits.check_no_leak(time, offsets, valid_start, test_start, **decided.moments)
 
-    arrays = _event_arrays(events, decided)
+    arrays = _event_arrays(events, decided.duration_ms[item - 1])
     arrays["item"] = item
     # A column that is empty in every row has no values either.
     arrays["surface"] = np.append(0, vocabulary.encode(shard.surfaces, decided.surfaces))[surface]
@@ -129,7 +130,7 @@ def part(kept: Kept, folder: Path | None = None, *, decided: Decided) -> Part:
         np.bincount(np.searchsorted(items, trained), minlength=len(items)).astype(np.int32),
         duration_ms,
         first_ms,
-        undone,
+        changed,
     )
 
 
@@ -147,16 +148,20 @@ def surfaces_of(kept: Kept, items: pl.Series) -> pl.Series:
     return shard.surfaces.gather(np.unique(shard.surface[stays & (shard.surface > 0)]) - 1)
 
 
-def _event_arrays(events: pl.DataFrame, decided: Decided) -> dict[str, NDArray[Any]]:
+def _event_arrays(events: pl.DataFrame, item_duration_ms: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+    # Of each event [E] also what its item's own duration is, which comes before what the event says.
     def column(name: str) -> NDArray[Any]:
         if name not in events.columns:
             return np.full(len(events), _UNKNOWN.get(name, 0), EVENT_DTYPES[name])
         return events[name].fill_null(_UNKNOWN.get(name, 0)).to_numpy()
 
     play_ms, duration_ms = column("play_ms"), column("duration_ms")
+    duration_ms = np.where(item_duration_ms > 0, item_duration_ms, duration_ms)
     flags = {name: events[name].fill_null(0).to_numpy() for name in FEEDBACK_COLUMNS if name in events.columns}
-    if "long_view" not in decided.columns:
-        flags["long_view"] = feedback.is_long_view(play_ms, duration_ms)
+    is_long = feedback.is_long_view(play_ms, duration_ms)
+    if "long_view" in events.columns:  # of events that say nothing of it, play times tell
+        is_long = np.where(events["long_view"].is_null().to_numpy(), is_long, flags["long_view"] == 1)
+    flags["long_view"] = is_long
     return {
         "timestamp_ms": events["timestamp_ms"].to_numpy(),
         "play_ms": play_ms,

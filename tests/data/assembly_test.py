@@ -60,6 +60,26 @@ def test_feedback_is_derived_once_rows_are_merged():
     assert made.fields["feedback"] == ["long_view", "like", "skip"]
 
 
+def test_a_play_is_a_long_view_by_the_duration_of_its_item():
+    """Of the item's row first, then what the event says; and 18 seconds of anything."""
+    rows = [("u", item, second, play, 0) for second, (item, play) in enumerate([(0, 9), (1, 9), (2, 9), (2, 18)])]
+    plays = log(
+        [(user, item, second, 1000 * play, like) for user, item, second, play, like in [*rows, ("v", 0, 9, 8, 0)]]
+    )
+    events = plays.events.with_columns(duration_ms=pl.Series([20_000, 9_000, None, None, None], dtype=pl.Int32))
+    items = pl.DataFrame({"item_id": [0, 1], "duration_ms": pl.Series([8_000, 0], dtype=pl.Int32)})
+    made = assemble(dataclasses.replace(plays, events=events, items=items), **split_at(1, 2))
+    assert feedback.has(made.arrays["feedback"], "long_view").tolist() == [True, True, False, True, True]
+    assert made.arrays["duration_ms"].tolist() == [8_000, 9_000, -1, -1, 8_000]
+
+
+def test_play_times_tell_of_events_that_do_not_say_whether_they_are_long_views():
+    plays = log([("u", 0, 1, 20_000, 0), ("u", 1, 2, 20_000, 0), ("u", 2, 3, 20_000, 0), ("v", 0, 1, 100, 0)])
+    events = plays.events.with_columns(long_view=pl.Series([None, 0, 1, 1], dtype=pl.Int8))
+    made = assemble(dataclasses.replace(plays, events=events), **split_at(2, 3))
+    assert feedback.has(made.arrays["feedback"], "long_view").tolist() == [True, False, True, True]
+
+
 def test_the_rows_add_up():
     made = assemble(log(ROWS, rows_read=9), **split_at(20, 30))
     assert made.fields["counts"] == {

@@ -36,7 +36,7 @@ def events(*rows):
 def test_a_like_is_taken_back_by_the_next_unlike_of_its_part(liked, unliked, left):
     said = events(*(("u", "a", time, 1) for time in liked), ("v", "a", 10, 1), ("u", "b", 10, 1), ("u", "a", 10, 0))
     undone = table([("u", "a", time, "like") for time in unliked], "feedback")
-    found, counts = undo.taken_back(undo.matched(said, undone), **PARTS)
+    found, counts = undo.standing(undo.matched(said, undone), **PARTS)
     assert found["like"].to_list() == [*left, 1, 1, 0]
     assert counts["like"][0] == left.count(0)
     assert found.schema == said.schema
@@ -45,9 +45,20 @@ def test_a_like_is_taken_back_by_the_next_unlike_of_its_part(liked, unliked, lef
 
 def test_kinds_are_taken_back_one_by_one():
     undone = table([("u", "a", 20, "dislike"), ("u", "a", 20, "follow")], "feedback")
-    found, counts = undo.taken_back(undo.matched(events(("u", "a", 10, 1), ("u", "b", 10, 1)), undone), **PARTS)
+    found, counts = undo.standing(undo.matched(events(("u", "a", 10, 1), ("u", "b", 10, 1)), undone), **PARTS)
     assert found.select("like", "dislike").rows() == [(1, 0), (1, 1)]
-    assert counts == {"dislike": (1, 0)}
+    assert counts == {"dislike": undo.Changed(lost=1)}
+
+
+def test_what_is_said_late_is_not_known_before():
+    """A like that came once validation had begun, of an event of a training day."""
+    said = events(*((user, "a", time, 1) for user, time in zip("uvuv", (10, 20, 110, 220), strict=True)))
+    at = pl.Series([None, T + 100, T + 199, None], dtype=pl.Int64)
+    found, counts = undo.standing(said.with_columns(at.alias("said.like")), **PARTS)
+    assert found.equals(said.with_columns(like=pl.Series([1, 0, 1, 1], dtype=pl.Int8)))
+    assert counts == {"like": undo.Changed(late=1)}
+    made = assemble(Tables(said.with_columns(at.alias("said.like")), None, None, None, 4), **PARTS)
+    assert "like: 1 events are stored without it, as it was said in a later part" in made.notes
 
 
 def test_timelines_are_told_of_what_was_taken_back():

@@ -116,11 +116,19 @@ def _series(name: str, cells: list[Any]) -> pl.Series:
             return _whole(name, cells)
         if kinds == {int, float} and all(abs(cell) < _EXACT_BELOW for cell in cells if type(cell) is int):
             return pl.Series(name, [None if cell is None else float(cell) for cell in cells], pl.Float64)
+        if kinds == {list} and _are_vectors(cells):
+            return pl.Series(name, cells, pl.List(pl.Float64), strict=False)
         if len(kinds) < 2:
             return pl.Series(name, cells)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
         pass  # numbers of more than 128 bits, lists of this and that
     return pl.Series(name, [_text(cell) for cell in cells], pl.String)
+
+
+def _are_vectors(cells: list[list[Any] | None]) -> bool:
+    # Lists of numbers, some of which have a fraction: the first list, which polars goes by, may have none.
+    kinds = {type(number) for cell in cells if cell for number in cell} - {type(None)}
+    return kinds <= {int, float} and float in kinds
 
 
 def _whole(name: str, cells: list[int | None]) -> pl.Series:

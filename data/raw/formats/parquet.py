@@ -44,12 +44,16 @@ def _frame(path: Path, table: pa.Table) -> pl.DataFrame:
         if pa.types.is_timestamp(field.type) and field.type.tz:
             # The same moments: polars knows no zones such as +05:30.
             cells = cells.cast(pa.timestamp(field.type.unit, "UTC"))
+        elif pa.types.is_decimal256(field.type):
+            cells = cells.cast(pa.float64())  # polars has none so long; what is no longer exact is refused as such
         try:
-            columns.append(pl.Series("", pl.from_arrow(cells)))
+            column = pl.Series("", pl.from_arrow(cells))
         except pl.exceptions.PolarsError:
             raise DataError(
                 f"{path}: column {field.name} is of type {field.type}; write numbers, text or times"
             ) from None
+        # Text that is stored once for all its cells is text.
+        columns.append(column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column)
     frame = pl.DataFrame([cells.alias(str(place)) for place, cells in enumerate(columns)])
     frame.columns = table.column_names  # an empty one too
     return frame

@@ -77,7 +77,9 @@ class EventTypes:
 def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
     """One row an event, in the order of their first rows.
 
-    0/1 columns and lengths of time take the largest, the rest what the first row says that says anything.
+    0/1 columns and lengths of time take the largest, the rest what the first row says that says anything. Where a 0/1
+    column was said after the first row, a column SAID + name of data/undo.py has when; one of UNDONE is empty where any
+    row still says it.
 
     Args: rows, in canonical columns and with TYPE, which the result lacks.
     """
@@ -96,9 +98,24 @@ def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
     some = some.with_columns(_event=pl.col("_again").cum_max().over("_stretch"))
     others = [name for name in some.columns if not name.startswith("_") and name != TYPE]
     largest = [name for name in others if some.schema[name] in (pl.Int8, pl.Int32)]
-    first = [name for name in others if name not in largest]
+    undone = [name for name in others if name.startswith(undo.UNDONE)]
+    first = [name for name in others if name not in {*largest, *undone}]
+    flags = [name for name in largest if some.schema[name] == pl.Int8]
+    stands = {name: pl.col(name) == 1 for name in flags}
+    stands |= {
+        name: stands[name] & pl.col(column).is_null()
+        for column in undone
+        for name in [column.removeprefix(undo.UNDONE)]
+    }
+    time = pl.col("timestamp_ms")
+    said = {name: pl.coalesce(time.filter(stands[name]).min(), time.filter(pl.col(name) == 1).min()) for name in flags}
     events = some.group_by("_stretch", "_event", maintain_order=True).agg(
-        pl.col("_order").first(), pl.col(first).drop_nulls().first(), pl.col(largest).max()
+        pl.col("_order").first(),
+        pl.col(first).drop_nulls().first(),
+        pl.col(largest).max(),
+        *(pl.when(~stands[column.removeprefix(undo.UNDONE)].any()).then(pl.col(column).max()) for column in undone),
+        *(pl.when(moment > time.first()).then(moment).alias(undo.SAID + name) for name, moment in said.items()),
     )
-    kept = [rows.filter(~several).select("_order", *others), events.select("_order", *others)]
-    return pl.concat(kept).sort("_order").drop("_order")
+    later = [name for name in (undo.SAID + flag for flag in flags) if events[name].null_count() < len(events)]
+    kept = [rows.filter(~several).select("_order", *others), events.select("_order", *others, *later)]
+    return pl.concat(kept, how="diagonal").sort("_order").drop("_order")

@@ -52,9 +52,8 @@ def read_tables(folder: str | os.PathLike[str], *, quarantine: Quarantine, schem
         return events.count, (*log.notes, *(types.notes(source.name) if types else ()))
 
     of_users = types.events if types else Events
-    played = said.of("events").played
-    with_long_views = events if played is None else (_with_long_views(rows, played, items) for rows in events)
-    return Log(with_long_views, of_users, items, users, lambda: None, told, expected, path=source.path)
+    rows_of = (_with_long_views(rows, said.of("events"), items) for rows in events)
+    return Log(rows_of, of_users, items, users, lambda: None, told, expected, path=source.path)
 
 
 @dataclasses.dataclass
@@ -162,11 +161,17 @@ class _Log:
         return table
 
 
-def _with_long_views(events: pl.DataFrame, played: float, items: pl.DataFrame | None) -> pl.DataFrame:
-    """The events with `long_view` 1 also where play_ms >= played · duration_ms, which is that of the item's row first.
+def _with_long_views(events: pl.DataFrame, said: TableSchema, items: pl.DataFrame | None) -> pl.DataFrame:
+    """The events with `long_view` where the schema says what one is: by its rules, and by the share that it names.
 
-    Where either is not known, or the duration is 0, this says nothing.
+    By that, where play_ms >= played · duration_ms, which is that of the item's row first. What neither says is none; a
+    log whose schema says nothing has its cells, empty ones too.
     """
+    played = said.played
+    by_rule = any(isinstance(column.convert, rules.Watched) for column in said.columns.get("long_view", ()))
+    if played is None:
+        empty_too = "long_view" not in events.columns or not by_rule
+        return events if empty_too else events.with_columns(pl.col("long_view").fill_null(0))
     unknown = pl.Series([None] * len(events), dtype=pl.Int32)
     play_ms, duration_ms = (events[name] if name in events.columns else unknown for name in ("play_ms", "duration_ms"))
     if items is not None and "duration_ms" in items.columns:
@@ -176,8 +181,8 @@ def _with_long_views(events: pl.DataFrame, played: float, items: pl.DataFrame | 
         duration_ms = of_items.fill_null(duration_ms)
     # Half a microsecond is less than any length of time, and more than rounding makes of a product.
     is_long = (play_ms >= duration_ms * played - 0.0005) & (duration_ms > 0)
-    said = [events["long_view"]] if "long_view" in events.columns else []
-    return events.with_columns(long_view=pl.max_horizontal(is_long.cast(pl.Int8), *said))
+    by_rules = [events["long_view"]] if "long_view" in events.columns else []
+    return events.with_columns(long_view=pl.max_horizontal(is_long.cast(pl.Int8), *by_rules).fill_null(0))
 
 
 def _check_feedback(path: Path, names: Sequence[str], columns: Sequence[Column]) -> None:

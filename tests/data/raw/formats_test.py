@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from decimal import Decimal
 
 import polars as pl
 import pyarrow as pa
@@ -238,6 +239,25 @@ def test_a_line_that_is_no_object(tmp_path, line, shown):
     quarantine = Quarantine(enabled=True)
     assert read(path, COLUMNS, quarantine=quarantine)[1] == 2
     assert quarantine.frame().rows() == [("a.jsonl", 3, "", shown, "is no JSON object of UTF-8 text")]
+
+
+@pytest.mark.parametrize("first", [[0, 0], [1, 0.5], None])
+def test_vectors_of_whole_numbers_beside_others(tmp_path, first):
+    path = tmp_path / "items.jsonl"
+    cells = [first, [0.6, 0.8], [1, None]]
+    path.write_text("".join(json.dumps({"item_id": at, "emb": cell}) + "\n" for at, cell in enumerate(cells)))
+    (rows,) = json_lines.rows(path, ["item_id", "emb"])
+    assert rows.frame["emb"].dtype == pl.List(pl.Float64)
+    assert rows.frame["emb"].to_list() == cells
+
+
+def test_text_that_parquet_stores_once_is_text_and_long_decimals_are_numbers(tmp_path):
+    path = tmp_path / "a.parquet"
+    long = pa.array([Decimal("3.5"), None], pa.decimal256(76, 38))
+    pq.write_table(pa.table({"word": pa.array(["NULL", "true"]).dictionary_encode(), "long": long}), path)
+    (rows,) = parquet.rows(path, ["word", "long"])
+    assert rows.frame.schema == {"word": pl.String, "long": pl.Float64}
+    assert rows.frame.rows() == [("NULL", 3.5), ("true", None)]
 
 
 def test_keys_that_come_late_and_numbers_of_any_size(tmp_path, monkeypatch):

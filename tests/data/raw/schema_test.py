@@ -2,11 +2,13 @@
 
 import datetime
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from data.raw import times
 from data.raw.quarantine import Quarantine
 from data.raw.schema import event_types, yaml_file
 from data.raw.tables import attributes
@@ -119,6 +121,14 @@ def test_date_times_in_parquet(tmp_path):
     ]
 
 
+def test_decimals_keep_their_fraction():
+    cells = pl.Series([Decimal("3.900"), Decimal("0.750"), Decimal("4.000"), None])
+    assert times.Lengths("s")(cells).to_list() == [3_900, 750, 4_000, None]
+    assert times.Lengths("h")(cells).to_list() == [14_040_000, 2_700_000, 14_400_000, None]
+    nanoseconds = pl.Series([Decimal(NOON_MS * 1_000_000 + 999_999)])  # more digits than a float has
+    assert times.Moments("ns")(nanoseconds).to_list() == [NOON_MS]
+
+
 def test_hours_that_come_twice_and_never(tmp_path):
     """In Berlin half past two came twice on 2025-10-26, first at 00:30 UTC, and never on 2025-03-30."""
     log = "user_id,item_id,timestamp_ms,like\na,v,2025-10-26 02:30,1\n"
@@ -229,7 +239,10 @@ def test_a_long_table(tmp_path):
     )
     schema = "events: {event_type: {column: action, like: [heart, save], dislike: [hide, report], left_out: login}}"
     read = tables(tmp_path, schema, events=log)
-    assert read.events.rows() == [
+    # When it was said, where that was later; of the second event of w both were.
+    assert read.events["said.like"].to_list() == [NOON_MS + minute, None, None, None, None, NOON_MS + 9 * minute]
+    assert read.events["said.dislike"].to_list() == [None] * 5 + [NOON_MS + 7 * minute]
+    assert read.events.drop("said.like", "said.dislike").rows() == [
         ("a", "v", NOON_MS, 5000, 1, 0),
         ("a", "w", NOON_MS + 2 * minute, None, 0, 0),
         ("b", "v", NOON_MS + 3 * minute, None, 0, 1),
@@ -275,6 +288,18 @@ def test_types_that_take_back(tmp_path):
         tables(tmp_path, schema.replace("{like: unheart", "{share: unshare"), events=log)
     with pytest.raises(DataError, match="every row takes something back"):
         tables(tmp_path, schema, events=log.filter(event_type="unheart"))
+
+
+def test_what_is_said_again_is_not_taken_back_by_what_came_before(tmp_path):
+    schema = "events: {event_type: {like: [heart, save], undo: {like: unheart}}}"
+    moments = {"view": 0, "heart": 60, "unheart": 120, "save": 180}
+    log = pl.DataFrame({"user_id": "a", "item_id": "v", "event_type": [*moments]}).with_columns(
+        timestamp_ms=NOON_MS + 1000 * pl.Series([*moments.values()])
+    )
+    stands = tables(tmp_path, schema, events=log).events
+    assert stands.select("like", "undone.like", "said.like").rows() == [(1, None, NOON_MS + 180_000)]
+    gone = tables(tmp_path, schema, events=log.filter(pl.col("event_type") != "save")).events
+    assert gone.select("like", "undone.like", "said.like").rows() == [(1, NOON_MS + 120_000, NOON_MS + 60_000)]
 
 
 def test_types_in_folders(tmp_path):
@@ -377,8 +402,8 @@ def test_a_share_of_the_duration_is_a_long_view(tmp_path):
             # item, seconds played, of the event's duration, half of which is a long view
             ("v", 5.0, 10.0, 1),
             ("v", 4.999, 10.0, 0),
-            ("v", None, 10.0, None),
-            ("v", 5.0, None, None),
+            ("v", None, 10.0, 0),  # what nobody knows is none
+            ("v", 5.0, None, 0),
             ("v", 0.0, 0.0, 0),
             ("w", 5.0, 10.0, 0),  # w's own duration is 20 s
             ("w", 10.0, None, 1),
@@ -393,6 +418,9 @@ def test_a_share_of_the_duration_is_a_long_view(tmp_path):
         tmp_path, f"events: {{{columns}, long_view: {{played: 0.5}}}}", items=items, events=log.drop("long", "done")
     )
     assert read.events["long_view"].to_list() == log["long"].to_list()
+    ruled = f"events: {{{columns}, long_view: played >= 5}}"
+    by_rule = tables(tmp_path, ruled, items=items, events=log.drop("long", "done")).events["long_view"]
+    assert by_rule.to_list() == [1, 0, 0, 1, 0, 1, 1, 1]
     # Either of these; and a share that binary numbers do not hold: 0.55 · 1000 is more than 550 to a computer.
     some = log.with_columns(pl.lit(0.55).alias("played"), pl.lit(1.0).alias("length"), done=pl.col("item_id") == "w")
     said = f"events: {{{columns}, long_view: [{{played: 0.55}}, done]}}"

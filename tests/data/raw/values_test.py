@@ -45,6 +45,20 @@ def test_numbers_beside_text_become_their_digits():
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "dtype"),
+    [
+        (pl.List(pl.Float32), pl.List(pl.Float64), pl.List(pl.Float64)),
+        (pl.Array(pl.Float32, 2), pl.List(pl.Int64), pl.List(pl.Float64)),
+        (pl.List(pl.Int32), pl.List(pl.Int64), pl.List(pl.Int64)),
+        (pl.List(pl.Float64), pl.List(pl.String), pl.List(pl.String)),
+    ],
+)
+def test_lists_of_numbers_in_different_files_stay_lists_of_numbers(one, other, dtype):
+    columns = [pl.Series([[1, 2]]).cast(kind) for kind in (one, other)]
+    assert values.stacked(columns, "emb").dtype == dtype
+
+
+@pytest.mark.parametrize(
     ("cells", "whole"),
     [
         (["31.000", "900"], [None, 900]),  # thousands of a spreadsheet: 31 would be a thousandth of it
