@@ -78,6 +78,11 @@ class Ranker:
         self._params, self._merge = params, merge
         self._logits = jax.jit(lambda params, inputs: merge(params)(inputs))
 
+    def has_scores_of(self, other: "Ranker") -> bool:
+        """Whether both have learned from the same satisfaction scores, or from none."""
+        one, another = self._satisfaction, other._satisfaction
+        return one is another or (one is not None and another is not None and np.array_equal(one, another))
+
     @property
     def model(self) -> RankingModel:
         """The model with its trained values."""
@@ -137,6 +142,12 @@ def load_row(paths: Sequence[str], timelines: Timelines, flag: str) -> list[Rank
             raise UsageError(
                 f"{flag}={path}: differs from {paths[0]} in config.{other[0]}; the runs of a row differ in seed alone, "
                 "another config is a row of its own: --compare=NAME=DIR"
+            )
+    for path, one in zip(paths[1:], rankers[1:], strict=True):
+        if not one.has_scores_of(rankers[0]):
+            raise UsageError(
+                f"{flag}={path}: has learned from other satisfaction scores than {paths[0]}; the runs of a row differ "
+                "in seed alone, others are a row of their own: --compare=NAME=DIR"
             )
     seeds = [config.get("seed") for config in configs]
     if len(set(seeds)) < len(seeds):

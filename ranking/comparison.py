@@ -29,7 +29,8 @@ from runtime.workdir import METRICS, begin
 
 BASELINE = "no_feedback_encoder"  # the row that groups are compared with, as in the paper's section 3.2
 CEILING = "ceiling"
-_RESERVED = ("lightgbm", "popularity", CEILING, "fused", "engagement", "platform", "groups")
+_MAIN = "model"  # what the row of --checkpoint, whose metrics have no prefix, is called elsewhere
+_RESERVED = (_MAIN, "lightgbm", "popularity", CEILING, "fused", "engagement", "platform", "groups")
 
 
 def run(
@@ -73,6 +74,11 @@ def run(
                 f"--compare={name}: predicts {', '.join(other.tasks)}, none of the tasks of --checkpoint "
                 f"({', '.join(model.tasks)}); compare models of a common task"
             )
+        if SATISFACTION in {*other.tasks} & {*model.tasks} and not other.has_scores_of(model):
+            raise UsageError(
+                f"--compare={name}: has learned {SATISFACTION} from other scores than --checkpoint, and both are "
+                "measured on one; train both with the same --satisfaction"
+            )
     ceiling = read_truth(truth, timelines, model.tasks) if truth else None
     valid = held_out(timelines, "valid", model.tasks, model.labels)
     days = valid if split == "valid" else held_out(timelines, split, model.tasks, model.labels)
@@ -113,14 +119,14 @@ def run(
         trades = trades or each[0][1]
     metrics, per_user = compare_rows(predictions, groups(timelines, days), samples=samples)
     np.savez_compressed(folder / "per_user.npz", **per_user)
-    firsts = {name or "model": of_seeds[0] for name, of_seeds in predictions.items()}
+    firsts = {name or _MAIN: of_seeds[0] for name, of_seeds in predictions.items()}
     write_json(folder / "reliability.json", {name: _reliability(first) for name, first in firsts.items()})
     curves = {
         "run": model.run,
         "penalty": penalty,
         "satisfaction_weight": satisfaction_weight,
         "gamma": {name: dict(zip(first.days.tasks, first.weights.tolist())) for name, first in firsts.items()},
-        "trade_off": [_trade(trade, firsts["model"]) for trade in trades],
+        "trade_off": [_trade(trade, firsts[_MAIN]) for trade in trades],
         **(inspect(model, days.positions) if isinstance(model, Ranker) else {}),
     }
     write_json(folder / "curves.json", curves)
@@ -239,7 +245,7 @@ def summary(metrics: Mapping[str, float], rows: Sequence[str], tasks: Sequence[s
     def cell(*names: str) -> str:
         return " ".join(f"{metrics[name]:.4f}" if name in metrics else "-" for name in names)
 
-    prefixes = {row or "model": f"{row}/" if row else "" for row in rows}
+    prefixes = {row or _MAIN: f"{row}/" if row else "" for row in rows}
     cells = {
         row: [
             *(cell(f"{prefix}{task}/auc", f"{prefix}{task}/gauc") for task in tasks),

@@ -124,7 +124,8 @@ def trade_off(
 
     Args: probabilities [E, K] of the impressions of validation days. skip@10 and satisfaction@10 count 0 where no
     list has over 10 impressions. Deterministic.
-    Where no list has something wanted beside something else no order is better than another: γ is then alike for all.
+    Where no list has something wanted beside something else, nor an order skips less, none is better than another: γ is
+    then alike for all.
     """
     probabilities = np.asarray(probabilities, np.float64)
     shares = np.random.default_rng(0).dirichlet(np.full(len(tasks), 0.7), pool) if len(tasks) > 1 else np.ones((1, 1))
@@ -133,7 +134,11 @@ def trade_off(
     ndcg, skipped, satisfied = np.nan_to_num(np.array(measured)).T
     gained = ndcg + satisfaction_weight * satisfied
     alike = len(tasks)
-    best = [int(np.argmax(gained - penalty * skipped)) if gained.any() else alike for penalty in penalties]
+    tells = [gained.any() or (penalty > 0 and np.ptp(skipped) > 0) for penalty in penalties]
+    best = [
+        int(np.argmax(gained - penalty * skipped)) if some else alike
+        for penalty, some in zip(penalties, tells, strict=True)
+    ]
     return [Trade(penalty, candidates[at], measured[at]) for penalty, at in zip(penalties, best, strict=True)]
 
 

@@ -62,14 +62,17 @@ def held_out(timelines: Timelines, split: str, tasks: Sequence[str], labels: Cal
 
 
 def groups(timelines: Timelines, days: HeldOut) -> dict[str, NDArray[np.bool_]]:
-    """`engagement/<level>` (data/engagement.py) and `platform/<surface>` -> its impressions [n]."""
+    """`engagement/<level>` (data/engagement.py) and `platform/<surface>` -> its impressions [n].
+
+    Impressions without a surface are `platform/(none)`, those of surfaces with few of them `platform/(few)`.
+    """
     level = engagement(timelines, split=days.split)[days.users[days.user]]
     members = {f"engagement/{name}": level == number for number, name in enumerate(LEVELS)}
     surface = timelines.surface[days.positions]
     names = timelines.manifest.get("surfaces", ())
     small = np.bincount(surface, minlength=len(names) + 1)[surface] < MIN_GROUP
     for number in np.unique(surface[~small]):
-        name = names[number - 1] if 0 < number <= len(names) else "unknown"
+        name = names[number - 1] if 0 < number <= len(names) else "(none)"
         members[f"platform/{name}"] = surface == number
-    members["platform/other"] = small
+    members["platform/(few)"] = small
     return {name: inside for name, inside in members.items() if inside.any()}

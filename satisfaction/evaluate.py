@@ -27,7 +27,11 @@ _WORKDIR = define_path("workdir", None, "The folder where results go.")
 _SPLIT = flags.DEFINE_enum("split", "test", ["valid", "test"], "Which held-out clicks to measure on.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the sampled items; figures compare only on the same ones.")
 _SATISFACTION_WEIGHT = flags.DEFINE_float(
-    "satisfaction_weight", 0.0, "Weight of log predicted satisfaction in the ranking; 0, the paper, ranks by clicks."
+    "satisfaction_weight",
+    0.0,
+    "Weight of log predicted satisfaction in the ranking of SAQRec, the rows of --compare too; 0, the paper, ranks by "
+    "clicks.",
+    lower_bound=0.0,
 )
 
 
@@ -35,14 +39,14 @@ def main(argv: Sequence[str]) -> None:
     """Checks the flags and runs."""
     del argv
     # Imported here: --help must not wait for jax.
-    from satisfaction.experiments.measurement import run
+    from satisfaction.experiments.measurement import RESERVED, run
     from training.compilation import enable_compilation_cache
 
     enable_compilation_cache()
     run(
         data=_DATA.value,
         checkpoint=_CHECKPOINT.value,
-        compare=named_once(_COMPARE.value, flag="--compare", writer="satisfaction.train"),
+        compare=named_once(_COMPARE.value, flag="--compare", writer="satisfaction.train", reserved=RESERVED),
         workdir=_WORKDIR.value,
         split=_SPLIT.value,
         seed=_SEED.value,

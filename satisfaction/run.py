@@ -11,11 +11,12 @@ from ml_collections import ConfigDict
 
 from data.timelines import Timelines
 from runtime.artifact import read_json, write_json
-from runtime.errors import UsageError
+from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, is_complete
 from satisfaction.run_folder import artifacts
 from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
+from satisfaction.splits import is_click
 from satisfaction.unbiased.answers import answers
 from satisfaction.unbiased.estimators import estimator_of
 from satisfaction.unbiased.steps import EMBEDDINGS, Imputation
@@ -109,20 +110,22 @@ def _metrics(folder: Path) -> dict[str, float]:
 
 def _opened(config: ConfigDict, data: str) -> Timelines:
     timelines = Timelines.open(data)
-    _check(config)
+    _check(config, timelines)
     return timelines
 
 
-def _check(config: ConfigDict) -> None:
+def _check(config: ConfigDict, timelines: Timelines) -> None:
     estimator_of(config.satisfaction.estimator, config.satisfaction.clip)
     check(config, TRAINING)
     check(config.satisfaction, {"members": COUNT}, flag="--config.satisfaction")
     for step in ("propensity", "satisfaction", "doubly_robust"):
         check(config[step], {**TRAINING, "hidden": WHOLE, "valid_share": PART}, flag=f"--config.{step}")
     check(config.base, _BASE, flag="--config.base")
-    base.check_exported(config.base.recommender, config.protocol)
-    # Before hours of other steps, not after; an exported recommender's dimensions are known only then.
-    alignment.check(config.align, dim=None if config.base.recommender else config.base.dim)
+    # Before hours of other steps, not after.
+    dim = base.check_exported(config, timelines) if config.base.recommender else config.base.dim
+    alignment.check(config.align, dim=dim)
+    if not is_click(timelines).any():
+        raise DataError(f"{timelines.path}: no event is a click or a long view, which SAQRec and its base learn from")
     for step in ("base", "align"):
         size, devices = config[step].batch_size, jax.device_count()
         if size % devices:

@@ -69,10 +69,7 @@ class Known:
 
 
 def known(clicks: Clicks, timelines: Timelines, *, split: str) -> Known:
-    """All clicks before those of `split`.
-
-    On the test split the validation clicks are among them, as refitted models have learned them.
-    """
+    """All clicks before those of `split`: before the test split's the validation clicks too."""
     user = clicks.user()
     before = np.arange(len(clicks.item)) < clicks.starts(split)[user]
     counts, period = before_periods(clicks, timelines, before)
@@ -117,6 +114,7 @@ def scorers(clicks: Clicks, timelines: Timelines, chosen: Mapping[str, Settings]
     return {rule: functools.partial(score, rule) for rule in chosen}
 
 
-def tuned(clicks: Clicks, timelines: Timelines, *, split: str) -> dict[str, ScoreFn]:
-    """`scorers` as chosen on the validation clicks."""
-    return scorers(clicks, timelines, choose(clicks, timelines), split=split)
+def tuned(clicks: Clicks, timelines: Timelines, *, split: str, refit: bool) -> dict[str, ScoreFn]:
+    """`scorers` as chosen on the validation clicks, which they know, as `refit` models do, or not."""
+    known_before = split if refit else "valid"
+    return scorers(clicks, timelines, choose(clicks, timelines), split=known_before)

@@ -149,7 +149,7 @@ def simpler(run: TrainedRun, timelines: Timelines) -> dict[str, ScoreFn]:
     """The simple rules and, of the models that stand beside SAQRec, those that were trained, before the test clicks."""
     clicks = run.models[SAQREC].histories.clicks
     models = {name: model.score for name, model in run.models.items() if name != SAQREC}
-    return {**simple_rules.tuned(clicks, timelines, split="test"), **models}
+    return {**simple_rules.tuned(clicks, timelines, split="test", refit=run.config.align.refit), **models}
 
 
 def ablated(folder: Path, trained_run: str, run: TrainedRun, timelines: Timelines) -> Mapping[str, ScoreFn]:

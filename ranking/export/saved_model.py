@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from data.feedback import MAX_PACKED, SKIP_BELOW_MS
 from data.watch_time import BOUNDED, WATCHED
-from nn.tensorflow_graph import PADDING_ID, EventsRead, IdTable, XlaFunction, check, same_rows
+from nn.tensorflow_graph import EventsRead, IdTable, XlaFunction, check, same_rows
 from runtime.errors import DataError
 
 _SMALLEST = 32
@@ -188,8 +188,8 @@ class ServedRanker(tf.Module):
 
 
 def unknown_surface(surfaces: Sequence[Any]) -> Any:
-    """What stands for an unknown surface in a request: a value that is none of them."""
-    return "" if any(isinstance(one, str) for one in surfaces) else PADDING_ID[tf.int64]
+    """What stands for an unknown surface in a request: a value that is none of them, of whole numbers one below 0."""
+    return "" if any(isinstance(one, str) for one in surfaces) else min([0, *surfaces]) - 1
 
 
 def _id_table(ids, name):

@@ -1,6 +1,7 @@
 """Measures trained models on held-out clicks, beside the baselines: the work of `python -m satisfaction.evaluate`."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,19 @@ from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from runtime.workdir import METRICS, begin
 from satisfaction import simple_rules
-from satisfaction.click_ranks import Ranks, activity_groups, rank
+from satisfaction.click_ranks import GROUPS, Ranks, activity_groups, rank
 from satisfaction.experiments.examples import examples
 from satisfaction.experiments.summary import figures_by_activity, table
 from satisfaction.protocol import saved_negatives
 from satisfaction.run_folder import TrainedRun, open_run
-from satisfaction.saqrec.alignment import SAQREC
+from satisfaction.saqrec.alignment import MODELS, SAQREC
 from satisfaction.saqrec.trained import Aligned
 from satisfaction.unbiased.answers import NO_ANSWER, SATISFIED, answers
 
 PER_USER, EXAMPLES = "per_user.npz", "examples.json"
+# Names that metrics.json uses, of rows and of what stands before the figures of the measured model.
+_PARTS = ("full", "gain_over", "satisfaction", "level_weight", "users", "items")
+RESERVED = (*MODELS, *simple_rules.RULES, *GROUPS, *_PARTS)
 _SHOWN = ("hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr")
 
 
@@ -65,12 +69,13 @@ def run(
         raise DataError(f"{timelines.path}: no user has a click in the {split} split; take more days")
     negatives = saved_negatives(folder, clicks, seed=seed, split=split)
 
-    scorers: dict[str, Any] = {
-        SAQREC: lambda users, before: saqrec.score(users, before, satisfaction_weight=satisfaction_weight)
-    }
-    scorers |= simple_rules.tuned(clicks, timelines, split=split)
+    scorers: dict[str, Any] = {SAQREC: partial(saqrec.score, satisfaction_weight=satisfaction_weight)}
+    scorers |= simple_rules.tuned(clicks, timelines, split=split, refit=main.config.align.refit)
     scorers |= {name: model.score for name, model in models.items() if name != SAQREC}
-    scorers |= {name: other.models[SAQREC].score for name, other in others.items()}
+    scorers |= {
+        name: partial(other.models[SAQREC].score, satisfaction_weight=satisfaction_weight)
+        for name, other in others.items()
+    }
     ranks = {name: rank(score, clicks, negatives, split=split, label=name) for name, score in scorers.items()}
 
     metrics = figures_by_activity(ranks, main=SAQREC, groups=activity_groups(clicks, split))

@@ -52,7 +52,7 @@ class Trials:
 
     def baselines(self) -> Mapping[str, Measured]:
         """The rules of satisfaction/simple_rules.py."""
-        scorers = simple_rules.tuned(self.held_out.clicks, self._timelines, split="test")
+        scorers = simple_rules.tuned(self.held_out.clicks, self._timelines, split="test", refit=self.config.align.refit)
         return {name: Measured(self.held_out.ranks(score, name)) for name, score in scorers.items()}
 
     def measure(

@@ -98,22 +98,37 @@ def train(config: ConfigDict, timelines: Timelines, folder: Path) -> tuple[BaseE
     return BaseEmbeddings(_user_vectors(vectors, clicks), vectors), result.metrics
 
 
-def check_exported(path: str, protocol: str) -> None:
-    """Raises UsageError where an exported recommender, trained by time, has learned what `protocol` holds out."""
-    if path and protocol == "leave_one_out":
+def check_exported(config: ConfigDict, timelines: Timelines) -> int:
+    """The dimensions of an exported recommender's vectors.
+
+    Errors: UsageError, which names --config.base.recommender, for one of other items, and for one that has learned or
+    counted what the protocol holds out: it knows the training days, and nothing of later ones.
+    """
+    path, protocol = config.base.recommender, config.protocol
+    flag = f"--config.base.recommender={path}"
+    if protocol == "leave_one_out":
         raise UsageError(
-            f"--config.base.recommender={path}: it knows clicks that --config.protocol=leave_one_out "
-            "holds out, as it was trained by time; leave it empty, or take --config.protocol=time"
+            f"{flag}: it knows clicks that --config.protocol=leave_one_out holds out, as it was trained by time; leave "
+            "it empty, or take --config.protocol=time"
         )
+    manifest = artifact.open_manifest(path, **RECOMMENDER._asdict(), flag="--config.base.recommender")
+    if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
+        raise UsageError(f"{flag}: exported for other items than --data={timelines.path} has; give its own")
+    lineage = manifest.get("lineage") or {}
+    if "valid" in (lineage.get("config") or {}).get("train_on", ("valid",)):
+        raise UsageError(f"{flag}: does not say that it has learned from training days alone; export one that has")
+    if (until := lineage.get("counted_until")) != "valid":
+        raise UsageError(
+            f"{flag}: what is counted in it is of the days until '{until}', and the days from 'valid' on judge what is "
+            "learned here; export it with --counted_until=valid"
+        )
+    return int(manifest["dim"])
 
 
 def exported(config: ConfigDict, timelines: Timelines) -> BaseEmbeddings:
-    """Those of an exported recommender's item vectors; errors name --config.base.recommender."""
-    flag, path = "--config.base.recommender", config.base.recommender
-    manifest = artifact.open_manifest(path, **RECOMMENDER._asdict(), flag=flag)
-    if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
-        raise UsageError(f"{flag}={path}: exported for other items than --data={timelines.path} has; give its own")
-    vectors = np.load(Path(path) / "item_vectors.npy")
+    """Those of an exported recommender's item vectors. Errors: as of `check_exported`."""
+    check_exported(config, timelines)
+    vectors = np.load(Path(config.base.recommender) / "item_vectors.npy")
     return BaseEmbeddings(_user_vectors(vectors, clicks_only(timelines, config.protocol)), vectors)
 
 

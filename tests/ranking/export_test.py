@@ -20,6 +20,7 @@ from ranking.export import folder as exporting
 from ranking.export import scorer as scoring
 from ranking.export.folder import Options
 from ranking.export.gamma_and_calibration import Choice, choose
+from ranking.export.saved_model import unknown_surface
 from runtime import artifact
 from runtime.errors import UsageError
 from tests.helpers.server_without_jax import ask
@@ -343,6 +344,11 @@ def test_the_folder_says_what_it_is(exported, log, ranker, rates):
     assert metrics.keys() == {"p50_ms", "p99_ms", "candidates"}
     assert metrics["candidates"] == NUM_ITEMS
     assert (folder / "strict" / "saved_model" / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+
+
+@pytest.mark.parametrize("surfaces", [(), (1, 2), (-1, 3), (-7, -1), ("feed", "-1")])
+def test_what_stands_for_an_unknown_surface_is_none_that_there_is(surfaces):
+    assert unknown_surface(surfaces) not in surfaces
 
 
 def test_sizes_that_are_compiled():

@@ -20,7 +20,7 @@ TASKS = ("EVV", "GVV", "click")
 class Oracle:
     """Predicts the labels themselves behind noise: the interface of a trained ranker."""
 
-    run = ""
+    run, scores = "", ""
 
     def __init__(self, log, names=TASKS, *, noise=0.8, seed=0, trained_on=("train",)):
         self.tasks = tuple(names)
@@ -32,6 +32,9 @@ class Oracle:
 
     def predict(self, positions):
         return self._p[positions]
+
+    def has_scores_of(self, other):
+        return self.scores == other.scores
 
     def labels(self, positions):
         return self._labels.values[positions], self._labels.where[positions]
@@ -151,7 +154,15 @@ def test_groups_cover_every_impression_twice(log, days):
         together = np.sum([inside for name, inside in groups.items() if name.startswith(kind)], axis=0)
         np.testing.assert_array_equal(together, np.ones(len(held.user)))
     assert "platform/feed" in groups
-    assert "platform/other" in groups  # search has under 200 impressions
+    assert "platform/(few)" in groups  # search has under 200 impressions
+
+
+def test_a_surface_of_any_name_is_a_group_of_its_own(log, days):
+    held = days[1]
+    size = np.bincount(log.surface[held.positions], minlength=4)
+    for name in ("other", "unknown", "few", "none"):
+        named = dataclasses.replace(log, manifest={**log.manifest, "surfaces": [name, "search", "profile"]})
+        assert held_out.groups(named, held)[f"platform/{name}"].sum() == size[1]
 
 
 def test_groups_of_one_class_are_left_out_and_counted(scored, days):
@@ -253,6 +264,7 @@ def test_weights_by_hand_are_used_for_the_models_tasks(log, runs, tmp_path):
         ({"gamma": ["like=1"]}, "--gamma=like: the model has no such task; it has EVV, GVV, click"),
         ({"compare": ["single"]}, "--compare=single: write NAME=DIR, DIR being the folder that ranking.train wrote"),
         ({"compare": ["lightgbm=single"]}, "metrics.json uses the name 'lightgbm'"),
+        ({"compare": ["model=single"]}, "metrics.json uses the name 'model'"),  # whose γ an export would take
         ({"compare": ["ceiling=single"]}, "metrics.json uses the name 'ceiling'"),
         (
             {"compare": ["a=full", "a=other1"]},

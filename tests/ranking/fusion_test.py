@@ -93,9 +93,15 @@ def test_chosen_weights_are_the_best_of_their_objective():
         assert trade.quality.ndcg - 0.5 * trade.quality.skip >= other.ndcg - 0.5 * other.skip
 
 
-def test_where_nothing_is_wanted_all_tasks_weigh_alike():
+def test_where_nothing_is_wanted_all_tasks_weigh_alike_or_skips_are_avoided():
     p, _, skip, of = _days()
-    for trade in fusion.trade_off(p, Lists(np.zeros(len(p), bool), skip, of, 30), tasks=TASKS):
+    nothing = np.zeros(len(p), bool)
+    free, *charged = fusion.trade_off(p, Lists(nothing, skip, of, 30), tasks=TASKS)
+    assert free.penalty == 0
+    np.testing.assert_allclose(free.weights, [1 / 3, 1 / 3, -1 / 3])
+    for trade in charged:
+        assert trade.quality.skip < free.quality.skip
+    for trade in fusion.trade_off(p, Lists(nothing, nothing, of, 30), tasks=TASKS):
         np.testing.assert_allclose(trade.weights, [1 / 3, 1 / 3, -1 / 3])
 
 

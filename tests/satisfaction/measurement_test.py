@@ -101,6 +101,18 @@ def test_satisfaction_in_the_ranking_changes_it(measured, log, run, tmp_path):
     assert metrics["gru_softmax/mrr"] == measured[1]["gru_softmax/mrr"]
 
 
+def test_satisfaction_weighs_as_much_in_the_rows_it_is_compared_with(log, run, tmp_path):
+    metrics = evaluate(log, run, tmp_path / "workdir", satisfaction_weight=50.0)
+    assert metrics["again/mrr"] == metrics["mrr"]
+    assert metrics["gain_over/again/mrr"] == 0
+
+
+def test_names_that_the_metrics_use_are_no_names_of_rows(measured):
+    used = {name.partition("/")[0] for name in measured[1] if "/" in name} - {"again"}
+    own = {"hr@1", "hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr"}  # their bounds: a row's figures have two names more
+    assert used - own <= set(measurement.RESERVED)
+
+
 def test_a_checkpoint_that_is_none(log, tmp_path):
     with pytest.raises(UsageError, match=r"--checkpoint=.*: no run of satisfaction\.train here"):
         evaluate(log, tmp_path, tmp_path / "workdir")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data.timelines import EARLIER_MS
+from satisfaction import simple_rules
 from satisfaction.click_ranks import per_user, rank
 from satisfaction.protocol import draw_negatives
 from satisfaction.saqrec.clicks import clicks_of
@@ -79,6 +80,18 @@ def test_what_comes_after_the_split_changes_nothing(log):
         np.testing.assert_array_equal(*scores)
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_rules_know_the_validation_clicks_where_the_models_beside_them_do(log, monkeypatch, refit):
+    clicks = clicks_of(log, "time")
+    user, place = clicks.user(), np.arange(len(clicks.item))
+    valid = (place >= clicks.starts("valid")[user]) & (place < clicks.starts("test")[user])
+    other = dataclasses.replace(clicks, item=np.where(valid, clicks.item % ITEMS + 1, clicks.item).astype(np.int32))
+    monkeypatch.setattr(simple_rules, "choose", lambda clicks, timelines: {"popularity": {"days": 0}})
+    asked = clicks.targets("test")
+    one, another = (tuned(c, log, split="test", refit=refit)["popularity"](*asked) for c in (clicks, other))
+    assert np.array_equal(one, another) == (not refit)
+
+
 def test_the_settings_are_those_of_the_best_mrr_on_the_validation_clicks(log):
     clicks = clicks_of(log, "time")
     chosen, of = choose(clicks, log), known(clicks, log, split="valid")
@@ -97,7 +110,7 @@ def test_neighbours_find_what_tastes_there_are(log):
     clicks = clicks_of(log, "time")
     users, _ = clicks.targets("test")
     negatives = draw_negatives(clicks, users, seed=0)
-    rules = tuned(clicks, log, split="test")
+    rules = tuned(clicks, log, split="test", refit=True)
     mrr = {
         rule: per_user(rank(score, clicks, negatives, split="test", label=rule).sampled)["mrr"].mean()
         for rule, score in rules.items()

@@ -30,7 +30,7 @@ from training.names import named_leaves
 STEPS = ("base", "propensity", "satisfaction")
 
 
-def write(folder, *, answered=0.5, satisfied=0.6, reactions=True, vocabulary_hash="x"):
+def write(folder, *, answered=0.5, satisfied=0.6, reactions=True, clicks=True, vocabulary_hash="x"):
     """60 users and 20 items; questionnaires are answered, and satisfying, with these probabilities."""
     log = random_timelines.write(folder, lengths=np.full(60, 20), seed=1, vocabulary_hash=vocabulary_hash)
     arrays = {name: np.array(getattr(log, name)) for name in (*timelines.EVENT_DTYPES, *timelines.USER_DTYPES)}
@@ -40,6 +40,8 @@ def write(folder, *, answered=0.5, satisfied=0.6, reactions=True, vocabulary_has
     arrays["questionnaire_answer"] = np.where(rng.random(len(says)) < answered, says, -1)
     if not reactions:
         arrays["feedback"] &= ~np.uint16(feedback.mask_of(("like", "dislike")))
+    if not clicks:
+        arrays["feedback"] &= ~np.uint16(feedback.mask_of(("click", "long_view")))
     names = ("vocabulary_hash", "item_features", "feedback", "valid_start_ms", "test_start_ms", "end_ms")
     fields = {name: log.manifest[name] for name in names}
     if not reactions:
@@ -239,6 +241,7 @@ def test_a_step_without_the_one_before(log, tmp_path) -> None:
             r"--config\.base\.recommender=/export: it knows clicks that --config\.protocol=leave_one_out holds out",
         ),
         ({}, {"align": {"click_loss": "hinge"}}, r"--config\.align\.click_loss=hinge: one of bce, exact, sampled"),
+        ({"clicks": False}, {}, r"no event is a click or a long view, which SAQRec and its base learn from"),
         ({}, {"align": {"heads": 4}}, r"--config\.align\.heads=4: does not divide the item vectors' 6 dimensions"),
     ],
 )
@@ -255,8 +258,26 @@ def test_an_exported_recommender_is_a_base(log, tmp_path) -> None:
     retrieval_training.train(config, data=str(log.path), workdir=str(tmp_path / "retrieval"))
     model = checkpoint.load(tmp_path / "retrieval", log)
     export = tmp_path / "recommender"
-    exporting.write(export, retriever=model, timelines=log, options=config.export, lineage={}, with_serving=False)
-    run(log, tmp_path / "workdir", only="base", base={"recommender": str(export)})
+
+    def write_export(lineage) -> None:
+        exporting.write(
+            export, retriever=model, timelines=log, options=config.export, lineage=lineage, with_serving=False
+        )
+
+    learned = {"config": {"train_on": ["train"]}}
+    for lineage, told in (
+        ({}, "does not say that it has learned from training days alone"),
+        ({"config": {"train_on": ["train", "valid"]}, "counted_until": "valid"}, "learned from training days alone"),
+        (learned | {"counted_until": "end"}, r"counted in it is of the days until 'end', .* --counted_until=valid$"),
+    ):
+        write_export(lineage)
+        with pytest.raises(UsageError, match=rf"--config\.base\.recommender=.*/recommender: .*{told}"):
+            run(log, tmp_path / "refused", only="base", base={"recommender": str(export)})
+    write_export(learned | {"counted_until": "valid"})
+    heads = {"heads": model.item_vectors().shape[1] - 1}
+    with pytest.raises(UsageError, match="does not divide the item vectors'"):
+        run(log, tmp_path / "refused", only="base", base={"recommender": str(export)}, align=heads)
+    run(log, tmp_path / "workdir", only="base", base={"recommender": str(export)}, align={"heads": 1})
     found = BaseEmbeddings.open(tmp_path / "workdir" / "base_embeddings", log, "--w")
     np.testing.assert_array_equal(found.item, model.item_vectors())
     clicked = log.item[is_click(log) & log.in_split("train") & (log.user_of_event() == 0)]
