@@ -3,7 +3,7 @@
 What the neural ranker reads, the same feedback of past events, and what trees cannot find themselves: smoothed rates of
 every feedback by user, item, creator, tag and pairs of them, each over the events strictly before
 (data/rates.py); the last outcomes and the time since; ids, platform, hour, item features and profile as
-categories.
+categories, and of a feature of which an item may have several, whether it has each; the items' embeddings.
 
 No rate of EVV or FVV by item, or by what names the item. They are measured against the item's own plays of the
 training days, half of which are EVV by definition: there, each earlier one makes a later one rarer, and trees learn
@@ -32,6 +32,7 @@ _RECENT_PRIOR_COUNT = 3.0
 _LAST = 2
 _SESSION_MS = 30 * 60_000
 _HOUR_MS = 3_600_000
+_OF_SEVERAL = 64  # codes of a feature of which an item may have several, the most common ones
 
 
 class Table(NamedTuple):
@@ -62,6 +63,7 @@ def build(timelines: Timelines, statistics: LogStatistics, positions: NDArray[np
     numbers["log_duration"] = np.log1p(np.maximum(timelines.duration_ms[positions], 0) / 1000)
     limits = np.log1p(statistics.thresholds[timelines.item[positions]] / 1000)
     finite = np.atleast_1d(np.isfinite(limits).all(axis=0))
+    numbers |= _content(timelines, positions)
     numbers |= {f"threshold/{name}": limits[:, k] for k, name in enumerate(RELATIVE) if finite[k]}
     user = timelines.user_of_event()[positions]
     profile = [feature["name"] for feature in statistics.manifest["user_features"]]
@@ -69,6 +71,21 @@ def build(timelines: Timelines, statistics: LogStatistics, positions: NDArray[np
     categories |= {name: statistics.user_features[user + 1, column] for column, name in enumerate(profile)}
     columns = [np.asarray(column, np.float32) for column in (numbers | categories).values()]
     return Table(np.stack(columns, axis=1), (*numbers, *categories), tuple(categories))
+
+
+def _content(timelines: Timelines, positions: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    # What categories of one code an item do not say: all codes of those that have several, and embeddings.
+    content, item = timelines.item_content(), timelines.item[positions]
+    columns: dict[str, NDArray[Any]] = {}
+    for place, name in enumerate(content.names):
+        codes = content.codes[:, np.equal(content.owner, place)]
+        if codes.shape[1] < 2:
+            continue
+        count = np.bincount(codes[timelines.item[timelines.in_split("train")]].ravel())
+        count[:1] = 0  # not there
+        common = np.argsort(-count, kind="stable")[:_OF_SEVERAL]
+        columns |= {f"{name}={code}": (codes == code).any(axis=1)[item] for code in common if count[code]}
+    return columns | {f"embedding/{k}": content.embeddings[item, k] for k in range(content.embeddings.shape[1])}
 
 
 def _outcomes(timelines: Timelines, statistics: LogStatistics) -> tuple[list[str], NDArray[np.float64]]:

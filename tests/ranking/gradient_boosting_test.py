@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from data.impressions import ranked_positions
+from data.items.content import ItemContent
 from data.rates import Rates
+from data.timelines import Timelines
 from metrics import binary
 from ranking import log_statistics, tasks
 from ranking.baselines import gradient_boosting, popularity, tree_features
@@ -105,6 +107,23 @@ def test_categories_are_codes(log, everything):
         np.testing.assert_array_equal(column, column.astype(int))
 
 
+def test_all_codes_of_an_item_and_its_embedding_are_there(log, statistics, everything, monkeypatch):
+    codes = np.zeros((log.num_items + 1, 3), np.int32)
+    codes[1:] = 1 + np.arange(3 * log.num_items).reshape(-1, 3) % 7
+    codes[5, 1:] = 0
+    embeddings = np.arange(2.0 * len(codes), dtype=np.float32).reshape(-1, 2)
+    content = ItemContent(codes, (0, 0, 1), ("genre", "creator"), (8, 8), embeddings, (2,))
+
+    monkeypatch.setattr(Timelines, "item_content", lambda timelines: content)
+    positions = np.arange(40)
+    table = tree_features.build(log, statistics, positions)
+    item = log.item[positions]
+    for code in range(1, 8):
+        np.testing.assert_array_equal(_column(table, f"genre={code}"), (codes[item, :2] == code).any(axis=1))
+    np.testing.assert_array_equal(_column(table, "embedding/1"), embeddings[item, 1])
+    assert {*table.names} - {*everything.names} == {*(f"genre={n}" for n in range(1, 8)), "embedding/0", "embedding/1"}
+
+
 def test_a_log_without_watch_time_has_rates_of_what_it_has(tmp_path):
     log = impression_log.write(tmp_path / "log", watch_times=False)
     table = tree_features.build(log, log_statistics.build(log, ("click",)), ranked_positions(log, "valid"))
@@ -140,13 +159,13 @@ def test_trees_learn_nothing_from_test_days(log, statistics, labels, trees):
     np.testing.assert_array_equal(again.predict(test), trees.predict(test))
 
 
-def test_popularity_is_the_smoothed_rate_of_training_days(log, labels):
+def test_popularity_is_the_smoothed_rate_so_far(log, labels):
     model = popularity.popularity(log, TASKS, labels)
-    train = ranked_positions(log, "train")
+    prior = labels.values[ranked_positions(log, "train")].mean(axis=0)
+    ranked = ranked_positions(log, "train", "valid", "test")
     position = ranked_positions(log, "test")[:3]
     for row, at in zip(model.predict(position), position, strict=True):
-        own = train[log.item[train] == log.item[at]]
-        prior = labels.values[train].mean(axis=0)
+        own = ranked[(log.item[ranked] == log.item[at]) & (log.timestamp_ms[ranked] < log.timestamp_ms[at])]
         np.testing.assert_allclose(row, (labels.values[own].sum(axis=0) + 20 * prior) / (len(own) + 20), rtol=1e-5)
 
 
