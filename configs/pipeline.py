@@ -30,13 +30,13 @@ from data import readers
 
 _FULL = "_full"
 _BLIND, _READS, _LEARNS, _SKIPS = "no_dislike_signal", "dislike_input", "dislike_input_and_label", "skip_label"
-_AMONG, _PAPER = "softmax_negatives", "_paper_tower"
+_AMONG, _PAPER, _WITHOUT_COUNTS = "softmax_negatives", "_paper_tower", "_without_counts"
 
 # What any log gets: weights are comparable only within one corpus (configs/retrieval.py).
 _ANY: dict[str, Any] = {
     "world": "",  # the feed that is made, of configs/world.py; "": the logs are the user's, named by --data
     # Models without negative labels, and signals -> weights of those with them. Each of the latter is held up against
-    # the model without negative labels of its own tower, its `reference`.
+    # the model without negative labels of its own kind, its `reference`, "" where there is none.
     "plain": (_READS,),
     "weights": {_LEARNS: (300.0, 1000.0)},
     # What comes in their place, and with which weights, where a log has too few of the noes that they learn from: the
@@ -100,6 +100,12 @@ _SHORT: dict[str, Any] = {
 }
 
 
+def _reference(signals: str) -> str:
+    if signals.endswith(_WITHOUT_COUNTS):
+        return ""
+    return _READS + _PAPER if signals.endswith(_PAPER) else _READS
+
+
 def get_config(name: str = "demo") -> ConfigDict:
     """The pipeline called `name`."""
     known, short = _pipelines(), name.removesuffix(_FULL).endswith(readers.SHORT)
@@ -131,8 +137,7 @@ def get_config(name: str = "demo") -> ConfigDict:
     config.data = "tables" if config.world else log.name
     config.retrieval = dataset
     config.sweeps = {
-        signals: {"weights": sweep, "reference": _READS + _PAPER if signals.endswith(_PAPER) else _READS}
-        for signals, sweep in weights.items()
+        signals: {"weights": sweep, "reference": _reference(signals)} for signals, sweep in weights.items()
     }
     # The other systems, by the name of their config, "" for none (BUILD.md says what each takes). A/B tests need a
     # synthetic feed, off-policy estimates a log with random exposures.

@@ -24,10 +24,11 @@ PYTHON=${PYTHON:-$HEED/.venv/bin/python}
 
 cd "$HEED" || exit 2
 
-# Three minutes before its time is over Slurm sends USR1 to this script: the training saves and ends by SIGTERM, which
-# srun hands to every process, and the job goes back into the queue. A preempted one Slurm ends and requeues itself.
+# Three minutes before its time is over Slurm sends USR1 to this script: the training saves and ends by SIGTERM, and the
+# job goes back into the queue. scancel sends it to every process; srun, asked to end, would kill them. A preempted one
+# Slurm ends and requeues itself.
 out_of_time=
-trap 'out_of_time=yes; kill -TERM "$!"' USR1  # $!, not $training: a signal may come before that is set
+trap 'out_of_time=yes; scancel --signal=TERM "$SLURM_JOB_ID"' USR1
 
 srun --kill-on-bad-exit=0 "$PYTHON" -m retrieval.train --config="$CONFIG" --data="$DATA" --workdir="$WORKDIR" \
   --coordinator=auto &

@@ -30,8 +30,14 @@ ask_for() {
     --metadata="^;^nfs=$NFS;config=$CONFIG;data=$DATA;workdir=$WORKDIR"
 }
 delete() { gcloud compute tpus queued-resources delete "$NAME" "${where[@]}" --force --quiet; }
+# Of the slice: NONE where there is none, nothing where nobody answers.
 state() {
-  gcloud compute tpus queued-resources describe "$NAME" "${where[@]}" --format='value(state.state)' 2>/dev/null
+  local said
+  if said=$(gcloud compute tpus queued-resources describe "$NAME" "${where[@]}" --format='value(state.state)' 2>&1); then
+    echo "${said##*$'\n'}"
+  elif [[ $said == *NOT_FOUND* ]]; then
+    echo NONE
+  fi
 }
 # What jobs/tpu_host.sh left on the share: nothing while it trains, or where nobody answers.
 status() {
@@ -40,11 +46,11 @@ status() {
 
 before=
 while true; do
-  now=$(state || true)
-  [ "$now" = "$before" ] || echo "$(date +%H:%M:%S) ${now:-no slice yet}"
+  now=$(state)
+  [ "$now" = "$before" ] || echo "$(date +%H:%M:%S) ${now:-gcloud does not answer}"
   before=$now
   case $now in
-    "") ask_for ;;
+    NONE) ask_for ;;
     SUSPENDED | FAILED)
       delete
       ask_for

@@ -4,9 +4,9 @@
 
 For each sweep the largest weight whose validation Recall@100 is at least `keep_recall` times that of the sweep's
 reference, the model with positive labels alone, and `keep_recall_said_no` times among the users who had said no before;
-the smallest weight where none is. `selected/<sweep>` becomes a link to
-the chosen model's training folder, `selected/<sweep>-export` one to its export, and `selected/metrics.json` holds the
-weights.
+the smallest weight where none is, or where a sweep has no reference. `selected/<sweep>` becomes a link to the chosen
+model's training folder, `selected/<sweep>-export` one to its export, and `selected/metrics.json` holds the weights and
+the two shares.
 """
 
 from collections.abc import Sequence

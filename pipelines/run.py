@@ -73,7 +73,10 @@ def main(argv: Sequence[str]) -> int:
     asked = stages(config, data=data)
     positive_of(config)
     # One folder for NAME and NAME_full: the one goes on from what the other has trained.
-    workdir = open_workdir(_WORKDIR.value, {"pipeline": config.name.removesuffix("_full")})
+    # To list what would run leaves no folder behind.
+    workdir = Path(_WORKDIR.value)
+    if workdir.exists() or not _LIST.value:
+        workdir = open_workdir(_WORKDIR.value, {"pipeline": config.name.removesuffix("_full")})
 
     def engine(planned: Planned, lock: int | None = None) -> Engine:
         as_typed = partial(settings.typed, config=config)

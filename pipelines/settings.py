@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from pipelines.graph.configs import config_of
 from pipelines.graph.stage import Stage
 from runtime.config import flat
+from runtime.errors import UsageError
 from training.settings import COUNT, NOT_NEGATIVE, SHARE, TRAINING
 from training.settings import check as check_kinds
 
@@ -36,6 +37,9 @@ _OF_STAGES = {**TRAINING, "slate_size": COUNT, "users": COUNT}  # what means the
 def check(config: ConfigDict) -> None:
     """Errors: UsageError names the first number of the pipeline, or of `config.stages`, that it cannot be."""
     check_kinds(config, _OF_PIPELINE)
+    trained = (*config.plain, *config.sweeps)
+    if config.serve not in trained:
+        raise UsageError(f"--config.serve={config.serve}: the pipeline '{config.name}' trains {', '.join(trained)}")
     for name, settings in config.stages.items():
         given = ConfigDict({setting: value for setting, value in settings.items() if value is not None})
         check_kinds(given, _OF_STAGES, flag=f"--config.stages.{name}")

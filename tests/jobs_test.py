@@ -137,9 +137,13 @@ def test_slurm_starts_the_training_and_passes_its_status_on(tmp_path):
 
 @pytest.mark.parametrize(("status", "requeued"), [(143, ["requeue 7"]), (0, [])])
 def test_slurm_out_of_time_saves_and_goes_on(tmp_path, status, requeued):
-    program(
-        tmp_path, "srun", f"trap 'exit {status}' TERM; echo $PPID >{tmp_path}/ready; while true; do sleep 0.1; done"
-    )
+    # The training; srun, which kills it where it is itself asked to end; scancel, which hands a signal to it.
+    own = tmp_path / "pid"
+    program(tmp_path, "training", f"trap 'exit {status}' TERM; echo $$ >{own}; while true; do sleep 0.1; done")
+    killing = f"trap 'kill -KILL $(cat {own}); exit 137' TERM"
+    started = f"while [ ! -s {own} ]; do sleep 0.1; done; touch {tmp_path}/ready; wait %1"
+    program(tmp_path, "srun", f"{killing}; training & {started}")
+    program(tmp_path, "scancel", f"kill -TERM $(cat {own})")
     program(tmp_path, "scontrol", "")
     job = subprocess.Popen(["bash", str(JOBS / "slurm.sh")], env=slurm(tmp_path))
     try:
@@ -149,6 +153,7 @@ def test_slurm_out_of_time_saves_and_goes_on(tmp_path, status, requeued):
     finally:
         job.kill()
     assert calls(tmp_path, "scontrol") == requeued
+    assert calls(tmp_path, "scancel") == ["--signal=TERM 7"]
 
 
 def until(what):
@@ -182,7 +187,13 @@ def test_slurm_trains_with_two_processes(tmp_path):
 # What a slice is found in, one state after the other; on an ACTIVE one the status that its hosts left.
 GCLOUD = """
 case "$*" in
-  *describe*) next=$(head -1 {0}/states); sed -i 1d {0}/states; echo "$next"; [ -n "$next" ] ;;
+  *describe*)
+    next=$(head -1 {0}/states); sed -i 1d {0}/states
+    case $next in
+      NONE) echo "ERROR: NOT_FOUND: no such resource" >&2; exit 1 ;;
+      UNREACHABLE) echo "ERROR: connection reset" >&2; exit 1 ;;
+      *) echo "$next" ;;
+    esac ;;
   *ssh*) cat {0}/status 2>/dev/null ;;
   *create*) [ -s {0}/states ] ;;
 esac
@@ -201,7 +212,16 @@ def slice_of(folder, *, states, status):
 
 
 def test_a_slice_is_asked_for_again_when_it_was_preempted(tmp_path):
-    states = ["", "WAITING_FOR_RESOURCES", "PROVISIONING", "SUSPENDING", "SUSPENDED", "PROVISIONING", "ACTIVE"]
+    states = [
+        "NONE",
+        "WAITING_FOR_RESOURCES",
+        "UNREACHABLE",
+        "PROVISIONING",
+        "SUSPENDING",
+        "SUSPENDED",
+        "PROVISIONING",
+        "ACTIVE",
+    ]
     ended, made = slice_of(tmp_path, states=states, status="0\n")
     assert ended.status == 0, ended.stderr
     what = [" ".join(call.split()[:2]) for call in made]

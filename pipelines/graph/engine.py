@@ -65,7 +65,8 @@ class Engine:
             recipe = self._recipe(stage)
             reasons = after or self._reasons(stage, recipe)
             stale += [stage.name] if reasons else []
-            comes_back = reasons and not after and self._records.has_aside(stage, recipe)
+            other = self._records.read(stage.name).get("recipe") != recipe
+            comes_back = reasons and not after and other and self._records.has_aside(stage, recipe)
             yield stage.name, "set aside, comes back" if comes_back else next(iter(reasons), "")
 
     def run(

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import itertools
 import os
 import re
 import shutil
@@ -123,7 +124,7 @@ def shares(jobs: int) -> list[Share]:
 def _gpus() -> list[str]:
     # Those that the user lets us see, or those that the driver lists.
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in visible.split(",") if name]
+        return list(itertools.takewhile(lambda name: name not in ("", "-1"), visible.split(",")))  # as CUDA reads it
     if not shutil.which("nvidia-smi"):
         return []
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False).stdout

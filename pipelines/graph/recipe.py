@@ -4,7 +4,6 @@ A recipe is flat, name -> value, so that a reader is told which part of it has c
 it: files count by their content and their name in the run folder, or in the user's.
 """
 
-import functools
 import hashlib
 import json
 import platform
@@ -12,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.graph import sources
-from pipelines.graph.configs import config_of
+from pipelines.graph import configs, sources
 from pipelines.graph.stage import Stage
 from runtime.artifact import digest
 
@@ -28,11 +26,16 @@ def recipes(stages: Sequence[Stage]) -> dict[str, Recipe]:
         stage.name: {
             "command": stage.command(lambda path: "" if path.is_absolute() else path.as_posix()),
             "settings": _plain(stage.settings),
-            **{f"config {name}": value for name, value in _values(stage.config).items()},
+            **_of_config(stage.config),
             **made_of[stage.module],
         }
         for stage in stages
     }
+
+
+def _of_config(config: str) -> Recipe:
+    # The values count, not the file that holds them: a new config in the same file changes no stage.
+    return {f"config {name}": value for name, value in configs.values(config).items()} if config else {}
 
 
 def with_inputs(recipe: Recipe, stage: Stage, workdir: Path) -> Recipe:
@@ -58,12 +61,6 @@ def key(recipe: Recipe) -> str:
 def difference(old: Recipe, new: Recipe) -> list[str]:
     """The parts in which two recipes differ."""
     return [name for name in {**new, **old} if old.get(name) != new.get(name)]
-
-
-@functools.cache
-def _values(config: str) -> Recipe:
-    # The values count, not the file that holds them: a new config in the same file changes no stage.
-    return _plain(config_of(config).to_dict()) if config else {}
 
 
 def _plain(value: Any) -> Any:

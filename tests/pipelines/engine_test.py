@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.graph import process, sources
+from pipelines.graph import configs, process, sources
 from pipelines.graph.engine import Engine
 from pipelines.graph.process import shares
 from pipelines.graph.records import KEPT, locked, log_of, record_of
@@ -484,3 +484,29 @@ def test_a_broken_record_is_named(toy: _Toy) -> None:
     (toy.workdir / record_of("a")).write_text("{")
     with pytest.raises(DataError, match=r"a\.json: not valid JSON .* delete it"):
         toy.run()
+
+
+def test_a_config_has_the_values_that_its_file_has_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that begins hours after the pipeline reads the file as it is then."""
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    file = tmp_path / "configs" / "edited.py"
+    file.parent.mkdir()
+
+    def write(value: str) -> None:
+        lines = ["from ml_collections import ConfigDict", "def get_config(name):"]
+        file.write_text("\n".join([*lines, f"    return ConfigDict({{'name': name, 'value': {value}}})\n"]))
+
+    for value, found in (("(1, 2)", [1, 2]), ("2", 2), ("(1, 2)", [1, 2])):
+        write(value)
+        assert configs.values("configs/edited.py:some") == {"name": "some", "value": found}
+    write("(1")  # half of an edit
+    assert "SyntaxError" in configs.values("configs/edited.py:some")["error"]
+
+
+@pytest.mark.parametrize(("visible", "jobs"), [("-1", 2), ("", 2), ("0,-1,1", 1), ("0,1", 2)])
+def test_devices_after_one_that_is_none_are_not_seen(monkeypatch: pytest.MonkeyPatch, visible: str, jobs: int) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert len(shares(jobs)) == jobs
+    if visible.startswith("0"):
+        with pytest.raises(UsageError, match=rf"a stage each for {jobs} GPU"):
+            shares(jobs + 1)

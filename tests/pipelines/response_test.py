@@ -1,5 +1,6 @@
 """The closer look at the served model's response: what the report makes of its experiments."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,9 @@ def test_how_long_a_no_lasts_is_told_as_of_a_server_that_keeps_a_state(workdir: 
     assert "the user takes what is then offered" in page
     assert "adds each event to it" in page
     assert "so nothing but the dislike makes a difference" not in page
+    of_models = page.split('<section id="response">')[1].split("</section>")[0]
+    assert of_models.index('<p class="legend">') < of_models.index("<svg")
+    assert "Dashed upright: the model reads the last 64 events" in page
 
 
 def test_ticks_are_left_out_where_they_would_overlap() -> None:
@@ -161,6 +165,11 @@ def test_the_page_draws_and_tells_them(workdir: Path) -> None:
     assert "Ranked: 50 users, the first 10 in its order." in page
     assert page.count("<td><b>−35.0%</b>") == 3  # all models after people’s own histories
     assert "943 users of the log, at their last event" in page
+    # What is measured by vectors is explained where it is shown.
+    assert "in the item vectors of" not in page
+    ranked = workdir / "responsiveness" / "ranked" / "served" / "metrics.json"
+    write(ranked, {**json.loads(ranked.read_text()), **with_interval(f"{NO}/vectors", -0.2, 0.01)})
+    page = page_of(workdir)
     assert "in the item vectors of dislikes as input, with memory, which is another model" in page
     assert "<code>responsiveness</code> has left no numbers" not in page
 

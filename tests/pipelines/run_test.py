@@ -30,7 +30,7 @@ def _run(*flags: str) -> subprocess.CompletedProcess:
         (["--onyl=train"], "onyl"),
         (
             ["--config=configs/pipeline.py:tiny", "--config.serve=nope"],
-            "no signals 'nope'; there are no_dislike_signal",
+            "--config.serve=nope: the pipeline 'tiny' trains no_dislike_signal, ",
         ),
         (
             ["--config=configs/pipeline.py:tiny", "--config.stages.retrieval.positive=('lkie',)"],

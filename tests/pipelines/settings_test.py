@@ -10,6 +10,7 @@ from configs import pipeline
 from pipelines.graph.stage import Stage
 from pipelines.registry import stages
 from pipelines.settings import check, typed
+from runtime.errors import UsageError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -107,6 +108,15 @@ def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(flag: str, ne
     assert nearest in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_is_asked_for_and_not_trained_is_refused() -> None:
+    config = pipeline.get_config("demo")
+    config.serve = "skip_labels"
+    with pytest.raises(
+        UsageError, match=r"--config\.serve=skip_labels: the pipeline 'demo' trains no_dislike_signal, "
+    ):
+        check(config)
 
 
 def test_a_number_that_no_pipeline_can_have_is_refused_before_its_stages_are_made(tmp_path: Path) -> None:

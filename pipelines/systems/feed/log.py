@@ -11,6 +11,7 @@ from data import clock, feedback
 from data.timelines import SPLITS, Timelines
 from data.traits import Traits
 from data.watch_time import thresholds
+from pipelines.graph import sources
 from pipelines.graph.recipe import key
 from ranking import tasks
 from runtime import artifact
@@ -91,7 +92,9 @@ class Log:
     @classmethod
     def of(cls, folder: Path, positive: Sequence[str], memory: Path) -> Self:
         """Of the timelines in `folder`; kept in the file `memory` until they are others. Errors: of Timelines.open."""
-        fingerprint = key({"log": artifact.digest(folder / artifact.MANIFEST), "positive": list(positive)})
+        files, _ = sources.trace(__name__)
+        code = {file: sources.code(sources.ROOT / file) for file in files}
+        fingerprint = key({"log": artifact.digest(folder / artifact.MANIFEST), "positive": list(positive), **code})
         if memory.exists() and (kept := read_json(memory)).get("fingerprint") == fingerprint:
             fields = {field.name for field in dataclasses.fields(cls)}
             if set(kept["log"]) == fields:

@@ -1,6 +1,5 @@
 """The report's section on the log: how many of its rows were kept, and what people did."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def _facts(folder: Path) -> dict[str, float]:
         "events": len(log.item),
         "events/earlier_history": int((~known).sum()),
         **{f"events/{split}": int((log.in_split(split) & known).sum()) for split in SPLITS},
-        "days": math.ceil(days),
+        "days": max(1, round(days)),
         "rate/randomly_exposed": float(log.randomly_exposed[known].mean()),
         **{f"rate/{name}": float(has(log.feedback[known], name).mean()) for name in BITS},
     }

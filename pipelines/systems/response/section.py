@@ -17,6 +17,7 @@ def section(run: Run) -> Section | None:
     numbers: dict[str, float] = {}
     for response in measured:
         numbers |= prefixed(f"{FOLDER}/{response.experiment}/{response.model}", response.metrics)
+    shown = tables.tables(measured, models(run))
     return Section(
         anchor="response",
         template="systems/response/response.html.j2",
@@ -25,8 +26,12 @@ def section(run: Run) -> Section | None:
             "events_read": next((int(r.metrics["events_read"]) for r in measured if "events_read" in r.metrics), 0),
             "experiments": experiments,
             "with_state": not experiments.isdisjoint(charts.WITH_STATE),
-            "by_vectors": any("/vectors" in name for name in numbers),
-            "tables": tables.tables(measured, models(run)),
+            "by_vectors": any(
+                "vectors" in words
+                for table in shown.values()
+                for words in (*table.headings, *(row.label for row in table.rows))
+            ),
+            "tables": shown,
             "charts": charts,
             "models": [signals(run.pipeline, model) for model in charts.models(measured)],
             "signals": titles(run.config),

@@ -40,7 +40,7 @@ def training(models: Models) -> str:
 
 def _curve(model: Model, metric: str, heading: str) -> list[tuple[int, float]]:
     # A batch without a negative label logs a mean of 0, which is none, and has no place on a logarithmic axis.
-    if heading == _NEGATIVE and not model.reference:
+    if heading == _NEGATIVE and model.weight is None:
         return []
     return [(step, value) for step, value in model.curves.get(metric, ()) if value > 0 or heading != _NEGATIVE]
 
@@ -138,7 +138,7 @@ def _frontier(models: Models, metric: str, y_label: str) -> str:
         for x, p, model in (point for points in series.values() for point in points):
             if model.chosen:
                 axes.plot(x, p.value, "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.3)
-        axes.axvline(models.run.pipeline["keep_recall"], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.axvline(models.kept, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         percent(axes.xaxis)
         percent(axes.yaxis)
         axes.set_xlabel("Recall@100 kept")

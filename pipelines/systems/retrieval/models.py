@@ -11,6 +11,7 @@ from metrics.intervals import flat
 from pipelines.report.intervals import Metrics, Point, interval
 from pipelines.report.run_folder import Run, curves, prefixed
 from pipelines.systems.feed.stages import LOG
+from pipelines.systems.retrieval.selection import KEPT, KEPT_OF_SAID_NO
 from pipelines.systems.retrieval.stages import CEILING, Variant, variants
 from retrieval.counted.weights import only_counts
 from retrieval.full_corpus import compare
@@ -119,7 +120,8 @@ class Model:
         self.variant, self.name = variant, variant.name
         self.weight = weight if variant.final else variant.weight  # of its negative labels
         # The variant that its sweep is held up against.
-        self.reference = Variant(signals=sweep.reference, final=variant.final).name if sweep else None
+        against = sweep.reference if sweep else ""
+        self.reference = Variant(signals=against, final=variant.final).name if against else None
         # By the rule, on validation days; variants without a weight and final ones are, too.
         self.chosen = variant.weight in (None, weight)
         self.train, self.validate, self.test = (run.metrics(f"{s}/{self.name}") for s in STAGES[:3])
@@ -205,6 +207,21 @@ class Models:
     def served(self) -> Model | None:
         """The model that is served."""
         return self.chosen(self.run.pipeline["serve"])
+
+    @property
+    def held_up(self) -> list[str]:
+        """The signals with negative labels that are held up against a model of their kind without."""
+        return [signals for signals, sweep in self.run.pipeline["sweeps"].items() if sweep["reference"]]
+
+    @property
+    def kept(self) -> float:
+        """The share of the reference's Recall@100 that the weights were chosen to keep."""
+        return self.selected.get(KEPT, self.run.pipeline["keep_recall"])
+
+    @property
+    def kept_of_said_no(self) -> float:
+        """The same among those who had said no before; 0 where none was asked for."""
+        return self.selected.get(KEPT_OF_SAID_NO, self.run.pipeline["keep_recall_said_no"])
 
     @functools.cached_property
     def kinds(self) -> list[str]:

@@ -18,7 +18,7 @@ LEAST_LABELS = 100  # negative labels on the training days: fewer than these mov
 # beyond what reading them tells (benchmarks/README.md, "What was published elsewhere").
 LEAST_SHARE = 0.002
 _NOT_TO_RECOMMEND = "not_to_recommend"
-_BLIND, _SKIPS, _SKIPS_ALONE = "no_dislike_signal", "skip_label", "skip_label_alone"
+_BLIND, _SKIPS, _SKIPS_ALONE, _PAPER = "no_dislike_signal", "skip_label", "skip_label_alone", "paper_tower"
 _SMALL = 4  # of a small catalogue a quarter is a slate, and a quarter a history
 NO_DISLIKE = "a column `dislike` in events, 1 where somebody said “not interested”"
 NO_NO = "a column `dislike` (“not interested”), or `play_ms`, of which those under three seconds are skips"
@@ -90,8 +90,9 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
     for signals in [name for name in config.sweeps if name in gone]:
         del config.sweeps[signals]
     for sweep in config.sweeps.values():
-        if sweep.reference not in config.plain:
-            sweep.reference = config.plain[-1]
+        if sweep.reference and sweep.reference not in config.plain:
+            of_its_kind = [s for s in config.plain if s.endswith(_PAPER) == sweep.reference.endswith(_PAPER)]
+            sweep.reference = of_its_kind[-1] if of_its_kind else ""
     if config.serve not in (*config.plain, *config.sweeps):
         config.serve = next(iter(config.sweeps), config.plain[-1])
     if not (has_dislikes or has_skips):

@@ -11,6 +11,9 @@ from pipelines.systems.retrieval.served import EXPORTED
 from pipelines.systems.retrieval.stages import SELECTED, variants
 from runtime.artifact import read_json, write_json
 
+# In selected/metrics.json: the shares of Recall@100 that were to be kept, over all and of those who had said no.
+KEPT, KEPT_OF_SAID_NO = "keep_recall", "keep_recall_said_no"
+
 RECALL, OF_SAID_NO = "recall@100", "recall@100/said_no"
 
 
@@ -42,17 +45,20 @@ def choose(workdir: Path) -> dict[str, float]:
     def validated(variant: str) -> dict[str, float]:
         return read_json(workdir / "validate" / variant / "metrics.json")
 
-    metrics, links = {}, {}
+    metrics = {KEPT: config.keep_recall, KEPT_OF_SAID_NO: config.keep_recall_said_no}
+    links = {}
     for signals, sweep in config.sweeps.items():
         models = {v.weight: v.name for v in variants(config) if v.signals == signals and v.weight is not None}
-        measured, reference = {w: validated(name) for w, name in models.items()}, validated(sweep.reference)
-        weight = choose_weight(measured, reference=reference, keep=keep)
+        measured = {w: validated(name) for w, name in models.items()}
+        reference = validated(sweep.reference) if sweep.reference else {}
+        weight = choose_weight(measured, reference=reference, keep=keep) if reference else min(measured)
         links[signals] = Path("..") / "train" / models[weight]
         links[f"{signals}{EXPORTED}"] = Path("..") / "export" / models[weight]
         metrics[f"{signals}/negative_weight"] = weight
         for metric in keep:
-            if metric in reference:
+            if metric in measured[weight]:
                 metrics[f"{signals}/{metric}"] = measured[weight][metric]
+            if metric in reference:
                 metrics[f"{signals}/{metric}/reference"] = reference[metric]
 
     file = workdir / SELECTED

@@ -36,7 +36,8 @@ def candidates(config: ConfigDict, signals: str) -> list[Variant]:
 def reference(config: ConfigDict) -> Variant | None:
     """What the served model is held up against: the model of its sweep without negative labels; None without one."""
     sweep = config.sweeps.get(config.serve)
-    return Variant(signals=sweep.reference, final=has_final(config, sweep.reference)) if sweep else None
+    against = sweep.reference if sweep else ""
+    return Variant(signals=against, final=has_final(config, against)) if against else None
 
 
 def served(config: ConfigDict) -> Exported:

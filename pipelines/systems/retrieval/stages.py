@@ -72,7 +72,7 @@ def stages(config: ConfigDict) -> list[Stage]:
     select = Stage(
         name="select",
         module="pipelines.choose",
-        settings=without_settings(config),
+        settings=settings_of_choice(config),
         place=SELECTED.parent.name,
         inputs=tuple(stage.outputs[0] for stage in models if stage.name.startswith("validate/")),
         aim=_CHOICE,
@@ -82,9 +82,10 @@ def stages(config: ConfigDict) -> list[Stage]:
     return [*first, *([select] if config.sweeps else []), *final, *ceiling, *responses]
 
 
-def without_settings(config: ConfigDict) -> dict[str, Any]:
-    """The config of a pipeline, for stages that see the whole of it, without what is set for other stages."""
-    return {name: value for name, value in config.to_dict().items() if name != "stages"}
+def settings_of_choice(config: ConfigDict) -> dict[str, Any]:
+    """What of a pipeline's config says which models there are and which of them are chosen."""
+    names = ("plain", "sweeps", "serve", "final", "final_all", "keep_recall", "keep_recall_said_no")
+    return {name: value for name, value in config.to_dict().items() if name in names}
 
 
 def _of(variant: Variant, config: ConfigDict) -> Iterator[Stage]:

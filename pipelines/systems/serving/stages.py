@@ -14,7 +14,7 @@ from pipelines.graph.stage import Stage
 from pipelines.systems import left_out
 from pipelines.systems.feed.stages import LOG, TIMELINES
 from pipelines.systems.retrieval.served import candidates, reference, served
-from pipelines.systems.retrieval.stages import RECOMMENDER, without_settings
+from pipelines.systems.retrieval.stages import RECOMMENDER, settings_of_choice
 
 VERDICT = Path("gate/verdict.json")
 _AIM = "the model that is served, with its index"
@@ -47,7 +47,7 @@ def _gate(config: ConfigDict) -> Stage:
     return Stage(
         name="gate",
         module="pipelines.gate",
-        settings=without_settings(config),
+        settings={**settings_of_choice(config), "gate": config.gate.to_dict()},
         inputs=(*served(config).made_from, *measured),
         writes=(VERDICT.name, "metrics.json"),
         aim=_AIM,
