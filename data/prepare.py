@@ -5,7 +5,7 @@
 
 Every row is checked before anything is written. A bad one ends the run with its file, row, column and value; with
 --quarantine it goes to WORKDIR/quarantine.csv instead and the run goes on, unless such rows are more than
---max_quarantine of a file. A time after now is bad.
+--max_quarantine of a table. A time after now is bad.
 
 Of one's own log schema.yaml, beside it or as --schema, says what its columns are; python -m data.inspect writes a first
 one.
@@ -49,7 +49,7 @@ _SCHEMA = define_path(
 )
 _QUARANTINE = flags.DEFINE_bool("quarantine", False, "Set bad rows aside in quarantine.csv instead of stopping.")
 _MAX_QUARANTINE = flags.DEFINE_string(
-    "max_quarantine", "1%", "With --quarantine: the largest share of a file's rows that may be bad, like 1% or 0.01."
+    "max_quarantine", "1%", "With --quarantine: the largest share of a table's rows that may be bad, like 1% or 0.01."
 )
 _SHARD_ROWS = flags.DEFINE_integer(
     "shard_rows",
@@ -138,6 +138,7 @@ def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
     """
     from data import timelines
     from runtime.artifact import LOST_AND_FOUND, PARTIAL, SCRATCH, open_manifest
+    from runtime.lock import LOCK
     from runtime.workdir import CONFIG, is_complete, open_workdir
 
     if os.path.lexists(workdir) and not workdir.is_dir():
@@ -145,7 +146,7 @@ def is_prepared(workdir: Path, identity: dict[str, Any]) -> bool:
     if not (workdir / CONFIG).is_file():
         there = {path.name for path in workdir.iterdir()} if workdir.is_dir() else set()
         # What was being written when a run was killed, and a file system's own, stand in nobody's way.
-        if there - {LOST_AND_FOUND, SCRATCH} and PARTIAL not in there:
+        if there - {LOST_AND_FOUND, SCRATCH, LOCK} and PARTIAL not in there:
             raise UsageError(f"--workdir={workdir}: holds other files; give a new or empty folder")
         return False
     open_workdir(workdir, identity)
@@ -168,6 +169,7 @@ def main(argv: Sequence[str]) -> int | None:
     from data.shards import beam
     from data.shards.gathered import one_by_one
     from runtime.artifact import scratch
+    from runtime.lock import one_writer
     from runtime.workdir import CONFIG, METRICS
 
     config = _CONFIG.value.to_dict()
@@ -194,11 +196,12 @@ def main(argv: Sequence[str]) -> int | None:
         folder = fetched(dataset, folder, **options)
     identity = {"config": config, "files": fingerprints(dataset.source_files(folder, **options), folder)}
     if is_prepared(workdir, identity):
-        print(f"complete already: {workdir}")
+        aside = workdir / quarantine.FILE
+        print(f"complete already: {workdir}{f'; some rows were set aside: {aside}' if aside.is_file() else ''}")
         return None
 
     rejected = quarantine.Quarantine(enabled=_QUARANTINE.value, max_share=max_share)
-    with scratch(workdir) as place:
+    with one_writer(workdir), scratch(workdir) as place:
         log = dataset.read(folder, quarantine=rejected, **options)
         made = assembly.assemble(
             log,

@@ -81,7 +81,7 @@ def of_counts(counts: Mapping[str, int], items: "pl.DataFrame", embeddings: Any 
     from data import feedback
 
     def distinct(name: str) -> bool:
-        return name in items.columns and items[name][1:].n_unique() > 1
+        return name in items.columns and items[name].filter(items[name] > 0).n_unique() > 1  # 0 is unknown
 
     return Traits(
         events=counts["events"],

@@ -21,6 +21,7 @@ from typing import Any
 
 from runtime import remembered
 from runtime.errors import DataError, UsageError
+from runtime.lock import LOCK
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"  # in a folder that was there before: what is being written, or was when the writer was killed
@@ -106,7 +107,7 @@ def scratch(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _take_place(partial: Path, final: Path) -> None:
     (final / MANIFEST).unlink(missing_ok=True)
     for old in final.iterdir():
-        if old.name in (PARTIAL, SCRATCH, LOST_AND_FOUND):
+        if old.name in (PARTIAL, SCRATCH, LOCK, LOST_AND_FOUND):
             continue
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)

@@ -409,6 +409,12 @@ def _with_points(batch: Batch, names: Sequence[str]) -> Batch:
 def _emptied(batch: Batch, empty: Sequence[str]) -> Batch:
     texts = [name for name, kind in batch.frame.schema.items() if kind == pl.String]
     emptied = batch.frame.with_columns(pl.col(texts).replace(list(empty), None))
+    unknown = [float(word) for word in empty if spellings.is_number(word)]  # such as -1 among play times
+    if unknown:
+        numeric = [name for name, kind in batch.frame.schema.items() if kind.is_numeric()]
+        emptied = emptied.with_columns(
+            pl.when(~pl.col(name).cast(pl.Float64).is_in(unknown)).then(name).alias(name) for name in numeric
+        )
     if any(word.lower() == "nan" for word in empty):
         emptied = emptied.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     return dataclasses.replace(batch, frame=emptied)

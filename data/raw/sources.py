@@ -19,6 +19,7 @@ CSV: tuple[str, ...] = (".csv", ".tsv")
 JSON_LINES: tuple[str, ...] = (".jsonl", ".ndjson", ".json")
 COMPRESSED = (".gz", ".zst")
 ENDINGS = (*PARQUET, *(kind + more for kind in (*CSV, *JSON_LINES) for more in ("", *COMPRESSED)))
+_JOURNALS = ("_delta_log", ".hoodie")  # of Delta Lake and Hudi
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -97,7 +98,8 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
 def of(path: str | os.PathLike[str], name: str = "") -> Source:
     """The table in a file or folder, called by a `name`, or else by the last part of its path.
 
-    Errors: DataError where nothing is there, where a folder holds no file with one of ENDINGS, or such of two kinds.
+    Errors: DataError where nothing is there, where a folder holds no file with one of ENDINGS, or such of two kinds, and
+    where only a journal beside the files tells which of them count.
     """
     path = Path(path)
     name = name or path.name
@@ -105,8 +107,14 @@ def of(path: str | os.PathLike[str], name: str = "") -> Source:
         if not path.is_file():
             raise DataError(f"{path}: no such file; check --data, or put the file there")
         return Source(path, name, (Part(path, name, {}),))
+    if journal := next((path / name for name in _JOURNALS if (path / name).is_dir()), None):
+        raise DataError(
+            f"{journal}: a table whose files may be old versions of rows; export a snapshot as Parquet first"
+        )
     files = sorted(_files(path, set()), key=lambda file: _natural(file.relative_to(path)))
     inside = [file for file in files if ending(file)]
+    # A writer of many parts leaves some empty; of a table that is all empty the format says what is wrong.
+    inside = [file for file in inside if file.stat().st_size] or inside
     if not inside:
         raise DataError(f"{path}: a folder without a file that ends in {', '.join(ENDINGS)}")
     kinds: dict[tuple[str, ...], Path] = {}
@@ -119,7 +127,7 @@ def of(path: str | os.PathLike[str], name: str = "") -> Source:
         Part(file, f"{name}/{file.relative_to(path).as_posix()}", dict(_values(file.relative_to(path).parts[:-1])))
         for file in inside
     ]
-    return Source(path, name, tuple(parts), tuple(file for file in files if not ending(file)))
+    return Source(path, name, tuple(parts), tuple(file for file in files if file not in {*inside}))
 
 
 def kind(path: Path) -> tuple[str, ...]:

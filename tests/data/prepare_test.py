@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from data.timelines import Timelines
+from runtime.lock import one_writer
 
 ROOT = Path(__file__).parent.parent.parent
 T = 1_650_000_000_000
@@ -33,6 +35,21 @@ def prepare(*flags):
 def tables(tmp_path, frame):
     frame.write_parquet(tmp_path / "events.parquet")
     return "--dataset=tables", f"--data={tmp_path}", f"--workdir={tmp_path / 'out'}"
+
+
+def test_two_runs_do_not_write_into_one_another(tmp_path):
+    flags = tables(tmp_path, log())
+    for folder in (tmp_path / "out", tmp_path / "there"):
+        with one_writer(folder):
+            run = prepare(*flags[:2], f"--workdir={folder}")
+            assert run.returncode == 2
+            assert last_line(run).endswith(
+                f"{folder}: process {os.getpid()} is writing here; wait until it ends, or choose another --workdir"
+            )
+        (tmp_path / "there").mkdir(exist_ok=True)
+        assert prepare(*flags[:2], f"--workdir={folder}").returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"events.parquet", "out", "there"}
+    assert ".lock" not in {path.name for path in (tmp_path / "there").iterdir()}
 
 
 def last_line(run):

@@ -202,7 +202,7 @@ def test_empty_step_folder_and_what_a_killed_writer_leaves(tmp_path):
 
 
 def test_second_writer_is_refused_and_a_dead_one_holds_nothing(tmp_path):
-    holder = "import pathlib, sys; from training.lock import lock_folder; f = lock_folder(pathlib.Path(sys.argv[1]));"
+    holder = "import pathlib, sys; from runtime.lock import lock_folder; f = lock_folder(pathlib.Path(sys.argv[1]));"
     with subprocess.Popen(
         [sys.executable, "-c", holder + "print('held', flush=True); input()", str(tmp_path)],
         stdin=subprocess.PIPE,

@@ -22,8 +22,8 @@ from orbax.checkpoint import checkpoint_managers
 
 from runtime.artifact import read_json, write_json
 from runtime.errors import DataError, UsageError
+from runtime.lock import lock_folder
 from training.distributed.hosts import is_first, together
-from training.lock import lock_folder
 from training.mesh import local_copy, make_mesh, replicated
 from training.saving.abandoned import ignore_abandoned
 from training.saving.literal_paths import take_literally

@@ -107,13 +107,32 @@ def split(cells: pl.Series, separator: str) -> pl.Series:
     return cells.str.split(separator).list.eval(pl.element().str.strip_chars().replace("", None).drop_nulls())
 
 
-def numbers(cells: pl.Series, *, decimal: str = ".") -> pl.Series:
-    """Float64 of whole numbers and of text, null where it is none."""
-    cells = _plain(cells)
-    return (spellings.with_points(cells) if decimal == "," else cells).cast(pl.Float64, strict=False)
+class Numbers:
+    """Whole numbers and text as numbers; takes note of cells that say something and are none: `12.50 EUR`."""
+
+    def __init__(self, decimal: str = ".") -> None:
+        """decimal: what text has before the fraction, `.` or `,`."""
+        self._decimal = decimal
+        self._count, self._first = 0, ""
+
+    def __call__(self, cells: pl.Series) -> pl.Series:
+        """Float64, null where a cell is none."""
+        cells = _plain(cells)
+        number = (spellings.with_points(cells) if self._decimal == "," else cells).cast(pl.Float64, strict=False)
+        said = cells.replace("", None) if cells.dtype == pl.String else cells
+        unread = said.filter(said.is_not_null() & number.is_null())
+        if len(unread):
+            self._first = self._first or str(unread[0])
+            self._count += len(unread)
+        return number
+
+    def unread(self) -> str:
+        """What to tell of cells that were none; "" where there was none such."""
+        return f"{self._count:,} cells are no numbers, such as '{self._first}': unknown" if self._count else ""
 
 
 def _plain(cells: pl.Series) -> pl.Series:
+    # Text without white space around it.
     if cells.dtype == pl.Binary:
-        return values.text_of_bytes(cells)
-    return cells.cast(pl.String) if cells.dtype in (pl.Categorical, pl.Enum) else cells
+        cells = values.text_of_bytes(cells)
+    return cells.cast(pl.String).str.strip_chars() if cells.dtype in (pl.String, pl.Categorical, pl.Enum) else cells

@@ -101,7 +101,9 @@ def compared(column: Column, cell: str) -> str:
 
 
 def rounded(cell: str, *, otherwise: str) -> str:
-    """What to do about a length of time in milliseconds that may have a fraction."""
+    """What to do about a length of time in milliseconds that may have a fraction, or be below 0."""
+    if cell.strip().startswith("-"):
+        return f"where that stands for none, schema.yaml says `empty: ['{cell.strip()}']`"
     has_fraction = spellings.is_number(cell) and "." in cell
     return f"where they are milliseconds, round them; {otherwise}" if has_fraction else otherwise
 

@@ -66,6 +66,7 @@ class _Log:
     quarantine: Quarantine
     notes: list[str]
     aside: dict[str, pl.Series] = dataclasses.field(default_factory=dict)  # of rows of items and users: their ids
+    numbers: list[tuple[str, str, rules.Numbers]] = dataclasses.field(default_factory=list)  # of table and column
 
     def read(self, name: str) -> pl.DataFrame:
         """The table of this name, which is not that of the events."""
@@ -80,7 +81,7 @@ class _Log:
         source, said = self.sources[name], self.schema.of(name)
         if source.others:
             such = f"{len(source.others):,} files such as {source.others[0].name}"
-            self.notes.append(f"{source.name}: {such} are left out: no table by their names")
+            self.notes.append(f"{source.name}: {such} are left out: empty, or no table by their names")
         columns = self.columns[name]
         opened = files.opened(source)
         if opened.format.is_whole:
@@ -128,11 +129,16 @@ class _Log:
             if isinstance(column.convert, rules.Watched) and (told := column.convert.never()):
                 self.notes.append(f"{source.name}: {told}")
 
+        for table, column_name, numbers in self.numbers:
+            if table == name and (told := numbers.unread()):
+                self.notes.append(f"{source.name}: column {column_name}: {told}")
+
     def _attribute(self, table: str, names: Sequence[str], cells: pl.Series) -> Column | None:
         # Any further column of which something can be made. Others are left out, and it is said.
         name, said, file = cells.name, self.schema.of(table), self.sources[table].name
         if name in (said.numbers or ()):
-            return Column(name, category=True, convert=partial(rules.numbers, decimal=self.schema.decimal))
+            self.numbers.append((table, name, numbers := rules.Numbers(self.schema.decimal)))
+            return Column(name, category=True, convert=numbers)
         if name in said.separators:
             return Column(name, category=True, convert=partial(rules.split, separator=said.separators[name]))
         if name in (said.categories or ()) and (cells.dtype == pl.String or cells.dtype.is_float()):

@@ -123,6 +123,26 @@ def test_a_folder_of_files_is_one_table_and_its_partitions_are_columns(tmp_path,
         read(source, COLUMNS, quarantine=Quarantine(enabled=True, max_share=0.04))
 
 
+def test_parts_that_are_empty_are_left_out(tmp_path):
+    write(tmp_path / "log" / "1.csv", TABLE)
+    (tmp_path / "log" / "2.csv").touch()
+    source = sources.of(tmp_path / "log")
+    assert [part.label for part in source.parts] == ["log/1.csv"]
+    assert [path.name for path in source.others] == ["2.csv"]
+    (tmp_path / "log" / "1.csv").write_text("")
+    assert len(sources.of(tmp_path / "log").parts) == 2  # all of them: what is wrong is said of the first
+
+
+@pytest.mark.parametrize("journal", ["_delta_log", ".hoodie"])
+def test_a_table_whose_journal_tells_which_files_count_is_refused(tmp_path, journal):
+    write(tmp_path / "log" / "1.parquet", TABLE)
+    (tmp_path / "log" / journal).mkdir()
+    with pytest.raises(
+        DataError, match=rf"log/{journal}: a table whose files may be old versions .* export a snapshot"
+    ):
+        sources.of(tmp_path / "log")
+
+
 def test_a_files_own_column_comes_before_its_partition(tmp_path):
     """As of writers that keep the column of the partition in the files too."""
     write(tmp_path / "events" / "play_ms=7" / "a.parquet", pl.DataFrame({"user_id": ["u"], "play_ms": [5]}))

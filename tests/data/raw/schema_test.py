@@ -360,6 +360,31 @@ def test_attributes_that_are_named(tmp_path):
     assert read.notes == ("items.csv: column shop is none of the categories of schema.yaml",)
 
 
+def test_cells_that_are_no_numbers_are_counted_and_white_space_is_none(tmp_path):
+    prices = ["12.5", " 7 ", "12.50 EUR", "", "free"]
+    items = pl.DataFrame({"item_id": [*"abcde"], "price": prices})
+    read = tables(
+        tmp_path,
+        "{items: {numbers: price}, events: {like: rating >= 4}}",
+        items=items,
+        events=f"user_id,item_id,timestamp_ms,rating\nu,a,{NOON_MS}, 5\nu,b,{NOON_MS}, 1\n",
+    )
+    assert read.items["price"].to_list() == [12.5, 7.0, None, None, None]
+    assert "items.csv: column price: 2 cells are no numbers, such as '12.50 EUR': unknown" in read.notes
+    assert read.events["like"].to_list() == [1, 0]
+
+
+def test_a_number_may_stand_for_an_empty_field(tmp_path):
+    log = pl.DataFrame({"user_id": [1, 2], "item_id": [1, 2], "timestamp_ms": [NOON_MS] * 2, "play_ms": [-1, 5]})
+    log.write_parquet(tmp_path / "events.parquet")
+    with pytest.raises(
+        DataError, match=r"'-1' is below 0.*; where that stands for none, schema.yaml says `empty: \['-1'\]`"
+    ):
+        read_tables(tmp_path, quarantine=Quarantine()).whole()
+    (tmp_path / "schema.yaml").write_text("empty: ['-1']")
+    assert read_tables(tmp_path, quarantine=Quarantine()).whole().events["play_ms"].to_list() == [None, 5]
+
+
 def test_tables_of_one_name_in_two_folders(tmp_path):
     for folder, log in (
         ("a", f"user_id,item_id,timestamp_ms,like\na,v,{NOON_MS},1\na,v,{NOON_MS},9\n"),
