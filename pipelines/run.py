@@ -73,9 +73,9 @@ def main(argv: Sequence[str]) -> int:
     asked = stages(config, data=data)
     positive_of(config)
     # One folder for NAME and NAME_full: the one goes on from what the other has trained.
-    # To list what would run leaves no folder behind.
-    workdir = Path(_WORKDIR.value)
-    if workdir.exists() or not _LIST.value:
+    if _LIST.value and _WORKDIR.value and not Path(_WORKDIR.value).exists():  # to list leaves no folder behind
+        workdir = Path(_WORKDIR.value)
+    else:
         workdir = open_workdir(_WORKDIR.value, {"pipeline": config.name.removesuffix("_full")})
 
     def engine(planned: Planned, lock: int | None = None) -> Engine:

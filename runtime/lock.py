@@ -22,8 +22,9 @@ def lock_folder(folder: Path) -> IO[str]:
 
 @contextlib.contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
-    """Holds the lock of a folder that is written as a whole, in a file beside it, or in it where it is there already, as
-    it may be the only place that may be written in. The file is gone afterwards.
+    """Holds the lock of a folder that is written as a whole, in a file that is gone afterwards.
+
+    It lies beside the folder, or in it where that is there already: it may be the only place that may be written in.
 
     Errors: UsageError names the process that holds the lock.
     """

@@ -98,8 +98,8 @@ def find(folder: str | os.PathLike[str], table: str) -> Source | None:
 def of(path: str | os.PathLike[str], name: str = "") -> Source:
     """The table in a file or folder, called by a `name`, or else by the last part of its path.
 
-    Errors: DataError where nothing is there, where a folder holds no file with one of ENDINGS, or such of two kinds, and
-    where only a journal beside the files tells which of them count.
+    Errors: DataError where nothing is there, where a folder holds no file with one of ENDINGS, or such of two kinds,
+    and where only a journal beside the files tells which of them count.
     """
     path = Path(path)
     name = name or path.name
@@ -108,9 +108,7 @@ def of(path: str | os.PathLike[str], name: str = "") -> Source:
             raise DataError(f"{path}: no such file; check --data, or put the file there")
         return Source(path, name, (Part(path, name, {}),))
     if journal := next((path / name for name in _JOURNALS if (path / name).is_dir()), None):
-        raise DataError(
-            f"{journal}: a table whose files may be old versions of rows; export a snapshot as Parquet first"
-        )
+        raise DataError(f"{journal}: of such a table some files are old versions of others; export a snapshot first")
     files = sorted(_files(path, set()), key=lambda file: _natural(file.relative_to(path)))
     inside = [file for file in files if ending(file)]
     # A writer of many parts leaves some empty; of a table that is all empty the format says what is wrong.
