@@ -9,6 +9,7 @@ from pipelines.graph.configs import config_of
 from pipelines.planning import fitted
 from pipelines.registry import stages
 from pipelines.systems.feed.log import Log
+from pipelines.systems.response.stages import config_name
 from pipelines.systems.retrieval.needs import LEAST_LABELS, LEAST_SHARE
 from pipelines.systems.retrieval.stages import variants
 from runtime.errors import DataError, UsageError
@@ -66,6 +67,17 @@ def test_people_of_a_log_without_play_times_are_simulated_without_any() -> None:
     own = pipeline.get_config("tables")
     own.stages.counterfactual.branches = ("met+dislike*3",)
     assert fitted(own, log)[0].counterfactual == own.counterfactual
+
+
+def test_without_play_times_people_of_the_log_are_asked_and_no_others() -> None:
+    config = pipeline.get_config("movielens_100k")
+    config.experiments.undo = ("served",)
+    log = log_of(positive="like", tasks=("like", "dislike"), like=6_000, dislike=2_000)
+    found, left_out = fitted(config, log)
+    assert list(found.experiments) == ["replayed"]
+    assert "the closer look at a response" in [of.what for of in left_out]
+    asked = config_name("replayed", found.counterfactual)
+    assert asked == "configs/counterfactual.py:standard,without_play_times"
 
 
 def test_a_log_with_all_of_it_loses_nothing() -> None:

@@ -55,7 +55,7 @@ def workdir(tmp_path: Path) -> Path:
             figures |= {f"similarity/long_watch;{others}": 0.4, f"similarity/{NO};{others}": 0.3}
         if experiment == "forgetting":
             figures["events_read"] = 64
-        settings = counterfactual.get_config(f"tiny,{config_name(experiment)}").to_dict()
+        settings = counterfactual.get_config(config_name(experiment, "tiny").partition(":")[2]).to_dict()
         for model in three:
             write(run / "responsiveness" / experiment / model / "metrics.json", figures)
             write(run / "responsiveness" / experiment / model / "config.json", {"config": settings})
@@ -140,6 +140,16 @@ def test_how_long_a_no_lasts_is_told_as_of_a_server_that_keeps_a_state(workdir: 
 
 def test_ticks_are_left_out_where_they_would_overlap() -> None:
     assert response_charts.legible_ticks([1, 5, 20, 40, 64, 65, 84]) == [1, 5, 20, 40, 64, 84]
+
+
+def test_people_of_a_log_without_play_times_have_met_what_they_dislike(workdir: Path) -> None:
+    write(workdir / "pipeline.json", {**Run(workdir).pipeline, "experiments": {"replayed": ("served",)}})
+    folder = workdir / "responsiveness" / "replayed" / "served"
+    write(folder / "metrics.json", {**with_interval("met+dislike/creator", -0.25, 0.01), "users/creator": 943})
+    write(folder / "config.json", {"config": counterfactual.get_config("tiny,without_play_times").to_dict()})
+    page = page_of(workdir)
+    assert "<td><b>−25.0%</b>" in page
+    assert "943 users of the log, at their last event: met, once with and once without a dislike." in page
 
 
 def test_a_heading_stands_over_what_there_is_alone(workdir: Path) -> None:

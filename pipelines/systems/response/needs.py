@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from pipelines.graph.configs import config_of
 from pipelines.systems.feed.log import Log
 from pipelines.systems.left_out import LeftOut
-from pipelines.systems.response.stages import RANKED, config_name
+from pipelines.systems.response.stages import RANKED, REPLAYED, config_name
 from simulation.counterfactual.courses import room, with_baselines
 from simulation.counterfactual.settings import most_events
 
@@ -22,12 +22,12 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
             "the closer look at a response", "no served model has a no to respond to", "dislikes to learn from"
         )
         return
-    if not log.traits.play_times:
-        config.experiments = ConfigDict()
+    if not log.traits.play_times and (by_watches := [name for name in config.experiments if name != REPLAYED]):
+        for experiment in by_watches:
+            del config.experiments[experiment]
         yield LeftOut(
             "the closer look at a response", "it is asked by watches, and the log has no play times", "`play_ms`"
         )
-        return
     for experiment in list(config.experiments):
         if why := _lacking(experiment, config, log):
             del config.experiments[experiment]
@@ -35,7 +35,7 @@ def fit(config: ConfigDict, log: Log) -> Iterator[LeftOut]:
 
 
 def _lacking(experiment: str, config: ConfigDict, log: Log) -> str:
-    asked = config_of(f"configs/counterfactual.py:{config.counterfactual},{config_name(experiment)}")
+    asked = config_of(config_name(experiment, config.counterfactual))
     own, others = room(with_baselines(asked.baseline, asked.branches)[0])
     if own + others > 1 and not log.traits.clusters:
         return "the log knows no clusters of items"

@@ -32,9 +32,13 @@ def signals(config: Mapping[str, Any], model: str) -> str:
     ]
 
 
-def config_name(experiment: str) -> str:
-    """The experiment of configs/counterfactual.py that this one is."""
-    return "paper" if experiment in (RANKED, REPLAYED) else experiment
+def config_name(experiment: str, counterfactual: str) -> str:
+    """The config of this experiment, where `counterfactual` is what a pipeline's other simulations have: a size, and
+    maybe an experiment, which those that are the paper's have in its place.
+    """
+    size, _, usual = counterfactual.partition(",")
+    own = usual or "paper" if experiment in (RANKED, REPLAYED) else experiment
+    return f"configs/counterfactual.py:{size},{own}"
 
 
 def stages(config: ConfigDict) -> list[Stage]:
@@ -70,7 +74,7 @@ def _stage(experiment: str, name: str, models: Mapping[str, Exported], config: C
     return Stage(
         name=f"{FOLDER}/{experiment}/{name}",
         module="simulation.counterfactual",
-        config=f"configs/counterfactual.py:{config.counterfactual},{config_name(experiment)}",
+        config=config_name(experiment, config.counterfactual),
         flags=flags,
         inputs=tuple(dict.fromkeys(inputs)),
         aim="how the served model responds to more than one no",

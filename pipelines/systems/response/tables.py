@@ -105,14 +105,16 @@ def replayed(responses: Sequence[Response], models: Models) -> Table | None:
     found = {name: response for name, response in measured.items() if response}
     if not found:
         return None
-    known = [kind for kind in KINDS if any(f"{DISLIKE}/{kind}" in of.metrics for of in found.values())]
+    no = next(iter(found.values())).config["branches"][0]
+    known = [kind for kind in KINDS if any(f"{no}/{kind}" in of.metrics for of in found.values())]
     rows = []
     for name, response in found.items():
         model = models.chosen(signals(models.run.pipeline, name))
-        names = [f"{DISLIKE}/{kind}" for kind in known]
+        names = [f"{no}/{kind}" for kind in known]
         rows.append(row(model.title if model else name, response.metrics, names, emphasis=name == SERVED))
     users = max(int(of.metrics.get(f"users/{kind}", 0)) for of in found.values() for kind in known)
-    note = f"{users:,} users of the log, at their last event: watched, once with and once without a dislike."
+    done = "watched" if no == DISLIKE else "met"
+    note = f"{users:,} users of the log, at their last event: {done}, once with and once without a dislike."
     return Table([f"by {kind}" for kind in known], rows, note)
 
 
