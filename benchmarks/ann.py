@@ -13,16 +13,18 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from benchmarks.shared import record
+from benchmarks.shared.side_by_side import seconds
 from runtime import app, cores
 from runtime.errors import FellShortError
 
 if TYPE_CHECKING:
-    from benchmarks.peers.ann import Search
+    pass
 
 _ITEMS = flags.DEFINE_multi_integer("items", [100_000], "Items; once for each table.", lower_bound=1_000)
 _QUERIES = flags.DEFINE_integer("queries", 2_000, "Queries to tune by, and as many to measure by.", lower_bound=10)
@@ -73,7 +75,7 @@ def measure(items: int) -> None:
         begin = time.perf_counter()
         try:
             enough = [peers.least(settings, vectors, tune, threshold, k=K, recall=_RECALL.value) for settings in ways]
-            chosen[name] = min(enough, key=lambda way: _seconds(way[1], tune))
+            chosen[name] = min(enough, key=lambda way: seconds(lambda: way[1](tune, K)))
         except ImportError:
             missing[name] = "not installed: pip install -r requirements-benchmarks.txt"
         except FellShortError as error:
@@ -85,7 +87,7 @@ def measure(items: int) -> None:
         for name, (_, search) in chosen.items():
             asked = queries[: 1 + len(queries) // 10] if name == _EXACT else queries  # so slow that a tenth will do
             search(tune[: len(asked)], K)
-            rates[name].append(len(asked) / _seconds(search, asked))
+            rates[name].append(len(asked) / seconds(partial(search, asked, K)))
     threshold = index.kth_best_score(vectors, queries, K)
     recalls = {
         name: peers.found(vectors, queries, threshold, search(queries, K)) for name, (_, search) in chosen.items()
@@ -106,12 +108,6 @@ def measure(items: int) -> None:
         note = f"recall {recalls['Heed']:.4f} and {recalls[name]:.4f}; {chosen['Heed'][0]}; {chosen[name][0]}"
         peer = statistics.median(rates[name])
         record.hand_over(record.Row(what, "queries/s", mine, peer, against=name, turns=ratios, note=note))
-
-
-def _seconds(search: "Search", queries: Any) -> float:
-    begin = time.perf_counter()
-    search(queries, K)
-    return time.perf_counter() - begin
 
 
 def main(argv: Sequence[str]) -> None:

@@ -60,10 +60,7 @@ def with_settings(stage: Stage, config: ConfigDict) -> Stage:
     flags = {
         f"config.{setting}": str(value)
         for setting, value in flat(given)
-        if value is not None
-        and setting not in stage.flags
-        and setting in of_stage
-        and of_stage[setting] == usual[setting]
+        if value is not None and setting in of_stage and of_stage[setting] == usual[setting]
     }
     return replace(stage, flags={**flags, **stage.flags})
 

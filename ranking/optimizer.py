@@ -16,7 +16,6 @@ def optimizer_of(config: ConfigDict, *, total_steps: int) -> optax.GradientTrans
     """
     decays = (
         (r"user_embedding$", config.user_decay),
-        (r"position_embedding$", config.weight_decay),  # every example moves them
         (r"embedding$", config.embedding_decay),
     )
     return make_optimizer(config, total_steps=total_steps, decays=decays)

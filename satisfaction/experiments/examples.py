@@ -24,7 +24,7 @@ def examples(
     """
     known = model.histories.clicks
     asked, before = known.targets(split)
-    # Users with a full history first: they have a click in each level.
+    # Of users with so many clicks alone: they have one in each level.
     enough = before - known.offsets[asked] >= clicks
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(enough))[:users]
     shown = []
