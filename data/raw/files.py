@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -29,7 +30,7 @@ class Format:
     """
 
     header: Callable[[Path], list[str]]
-    rows: Callable[[Path, Sequence[str]], Iterator[Rows]]
+    rows: Callable[[Path, Any], Iterator[Rows]]
     is_whole: bool = True
     is_text: bool = False
     num_rows: Callable[[Path], int] | None = None
@@ -71,18 +72,18 @@ class Opened:
         count = self.format.num_rows
         return sum(count(part.path) for part in self.source.parts) if count else None
 
-    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
-        """The columns `names`, file by file and some rows at a time.
+    def batches(self, names: Sequence[str] | None) -> Iterator[Batch]:
+        """The columns `names`, None being all that any row has, file by file and some rows at a time.
 
         A file's own column comes before a partition's of the same name. A batch lacks the columns that its file lacks.
         """
         for place, (part, there) in enumerate(zip(self.source.parts, self.headers, strict=True)):
-            of_file = [name for name in names if name in there] if self.format.is_whole else names
+            of_file = [name for name in there if names is None or name in names] if self.format.is_whole else names
             for rows in self.format.rows(part.path, of_file):
                 partition = {
                     name: pl.repeat(value, len(rows.numbers), dtype=pl.String, eager=True)
                     for name, value in part.partition.items()
-                    if name in names and name not in rows.frame.columns
+                    if (names is None or name in names) and name not in rows.frame.columns
                 }
                 whole_rows = dataclasses.replace(rows, frame=rows.frame.with_columns(**partition))
                 yield of_part(whole_rows, place, self.source.parts, is_text=self.format.is_text)

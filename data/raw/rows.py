@@ -143,7 +143,7 @@ def pieces(
     # What is looked at as a whole is read as a whole.
     as_whole = further is not None or any(column.unique or column.category for column in columns)
     of_columns = dict.fromkeys(c.in_file for c in columns if c.in_file in names or not opened.format.is_whole)
-    wanted = names if further else list(of_columns)
+    wanted = None if further else list(of_columns)  # JSON may have names that its first lines do not
     batches: Iterable[Batch] = _whole(opened, wanted) if as_whole else opened.batches(wanted)
     batches = (_emptied(batch, empty) for batch in batches) if empty else batches
     if further:
@@ -244,7 +244,7 @@ class Pieces:
         return stacked(kept, [*names, *([self._number] if self._number else [])]), self.count
 
 
-def _whole(table: files.Opened, names: Sequence[str]) -> list[Batch]:
+def _whole(table: files.Opened, names: Sequence[str] | None) -> list[Batch]:
     batches = list(table.batches(names))
     if not batches:
         raise DataError(f"{table.source.path}: no rows; give a file that holds some")

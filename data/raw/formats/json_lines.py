@@ -37,8 +37,9 @@ def header(path: Path) -> list[str]:
     return list(names)
 
 
-def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
-    """The columns of a file, a batch at a time: those of `names` that it has, and others, which are empty.
+def rows(path: Path, names: Sequence[str] | None) -> Iterator[Rows]:
+    """The columns of a file, a batch at a time: those of `names` that it has, None being all, and others, which are
+    empty.
 
     Errors: DataError for a file that is cut short or damaged.
     """
@@ -53,7 +54,8 @@ def rows(path: Path, names: Sequence[str]) -> Iterator[Rows]:
         ]
         good = [found for found in objects if found is not None]
         keys = dict.fromkeys(chain.from_iterable(good))
-        columns = {name: _series(name, [found.get(name) for found in good]) for name in names if name in keys}
+        wanted = keys if names is None else [name for name in names if name in keys]
+        columns = {name: _series(name, [found.get(name) for found in good]) for name in wanted}
         columns |= {name: pl.Series(name, [None] * len(good), pl.Null) for name in keys if name not in columns}
         kept = [number for number, found in zip(numbers, objects, strict=True) if found is not None]
         yield Rows(pl.DataFrame(columns), pl.Series(kept, dtype=pl.Int64), broken(wrong))

@@ -13,6 +13,7 @@ from data.raw import sources
 from data.raw.formats import delimited, json_lines, parquet
 from data.raw.quarantine import Quarantine
 from data.raw.rows import Column, read
+from data.raw.rows import pieces as pieces_of
 from runtime.errors import DataError
 
 COLUMNS = (
@@ -290,6 +291,19 @@ def test_keys_that_come_late_and_numbers_of_any_size(tmp_path, monkeypatch):
     assert "a.jsonl: ignored new" in quarantine.column_lines()
     (tmp_path / "b.jsonl").write_text('{"like": 1}\n')
     assert "b.jsonl: no column 'user_id', only like" in fault(tmp_path / "b.jsonl")
+
+
+def test_an_attribute_whose_key_comes_late_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_lines, "_LINES", 2)
+    rows = [{"user_id": f"u{k}"} for k in range(5)] + [{"user_id": "u5", "genre": "jazz"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = pieces_of(
+        tmp_path / "a.jsonl",
+        COLUMNS,
+        quarantine=Quarantine(),
+        further=lambda cells: Column(cells.name, category=True),
+    )
+    assert table.whole()[0]["genre"].to_list() == [None] * 5 + ["jazz"]
 
 
 def test_a_header_shows_its_separator_in_quotes_too(tmp_path):
