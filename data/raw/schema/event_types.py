@@ -13,7 +13,7 @@ import polars as pl
 
 from data import undo
 from data.raw import values
-from data.raw.tables import Events
+from data.raw.tables import FEEDBACK_COLUMNS, Events
 
 TYPE = "event_type"  # the column of the types, where a log does not call it otherwise
 HOUR_MS = 3_600_000
@@ -77,9 +77,9 @@ class EventTypes:
 def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
     """One row an event, in the order of their first rows.
 
-    0/1 columns and lengths of time take the largest, the rest what the first row says that says anything. Where a 0/1
-    column was said after the first row, a column SAID + name of data/undo.py has when; one of UNDONE is empty where any
-    row still says it.
+    0/1 columns and lengths of time take the largest, the rest what the first row says that says anything. Where
+    feedback was said after the first row, a column SAID + name of data/undo.py has when; one of UNDONE is empty where
+    any row still says it.
 
     Args: rows, in canonical columns and with TYPE, which the result lacks.
     """
@@ -100,7 +100,7 @@ def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
     largest = [name for name in others if some.schema[name] in (pl.Int8, pl.Int32)]
     undone = [name for name in others if name.startswith(undo.UNDONE)]
     first = [name for name in others if name not in {*largest, *undone}]
-    flags = [name for name in largest if some.schema[name] == pl.Int8]
+    flags = [name for name in largest if name in FEEDBACK_COLUMNS]
     stands = {name: pl.col(name) == 1 for name in flags}
     stands |= {
         name: stands[name] & pl.col(column).is_null()

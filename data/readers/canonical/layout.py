@@ -128,7 +128,6 @@ class _Log:
                 self.notes.append(f"{source.name}: {of_rows}: taken as UTC; schema.yaml can say another zone")
             if isinstance(column.convert, rules.Watched) and (told := column.convert.never()):
                 self.notes.append(f"{source.name}: {told}")
-
         for table, column_name, numbers in self.numbers:
             if table == name and (told := numbers.unread()):
                 self.notes.append(f"{source.name}: column {column_name}: {told}")

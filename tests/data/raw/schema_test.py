@@ -302,6 +302,21 @@ def test_what_is_said_again_is_not_taken_back_by_what_came_before(tmp_path):
     assert gone.select("like", "undone.like", "said.like").rows() == [(1, NOON_MS + 120_000, NOON_MS + 60_000)]
 
 
+def test_an_answer_that_comes_late_is_no_dissatisfied_one(tmp_path):
+    log = pl.DataFrame(
+        {
+            "user_id": [*"aab"],
+            "item_id": [*"vvv"],
+            "event_type": ["view", "answer", "view"],
+            "timestamp_ms": [NOON_MS, NOON_MS + 60_000, NOON_MS],
+            "questionnaire_answer": [None, 1, None],
+        }
+    )
+    read = tables(tmp_path, "events: {event_type: {like: heart}}", events=log)
+    assert read.events["questionnaire_answer"].to_list() == [1, None]
+    assert not [name for name in read.events.columns if name.startswith("said.")]
+
+
 def test_types_in_folders(tmp_path):
     for kind in ("heart", "view"):
         folder = tmp_path / "log" / f"event_type={kind}"
