@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 
@@ -22,9 +22,6 @@ from benchmarks.shared import record
 from benchmarks.shared.side_by_side import seconds
 from runtime import app, cores
 from runtime.errors import FellShortError
-
-if TYPE_CHECKING:
-    pass
 
 _ITEMS = flags.DEFINE_multi_integer("items", [100_000], "Items; once for each table.", lower_bound=1_000)
 _QUERIES = flags.DEFINE_integer("queries", 2_000, "Queries to tune by, and as many to measure by.", lower_bound=10)

@@ -132,7 +132,7 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.covisitation_dim = 64
     config.covisitation_decay = 0.995
     config.covisitation_prior = 5.0
-    config.covisitation_noes_weight = placeholder(float)  # by default fitted, as the others are
+    config.covisitation_noes_weight = placeholder(float)  # None: as counted/weights.py has it
     config.category_decay = 0.995
     config.category_prior = 10.0
 

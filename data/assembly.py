@@ -237,7 +237,9 @@ def _joined(gathered: Gathered, decided: Decided, place: Path, *, each: Each, qu
                 "in a later part of the split, and have it"
             )
         if late:
-            whole.notes.append(f"{name}: {late:,} events are stored without it, as it was said in a later part")
+            whole.notes.append(
+                f"{name}: {late:,} events are stored without it, as it was said in a later part of the split"
+            )
     return whole
 
 

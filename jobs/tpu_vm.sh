@@ -30,13 +30,15 @@ ask_for() {
     --metadata="^;^nfs=$NFS;config=$CONFIG;data=$DATA;workdir=$WORKDIR"
 }
 delete() { gcloud compute tpus queued-resources delete "$NAME" "${where[@]}" --force --quiet; }
-# Of the slice: NONE where there is none, nothing where nobody answers.
+# Of the slice: NONE where there is none; nothing where gcloud does not answer, which then says why.
 state() {
   local said
   if said=$(gcloud compute tpus queued-resources describe "$NAME" "${where[@]}" --format='value(state.state)' 2>&1); then
     echo "${said##*$'\n'}"
   elif [[ $said == *NOT_FOUND* ]]; then
     echo NONE
+  else
+    echo "$said" >&2
   fi
 }
 # What jobs/tpu_host.sh left on the share: nothing while it trains, or where nobody answers.
@@ -44,9 +46,10 @@ status() {
   gcloud compute tpus tpu-vm ssh "$NAME" "${where[@]}" --worker=0 --command="cat /mnt/heed/$WORKDIR.status" 2>/dev/null
 }
 
-before=
+before=nothing
 while true; do
   now=$(state)
+  [ -n "$now" ] || [ "$before" != nothing ] || exit 1  # at first it is a mistake, later a hiccup
   [ "$now" = "$before" ] || echo "$(date +%H:%M:%S) ${now:-gcloud does not answer}"
   before=$now
   case $now in

@@ -40,6 +40,11 @@ def check(config: ConfigDict) -> None:
     trained = (*config.plain, *config.sweeps)
     if config.serve not in trained:
         raise UsageError(f"--config.serve={config.serve}: the pipeline '{config.name}' trains {', '.join(trained)}")
+    if config.serve in config.sweeps and not config.sweeps[config.serve].reference:
+        raise UsageError(
+            f"--config.serve={config.serve}: no model of its kind without negative labels is trained, to hold it up "
+            "against; serve another"
+        )
     for name, settings in config.stages.items():
         given = ConfigDict({setting: value for setting, value in settings.items() if value is not None})
         check_kinds(given, _OF_STAGES, flag=f"--config.stages.{name}")

@@ -24,12 +24,14 @@ def lock_folder(folder: Path) -> IO[str]:
 def one_writer(folder: Path) -> Iterator[None]:
     """Holds the lock of a folder that is written as a whole, in a file that is gone afterwards.
 
-    It lies beside the folder, or in it where that is there already: it may be the only place that may be written in.
+    It lies beside the folder, or in it where nothing may be written beside it.
 
     Errors: UsageError names the process that holds the lock.
     """
-    path = folder / LOCK if folder.is_dir() else folder.with_name(folder.name + LOCK)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(folder.name + LOCK)
+    path = beside if os.access(folder.parent, os.W_OK) else folder / LOCK
     while True:
         with _locked(path, folder) as file:
             # Who held it before may have removed the file that we have opened: then it locks nobody out.

@@ -244,6 +244,13 @@ def test_a_slice_is_asked_for_again_when_it_was_preempted(tmp_path):
     )
 
 
+def test_a_mistake_ends_the_job_and_is_told(tmp_path):
+    ended, made = slice_of(tmp_path, states=["UNREACHABLE", "NONE"], status="")
+    assert ended.status == 1
+    assert "ERROR: connection reset" in ended.stderr
+    assert made == []
+
+
 def test_a_training_that_failed_ends_with_its_status_and_costs_no_more(tmp_path):
     ended, made = slice_of(tmp_path, states=["ACTIVE"], status="3\n")
     assert ended.status == 3

@@ -34,8 +34,9 @@ def _of_text(ids: pl.Series) -> NDArray[np.uint64]:
     words = np.ndarray(len(text) - 7, "<u8", text, strides=(1,))  # the eight bytes from each byte on
     length = np.diff(begin)
     found = _mixed(length.astype(np.uint64))
+    longer = np.arange(len(length))
     for at in range(0, int(length.max()), 8):
-        longer = np.flatnonzero(length > at)  # the hash of an id is of its own bytes, however long others are
+        longer = longer[length[longer] > at]  # the hash of an id is of its own bytes, however long others are
         some = words[begin[:-1][longer] + at] & _FIRST[np.minimum(length[longer] - at, 8)]
         found[longer] = _mixed(found[longer] ^ some)
     return found

@@ -117,7 +117,8 @@ def stacked(columns: Sequence[pl.Series], where: str) -> pl.Series:
 def _held_by_both(kinds: Sequence[pl.DataType]) -> type[pl.DataType]:
     # What lists of all of these kinds can be lists of.
     inner = [kind.inner for kind in kinds if isinstance(kind, pl.List | pl.Array)]
-    if len(inner) < len(kinds) or not all(kind.is_numeric() for kind in inner):  # type: ignore[union-attr]
+    nested, inner = len(inner), [kind for kind in inner if kind != pl.Null]  # of lists that are all empty
+    if nested < len(kinds) or not all(kind.is_numeric() for kind in inner):  # type: ignore[union-attr]
         return pl.String
     return pl.Int64 if all(kind.is_integer() for kind in inner) else pl.Float64  # type: ignore[union-attr]
 

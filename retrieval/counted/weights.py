@@ -43,7 +43,7 @@ from training.chunks import by_chunks
 # Where there is nothing to fit by: about what it was on three logs.
 UNFITTED = {TOWERS: 1.0, "covisitation": 15.0, NOES: 10.0}
 # Chosen on the validation days of five logs: benchmarks/README.md, "What is counted beside the towers".
-_NOES = 0.7
+_SHARE_OF_NOES = 0.7
 _QUERIES, _SCORES = 1_000, 1 << 28  # of each way of asking, and scores that are held of them, at most
 _FEWEST = 50  # queries, of both together, that fit anything
 _CHUNK = 250  # histories read at a time
@@ -73,11 +73,12 @@ def fit(
     towers: Retriever, counted: Mapping[str, Arrays], timelines: Timelines, *, terms: Sequence[str] | None = None
 ) -> dict[str, float]:
     """a of each of `terms`, the names of TOWERS and of parts; all that the towers' config has, by default. And b of
-    co-visitation, by the name NOES, where it is among them and the model remembers noes, unless the config says b.
+    co-visitation, by the name NOES, where it is among them and the model remembers noes: what the config says, or as
+    above.
 
     UNFITTED where the validation days hold too few questions, where the towers have learned from them too, and where
     the corpus is so large that a few dozen questions are all that fits in memory. Those of `config.counted_weights`,
-    where it has any.
+    where it has any, b being that of UNFITTED then.
 
     Args: counted, of each part what lies before the validation days.
     """
@@ -91,7 +92,7 @@ def fit(
     elif of_all := _questions(terms, towers, counted, timelines):
         weights = for_newcomers(_most_likely(of_all, terms))
         if speaks_of_noes:
-            noes = _NOES * _most_likely(of_all, terms, without=TOWERS)["covisitation"]
+            noes = _SHARE_OF_NOES * _most_likely(of_all, terms, without=TOWERS)["covisitation"]
     if speaks_of_noes:
         given = config.covisitation_noes_weight
         weights[NOES] = noes if given is None else given

@@ -26,9 +26,9 @@ _SERVING = flags.DEFINE_boolean("serving", True, "Write the index and the SavedM
 _COUNTED_UNTIL = flags.DEFINE_enum(
     "counted_until",
     "end",
-    ["test", "end"],
+    ["valid", "test", "end"],
     "Where what is popular and what is counted beside the towers ends: with the log, as servers want it, or where the "
-    "test days begin, as whoever measures on these has to.",
+    "test days begin, as whoever measures on these has to, or the validation days, as SAQRec's base has to.",
 )
 _VERDICT = define_path("verdict", None, "verdict.json of a gate, for the manifest.")
 _LEFT_OUT = define_path("left_out", None, "JSON of what the log could not carry, for the manifest.")

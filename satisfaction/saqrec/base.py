@@ -115,9 +115,11 @@ def check_exported(config: ConfigDict, timelines: Timelines) -> int:
     if manifest["vocabulary_hash"] != timelines.manifest["vocabulary_hash"]:
         raise UsageError(f"{flag}: exported for other items than --data={timelines.path} has; give its own")
     lineage = manifest.get("lineage") or {}
-    if "valid" in (lineage.get("config") or {}).get("train_on", ("valid",)):
+    trained = lineage.get("config") or {}
+    if "valid" in trained.get("train_on", ("valid",)):
         raise UsageError(f"{flag}: does not say that it has learned from training days alone; export one that has")
-    if (until := lineage.get("counted_until")) != "valid":
+    counts = trained.get("counted", ()) or trained.get("trend_days", ())
+    if counts and (until := lineage.get("counted_until")) != "valid":
         raise UsageError(
             f"{flag}: what is counted in it is of the days until '{until}', and the days from 'valid' on judge what is "
             "learned here; export it with --counted_until=valid"

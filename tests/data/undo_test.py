@@ -58,7 +58,7 @@ def test_what_is_said_late_is_not_known_before():
     assert found.equals(said.with_columns(like=pl.Series([1, 0, 1, 1], dtype=pl.Int8)))
     assert counts == {"like": undo.Changed(late=1)}
     made = assemble(Tables(said.with_columns(at.alias("said.like")), None, None, None, 4), **PARTS)
-    assert "like: 1 events are stored without it, as it was said in a later part" in made.notes
+    assert "like: 1 events are stored without it, as it was said in a later part of the split" in made.notes
 
 
 def test_timelines_are_told_of_what_was_taken_back():

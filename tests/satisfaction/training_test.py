@@ -17,7 +17,7 @@ from retrieval.export import folder as exporting
 from runtime.artifact import write_json
 from runtime.errors import DataError, UsageError
 from satisfaction import run as training
-from satisfaction.saqrec import alignment
+from satisfaction.saqrec import alignment, base
 from satisfaction.saqrec.embeddings import BaseEmbeddings
 from satisfaction.splits import in_training, is_click
 from satisfaction.unbiased import imputed, predictions, satisfaction_model
@@ -264,7 +264,7 @@ def test_an_exported_recommender_is_a_base(log, tmp_path) -> None:
             export, retriever=model, timelines=log, options=config.export, lineage=lineage, with_serving=False
         )
 
-    learned = {"config": {"train_on": ["train"]}}
+    learned = {"config": {"train_on": ["train"], "counted": ["popularity"]}}
     for lineage, told in (
         ({}, "does not say that it has learned from training days alone"),
         ({"config": {"train_on": ["train", "valid"]}, "counted_until": "valid"}, "learned from training days alone"),
@@ -273,7 +273,19 @@ def test_an_exported_recommender_is_a_base(log, tmp_path) -> None:
         write_export(lineage)
         with pytest.raises(UsageError, match=rf"--config\.base\.recommender=.*/recommender: .*{told}"):
             run(log, tmp_path / "refused", only="base", base={"recommender": str(export)})
-    write_export(learned | {"counted_until": "valid"})
+    write_export({"config": {"train_on": ["train"], "counted": [], "trend_days": []}, "counted_until": "end"})
+    assert base.check_exported(config_of(base={"recommender": str(export)}), log) == model.item_vectors().shape[1]
+    shutil.rmtree(export)
+    trained = str(tmp_path / "retrieval")
+    exporting.export(
+        config.export,
+        data=str(log.path),
+        trained=trained,
+        workdir=str(export.parent / "exported"),
+        with_serving=False,
+        counted_until="valid",
+    )
+    export, model = tmp_path / "exported" / "recommender", checkpoint.load(trained, log, until="valid")
     heads = {"heads": model.item_vectors().shape[1] - 1}
     with pytest.raises(UsageError, match="does not divide the item vectors'"):
         run(log, tmp_path / "refused", only="base", base={"recommender": str(export)}, align=heads)

@@ -78,8 +78,8 @@ def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
     """One row an event, in the order of their first rows.
 
     0/1 columns and lengths of time take the largest, the rest what the first row says that says anything. Where
-    feedback was said after the first row, a column SAID + name of data/undo.py has when; one of UNDONE is empty where
-    any row still says it.
+    feedback was said after the first row, a column SAID + name of data/undo.py has when. What is said again once it was
+    taken back begins an event of its own, so that of each event it was taken back once.
 
     Args: rows, in canonical columns and with TYPE, which the result lacks.
     """
@@ -93,29 +93,32 @@ def joined(rows: pl.DataFrame, *, within_ms: int) -> pl.DataFrame:
         | (pl.col("timestamp_ms") - pl.col("timestamp_ms").shift() > within_ms)
     ).fill_null(True)
     some = some.with_columns(_stretch=begins.cum_sum())
+    undone = [name.removeprefix(undo.UNDONE) for name in some.columns if name.startswith(undo.UNDONE)]
+    if undone:
+        again = pl.any_horizontal(_said_again(name) for name in undone)
+        some = some.with_columns(_stretch=(begins | again.over("_stretch")).cum_sum())
     # How often each type has come in its stretch; where that rises above all before, an event begins.
     some = some.with_columns(_again=pl.int_range(pl.len()).over("_stretch", TYPE))
     some = some.with_columns(_event=pl.col("_again").cum_max().over("_stretch"))
     others = [name for name in some.columns if not name.startswith("_") and name != TYPE]
     largest = [name for name in others if some.schema[name] in (pl.Int8, pl.Int32)]
-    undone = [name for name in others if name.startswith(undo.UNDONE)]
-    first = [name for name in others if name not in {*largest, *undone}]
+    first = [name for name in others if name not in largest]
     flags = [name for name in largest if name in FEEDBACK_COLUMNS]
-    stands = {name: pl.col(name) == 1 for name in flags}
-    stands |= {
-        name: stands[name] & pl.col(column).is_null()
-        for column in undone
-        for name in [column.removeprefix(undo.UNDONE)]
-    }
     time = pl.col("timestamp_ms")
-    said = {name: pl.coalesce(time.filter(stands[name]).min(), time.filter(pl.col(name) == 1).min()) for name in flags}
+    said = {name: time.filter(pl.col(name) == 1).min() for name in flags}
     events = some.group_by("_stretch", "_event", maintain_order=True).agg(
         pl.col("_order").first(),
         pl.col(first).drop_nulls().first(),
         pl.col(largest).max(),
-        *(pl.when(~stands[column.removeprefix(undo.UNDONE)].any()).then(pl.col(column).max()) for column in undone),
         *(pl.when(moment > time.first()).then(moment).alias(undo.SAID + name) for name, moment in said.items()),
     )
     later = [name for name in (undo.SAID + flag for flag in flags) if events[name].null_count() < len(events)]
     kept = [rows.filter(~several).select("_order", *others), events.select("_order", *others, *later)]
     return pl.concat(kept, how="diagonal").sort("_order").drop("_order")
+
+
+def _said_again(name: str) -> pl.Expr:
+    # Of the rows of one stretch, in order: whether a row says what one before it said that was taken back in between.
+    said, never = pl.col(name) == 1, pl.lit(2**63 - 1)
+    until = pl.when(said).then(pl.col(undo.UNDONE + name).fill_null(never))
+    return (said & (until != until.forward_fill().shift())).fill_null(False)

@@ -79,7 +79,7 @@ def plain(column: Column) -> Column:
     if column.name in TIMES:
         return replace(column, convert=Moments(), what="a time", remedy=other_unit(column))
     if column.name in LENGTHS:
-        return replace(column, convert=Lengths(), remedy=partial(rounded, otherwise=other_unit(column)))
+        return replace(column, convert=Lengths(), remedy=partial(of_length, otherwise=other_unit(column)))
     if column.name in FLAGS:
         return replace(column, convert=flags, what="0 or 1, true or false", remedy=partial(rule, column))
     return column
@@ -100,11 +100,11 @@ def compared(column: Column, cell: str) -> str:
     return f"numbers alone are compared so, words with ==, such as `{column.name}: {column.in_file} == {cell.strip()}`"
 
 
-def rounded(cell: str, *, otherwise: str) -> str:
-    """What to do about a length of time in milliseconds that may have a fraction, or be below 0."""
+def of_length(cell: str, *, otherwise: str, in_ms: bool = True) -> str:
+    """What to do about a length of time that may be below 0, or, `in_ms`, have a fraction of one."""
     if cell.strip().startswith("-"):
         return f"where that stands for none, schema.yaml says `empty: ['{cell.strip()}']`"
-    has_fraction = spellings.is_number(cell) and "." in cell
+    has_fraction = in_ms and spellings.is_number(cell) and "." in cell
     return f"where they are milliseconds, round them; {otherwise}" if has_fraction else otherwise
 
 

@@ -46,9 +46,9 @@ from data.raw.schema.said import (
     Schema,
     TableSchema,
     compared,
+    of_length,
     other_unit,
     plain,
-    rounded,
 )
 from data.raw.schema.yaml_nodes import Nodes
 from data.raw.tables import FEEDBACK_COLUMNS
@@ -167,7 +167,7 @@ def _column(nodes: Nodes, node: yaml.Node, column: Column, of_log: Callable[[str
         return replace(made, convert=moments, what=what, remedy=remedy(layout=layout))
     if name in LENGTHS:
         what = made.what if unit in ("", "ms") else f"a number of {unit}"
-        of_cell = partial(rounded, otherwise=remedy()) if unit in ("", "ms") else remedy()
+        of_cell = partial(of_length, otherwise=remedy(), in_ms=unit in ("", "ms"))
         return replace(made, convert=Lengths(unit or "ms"), what=what, remedy=of_cell)
     if "separator" in parts:
         return replace(made, convert=partial(split, separator=parts["separator"]))

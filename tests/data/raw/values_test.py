@@ -51,10 +51,13 @@ def test_numbers_beside_text_become_their_digits():
         (pl.Array(pl.Float32, 2), pl.List(pl.Int64), pl.List(pl.Float64)),
         (pl.List(pl.Int32), pl.List(pl.Int64), pl.List(pl.Int64)),
         (pl.List(pl.Float64), pl.List(pl.String), pl.List(pl.String)),
+        (pl.List(pl.Null), pl.List(pl.Float64), pl.List(pl.Float64)),
+        (pl.List(pl.Null), pl.List(pl.Int64), pl.List(pl.Int64)),
+        (pl.List(pl.Null), pl.List(pl.String), pl.List(pl.String)),
     ],
 )
 def test_lists_of_numbers_in_different_files_stay_lists_of_numbers(one, other, dtype):
-    columns = [pl.Series([[1, 2]]).cast(kind) for kind in (one, other)]
+    columns = [pl.Series([[1, 2]] if kind.inner != pl.Null else [[], []]).cast(kind) for kind in (one, other)]
     assert values.stacked(columns, "emb").dtype == dtype
 
 
