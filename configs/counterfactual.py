@@ -40,7 +40,7 @@ def get_config(name: str = "standard") -> ConfigDict:
     config.branches = ("long_watch+dislike", "skip", "quit_early")
     # The slates that are looked at: 1 is the one right after the branch, 5 that after four more items, which the user
     # treats as by `behaviours`; and `beyond`, counted from T, the events that the model reads: at T the branch is the
-    # oldest of them, at T + 1 it is none of them.
+    # oldest of them, at T + 1 it is none of them, unless it is a no that the model remembers.
     config.distances = (1,)
     config.beyond = ()
     # Whose slates what users take in between comes from: "", in each branch its own; or a branch of one action, whose

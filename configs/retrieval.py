@@ -123,8 +123,8 @@ def get_config(name: str = "demo,dislike_input_and_label") -> ConfigDict:
     config.trend_days = _SIGNALS[signals].get("trends", (1, 7))
 
     # What is counted beside the towers, retrieval/counted/: (), nothing. The weights of the towers and of each part are
-    # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read; R,
-    # γ, λ and b of co-visitation; γ and m of categories.
+    # fitted on the validation days, or are these: (towers, *counted). How many events of a history the parts read, or
+    # as many as the towers where these read more; R, γ, λ and b of co-visitation; γ and m of categories.
     everything = ("covisitation", "categories", "popularity", "popularity_1d", "popularity_7d")
     config.counted = _SIGNALS[signals].get("counted", everything)
     config.counted_weights = ()

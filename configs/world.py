@@ -69,11 +69,11 @@ def get_config(name: str = "demo") -> ConfigDict:
 
     # Who is there and what there is.
     config.activity_sigma = 0.9  # of log events per user; 0.93 on KuaiRand-Pure
-    config.max_activity = 4.0  # the most active user, in multiples of the mean
+    config.max_activity = 4.0  # the most active user, in multiples of the mean, or a little more
     config.interests = 8  # clusters a user cares about
     config.favourite_creators = 6
     config.readiness = 2.0  # to press dislike: the smaller, the more users differ (a + b of a beta distribution)
-    config.second_cluster = 0.15  # share of a creator's items outside its main cluster
+    config.second_cluster = 0.15  # of an item, but a creator's first, to be of a second cluster, maybe the same
     config.popularity_sigma = 1.0  # of log popularity: of a creator, and again of an item within its creator
     config.duration_median_ms = 50_000  # KuaiRand-Pure: 53 s
     config.duration_sigma = 1.1

@@ -79,6 +79,8 @@ def check(config: ConfigDict) -> None:
             f"--config.counted_weights={tuple(config.counted_weights)}: one for the towers, and one for each of "
             f"--config.counted={tuple(config.counted)}"
         )
+    if config.get("counted_weights", ()) and not any(config.counted_weights):
+        raise UsageError(f"--config.counted_weights={tuple(config.counted_weights)}: nothing would rank items; above 0")
     if config.memory_feedback and not 1 <= config.memory_size <= config.length:
         raise UsageError(f"--config.memory_size={config.memory_size}: from 1 to --config.length={config.length}")
 

@@ -48,6 +48,7 @@ def run(
     vectors = retriever.item_vectors()
     identity = {
         "checkpoint": _of_model(retriever, Path(checkpoint)),
+        "trained": digest(Path(checkpoint) / METRICS),  # as an export says what it was made of
         "timelines": timelines.manifest["files"],
         "positive": sorted(positive),
         "split": split,

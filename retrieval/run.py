@@ -164,18 +164,21 @@ def _count(folder: Path, config: ConfigDict, timelines: Timelines, *, model_shar
     return weights
 
 
-def refit_config(trained: str, defaults: ConfigDict) -> ConfigDict:
+def refit_config(trained: str, defaults: ConfigDict, timelines: Timelines) -> ConfigDict:
     """The config that repeats the run in `trained` on the training and the validation days, for its best epochs.
 
     What is counted beside its towers weighs what it did, as no day is left to fit that by.
 
     `defaults` gives what a run does not remember, as it changes no model.
-    Errors: UsageError where that run is not complete.
+    Errors: UsageError where that run is not complete, or is of another log.
     """
     folder = Path(trained)
     if not is_complete(folder):
         raise UsageError(f"--refit={trained}: no complete training run here; run retrieval.train on it first")
-    config = ConfigDict({**defaults.to_dict(), **read_json(folder / CONFIG)["config"]})
+    saved = read_json(folder / CONFIG)
+    if saved["log"] != timelines.fingerprint:
+        raise UsageError(f"--refit={trained}: trained on another log than --data={timelines.path}; give its own")
+    config = ConfigDict({**defaults.to_dict(), **saved["config"]})
     metrics = read_json(folder / METRICS)
     config.num_epochs = max(1, round(metrics["best_step"] / metrics["steps_per_epoch"]))
     config.train_on = ("train", "valid")

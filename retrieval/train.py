@@ -23,9 +23,12 @@ def main(argv):
     """Trains, or says that the run in --workdir is complete."""
     del argv
     # Imported here: --help must not wait for jax.
+    from data.timelines import Timelines
     from retrieval.run import refit_config, train
 
-    config = refit_config(_REFIT.value, _CONFIG.value) if _REFIT.value else _CONFIG.value
+    config = _CONFIG.value
+    if _REFIT.value:
+        config = refit_config(_REFIT.value, config, Timelines.open(_DATA.value))
     with _ON_HOSTS(config.cpu_devices):
         print(train(config, data=_DATA.value, workdir=_WORKDIR.value))
 

@@ -4,7 +4,8 @@ manifest.json        length T and what is read of a longer history (data/events_
                      hash, features read, lineage, the index's recall,
                      the verdict of a gate where there was one, what the log of a pipeline could not carry
 user_tower.jax       weights; item, dwell, feedback [b, T] int32 -> queries [b, D]
-user_step.jax        the same one event at a time: weights; state [b, H], item, dwell, feedback [b] -> state, queries
+user_step.jax        the same one event at a time, which goes on after T events, where the tower reads the last T alone:
+                     weights; state [b, H], item, dwell, feedback [b] -> state, queries
 item_vectors.npy     float32 [N + 1, D]; row 0 is padding
 weights/*.npy        what the programs, all `.jax`, read beside it: each takes a dictionary of its weights first, whose
                      keys are the files of this folder that hold them, without `.npy`; it may be empty

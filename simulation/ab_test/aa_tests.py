@@ -58,5 +58,8 @@ def shares(names: Iterable[str], tests: Sequence[Mapping[str, bool]], *, seed: i
     if figures:
         pairs = [(sum(test.values()), len(test)) for test in tests]
         mean = intervals.ratio(*zip(*pairs, strict=True), seed=seed)
+        # Of few tests, or none with a difference, a bootstrap knows no spread: at least that of as many single ones.
+        least = share(mean.value * len(tests), len(tests))
+        mean = intervals.Interval(mean.value, min(mean.low, least.low), max(mean.high, least.high))
         figures |= intervals.flat({"mean": mean})
     return figures

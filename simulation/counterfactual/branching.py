@@ -29,7 +29,7 @@ def items_to_act_on(
     if own + others == 1:
         return walk.last[:, None]
     rows = jnp.arange(len(walk.last))[:, None]
-    consumed = jnp.concatenate([walk.columns[0], walk.last[:, None]], axis=1)  # [b, k]
+    consumed = jnp.concatenate([walk.consumed, walk.last[:, None]], axis=1)  # [b, k or more]
     scores = jnp.matmul(walk.query, item_vectors.T, precision=jax.lax.Precision.HIGHEST)  # [b, N+1]
     scores = jnp.where(cluster > 0, scores.at[rows, consumed].set(-jnp.inf), -jnp.inf)
     mine = cluster[walk.last][:, None]  # [b, 1]

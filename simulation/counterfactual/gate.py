@@ -75,8 +75,10 @@ class Gate:
         values: dict[str, tuple[float, float]] = {}
         unjudged: dict[str, str] = {}
         if self.min_responsiveness is not None:
-            measured = [f"{branch}/{kind}" for kind in KINDS if f"{branch}/{kind}" in metrics]
-            unjudged = {kind: _why_not(kind, metrics) for kind in KINDS if f"{branch}/{kind}" not in metrics}
+            # Figures without bounds are of too few users.
+            known = [kind for kind in KINDS if f"{branch}/{kind}/low" in metrics]
+            measured = [f"{branch}/{kind}" for kind in known]
+            unjudged = {kind: _why_not(kind, metrics, branch) for kind in KINDS if kind not in known}
             if not measured:
                 raise DataError(
                     f"--min_responsiveness: '{branch}' cannot be judged: {'; '.join(unjudged.values())}; a larger "
@@ -85,6 +87,9 @@ class Gate:
             values |= {name: (metrics[name], self.min_responsiveness) for name in measured}
         judged: dict[str, Any] = {"recommender": recommender.fingerprint, "checkpoint": recommender.checkpoint}
         if self.max_recall_loss is not None and self.evaluation and self.reference:
+            of = read_json(Path(self.evaluation).with_name(CONFIG)).get("trained", recommender.checkpoint)
+            if recommender.checkpoint and of != recommender.checkpoint:
+                raise UsageError(f"--evaluation={self.evaluation}: of another model than --recommender; give its own")
             ours, theirs = _recall(self.evaluation), _recall(self.reference)
             values["recall_loss"] = (1 - ours / theirs if theirs > 0 else 0.0, self.max_recall_loss)
             judged |= {"evaluation": digest(self.evaluation), "reference_evaluation": digest(self.reference)}
@@ -112,7 +117,9 @@ def shortfall(verdict: Mapping[str, Any]) -> str:
     )
 
 
-def _why_not(kind: str, metrics: Mapping[str, float]) -> str:
+def _why_not(kind: str, metrics: Mapping[str, float], branch: str) -> str:
+    if f"{branch}/{kind}" in metrics:
+        return f"no {kind}: {metrics[f'users/{kind}']:.0f} users are too few"
     if f"users/{kind}" not in metrics:
         return f"no {kind}: the item table has no {KINDS[kind]} of any item"
     return f"no {kind}: nothing of the last item's {KINDS[kind]} was shown even without the branch"
@@ -128,6 +135,8 @@ def _refuse_other_days(evaluation: str, reference: str) -> None:
                 f"--reference_evaluation={reference}: of other {name} than --evaluation{shown}; evaluate both models "
                 "alike"
             )
+    if ours.get("checkpoint", "ours") == theirs.get("checkpoint", "theirs"):
+        raise UsageError(f"--reference_evaluation={reference}: of the same model as --evaluation; give the other's")
 
 
 def _recall(path: str) -> float:

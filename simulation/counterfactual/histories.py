@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from data import feedback, vocabulary
+from data import feedback, ranges, vocabulary
 from data.events_read import Reader
 from data.raw import values
 from data.timelines import Timelines
@@ -31,12 +31,14 @@ _LEAST_EVENTS = 2  # one to be read, one to branch at
 @dataclass(frozen=True)
 class Histories:
     """item, dwell, feedback [U, k-1]: the events before the branch, from the left, at least one, zeros after the last;
-    last [U]: the item at which the history branches."""
+    last [U]: the item at which the history branches. met: pairs (user, item), flat, users rising: what users have met
+    before it, also in events that are not among those."""
 
     item: np.ndarray
     dwell: np.ndarray
     feedback: np.ndarray
     last: np.ndarray
+    met: tuple[np.ndarray, np.ndarray] = (np.zeros(0, np.int64), np.zeros(0, np.int32))
 
     @property
     def num_users(self) -> int:
@@ -48,12 +50,21 @@ class Histories:
         """All items [U, k], the last of which is the one branched at."""
         return np.concatenate([self.item, self.last[:, None]], axis=1)
 
+    @property
+    def most_met(self) -> int:
+        """How many items the user who has met most has met."""
+        return int(np.bincount(self.met[0], minlength=1).max())
+
     def walk(self, recommender: Recommender, item_vectors: jax.Array, users: np.ndarray, slates: Slates) -> Walk:
         """Users [b] at their last item (`Trajectories`)."""
         del item_vectors, slates  # nothing was recommended by this model
         item, dwell, feedback = (jnp.asarray(column[users]) for column in (self.item, self.dwell, self.feedback))
         state, query = replay_events(item, dwell, feedback, start=recommender.start, step=recommender.step)
-        return Walk(state, query, (item, dwell, feedback), jnp.asarray(self.last[users]))
+        owner, items = self.met
+        begin, end = (np.searchsorted(owner, users, side=side) for side in ("left", "right"))
+        met = np.zeros((len(users), self.most_met), np.int32)
+        met[ranges.owners(end - begin), ranges.places(end - begin)] = items[ranges.positions(begin, end - begin)]
+        return Walk(state, query, (item, dwell, feedback), jnp.asarray(self.last[users]), jnp.asarray(met))
 
 
 def replay(
@@ -62,8 +73,10 @@ def replay(
     """`users` users drawn from those with a past, each up to the last event with any of the feedback `cut_at`.
 
     () cuts at the last event, whatever it is. At most k events are read, of a longer past those that the model's rule
-    has for so many (data/events_read.py). Errors: UsageError where the timelines hold
-    other items than the recommender, or the feedback is not known; DataError where no user has such an event.
+    has for so many (data/events_read.py); what was met before is not shown again.
+
+    Errors: UsageError where the timelines hold other items than the recommender, or the feedback is not known;
+    DataError where no user has such an event.
     """
     if recommender.vocabulary_hash and recommender.vocabulary_hash != timelines.manifest["vocabulary_hash"]:
         raise UsageError(
@@ -86,7 +99,8 @@ def replay(
     chosen = np.sort(np.random.default_rng(seed).permutation(there)[:users])
     reader = Reader(timelines.feedback, recommender.reading.of(k - 1))
     columns = timelines.histories(chosen, last[chosen], reader)
-    return Histories(**columns, last=timelines.item[last[chosen]].astype(np.int32))
+    met = np.unique(np.stack(timelines.items_met(chosen, last[chosen])), axis=1)
+    return Histories(**columns, last=timelines.item[last[chosen]].astype(np.int32), met=(met[0], met[1]))
 
 
 def read(path: str, recommender: Recommender, *, k: int) -> Histories:
@@ -109,9 +123,13 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
     dwell, bits = _reactions(path, table)
     table = table.with_row_index("row")
     if "timestamp_ms" in table.columns:
-        table = table.sort("timestamp_ms", maintain_order=True)
+        moments = _numbers(path, table, "timestamp_ms", least=1, most=2**62, empty=0)
+        if not moments.all():
+            raise DataError(f"{path}: row {int(np.argmin(moments))}, column timestamp_ms: empty; write when it was")
+        table = table.with_columns(timestamp_ms=pl.Series(moments)).sort("timestamp_ms", maintain_order=True)
     user = table.group_by("user_id", maintain_order=True).agg("row")["row"].to_list()
-    rows = [np.array(events[-k:]) for events in user]
+    whole = [np.array(events) for events in user]
+    rows = [events[-k:] for events in whole]
     short = next((n for n, events in enumerate(rows) if len(events) < _LEAST_EVENTS), None)
     if short is not None:
         who = table["user_id"].unique(maintain_order=True)[short]
@@ -122,7 +140,9 @@ def read(path: str, recommender: Recommender, *, k: int) -> Histories:
     for n, events in enumerate(rows):
         for name, observed in (("item", item), ("dwell", dwell), ("feedback", bits)):
             columns[name][n, : len(events) - 1] = observed[events[:-1]]
-    return Histories(**columns, last=item[np.array([events[-1] for events in rows])])
+    before = [events[:-1] for events in whole]
+    met = np.repeat(np.arange(len(rows)), [len(events) for events in before]), item[np.concatenate(before)]
+    return Histories(**columns, last=item[np.array([events[-1] for events in rows])], met=met)
 
 
 def _indices(path: str, ids: pl.Series, recommender: Recommender) -> np.ndarray:
@@ -152,8 +172,20 @@ def _reactions(path: str, table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     flags = [name for name in feedback.BITS if name in table.columns and name != "skip"]
     if not flags and "play_ms" not in table.columns:
         raise DataError(f"{path}: no column 'action', nor play_ms or feedback columns; write what was done")
-    known = table["play_ms"] if "play_ms" in table.columns else pl.repeat(-1, table.height, eager=True)
-    play_ms = known.fill_null(-1).to_numpy()
-    columns = {name: table[name].cast(pl.Int8).fill_null(0).to_numpy() for name in flags}
+    play_ms = _numbers(path, table, "play_ms", least=0, most=2**31 - 1, empty=-1)
+    columns = {name: _numbers(path, table, name, least=0, most=1, empty=0) for name in flags}
     bits = feedback.to_bits(columns, play_ms=play_ms)
     return feedback.dwell_bucket(play_ms).astype(np.int32), bits.astype(np.int32)
+
+
+def _numbers(path: str, table: pl.DataFrame, name: str, *, least: int, most: int, empty: int) -> np.ndarray:
+    # Whole numbers from `least` to `most`, `empty` where there is none or no such column.
+    if name not in table.columns:
+        return np.full(table.height, empty, np.int64)
+    cells = table[name].fill_nan(None) if table[name].dtype.is_float() else table[name]
+    number = values.whole_numbers(cells, f"{path}: column {name}")
+    wrong = (cells.is_not_null() & ~number.is_between(least, most).fill_null(False)).arg_true()
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(f"{path}: row {row}, column {name}: {cells[row]!r} is no whole number from {least} to {most}")
+    return number.fill_null(empty).to_numpy()

@@ -23,7 +23,7 @@ from simulation.counterfactual.examples import examples
 from simulation.counterfactual.gate import Gate
 from simulation.counterfactual.plans import Plan, draw_plan
 from simulation.counterfactual.responsiveness import Outcome
-from simulation.counterfactual.settings import check, most_events
+from simulation.counterfactual.settings import check, check_met, most_events
 from simulation.counterfactual.similarity import (
     KINDS,
     Similarity,
@@ -85,6 +85,9 @@ def run(
     # All pasts are there before the workdir is: what is wrong with them leaves none behind.
     source = _source(config, recommender, world=world, data=data, histories=histories)
     trajectories = {k: source(k) for k in (config.k, *config.sweep_k)}
+    for followed in trajectories.values():
+        if isinstance(followed, pasts.Histories):
+            check_met(config, recommender, followed.most_met, candidates=candidates)
     identity: dict[str, Any] = {"config": config.to_dict(), "recommender": recommender.fingerprint}
     folders = {"world": world, "data": data, "histories": histories, "truth": truth, "ranker": ranker}
     identity |= {name: fingerprint(path) for name, path in folders.items() if path}
@@ -175,13 +178,16 @@ def _source(
 
 
 def _pass(gate: Gate, metrics: dict[str, float], folder: Path, config: ConfigDict, recommender: Recommender) -> None:
+    kept = {name: value for name, value in metrics.items() if not name.startswith("gate/")}
     if not gate.is_set:
+        if len(kept) < len(metrics):  # the verdict of an earlier call, which asked for one
+            write_json(folder / METRICS, kept)
+            (folder / gates.VERDICT).unlink(missing_ok=True)
         return
     verdict = gate.judge(metrics, branch=config.branches[0], recommender=recommender)
     for reason in verdict["unjudged"].values():
         print(f"not judged, {reason}")
     write_json(folder / gates.VERDICT, verdict)
-    kept = {name: value for name, value in metrics.items() if not name.startswith("gate/")}
     write_json(folder / METRICS, {**kept, **gates.numbers(verdict)})
     if not verdict["passed"]:
         raise FellShortError(f"{gates.shortfall(verdict)}; the verdict is in {folder / gates.VERDICT}")

@@ -26,6 +26,8 @@ from simulation.counterfactual.trajectories import Slates, Trajectories
 from simulation.exported.recommender import Recommender
 
 FILTERED = "filtered"  # the branch that does what the first does, and is never shown what is barred
+LEAST_USERS = 10  # that an interval may rest on, as metrics/two_samples.py has it
+_BOUNDS = ("/low", "/high")
 _CHUNK_USERS = 250
 _CHUNK_SCORES = 1 << 23  # scores a chunk holds at once: 32 MiB
 
@@ -144,7 +146,8 @@ def summary(
 ) -> dict[str, float]:
     """Metrics of similarity arrays [n, U] whose rows are the branches `names`, each compared with row `baselines[n]`.
 
-    `<branch>/<kind>` with `/low` and `/high` (95% bootstrap over users, paired), `similarity/<branch>/<kind>` the mean,
+    `<branch>/<kind>` with `/low` and `/high` (95% bootstrap over users, paired, from LEAST_USERS on: of fewer it knows
+    no spread), `similarity/<branch>/<kind>` the mean,
     `users/<kind>` how many users have one (`users/<branch>/<kind>` where a branch has fewer), all behind `prefix`. A
     relative change is left out where the baseline's mean is 0 or less: nothing was similar, so nothing can become less
     so.
@@ -163,7 +166,9 @@ def summary(
             before = rows[baseline][there]
             if n != baseline and before.mean() > 0:
                 change = relative_change(before, row[there], seed=seed, samples=samples)
-                metrics |= flat({f"{name}/{kind}": change}, prefix)
+                figures = flat({f"{name}/{kind}": change}, prefix)
+                of_few = there.sum() < LEAST_USERS
+                metrics |= {key: value for key, value in figures.items() if not (of_few and key.endswith(_BOUNDS))}
     return metrics
 
 
@@ -173,6 +178,7 @@ def lines(metrics: Mapping[str, float], branches: Sequence[str], *, prefix: str 
     for name in (*branches, FILTERED):
         for kind in (*KINDS, TRUTH, EMBEDDING, VECTORS):
             if (key := f"{prefix}{name}/{kind}") in metrics:
-                low, high = metrics[f"{key}/low"], metrics[f"{key}/high"]
-                rows.append(f"{prefix + name:<32} {kind:<9} {metrics[key]:+8.1%}  [{low:+.1%}, {high:+.1%}]")
+                low, high = (metrics.get(key + bound) for bound in _BOUNDS)
+                bounds = "of too few users" if low is None else f"[{low:+.1%}, {high:+.1%}]"
+                rows.append(f"{prefix + name:<32} {kind:<9} {metrics[key]:+8.1%}  {bounds}")
     return rows

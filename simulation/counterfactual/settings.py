@@ -50,8 +50,8 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
         also = f" and {further} more for the longest branch and distance" if further else ""
         raise UsageError(
             f"--config.{setting}={k}{also}: the recommender reads the last {recommender.max_history} events, so "
-            f"earlier ones would not count; use --config.{setting}={recommender.max_history - further} or less, or a "
-            "model of longer histories"
+            f"earlier ones would not count; use {_or_less(setting, recommender.max_history - further)}, or a model of "
+            "longer histories"
         )
     size = max((config.slate_size, *config.sweep_slate_size))
     if size + k + further > recommender.num_items:
@@ -77,3 +77,19 @@ def check(config: ConfigDict, recommender: Recommender, *, candidates: int = 0) 
         )
     if config.first_item_power > 0 and not (recommender.items["train_count"] > 0).any():
         raise UsageError("--config.first_item_power: no item has a train_count; use --config.first_item_power=0")
+
+
+def check_met(config: ConfigDict, recommender: Recommender, most_met: int, *, candidates: int = 0) -> None:
+    """Errors: UsageError where a slate does not fit beside the items that somebody has met, `most_met` of them."""
+    size = max((candidates, config.slate_size, *config.sweep_slate_size))
+    left = recommender.num_items - most_met - 1 - further_events(config, recommender.max_history)
+    if size > left:
+        setting = "--candidates" if candidates == size else "--config.slate_size"
+        raise UsageError(
+            f"{setting}={size}: somebody has met {most_met:,} of the {recommender.num_items:,} items, none of which is "
+            f"shown again; at most {max(left, 0):,} fit"
+        )
+
+
+def _or_less(setting: str, most: int) -> str:
+    return f"--config.{setting}={most} or less" if most > 1 else "shorter --config.distances, or --config.reencode=True"

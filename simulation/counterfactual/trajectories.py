@@ -21,12 +21,20 @@ Columns = tuple[jax.Array, ...]  # item, dwell, feedback of events [b, T], zeros
 
 class Walk(NamedTuple):
     """Users at their k-th item: `query` [b, D] and `state` after the events in `columns`, at first k−1 of them, and
-    `last` [b], the k-th item, which nothing has been done with."""
+    `last` [b], the k-th item, which nothing has been done with. `met` [b, any]: items of events that are older, which
+    no model reads and nobody is shown again; 0 where there is none."""
 
     state: State
     query: jax.Array
     columns: Columns
     last: jax.Array
+    met: jax.Array | None = None
+
+    @property
+    def consumed(self) -> jax.Array:
+        """All items met before `last` [b, any], 0 where there is none."""
+        read = self.columns[0]
+        return read if self.met is None else jnp.concatenate([read, self.met], axis=1)
 
 
 class Trajectories(Protocol):
@@ -77,7 +85,7 @@ class Slates:
 
     def after(self, walk: Walk, item_vectors: jax.Array, barred: jax.Array | None = None) -> jax.Array:
         """Items [b, size] to choose from after the events of the walk, none of which comes again; see `best`."""
-        return self.best(walk.query, item_vectors, walk.columns, walk.columns[0], barred)
+        return self.best(walk.query, item_vectors, walk.columns, walk.consumed, barred)
 
 
 def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Walk:
@@ -89,7 +97,7 @@ def act(walk: Walk, dwell: jax.Array, feedback: jax.Array, *, step: Step) -> Wal
         column.at[rows, count].set(jnp.where(walk.last > 0, value, 0))
         for column, value in zip(walk.columns, event, strict=True)
     )
-    return Walk(state, query, columns, walk.last)
+    return walk._replace(state=state, query=query, columns=columns)
 
 
 @partial(jax.jit, static_argnames=("slates",))

@@ -3,7 +3,8 @@
 On the synthetic feed exposures can be drawn again and again. Each seed draws moments of a fixed pool, whose users and
 pasts stay the same, an item for each, and the user's reaction; the truth is the policy's own rate over that pool. So
 this checks the chance of exposures and reactions. It is silent on the chance of who the people are: the intervals
-resample users, as for a rate of all people there could be, and for the pool's own rate they are, if anything, too wide.
+resample users, as for a rate of all people there could be. Each redraw is of `config.exposures` exposures, however many
+the log has.
 """
 
 import math
@@ -33,7 +34,8 @@ def coverage(
 ) -> dict[str, float]:
     """`<reward>/<estimator>/coverage`: share of `seeds` new sets of random exposures whose interval holds the truth.
 
-    With `/low` and `/high` (Wilson, 95%), `/bias`, mean estimate / truth − 1, where that is a number, and
+    Of those sets in which the estimate is defined, as it is not where none of the exposures is in a slate: `/defined`,
+    their share. With `/low` and `/high` (Wilson, 95%), `/bias`, mean estimate / truth − 1, where that is a number, and
     `<reward>/pool_truth`. `shown` is the policy in the contexts `pool`, `truth` what is known of them.
     """
     rates = truth.value(np.random.default_rng([config.seed, 2]), shown, draws=config.truth_draws)
@@ -49,10 +51,14 @@ def coverage(
         drawn.append(exposures.estimates(shown.at(rows), models, samples=config.bootstrap_samples, seed=seed))
     figures = {f"{name}/pool_truth": rate for name, rate in rates.items()}
     for name in drawn[0]:
-        rate, intervals = rates[name.split("/")[0]], [estimates[name] for estimates in drawn]
-        covered = share(sum(interval.low <= rate <= interval.high for interval in intervals), seeds)
+        rate = rates[name.split("/")[0]]
+        intervals = [estimates[name] for estimates in drawn if np.isfinite(estimates[name]).all()]
+        figures[f"{name}/defined"] = len(intervals) / seeds
+        if not intervals:
+            continue
+        covered = share(sum(interval.low <= rate <= interval.high for interval in intervals), len(intervals))
         ends = ("coverage", "coverage/low", "coverage/high")
         figures |= {f"{name}/{end}": number for end, number in zip(ends, covered, strict=True)}
-        bias = sum(interval.value / seeds for interval in intervals) / rate - 1 if rate else math.nan
+        bias = sum(interval.value for interval in intervals) / len(intervals) / rate - 1 if rate else math.nan
         figures |= {f"{name}/bias": bias} if math.isfinite(bias) else {}
     return figures

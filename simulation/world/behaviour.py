@@ -150,7 +150,7 @@ def inclinations(environment: Environment, users: np.ndarray, items: np.ndarray)
     satisfied = appeal("satisfied")
     # Sourness does not look at dwell: a long view is as likely to end in a dislike as a glance.
     readiness = people.readiness[users]
-    disappointment = b.dislike * (1 - satisfied) * readiness / b.dislike_sour
+    disappointment = np.minimum(b.dislike * (1 - satisfied) * readiness / b.dislike_sour, 1.0)
     return Inclinations(appeal("engage"), satisfied, np.where(sour, readiness, disappointment), sour, interest)
 
 

@@ -21,6 +21,8 @@ def check(config: Any) -> None:
         "num_items": config.num_creators,
         "num_events": LEAST_EVENTS * config.num_users,
         "days": 1,
+        "policy.session": 1,
+        **dict.fromkeys(("activity_sigma", "duration_sigma"), 0),
     }
     reasons = {
         "num_creators": "one for each cluster",
@@ -32,6 +34,11 @@ def check(config: Any) -> None:
     limits.probabilities(config, *(f"behaviour.{name}" for name in ("like", "comment", "follow", "share", "dislike")))
     if not 0 < config.behaviour.dislike_sour < 1:
         raise UsageError(f"--config.behaviour.dislike_sour={config.behaviour.dislike_sour}: between 0 and 1")
+    if not config.readiness > 0:
+        raise UsageError(f"--config.readiness={config.readiness}: above 0")
+    shortest, longest = config.duration_range_ms
+    if not 0 < shortest <= longest:
+        raise UsageError(f"--config.duration_range_ms={tuple(config.duration_range_ms)}: the shortest and the longest")
     kinds.of(config).check(config)
 
 

@@ -27,10 +27,11 @@ def run_of(folder: Path, config, *, name: str, change: float) -> Path:
     reference = "dislike_input-final" if config.final else "dislike_input"
     for model, recall in ((name, 0.36), (reference, 0.4)):
         write(folder / "test" / model / "metrics.json", {"recall@100": recall})
-        write(folder / "test" / model / "config.json", DAYS)
+        write(folder / "test" / model / "config.json", {**DAYS, "checkpoint": [model]})
     simulated = folder / "counterfactual" / name
     kinds = {f"long_watch+dislike/{kind}": change for kind in ("content", "creator")}
-    write(simulated / "metrics.json", kinds | {"users/content": 9, "users/creator": 9})
+    bounds = {f"{name}/{bound}": change for name in kinds for bound in ("low", "high")}
+    write(simulated / "metrics.json", kinds | bounds | {"users/content": 90, "users/creator": 90})
     write(simulated / "config.json", {"config": {"branches": ["long_watch+dislike", "skip"]}})
     fake.write(
         folder / "export" / name / "recommender",

@@ -106,9 +106,12 @@ def test_what_was_trained_is_loaded_and_nothing_is_done_twice(log, uninterrupted
 
 def test_a_run_is_repeated_on_the_validation_days_too(log, uninterrupted, tmp_path):
     with pytest.raises(UsageError, match=rf"--refit={tmp_path}: no complete training run here"):
-        training.refit_config(str(tmp_path), config_of())
+        training.refit_config(str(tmp_path), config_of(), log)
+    other = random_timelines.write(tmp_path / "other", lengths=[9] * 9, num_items=log.num_items)
+    with pytest.raises(UsageError, match=rf"--refit={uninterrupted}: trained on another log than --data={other.path}"):
+        training.refit_config(str(uninterrupted), config_of(), other)
     before = results(uninterrupted)
-    config = training.refit_config(str(uninterrupted), get_config("tiny,no_dislike_signal"))
+    config = training.refit_config(str(uninterrupted), get_config("tiny,no_dislike_signal"), log)
     assert tuple(config.train_on) == ("train", "valid")
     assert config.num_epochs == before["best_step"] / before["steps_per_epoch"] <= 3
     assert (config.learning_rate, tuple(config.negative)) == (0.03, ("dislike",))  # of the run, not of the defaults

@@ -13,8 +13,9 @@ from runtime.errors import DataError, UsageError
 from simulation.counterfactual.gate import Gate, numbers, shortfall
 from simulation.exported.recommender import Recommender
 
-METRICS = {"no/content": -0.6, "no/creator": -0.4, "no/vectors": 0.9, "users/content": 9, "users/creator": 9}
-NO_CREATOR = {"no/content": -0.6, "users/content": 9}
+METRICS = {"no/content": -0.6, "no/creator": -0.4, "no/vectors": 0.9, "users/content": 90, "users/creator": 90}
+METRICS |= {f"no/{kind}/{bound}": -0.5 for kind in ("content", "creator") for bound in ("low", "high")}
+NO_CREATOR = {"no/content": -0.6, "no/content/low": -0.7, "users/content": 90}
 OURS = Recommender(
     lambda b: b,
     lambda *state: state,
@@ -33,6 +34,8 @@ def evaluations(tmp_path):
     found = {
         "ours": (0.194, {}),
         "theirs": (0.2, {"checkpoint": "another"}),
+        "same": (0.2, {}),
+        "others": (0.194, {"trained": "run 2"}),
         "nothing": (None, {}),
         "other_days": (0.2, {"split": "valid"}),
         "other_log": (0.2, {"timelines": {}}),
@@ -109,6 +112,7 @@ def test_recall_may_fall_by_so_much(evaluations, limit, passed):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("same", "of the same model as --evaluation; give the other's"),
         ("other_days", "other split than --evaluation: 'valid' there, 'test' in --evaluation; evaluate both"),
         ("other_log", "other timelines than --evaluation; evaluate both"),
         ("other_users", "other users than --evaluation: 200 there, 20000 in --evaluation; evaluate both"),
@@ -118,6 +122,20 @@ def test_recalls_of_other_days_or_logs_are_not_compared(evaluations, name, messa
     gate = Gate(max_recall_loss=0.02, evaluation=evaluations["ours"], reference=evaluations[name])
     with pytest.raises(UsageError, match=message):
         gate.check()
+
+
+def test_an_evaluation_of_another_model_judges_none(evaluations):
+    gate = Gate(max_recall_loss=0.1, evaluation=evaluations["others"], reference=evaluations["theirs"])
+    gate.check()
+    with pytest.raises(UsageError, match=r"--evaluation=.*others/metrics.json: of another model than --recommender"):
+        judge(gate)
+
+
+def test_a_handful_of_users_is_not_judged():
+    few = {name: value for name, value in METRICS.items() if not name.startswith("no/content/")} | {"users/content": 4}
+    verdict = judge(Gate(min_responsiveness=-0.3), few)
+    assert [check["name"] for check in verdict["checks"]] == ["no/creator"]
+    assert verdict["unjudged"] == {"content": "no content: 4 users are too few"}
 
 
 def test_what_cannot_be_judged_is_said(evaluations):

@@ -85,13 +85,31 @@ def test_fewer_users_are_a_draw_of_all(log, model):
     assert set(some.last) <= set(everybody.last)
 
 
+def test_what_a_user_has_met_before_what_is_read_is_not_shown_again(log, model, tmp_path):
+    found = cut(log, model, k=3)  # two events are read of up to twelve
+    path = tmp_path / "histories.parquet"
+    users = [2, 3, 4, 5]
+    events = np.concatenate([np.arange(log.offsets[user], log.offsets[user + 1]) for user in users])
+    ids = log.items["item_id"].to_numpy()[log.item[events]]
+    pl.DataFrame({"user_id": log.user_of_event()[events], "item_id": ids, "like": 0}).write_parquet(path)
+    size = log.num_items - found.most_met - 2
+    for histories in (found, read(str(path), model, k=3)):
+        branches, _ = with_baselines("long_watch", ("skip",))
+        slates = simulate(model, histories, branches, slates=Slates(size)).slates
+        for row, user in enumerate(users):
+            met = log.item[log.offsets[user] : log.offsets[user + 1]]
+            assert len(set(met)) > 1
+            assert not set(met) & set(slates[:, 0, row].ravel().tolist())
+
+
 def test_a_branch_of_a_replay_has_the_state_of_its_past(log, model):
     branches, _ = with_baselines("long_watch", ("skip",))
     found, outcome = cut(log, model), simulate(model, cut(log, model), branches, slates=Slates(5))
     for user in range(found.num_users):
         consumed = [*found.item[user], found.last[user]]
         query = model.item_vectors[consumed].sum(axis=0)  # the vector of item 0 is 0
-        ranked = [i for i in np.argsort(-(model.item_vectors @ query), kind="stable") if i not in (0, *consumed)]
+        met = log.item[log.offsets[2 + user] : log.offsets[3 + user]]  # also before what is read
+        ranked = [i for i in np.argsort(-(model.item_vectors @ query), kind="stable") if i not in (0, *met)]
         np.testing.assert_array_equal(outcome.slates[0, 0, user], ranked[:5])
 
 
@@ -154,6 +172,16 @@ def test_a_file_may_hold_logged_feedback_in_any_order(tmp_path, model):
         ),
         ({"user_id": [1, 2, 1], "item_id": [101, 102, 103], "like": [0, 0, 1]}, "user_id 2 has one event"),
         ({"user_id": [], "item_id": [], "action": []}, "no rows"),
+        ({"user_id": [1, 1], "item_id": [101, 102], "like": [0, 2]}, "row 1, column like: 2 is no whole number from 0"),
+        (
+            {"user_id": [1, 1], "item_id": [101, 102], "like": ["no", "0"]},
+            "row 0, column like: 'no' is no whole number",
+        ),
+        ({"user_id": [1, 1], "item_id": [101, 102], "play_ms": [0.5, 3.0]}, "row 0, column play_ms: 0.5 is no whole"),
+        (
+            {"user_id": [1, 1], "item_id": [101, 102], "like": [0, 1], "timestamp_ms": [9, None]},
+            "row 1, column timestamp_ms: empty",
+        ),
     ],
 )
 def test_a_file_at_fault_is_named_by_row_and_column(tmp_path, model, columns, message):

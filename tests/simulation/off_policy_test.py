@@ -273,13 +273,19 @@ def test_a_truth_of_zero_has_no_bias(log: Timelines, world: World) -> None:
             return super().value(*given, **options) | {"long_view": 0.0}
 
     config = get_config("tiny")
-    config.update(bootstrap_samples=20, exposures=50, truth_draws=1)
+    config.update(bootstrap_samples=20, exposures=3_000, truth_draws=1)
     models = {name: fit(log, name) for name in REWARDS}
     truth = Nothing(world, log, pool)
     found = coverage(truth, shown, pool, models, timelines=log, seeds=2, config=config)
     assert found["long_view/pool_truth"] == 0
     assert "long_view/ips/coverage" in found
     assert "long_view/ips/bias" not in found
+    assert found["long_view/ips/defined"] == 1
+    # Where no exposure lies in a slate there is no estimate, which is no miss.
+    config.exposures = 1
+    found = coverage(truth, shown, pool, models, timelines=log, seeds=2, config=config)
+    assert found["long_view/ips/defined"] == 0
+    assert "long_view/ips/coverage" not in found
 
 
 def test_without_a_world_there_is_no_truth(folder: Path, tmp_path: Path) -> None:

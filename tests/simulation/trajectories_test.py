@@ -10,7 +10,7 @@ from runtime.errors import DataError
 from simulation.counterfactual.actions import Action
 from simulation.counterfactual.courses import Branch
 from simulation.counterfactual.plans import Plan, draw_plan
-from simulation.counterfactual.responsiveness import simulate, summary
+from simulation.counterfactual.responsiveness import lines, simulate, summary
 from simulation.counterfactual.similarity import share_of
 from simulation.counterfactual.trajectories import Slates
 from simulation.exported.recommender import Recommender, windowed
@@ -138,14 +138,20 @@ def test_similarity_is_the_share_of_the_slate_with_the_items_label():
 
 
 def test_summary_leaves_out_unknown_labels_and_what_has_no_baseline():
-    rows = np.array([[0.5, 0.25, np.nan], [0.25, 0.125, np.nan]])
-    metrics = summary({"content": rows, "creator": 0 * rows}, ["a", "b"], baselines=[0, 0], seed=0, samples=100)
-    assert metrics["users/content"] == 2
+    few = np.array([[0.5, 0.25, np.nan], [0.25, 0.125, np.nan]])
+    rows, of_two = np.repeat(few, 5, axis=1), {"seed": 0, "samples": 100, "baselines": [0, 0]}
+    metrics = summary({"content": rows, "creator": 0 * rows}, ["a", "b"], **of_two)
+    assert metrics["users/content"] == 10
     assert metrics["similarity/a/content"] == (0.5 + 0.25) / 2
     assert metrics["b/content"] == pytest.approx((0.25 + 0.125) / (0.5 + 0.25) - 1)
     assert metrics["b/content/low"] == pytest.approx(-0.5)  # half of the same user's, in every resample
     assert metrics["similarity/b/creator"] == 0
     assert "b/creator" not in metrics
+    # Of a handful a bootstrap knows no spread: there are no bounds.
+    metrics = summary({"content": few}, ["a", "b"], **of_two)
+    assert metrics["b/content"] == pytest.approx(-0.5)
+    assert "b/content/low" not in metrics
+    assert "of too few users" in lines(metrics, ["b"])[0]
 
 
 def test_a_diverged_tower_is_reported():

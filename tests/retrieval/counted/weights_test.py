@@ -209,7 +209,7 @@ def test_new_items_have_the_vectors_of_their_content(trained):
 
 def test_a_model_trained_once_more_keeps_its_weights(trained, tmp_path):
     log, folder = trained
-    config = refit_config(str(folder), get_config())
+    config = refit_config(str(folder), get_config(), log)
     train(config, data=str(log.path), workdir=str(tmp_path / "final"))
     assert files.read(tmp_path / "final", "test")[1] == files.read(folder, "test")[1]
 
