@@ -9,7 +9,8 @@ Two ways of asking:
 
 Candidates are all items that are uploaded by then and that the user has not met, so an item met before is no target,
 and one that is uploaded once the split has begun is none of next_days. Reactions are of kinds: to those of the first,
-the positives, a recommender should lead; to others, skips and dislikes, it should not.
+the positives, a recommender should lead; to others, skips and dislikes, it should not. An event that is both, such as a
+long view that ends in a dislike, is a target of both kinds.
 """
 
 import dataclasses
