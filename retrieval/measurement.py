@@ -14,7 +14,7 @@ from retrieval.counted import files
 from retrieval.queries import ScoreFn, asked, positives
 from runtime import table as text_table
 from runtime.artifact import MANIFEST, checksum, digest, write_json
-from runtime.workdir import CONFIG, METRICS, begin
+from runtime.workdir import CONFIG, METRICS, MODEL, begin
 
 _SHOWN = (
     "recall@10",
@@ -48,7 +48,6 @@ def run(
     vectors = retriever.item_vectors()
     identity = {
         "checkpoint": _of_model(retriever, Path(checkpoint)),
-        "trained": digest(Path(checkpoint) / METRICS),  # as an export says what it was made of
         "timelines": timelines.manifest["files"],
         "positive": sorted(positive),
         "split": split,
@@ -60,6 +59,9 @@ def run(
     if complete:
         return
 
+    # For a gate, as an export says what it was made of; no part of what is measured: the same run again has another.
+    if (trained := Path(checkpoint) / METRICS).is_file():
+        write_json(folder / MODEL, {"checkpoint": digest(trained)})
     queries = asked(timelines, split=split, positive=positive, users=users, events=events)
     model_score = full_corpus.ModelScorer(retriever.encode, vectors, timelines, reading=retriever.reading)
     scorers: dict[str, Mapping[str, ScoreFn]] = {"model": dict.fromkeys(queries, model_score)}

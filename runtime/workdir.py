@@ -15,6 +15,7 @@ from runtime.errors import UsageError
 
 CONFIG = "config.json"
 METRICS = "metrics.json"
+MODEL = "model.json"  # beside an evaluation's metrics: of which training its model is
 
 
 def open_workdir(path: str | os.PathLike[str] | None, identity: Mapping[str, Any]) -> Path:

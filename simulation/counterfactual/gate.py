@@ -7,7 +7,7 @@ from typing import Any
 
 from runtime.artifact import digest, read_json
 from runtime.errors import DataError, UsageError
-from runtime.workdir import CONFIG
+from runtime.workdir import CONFIG, MODEL
 from simulation.counterfactual.similarity import KINDS
 from simulation.exported.recommender import Recommender
 
@@ -87,8 +87,9 @@ class Gate:
             values |= {name: (metrics[name], self.min_responsiveness) for name in measured}
         judged: dict[str, Any] = {"recommender": recommender.fingerprint, "checkpoint": recommender.checkpoint}
         if self.max_recall_loss is not None and self.evaluation and self.reference:
-            of = read_json(Path(self.evaluation).with_name(CONFIG)).get("trained", recommender.checkpoint)
-            if recommender.checkpoint and of != recommender.checkpoint:
+            model = Path(self.evaluation).with_name(MODEL)
+            of = read_json(model)["checkpoint"] if model.is_file() else ""
+            if of and recommender.checkpoint and of != recommender.checkpoint:
                 raise UsageError(f"--evaluation={self.evaluation}: of another model than --recommender; give its own")
             ours, theirs = _recall(self.evaluation), _recall(self.reference)
             values["recall_loss"] = (1 - ours / theirs if theirs > 0 else 0.0, self.max_recall_loss)

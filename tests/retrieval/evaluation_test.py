@@ -16,6 +16,7 @@ from data.timelines import Timelines
 from metrics import ranking
 from retrieval import compiled_ranks, full_corpus, measurement, simple_rules
 from retrieval.queries import NEXT_ITEM, asked
+from runtime.artifact import digest
 from runtime.errors import DataError, UsageError
 from tests.logs import random_timelines
 
@@ -417,6 +418,17 @@ def test_a_model_that_only_asks_otherwise_is_another(log, tmp_path, monkeypatch)
     monkeypatch.setattr(Retriever, "weights", asks)
     with pytest.raises(UsageError, match="another config or dataset"):
         run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(run))
+
+
+def test_an_evaluation_says_of_which_training_it_is(log, tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.json").write_text('{"seconds": 1}')
+    run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(tmp_path / "run"))
+    said = json.loads((tmp_path / "w" / "model.json").read_text())
+    assert said == {"checkpoint": digest(tmp_path / "run" / "metrics.json")}  # as an export's lineage
+    # Trained once more it has taken another time, and is the same model.
+    (tmp_path / "run" / "metrics.json").write_text('{"seconds": 2}')
+    run_binary(log, tmp_path / "w", monkeypatch, checkpoint=str(tmp_path / "run"))
 
 
 def test_the_binary_measures_the_model_alone_on_demand(log, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def evaluations(tmp_path):
         "ours": (0.194, {}),
         "theirs": (0.2, {"checkpoint": "another"}),
         "same": (0.2, {}),
-        "others": (0.194, {"trained": "run 2"}),
+        "others": (0.194, {}),
         "nothing": (None, {}),
         "other_days": (0.2, {"split": "valid"}),
         "other_log": (0.2, {"timelines": {}}),
@@ -46,6 +46,8 @@ def evaluations(tmp_path):
         metrics = {"mrr": 0.1} if recall is None else {"recall@100": recall}
         (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
         (tmp_path / name / "config.json").write_text(json.dumps({**of, **difference}))
+    for name, run in (("ours", "run 1"), ("others", "run 2")):
+        (tmp_path / name / "model.json").write_text(json.dumps({"checkpoint": run}))
     return {name: str(tmp_path / name / "metrics.json") for name in (*found, "missing")}
 
 
