@@ -125,7 +125,8 @@ def of(path: str | os.PathLike[str], name: str = "") -> Source:
         Part(file, f"{name}/{file.relative_to(path).as_posix()}", dict(_values(file.relative_to(path).parts[:-1])))
         for file in inside
     ]
-    return Source(path, name, tuple(parts), tuple(file for file in files if file not in {*inside}))
+    read = set(inside)
+    return Source(path, name, tuple(parts), tuple(file for file in files if file not in read))
 
 
 def kind(path: Path) -> tuple[str, ...]:
